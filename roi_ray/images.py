@@ -1,0 +1,144 @@
+"""Encoded bytes -> 8-bit sRGB pixels, under one declared policy.
+
+What a viewer would show is what is scored:
+
+- The orientation in EXIF is applied.
+- An embedded ICC profile other than sRGB is converted to sRGB (relative colorimetric, with black
+  point compensation). A profile that cannot be used is ignored, as browsers do.
+- CMYK is converted through its profile, else by Pillow's plain formula.
+- Grey becomes three equal channels; a palette is looked up.
+- Alpha is composited over white.
+- Of 16 bits a channel the upper 8 count; floating-point pixels are refused.
+- Of an animation, or a file of several pages, the first image counts.
+
+Formats: those of `FORMATS`, decoded by Pillow. Others are refused, whatever Pillow could open: fewer
+decoders see other people's bytes.
+"""
+
+import io
+import struct
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from roi_ray.errors import ImageReadError, ImageTooLarge
+
+FORMATS = ("PNG", "JPEG", "WEBP", "JPEG2000", "AVIF", "TIFF", "BMP", "GIF", "PPM")
+MAX_PIXELS = 1 << 26
+"""Default of `--max-pixels`: 67 megapixels, 200 MB once decoded."""
+
+Pixels = NDArray[np.uint8]
+
+_SRGB = ImageCms.createProfile("sRGB")
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+# What Pillow's decoders raise on bytes that are not what they claim to be.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    struct.error,
+)
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode an image file.
+
+    Args:
+        data: the file's content.
+        max_pixels: width times height that is still decoded; checked before any pixel is.
+
+    Returns:
+        uint8 array of shape (height, width, 3): sRGB, 0..255.
+
+    Raises:
+        ImageReadError: empty, truncated, or not an image of a known format.
+        ImageTooLarge: more than `max_pixels` pixels.
+    """
+    return _decode(data, max_pixels, _to_rgb)
+
+
+def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode a mask: an image of one channel, or one whose luma is meant.
+
+    Returns:
+        uint8 array of shape (height, width): 0 outside the region of interest, 255 inside.
+
+    Raises:
+        ImageReadError, ImageTooLarge: as `decode`.
+    """
+    return _decode(data, max_pixels, lambda image: _eight_bit(image).convert("L"))
+
+
+def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
+    if not data:
+        raise ImageReadError("the file is empty (0 bytes)")
+    # Pillow's own limit is one for the whole process: raise it where the caller allows more.
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise ImageTooLarge(
+                    f"{image.width} x {image.height} is {image.width * image.height} pixels, "
+                    f"more than the {max_pixels} that --max-pixels allows"
+                )
+            return np.asarray(convert(image))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge(f"{error}; --max-pixels allows {max_pixels}") from error
+    except UnidentifiedImageError as error:
+        raise ImageReadError(f"not an image of a known format ({', '.join(FORMATS)})") from error
+    except _DECODER_ERRORS as error:
+        raise ImageReadError(f"cannot be decoded: {str(error) or type(error).__name__}") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    image = _eight_bit(ImageOps.exif_transpose(image))
+    if image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        white = Image.new("RGB", image.size, "white")
+        return Image.composite(_to_srgb(image.convert("RGB"), profile), white, alpha)
+    return _to_srgb(image, profile)
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(source):
+                converted = ImageCms.profileToProfile(
+                    image,
+                    source,
+                    _SRGB,
+                    renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                    outputMode="RGB",
+                    flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+                )
+                if converted is not None:
+                    return converted
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a profile that cannot be used is ignored: see the policy above
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ImageReadError("floating-point pixels have no declared range")
+    if image.mode == "I" or image.mode in _SIXTEEN_BIT:
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            raise ImageReadError("more than 16 bits a channel")
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    return image

@@ -1,0 +1,162 @@
+"""One way to reach local files and S3 objects: URI in, bytes or listing out.
+
+A URI is a local path, `file://...` or `s3://bucket/key`. S3's endpoint, region and credentials come
+from the standard AWS environment variables, files or instance profile; none is ever part of a URI.
+"""
+
+import os
+import posixpath
+import uuid
+from functools import lru_cache
+
+import pyarrow.fs as pafs
+
+from roi_ray.errors import StorageError
+
+_REMOTE = ("s3://",)
+
+
+def is_remote(uri: str) -> bool:
+    """True for a URI that every machine of a cluster can reach."""
+    return uri.startswith(_REMOTE)
+
+
+def absolute(uri: str) -> str:
+    """A local path made absolute, so that it means the same in another process; `s3://` as it is."""
+    if is_remote(uri):
+        return uri.rstrip("/")
+    return os.path.abspath(os.path.expanduser(uri.removeprefix("file://")))
+
+
+def resolve(uri: str, base: str) -> str:
+    """`uri` itself if it is absolute, else `uri` below the folder `base`."""
+    if "://" in uri or os.path.isabs(uri):
+        return uri
+    return posixpath.join(base, uri)
+
+
+def join(folder: str, *parts: str) -> str:
+    """A URI below `folder`."""
+    return posixpath.join(folder, *parts)
+
+
+def parent(uri: str) -> str:
+    """The folder that holds `uri`."""
+    return posixpath.dirname(uri)
+
+
+def read_bytes(uri: str) -> bytes:
+    """The whole content of a file or object.
+
+    Raises:
+        StorageError: it does not exist or cannot be read; the text names it.
+    """
+    filesystem, path = _locate(uri)
+    try:
+        with filesystem.open_input_stream(path) as stream:
+            return bytes(stream.read())
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot read {uri}: {_reason(error)}") from error
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Write a file or object so that it is seen whole or not at all.
+
+    An object store shows an object only when its upload is complete; a local file is written under
+    a name that no reader looks for (leading dot) and renamed.
+    """
+    filesystem, path = _locate(uri)
+    try:
+        if is_remote(uri):
+            with filesystem.open_output_stream(path) as stream:
+                stream.write(data)
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        partial = os.path.join(
+            os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex}"
+        )
+        try:
+            with open(partial, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            if os.path.exists(partial):
+                os.unlink(partial)
+            raise
+    except OSError as error:
+        raise StorageError(f"cannot write {uri}: {_reason(error)}") from error
+
+
+def list_files(uri: str) -> list[str]:
+    """The names of the files directly in a folder, sorted, hidden ones (`.`, `_`) left out.
+
+    A folder that does not exist is empty: object stores know no folders.
+    """
+    filesystem, path = _locate(uri)
+    try:
+        infos = filesystem.get_file_info(
+            pafs.FileSelector(path, recursive=False, allow_not_found=True)
+        )
+    except OSError as error:
+        raise StorageError(f"cannot list {uri}: {_reason(error)}") from error
+    names = (info.base_name for info in infos if info.type == pafs.FileType.File)
+    return sorted(name for name in names if not name.startswith((".", "_")))
+
+
+def is_file(uri: str) -> bool:
+    """True if `uri` names an existing file or object."""
+    return _type(uri) == pafs.FileType.File
+
+
+def is_folder(uri: str) -> bool:
+    """True if `uri` names an existing folder, or a prefix that objects share."""
+    return _type(uri) == pafs.FileType.Directory
+
+
+def move(source: str, target: str) -> None:
+    """Rename a file within one storage (a copy and a deletion on S3)."""
+    filesystem, source_path = _locate(source)
+    _, target_path = _locate(target)
+    try:
+        if not is_remote(target):
+            os.makedirs(os.path.dirname(target_path), exist_ok=True)
+        filesystem.move(source_path, target_path)
+    except OSError as error:
+        raise StorageError(f"cannot move {source} to {target}: {_reason(error)}") from error
+
+
+def _type(uri: str) -> pafs.FileType:
+    filesystem, path = _locate(uri)
+    try:
+        return filesystem.get_file_info(path).type
+    except OSError as error:
+        raise StorageError(f"cannot look up {uri}: {_reason(error)}") from error
+
+
+def _locate(uri: str) -> tuple[pafs.FileSystem, str]:
+    if is_remote(uri):
+        path = uri.removeprefix("s3://").rstrip("/")
+        if not path:
+            raise StorageError(f"{uri} names no bucket")
+        return _s3(), path
+    path = uri.removeprefix("file://")
+    if "://" in path:
+        scheme = path.split("://")[0]
+        raise StorageError(
+            f"cannot open {uri}: {scheme}:// is not known (local paths and s3:// are)"
+        )
+    return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(path))
+
+
+@lru_cache(maxsize=1)
+def _s3() -> pafs.S3FileSystem:
+    # One client a process: it pools connections and is safe to share between threads.
+    return pafs.S3FileSystem()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
