@@ -11,8 +11,8 @@ What a viewer would show is what is scored:
 - Of 16 bits a channel the upper 8 count; floating-point pixels are refused.
 - Of an animation, or a file of several pages, the first image counts.
 
-Formats: those of `FORMATS`, decoded by Pillow. Others are refused, whatever Pillow could open: fewer
-decoders see other people's bytes.
+Formats: those of `FORMATS`, decoded by Pillow. Others are refused, whatever Pillow could open:
+fewer decoders see other people's bytes.
 """
 
 import io

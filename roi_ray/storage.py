@@ -22,7 +22,7 @@ def is_remote(uri: str) -> bool:
 
 
 def absolute(uri: str) -> str:
-    """A local path made absolute, so that it means the same in another process; `s3://` as it is."""
+    """A local path made absolute, to mean the same in any process; `s3://` as it is."""
     if is_remote(uri):
         return uri.rstrip("/")
     return os.path.abspath(os.path.expanduser(uri.removeprefix("file://")))
