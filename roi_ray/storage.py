@@ -107,12 +107,12 @@ def list_files(uri: str) -> list[str]:
 
 def is_file(uri: str) -> bool:
     """True if `uri` names an existing file or object."""
-    return _type(uri) == pafs.FileType.File
+    return bool(_type(uri) == pafs.FileType.File)
 
 
 def is_folder(uri: str) -> bool:
     """True if `uri` names an existing folder, or a prefix that objects share."""
-    return _type(uri) == pafs.FileType.Directory
+    return bool(_type(uri) == pafs.FileType.Directory)
 
 
 def move(source: str, target: str) -> None:
@@ -144,9 +144,7 @@ def _locate(uri: str) -> tuple[pafs.FileSystem, str]:
     path = uri.removeprefix("file://")
     if "://" in path:
         scheme = path.split("://")[0]
-        raise StorageError(
-            f"cannot open {uri}: {scheme}:// is not known (local paths and s3:// are)"
-        )
+        raise StorageError(f"cannot open {uri}: only local paths and s3:// are, not {scheme}://")
     return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(path))
 
 

@@ -1,4 +1,4 @@
-"""A weight's name or URI -> tensors and their identity, never through code that a file brings along.
+"""A weight's name or URI -> tensors and their identity, never through code that a file brings.
 
 Three sources: files packaged in `roi_ray/weights/`, files that the user names (a path or `s3://`),
 and the ImageNet backbones that torchvision publishes. `.safetensors` holds tensors only; `.pth`,
