@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from roi_ray.errors import ImageReadError, ImageTooLarge
+from roi_ray.errors import ImageReadError, ImageTooLarge, SizeMismatch
 
 FORMATS = ("PNG", "JPEG", "WEBP", "JPEG2000", "AVIF", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 1 << 26
@@ -77,6 +77,23 @@ def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
         ImageReadError, ImageTooLarge: as `decode`.
     """
     return _decode(data, max_pixels, lambda image: _eight_bit(image).convert("L"))
+
+
+def check_size(image: Pixels, reference: Pixels | tuple[int, int]) -> None:
+    """Check that an image, or a mask, is of its reference's size.
+
+    Args:
+        image: of shape (height, width, ...).
+        reference: another one, or its height and width.
+
+    Raises:
+        SizeMismatch: it is not.
+    """
+    height, width = reference if isinstance(reference, tuple) else reference.shape[:2]
+    if image.shape[:2] != (height, width):
+        raise SizeMismatch(
+            f"{image.shape[1]} x {image.shape[0]}, but its reference is {width} x {height}"
+        )
 
 
 def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels:

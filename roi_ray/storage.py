@@ -9,6 +9,7 @@ import posixpath
 import uuid
 from functools import lru_cache
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from roi_ray.errors import StorageError
@@ -55,6 +56,19 @@ def read_bytes(uri: str) -> bytes:
     try:
         with filesystem.open_input_stream(path) as stream:
             return bytes(stream.read())
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot read {uri}: {_reason(error)}") from error
+
+
+def open_file(uri: str) -> pa.NativeFile:
+    """A file or object opened for reading parts of it.
+
+    Raises:
+        StorageError: it does not exist or cannot be opened; the text names it.
+    """
+    filesystem, path = _locate(uri)
+    try:
+        return filesystem.open_input_file(path)
     except (OSError, ValueError) as error:
         raise StorageError(f"cannot read {uri}: {_reason(error)}") from error
 

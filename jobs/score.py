@@ -1,0 +1,109 @@
+"""Score a sweep of (original, decoded) image pairs.
+
+python jobs/score.py --manifest sweep.parquet --output scores/
+python jobs/score.py --demo out/demo
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from roi_ray.errors import RoiRayError
+from roi_ray.images import MAX_PIXELS
+from roi_ray.metrics.roi import Weighting
+from roi_ray.models import discriminator, lpips, saliency
+from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options, Summary, score_manifest
+from roi_ray.report.demo import make_demo, report_demo
+from roi_ray.scorer import DEFAULT_BATCH, Precision, Settings
+
+EXIT_UNUSABLE = 2
+EXIT_TOO_MANY_FAILED = 3
+
+
+def main(
+    manifest: Annotated[
+        str | None,
+        typer.Option(help="Parquet, CSV or JSON Lines: a file, a folder, or s3://."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Folder or s3:// prefix for the scores.")
+    ] = None,
+    demo: Annotated[
+        str | None,
+        typer.Option(help="Instead: make a small sweep from photographs here, and score it."),
+    ] = None,
+    lpips_: Annotated[
+        lpips.LpipsName, typer.Option("--lpips", help="LPIPS network; alex is the paper's.")
+    ] = lpips.DEFAULT,
+    saliency_: Annotated[
+        str, typer.Option("--saliency", help="Packaged network, or a U2-Net(-p) checkpoint.")
+    ] = saliency.DEFAULT,
+    discriminator_: Annotated[
+        str, typer.Option("--discriminator", help="Packaged network, or a PatchGAN checkpoint.")
+    ] = discriminator.DEFAULT,
+    weights_dir: Annotated[
+        str | None, typer.Option(help="Folder with torchvision's files for alex, vgg, squeeze.")
+    ] = None,
+    roi_weighting: Annotated[
+        Weighting, typer.Option(help="mean: mean(L R), the paper's; normalised: sum(L R) / sum(R).")
+    ] = "mean",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    actors: Annotated[
+        int | None, typer.Option(min=1, help="Scoring actors; one a GPU, else one a CPU.")
+    ] = None,
+    batch: Annotated[
+        int, typer.Option(min=1, help="512 x 512 images at once; fewer of larger ones.")
+    ] = DEFAULT_BATCH,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the networks; metrics are always fp32 or better.")
+    ] = "fp32",
+    shard_size: Annotated[
+        int, typer.Option(min=1, help="Pairs a file: the unit of commit and resume.")
+    ] = DEFAULT_SHARD_SIZE,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Largest image that is decoded; larger ones are errors.")
+    ] = MAX_PIXELS,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Score the first rows of the manifest only.")
+    ] = None,
+    fail_above: Annotated[
+        float, typer.Option(min=0, max=1, help="Exit with 3 if a larger share of rows failed.")
+    ] = 0.1,
+) -> None:
+    """Score every pair: PSNR, MS-SSIM, LPIPS and discriminator loss, whole image and ROI.
+
+    Exit code 0: every row is accounted for. 2: unusable arguments. 3: too many rows failed.
+    """
+    if (demo is None) == (manifest is None) or (manifest is None) != (output is None):
+        raise typer.BadParameter("give --manifest and --output, or --demo alone")
+    settings = Settings(lpips_, saliency_, discriminator_, roi_weighting, precision)
+    options = Options(device, actors, batch, shard_size, max_pixels, limit, weights_dir)
+    try:
+        if demo is not None:
+            manifest, output = make_demo(demo)
+        assert manifest is not None and output is not None
+        summary = score_manifest(manifest, output, settings, options)
+        print_summary(summary)
+        if demo is not None:
+            report_demo(demo, settings)
+    except RoiRayError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_UNUSABLE) from error
+    if summary.failed > fail_above * summary.rows:
+        print(f"error: more than --fail-above {fail_above} of the rows failed", file=sys.stderr)
+        raise typer.Exit(EXIT_TOO_MANY_FAILED)
+
+
+def print_summary(summary: Summary) -> None:
+    """Say what came of the job."""
+    print(
+        f"{summary.rows} pairs, {summary.failed} failed; {summary.scored} scored now "
+        f"in {summary.seconds:.1f} s -> {summary.output}"
+    )
+    for text in summary.examples:
+        print(f"  {text}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,95 @@
+"""The region of interest: its mask, and means under it.
+
+A metric is an *L map* before its spatial mean. Over the whole image its number is `mean(L)`; under
+the mask `R` it is `mean(L W)`, with weights `W` made from `R` once per reference and resolution.
+A mask of ones gives weights of ones, hence exactly the basic number.
+"""
+
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Weighting = Literal["mean", "normalised"]
+WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
+
+_WINDOW = 50
+_BEFORE = _WINDOW // 2  # an even window has no centre: it covers rows i-25 .. i+24
+_NO_ROI = 1e-6
+
+
+def smooth(saliency: Tensor) -> Tensor:
+    """Spread a saliency map over its neighbourhood: the mask `R = S(sigmoid(N(x)))`.
+
+    A 50 x 50 box filter of stride 1; outside the image counts as 0.
+
+    Args:
+        saliency: (H, W), in [0, 1], high where people look.
+
+    Returns:
+        (H, W), in [0, 1], of the input's type.
+    """
+    # Differences of running sums cost the same for any window. float64, because the sums of a
+    # large image leave float32 no digits for the difference.
+    sums = saliency.double()
+    for dim in (0, 1):
+        length = sums.shape[dim]
+        padded = torch.cat([sums.new_zeros(sums.narrow(dim, 0, 1).shape), sums.cumsum(dim)], dim)
+        at = torch.arange(length, device=sums.device)
+        last = (at + _WINDOW - _BEFORE).clamp(max=length)
+        first = (at - _BEFORE).clamp(min=0)
+        sums = padded.index_select(dim, last) - padded.index_select(dim, first)
+    return (sums / _WINDOW**2).clamp(0, 1).to(saliency.dtype)
+
+
+def area_average(mask: Tensor, height: int, width: int) -> Tensor:
+    """Bring a mask to a map's resolution by averaging over the area of each of its cells.
+
+    Args:
+        mask: (H, W).
+        height: of the map.
+        width: of the map.
+
+    Returns:
+        (height, width), in the mask's range.
+    """
+    if mask.shape == (height, width):
+        return mask
+    return F.adaptive_avg_pool2d(mask[None, None], (height, width))[0, 0]
+
+
+def weights(mask: Tensor, weighting: Weighting) -> Tensor:
+    """Weights `W` for which `mean(L W)` is the metric under the mask.
+
+    `mean` gives the paper's `mean(L R)`; `normalised` gives `sum(L R) / sum(R)`, and where the mask
+    is empty, there being no region of interest, the basic `mean(L)`.
+
+    Args:
+        mask: `R` at the map's resolution, (h, w), in [0, 1].
+        weighting: which of the two.
+
+    Returns:
+        (h, w); of mean 1 if normalised.
+    """
+    if weighting == "mean":
+        return mask
+    mean = mask.mean(dtype=torch.float64)
+    if mean < _NO_ROI:
+        return torch.ones_like(mask)
+    return (mask / mean).to(mask.dtype)
+
+
+def weighted_mean(maps: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Spatial mean of L maps, under weights if there are any.
+
+    Args:
+        maps: (..., h, w).
+        weight: (h, w), from `weights`; None for the whole image.
+
+    Returns:
+        (...), float64: sums over megapixels need more digits than the maps.
+    """
+    if weight is not None:
+        maps = maps * weight
+    return maps.mean(dim=(-2, -1), dtype=torch.float64)

@@ -1,0 +1,230 @@
+"""Learned perceptual image patch similarity, split so that a reference's features are made once.
+
+- `alex`, `vgg`, `squeeze`: LPIPS v0.1 (Zhang et al., CVPR 2018): the `lpips` package's own backbone
+  modules and trained heads, with torchvision's ImageNet weights.
+- `st-alex`, `st-vgg`: shift-tolerant LPIPS (Ghildyal and Liu, ECCV 2022): the complete weights that
+  the package `stlpips-pytorch` ships, in a network of our own.
+"""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+import torchvision.models as tv
+from torch import Tensor, nn
+
+from roi_ray import weights
+from roi_ray.errors import WeightsError
+from roi_ray.weights import Weights
+
+LpipsName = Literal["st-alex", "st-vgg", "alex", "vgg", "squeeze"]
+NAMES: tuple[LpipsName, ...] = get_args(LpipsName)
+DEFAULT: LpipsName = "st-alex"
+
+
+@dataclass(frozen=True)
+class _Published:
+    """What torchvision publishes for a backbone, and the smallest side that passes through it."""
+
+    url: str
+    min_side: int
+
+
+_PUBLISHED = {
+    "alex": _Published(tv.AlexNet_Weights.IMAGENET1K_V1.url, 31),
+    "vgg": _Published(tv.VGG16_Weights.IMAGENET1K_V1.url, 16),
+    "squeeze": _Published(tv.SqueezeNet1_1_Weights.IMAGENET1K_V1.url, 17),
+}
+_ST_MIN_SIDE = {"st-alex": 21, "st-vgg": 18}
+
+
+class Lpips(nn.Module):
+    """A stack of feature slices, and one learned weight a channel of each.
+
+    Args:
+        slices: run one after the other; the output of each is a layer of features.
+        heads: for each layer, (C,): how much each channel's difference counts, 0 or more.
+        min_side: smallest side of an image that passes through the slices.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, slices: Iterable[nn.Module], heads: Iterable[Tensor], min_side: int) -> None:
+        super().__init__()
+        self.slices = nn.ModuleList(slices)
+        for layer, head in enumerate(heads):
+            self.register_buffer(f"head{layer}", head.reshape(1, -1, 1, 1).clone())
+        # LPIPS' scaling layer, from [-1, 1] to roughly unit variance.
+        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1))
+        self.min_side = min_side
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Features of unit length at each position.
+
+        Args:
+            images: float32, (N, 3, H, W), in [0, 1].
+
+        Returns:
+            one float32 (N, C, h, w) a layer.
+        """
+        x = (2 * images - 1 - self.shift) / self.scale
+        layers = []
+        for part in self.slices:
+            x = part(x)
+            # Not in place: the next slice still needs the features as they are.
+            features = x.float()
+            norm = features.square().sum(dim=1, keepdim=True).sqrt_()
+            layers.append(features / norm.add_(1e-10))
+        return layers
+
+    def maps(self, reference: list[Tensor], distorted: list[Tensor]) -> list[Tensor]:
+        """The L maps; LPIPS is the sum over layers of their spatial means.
+
+        Args:
+            reference: from `features`, with N = 1.
+            distorted: from `features`, with any N.
+
+        Returns:
+            one (N, h, w) a layer, 0 or more; lower is better, 0 for identical images.
+        """
+        return [
+            F.conv2d((y - x).square_(), self.get_buffer(f"head{layer}"))[:, 0]
+            for layer, (x, y) in enumerate(zip(reference, distorted, strict=True))
+        ]
+
+
+def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[Weights]]:
+    """An LPIPS network and the weights in it, on the CPU, in evaluation mode.
+
+    Args:
+        name: one of `NAMES`.
+        weights_dir: folder that holds torchvision's backbone files, if not the torch hub cache.
+
+    Raises:
+        WeightsError: no such network, or its weights cannot be had.
+    """
+    if name in _ST_MIN_SIDE:
+        shipped = weights.load(str(_shipped(name)))
+        network = build_shift_tolerant(name, shipped.tensors)
+        used = [shipped]
+    elif name in _PUBLISHED:
+        heads = weights.load(str(_package_folder("lpips") / "weights" / "v0.1" / f"{name}.pth"))
+        backbone = weights.torchvision_backbone(_PUBLISHED[name].url, weights_dir)
+        network = build_lpips(name, backbone.tensors, heads.tensors)
+        used = [backbone, heads]
+    else:
+        raise WeightsError(f"no LPIPS network is called {name!r}; there are {', '.join(NAMES)}")
+    return network.eval().requires_grad_(False), used
+
+
+def build_lpips(name: str, backbone: dict[str, Tensor], heads: dict[str, Tensor]) -> Lpips:
+    """LPIPS v0.1 from a torchvision state dict (`features.0.weight`, ...) and the trained heads."""
+    from lpips import pretrained_networks  # heavy, and needed for these networks only
+
+    constructor = {
+        "alex": pretrained_networks.alexnet,
+        "vgg": pretrained_networks.vgg16,
+        "squeeze": pretrained_networks.squeezenet,
+    }[name]
+    # On the meta device nothing is initialised: the classifier, most of the weights, is not needed.
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # how `lpips` calls torchvision is deprecated
+        network = constructor(pretrained=False, requires_grad=False)
+    slices = [getattr(network, f"slice{i + 1}") for i in range(network.N_slices)]
+    for part in slices:
+        for index, module in part.named_children():
+            _assign(module, f"features.{index}.", backbone)
+    return Lpips(slices, _heads(heads, len(slices)), _PUBLISHED[name].min_side)
+
+
+def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
+    """Shift-tolerant LPIPS from the state dict that `stlpips-pytorch` ships."""
+    layers, cuts = {"st-alex": _st_alex, "st-vgg": _st_vgg}[name]()
+    slices = []
+    for number, (start, end) in enumerate(pairwise(cuts), start=1):
+        for index in range(start, end):
+            _assign(layers[index], f"net.slice{number}.{index}.", tensors)
+        slices.append(nn.Sequential(*layers[start:end]))
+    return Lpips(slices, _heads(tensors, len(slices)), _ST_MIN_SIDE[name])
+
+
+class _Blur(nn.Module):
+    """Halve the resolution after a 3 x 3 blur (Zhang, ICML 2019), reflected two pixels outwards."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.filt = nn.Parameter(torch.empty(channels, 1, 3, 3), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = F.pad(x, (2, 2, 2, 2), mode="reflect")
+        return F.conv2d(padded, self.filt, stride=2, groups=x.shape[1])
+
+
+def _st_alex() -> tuple[list[nn.Module], list[int]]:
+    """AlexNet with a first convolution of stride 1, and blurs where it had strides."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 64, 11, padding=2),
+        _Blur(64),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=1),
+        _Blur(64),
+        nn.Conv2d(64, 192, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=1),
+        _Blur(192),
+        nn.Conv2d(192, 384, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 256, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(256, 256, 3, padding=1),
+        nn.ReLU(),
+    ]
+    return layers, [0, 3, 7, 11, 13, 15]
+
+
+def _st_vgg() -> tuple[list[nn.Module], list[int]]:
+    """VGG-16 with a blur after each pooling, which has stride 1."""
+    layers: list[nn.Module] = []
+    cuts = [0]
+    channels = 3
+    for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        if layers:
+            layers += [nn.MaxPool2d(2, stride=1), _Blur(channels)]
+        for _ in range(depth):
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+        cuts.append(len(layers))
+    return layers, cuts
+
+
+def _assign(module: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
+    own = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+    try:
+        module.load_state_dict(own, assign=True)
+    except RuntimeError as error:
+        raise WeightsError(f"the weights do not fit the LPIPS backbone: {error}") from error
+
+
+def _heads(tensors: dict[str, Tensor], layers: int) -> list[Tensor]:
+    return [tensors[f"lin{layer}.model.1.weight"].flatten() for layer in range(layers)]
+
+
+def _shipped(name: str) -> Path:
+    file = f"{name.removeprefix('st-')}_shift_tolerant.pth"
+    return _package_folder("stlpips_pytorch") / "weights" / "vST0.0" / file
+
+
+def _package_folder(package: str) -> Path:
+    # Found without importing it: importing `stlpips_pytorch` would ask for IPython.
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError(f"the package {package.replace('_', '-')} is not installed")
+    return Path(next(iter(spec.submodule_search_locations)))

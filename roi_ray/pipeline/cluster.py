@@ -1,0 +1,97 @@
+"""A Ray to run on: the one that is there, or one of our own on this machine."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_FORWARDED = "AWS_"
+
+
+@contextmanager
+def connect() -> Iterator[None]:
+    """Use the Ray that this process is connected to, else the one at `RAY_ADDRESS`, else start one.
+
+    Under `ray job submit`, `RAY_ADDRESS` is set. The S3 settings of this process's environment are
+    handed to the workers of an existing cluster, which do not have them otherwise.
+    """
+    existing = bool(os.environ.get("RAY_ADDRESS"))
+    if not existing:
+        # Workers on this machine share this process's Python environment; under `uv run` Ray would
+        # have each of them resolve the project again.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        # Ray's core reports, as an error, that Ray Data hands actors their code by reference.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Ray reads its settings when it is imported.
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED)}
+    with warnings.catch_warnings():
+        # Ray announces a change of defaults for workers that ask for no GPU.
+        warnings.simplefilter("ignore", FutureWarning)
+        ray.init(
+            logging_level=logging.ERROR,
+            include_dashboard=None if existing else False,
+            runtime_env={"env_vars": environment} if existing and environment else None,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How the work is spread: what each decode task and each scoring actor asks of Ray.
+
+    Attributes:
+        actors: scoring actors, at most.
+        actors_now: how many of them fit into the cluster as it is; autoscaling may bring room.
+        device: of each.
+        threads: CPU threads of each.
+        actor: resources of each, as `map_batches` takes them.
+        decode: resources of a decode task; never those of an actor, or Ray would fuse the two and
+            decode inside the actor, one after the other.
+    """
+
+    actors: int
+    actors_now: int
+    device: str
+    threads: int
+    actor: dict[str, float]
+    decode: dict[str, float]
+
+
+def plan_workers(device: str, actors: int | None) -> Workers:
+    """Spread the work over the cluster as it is now.
+
+    Args:
+        device: `cpu`, `cuda`, or `auto`: GPUs if the cluster has any.
+        actors: how many, or None for one a GPU, or one a CPU where there is none.
+    """
+    import ray
+
+    resources = ray.cluster_resources()
+    gpus = int(resources.get("GPU", 0))
+    cpus = max(1, int(resources.get("CPU", 1)))
+    if device == "auto":
+        device = "cuda" if gpus else "cpu"
+    if device != "cpu":
+        actors = actors or max(1, gpus)
+        now = max(1, min(actors, gpus))
+        return Workers(actors, now, device, 1, {"num_gpus": 1}, {"num_cpus": 1})
+    actors = actors or cpus
+    # An actor leaves a quarter of its CPU to decoding, so that decode tasks always find room.
+    return Workers(
+        actors=actors,
+        actors_now=min(actors, cpus),
+        device=device,
+        threads=max(1, cpus // actors),
+        actor={"num_cpus": 0.75},
+        decode={"num_cpus": 0.25},
+    )

@@ -1,0 +1,197 @@
+"""The decode stage: work items in, chunks of decoded pixels out.
+
+A chunk is a reference with as many of its distorted images as fit into a fixed number of bytes, so
+that memory does not depend on how many images a reference has, nor on how large they are.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from roi_ray import images, schema, storage
+from roi_ray.errors import ImageError, ImageReadError, StorageError
+from roi_ray.images import Pixels
+from roi_ray.metrics import ms_ssim
+from roi_ray.pipeline.shards import ROWS, SHARD
+
+CHUNK_BYTES = 32 << 20
+
+# Reading waits for the network or the disk, so it is done ahead, many files at a time.
+_READERS = 16
+_READ_AHEAD = 32
+
+_CHUNK = pa.schema(
+    {
+        SHARD: pa.int32(),
+        schema.REFERENCE: pa.string(),
+        "height": pa.int32(),
+        "width": pa.int32(),
+        "pixels": pa.large_binary(),
+        schema.MASK: pa.large_binary(),
+        ROWS: pa.list_(pa.int64()),
+        "images": pa.list_(pa.large_binary()),
+        "errors": pa.list_(pa.string()),
+    }
+)
+
+
+@dataclass
+class Chunk:
+    """Decoded pixels of one reference and some of its distorted images.
+
+    Attributes:
+        shard: number of the shard.
+        reference: identity of the reference and mask, for what is kept between chunks.
+        pixels: the reference, uint8 (H, W, 3); None if it has an error, as all images then have.
+        mask: uint8 (H, W), if the manifest gives one.
+        rows: row numbers in the manifest.
+        images: for each row, uint8 (H, W, 3), or None if it has an error.
+        errors: for each row, why there is no image, else None.
+    """
+
+    shard: int
+    reference: str
+    pixels: Pixels | None = None
+    mask: Pixels | None = None
+    rows: list[int] = field(default_factory=list)
+    images: list[Pixels | None] = field(default_factory=list)
+    errors: list[str | None] = field(default_factory=list)
+
+    def add(self, row: int, image: Pixels | None, error: str | None = None) -> None:
+        """Append one row."""
+        self.rows.append(row)
+        self.images.append(image)
+        self.errors.append(error)
+
+    def to_arrow(self) -> pa.Table:
+        """One row of the stage's output."""
+        height, width = (0, 0) if self.pixels is None else self.pixels.shape[:2]
+        row = {
+            SHARD: self.shard,
+            schema.REFERENCE: self.reference,
+            "height": height,
+            "width": width,
+            "pixels": _bytes(self.pixels),
+            schema.MASK: _bytes(self.mask),
+            ROWS: self.rows,
+            "images": [_bytes(image) for image in self.images],
+            "errors": self.errors,
+        }
+        return pa.Table.from_pylist([row], _CHUNK)
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table) -> "Chunk":
+        """The chunk in a table of one row; the pixels are views of the table's memory."""
+        record = {name: table[name][0] for name in table.column_names}
+        height, width = record["height"].as_py(), record["width"].as_py()
+        return cls(
+            shard=record[SHARD].as_py(),
+            reference=record[schema.REFERENCE].as_py(),
+            pixels=_view(record["pixels"], (height, width, 3)),
+            mask=_view(record[schema.MASK], (height, width)),
+            rows=record[ROWS].as_py(),
+            images=[_view(image, (height, width, 3)) for image in record["images"].values],
+            errors=record["errors"].as_py(),
+        )
+
+
+def decode(items: pa.Table, base: str, max_pixels: int) -> Iterator[pa.Table]:
+    """Read and decode the images of work items.
+
+    Args:
+        items: from `roi_ray.pipeline.shards.work_items`.
+        base: what relative URIs are relative to.
+        max_pixels: largest image that is decoded.
+
+    Yields:
+        tables of one row: a chunk.
+    """
+    with ThreadPoolExecutor(_READERS) as readers:
+        for item in items.to_pylist():
+            for chunk in _decode_item(item, base, max_pixels, readers):
+                yield chunk.to_arrow()
+
+
+def _decode_item(
+    item: dict[str, Any], base: str, max_pixels: int, readers: ThreadPoolExecutor
+) -> Iterator[Chunk]:
+    reference, mask = item[schema.REFERENCE], item[schema.MASK] or None
+    fresh = Chunk(item[SHARD], f"{reference}\n{mask or ''}")
+    failed: str | None = None
+    try:
+        fresh.pixels = images.decode(_read(reference, base), max_pixels)
+        ms_ssim.scales_that_fit(*fresh.pixels.shape[:2])
+    except ImageError as error:
+        fresh.pixels = None
+        failed = describe(error, f"reference {reference}")
+    else:
+        try:
+            if mask is not None:
+                fresh.mask = images.decode_mask(_read(mask, base), max_pixels)
+                images.check_size(fresh.mask, fresh.pixels)
+        except ImageError as error:
+            fresh.pixels = fresh.mask = None
+            failed = describe(error, f"mask {mask}")
+
+    chunk = _copy(fresh)
+    pairs = list(zip(item[ROWS], item[schema.DISTORTED], strict=True))
+    if failed is not None:
+        for row, _ in pairs:
+            chunk.add(row, None, failed)
+        yield chunk
+        return
+
+    assert fresh.pixels is not None
+    for start in range(0, len(pairs), _READ_AHEAD):
+        window = pairs[start : start + _READ_AHEAD]
+        contents = readers.map(lambda pair: _try_read(pair[1], base), window)
+        for (row, uri), content in zip(window, contents, strict=True):
+            try:
+                if isinstance(content, ImageError):
+                    raise content
+                image = images.decode(content, max_pixels)
+                images.check_size(image, fresh.pixels)
+                chunk.add(row, image)
+            except ImageError as error:
+                chunk.add(row, None, describe(error, uri))
+            if sum(i.nbytes for i in chunk.images if i is not None) >= CHUNK_BYTES:
+                yield chunk
+                chunk = _copy(fresh)
+    if chunk.rows:
+        yield chunk
+
+
+def describe(error: Exception, subject: str) -> str:
+    """The `error` text of a row: what kind, which file, what was wrong."""
+    return f"{type(error).__name__}: {subject}: {error}"
+
+
+def _copy(fresh: Chunk) -> Chunk:
+    return Chunk(fresh.shard, fresh.reference, fresh.pixels, fresh.mask)
+
+
+def _read(uri: str, base: str) -> bytes:
+    try:
+        return storage.read_bytes(storage.resolve(uri, base))
+    except StorageError as error:
+        raise ImageReadError(str(error)) from error
+
+
+def _try_read(uri: str, base: str) -> bytes | ImageError:
+    try:
+        return _read(uri, base)
+    except ImageError as error:
+        return error
+
+
+def _bytes(pixels: Pixels | None) -> bytes | None:
+    return None if pixels is None else pixels.tobytes()
+
+
+def _view(value: pa.LargeBinaryScalar, shape: tuple[int, ...]) -> Pixels | None:
+    buffer = value.as_buffer()
+    return None if buffer is None else np.frombuffer(buffer, np.uint8).reshape(shape)

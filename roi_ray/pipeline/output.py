@@ -1,0 +1,153 @@
+"""A folder of scores: one Parquet file a shard, and what is needed to say how they were made.
+
+    OUTPUT/shard-000000.parquet   the scores; together one data set
+    OUTPUT/_run/run.json          versions, settings, weights, columns
+    OUTPUT/_run/torn/             files that stood where a shard belongs and were not one
+
+Readers of Parquet data sets pass over names that begin with an underscore.
+"""
+
+import io
+import json
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+import roi_ray
+from roi_ray import schema, storage
+from roi_ray.errors import OutputError, StorageError
+from roi_ray.pipeline.shards import Rows
+
+Config = dict[str, Any]
+
+_RUN = "_run"
+_METADATA_KEY = b"roi_ray"
+
+
+class Output:
+    """The output of one run; or of several, if one was interrupted and started again.
+
+    Args:
+        uri: folder, local or on S3.
+        config: what makes two runs the same run. Machines, actors and batches are not part of it.
+
+    Raises:
+        OutputError: the folder belongs to a run of another configuration.
+    """
+
+    def __init__(self, uri: str, config: Config) -> None:
+        self.uri = storage.absolute(uri)
+        self._config = config
+        self._run_json = storage.join(self.uri, _RUN, "run.json")
+        provenance = {"roi_ray": roi_ray.__version__, "config": config, "columns": _columns()}
+        self._metadata = {_METADATA_KEY: json.dumps(provenance, sort_keys=True).encode()}
+        if storage.is_file(self._run_json):
+            self._check_same(json.loads(storage.read_bytes(self._run_json))["config"])
+        elif storage.list_files(self.uri):
+            raise OutputError(
+                f"{self.uri} holds files but no {_RUN}/run.json: it is not an output of this job; "
+                "name an empty or new folder"
+            )
+        else:
+            versions = {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "pyarrow": pa.__version__,
+            }
+            run = {**provenance, "versions": versions}
+            storage.write_bytes(self._run_json, (json.dumps(run, indent=2) + "\n").encode())
+
+    def shard_uri(self, shard: int) -> str:
+        """Where a shard's file is."""
+        return storage.join(self.uri, f"shard-{shard:06}.parquet")
+
+    def done(self, plan: list[Rows]) -> dict[int, int]:
+        """The shards that are complete, and how many of their rows failed.
+
+        A file that stands in a shard's place but is not that shard, complete, is moved to
+        `_run/torn/`.
+        """
+        present = set(storage.list_files(self.uri))
+        names = {self.shard_uri(shard).split("/")[-1]: shard for shard in range(len(plan))}
+        candidates = [(shard, name) for name, shard in names.items() if name in present]
+        with ThreadPoolExecutor(16) as readers:
+            failures = readers.map(lambda c: self._failed(c[0], len(plan[c[0]])), candidates)
+            done = {}
+            for (shard, name), failed in zip(candidates, failures, strict=True):
+                if failed is None:
+                    storage.move(self.shard_uri(shard), storage.join(self.uri, _RUN, "torn", name))
+                else:
+                    done[shard] = failed
+        return done
+
+    def commit(self, shard: int, manifest_rows: pa.Table, scores: pa.Table) -> int:
+        """Write a shard's file, whole or not at all; returns how many of its rows failed.
+
+        Args:
+            shard: its number.
+            manifest_rows: the manifest's columns.
+            scores: the columns of `schema.SCORES`, for the same rows in the same order.
+        """
+        table = pa.Table.from_arrays(
+            manifest_rows.columns + scores.columns,
+            schema=pa.schema([*manifest_rows.schema, *schema.SCORES], self._metadata),
+        )
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        storage.write_bytes(self.shard_uri(shard), buffer.getvalue())
+        return _failed(table[schema.ERROR])
+
+    def _failed(self, shard: int, rows: int) -> int | None:
+        """Failed rows of a shard's file; None if it is not the whole shard."""
+        try:
+            with storage.open_file(self.shard_uri(shard)) as stream:
+                file = pq.ParquetFile(stream)
+                metadata = file.schema_arrow.metadata or {}
+                if file.metadata.num_rows != rows or metadata.get(
+                    _METADATA_KEY
+                ) != self._metadata.get(_METADATA_KEY):
+                    return None
+                return _failed(file.read([schema.ERROR])[schema.ERROR])
+        except (StorageError, pa.ArrowException, OSError):
+            return None
+
+    def _check_same(self, there: Config) -> None:
+        old, new = _flat(there), _flat(self._config)
+        differing = [
+            f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        ]
+        if differing:
+            raise OutputError(
+                "\n".join(
+                    [
+                        f"{self.uri} holds the scores of a run that differs from this one:",
+                        *differing,
+                        "give the same settings to go on with it, or name another --output",
+                    ]
+                )
+            )
+
+
+def _columns() -> dict[str, dict[str, str | None]]:
+    return {name: asdict(meaning) for name, meaning in schema.MEANINGS.items()}
+
+
+def _failed(errors: pa.ChunkedArray) -> int:
+    return len(errors) - int(errors.null_count)
+
+
+def _flat(config: Config, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

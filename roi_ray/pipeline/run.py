@@ -1,0 +1,254 @@
+"""Score a manifest: the whole job, from a manifest's URI to committed Parquet files."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from roi_ray import images, schema
+from roi_ray.errors import OutputError
+from roi_ray.manifest import Manifest, read_manifest
+from roi_ray.pipeline.actor import RESULTS, ROW, ScoringActor
+from roi_ray.pipeline.cluster import Workers, connect, plan_workers
+from roi_ray.pipeline.decode import decode
+from roi_ray.pipeline.output import Output
+from roi_ray.pipeline.progress import Reporter
+from roi_ray.pipeline.shards import SHARD, Rows, blocks, plan, work_items
+from roi_ray.scorer import DEFAULT_BATCH, Scorer, Settings
+
+DEFAULT_SHARD_SIZE = 1024
+_BLOCK_BYTES = 1 << 20
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a job runs. Of these, only `shard_size` and `max_pixels` must stay for a resumed run.
+
+    Attributes:
+        device: `auto`, `cpu` or `cuda`.
+        actors: scoring actors; None for one a GPU, or one a CPU.
+        batch: see `Scorer`.
+        shard_size: pairs a shard: the unit of commit and of resume.
+        max_pixels: largest image that is decoded.
+        limit: score the first pairs of the manifest only.
+        weights_dir: see `Scorer`.
+    """
+
+    device: str = "auto"
+    actors: int | None = None
+    batch: int = DEFAULT_BATCH
+    shard_size: int = DEFAULT_SHARD_SIZE
+    max_pixels: int = images.MAX_PIXELS
+    limit: int | None = None
+    weights_dir: str | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of a job.
+
+    Attributes:
+        output: URI of the scores.
+        rows: pairs in the output.
+        failed: pairs with an error instead of scores.
+        scored: pairs that this run did; the others were there already.
+        seconds: that this run took.
+        examples: some of the errors that this run met.
+    """
+
+    output: str
+    rows: int
+    failed: int
+    scored: int
+    seconds: float
+    examples: tuple[str, ...] = ()
+
+
+def score_manifest(
+    manifest_uri: str,
+    output_uri: str,
+    settings: Settings | None = None,
+    options: Options | None = None,
+) -> Summary:
+    """Score every pair of a manifest, or those that an interrupted run left.
+
+    Args:
+        manifest_uri: see `read_manifest`.
+        output_uri: a new folder, or one that a run with the same settings left.
+        settings: what decides the numbers.
+        options: how the job runs.
+
+    Raises:
+        ManifestError: the manifest cannot be used.
+        WeightsError: weights are missing, altered, or of an unknown layout.
+        OutputError: the output belongs to another run.
+    """
+    started = time.monotonic()
+    settings, options = settings or Settings(), options or Options()
+    manifest = read_manifest(manifest_uri, options.limit)
+    shards = plan(manifest.table, options.shard_size)
+    # Loading the models here, once, finds unusable weights before a cluster is asked for anything.
+    models = Scorer(settings, weights_dir=options.weights_dir)
+    output = Output(output_uri, _config(manifest, settings, options, models))
+    del models
+    failures = output.done(shards)
+    todo = {shard: rows for shard, rows in enumerate(shards) if shard not in failures}
+    scored = sum(len(rows) for rows in todo.values())
+    examples: list[str] = []
+    if todo:
+        with Reporter(len(manifest.table), len(manifest.table) - scored) as reporter, connect():
+            workers = plan_workers(options.device, options.actors)
+            gather = _Gather(manifest.table, output, todo, failures, examples, reporter)
+            # What kills its process is lost with everything that is in work beside it. A second
+            # pass gives each lost pair a process's attention of its own.
+            for isolate in (False, True):
+                if missing := gather.missing():
+                    items = work_items(manifest.table, missing, isolate=isolate)
+                    parts = list(blocks(items, isolate=isolate))
+                    for results in _stream(parts, manifest.base, settings, options, workers):
+                        gather.add(results)
+            gather.give_up()
+    return Summary(
+        output=output.uri,
+        rows=len(manifest.table),
+        failed=sum(failures.values()),
+        scored=scored,
+        seconds=time.monotonic() - started,
+        examples=tuple(examples),
+    )
+
+
+def _stream(
+    parts: list[pa.Table], base: str, settings: Settings, options: Options, workers: Workers
+) -> Iterator[pa.Table]:
+    """The graph: work items -> decode tasks -> scoring actors -> results, as they come."""
+    import ray.data
+    from ray.data import ActorPoolStrategy, DataContext
+    from ray.util.annotations import RayDeprecationWarning
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    # A block is what an actor takes at once. Ray would put several references' chunks into one.
+    context.target_max_block_size = _BLOCK_BYTES
+    # A block whose process dies again and again is given up, not the job.
+    context.max_errored_blocks = -1
+    with DataContext.current(context), warnings.catch_warnings():
+        # Until Ray 2.64 `max_task_retries` has no other way in than the one it calls deprecated.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        dataset = (
+            ray.data.from_arrow(parts)
+            .map_batches(
+                decode,
+                batch_size=1,
+                batch_format="pyarrow",
+                fn_kwargs={"base": base, "max_pixels": options.max_pixels},
+                **workers.decode,
+            )
+            .map_batches(
+                ScoringActor,
+                batch_size=1,
+                batch_format="pyarrow",
+                fn_constructor_kwargs={
+                    "settings": settings,
+                    "device": workers.device,
+                    "batch": options.batch,
+                    "weights_dir": options.weights_dir,
+                    "threads": workers.threads,
+                },
+                # The next chunk is unpacked while one is being scored.
+                compute=ActorPoolStrategy(
+                    min_size=workers.actors_now,
+                    max_size=workers.actors,
+                    max_concurrent_calls_per_actor=2,
+                ),
+                max_task_retries=2,
+                **workers.actor,
+            )
+        )
+        yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow")
+
+
+class _Gather:
+    """Collects results, which come in any order, and commits a shard when it is complete."""
+
+    def __init__(
+        self,
+        manifest: pa.Table,
+        output: Output,
+        todo: dict[int, Rows],
+        failures: dict[int, int],
+        examples: list[str],
+        reporter: Reporter,
+    ) -> None:
+        self._manifest = manifest
+        self._output = output
+        self._todo = dict(todo)
+        self._failures = failures
+        self._examples = examples
+        self._reporter = reporter
+        self._parts: dict[int, list[pa.Table]] = {}
+
+    def add(self, results: pa.Table) -> None:
+        """Take results of any shards."""
+        shards = results[SHARD].to_numpy()
+        for shard in np.unique(shards).tolist():
+            part = results.filter(pa.array(shards == shard))
+            self._parts.setdefault(shard, []).append(part)
+            errors = part[schema.ERROR].drop_null().to_pylist()
+            self._examples += errors[: _EXAMPLES - len(self._examples)]
+            self._reporter.advance(len(part), len(errors))
+            self._commit_if_complete(shard)
+
+    def missing(self) -> dict[int, Rows]:
+        """Rows without a result, by shard."""
+        return {shard: self._without_result(shard) for shard in self._todo}
+
+    def give_up(self) -> None:
+        """Record what no process survived."""
+        text = "WorkerDied: the process that scored this pair was killed, time and again"
+        for shard, rows in self.missing().items():
+            lost = [{SHARD: shard, ROW: row, schema.ERROR: text} for row in rows.tolist()]
+            self.add(pa.Table.from_pylist(lost, RESULTS))
+
+    def _without_result(self, shard: int) -> Rows:
+        parts = self._parts.get(shard, [])
+        there = np.concatenate([part[ROW].to_numpy() for part in parts] or [np.empty(0, np.int64)])
+        rows = self._todo[shard]
+        return rows[~np.isin(rows, there)]
+
+    def _commit_if_complete(self, shard: int) -> None:
+        if sum(len(part) for part in self._parts[shard]) < len(self._todo[shard]):
+            return
+        results = pa.concat_tables(self._parts.pop(shard)).combine_chunks()
+        rows = self._todo.pop(shard)
+        results = results.take(pc.index_in(pa.array(rows), results[ROW].combine_chunks()))
+        if not np.array_equal(results[ROW].to_numpy(), rows):
+            raise OutputError(f"shard {shard} got results for other rows than its own")
+        scores = results.select(schema.SCORES.names)
+        self._failures[shard] = self._output.commit(shard, self._manifest.take(rows), scores)
+
+
+def _config(
+    manifest: Manifest, settings: Settings, options: Options, models: Scorer
+) -> dict[str, object]:
+    """What makes two runs the same run: all that decides the rows and their numbers."""
+    return {
+        "manifest": {"rows": len(manifest.table), "sha256": manifest.sha256},
+        "roi_weighting": settings.roi_weighting,
+        "precision": settings.precision,
+        # Weights are known by their content: a file may be moved.
+        "weights": {
+            network: [{"name": w.name, "sha256": w.sha256} for w in used]
+            for network, used in models.weights.items()
+        },
+        "shard_size": options.shard_size,
+        "max_pixels": options.max_pixels,
+    }

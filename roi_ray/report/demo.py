@@ -1,0 +1,48 @@
+"""The demonstration: a real codec sweep from photographs on this machine, scored and summed up."""
+
+import pyarrow.dataset as ds
+from rich.console import Console
+
+from roi_ray import images, storage
+from roi_ray.report.figure import draw
+from roi_ray.report.summary import by_quality, to_table
+from roi_ray.scorer import Scorer, Settings
+from roi_ray.sweep import make_sweep, photographs
+
+_SHOWN = "astronaut"
+_METRICS = ("ms_ssim", "roi_ms_ssim", "lpips", "roi_lpips")
+
+
+def make_demo(folder: str) -> tuple[str, str]:
+    """Make the sweep; returns the manifest's URI and where its scores shall go.
+
+    Raises:
+        RoiRayError: the photographs are not installed.
+    """
+    folder = storage.absolute(folder)
+    manifest = storage.join(folder, "manifest.parquet")
+    # Started again, it goes on from where it was interrupted.
+    if not storage.is_file(manifest):
+        make_sweep(photographs(), folder)
+    return manifest, storage.join(folder, "scores")
+
+
+def report_demo(folder: str, settings: Settings) -> None:
+    """Print the summary table, draw the picture, and say where everything is."""
+    folder = storage.absolute(folder)
+    means = by_quality(ds.dataset(storage.join(folder, "scores")).to_table())
+    console = Console(width=160)
+    console.print(to_table(means))
+
+    reference = images.decode(photographs()[_SHOWN].read_bytes())
+    mask = Scorer(settings).prepare(reference).mask.numpy()
+    picture = storage.join(folder, "summary.png")
+    storage.write_bytes(picture, draw(means, _METRICS, reference, mask, _SHOWN))
+    for what, where in {
+        "originals": "originals/",
+        "decoded files": "decoded/",
+        "manifest": "manifest.parquet",
+        "scores": "scores/",
+        "picture": "summary.png",
+    }.items():
+        console.print(f"{what:>14}  {storage.join(folder, where)}", highlight=False)

@@ -1,0 +1,71 @@
+"""One picture of a sweep: rate against quality, and what the mask covers."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from roi_ray import schema
+from roi_ray.images import Pixels
+
+
+def draw(
+    means: pa.Table,
+    metrics: tuple[str, ...],
+    reference: Pixels,
+    mask: NDArray[np.float32],
+    name: str,
+) -> bytes:
+    """Rate against quality for each codec, and one reference with its ROI mask laid over it.
+
+    Args:
+        means: from `roi_ray.report.summary.by_quality`.
+        metrics: which of the features to draw, one panel each.
+        reference: uint8, (H, W, 3).
+        mask: (H, W), in [0, 1].
+        name: of the reference.
+
+    Returns:
+        a PNG.
+    """
+    columns = (len(metrics) + 1) // 2 + 1
+    figure = Figure(figsize=(4.2 * columns, 7.6), layout="constrained")
+    grid = figure.add_gridspec(2, columns)
+    for index, metric in enumerate(metrics):
+        axes = figure.add_subplot(grid[index % 2, index // 2])
+        _curves(axes, means, metric, legend=index == 0)
+    for row, (title, weight) in enumerate(((name, None), (f"{name}, ROI mask", mask))):
+        axes = figure.add_subplot(grid[row, columns - 1])
+        _image(axes, reference, weight)
+        axes.set_title(title)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+def _curves(axes: Axes, means: pa.Table, metric: str, *, legend: bool) -> None:
+    for codec in pc.unique(means[schema.CODEC]).to_pylist():
+        rows = means.filter(pc.equal(means[schema.CODEC], codec))
+        axes.plot(rows[schema.BPP].to_numpy(), rows[metric].to_numpy(), marker="o", label=codec)
+    meaning = schema.MEANINGS[metric]
+    unit = f" [{meaning.unit}]" if meaning.unit not in ("", "1") else ""
+    axes.set_title(f"{metric}{unit}, {meaning.better} is better")
+    axes.set_xlabel("bits per pixel")
+    axes.set_xscale("log")
+    axes.set_xticks([0.125, 0.25, 0.5, 1, 2, 4], ["⅛", "¼", "½", "1", "2", "4"])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    if legend:
+        axes.legend()
+
+
+def _image(axes: Axes, reference: Pixels, mask: NDArray[np.float32] | None) -> None:
+    axes.imshow(reference)
+    if mask is not None:
+        overlay = axes.imshow(mask, cmap="inferno", alpha=0.55, vmin=0, vmax=1)
+        axes.figure.colorbar(overlay, ax=axes, shrink=0.8)
+    axes.axis("off")

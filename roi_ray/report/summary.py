@@ -1,0 +1,51 @@
+"""Means of scores by codec and quality: what a sweep is summed up by."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.table import Table
+
+from roi_ray import schema
+
+_AVERAGED = (schema.BPP, *schema.FEATURES)
+_DIGITS = {schema.BPP: 2, "psnr": 2, "roi_psnr": 2}
+_ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+def by_quality(scores: pa.Table) -> pa.Table:
+    """Mean bit rate and metrics of each codec at each quality.
+
+    Args:
+        scores: score rows of a sweep, with `codec`, `quality` and `bpp`. Rows with an error do not
+            count.
+
+    Returns:
+        columns `codec`, `quality`, `images`, `bpp` and the eight features, sorted by the first two.
+    """
+    good = scores.filter(pc.is_null(scores[schema.ERROR]))
+    means = good.group_by([schema.CODEC, schema.QUALITY]).aggregate(
+        [(schema.DISTORTED, "count"), *((name, "mean") for name in _AVERAGED)]
+    )
+    names = {f"{name}_mean": name for name in _AVERAGED} | {f"{schema.DISTORTED}_count": "images"}
+    means = means.rename_columns([names.get(name, name) for name in means.column_names])
+    means = means.select([schema.CODEC, schema.QUALITY, "images", *_AVERAGED])
+    return means.sort_by([(schema.CODEC, "ascending"), (schema.QUALITY, "ascending")])
+
+
+def to_table(means: pa.Table) -> Table:
+    """The result of `by_quality` for a terminal; an arrow says which direction is better."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in means.column_names:
+        meaning = schema.MEANINGS.get(name)
+        arrow = _ARROWS[meaning.better] if meaning and meaning.better else ""
+        table.add_column(
+            f"{name}{arrow}",
+            justify="left" if name == schema.CODEC else "right",
+            no_wrap=True,
+        )
+    for row in means.to_pylist():
+        table.add_row(*(_cell(name, value) for name, value in row.items()))
+    return table
+
+
+def _cell(name: str, value: object) -> str:
+    return f"{value:.{_DIGITS.get(name, 4)}f}" if isinstance(value, float) else str(value)

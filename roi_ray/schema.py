@@ -1,0 +1,100 @@
+"""Column names, types, units and directions: what goes in, what comes out.
+
+Nothing else in roi-ray spells a column's name.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import pyarrow as pa
+
+# Columns of a manifest. All others are carried through to the scores untouched.
+PAIR_ID = "pair_id"
+REFERENCE = "reference"
+DISTORTED = "distorted"
+MASK = "mask"
+ERROR = "error"
+
+URIS = (REFERENCE, DISTORTED)
+"""What a manifest must have: local paths or s3:// URIs, relative ones relative to the manifest."""
+
+# Columns that a sweep adds, and that the summary of a demonstration reads.
+CODEC = "codec"
+QUALITY = "quality"
+BYTES = "bytes"
+BPP = "bpp"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is measured of one pair; each field is a column of the scores."""
+
+    width: int
+    height: int
+    mse: float
+    psnr: float
+    ms_ssim: float
+    ms_ssim_scales: int
+    lpips: float
+    d_loss: float
+    roi_mse: float
+    roi_psnr: float
+    roi_ms_ssim: float
+    roi_lpips: float
+    roi_d_loss: float
+    roi_fraction: float
+
+
+BASIC_FEATURES = ("psnr", "ms_ssim", "lpips", "d_loss")
+ROI_FEATURES = ("roi_psnr", "roi_ms_ssim", "roi_lpips", "roi_d_loss")
+FEATURES = BASIC_FEATURES + ROI_FEATURES
+"""The eight numbers of an image that a preference model sees."""
+
+Direction = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a column's numbers mean; `better` is None where neither direction is."""
+
+    unit: str
+    better: Direction | None
+    text: str
+
+
+MEANINGS = {
+    "width": Meaning("pixels", None, "width of both images"),
+    "height": Meaning("pixels", None, "height of both images"),
+    "mse": Meaning("1", "lower", "mean squared error of sRGB values in [0, 1]"),
+    "psnr": Meaning("dB", "higher", "-10 log10(mse), at most 100"),
+    "ms_ssim": Meaning("1", "higher", "multi-scale structural similarity, in [0, 1]"),
+    "ms_ssim_scales": Meaning("1", None, "scales that fit the image, of 5"),
+    "lpips": Meaning("1", "lower", "learned perceptual image patch similarity, 0 or more"),
+    "d_loss": Meaning("nat", "lower", "mean softplus(-D), D the discriminator's logit of 'real'"),
+    "roi_mse": Meaning("1", "lower", "mse under the mask"),
+    "roi_psnr": Meaning("dB", "higher", "-10 log10(roi_mse), at most 100"),
+    "roi_ms_ssim": Meaning("1", "higher", "ms_ssim under the mask"),
+    "roi_lpips": Meaning("1", "lower", "lpips under the mask"),
+    "roi_d_loss": Meaning("nat", "lower", "d_loss under the mask"),
+    "roi_fraction": Meaning("1", None, "mean of the mask, in [0, 1]"),
+    ERROR: Meaning("", None, "why there are no numbers; null when there are"),
+}
+
+_ARROW = {int: pa.int32(), float: pa.float64()}
+
+SCORES = pa.schema(
+    [
+        pa.field(
+            field.name,
+            _ARROW[field.type],  # type: ignore[index]
+            metadata={
+                "unit": MEANINGS[field.name].unit,
+                "better": MEANINGS[field.name].better or "neither",
+                "description": MEANINGS[field.name].text,
+            },
+        )
+        for field in fields(Scores)
+    ]
+    + [pa.field(ERROR, pa.string(), metadata={"description": MEANINGS[ERROR].text})]
+)
+"""The columns that scoring adds to a manifest's."""

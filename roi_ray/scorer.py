@@ -1,0 +1,274 @@
+"""Score decoded images against their reference. No Ray here: a notebook can do this too.
+
+    scorer = Scorer()
+    reference = scorer.prepare(images.decode(png_bytes))
+    scores = scorer.score(reference, [images.decode(b) for b in decoded_files])
+
+What depends on the reference alone is computed once, by `prepare`, however many codecs and
+qualities are scored against it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from roi_ray.errors import WeightsError
+from roi_ray.images import Pixels, check_size
+from roi_ray.metrics import ms_ssim, mse, roi
+from roi_ray.models import discriminator, lpips, saliency
+from roi_ray.schema import Scores
+from roi_ray.weights import Weights
+
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+DEFAULT_BATCH = 4
+_BATCH_PIXELS = 512 * 512
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the numbers, and is recorded with them.
+
+    Attributes:
+        lpips: a name of `roi_ray.models.lpips.NAMES`.
+        saliency: the packaged network's name, or the URI of a U2-Net or U2-Net-p checkpoint.
+        discriminator: the packaged network's name, or the URI of a PatchGAN checkpoint.
+        roi_weighting: `mean` for the paper's mean(L R), `normalised` for sum(L R) / sum(R).
+        precision: of the networks; the metrics made from their outputs are fp32 or better.
+    """
+
+    lpips: str = lpips.DEFAULT
+    saliency: str = saliency.DEFAULT
+    discriminator: str = discriminator.DEFAULT
+    roi_weighting: roi.Weighting = "mean"
+    precision: Precision = "fp32"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A reference, with everything that does not depend on a distorted image.
+
+    Attributes:
+        pixels: uint8, (3, H, W).
+        mask: `R`, float32, (H, W), in [0, 1].
+        fraction: mean of the mask.
+        moments: for MS-SSIM.
+        features: for LPIPS.
+    """
+
+    pixels: Tensor
+    mask: Tensor
+    fraction: float
+    moments: list[ms_ssim.Moments]
+    features: list[Tensor]
+    _weights: dict[tuple[int, ...], Tensor] = field(default_factory=dict, repr=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.pixels.shape[-2:]
+        return height, width
+
+
+class Scorer:
+    """Holds the models on one device and scores pairs with them.
+
+    Args:
+        settings: what decides the numbers.
+        device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU if there is one.
+        batch: distorted images of 512 x 512 pixels that go through the networks at once; of larger
+            images as many fewer, but at least one.
+        weights_dir: folder with torchvision's backbone files, for LPIPS `alex`, `vgg`, `squeeze`.
+
+    Raises:
+        WeightsError: weights are missing, altered, or of an unknown layout.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        device: str = "cpu",
+        batch: int = DEFAULT_BATCH,
+        weights_dir: str | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.device = find_device(device)
+        self._batch = batch
+        self._lpips, lpips_weights = lpips.load_lpips(self.settings.lpips, weights_dir)
+        self._saliency, saliency_weights = saliency.load_saliency(self.settings.saliency)
+        self._d, d_weights = discriminator.load_discriminator(self.settings.discriminator)
+        for network in (self._lpips, self._saliency, self._d):
+            # Channels last is the faster layout for convolutions, on a CPU (1.8 x) as on a GPU.
+            network.to(self.device).to(memory_format=torch.channels_last)
+        self.weights: dict[str, list[Weights]] = {
+            "lpips": lpips_weights,
+            "saliency": [saliency_weights],
+            "discriminator": [d_weights],
+        }
+
+    @torch.inference_mode()
+    def prepare(self, reference: Pixels, mask: Pixels | None = None) -> Prepared:
+        """Compute what depends on the reference alone.
+
+        Args:
+            reference: uint8, (H, W, 3), sRGB.
+            mask: uint8, (H, W), the ROI mask `R` itself (255 = inside) in place of the one that
+                the saliency network gives; it is not smoothed.
+
+        Raises:
+            ImageTooSmall: a side is below SSIM's 11 pixels.
+            SizeMismatch: the mask is not of the reference's size.
+        """
+        ms_ssim.scales_that_fit(*reference.shape[:2])
+        pixels = self._upload(reference)
+        image = pixels.float() / 255
+        if mask is None:
+            with self._networks():
+                logits = self._saliency(_for_network(image[None]))
+            region = roi.smooth(logits[0, 0].float().sigmoid())
+        else:
+            check_size(mask, reference)
+            region = torch.from_numpy(mask.copy()).to(self.device).float() / 255
+        with self._networks():
+            features = self._lpips.features(_for_network(image[None], self._lpips.min_side))
+        return Prepared(
+            pixels=pixels,
+            mask=region,
+            fraction=float(region.mean(dtype=torch.float64)),
+            moments=ms_ssim.prepare(image),
+            features=features,
+        )
+
+    @torch.inference_mode()
+    def score(self, reference: Prepared, distorted: Sequence[Pixels]) -> list[Scores]:
+        """Score any number of distorted images of one reference.
+
+        Args:
+            reference: from `prepare`.
+            distorted: each uint8, (H, W, 3), sRGB, of the reference's size.
+
+        Returns:
+            the scores, in the order of the images.
+
+        Raises:
+            SizeMismatch: an image is not of the reference's size; nothing is scored.
+        """
+        for image in distorted:
+            check_size(image, reference.size)
+        height, width = reference.size
+        batch = max(1, self._batch * _BATCH_PIXELS // (height * width))
+        return [
+            scores
+            for start in range(0, len(distorted), batch)
+            for scores in self._score_batch(reference, distorted[start : start + batch])
+        ]
+
+    def _score_batch(self, reference: Prepared, distorted: Sequence[Pixels]) -> Iterator[Scores]:
+        pixels = torch.stack([self._upload(image) for image in distorted])
+        images = pixels.float() / 255
+
+        error, roi_error = self._means(reference, mse.squared_error(reference.pixels, pixels))
+        similarity, roi_similarity = zip(
+            *(
+                self._means(reference, level, margin=ms_ssim.MARGIN)
+                for level in ms_ssim.maps(reference.moments, images)
+            ),
+            strict=True,
+        )
+        side = self._lpips.min_side
+        with self._networks():
+            features = self._lpips.features(_for_network(images, side))
+        distances, roi_distances = zip(
+            *(
+                self._means(reference, layer, min_side=side)
+                for layer in self._lpips.maps(reference.features, features)
+            ),
+            strict=True,
+        )
+        side = int(self._d.min_side)
+        with self._networks():
+            logits = self._d(_for_network(images, side))
+        loss, roi_loss = self._means(reference, F.softplus(-logits[:, 0].float()), min_side=side)
+
+        height, width = reference.size
+        columns = {
+            "mse": error,
+            "psnr": mse.psnr(error),
+            "ms_ssim": ms_ssim.combine(list(similarity)),
+            "lpips": torch.stack(distances).sum(0),
+            "d_loss": loss,
+            "roi_mse": roi_error,
+            "roi_psnr": mse.psnr(roi_error),
+            "roi_ms_ssim": ms_ssim.combine(list(roi_similarity)),
+            "roi_lpips": torch.stack(roi_distances).sum(0),
+            "roi_d_loss": roi_loss,
+        }
+        values = torch.stack(list(columns.values()), dim=1).tolist()
+        for row in values:
+            yield Scores(
+                width=width,
+                height=height,
+                ms_ssim_scales=len(reference.moments),
+                roi_fraction=reference.fraction,
+                **dict(zip(columns, row, strict=True)),
+            )
+
+    def _means(
+        self, reference: Prepared, maps: Tensor, margin: int = 0, min_side: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """The mean over the whole image, and the mean under the mask."""
+        key = (*maps.shape[-2:], margin, min_side)
+        weight = reference._weights.get(key)
+        if weight is None:
+            # The mask follows the image: bordered like it where it is tiny, brought to the map's
+            # resolution, and without the margin that SSIM's valid window loses.
+            mask = _at_least(reference.mask[None, None], min_side)[0, 0]
+            height, width = (side + 2 * margin for side in maps.shape[-2:])
+            mask = roi.area_average(mask, height, width)
+            mask = mask[margin : height - margin, margin : width - margin]
+            weight = roi.weights(mask, self.settings.roi_weighting)
+            reference._weights[key] = weight
+        return roi.weighted_mean(maps), roi.weighted_mean(maps, weight)
+
+    def _upload(self, pixels: Pixels) -> Tensor:
+        # Arrays that view a file's or a message's bytes are read-only, which torch warns of.
+        writable = pixels if pixels.flags.writeable else pixels.copy()
+        return torch.from_numpy(writable).to(self.device).permute(2, 0, 1).contiguous()
+
+    def _networks(self) -> AbstractContextManager[None]:
+        dtype = _DTYPES[self.settings.precision]
+        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; for `auto`, a GPU if there is one.
+
+    Raises:
+        WeightsError: there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise WeightsError(f"no device {name!r} here: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def _for_network(images: Tensor, min_side: int = 0) -> Tensor:
+    return _at_least(images, min_side).contiguous(memory_format=torch.channels_last)
+
+
+def _at_least(images: Tensor, side: int) -> Tensor:
+    """Images whose sides are at least `side`: edge pixels repeated to the right and downwards."""
+    height, width = images.shape[-2:]
+    right, down = max(0, side - width), max(0, side - height)
+    return F.pad(images, (0, right, 0, down), mode="replicate") if right or down else images

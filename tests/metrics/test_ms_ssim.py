@@ -1,0 +1,73 @@
+import pytest
+import torch
+from pytorch_msssim import ms_ssim as package_ms_ssim
+from tests.conftest import Photos, jpeg
+from tests.literal import ms_ssim as literal_ms_ssim
+
+from roi_ray.errors import ImageTooSmall
+from roi_ray.metrics import ms_ssim
+from roi_ray.metrics.roi import weighted_mean
+
+
+def image(pixels):
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+
+
+def measure(x, y):
+    levels = ms_ssim.maps(ms_ssim.prepare(image(x)), image(y)[None])
+    return float(ms_ssim.combine([weighted_mean(level) for level in levels]))
+
+
+@pytest.mark.parametrize("quality", [1, 10, 50, 95])
+@pytest.mark.parametrize(
+    ("name", "height", "width"),
+    [
+        ("astronaut", 512, 512),
+        ("chelsea", 300, 451),
+        ("motorcycle_left", 499, 741),
+        ("coffee", 161, 161),
+        ("rocket", 163, 640),
+    ],
+)
+def test_equals_pytorch_msssim(photos: Photos, name, height, width, quality) -> None:
+    x = photos[name][:height, :width]
+    y = jpeg(x, quality)
+    expected = package_ms_ssim(image(x)[None], image(y)[None], data_range=1.0)
+    assert measure(x, y) == pytest.approx(float(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("quality", [10, 80])
+@pytest.mark.parametrize(
+    ("height", "width", "scales"),
+    [(16, 16, 1), (11, 300, 1), (37, 500, 2), (41, 60, 3), (160, 161, 4), (161, 161, 5)],
+)
+def test_small_images_use_the_scales_that_fit(photos, height, width, scales, quality) -> None:
+    x = photos["hubble_deep_field"][:height, :width]
+    y = jpeg(x, quality)
+    assert ms_ssim.scales_that_fit(height, width) == scales
+    expected = literal_ms_ssim(x / 255, y / 255, lambda level: float(level.mean()))
+    assert measure(x, y) == pytest.approx(expected, abs=1e-5)
+
+
+def test_identical_images_get_one(photos: Photos) -> None:
+    x = photos["astronaut"]
+    assert measure(x, x) == pytest.approx(1, abs=1e-6)
+
+
+def test_an_inverted_image_gets_no_complex_number(photos: Photos) -> None:
+    x = photos["astronaut"]
+    expected = package_ms_ssim(image(x)[None], 1 - image(x)[None], data_range=1.0)
+    assert measure(x, 255 - x) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_smaller_than_the_window_is_refused() -> None:
+    with pytest.raises(ImageTooSmall, match=r"300 x 10 is smaller than SSIM's 11 x 11"):
+        ms_ssim.scales_that_fit(10, 300)
+
+
+def test_a_batch_gets_what_each_image_gets(photos: Photos) -> None:
+    x = photos["coffee"]
+    several = [jpeg(x, quality) for quality in (10, 50, 90)]
+    levels = ms_ssim.maps(ms_ssim.prepare(image(x)), torch.stack([image(y) for y in several]))
+    together = ms_ssim.combine([weighted_mean(level) for level in levels])
+    assert together.tolist() == pytest.approx([measure(x, y) for y in several], abs=1e-7)

@@ -1,0 +1,65 @@
+import pytest
+import torch
+from tests import literal
+
+from roi_ray.metrics import roi
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (51, 77), (37, 300), (120, 49)])
+def test_smooth_is_the_box_filter(rng, shape) -> None:
+    saliency = rng.random(shape)
+    expected = literal.box(saliency)
+    assert roi.smooth(torch.from_numpy(saliency)).numpy() == pytest.approx(expected, abs=1e-12)
+    single = roi.smooth(torch.from_numpy(saliency).float())
+    assert single.dtype == torch.float32
+    assert single.numpy() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_even_window_covers_25_before_and_24_after() -> None:
+    saliency = torch.zeros(101, 101)
+    saliency[50, 50] = 1
+    covered = torch.nonzero(roi.smooth(saliency))
+    # Row 50 is in the window of rows i with i-25 <= 50 <= i+24.
+    assert covered.min(0).values.tolist() == [26, 26]
+    assert covered.max(0).values.tolist() == [75, 75]
+    assert float(roi.smooth(saliency).max()) == pytest.approx(1 / 2500)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (13, 29), (1, 1), (64, 90)])
+def test_area_average_is_the_mean_of_what_a_cell_touches(rng, size) -> None:
+    mask = rng.random((64, 90))
+    ours = roi.area_average(torch.from_numpy(mask), *size)
+    assert ours.numpy() == pytest.approx(literal.area(mask, *size), abs=1e-12)
+
+
+@pytest.mark.parametrize("weighting", roi.WEIGHTINGS)
+def test_a_mask_of_ones_changes_nothing_at_all(rng, weighting) -> None:
+    maps = torch.from_numpy(rng.random((3, 45, 67))).float()
+    weight = roi.weights(torch.ones(45, 67), weighting)
+    assert torch.equal(roi.weighted_mean(maps, weight), roi.weighted_mean(maps))
+
+
+@pytest.mark.parametrize("weighting", roi.WEIGHTINGS)
+def test_weighted_mean_is_the_formula(rng, weighting) -> None:
+    maps, mask = rng.random((2, 33, 21)), rng.random((33, 21)) ** 4
+    weight = roi.weights(torch.from_numpy(mask), weighting)
+    ours = roi.weighted_mean(torch.from_numpy(maps), weight)
+    expected = [literal.under(level, mask, weighting) for level in maps]
+    assert ours.tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_without_a_region_normalised_is_the_basic_metric_and_mean_is_zero(rng) -> None:
+    maps, empty = torch.from_numpy(rng.random((1, 20, 20))), torch.zeros(20, 20)
+    assert torch.equal(
+        roi.weighted_mean(maps, roi.weights(empty, "normalised")), roi.weighted_mean(maps)
+    )
+    assert float(roi.weighted_mean(maps, roi.weights(empty, "mean"))) == 0
+
+
+def test_normalised_reads_the_quality_inside_the_region() -> None:
+    maps = torch.full((1, 10, 10), 0.25)
+    maps[0, :5] = 0.75
+    mask = torch.zeros(10, 10)
+    mask[:5] = 0.1
+    weight = roi.weights(mask, "normalised")
+    assert float(roi.weighted_mean(maps, weight)) == pytest.approx(0.75, abs=1e-6)

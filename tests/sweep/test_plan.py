@@ -1,0 +1,92 @@
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from roi_ray import images
+from roi_ray.errors import ImageReadError, ManifestError, RoiRayError, StorageError
+from roi_ray.sweep import CODECS, make_sweep, photographs
+
+QUALITIES = {"jpeg": (10, 90), "webp": (20,), "jpeg2000": (30,), "avif": (5,)}
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return images.decode(photographs()["chelsea"].read_bytes())[40:140, 100:230]
+
+
+def test_a_manifest_and_its_files(tmp_path, pixels):
+    table = make_sweep({"cat": pixels}, str(tmp_path), qualities=QUALITIES)
+    assert pq.read_table(tmp_path / "manifest.parquet").equals(table)
+    assert table.column_names == ["reference", "distorted", "codec", "quality", "bytes", "bpp"]
+    rows = table.to_pylist()
+    assert [(row["codec"], row["quality"]) for row in rows] == [
+        (codec, quality) for codec in CODECS for quality in QUALITIES[codec]
+    ]
+    assert rows[-1]["distorted"] == "decoded/avif/cat-q05.avif"
+    for row in rows:
+        assert row["reference"] == "originals/cat.png"
+        data = (tmp_path / row["distorted"]).read_bytes()
+        assert row["bytes"] == len(data)
+        assert row["bpp"] == pytest.approx(8 * len(data) / (100 * 130))
+        assert images.decode(data).shape == pixels.shape
+    original = images.decode((tmp_path / "originals/cat.png").read_bytes())
+    np.testing.assert_array_equal(original, pixels)
+
+
+def test_paths_bytes_and_pixels_are_the_same_reference(tmp_path):
+    path = photographs()["chelsea"]
+    sources = {"path": path, "bytes": path.read_bytes(), "pixels": images.decode(path.read_bytes())}
+    table = make_sweep(sources, str(tmp_path), codecs=["jpeg"], qualities={"jpeg": [50]})
+    assert len(set(table["bytes"].to_pylist())) == 1
+    assert len({file.read_bytes() for file in (tmp_path / "originals").iterdir()}) == 1
+
+
+def test_made_twice_it_is_the_same(tmp_path, pixels):
+    for run in ("one", "two"):
+        make_sweep({"cat": pixels}, str(tmp_path / run), qualities=QUALITIES)
+    for file in (tmp_path / "one").rglob("*.*"):
+        twin = tmp_path / "two" / file.relative_to(tmp_path / "one")
+        assert file.read_bytes() == twin.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("references", "options", "text"),
+    [
+        (["cat"], {"codecs": ["gif"]}, "unknown codec 'gif'; there are jpeg, webp"),
+        (["cat"], {"qualities": {"jpg": [50]}}, "unknown codec 'jpg'"),
+        (["cat"], {"qualities": {"avif": [50, 101]}}, "avif has no quality 101"),
+        (["cat", "a/b"], {}, "reference 'a/b' cannot be a file name"),
+        (["", "cat"], {}, "reference '' cannot be a file name"),
+        ([".cat"], {}, "reference '.cat' cannot be a file name"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_writes_nothing(
+    tmp_path, pixels, references, options, text
+):
+    with pytest.raises(ManifestError, match=text):
+        make_sweep(dict.fromkeys(references, pixels), str(tmp_path), **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reference_that_is_no_image(tmp_path):
+    with pytest.raises(ImageReadError):
+        make_sweep({"cat": b"meow"}, str(tmp_path))
+    with pytest.raises(StorageError, match="not-there"):
+        make_sweep({"cat": tmp_path / "not-there.png"}, str(tmp_path))
+    assert not (tmp_path / "manifest.parquet").exists()
+
+
+def test_photographs_are_on_this_machine():
+    found = photographs()
+    assert {"astronaut", "chelsea", "coffee"} <= set(found)
+    assert images.decode(found["astronaut"].read_bytes()).shape == (512, 512, 3)
+    assert all(isinstance(path, Path) for path in found.values())
+
+
+def test_photographs_without_scikit_image(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RoiRayError, match=r"pip install 'roi-ray\[demo\]'"):
+        photographs()

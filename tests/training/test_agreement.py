@@ -1,0 +1,56 @@
+import math
+
+import numpy as np
+import pytest
+
+from roi_ray.training.agreement import agreement, box, max_f
+
+
+@pytest.fixture
+def masks():
+    random = np.random.default_rng(0)
+    return [random.random((70, 90), dtype=np.float32) for _ in range(3)]
+
+
+def test_a_mask_agrees_with_itself():
+    teacher = [np.zeros((80, 80), np.float32), np.zeros((80, 80), np.float32)]
+    teacher[0][20:50, 30:60] = 1
+    teacher[1][5:20, :40] = 1
+    result = agreement(teacher, teacher)
+    assert (result.images, result.mae, result.max_f) == (2, 0, 1)
+    assert result.roi_correlation == pytest.approx(1)
+    assert result.roi_correlation_per_image == pytest.approx(1)
+    opposite = agreement([1 - mask for mask in teacher], teacher)
+    assert opposite.mae == 1
+    assert opposite.max_f < 0.3
+
+
+def test_max_f_is_the_definition_s(masks):
+    teacher = [np.roll(mask, 1, axis=0) for mask in masks[:2]] + [np.zeros((70, 90), np.float32)]
+    best = 0.0
+    for threshold in range(1, 256):
+        precision, recall = [], []
+        # The third image marks nothing and is left out.
+        for mask, target in zip(masks[:2], teacher[:2], strict=True):
+            marked, wanted = mask * 255 >= threshold, target >= 0.5
+            hits = (marked & wanted).sum()
+            precision.append(hits / max(marked.sum(), 1))
+            recall.append(hits / wanted.sum())
+        p, r = np.mean(precision), np.mean(recall)
+        best = max(best, 1.3 * p * r / max(0.3 * p + r, 1e-12))
+    assert max_f(masks, teacher) == pytest.approx(best, rel=1e-6)
+    assert math.isnan(max_f(masks[2:], teacher[2:]))
+
+
+def test_box_is_the_mean_of_rows_i_minus_25_to_i_plus_24(masks):
+    smooth = box(masks[0])
+    assert smooth.shape == masks[0].shape
+    for i, j in ((0, 0), (30, 40), (69, 89), (25, 3)):
+        window = masks[0][max(i - 25, 0) : i + 25, max(j - 25, 0) : j + 25]
+        assert smooth[i, j] == pytest.approx(window.sum() / 2500, abs=1e-5)
+
+
+def test_an_image_without_anything_salient_has_no_correlation_of_its_own(masks):
+    empty = np.zeros((70, 90), np.float32)
+    result = agreement([masks[0], empty], [masks[0], empty])
+    assert result.roi_correlation_per_image == pytest.approx(1)

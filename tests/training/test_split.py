@@ -1,0 +1,17 @@
+from roi_ray.training.split import split
+
+
+def test_it_depends_on_the_names_alone():
+    names = [f"image{number}" for number in range(20)]
+    training, held = split(names, 5)
+    assert (training, held) == split([*reversed(names), "image3"], 5)
+    assert len(held) == 5
+    assert sorted(training + held) == sorted(names)
+    # Recorded: whoever trained with this split must find it unchanged.
+    assert held == ["image0", "image13", "image17", "image6", "image9"]
+
+
+def test_holding_out_more_keeps_what_was_held_out():
+    names = [f"image{number}" for number in range(20)]
+    assert set(split(names, 5)[1]) < set(split(names, 8)[1])
+    assert split(names, 30) == ([], sorted(names))

