@@ -24,6 +24,8 @@ def box(saliency: Array) -> Array:
 
 def area(mask: Array, height: int, width: int) -> Array:
     """Mean over the pixels that each cell of a coarser grid touches."""
+    if mask.shape == (height, width):
+        return mask
     out = np.empty((height, width))
     rows, columns = mask.shape
     for i in range(height):

@@ -1,0 +1,89 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.conftest import jpeg
+
+from roi_ray import schema
+from roi_ray.pipeline import actor
+from roi_ray.pipeline.actor import RESULTS, ScoringActor
+from roi_ray.pipeline.decode import Chunk
+from roi_ray.scorer import Scorer, Settings
+
+
+@pytest.fixture(scope="module")
+def scoring() -> ScoringActor:
+    return ScoringActor(Settings(), device="cpu", batch=4, weights_dir=None, threads=1)
+
+
+def chunk(x, *images, reference="r"):
+    made = Chunk(5, reference, x)
+    for row, image in enumerate(images):
+        made.add(10 + row, image, None if image is not None else f"ImageReadError: {row}")
+    return made.to_arrow()
+
+
+def test_rows_come_back_with_scores_or_their_error(photos, scoring) -> None:
+    x = photos["coffee"][:96, :128]
+    y, z = jpeg(x, 20), jpeg(x, 80)
+    results = scoring(chunk(x, y, None, z))
+    assert results.schema.equals(RESULTS)
+    assert results["shard"].to_pylist() == [5, 5, 5]
+    assert results["row"].to_pylist() == [10, 11, 12]
+    assert results[schema.ERROR].to_pylist() == [None, "ImageReadError: 1", None]
+    scorer = Scorer()
+    expected = scorer.score(scorer.prepare(x), [y, z])
+    assert results["lpips"].to_pylist() == [expected[0].lpips, None, expected[1].lpips]
+    assert results["roi_ms_ssim"].to_pylist()[2] == expected[1].roi_ms_ssim
+
+
+def test_a_mask_in_the_chunk_is_the_mask(photos, scoring) -> None:
+    x = photos["coffee"][:96, :128]
+    made = Chunk(0, "masked", x, np.full(x.shape[:2], 51, np.uint8))
+    made.add(0, jpeg(x, 20))
+    (row,) = scoring(made.to_arrow()).to_pylist()
+    assert row["roi_fraction"] == pytest.approx(0.2, abs=1e-6)
+
+
+def test_a_reference_in_several_chunks_is_prepared_once(photos, scoring, monkeypatch) -> None:
+    x, other = photos["coffee"][:64, :64], photos["rocket"][:64, :64]
+    prepared = []
+    prepare = Scorer.prepare
+    monkeypatch.setattr(
+        Scorer, "prepare", lambda *args: prepared.append(1) or prepare(*args)
+    )
+    for _ in range(3):
+        scoring(chunk(x, jpeg(x, 20), reference="one"))
+    scoring(chunk(other, jpeg(other, 20), reference="two"))
+    assert len(prepared) == 2
+
+
+def test_whatever_goes_wrong_costs_the_chunks_rows_only(photos, scoring, monkeypatch) -> None:
+    x = photos["coffee"][:64, :64]
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(Scorer, "score", fail)
+    results = scoring(chunk(x, x, None))
+    assert results[schema.ERROR].to_pylist() == [
+        "RuntimeError: reference r: CUDA error: an illegal memory access was encountered",
+        "ImageReadError: 1",
+    ]
+    assert results["mse"].null_count == 2
+
+
+def test_numbers_that_are_not_finite_are_an_error(photos, scoring, monkeypatch) -> None:
+    x = photos["coffee"][:64, :64]
+    monkeypatch.setattr(
+        actor, "asdict", lambda _: {"mse": 0.1, "lpips": float("nan"), "d_loss": float("inf")}
+    )
+    (row,) = scoring(chunk(x, x)).to_pylist()
+    assert row["error"] == "FloatingPointError: lpips, d_loss not finite"
+    assert row["mse"] is None
+
+
+def test_a_chunk_without_any_image_needs_no_scorer(scoring) -> None:
+    made = Chunk(1, "bad")
+    made.add(7, None, "ImageReadError: reference bad: gone")
+    table: pa.Table = scoring(made.to_arrow())
+    assert table[schema.ERROR].to_pylist() == ["ImageReadError: reference bad: gone"]

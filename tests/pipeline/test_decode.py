@@ -1,0 +1,122 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.conftest import encode, write
+
+from roi_ray.pipeline import decode as stage
+from roi_ray.pipeline.decode import Chunk, decode
+from roi_ray.pipeline.shards import plan, work_items
+
+
+def chunks(tmp_path, rows, max_pixels=10**7):
+    table = pa.Table.from_pylist(rows)
+    items = work_items(table, dict(enumerate(plan(table, 1000))))
+    return [Chunk.from_arrow(part) for part in decode(items, str(tmp_path), max_pixels)]
+
+
+def rows(reference, *distorted, **more):
+    return [{"reference": reference, "distorted": d, **more} for d in distorted]
+
+
+@pytest.fixture
+def tree(tmp_path, photos):
+    x = photos["coffee"][:100, :150]
+    write(tmp_path / "x.png", encode(x))
+    for quality in (10, 50, 90):
+        write(tmp_path / f"y{quality}.jpg", encode(x, "JPEG", quality=quality))
+    write(tmp_path / "other.png", encode(x[1:]))
+    write(tmp_path / "empty.png", b"")
+    write(tmp_path / "cut.jpg", encode(x, "JPEG")[:800])
+    write(tmp_path / "page.png", b"<html>404</html>")
+    write(tmp_path / "tiny.png", encode(x[:8, :8]))
+    write(tmp_path / "mask.png", encode(x[..., 0]))
+    return tmp_path, x
+
+
+def test_pixels_arrive_as_they_are(tree) -> None:
+    tmp_path, x = tree
+    (chunk,) = chunks(tmp_path, rows("x.png", "y10.jpg", "y50.jpg", "x.png"))
+    assert (chunk.shard, chunk.rows, chunk.errors) == (0, [0, 1, 2], [None] * 3)
+    assert np.array_equal(chunk.pixels, x)
+    assert np.array_equal(chunk.images[2], x)
+    assert chunk.mask is None
+
+
+def test_a_bad_image_is_one_bad_row(tree) -> None:
+    tmp_path, _ = tree
+    names = ["y10.jpg", "gone.jpg", "empty.png", "cut.jpg", "page.png", "other.png", "y90.jpg"]
+    (chunk,) = chunks(tmp_path, rows("x.png", *names))
+    assert [image is None for image in chunk.images] == [False, *[True] * 5, False]
+    errors = dict(zip(names, chunk.errors, strict=True))
+    assert errors["gone.jpg"].startswith("ImageReadError: gone.jpg: cannot read ")
+    assert errors["gone.jpg"].endswith("gone.jpg: No such file or directory")
+    assert errors["empty.png"] == "ImageReadError: empty.png: the file is empty (0 bytes)"
+    assert errors["cut.jpg"].startswith("ImageReadError: cut.jpg: cannot be decoded: ")
+    assert errors["page.png"].startswith("ImageReadError: page.png: not an image of a known format")
+    assert errors["other.png"] == (
+        "SizeMismatch: other.png: 150 x 99, but its reference is 150 x 100"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reference", "error"),
+    [
+        ("gone.png", "ImageReadError: reference gone.png: cannot read"),
+        ("page.png", "ImageReadError: reference page.png: not an image"),
+        ("tiny.png", "ImageTooSmall: reference tiny.png: 8 x 8 is smaller than SSIM's"),
+    ],
+)
+def test_a_bad_reference_gives_all_its_rows_the_error(tree, reference, error) -> None:
+    tmp_path, _ = tree
+    bad, good = chunks(
+        tmp_path, rows(reference, "y10.jpg", "y50.jpg") + rows("x.png", "y10.jpg")
+    )
+    assert bad.pixels is None
+    assert bad.images == [None, None]
+    assert all(text.startswith(error) for text in bad.errors)
+    assert good.errors == [None]
+
+
+def test_too_many_pixels(tree) -> None:
+    tmp_path, _ = tree
+    (chunk,) = chunks(tmp_path, rows("x.png", "y10.jpg"), max_pixels=14_999)
+    assert chunk.errors[0].startswith("ImageTooLarge: reference x.png: 150 x 100 is 15000 pixels")
+
+
+def test_masks(tree) -> None:
+    tmp_path, x = tree
+    good, none, missing, odd = chunks(
+        tmp_path,
+        rows("x.png", "y10.jpg", mask="mask.png")
+        + rows("x.png", "y50.jpg", mask="")
+        + rows("x.png", "y90.jpg", mask="gone.png")
+        + rows("x.png", "y90.jpg", mask="other.png"),
+    )
+    assert np.array_equal(good.mask, x[..., 0])
+    assert none.mask is None
+    assert none.errors == [None]
+    assert missing.errors[0].startswith("ImageReadError: mask gone.png: cannot read")
+    assert odd.errors == [
+        "SizeMismatch: mask other.png: 150 x 99, but its reference is 150 x 100"
+    ]
+    assert len({chunk.reference for chunk in (good, none, missing, odd)}) == 4
+
+
+def test_many_images_of_one_reference_come_in_bounded_chunks(tree, monkeypatch) -> None:
+    tmp_path, x = tree
+    monkeypatch.setattr(stage, "CHUNK_BYTES", 5 * x.nbytes)
+    names = [f"y{quality}.jpg" for quality in (10, 50, 90)] * 30
+    table = pa.table(
+        {
+            "shard": pa.array([3], pa.int32()),
+            "reference": ["x.png"],
+            "mask": pa.nulls(1, pa.string()),
+            "rows": [list(range(90))],
+            "distorted": [names],
+        }
+    )
+    parts = [Chunk.from_arrow(part) for part in decode(table, str(tmp_path), 10**6)]
+    assert [len(part.rows) for part in parts] == [5] * 18
+    assert sum((part.rows for part in parts), []) == list(range(90))
+    assert all(np.array_equal(part.pixels, x) for part in parts)
+    assert len({part.reference for part in parts}) == 1

@@ -1,0 +1,86 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from roi_ray.pipeline.shards import blocks, plan, work_items
+
+
+def manifest(references, masks=None):
+    columns = {"reference": references, "distorted": [f"d{i}" for i in range(len(references))]}
+    if masks is not None:
+        columns["mask"] = masks
+    return pa.table(columns)
+
+
+@pytest.mark.parametrize("shard_size", [1, 3, 7, 50, 10_000])
+@pytest.mark.parametrize("seed", range(3))
+def test_each_row_is_in_one_shard_and_references_stay_together(shard_size, seed) -> None:
+    rng = np.random.default_rng(seed)
+    table = manifest([f"r{i}" for i in rng.integers(0, 40, 300)])
+    shards = plan(table, shard_size)
+    rows = np.concatenate(shards)
+    assert sorted(rows.tolist()) == list(range(300))
+    assert all(0 < len(shard) <= shard_size for shard in shards)
+
+    references = np.array(table["reference"].to_pylist())
+    runs = 1 + np.count_nonzero(references[rows][1:] != references[rows][:-1])
+    assert runs == len(set(references))
+    for reference in set(references):
+        own = rows[references[rows] == reference]
+        assert own.tolist() == sorted(own.tolist())
+        spread = [k for k, shard in enumerate(shards) if np.isin(own, shard).any()]
+        assert len(spread) == 1 or len(own) > shard_size
+
+
+def test_references_come_in_the_order_of_their_first_rows() -> None:
+    (shard,) = plan(manifest(["b", "a", "b", "c", "a"]), 100)
+    assert shard.tolist() == [0, 2, 1, 4, 3]
+
+
+def test_a_large_reference_is_cut_and_small_ones_fill_up() -> None:
+    sizes = [len(s) for s in plan(manifest(["a"] * 2 + ["b"] * 25 + ["c"] * 3 + ["d"] * 8), 10)]
+    assert sizes == [2, 10, 10, 8, 8]
+
+
+def test_the_plan_does_not_depend_on_columns_that_do_not_decide_it() -> None:
+    table = manifest(["a", "b", "a", "b"])
+    wider = table.append_column("codec", pa.array(list("wxyz")))
+    assert [s.tolist() for s in plan(table, 2)] == [s.tolist() for s in plan(wider, 2)]
+
+
+def test_a_reference_with_two_masks_is_prepared_twice() -> None:
+    table = manifest(["a", "a", "a", "b"], ["m", None, "m", "m"])
+    items = work_items(table, dict(enumerate(plan(table, 10)))).to_pylist()
+    assert [(i["reference"], i["mask"], i["rows"]) for i in items] == [
+        ("a", "m", [0, 2]),
+        ("a", None, [1]),
+        ("b", "m", [3]),
+    ]
+
+
+def test_work_items_are_one_reference_of_one_shard() -> None:
+    table = manifest(["a", "b", "a", "a", "b"])
+    shards = dict(enumerate(plan(table, 2)))
+    items = work_items(table, shards).to_pylist()
+    assert items == [
+        {"shard": 0, "reference": "a", "mask": None, "rows": [0, 2], "distorted": ["d0", "d2"]},
+        {"shard": 1, "reference": "a", "mask": None, "rows": [3], "distorted": ["d3"]},
+        {"shard": 2, "reference": "b", "mask": None, "rows": [1, 4], "distorted": ["d1", "d4"]},
+    ]
+    some = work_items(table, {2: shards[2][1:]}).to_pylist()
+    assert [(i["shard"], i["rows"]) for i in some] == [(2, [4])]
+
+
+def test_isolated_items_hold_one_pair_and_one_block_each() -> None:
+    table = manifest(["a"] * 4 + ["b"])
+    items = work_items(table, dict(enumerate(plan(table, 10))), isolate=True)
+    assert [item["rows"] for item in items.to_pylist()] == [[0], [1], [2], [3], [4]]
+    assert [len(block) for block in blocks(items, isolate=True)] == [1] * 5
+
+
+def test_blocks_hold_all_items_in_order() -> None:
+    table = manifest([f"r{i // 7}" for i in range(500)])
+    items = work_items(table, dict(enumerate(plan(table, 64))))
+    parts = list(blocks(items))
+    assert len(parts) > 5
+    assert pa.concat_tables(parts).equals(items)

@@ -1,0 +1,203 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from tests.conftest import Photos, encode
+
+from roi_ray import images
+from roi_ray.errors import ImageReadError, ImageTooLarge, SizeMismatch
+
+
+def saved(image: Image.Image, file_format: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def photo(photos: Photos) -> Image.Image:
+    return Image.fromarray(photos["coffee"][:120, :200])
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF"])
+def test_lossless_files_give_their_pixels(photos, file_format) -> None:
+    pixels = photos["coffee"][:121, :201]
+    lossless = {
+        "WEBP": {"lossless": True},
+        "AVIF": {"quality": 100, "subsampling": "4:4:4"},
+    }.get(file_format, {})
+    decoded = images.decode(encode(pixels, file_format, **lossless))
+    assert decoded.dtype == np.uint8
+    # AVIF's quality 100 still goes through YUV.
+    tolerance = 3 if file_format == "AVIF" else 0
+    assert np.abs(decoded.astype(int) - pixels).max() <= tolerance
+
+
+def test_grey_becomes_three_equal_channels(photos) -> None:
+    grey = photo(photos).convert("L")
+    decoded = images.decode(saved(grey))
+    assert np.array_equal(decoded, np.repeat(np.asarray(grey)[..., None], 3, axis=2))
+
+
+def test_a_palette_is_looked_up(photos) -> None:
+    palette = photo(photos).quantize(16)
+    assert np.array_equal(images.decode(saved(palette)), np.asarray(palette.convert("RGB")))
+
+
+def test_alpha_is_composited_over_white(photos) -> None:
+    image = photo(photos)
+    opaque = np.asarray(image).astype(float)
+    image.putalpha(128)
+    expected = opaque * 128 / 255 + 255 * 127 / 255
+    assert np.abs(images.decode(saved(image)) - expected).max() <= 1
+    image.putalpha(0)
+    assert (images.decode(saved(image)) == 255).all()
+    image.putalpha(255)
+    assert np.array_equal(images.decode(saved(image)), opaque)
+
+
+def test_a_transparent_palette_is_composited_too() -> None:
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((0, 0), 0)
+    decoded = images.decode(saved(image, transparency=0))
+    assert decoded[0, 0].tolist() == [255, 255, 255]
+    assert decoded[1, 1].tolist() == [0, 0, 255]
+
+
+def test_of_16_bits_the_upper_8_count(photos) -> None:
+    grey = np.asarray(photo(photos).convert("L"))
+    wide = grey.astype(np.uint16) * 257
+    assert np.array_equal(images.decode(saved(Image.fromarray(wide)))[..., 0], grey)
+
+
+def png(width: int, height: int, depth: int, raw: bytes) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+def test_16_bit_rgb() -> None:
+    values = np.arange(0, 65536, 65536 // 48, dtype=np.uint16)[:48].reshape(4, 4, 3)
+    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    assert np.array_equal(images.decode(png(4, 4, 16, raw)), (values >> 8).astype(np.uint8))
+
+
+def test_floating_point_pixels_are_refused() -> None:
+    with pytest.raises(ImageReadError, match="floating-point"):
+        images.decode(saved(Image.new("F", (20, 20)), "TIFF"))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(photos, orientation) -> None:
+    upright = photo(photos)
+    transposed = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    stored = upright if transposed is None else upright.transpose(transposed)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert np.array_equal(images.decode(saved(stored, exif=exif)), np.asarray(upright))
+
+
+def test_cmyk_is_converted(photos) -> None:
+    cmyk = photo(photos).convert("CMYK")
+    decoded = images.decode(saved(cmyk, "TIFF"))
+    assert np.array_equal(decoded, np.asarray(cmyk.convert("RGB")))
+
+
+def swapped_profile() -> bytes:
+    """The sRGB profile with the primaries of red and blue in each other's place."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for text in ("sRGB".encode("ascii"), "sRGB".encode("utf-16-be")):
+        profile = profile.replace(text, text.replace(b"s", b"x"))
+    return profile.replace(b"rXYZ", b"____").replace(b"bXYZ", b"rXYZ").replace(b"____", b"bXYZ")
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_another_profile_is_converted_to_srgb(photos, alpha) -> None:
+    image = photo(photos)
+    if alpha:
+        image.putalpha(255)
+    decoded = images.decode(saved(image, icc_profile=swapped_profile()))
+    swapped = photos["coffee"][:120, :200, ::-1].astype(int)
+    assert np.abs(decoded - swapped).max() <= 1
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_an_srgb_profile_changes_nothing_and_a_broken_one_is_ignored(photos, alpha) -> None:
+    image = photo(photos)
+    if alpha:
+        image.putalpha(255)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile in (srgb, b"not a profile" * 20):
+        decoded = images.decode(saved(image, icc_profile=profile))
+        assert np.array_equal(decoded, photos["coffee"][:120, :200])
+
+
+def test_of_an_animation_the_first_image_counts(photos) -> None:
+    frames = [Image.fromarray(photos["coffee"][i : i + 100, :100]) for i in (0, 100, 200)]
+    data = saved(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    assert np.array_equal(images.decode(data), np.asarray(frames[0]))
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "JPEG2000", "AVIF", "TIFF"])
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.7])
+def test_truncated_files_are_errors(photos, file_format, kept) -> None:
+    data = encode(photos["coffee"][:128, :128], file_format)
+    with pytest.raises(ImageReadError, match="cannot be decoded|not an image"):
+        images.decode(data[: int(len(data) * kept)])
+
+
+def test_empty_and_other_files_are_errors() -> None:
+    with pytest.raises(ImageReadError, match=r"empty \(0 bytes\)"):
+        images.decode(b"")
+    with pytest.raises(ImageReadError, match="not an image of a known format"):
+        images.decode(b"<!DOCTYPE html><title>404</title>")
+    with pytest.raises(ImageReadError, match="not an image of a known format"):
+        images.decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
+
+
+def test_too_many_pixels_are_refused_before_decoding(photos) -> None:
+    data = encode(photos["coffee"])
+    assert images.decode(data, max_pixels=600 * 400).shape == (400, 600, 3)
+    with pytest.raises(ImageTooLarge, match=r"600 x 400 is 240000 pixels, more than the 239999"):
+        images.decode(data, max_pixels=600 * 400 - 1)
+
+
+def test_a_decompression_bomb_is_refused() -> None:
+    with pytest.raises(ImageTooLarge, match="--max-pixels"):
+        images.decode(png(50_000, 50_000, 8, bytes(10**6)))
+
+
+def test_more_pixels_than_pillow_allows_by_itself(monkeypatch, photos) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert images.decode(encode(photos["coffee"]), max_pixels=10**6).shape == (400, 600, 3)
+
+
+def test_a_mask_has_one_channel(photos) -> None:
+    mask = np.zeros((40, 50), np.uint8)
+    mask[10:, 20:] = 200
+    assert np.array_equal(images.decode_mask(saved(Image.fromarray(mask))), mask)
+    rgb = Image.fromarray(mask).convert("RGB")
+    assert np.array_equal(images.decode_mask(saved(rgb)), mask)
+
+
+def test_check_size(photos) -> None:
+    x = photos["coffee"]
+    images.check_size(x.copy(), x)
+    images.check_size(x[..., 0], (400, 600))
+    with pytest.raises(SizeMismatch, match="599 x 400, but its reference is 600 x 400"):
+        images.check_size(x[:, 1:], x)

@@ -1,0 +1,139 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from roi_ray.errors import ManifestError, StorageError
+from roi_ray.manifest import read_manifest
+
+ROWS = {
+    "reference": ["a.png", "a.png", "b.png"],
+    "distorted": ["a-1.jpg", "a-2.jpg", "b-1.jpg"],
+    "codec": ["jpeg", "jpeg", "webp"],
+    "quality": [10, 20, 30],
+    "bpp": [0.1, 0.25, 0.5],
+}
+
+
+def write(path: Path, rows: dict[str, list[object]]) -> str:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table(rows), path)
+    elif path.suffix == ".csv":
+        pd.DataFrame(rows).to_csv(path, index=False)
+    else:
+        path.write_text(
+            "".join(
+                json.dumps(dict(zip(rows, values, strict=True))) + "\n"
+                for values in zip(*rows.values(), strict=True)
+            )
+        )
+    return str(path)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl", ".ndjson"])
+def test_all_formats_give_the_same_rows(tmp_path, suffix) -> None:
+    manifest = read_manifest(write(tmp_path / f"sweep{suffix}", ROWS))
+    assert manifest.base == str(tmp_path)
+    assert manifest.table.column_names[:3] == ["pair_id", "reference", "distorted"]
+    assert manifest.table.select(list(ROWS)).to_pydict() == ROWS
+    assert manifest.sha256 == read_manifest(write(tmp_path / "again.parquet", ROWS)).sha256
+
+
+def test_ids_are_stable_unique_and_not_those_of_other_pairs(tmp_path) -> None:
+    ids = read_manifest(write(tmp_path / "m.csv", ROWS)).table["pair_id"].to_pylist()
+    assert len(set(ids)) == 3
+    turned = {name: values[::-1] for name, values in ROWS.items()}
+    assert read_manifest(write(tmp_path / "n.csv", turned)).table["pair_id"].to_pylist() == ids[::-1]
+
+
+def test_given_ids_are_kept_as_text(tmp_path) -> None:
+    for suffix in (".csv", ".parquet"):
+        uri = write(tmp_path / f"m{suffix}", {**ROWS, "pair_id": ["007", "8", "x"]})
+        assert read_manifest(uri).table["pair_id"].to_pylist() == ["007", "8", "x"]
+    uri = write(tmp_path / "numbers.parquet", {**ROWS, "pair_id": [7, 8, 9]})
+    assert read_manifest(uri).table["pair_id"].to_pylist() == ["7", "8", "9"]
+
+
+def test_paths_that_look_like_numbers_stay_text(tmp_path) -> None:
+    uri = write(tmp_path / "m.csv", {"reference": ["001", "002"], "distorted": ["1.50", "1e3"]})
+    assert read_manifest(uri).table["distorted"].to_pylist() == ["1.50", "1e3"]
+
+
+def test_a_folder_is_read_in_the_order_of_its_names(tmp_path) -> None:
+    for index, name in enumerate(["2.csv", "1.csv"]):
+        write(tmp_path / name, {"reference": ["r"], "distorted": [f"d{index}"]})
+    (tmp_path / "notes.txt").write_text("not a manifest")
+    (tmp_path / "_hidden.csv").write_text("nor this")
+    manifest = read_manifest(str(tmp_path))
+    assert manifest.table["distorted"].to_pylist() == ["d1", "d0"]
+    assert manifest.base == str(tmp_path)
+
+
+def test_limit_keeps_the_first_rows(tmp_path) -> None:
+    uri = write(tmp_path / "m.csv", ROWS)
+    assert read_manifest(uri, 2).table["quality"].to_pylist() == [10, 20]
+    assert read_manifest(uri, 2).sha256 != read_manifest(uri).sha256
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"reference": ["a"], "dist": ["b"]}, "column 'distorted' is missing; there are 'ref"),
+        ({**ROWS, "mse": [1, 2, 3]}, "column 'mse' is one that scoring writes"),
+        ({**ROWS, "error": ["", "", ""]}, "column 'error' is one that scoring writes"),
+        ({**ROWS, "distorted": ["x", "", "y"]}, "row 2 has an empty 'distorted'"),
+        ({**ROWS, "reference": ["x", "y", None]}, "row 3 has an empty 'reference'"),
+        ({**ROWS, "reference": ["  ", "y", "z"]}, "row 1 has an empty 'reference'"),
+        ({**ROWS, "pair_id": ["p", "q", "p"]}, "rows 1 and 3 have the same 'pair_id', 'p'"),
+        ({**ROWS, "pair_id": ["p", None, "q"]}, "row 2 has no 'pair_id'"),
+        (
+            {"reference": ["a", "a"], "distorted": ["b", "b"]},
+            "rows 1 and 2 are the same pair; drop one, or tell them apart by 'pair_id'",
+        ),
+        ({"reference": [["a"]], "distorted": ["b"]}, "column 'reference' is of type list"),
+        ({"reference": [], "distorted": []}, "no rows"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_row(tmp_path, rows, message) -> None:
+    uri = write(tmp_path / "m.parquet", rows)
+    with pytest.raises(ManifestError, match=message) as caught:
+        read_manifest(uri)
+    assert uri in str(caught.value)
+
+
+def test_an_empty_cell_of_a_csv_is_an_empty_uri(tmp_path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("reference,distorted\na.png,b.jpg\na.png,\n")
+    with pytest.raises(ManifestError, match="row 2 has an empty 'distorted'"):
+        read_manifest(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("m.parquet", b"PAR1 but no more", "cannot be read as .parquet"),
+        ("m.csv", b"", "is empty"),
+        ("m.csv", b"reference,distorted\n", "no rows"),
+        ("m.jsonl", b'{"reference": "a"', "cannot be read as .jsonl"),
+        ("m.csv", b"reference,distorted\na,b,c\n", "cannot be read as .csv"),
+        ("m.xlsx", b"PK", "ends in none of .parquet, .csv, .jsonl"),
+    ],
+)
+def test_unreadable_files(tmp_path, name, content, message) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(str(tmp_path / name))
+
+
+def test_missing_files_and_empty_or_mixed_folders(tmp_path) -> None:
+    with pytest.raises(StorageError, match="No such file"):
+        read_manifest(str(tmp_path / "nothing.csv"))
+    with pytest.raises(ManifestError, match="holds no .parquet"):
+        read_manifest(str(tmp_path))
+    write(tmp_path / "a.csv", ROWS)
+    write(tmp_path / "b.parquet", ROWS)
+    with pytest.raises(ManifestError, match=r"mixes \.csv and \.parquet"):
+        read_manifest(str(tmp_path))

@@ -1,0 +1,163 @@
+"""The scorer against a literal implementation of the method."""
+
+import math
+import warnings
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from tests import literal
+from tests.conftest import jpeg
+
+from roi_ray import schema
+from roi_ray.errors import ImageTooSmall, SizeMismatch, WeightsError
+from roi_ray.models import discriminator, saliency
+from roi_ray.scorer import Scorer, Settings, find_device
+
+
+@pytest.fixture(scope="module")
+def scorers():
+    return {weighting: Scorer(Settings(roi_weighting=weighting)) for weighting in ("mean", "normalised")}
+
+
+@pytest.fixture(scope="module")
+def package():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from stlpips_pytorch import stlpips
+
+        return stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
+
+
+@pytest.mark.parametrize("weighting", ["mean", "normalised"])
+@pytest.mark.parametrize(
+    ("name", "height", "width"),
+    [("astronaut", 256, 256), ("chelsea", 299, 451), ("coffee", 67, 131), ("rocket", 37, 600)],
+)
+def test_all_numbers_equal_the_literal_method(
+    photos, scorers, package, name, height, width, weighting
+) -> None:
+    scorer = scorers[weighting]
+    x = photos[name][:height, :width]
+    several = [jpeg(x, 8), jpeg(x, 75)]
+    network, _ = saliency.load_saliency(saliency.DEFAULT)
+    d, _ = discriminator.load_discriminator(discriminator.DEFAULT)
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(x / 255.0).permute(2, 0, 1)[None].float())
+    mask = literal.box(logits[0, 0].sigmoid().double().numpy())
+    for y, scores in zip(several, scorer.score(scorer.prepare(x), several), strict=True):
+        expected = literal.scores(x, y, mask, weighting, package, d)
+        got = {key: value for key, value in asdict(scores).items() if key in expected}
+        assert got == pytest.approx(expected, abs=1e-5)
+        assert (scores.width, scores.height) == (width, height)
+
+
+@pytest.mark.parametrize("weighting", ["mean", "normalised"])
+@pytest.mark.parametrize("shape", [(128, 160), (16, 16), (37, 300), (11, 50)])
+def test_a_mask_of_ones_gives_exactly_the_basic_metric(photos, scorers, shape, weighting) -> None:
+    x = photos["rocket"][200 : 200 + shape[0], 200 : 200 + shape[1]]
+    scorer = scorers[weighting]
+    prepared = scorer.prepare(x, np.full(shape, 255, np.uint8))
+    for scores in scorer.score(prepared, [jpeg(x, 10), jpeg(x, 90)]):
+        assert scores.roi_fraction == 1
+        for name in ("mse", "psnr", "ms_ssim", "lpips", "d_loss"):
+            assert getattr(scores, f"roi_{name}") == getattr(scores, name)
+
+
+def test_identical_images(photos, scorers) -> None:
+    for name in ("astronaut", "chelsea"):
+        x = photos[name]
+        (scores,) = scorers["mean"].score(scorers["mean"].prepare(x), [x])
+        assert (scores.mse, scores.psnr, scores.lpips) == (0, 100, 0)
+        assert scores.ms_ssim == pytest.approx(1, abs=1e-6)
+        assert (scores.roi_mse, scores.roi_psnr, scores.roi_lpips) == (0, 100, 0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "scales"), [((16, 16), 1), ((11, 11), 1), ((37, 600), 2), ((171, 333), 5)]
+)
+def test_any_size_gives_finite_numbers(photos, scorers, shape, scales) -> None:
+    x = photos["motorcycle_left"][: shape[0], : shape[1]]
+    (scores,) = scorers["mean"].score(scorers["mean"].prepare(x), [jpeg(x, 30)])
+    assert all(math.isfinite(value) for value in asdict(scores).values())
+    assert (scores.height, scores.width, scores.ms_ssim_scales) == (*shape, scales)
+
+
+def test_a_very_wide_image(scorers, photos) -> None:
+    x = np.ascontiguousarray(np.tile(photos["motorcycle_left"][:37], (1, 3, 1))[:, :2000])
+    (scores,) = scorers["mean"].score(scorers["mean"].prepare(x), [jpeg(x, 30)])
+    assert (scores.height, scores.width) == (37, 2000)
+    assert 0 < scores.lpips < 1
+
+
+def test_numbers_follow_their_declared_direction(photos, scorers) -> None:
+    x = photos["astronaut"]
+    scorer = scorers["mean"]
+    good, bad = scorer.score(scorer.prepare(x), [jpeg(x, 90), jpeg(x, 5)])
+    for name in schema.FEATURES:
+        better = schema.MEANINGS[name].better
+        assert (getattr(good, name) > getattr(bad, name)) == (better == "higher"), name
+
+
+def test_a_batch_gives_what_single_images_give(photos) -> None:
+    x = photos["chelsea"]
+    several = [jpeg(x, quality) for quality in (5, 20, 35, 50, 65, 80, 95)]
+    one, many = Scorer(batch=1), Scorer(batch=16)
+    prepared = one.prepare(x)
+    for alone, together in zip(
+        one.score(prepared, several), many.score(many.prepare(x), several), strict=True
+    ):
+        assert asdict(alone) == pytest.approx(asdict(together), abs=1e-6)
+
+
+def test_bf16_networks_stay_close(photos, scorers) -> None:
+    x = photos["chelsea"]
+    y = jpeg(x, 20)
+    half = Scorer(Settings(precision="bf16"))
+    (exact,) = scorers["mean"].score(scorers["mean"].prepare(x), [y])
+    (rough,) = half.score(half.prepare(x), [y])
+    assert (rough.mse, rough.ms_ssim) == (exact.mse, exact.ms_ssim)
+    assert rough.lpips != exact.lpips
+    assert rough.lpips == pytest.approx(exact.lpips, rel=0.03)
+    assert rough.d_loss == pytest.approx(exact.d_loss, rel=0.03)
+    assert rough.roi_fraction == pytest.approx(exact.roi_fraction, abs=0.02)
+
+
+def test_the_mask_comes_from_the_reference_alone(photos, scorers) -> None:
+    x = photos["coffee"]
+    scorer = scorers["mean"]
+    prepared = scorer.prepare(x)
+    assert prepared.mask.shape == x.shape[:2]
+    assert 0 <= float(prepared.mask.min()) <= float(prepared.mask.max()) <= 1
+    fractions = {s.roi_fraction for s in scorer.score(prepared, [jpeg(x, 5), jpeg(x, 95)])}
+    assert fractions == {prepared.fraction}
+
+
+def test_unfit_images_are_refused(photos, scorers) -> None:
+    scorer = scorers["mean"]
+    x = photos["coffee"]
+    with pytest.raises(ImageTooSmall, match="50 x 10"):
+        scorer.prepare(x[:10, :50])
+    with pytest.raises(SizeMismatch, match="600 x 399, but its reference is 600 x 400"):
+        scorer.score(scorer.prepare(x), [x, x[1:]])
+    with pytest.raises(SizeMismatch):
+        scorer.prepare(x, np.zeros((400, 599), np.uint8))
+    assert scorer.score(scorer.prepare(x), []) == []
+
+
+def test_devices() -> None:
+    assert find_device("cpu").type == "cpu"
+    assert find_device("auto").type in ("cpu", "cuda")
+    with pytest.raises(WeightsError, match="no device 'tpu9'"):
+        find_device("tpu9")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_cuda_equals_the_cpu(photos, scorers) -> None:
+    x = photos["astronaut"]
+    several = [jpeg(x, 10), jpeg(x, 90)]
+    gpu = Scorer(device="cuda")
+    expected = scorers["mean"].score(scorers["mean"].prepare(x), several)
+    for got, want in zip(gpu.score(gpu.prepare(x), several), expected, strict=True):
+        assert asdict(got) == pytest.approx(asdict(want), rel=1e-3, abs=1e-4)

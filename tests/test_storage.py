@@ -1,0 +1,62 @@
+import os
+
+import pytest
+
+from roi_ray import storage
+from roi_ray.errors import StorageError
+
+
+def test_write_read_list_move(tmp_path) -> None:
+    folder = str(tmp_path / "new" / "folder")
+    assert storage.list_files(folder) == []
+    storage.write_bytes(storage.join(folder, "b.bin"), b"two")
+    storage.write_bytes(storage.join(folder, "a.bin"), b"one")
+    storage.write_bytes(storage.join(folder, "a.bin"), b"three")
+    storage.write_bytes(storage.join(folder, "_run", "x"), b"")
+    assert storage.list_files(folder) == ["a.bin", "b.bin"]
+    assert storage.read_bytes(storage.join(folder, "a.bin")) == b"three"
+    storage.move(storage.join(folder, "a.bin"), storage.join(folder, "_run", "torn", "a.bin"))
+    assert storage.list_files(folder) == ["b.bin"]
+    assert storage.is_file(storage.join(folder, "_run", "torn", "a.bin"))
+    assert storage.is_folder(folder)
+    assert not storage.is_folder(storage.join(folder, "b.bin"))
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch) -> None:
+    target = tmp_path / "scores.parquet"
+    target.write_bytes(b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StorageError, match=r"cannot write .*scores.parquet: No space left"):
+        storage.write_bytes(str(target), b"new")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_errors_name_the_file_and_the_reason(tmp_path) -> None:
+    with pytest.raises(StorageError, match=r"cannot read .*nothing: No such file or directory"):
+        storage.read_bytes(str(tmp_path / "nothing"))
+    with pytest.raises(StorageError, match="cannot read"):
+        storage.read_bytes(str(tmp_path))
+    with pytest.raises(StorageError, match=r"only local paths and s3:// are, not https://"):
+        storage.read_bytes("https://example.org/x.png")
+    with pytest.raises(StorageError, match="names no bucket"):
+        storage.read_bytes("s3://")
+
+
+def test_resolve() -> None:
+    assert storage.resolve("x/y.png", "/data") == "/data/x/y.png"
+    assert storage.resolve("x.png", "s3://bucket/sweep") == "s3://bucket/sweep/x.png"
+    assert storage.resolve("/abs/x.png", "s3://bucket/sweep") == "/abs/x.png"
+    assert storage.resolve("s3://other/x.png", "/data") == "s3://other/x.png"
+
+
+def test_absolute(monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert storage.absolute("out/") == str(tmp_path / "out")
+    assert storage.absolute("file:///a/b") == "/a/b"
+    assert storage.absolute("s3://bucket/prefix/") == "s3://bucket/prefix"
+    assert storage.absolute("~/x") == os.path.expanduser("~/x")

@@ -1,0 +1,110 @@
+import hashlib
+import os
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from roi_ray import weights
+from roi_ray.errors import WeightsError
+
+TENSORS = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.zeros(2)}
+
+
+def test_safetensors_and_pth_give_the_same_tensors(tmp_path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(save(TENSORS))
+    torch.save(TENSORS, tmp_path / "w.pth")
+    torch.save({"state_dict": TENSORS, "epoch": 3}, tmp_path / "checkpoint.ckpt")
+    for name in ("w.safetensors", "w.pth", "checkpoint.ckpt"):
+        found = weights.load(str(tmp_path / name))
+        assert found.name == name
+        assert found.sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        assert found.tensors.keys() == TENSORS.keys()
+        assert all(torch.equal(found.tensors[key], TENSORS[key]) for key in TENSORS)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("pwned",)
+
+
+@pytest.mark.parametrize("write", ["torch", "pickle"])
+def test_code_in_a_file_is_not_run(tmp_path, monkeypatch, write) -> None:
+    monkeypatch.chdir(tmp_path)
+    if write == "torch":
+        torch.save({"x": Evil()}, "evil.pth")
+    else:
+        with open("evil.pth", "wb") as stream:
+            pickle.dump(Evil(), stream, protocol=2)  # torch's own
+    with pytest.raises(WeightsError, match=r"evil.pth is not a file of plain tensors"):
+        weights.load("evil.pth")
+    assert not os.path.exists("pwned")
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"garbage" * 100])
+def test_garbage(tmp_path, name, content) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=name):
+        weights.load(str(tmp_path / name))
+
+
+def test_missing_and_empty(tmp_path) -> None:
+    with pytest.raises(WeightsError, match="No such file"):
+        weights.load(str(tmp_path / "w.pth"))
+    torch.save({}, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="holds no tensors"):
+        weights.load(str(tmp_path / "w.pth"))
+    torch.save([1, 2], tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="no state dict"):
+        weights.load(str(tmp_path / "w.pth"))
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A file on a local server's address, named by its own hash as torchvision's are."""
+    torch.save(TENSORS, tmp_path / "w.pth")
+    data = (tmp_path / "w.pth").read_bytes()
+    name = f"net-{hashlib.sha256(data).hexdigest()[:8]}.pth"
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / name).write_bytes(data)
+    return (tmp_path / "server" / name).as_uri()
+
+
+def test_a_backbone_is_downloaded_once_and_checked(tmp_path, monkeypatch, published) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    found = weights.torchvision_backbone(published, None)
+    assert found.tensors.keys() == TENSORS.keys()
+    cached = tmp_path / "hub" / "checkpoints" / published.split("/")[-1]
+    assert cached.is_file()
+    (tmp_path / "server" / cached.name).unlink()
+    assert weights.torchvision_backbone(published, None).sha256 == found.sha256
+    cached.write_bytes(save(TENSORS))
+    with pytest.raises(WeightsError, match="plain tensors|not the file that its name says"):
+        weights.torchvision_backbone(published, None)
+
+
+def test_a_backbone_from_a_folder_is_checked(tmp_path, monkeypatch, published) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    folder = str(tmp_path / "server")
+    assert weights.torchvision_backbone(published, folder).tensors.keys() == TENSORS.keys()
+    other = tmp_path / "server" / published.split("/")[-1]
+    torch.save({"other": torch.ones(1)}, other)
+    with pytest.raises(WeightsError, match="not the file that its name says"):
+        weights.torchvision_backbone(published, folder)
+
+
+def test_a_download_of_something_else_is_refused(tmp_path, monkeypatch, published) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    (tmp_path / "server" / published.split("/")[-1]).write_bytes(b"a proxy's login page")
+    with pytest.raises(WeightsError, match=r"cannot be downloaded \(invalid hash value"):
+        weights.torchvision_backbone(published, None)
+    assert not list((tmp_path / "hub" / "checkpoints").iterdir())
+
+
+def test_what_cannot_be_downloaded_says_what_to_do(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    url = (tmp_path / "net-12345678.pth").as_uri()
+    with pytest.raises(WeightsError, match=r"net-12345678.pth is in none of .*--weights-dir"):
+        weights.torchvision_backbone(url, None)
