@@ -154,7 +154,7 @@ def _locate(uri: str) -> tuple[pafs.FileSystem, str]:
         path = uri.removeprefix("s3://").rstrip("/")
         if not path:
             raise StorageError(f"{uri} names no bucket")
-        return _s3(), path
+        return _s3(path.split("/")[0]), path
     path = uri.removeprefix("file://")
     if "://" in path:
         scheme = path.split("://")[0]
@@ -162,10 +162,15 @@ def _locate(uri: str) -> tuple[pafs.FileSystem, str]:
     return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(path))
 
 
-@lru_cache(maxsize=1)
-def _s3() -> pafs.S3FileSystem:
-    # One client a process: it pools connections and is safe to share between threads.
-    return pafs.S3FileSystem()
+@lru_cache(maxsize=64)
+def _s3(bucket: str) -> pafs.FileSystem:
+    # One client a bucket and process: it pools connections and is safe to share between threads.
+    # Made from a URI, because then, and only then, pyarrow heeds AWS_ENDPOINT_URL.
+    try:
+        filesystem, _ = pafs.FileSystem.from_uri(f"s3://{bucket}")
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot use s3://{bucket}: {_reason(error)}") from error
+    return filesystem
 
 
 def _reason(error: BaseException) -> str:

@@ -2,6 +2,8 @@
 
 import io
 import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,12 @@ from PIL import Image
 
 from roi_ray import images
 from roi_ray.images import Pixels
-from roi_ray.sweep import photographs
+from roi_ray.sweep import make_sweep, photographs
 
 # A local Ray writes an authentication token into the home folder otherwise.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+# Under `uv run`, Ray would have every worker resolve the project again.
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 Photos = dict[str, Pixels]
 
@@ -46,3 +50,28 @@ def write(path: Path, data: bytes) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A local Ray of four CPUs (they are a label, not cores), shared by all tests that want one."""
+    import ray
+
+    # Ray announces a change of defaults for workers that ask for no GPU.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        ray.init(
+            num_cpus=4,
+            include_dashboard=False,
+            logging_level="ERROR",
+            object_store_memory=500 * 2**20,
+        )
+    yield
+    ray.shutdown()
+
+
+def make_sweep_of(photos: Photos, folder: Path, side: int = 96) -> str:
+    """A small sweep of crops of photographs, 2 codecs x 3 qualities each; returns the manifest."""
+    crops = {name: pixels[:side, : side + 32] for name, pixels in photos.items()}
+    make_sweep(crops, str(folder), ["jpeg", "webp"], {"jpeg": [10, 50, 90], "webp": [5, 50, 90]})
+    return str(folder / "manifest.parquet")

@@ -22,8 +22,6 @@ def connect() -> Iterator[None]:
         # Workers on this machine share this process's Python environment; under `uv run` Ray would
         # have each of them resolve the project again.
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        # Ray's core reports, as an error, that Ray Data hands actors their code by reference.
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # Ray reads its settings when it is imported.
     import ray
 

@@ -3,8 +3,8 @@
 import logging
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,9 @@ from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.progress import Reporter
 from roi_ray.pipeline.shards import SHARD, Rows, blocks, plan, work_items
 from roi_ray.scorer import DEFAULT_BATCH, Scorer, Settings
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 DEFAULT_SHARD_SIZE = 1024
 _BLOCK_BYTES = 1 << 20
@@ -111,7 +114,8 @@ def score_manifest(
                 if missing := gather.missing():
                     items = work_items(manifest.table, missing, isolate=isolate)
                     parts = list(blocks(items, isolate=isolate))
-                    for results in _stream(parts, manifest.base, settings, options, workers):
+                    dataset = _dataset(parts, manifest.base, settings, options, workers)
+                    for results in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
                         gather.add(results)
             gather.give_up()
     return Summary(
@@ -124,56 +128,56 @@ def score_manifest(
     )
 
 
-def _stream(
+def _dataset(
     parts: list[pa.Table], base: str, settings: Settings, options: Options, workers: Workers
-) -> Iterator[pa.Table]:
-    """The graph: work items -> decode tasks -> scoring actors -> results, as they come."""
+) -> "Dataset":
+    """The graph: work items -> decode tasks -> scoring actors -> results."""
     import ray.data
     from ray.data import ActorPoolStrategy, DataContext
-    from ray.util.annotations import RayDeprecationWarning
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = DataContext.get_current().copy()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    # A block is what an actor takes at once. Ray would put several references' chunks into one.
-    context.target_max_block_size = _BLOCK_BYTES
-    # A block whose process dies again and again is given up, not the job.
-    context.max_errored_blocks = -1
-    with DataContext.current(context), warnings.catch_warnings():
-        # Until Ray 2.64 `max_task_retries` has no other way in than the one it calls deprecated.
-        warnings.simplefilter("ignore", RayDeprecationWarning)
-        dataset = (
-            ray.data.from_arrow(parts)
-            .map_batches(
-                decode,
-                batch_size=1,
-                batch_format="pyarrow",
-                fn_kwargs={"base": base, "max_pixels": options.max_pixels},
-                **workers.decode,
+    with warnings.catch_warnings():
+        # Ray's own copying of a context touches settings that it calls deprecated; and until 2.64
+        # `max_task_retries` has no other way in than one that it calls deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context = DataContext.get_current().copy()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        # A block is what an actor takes at once: Ray would put several references' chunks into it.
+        context.target_max_block_size = _BLOCK_BYTES
+        # A block whose process dies again and again is given up, not the job.
+        context.max_errored_blocks = -1
+        with DataContext.current(context):
+            return (
+                ray.data.from_arrow(parts)
+                .map_batches(
+                    decode,
+                    batch_size=1,
+                    batch_format="pyarrow",
+                    fn_kwargs={"base": base, "max_pixels": options.max_pixels},
+                    **workers.decode,
+                )
+                .map_batches(
+                    ScoringActor,
+                    batch_size=1,
+                    batch_format="pyarrow",
+                    fn_constructor_kwargs={
+                        "settings": settings,
+                        "device": workers.device,
+                        "batch": options.batch,
+                        "weights_dir": options.weights_dir,
+                        "threads": workers.threads,
+                    },
+                    # The next chunk is unpacked while one is being scored.
+                    compute=ActorPoolStrategy(
+                        min_size=workers.actors_now,
+                        max_size=workers.actors,
+                        max_concurrent_calls_per_actor=2,
+                    ),
+                    max_task_retries=2,
+                    **workers.actor,
+                )
             )
-            .map_batches(
-                ScoringActor,
-                batch_size=1,
-                batch_format="pyarrow",
-                fn_constructor_kwargs={
-                    "settings": settings,
-                    "device": workers.device,
-                    "batch": options.batch,
-                    "weights_dir": options.weights_dir,
-                    "threads": workers.threads,
-                },
-                # The next chunk is unpacked while one is being scored.
-                compute=ActorPoolStrategy(
-                    min_size=workers.actors_now,
-                    max_size=workers.actors,
-                    max_concurrent_calls_per_actor=2,
-                ),
-                max_task_retries=2,
-                **workers.actor,
-            )
-        )
-        yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow")
 
 
 class _Gather:

@@ -48,9 +48,7 @@ def test_a_reference_in_several_chunks_is_prepared_once(photos, scoring, monkeyp
     x, other = photos["coffee"][:64, :64], photos["rocket"][:64, :64]
     prepared = []
     prepare = Scorer.prepare
-    monkeypatch.setattr(
-        Scorer, "prepare", lambda *args: prepared.append(1) or prepare(*args)
-    )
+    monkeypatch.setattr(Scorer, "prepare", lambda *args: prepared.append(1) or prepare(*args))
     for _ in range(3):
         scoring(chunk(x, jpeg(x, 20), reference="one"))
     scoring(chunk(other, jpeg(other, 20), reference="two"))

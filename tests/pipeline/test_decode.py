@@ -68,9 +68,7 @@ def test_a_bad_image_is_one_bad_row(tree) -> None:
 )
 def test_a_bad_reference_gives_all_its_rows_the_error(tree, reference, error) -> None:
     tmp_path, _ = tree
-    bad, good = chunks(
-        tmp_path, rows(reference, "y10.jpg", "y50.jpg") + rows("x.png", "y10.jpg")
-    )
+    bad, good = chunks(tmp_path, rows(reference, "y10.jpg", "y50.jpg") + rows("x.png", "y10.jpg"))
     assert bad.pixels is None
     assert bad.images == [None, None]
     assert all(text.startswith(error) for text in bad.errors)
@@ -96,9 +94,7 @@ def test_masks(tree) -> None:
     assert none.mask is None
     assert none.errors == [None]
     assert missing.errors[0].startswith("ImageReadError: mask gone.png: cannot read")
-    assert odd.errors == [
-        "SizeMismatch: mask other.png: 150 x 99, but its reference is 150 x 100"
-    ]
+    assert odd.errors == ["SizeMismatch: mask other.png: 150 x 99, but its reference is 150 x 100"]
     assert len({chunk.reference for chunk in (good, none, missing, odd)}) == 4
 
 

@@ -30,9 +30,7 @@ def manifest(rows):
 
 def scores(rows, failed=()):
     table = {
-        field.name: pa.array(
-            [None if row in failed else row for row in rows], field.type
-        )
+        field.name: pa.array([None if row in failed else row for row in rows], field.type)
         for field in schema.SCORES
         if field.name != schema.ERROR
     }

@@ -1,0 +1,113 @@
+"""A real S3 server: SeaweedFS, on loopback, with credentials."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+BUCKET = "sweeps"
+KEY, SECRET = "reader-and-writer", "not-so-secret-0123456789"
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that are free, and whose gRPC twins (10,000 higher) exist."""
+    ports: list[int] = []
+    while len(ports) < number:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port <= 55_000 and port not in ports:
+            ports.append(port)
+    return ports
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """The standard AWS variables for a running server with an empty bucket."""
+    folder = tmp_path_factory.mktemp("seaweedfs")
+    identity = {
+        "name": "tests",
+        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    (folder / "data").mkdir()
+    ports = dict(zip(("master", "volume", "filer", "s3"), free_ports(4), strict=True))
+    with open(folder / "log", "wb") as log:
+        server = subprocess.Popen(
+            [
+                str(Path(sys.executable).with_name("weed")),
+                "server",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                f"-dir={folder / 'data'}",
+                "-s3",
+                f"-s3.config={folder / 's3.json'}",
+                *(f"-{name}.port={port}" for name, port in ports.items()),
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}",
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    try:
+        _create_bucket(environment, server, folder / "log")
+        yield environment
+    finally:
+        server.kill()  # nothing in it is to be kept, and its orderly end takes half a minute
+        server.wait()
+
+
+def client(environment: dict[str, str]):  # noqa: ANN201
+    """A client for setting up and looking at what is there."""
+    return boto3.client(
+        "s3",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+        config=Config(retries={"max_attempts": 1}),
+    )
+
+
+def _create_bucket(
+    environment: dict[str, str], server: subprocess.Popen[bytes], log: Path
+) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            client(environment).create_bucket(Bucket=BUCKET)
+            client(environment).put_object(Bucket=BUCKET, Key="probe", Body=b"x")
+            client(environment).delete_object(Bucket=BUCKET, Key="probe")
+            return
+        except (BotoCoreError, ClientError) as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"SeaweedFS does not start: {log.read_text()[-2000:]}") from error
+            time.sleep(0.3)
+
+
+def run_job(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`python jobs/score.py ...` as a user runs it, from another folder."""
+    script = Path(__file__).parents[2] / "jobs" / "score.py"
+    return subprocess.run(
+        [sys.executable, str(script), *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )

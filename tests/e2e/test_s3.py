@@ -1,0 +1,88 @@
+"""Manifest, images and scores on S3, with nothing but the standard AWS variables."""
+
+import io
+from pathlib import Path
+
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+import pytest
+from tests.conftest import Photos, make_sweep_of
+from tests.e2e.conftest import BUCKET, KEY, SECRET, client, run_job
+
+from roi_ray import storage
+from roi_ray.errors import StorageError
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def here(s3, monkeypatch):
+    """This process sees the server too."""
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    storage._s3.cache_clear()
+    yield s3
+    storage._s3.cache_clear()
+
+
+def test_storage(here) -> None:
+    folder = f"s3://{BUCKET}/storage"
+    assert storage.list_files(folder) == []
+    storage.write_bytes(f"{folder}/a.bin", b"one")
+    storage.write_bytes(f"{folder}/b.bin", b"")
+    storage.write_bytes(f"{folder}/_run/run.json", b"{}")
+    assert storage.list_files(folder) == ["a.bin", "b.bin"]
+    assert storage.read_bytes(f"{folder}/a.bin") == b"one"
+    assert storage.read_bytes(f"{folder}/b.bin") == b""
+    assert storage.is_folder(folder)
+    assert storage.is_file(f"{folder}/a.bin")
+    assert not storage.is_file(f"{folder}/c.bin")
+    storage.move(f"{folder}/a.bin", f"{folder}/_run/torn/a.bin")
+    assert storage.list_files(folder) == ["b.bin"]
+    with pytest.raises(StorageError, match=r"cannot read s3://sweeps/storage/gone"):
+        storage.read_bytes(f"{folder}/gone")
+
+
+def test_the_job(s3, tmp_path: Path, photos: Photos) -> None:
+    make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, tmp_path / "sweep")
+    bucket = client(s3)
+    files = [path for path in (tmp_path / "sweep").rglob("*") if path.is_file()]
+    missing = "decoded/webp/coffee-q50.webp"
+    for path in files:
+        key = str(path.relative_to(tmp_path / "sweep"))
+        if key != missing:
+            bucket.upload_file(str(path), BUCKET, f"sweep/{key}")
+
+    arguments = ("--manifest", f"s3://{BUCKET}/sweep/manifest.parquet")
+    arguments += ("--output", f"s3://{BUCKET}/scores/", "--shard-size", "6", "--actors", "1")
+    done = run_job(*arguments, cwd=tmp_path, **s3)
+    assert done.returncode == 0, done.stderr
+    assert "12 pairs, 1 failed; 12 scored now" in done.stdout
+    assert missing in done.stdout
+
+    listing = bucket.list_objects_v2(Bucket=BUCKET, Prefix="scores/")["Contents"]
+    keys = sorted(item["Key"] for item in listing)
+    assert keys == ["scores/_run/run.json", "scores/shard-000000.parquet", "scores/shard-000001.parquet"]  # fmt: skip  # noqa: E501
+    server = pafs.S3FileSystem(
+        endpoint_override=s3["AWS_ENDPOINT_URL"].removeprefix("http://"),
+        scheme="http",
+        access_key=KEY,
+        secret_key=SECRET,
+        region="us-east-1",
+    )
+    table = pq.read_table(f"{BUCKET}/scores", filesystem=server)
+    assert table.num_rows == 12
+    failed = [row for row in table.to_pylist() if row["error"]]
+    assert [row["distorted"] for row in failed] == [missing]
+    assert f"cannot read s3://{BUCKET}/sweep/{missing}" in failed[0]["error"]
+
+    text = bucket.get_object(Bucket=BUCKET, Key="scores/_run/run.json")["Body"].read().decode()
+    for output in (text, done.stdout, done.stderr, failed[0]["error"]):
+        assert SECRET not in output
+
+    bucket.delete_object(Bucket=BUCKET, Key="scores/shard-000001.parquet")
+    again = run_job(*arguments, cwd=tmp_path, **s3)
+    assert again.returncode == 0, again.stderr
+    assert "12 pairs, 1 failed; 6 scored now" in again.stdout
+    body = bucket.get_object(Bucket=BUCKET, Key="scores/shard-000001.parquet")["Body"].read()
+    assert pq.read_table(io.BytesIO(body)).num_rows == 6

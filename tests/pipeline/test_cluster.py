@@ -1,0 +1,43 @@
+import pytest
+import ray
+
+from roi_ray.pipeline.cluster import connect, plan_workers
+
+
+def cluster(monkeypatch, **resources):
+    monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 64])
+def test_on_cpus_decoding_always_finds_room(monkeypatch, cpus) -> None:
+    cluster(monkeypatch, CPU=float(cpus))
+    workers = plan_workers("auto", None)
+    assert (workers.device, workers.actors, workers.threads) == ("cpu", cpus, 1)
+    used = workers.actors_now * workers.actor["num_cpus"]
+    assert cpus - used >= workers.decode["num_cpus"]
+    assert workers.actor != workers.decode
+
+
+def test_fewer_actors_get_more_threads(monkeypatch) -> None:
+    cluster(monkeypatch, CPU=8.0)
+    assert plan_workers("cpu", 2).threads == 4
+
+
+def test_on_gpus_an_actor_has_one_to_itself(monkeypatch) -> None:
+    cluster(monkeypatch, CPU=32.0, GPU=4.0)
+    workers = plan_workers("auto", None)
+    assert (workers.device, workers.actors, workers.actors_now) == ("cuda", 4, 4)
+    assert workers.actor == {"num_gpus": 1}
+    assert plan_workers("cpu", None).device == "cpu"
+
+
+def test_gpus_may_still_have_to_come(monkeypatch) -> None:
+    cluster(monkeypatch, CPU=8.0)
+    workers = plan_workers("cuda", 6)
+    assert (workers.actors, workers.actors_now, workers.device) == (6, 1, "cuda")
+
+
+def test_a_ray_that_is_there_is_used_and_left_running(ray_cluster) -> None:
+    with connect():
+        assert ray.cluster_resources()["CPU"] == 4
+    assert ray.is_initialized()

@@ -1,0 +1,31 @@
+import re
+
+from roi_ray.pipeline import progress
+from roi_ray.pipeline.progress import Reporter
+
+
+def test_a_log_gets_plain_lines(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0)
+    with Reporter(total=100, done=40) as reporter:
+        reporter.advance(20, 0)
+        reporter.advance(40, 3)
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"60/100 pairs, [\d.]+ pairs/s, 0:00:\d\d left", lines[0])
+    assert re.fullmatch(r"100/100 pairs, [\d.]+ pairs/s, 0:00:00 left, 3 failed", lines[-1])
+
+
+def test_lines_are_rare_but_the_last_is_there(capsys) -> None:
+    with Reporter(total=1000) as reporter:
+        for _ in range(1000):
+            reporter.advance(1, 0)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("1000/1000 pairs")
+
+
+def test_a_terminal_gets_one_bar(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Reporter(total=4) as reporter:
+        reporter.advance(4, 0)
+    text = capsys.readouterr().err
+    assert "4/4" in text
+    assert "left" not in text

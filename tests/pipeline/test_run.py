@@ -1,0 +1,130 @@
+"""The whole job on a local Ray."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.conftest import encode, make_sweep_of, write
+
+from roi_ray import images, schema
+from roi_ray.errors import ManifestError, OutputError, WeightsError
+from roi_ray.pipeline.run import Options, score_manifest
+from roi_ray.scorer import Scorer, Settings
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+SMALL = Options(device="cpu", actors=2, shard_size=12)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory, photos):
+    return make_sweep_of(photos, tmp_path_factory.mktemp("sweep"))
+
+
+@pytest.fixture(scope="module")
+def scored(sweep, tmp_path_factory, ray_cluster):
+    output = tmp_path_factory.mktemp("scored") / "scores"
+    summary = score_manifest(sweep, str(output), options=SMALL)
+    return summary, output
+
+
+def test_every_pair_gets_what_the_scorer_says(sweep, scored) -> None:
+    summary, output = scored
+    manifest, table = pq.read_table(sweep), pq.read_table(output)
+    assert (summary.rows, summary.failed, summary.scored) == (36, 0, 36)
+    assert sorted(path.name for path in output.glob("*.parquet")) == [
+        f"shard-{k:06}.parquet" for k in range(3)
+    ]
+    carried = table.select(manifest.column_names).sort_by("distorted")
+    assert carried.to_pylist() == manifest.sort_by("distorted").to_pylist()
+
+    scorer = Scorer()
+    base = Path(sweep).parent
+    for row in table.filter(pa.compute.equal(table["codec"], "webp")).to_pylist()[::4]:
+        x, y = (images.decode((base / row[name]).read_bytes()) for name in schema.URIS)
+        (expected,) = scorer.score(scorer.prepare(x), [y])
+        got = {name: row[name] for name in asdict(expected)}
+        assert got == pytest.approx(asdict(expected), abs=1e-5)
+        assert row["error"] is None
+
+
+def test_a_finished_run_started_again_does_nothing(sweep, scored) -> None:
+    _, output = scored
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    again = score_manifest(sweep, str(output), options=SMALL)
+    assert (again.rows, again.failed, again.scored) == (36, 0, 0)
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+
+
+def test_only_what_is_missing_is_done_and_gets_the_same_numbers(sweep, scored) -> None:
+    _, output = scored
+    expected = pq.read_table(output)
+    gone, torn, kept = sorted(output.glob("*.parquet"))
+    gone.unlink()
+    torn.write_bytes(torn.read_bytes()[:1000])
+    untouched = kept.stat().st_mtime_ns
+    # On another cluster: one actor, other batches.
+    options = Options(device="cpu", actors=1, batch=1, shard_size=12)
+    summary = score_manifest(sweep, str(output), options=options)
+    assert (summary.rows, summary.scored) == (36, 24)
+    assert kept.stat().st_mtime_ns == untouched
+    table = pq.read_table(output)
+    assert table.drop(schema.SCORES.names).equals(expected.drop(schema.SCORES.names))
+    for name in schema.FEATURES:
+        assert table[name].to_pylist() == pytest.approx(expected[name].to_pylist(), abs=1e-6)
+
+
+def test_another_configuration_into_the_same_output_is_refused(sweep, scored) -> None:
+    _, output = scored
+    with pytest.raises(OutputError, match="roi_weighting: 'mean' there, 'normalised' now"):
+        score_manifest(sweep, str(output), Settings(roi_weighting="normalised"), SMALL)
+    with pytest.raises(OutputError, match="manifest.rows: 36 there, 5 now"):
+        score_manifest(sweep, str(output), options=Options("cpu", 2, shard_size=12, limit=5))
+
+
+def test_mixed_sizes_and_bad_rows(tmp_path, photos) -> None:
+    rows = []
+    for name, pixels in {
+        "odd": photos["chelsea"][:171, :233],
+        "tiny": photos["rocket"][100:116, 100:116],
+        "wide": photos["motorcycle_left"][:37],
+        "small": photos["coffee"][:64, :64],
+    }.items():
+        write(tmp_path / f"{name}.png", encode(pixels))
+        write(tmp_path / f"{name}.jpg", encode(pixels, "JPEG", quality=40))
+        rows.append({"reference": f"{name}.png", "distorted": f"{name}.jpg"})
+    write(tmp_path / "broken.png", b"\x89PNG\r\n\x1a\nnothing more")
+    rows += [
+        {"reference": "odd.png", "distorted": "gone.jpg"},
+        {"reference": "odd.png", "distorted": "tiny.jpg"},
+        {"reference": "broken.png", "distorted": "odd.jpg"},
+        {"reference": "broken.png", "distorted": "wide.jpg"},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
+    summary = score_manifest(
+        str(tmp_path / "m.parquet"), str(tmp_path / "scores"), options=Options("cpu", 1)
+    )
+    assert (summary.rows, summary.failed) == (8, 4)
+    assert len(summary.examples) == 4
+    table = pq.read_table(tmp_path / "scores").to_pylist()
+    good = {row["distorted"]: row for row in table if row["error"] is None}
+    assert {(row["width"], row["height"]) for row in good.values()} == {
+        (233, 171), (16, 16), (741, 37), (64, 64)
+    }  # fmt: skip
+    bad = {(row["reference"], row["distorted"]): row for row in table if row["error"]}
+    assert all(row["mse"] is None for row in bad.values())
+    assert "No such file" in bad["odd.png", "gone.jpg"]["error"]
+    assert bad["odd.png", "tiny.jpg"]["error"].startswith("SizeMismatch: tiny.jpg: 16 x 16")
+    for name in ("odd.jpg", "wide.jpg"):
+        assert bad["broken.png", name]["error"].startswith("ImageReadError: reference broken.png")
+
+
+def test_unusable_arguments_are_found_before_any_work(sweep, tmp_path) -> None:
+    output = str(tmp_path / "scores")
+    with pytest.raises(WeightsError, match="No such file"):
+        score_manifest(sweep, output, Settings(saliency=str(tmp_path / "u2net.pth")))
+    with pytest.raises(ManifestError):
+        score_manifest(str(tmp_path), output)
+    assert not Path(output).exists()
