@@ -5,10 +5,10 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from tests.conftest import Photos, encode
 
 from roi_ray import images
 from roi_ray.errors import ImageReadError, ImageTooLarge, SizeMismatch
+from tests.conftest import Photos, encode
 
 
 def saved(image: Image.Image, file_format: str = "PNG", **options: object) -> bytes:

@@ -46,7 +46,9 @@ def test_ids_are_stable_unique_and_not_those_of_other_pairs(tmp_path) -> None:
     ids = read_manifest(write(tmp_path / "m.csv", ROWS)).table["pair_id"].to_pylist()
     assert len(set(ids)) == 3
     turned = {name: values[::-1] for name, values in ROWS.items()}
-    assert read_manifest(write(tmp_path / "n.csv", turned)).table["pair_id"].to_pylist() == ids[::-1]
+    assert (
+        read_manifest(write(tmp_path / "n.csv", turned)).table["pair_id"].to_pylist() == ids[::-1]
+    )
 
 
 def test_given_ids_are_kept_as_text(tmp_path) -> None:

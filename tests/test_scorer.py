@@ -7,18 +7,20 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
-from tests import literal
-from tests.conftest import jpeg
 
 from roi_ray import schema
 from roi_ray.errors import ImageTooSmall, SizeMismatch, WeightsError
 from roi_ray.models import discriminator, saliency
 from roi_ray.scorer import Scorer, Settings, find_device
+from tests import literal
+from tests.conftest import jpeg
 
 
 @pytest.fixture(scope="module")
 def scorers():
-    return {weighting: Scorer(Settings(roi_weighting=weighting)) for weighting in ("mean", "normalised")}
+    return {
+        weighting: Scorer(Settings(roi_weighting=weighting)) for weighting in ("mean", "normalised")
+    }
 
 
 @pytest.fixture(scope="module")

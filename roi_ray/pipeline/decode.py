@@ -2,6 +2,8 @@
 
 A chunk is a reference with as many of its distorted images as fit into a fixed number of bytes, so
 that memory does not depend on how many images a reference has, nor on how large they are.
+
+Nothing here imports torch: a decode task's process starts ten seconds earlier without it.
 """
 
 from collections.abc import Iterator
@@ -15,7 +17,6 @@ import pyarrow as pa
 from roi_ray import images, schema, storage
 from roi_ray.errors import ImageError, ImageReadError, StorageError
 from roi_ray.images import Pixels
-from roi_ray.metrics import ms_ssim
 from roi_ray.pipeline.shards import ROWS, SHARD
 
 CHUNK_BYTES = 32 << 20
@@ -124,7 +125,6 @@ def _decode_item(
     failed: str | None = None
     try:
         fresh.pixels = images.decode(_read(reference, base), max_pixels)
-        ms_ssim.scales_that_fit(*fresh.pixels.shape[:2])
     except ImageError as error:
         fresh.pixels = None
         failed = describe(error, f"reference {reference}")

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 DEFAULT_SHARD_SIZE = 1024
 _BLOCK_BYTES = 1 << 20
 _EXAMPLES = 5
+# Of what lost its process. Ray's default is to try for ever, which one file that crashes its
+# decoder would make use of.
+_RETRIES = 2
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def _dataset(
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # Ray's own copying of a context touches settings that it calls deprecated; and until 2.64
-        # `max_task_retries` has no other way in than one that it calls deprecated.
+        # numbers of retries have no other way in than one that it calls deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         context = DataContext.get_current().copy()
         context.enable_progress_bars = False
@@ -155,6 +158,7 @@ def _dataset(
                     batch_size=1,
                     batch_format="pyarrow",
                     fn_kwargs={"base": base, "max_pixels": options.max_pixels},
+                    max_retries=_RETRIES,
                     **workers.decode,
                 )
                 .map_batches(
@@ -174,7 +178,7 @@ def _dataset(
                         max_size=workers.actors,
                         max_concurrent_calls_per_actor=2,
                     ),
-                    max_task_retries=2,
+                    max_task_retries=_RETRIES,
                     **workers.actor,
                 )
             )

@@ -71,7 +71,7 @@ def s3(tmp_path_factory) -> Iterator[dict[str, str]]:
         server.wait()
 
 
-def client(environment: dict[str, str]):  # noqa: ANN201
+def client(environment: dict[str, str]):
     """A client for setting up and looking at what is there."""
     return boto3.client(
         "s3",
@@ -83,9 +83,7 @@ def client(environment: dict[str, str]):  # noqa: ANN201
     )
 
 
-def _create_bucket(
-    environment: dict[str, str], server: subprocess.Popen[bytes], log: Path
-) -> None:
+def _create_bucket(environment: dict[str, str], server: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -95,7 +93,9 @@ def _create_bucket(
             return
         except (BotoCoreError, ClientError) as error:
             if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"SeaweedFS does not start: {log.read_text()[-2000:]}") from error
+                raise RuntimeError(
+                    f"SeaweedFS does not start: {log.read_text()[-2000:]}"
+                ) from error
             time.sleep(0.3)
 
 

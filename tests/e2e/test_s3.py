@@ -6,11 +6,11 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
-from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, KEY, SECRET, client, run_job
 
 from roi_ray import storage
 from roi_ray.errors import StorageError
+from tests.conftest import Photos, make_sweep_of
+from tests.e2e.conftest import BUCKET, KEY, SECRET, client, run_job
 
 pytestmark = pytest.mark.e2e
 

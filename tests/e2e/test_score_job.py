@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from tests.conftest import Photos, encode, make_sweep_of, write
 from tests.e2e.conftest import run_job
 
@@ -77,7 +78,7 @@ def test_what_kills_its_process_is_one_error_row(tmp_path: Path, photos: Photos)
     assert all(row["lpips"] is not None for row in table if row is not bad)
 
 
-POISONED_JOB = '''
+POISONED_JOB = """
 import os, signal, sys
 import ray
 from roi_ray.pipeline.run import Options, score_manifest
@@ -104,4 +105,4 @@ ray.init(
 )
 folder = sys.argv[1]
 print(score_manifest(f"{folder}/m.parquet", f"{folder}/scores", options=Options("cpu", 1)))
-'''
+"""

@@ -1,12 +1,12 @@
 import pytest
 import torch
 from pytorch_msssim import ms_ssim as package_ms_ssim
-from tests.conftest import Photos, jpeg
-from tests.literal import ms_ssim as literal_ms_ssim
 
 from roi_ray.errors import ImageTooSmall
 from roi_ray.metrics import ms_ssim
 from roi_ray.metrics.roi import weighted_mean
+from tests.conftest import Photos, jpeg
+from tests.literal import ms_ssim as literal_ms_ssim
 
 
 def image(pixels):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
-from tests.conftest import Photos, jpeg
 
 from roi_ray.metrics.mse import PSNR_CAP, psnr, squared_error
 from roi_ray.metrics.roi import weighted_mean
+from tests.conftest import Photos, jpeg
 
 
 def tensor(pixels):

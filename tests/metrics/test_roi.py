@@ -1,8 +1,8 @@
 import pytest
 import torch
-from tests import literal
 
 from roi_ray.metrics import roi
+from tests import literal
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (51, 77), (37, 300), (120, 49)])

@@ -4,10 +4,10 @@ import warnings
 import lpips as lpips_package
 import pytest
 import torch
-from tests.conftest import Photos, jpeg
 
 from roi_ray.errors import WeightsError
 from roi_ray.models import lpips
+from tests.conftest import Photos, jpeg
 
 SIZES = [("astronaut", 512, 512), ("chelsea", 300, 451), ("rocket", 65, 64), ("coffee", 37, 600)]
 
@@ -33,7 +33,8 @@ def random_package(name):
 def torchvision_keys(package):
     """The backbone's tensors under the names that torchvision's files have."""
     return {
-        f"features.{key.split('.', 1)[1]}": tensor for key, tensor in package.net.state_dict().items()
+        f"features.{key.split('.', 1)[1]}": tensor
+        for key, tensor in package.net.state_dict().items()
     }
 
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.conftest import jpeg
 
 from roi_ray import schema
 from roi_ray.pipeline import actor
 from roi_ray.pipeline.actor import RESULTS, ScoringActor
 from roi_ray.pipeline.decode import Chunk
 from roi_ray.scorer import Scorer, Settings
+from tests.conftest import jpeg
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,12 @@ def test_whatever_goes_wrong_costs_the_chunks_rows_only(photos, scoring, monkeyp
         "ImageReadError: 1",
     ]
     assert results["mse"].null_count == 2
+
+
+def test_a_reference_that_is_too_small_is_named(photos, scoring) -> None:
+    x = photos["coffee"][:8, :80]
+    (row,) = scoring(chunk(x, x, reference="a/tiny.png\n")).to_pylist()
+    assert row["error"].startswith("ImageTooSmall: reference a/tiny.png: 80 x 8 is smaller than")
 
 
 def test_numbers_that_are_not_finite_are_an_error(photos, scoring, monkeypatch) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.conftest import encode, make_sweep_of, write
 
 from roi_ray import images, schema
 from roi_ray.errors import ManifestError, OutputError, WeightsError
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.scorer import Scorer, Settings
+from tests.conftest import encode, make_sweep_of, write
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 

@@ -1,0 +1,110 @@
+"""The command line of jobs/score.py; whole runs of it are in tests/e2e."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tests.conftest import encode, make_sweep_of, write
+
+SCRIPT = Path(__file__).parents[2] / "jobs" / "score.py"
+
+
+@pytest.fixture(scope="module")
+def run():
+    spec = importlib.util.spec_from_file_location("score", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    app = typer.Typer()
+    app.command()(module.main)
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+OPTIONS = (
+    "--manifest --output --demo --lpips --saliency --discriminator --weights-dir --roi-weighting "
+    "--device --actors --batch --precision --shard-size --max-pixels --limit --fail-above"
+)
+
+
+def test_help_explains_every_option_with_its_default(run, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    result = run("--help")
+    assert result.exit_code == 0
+    text = plain(result.output)
+    assert all(option in text for option in OPTIONS.split())
+    for default in ("st-alex", "saliency-lite0", "mean", "auto", "fp32", "1024", "67108864", "0.1"):
+        assert f"[default: {default}]" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--manifest", "m.csv"),
+        ("--output", "out"),
+        ("--demo", "d", "--manifest", "m.csv", "--output", "out"),
+        ("--manifest", "m.csv", "--output", "out", "--roi-weighting", "median"),
+        ("--manifest", "m.csv", "--output", "out", "--lpips", "resnet"),
+        ("--manifest", "m.csv", "--output", "out", "--actors", "0"),
+        ("--manifest", "m.csv", "--output", "out", "--fail-above", "2"),
+        ("--manifest", "no-such.csv", "--output", "out"),
+    ],
+)
+def test_unusable_arguments_exit_with_2(run, arguments, monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bad_manifest_names_its_row(run, tmp_path) -> None:
+    (tmp_path / "m.csv").write_text("reference,distorted\na.png,b.png\na.png,b.png\n")
+    result = run("--manifest", tmp_path / "m.csv", "--output", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "rows 1 and 2 are the same pair" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def half_bad(tmp_path_factory, photos):
+    folder = tmp_path_factory.mktemp("half-bad")
+    x = photos["coffee"][:48, :48]
+    write(folder / "x.png", encode(x))
+    write(folder / "y.jpg", encode(x, "JPEG"))
+    rows = [{"reference": "x.png", "distorted": name} for name in ("y.jpg", "gone.jpg")]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "m.parquet")
+    return folder
+
+
+def test_too_many_failed_rows_exit_with_3(run, half_bad, ray_cluster) -> None:
+    arguments = ("--manifest", half_bad / "m.parquet", "--output", half_bad / "out", "--actors", 1)
+    result = run(*arguments)
+    assert result.exit_code == 3
+    assert "2 pairs, 1 failed; 2 scored now" in result.stdout
+    assert "gone.jpg: cannot read" in result.stdout
+    assert "more than --fail-above 0.1" in result.stderr
+    # The rows are all there, so another look at them, with another limit, is enough.
+    again = run(*arguments, "--fail-above", "0.5")
+    assert again.exit_code == 0
+    assert "2 pairs, 1 failed; 0 scored now" in again.stdout
+
+
+def test_limit_and_normalised_weighting(run, tmp_path, photos, ray_cluster) -> None:
+    manifest = make_sweep_of({"coffee": photos["coffee"]}, tmp_path / "sweep", side=48)
+    result = run(
+        "--manifest", manifest, "--output", tmp_path / "out", "--limit", 2,
+        "--roi-weighting", "normalised", "--actors", 1, "--batch", 2,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    table = pq.read_table(tmp_path / "out")
+    assert table.num_rows == 2
+    assert b'"roi_weighting": "normalised"' in table.schema.metadata[b"roi_ray"]

@@ -1,0 +1,63 @@
+"""The demonstration's two ends; the whole of it is what `.ci/run` begins with."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from roi_ray import schema
+from roi_ray.manifest import read_manifest
+from roi_ray.report import demo
+from roi_ray.report.figure import draw
+from roi_ray.report.summary import by_quality
+from roi_ray.scorer import Settings
+
+
+def test_the_sweep_is_made_once_and_is_a_manifest(tmp_path, monkeypatch, photos) -> None:
+    one = demo.photographs()["chelsea"]
+    monkeypatch.setattr(demo, "photographs", lambda: {"chelsea": one})
+    manifest, output = demo.make_demo(str(tmp_path))
+    table = read_manifest(manifest).table
+    assert set(table["codec"].to_pylist()) == {"jpeg", "webp", "jpeg2000", "avif"}
+    assert len(set(zip(*(table[c].to_pylist() for c in ("codec", "quality")), strict=True))) >= 16
+    assert output == str(tmp_path / "scores")
+    before = (tmp_path / "manifest.parquet").stat().st_mtime_ns
+    assert demo.make_demo(str(tmp_path)) == (manifest, output)
+    assert (tmp_path / "manifest.parquet").stat().st_mtime_ns == before
+
+
+def test_the_report_shows_the_scores_and_draws_a_picture(tmp_path, capsys) -> None:
+    rows = [
+        {"distorted": "d", "codec": codec, "quality": q, "bpp": q / 40, "error": None}
+        | dict.fromkeys(schema.FEATURES, q / 100)
+        for codec in ("jpeg", "avif")
+        for q in (10, 50, 90)
+    ]
+    (tmp_path / "scores").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "scores" / "shard-000000.parquet")
+    demo.report_demo(str(tmp_path), Settings())
+    text = capsys.readouterr().out
+    assert text.count("avif") == 3
+    assert str(tmp_path / "summary.png") in text
+    with Image.open(tmp_path / "summary.png") as picture:
+        assert picture.width > 1000
+
+
+def test_the_picture_changes_with_the_mask(photos) -> None:
+    means = by_quality(
+        pa.Table.from_pylist(
+            [
+                {"distorted": "d", "codec": "jpeg", "quality": 1, "bpp": 0.5, "error": None}
+                | dict.fromkeys(schema.FEATURES, 0.5)
+            ]
+        )
+    )
+    x = photos["chelsea"]
+    pictures = [
+        np.asarray(Image.open(io.BytesIO(draw(means, ("lpips", "psnr"), x, mask, "chelsea"))))
+        for mask in (np.zeros(x.shape[:2], np.float32), np.ones(x.shape[:2], np.float32))
+    ]
+    assert pictures[0].shape == pictures[1].shape
+    assert (pictures[0] != pictures[1]).any()
