@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 _FORWARDED = "AWS_"
+_SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
 @contextmanager
@@ -15,7 +16,8 @@ def connect() -> Iterator[None]:
     """Use the Ray that this process is connected to, else the one at `RAY_ADDRESS`, else start one.
 
     Under `ray job submit`, `RAY_ADDRESS` is set. The S3 settings of this process's environment are
-    handed to the workers of an existing cluster, which do not have them otherwise.
+    handed to the workers of an existing cluster, which do not have them otherwise. A submitted job's
+    workers have what it was submitted with, and Ray takes no second word on that.
     """
     existing = bool(os.environ.get("RAY_ADDRESS"))
     if not existing:
@@ -28,14 +30,16 @@ def connect() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED)}
+    environment = {}
+    if existing and _SUBMITTED not in os.environ:
+        environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED)}
     with warnings.catch_warnings():
         # Ray announces a change of defaults for workers that ask for no GPU.
         warnings.simplefilter("ignore", FutureWarning)
         ray.init(
             logging_level=logging.ERROR,
             include_dashboard=None if existing else False,
-            runtime_env={"env_vars": environment} if existing and environment else None,
+            runtime_env={"env_vars": environment} if environment else None,
         )
     try:
         yield

@@ -61,8 +61,9 @@ def work_items(manifest: pa.Table, shards: dict[int, Rows], *, isolate: bool = F
     shard = np.repeat(list(shards), [len(part) for part in shards.values()])
     starts = np.arange(len(rows)) if isolate else _starts(_groups(manifest)[rows], shard)
     offsets = np.append(starts, len(rows)).astype(np.int32)
-    first = manifest.take(rows[starts])
     mask = schema.MASK in manifest.column_names
+    shared = [schema.REFERENCE, schema.MASK] if mask else [schema.REFERENCE]
+    first = manifest.select(shared).take(rows[starts])
     return pa.table(
         {
             SHARD: pa.array(shard[starts], pa.int32()),

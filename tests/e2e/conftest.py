@@ -85,18 +85,21 @@ def client(environment: dict[str, str]):
 
 def _create_bucket(environment: dict[str, str], server: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 60
-    while True:
-        try:
-            client(environment).create_bucket(Bucket=BUCKET)
-            client(environment).put_object(Bucket=BUCKET, Key="probe", Body=b"x")
-            client(environment).delete_object(Bucket=BUCKET, Key="probe")
-            return
-        except (BotoCoreError, ClientError) as error:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"SeaweedFS does not start: {log.read_text()[-2000:]}"
-                ) from error
-            time.sleep(0.3)
+    while not _is_up(environment):
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"SeaweedFS does not start: {log.read_text()[-2000:]}")
+        time.sleep(0.3)
+
+
+def _is_up(environment: dict[str, str]) -> bool:
+    """Whether the server takes a bucket and an object."""
+    try:
+        client(environment).create_bucket(Bucket=BUCKET)
+        client(environment).put_object(Bucket=BUCKET, Key="probe", Body=b"x")
+        client(environment).delete_object(Bucket=BUCKET, Key="probe")
+    except (BotoCoreError, ClientError):
+        return False
+    return True
 
 
 def run_job(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
