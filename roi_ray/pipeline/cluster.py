@@ -16,8 +16,8 @@ def connect() -> Iterator[None]:
     """Use the Ray that this process is connected to, else the one at `RAY_ADDRESS`, else start one.
 
     Under `ray job submit`, `RAY_ADDRESS` is set. The S3 settings of this process's environment are
-    handed to the workers of an existing cluster, which do not have them otherwise. A submitted job's
-    workers have what it was submitted with, and Ray takes no second word on that.
+    handed to the workers of an existing cluster, which do not have them otherwise. The workers of
+    a submitted job have what it was submitted with, and Ray takes no second word on that.
     """
     existing = bool(os.environ.get("RAY_ADDRESS"))
     if not existing:
