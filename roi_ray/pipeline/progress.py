@@ -32,6 +32,7 @@ class Reporter:
         self._done = self._before = done
         self._failed = 0
         self._started = self._printed = time.monotonic()
+        self._shown = -1
         self._bar: Progress | None = None
         console = Console(stderr=True)
         if console.is_terminal:
@@ -55,7 +56,7 @@ class Reporter:
             self._line()
 
     def _line(self) -> None:
-        self._printed = time.monotonic()
+        self._printed, self._shown = time.monotonic(), self._done
         speed = (self._done - self._before) / max(self._printed - self._started, 1e-9)
         text = f"{self._done}/{self._total} pairs, {speed:.1f} pairs/s"
         if speed > 0:
@@ -77,7 +78,7 @@ class Reporter:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        else:
+        elif self._shown != self._done:
             self._line()
 
 

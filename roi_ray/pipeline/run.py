@@ -174,8 +174,8 @@ def _dataset(
                     },
                     # The next chunk is unpacked while one is being scored.
                     compute=ActorPoolStrategy(
-                        min_size=workers.actors_now,
-                        max_size=workers.actors,
+                        min_size=min(workers.actors_now, len(parts)),
+                        max_size=min(workers.actors, len(parts)),
                         max_concurrent_calls_per_actor=2,
                     ),
                     max_task_retries=_RETRIES,

@@ -19,7 +19,7 @@ Rows = NDArray[np.int64]
 SHARD = "shard"
 ROWS = "rows"
 
-_BLOCK_PAIRS = 32
+_BLOCK_PAIRS = 16
 
 
 def plan(manifest: pa.Table, shard_size: int) -> list[Rows]:

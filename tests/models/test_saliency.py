@@ -161,6 +161,24 @@ def test_packaged_network_finds_what_people_look_at():
     assert coffee[100:300, 200:400].mean() > coffee[:40, :40].mean() + 0.5
 
 
+@pytest.mark.parametrize(
+    ("name", "mean", "points"),
+    [
+        ("astronaut", 0.555014, (0.999637, 0.999759, 0.982715, 0.001739)),
+        ("chelsea", 0.702055, (0.987269, 0.993887, 0.998699, 0.000679)),
+        ("hubble_deep_field", 0.011515, (0.009091, 0.008966, 0.011343, 0.002460)),
+        ("motorcycle_left", 0.233912, (0.094759, 0.833861, 0.000248, 0.000806)),
+    ],
+)
+def test_packaged_network_s_recorded_masks(name, mean, points):
+    found = mask(name)
+    height, width = found.shape
+    places = ((0.25, 0.45), (0.5, 0.5), (0.8, 0.6), (0.05, 0.95))
+    seen = [found[int(height * down), int(width * along)].item() for down, along in places]
+    assert found.mean().item() == pytest.approx(mean, abs=1e-4)
+    assert seen == pytest.approx(points, abs=1e-4)
+
+
 def test_one_image_s_mask_does_not_depend_on_its_batch():
     network, _ = load_saliency()
     batch = torch.cat([photograph("astronaut"), photograph("astronaut").flip(-1)])
