@@ -22,7 +22,6 @@ from roi_ray.images import Pixels, check_size
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.schema import Scores
-from roi_ray.weights import Weights
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -87,6 +86,9 @@ class Scorer:
             images as many fewer, but at least one.
         weights_dir: folder with torchvision's backbone files, for LPIPS `alex`, `vgg`, `squeeze`.
 
+    Attributes:
+        provenance: name and SHA-256 of each network's weights.
+
     Raises:
         WeightsError: weights are missing, altered, or of an unknown layout.
     """
@@ -107,10 +109,10 @@ class Scorer:
         for network in (self._lpips, self._saliency, self._d):
             # Channels last is the faster layout for convolutions, on a CPU (1.8 x) as on a GPU.
             network.to(self.device).to(memory_format=torch.channels_last)
-        self.weights: dict[str, list[Weights]] = {
-            "lpips": lpips_weights,
-            "saliency": [saliency_weights],
-            "discriminator": [d_weights],
+        self.provenance = {
+            "lpips": [used.identity for used in lpips_weights],
+            "saliency": [saliency_weights.identity],
+            "discriminator": [d_weights.identity],
         }
 
     @torch.inference_mode()

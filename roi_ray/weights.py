@@ -39,6 +39,11 @@ class Weights:
     sha256: str
     tensors: dict[str, Tensor]
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """Name and SHA-256, as recorded with the results."""
+        return {"name": self.name, "sha256": self.sha256}
+
 
 def packaged(name: str) -> Weights:
     """The weights that roi-ray ships as `roi_ray/weights/NAME.safetensors`."""

@@ -253,10 +253,7 @@ def _config(
         "roi_weighting": settings.roi_weighting,
         "precision": settings.precision,
         # Weights are known by their content: a file may be moved.
-        "weights": {
-            network: [{"name": w.name, "sha256": w.sha256} for w in used]
-            for network, used in models.weights.items()
-        },
+        "weights": models.provenance,
         "shard_size": options.shard_size,
         "max_pixels": options.max_pixels,
     }

@@ -10,7 +10,6 @@ from roi_ray.scorer import Scorer, Settings
 from roi_ray.sweep import make_sweep, photographs
 
 _SHOWN = "astronaut"
-_METRICS = ("ms_ssim", "roi_ms_ssim", "lpips", "roi_lpips")
 
 
 def make_demo(folder: str) -> tuple[str, str]:
@@ -37,7 +36,7 @@ def report_demo(folder: str, settings: Settings) -> None:
     reference = images.decode(photographs()[_SHOWN].read_bytes())
     mask = Scorer(settings).prepare(reference).mask.numpy()
     picture = storage.join(folder, "summary.png")
-    storage.write_bytes(picture, draw(means, _METRICS, reference, mask, _SHOWN))
+    storage.write_bytes(picture, draw(means, reference, mask, _SHOWN))
     for what, where in {
         "originals": "originals/",
         "decoded files": "decoded/",

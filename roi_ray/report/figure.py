@@ -15,7 +15,6 @@ from roi_ray.images import Pixels
 
 def draw(
     means: pa.Table,
-    metrics: tuple[str, ...],
     reference: Pixels,
     mask: NDArray[np.float32],
     name: str,
@@ -24,7 +23,6 @@ def draw(
 
     Args:
         means: from `roi_ray.report.summary.by_quality`.
-        metrics: which of the features to draw, one panel each.
         reference: uint8, (H, W, 3).
         mask: (H, W), in [0, 1].
         name: of the reference.
@@ -32,14 +30,15 @@ def draw(
     Returns:
         a PNG.
     """
-    columns = (len(metrics) + 1) // 2 + 1
-    figure = Figure(figsize=(4.2 * columns, 7.6), layout="constrained")
-    grid = figure.add_gridspec(2, columns)
-    for index, metric in enumerate(metrics):
-        axes = figure.add_subplot(grid[index % 2, index // 2])
-        _curves(axes, means, metric, legend=index == 0)
+    columns = len(schema.BASIC_FEATURES)
+    figure = Figure(figsize=(4 * (columns + 1), 7.6), layout="constrained")
+    grid = figure.add_gridspec(2, columns + 1)
+    for row, features in enumerate((schema.BASIC_FEATURES, schema.ROI_FEATURES)):
+        for column, feature in enumerate(features):
+            axes = figure.add_subplot(grid[row, column])
+            _curves(axes, means, feature, legend=row == column == 0)
     for row, (title, weight) in enumerate(((name, None), (f"{name}, ROI mask", mask))):
-        axes = figure.add_subplot(grid[row, columns - 1])
+        axes = figure.add_subplot(grid[row, columns])
         _image(axes, reference, weight)
         axes.set_title(title)
     buffer = io.BytesIO()
@@ -47,13 +46,13 @@ def draw(
     return buffer.getvalue()
 
 
-def _curves(axes: Axes, means: pa.Table, metric: str, *, legend: bool) -> None:
+def _curves(axes: Axes, means: pa.Table, feature: str, *, legend: bool) -> None:
     for codec in pc.unique(means[schema.CODEC]).to_pylist():
         rows = means.filter(pc.equal(means[schema.CODEC], codec))
-        axes.plot(rows[schema.BPP].to_numpy(), rows[metric].to_numpy(), marker="o", label=codec)
-    meaning = schema.MEANINGS[metric]
+        axes.plot(rows[schema.BPP].to_numpy(), rows[feature].to_numpy(), marker="o", label=codec)
+    meaning = schema.MEANINGS[feature]
     unit = f" [{meaning.unit}]" if meaning.unit not in ("", "1") else ""
-    axes.set_title(f"{metric}{unit}, {meaning.better} is better")
+    axes.set_title(f"{feature}{unit}, {meaning.better} is better")
     axes.set_xlabel("bits per pixel")
     axes.set_xscale("log")
     axes.set_xticks([0.125, 0.25, 0.5, 1, 2, 4], ["⅛", "¼", "½", "1", "2", "4"])

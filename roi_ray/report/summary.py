@@ -7,7 +7,6 @@ from rich.table import Table
 from roi_ray import schema
 
 _AVERAGED = (schema.BPP, *schema.FEATURES)
-_DIGITS = {schema.BPP: 2, "psnr": 2, "roi_psnr": 2}
 _ARROWS = {"higher": "↑", "lower": "↓"}
 
 
@@ -48,4 +47,7 @@ def to_table(means: pa.Table) -> Table:
 
 
 def _cell(name: str, value: object) -> str:
-    return f"{value:.{_DIGITS.get(name, 4)}f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    coarse = name == schema.BPP or schema.MEANINGS[name].unit == "dB"
+    return f"{value:.{2 if coarse else 4}f}"

@@ -74,7 +74,7 @@ def make_sweep(
         for name, source in references.items()
         for row in _sweep_reference(name, _pixels(source), folder, plan)
     ]
-    table = pa.Table.from_pylist(rows, schema=_SCHEMA)
+    table = pa.Table.from_pylist(rows, _SCHEMA)
     stream = io.BytesIO()
     pq.write_table(table, stream)
     # Last, so that a manifest never names a file that is not there yet.
