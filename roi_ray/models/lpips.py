@@ -8,7 +8,6 @@
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-import torchvision.models as tv
 from torch import Tensor, nn
 
 from roi_ray import weights
@@ -28,20 +26,15 @@ NAMES: tuple[LpipsName, ...] = get_args(LpipsName)
 DEFAULT: LpipsName = "st-alex"
 
 
-@dataclass(frozen=True)
-class _Published:
-    """What torchvision publishes for a backbone, and the smallest side that passes through it."""
-
-    url: str
-    min_side: int
-
-
-_PUBLISHED = {
-    "alex": _Published(tv.AlexNet_Weights.IMAGENET1K_V1.url, 31),
-    "vgg": _Published(tv.VGG16_Weights.IMAGENET1K_V1.url, 16),
-    "squeeze": _Published(tv.SqueezeNet1_1_Weights.IMAGENET1K_V1.url, 17),
+_BACKBONES = {
+    "alex": "AlexNet_Weights.IMAGENET1K_V1",
+    "vgg": "VGG16_Weights.IMAGENET1K_V1",
+    "squeeze": "SqueezeNet1_1_Weights.IMAGENET1K_V1",
 }
-_ST_MIN_SIDE = {"st-alex": 21, "st-vgg": 18}
+"""What torchvision calls the weights of the backbones."""
+
+_MIN_SIDES = {"st-alex": 21, "st-vgg": 18, "alex": 31, "vgg": 16, "squeeze": 17}
+"""The smallest side of an image that passes through the network."""
 
 
 class Lpips(nn.Module):
@@ -111,13 +104,13 @@ def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[W
     Raises:
         WeightsError: no such network, or its weights cannot be had.
     """
-    if name in _ST_MIN_SIDE:
+    if name in _SHIFT_TOLERANT:
         shipped = weights.load(str(_shipped(name)))
         network = build_shift_tolerant(name, shipped.tensors)
         used = [shipped]
-    elif name in _PUBLISHED:
+    elif name in _BACKBONES:
         heads = weights.load(str(_package_folder("lpips") / "weights" / "v0.1" / f"{name}.pth"))
-        backbone = weights.torchvision_backbone(_PUBLISHED[name].url, weights_dir)
+        backbone = weights.torchvision_backbone(_backbone_url(name), weights_dir)
         network = build_lpips(name, backbone.tensors, heads.tensors)
         used = [backbone, heads]
     else:
@@ -142,18 +135,18 @@ def build_lpips(name: str, backbone: dict[str, Tensor], heads: dict[str, Tensor]
     for part in slices:
         for index, module in part.named_children():
             _assign(module, f"features.{index}.", backbone)
-    return Lpips(slices, _heads(heads, len(slices)), _PUBLISHED[name].min_side)
+    return Lpips(slices, _heads(heads, len(slices)), _MIN_SIDES[name])
 
 
 def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
     """Shift-tolerant LPIPS from the state dict that `stlpips-pytorch` ships."""
-    layers, cuts = {"st-alex": _st_alex, "st-vgg": _st_vgg}[name]()
+    layers, cuts = _SHIFT_TOLERANT[name]()
     slices = []
     for number, (start, end) in enumerate(pairwise(cuts), start=1):
         for index in range(start, end):
             _assign(layers[index], f"net.slice{number}.{index}.", tensors)
         slices.append(nn.Sequential(*layers[start:end]))
-    return Lpips(slices, _heads(tensors, len(slices)), _ST_MIN_SIDE[name])
+    return Lpips(slices, _heads(tensors, len(slices)), _MIN_SIDES[name])
 
 
 class _Blur(nn.Module):
@@ -203,6 +196,16 @@ def _st_vgg() -> tuple[list[nn.Module], list[int]]:
             channels = width
         cuts.append(len(layers))
     return layers, cuts
+
+
+_SHIFT_TOLERANT = {"st-alex": _st_alex, "st-vgg": _st_vgg}
+
+
+def _backbone_url(name: str) -> str:
+    from torchvision.models import get_weight  # takes as long to import as torch itself
+
+    url: str = get_weight(_BACKBONES[name]).url
+    return url
 
 
 def _assign(module: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
