@@ -1,8 +1,10 @@
 """Makes a sweep: originals, decodable files of every codec and quality, and their manifest."""
 
 import io
+import os
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -69,11 +71,13 @@ def make_sweep(
                 f"reference {name!r} cannot be a file name: empty, a leading dot, a slash or a "
                 "control character"
             )
-    rows = [
-        row
-        for name, source in references.items()
-        for row in _sweep_reference(name, _pixels(source), folder, plan)
-    ]
+    # Encoders let go of Python's lock; the order of the rows is that of the mapping all the same.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = pool.map(
+            lambda item: _sweep_reference(item[0], _pixels(item[1]), folder, plan),
+            references.items(),
+        )
+        rows = [row for part in parts for row in part]
     table = pa.Table.from_pylist(rows, _SCHEMA)
     stream = io.BytesIO()
     pq.write_table(table, stream)
