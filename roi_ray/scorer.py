@@ -11,7 +11,7 @@ qualities are scored against it.
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,6 @@ from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.schema import Scores
 
 Precision = Literal["fp32", "bf16", "fp16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 DEFAULT_BATCH = 4
@@ -128,9 +127,9 @@ class Scorer:
             ImageTooSmall: a side is below SSIM's 11 pixels.
             SizeMismatch: the mask is not of the reference's size.
         """
-        ms_ssim.scales_that_fit(*reference.shape[:2])
         pixels = self._upload(reference)
         image = pixels.float() / 255
+        moments = ms_ssim.prepare(image)  # first, as it is what refuses an image that is too small
         if mask is None:
             with self._networks():
                 logits = self._saliency(_for_network(image[None]))
@@ -144,7 +143,7 @@ class Scorer:
             pixels=pixels,
             mask=region,
             fraction=float(region.mean(dtype=torch.float64)),
-            moments=ms_ssim.prepare(image),
+            moments=moments,
             features=features,
         )
 

@@ -4,10 +4,12 @@ A URI is a local path, `file://...` or `s3://bucket/key`. S3's endpoint, region 
 from the standard AWS environment variables, files or instance profile; none is ever part of a URI.
 """
 
+import importlib.util
 import os
 import posixpath
 import uuid
 from functools import lru_cache
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -44,6 +46,14 @@ def join(folder: str, *parts: str) -> str:
 def parent(uri: str) -> str:
     """The folder that holds `uri`."""
     return posixpath.dirname(uri)
+
+
+def package_folder(package: str) -> Path | None:
+    """Where an installed Python package lies, found without importing it; None if it is not."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def read_bytes(uri: str) -> bytes:

