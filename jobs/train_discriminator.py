@@ -1,68 +1,98 @@
-"""Train the packaged patch discriminator on a sweep: originals against decoded images.
+"""Train a patch discriminator on a sweep: originals against decoded images, on Ray Train.
 
 python jobs/train_discriminator.py --manifest sweep/manifest.parquet --output FILE.safetensors
 """
 
 import time
+from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import torch
 import typer
+from rich.console import Console
 from safetensors.torch import save
 
 from roi_ray import storage
 from roi_ray.errors import ManifestError, RoiRayError
 from roi_ray.images import decode
+from roi_ray.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
-from roi_ray.training import discriminator, realism
+from roi_ray.training import realism
+from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
+from roi_ray.training.loop import fit, run_name
 from roi_ray.training.split import split
-
-_QUALITIES = (90, 80, 70, 60, 50, 40, 30, 20, 10)
+from roi_ray.training.windows import read_originals
 
 
 def main(
     *,
     manifest: Annotated[str, typer.Option(help="Of a sweep: reference, distorted.")],
-    output: Annotated[str, typer.Option(help="The .safetensors file to write.")],
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 1500,
+    output: Annotated[
+        str, typer.Option(help="The .safetensors file to write; a picture goes beside it.")
+    ],
+    generator: Annotated[
+        bool, typer.Option(help="Train a restorer against D, as in a GAN codec.")
+    ] = True,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = Recipe.steps,
+    batch: Annotated[int, typer.Option(min=1, help="Originals a step.")] = Recipe.batch,
+    order: Annotated[float, typer.Option(min=0, help="Weight of the ranking loss.")] = Recipe.order,
     seed: Annotated[int, typer.Option(help="Of the start and of what is drawn.")] = 0,
-    held_out: Annotated[int, typer.Option(min=1, help="References never trained on.")] = 30,
+    held_out: Annotated[int, typer.Option(min=1, help="References never trained on.")] = 40,
+    runs: Annotated[
+        str, typer.Option(help="Folder or s3:// prefix for checkpoints: a killed job goes on.")
+    ] = "out/runs",
+    every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share a batch.")] = 1,
+    gpu: Annotated[bool, typer.Option("--gpu", help="One GPU a worker.")] = False,
 ) -> None:
     """Train D; report on held-out references how well it tells originals from decoded images."""
     began = time.monotonic()
+    recipe = Recipe(steps=steps, batch=batch, generator=generator, order=order, seed=seed)
     try:
-        originals = {original.name: original for original in discriminator.read_originals(manifest)}
+        if batch % workers:
+            raise ManifestError(f"a --batch of {batch} cannot be divided among {workers} workers")
+        originals = {original.name: original for original in read_originals(manifest)}
         training, held = split(originals, held_out)
         if not training:
             raise ManifestError(f"{manifest} has no more than {held_out} references to hold out")
         typer.echo(f"{len(training)} references to train on, {len(held)} held out")
-        network = discriminator.train(
-            [originals[name] for name in training],
-            steps=steps,
-            seed=seed,
-            report=lambda line: typer.echo(f"{line}  {time.monotonic() - began:.0f} s"),
+        rows = read_manifest(manifest).sha256
+        state = fit(
+            partial(
+                DiscriminatorTraining,
+                [originals[name] for name in training],
+                recipe,
+                "cuda" if gpu else "cpu",
+            ),
+            folder=runs,
+            name=run_name("discriminator", [asdict(recipe), rows, held_out]),
+            workers=workers,
+            use_gpu=gpu,
+            every=every,
         )
-        data = save(discriminator.packed(network))
+        data = save(packed(state))
         storage.write_bytes(output, data)
         unseen = [originals[name] for name in held]
         # The file is judged, not what it was made from: fp16.
         written, identity = load_discriminator(storage.absolute(output))
         apart = realism.tell_apart(written, unseen)
         pixels = (decode(storage.read_bytes(original.uri)) for original in unseen)
-        ladder = realism.d_loss_by_quality(written, pixels, _QUALITIES)
+        untouched, rungs = realism.d_loss_by_quality(written, pixels)
+        picture = output.removesuffix(".safetensors") + ".png"
+        storage.write_bytes(picture, realism.draw_curve(untouched, rungs))
     except RoiRayError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
-    typer.echo("held out, AUC: " + _line(apart))
-    typer.echo("held out, mean d_loss as JPEG: " + _line(ladder))
+    typer.echo("held out, original against decoded:")
+    Console(width=120).print(realism.to_table(apart))
+    typer.echo(f"held out, mean d_loss: original {untouched:.3f}")
+    for codec, ladder in rungs.items():
+        typer.echo(f"  {codec}: " + "  ".join(f"q{r.quality} {r.d_loss:.3f}" for r in ladder))
     typer.echo(
         f"{output}: {len(data)} bytes, SHA-256 {identity.sha256}, "
-        f"{time.monotonic() - began:.0f} s, torch {torch.__version__}"
+        f"{time.monotonic() - began:.0f} s, torch {torch.__version__}; {picture}"
     )
-
-
-def _line(figures: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
 
 
 if __name__ == "__main__":

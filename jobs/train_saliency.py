@@ -4,6 +4,8 @@ python jobs/train_saliency.py --images DIR --maps DIR --output FILE.safetensors
 """
 
 import time
+from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -12,9 +14,15 @@ from safetensors.torch import save
 
 from roi_ray import storage
 from roi_ray.errors import RoiRayError
+from roi_ray.images import decode
 from roi_ray.models.saliency import load_saliency
+from roi_ray.report.figure import draw_masks
+from roi_ray.sweep import photographs
 from roi_ray.training import saliency
+from roi_ray.training.agreement import box
 from roi_ray.training.imagenet import efficientnet_lite0
+from roi_ray.training.loop import fit, run_name
+from roi_ray.training.saliency import Recipe, SaliencyTraining
 from roi_ray.training.split import split
 
 
@@ -22,42 +30,58 @@ def main(
     *,
     images: Annotated[str, typer.Option(help="Folder of images.")],
     maps: Annotated[str, typer.Option(help="Folder of 8-bit maps of the same names.")],
-    output: Annotated[str, typer.Option(help="The .safetensors file to write.")],
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 60,
+    output: Annotated[
+        str, typer.Option(help="The .safetensors file to write; a picture goes beside it.")
+    ],
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Passes over the training images.")
+    ] = Recipe.epochs,
     seed: Annotated[int, typer.Option(help="Of the order and the augmentation.")] = 0,
     held_out: Annotated[int, typer.Option(min=1, help="Images never trained on.")] = 40,
-    batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = 8,
+    batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = Recipe.batch,
+    runs: Annotated[
+        str, typer.Option(help="Folder or s3:// prefix for checkpoints: a killed job goes on.")
+    ] = "out/runs",
+    every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
 ) -> None:
     """Distil a saliency network's maps into the packaged one; report on held-out images."""
     began = time.monotonic()
+    recipe = Recipe(epochs=epochs, batch=batch, seed=seed)
     try:
         pairs = {pair.name: pair for pair in saliency.read_pairs(images, maps)}
         training, held = split(pairs, held_out)
         typer.echo(f"{len(training)} images to train on, {len(held)} held out")
-        network = saliency.train(
-            [pairs[name] for name in training],
-            start=efficientnet_lite0(),
-            epochs=epochs,
-            batch=batch,
-            seed=seed,
-            report=lambda line: typer.echo(f"{line}  {time.monotonic() - began:.0f} s"),
+        folders = (storage.absolute(images), storage.absolute(maps))
+        state = fit(
+            partial(SaliencyTraining, *folders, training, efficientnet_lite0(), recipe),
+            folder=runs,
+            name=run_name("saliency", [*folders, training, asdict(recipe)]),
+            every=every,
         )
-        data = save(saliency.packed(network))
+        data = save(saliency.packed(state))
         storage.write_bytes(output, data)
         # The file is judged, not what it was made from: fp16 and folded.
         written, identity = load_saliency(storage.absolute(output))
         result = saliency.evaluate(written, [pairs[name] for name in held])
+        picture = output.removesuffix(".safetensors") + ".png"
+        photos = {name: decode(path.read_bytes()) for name, path in photographs().items()}
+        masks = {
+            name: box(saliency.predict(written, torch.from_numpy(pixels.copy()).permute(2, 0, 1)))
+            for name, pixels in photos.items()
+        }
+        storage.write_bytes(picture, draw_masks(photos, masks))
     except RoiRayError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
     typer.echo(
-        f"held out, {result.images} images: MAE {result.mae:.4f}  max-F {result.max_f:.4f}  "
+        f"held out, {result.images} images: MAE {result.mae:.4f}  max-F {result.max_f:.4f} "
+        f"({result.empty} images without an object left out)  "
         f"ROI correlation {result.roi_correlation:.4f} "
         f"(per image {result.roi_correlation_per_image:.4f})"
     )
     typer.echo(
         f"{output}: {len(data)} bytes, SHA-256 {identity.sha256}, "
-        f"{time.monotonic() - began:.0f} s, torch {torch.__version__}"
+        f"{time.monotonic() - began:.0f} s, torch {torch.__version__}; {picture}"
     )
 
 

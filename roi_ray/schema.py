@@ -25,6 +25,53 @@ BYTES = "bytes"
 BPP = "bpp"
 
 
+# Columns of a comparison: one reference, two candidates, and what people said of them.
+A = "a"
+B = "b"
+P_A = "p_a"
+VOTES = "votes"
+RATER = "rater"
+TIE = "tie"
+GROUP = "group"
+SPLIT = "split"
+DATASET = "dataset"
+GOLD = "gold"
+BPP_A, BPP_B = "bpp_a", "bpp_b"
+CODEC_A, CODEC_B = "codec_a", "codec_b"
+METHOD_A, METHOD_B = "method_a", "method_b"
+# Added to a comparison by a preference model.
+P_A_PREFERRED = "p_a_preferred"
+
+COMPARISON_URIS = (REFERENCE, A, B)
+
+COMPARISON = {
+    REFERENCE: pa.string(),
+    A: pa.string(),
+    B: pa.string(),
+    P_A: pa.float64(),
+    VOTES: pa.int32(),
+    RATER: pa.string(),
+    TIE: pa.bool_(),
+    GROUP: pa.string(),
+    SPLIT: pa.string(),
+    DATASET: pa.string(),
+    GOLD: pa.bool_(),
+    BPP_A: pa.float64(),
+    BPP_B: pa.float64(),
+    CODEC_A: pa.string(),
+    CODEC_B: pa.string(),
+    METHOD_A: pa.string(),
+    METHOD_B: pa.string(),
+}
+"""Types of a comparison's columns; all but the first three are optional.
+
+`p_a` is the share of people who prefer `a`, or the probability: 0..1, 0.5 for a tie. `group` is
+what must not be divided between training and test (the reference, where it is not given); `gold`
+marks control questions, which no model is trained on. `codec_a` is an encoder, `method_a` an
+encoder at one setting.
+"""
+
+
 @dataclass(frozen=True)
 class Scores:
     """What is measured of one pair; each field is a column of the scores."""

@@ -12,12 +12,15 @@ _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
 @contextmanager
-def connect() -> Iterator[None]:
+def connect(*, worker_logs: bool = True) -> Iterator[None]:
     """Use the Ray that this process is connected to, else the one at `RAY_ADDRESS`, else start one.
 
     Under `ray job submit`, `RAY_ADDRESS` is set. The S3 settings of this process's environment are
     handed to the workers of an existing cluster, which do not have them otherwise. The workers of
     a submitted job have what it was submitted with, and Ray takes no second word on that.
+
+    Args:
+        worker_logs: print here what the workers print.
     """
     existing = bool(os.environ.get("RAY_ADDRESS"))
     if not existing:
@@ -38,6 +41,7 @@ def connect() -> Iterator[None]:
         warnings.simplefilter("ignore", FutureWarning)
         ray.init(
             logging_level=logging.ERROR,
+            log_to_driver=worker_logs,
             include_dashboard=None if existing else False,
             runtime_env={"env_vars": environment} if environment else None,
         )

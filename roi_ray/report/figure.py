@@ -1,6 +1,7 @@
 """One picture of a sweep: rate against quality, and what the mask covers."""
 
 import io
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +47,25 @@ def draw(
     return buffer.getvalue()
 
 
+def draw_masks(photos: Mapping[str, Pixels], masks: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """Photographs, and below each the same with its ROI mask laid over it; a PNG.
+
+    Args:
+        photos: uint8 (H, W, 3), by name.
+        masks: (H, W) in [0, 1], by the same names.
+    """
+    figure = Figure(figsize=(2.6 * len(photos), 4.6), layout="constrained")
+    grid = figure.add_gridspec(2, len(photos))
+    for column, (name, pixels) in enumerate(photos.items()):
+        axes = figure.add_subplot(grid[0, column])
+        _image(axes, pixels, None)
+        axes.set_title(name, fontsize=9)
+        _image(figure.add_subplot(grid[1, column]), pixels, masks[name], bar=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=60)
+    return buffer.getvalue()
+
+
 def _curves(axes: Axes, means: pa.Table, feature: str, *, legend: bool) -> None:
     for codec in pc.unique(means[schema.CODEC]).to_pylist():
         rows = means.filter(pc.equal(means[schema.CODEC], codec))
@@ -62,9 +82,12 @@ def _curves(axes: Axes, means: pa.Table, feature: str, *, legend: bool) -> None:
         axes.legend()
 
 
-def _image(axes: Axes, reference: Pixels, mask: NDArray[np.float32] | None) -> None:
+def _image(
+    axes: Axes, reference: Pixels, mask: NDArray[np.float32] | None, *, bar: bool = True
+) -> None:
     axes.imshow(reference)
     if mask is not None:
         overlay = axes.imshow(mask, cmap="inferno", alpha=0.55, vmin=0, vmax=1)
-        axes.figure.colorbar(overlay, ax=axes, shrink=0.8)
+        if bar:
+            axes.figure.colorbar(overlay, ax=axes, shrink=0.8)
     axes.axis("off")

@@ -23,16 +23,17 @@ class Agreement:
 
     Attributes:
         images: how many were compared.
+        empty: how many of them the F measure leaves out, as the teacher marks nothing there.
         mae: mean absolute error, 0..1; lower is better.
-        max_f: largest F measure over 255 thresholds of the prediction, the teacher's mask cut at
-            0.5; 0..1, higher is better. Images whose teacher marks nothing are left out; precision
-            and recall are averaged over the others first.
+        max_f: largest F measure over the thresholds of the prediction, of means over images; the
+            teacher's mask cut at 0.5; 0..1, higher is better. NaN if all images are empty.
         roi_correlation: Pearson correlation of the masks after the 50 x 50 box filter, which is all
             that the metrics see of them; over all pixels of all images; higher is better.
         roi_correlation_per_image: the same within each image, then averaged.
     """
 
     images: int
+    empty: int
     mae: float
     max_f: float
     roi_correlation: float
@@ -44,10 +45,12 @@ def agreement(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> Agreement:
     blurred = [(box(a).ravel(), box(b).ravel()) for a, b in zip(predicted, teacher, strict=True)]
     # A constant mask has no correlation with anything.
     varied = [(a, b) for a, b in blurred if a.std() > 0 and b.std() > 0]
+    marked = [pair for pair in zip(predicted, teacher, strict=True) if (pair[1] >= 0.5).any()]
     return Agreement(
         images=len(blurred),
+        empty=len(blurred) - len(marked),
         mae=float(np.mean([np.abs(a - b).mean() for a, b in zip(predicted, teacher, strict=True)])),
-        max_f=max_f(predicted, teacher),
+        max_f=_max_f(marked),
         roi_correlation=_pearson(
             np.concatenate([a for a, _ in blurred]), np.concatenate([b for _, b in blurred])
         ),
@@ -55,29 +58,22 @@ def agreement(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> Agreement:
     )
 
 
-def max_f(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> float:
-    """The largest F measure over thresholds; see `Agreement`. NaN if the teacher marks nothing."""
-    curves = []
-    for mask, target in zip(predicted, teacher, strict=True):
-        wanted = target >= 0.5
-        if not wanted.any():
-            continue
-        # Pixels at or above each of the thresholds 1/255 .. 1, counted from the top down.
-        level = np.clip((mask * 255).astype(np.int64), 0, 255)
-        marked = np.bincount(level.ravel(), minlength=256)[::-1].cumsum()[:-1]
-        hits = np.bincount(level[wanted], minlength=256)[::-1].cumsum()[:-1]
-        curves.append((hits / np.maximum(marked, 1), hits / wanted.sum()))
-    if not curves:
-        return float("nan")
-    precision, recall = np.mean(curves, axis=0)
-    f = (1 + _BETA2) * precision * recall / np.maximum(_BETA2 * precision + recall, 1e-12)
-    return float(f.max())
-
-
 def box(mask: Mask) -> Mask:
     """S of the method: mean over rows i-25 .. i+24 and columns alike, 0 outside the image."""
     smoothed: Mask = smooth(torch.from_numpy(mask)).numpy()
     return smoothed
+
+
+def _max_f(pairs: Sequence[tuple[Mask, Mask]]) -> float:
+    from py_sod_metrics import FmeasureHandler, FmeasureV2
+
+    if not pairs:
+        return float("nan")
+    handler = FmeasureHandler(with_dynamic=True, with_adaptive=False, beta=_BETA2)
+    measure = FmeasureV2({"f": handler})
+    for mask, target in pairs:
+        measure.step(mask, target >= 0.5, normalize=False)
+    return float(measure.get_results()["f"]["dynamic"].max())
 
 
 def _pearson(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -1,96 +1,159 @@
-"""Trains the packaged patch discriminator to tell originals from decoded images."""
+"""Trains a patch discriminator as in a GAN codec: originals against decoded and restored images."""
 
 import math
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from roi_ray import images, schema, storage
-from roi_ray.errors import ManifestError
-from roi_ray.manifest import read_manifest
-from roi_ray.models.discriminator import PatchDiscriminator, patch_layers
+from roi_ray.models.discriminator import PatchDiscriminator, fold_spectral_norm, patch_layers
+from roi_ray.training.loop import State, average_gradients, my_share
+from roi_ray.training.restorer import Restorer
+from roi_ray.training.windows import Original, draw_windows
 
 WIDTH = 32
-CROP = 128
 _RATE = 2e-3
+_RESTORER_RATE = 5e-4
+_BETAS = (0.9, 0.99)
 _SMOOTHING = 0.05
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """A decoded image; codec, quality and bits per pixel where the manifest says them."""
+class Recipe:
+    """How D is trained.
 
-    uri: str
-    codec: str | None
-    quality: float | None
-    bpp: float | None
+    Attributes:
+        steps: of both optimisers.
+        batch: originals a step, each with two of its decoded images; divided among the workers.
+        crops: windows of each, 128 x 128 pixels.
+        generator: train a restorer against D, whose results D learns to reject too.
+        order: weight of the ranking loss.
+        fool: weight of the restorer's adversarial loss beside its L1 distance to the original.
+        seed: of the start, the choice of images and the windows.
+    """
 
-
-@dataclass(frozen=True)
-class Original:
-    """An original with everything that was decoded from it; `name` as the manifest spells it."""
-
-    name: str
-    uri: str
-    decoded: tuple[Decoded, ...]
-
-
-def read_originals(manifest: str) -> list[Original]:
-    """The manifest's rows, gathered by reference, in the order of the references' first rows."""
-    rows = read_manifest(manifest)
-    gathered: dict[str, list[Decoded]] = {}
-    for row in rows.table.to_pylist():
-        uri = storage.resolve(row[schema.DISTORTED], rows.base)
-        facts = (row.get(schema.CODEC), row.get(schema.QUALITY), row.get(schema.BPP))
-        gathered.setdefault(row[schema.REFERENCE], []).append(Decoded(uri, *facts))
-    return [
-        Original(name, storage.resolve(name, rows.base), tuple(decoded))
-        for name, decoded in gathered.items()
-    ]
+    steps: int = 1500
+    batch: int = 8
+    crops: int = 2
+    generator: bool = True
+    order: float = 0.5
+    fool: float = 0.01
+    seed: int = 0
 
 
-def train(
-    originals: Sequence[Original],
-    *,
-    steps: int,
-    batch: int = 8,
-    crops: int = 2,
-    seed: int = 0,
-    report: Callable[[str], None] = print,
-) -> PatchDiscriminator:
-    """Train on random crops: the same window of an original and of an image decoded from it.
+class DiscriminatorTraining:
+    """D and the restorer G, alternating, from random weights.
 
-    Cross-entropy of every patch, labels smoothed to 0.05 and 0.95: the logits then stay within
-    about +-3, so that a bad image still scores worse than a mediocre one. Spectral norm on all
-    layers but the last, which sets the scale. Adam with cosine decay. There is no generator: the
-    decoded images of all codecs and qualities are what D learns to reject. The first layer's
-    filters start without a mean: artefacts are small beside the brightness of things, and from an
-    ordinary start hundreds of steps go by before D notices them.
+    D's loss: cross-entropy of every patch, labels smoothed to 0.05 and 0.95, so that the logits
+    stay within about +-3; plus, between two images that one codec decoded from one original, a
+    ranking loss (RankNet: Burges et al., ICML 2005) that gives the one nearer to the original the
+    higher mean logit. The task of a discriminator asks nothing of the order of bad and worse, and
+    without this loss D's finds no difference between bad images and worse ones. Spectral norm
+    (Miyato et al., ICLR 2018) on all layers but the last, which sets the scale. Adam with cosine
+    decay. The first layer's filters start without a mean: artefacts are small beside the
+    brightness of things, and from an ordinary start hundreds of steps go by before D notices them.
+
+    G's loss: L1 distance to the original, plus the non-saturating softplus(-D(G(y))).
 
     Args:
         originals: all of them are trained on: hold out beforehand.
-        steps: of the optimiser.
-        batch: originals a step, each with one of its decoded images.
-        crops: windows of each pair, 128 x 128 pixels.
-        seed: of the start, the choice of images and the windows.
-        report: receives one line every fifty steps.
-
-    Returns:
-        the discriminator in evaluation mode, spectral norm worked into its weights.
-
-    Raises:
-        ManifestError: an image is smaller than a window, or not of its reference's size.
-        ImageError, StorageError: an image cannot be read.
+        recipe: how.
+        device: of the networks.
     """
-    torch.manual_seed(seed)
-    draw = random.Random(seed)
+
+    def __init__(self, originals: Sequence[Original], recipe: Recipe, device: str = "cpu") -> None:
+        self.steps = recipe.steps
+        self._originals, self._recipe, self._device = originals, recipe, device
+        torch.manual_seed(recipe.seed)
+        self._d = _fresh_discriminator().to(device)
+        self._optimiser = torch.optim.Adam(self._d.parameters(), _RATE, betas=_BETAS)
+        self._g = Restorer().to(device)
+        self._g_optimiser = torch.optim.Adam(self._g.parameters(), _RESTORER_RATE, betas=_BETAS)
+
+    def step(self, number: int) -> dict[str, float]:
+        """One step of D, then one of G."""
+        decay = 0.5 * (1 + math.cos(math.pi * number / self.steps))
+        _set_rate(self._optimiser, _RATE * decay)
+        _set_rate(self._g_optimiser, _RESTORER_RATE * decay)
+        recipe = self._recipe
+        seeds = my_share([f"{recipe.seed}/{number}/{item}" for item in range(recipe.batch)])
+        windows = draw_windows(self._originals, recipe.crops, seeds)
+        real, better, worse = (
+            side.to(self._device) for side in (windows.real, windows.better, windows.worse)
+        )
+        # Half the batch each, so that G sees every quality.
+        decoded = torch.cat([better[::2], worse[1::2]])
+        original = torch.cat([real[::2], real[1::2]])
+        restored = self._g(decoded) if recipe.generator else None
+        losses = self._step_d(real, better, worse, restored)
+        if restored is not None:
+            losses |= self._step_g(original, restored)
+        return losses
+
+    def state(self) -> State:
+        """Both networks and both optimisers."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load(self, state: State) -> None:
+        """Take on a state."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        return {
+            "discriminator": self._d,
+            "optimiser": self._optimiser,
+            "restorer": self._g,
+            "restorer_optimiser": self._g_optimiser,
+        }
+
+    def _step_d(
+        self, real: Tensor, better: Tensor, worse: Tensor, restored: Tensor | None
+    ) -> dict[str, float]:
+        fakes = [better, worse] if restored is None else [better, worse, restored.detach()]
+        # One pass: each pass would move spectral norm's power iteration once more.
+        logits = self._d(torch.cat([real, *fakes]))
+        logits_real, logits_fake = logits[: len(real)], logits[len(real) :]
+        loss = (_entropy(logits_real, real=True) + _entropy(logits_fake, real=False)) / 2
+        good, bad = (side.mean((1, 2, 3)) for side in logits_fake.split(len(real))[:2])
+        different = (better != worse).flatten(1).any(1).float()
+        order = (F.softplus(bad - good) * different).mean()
+        self._optimiser.zero_grad(set_to_none=True)
+        (loss + self._recipe.order * order).backward()  # type: ignore[no-untyped-call]
+        average_gradients(self._d.parameters())
+        self._optimiser.step()
+        return {"d": loss.item(), "order": order.item()}
+
+    def _step_g(self, original: Tensor, restored: Tensor) -> dict[str, float]:
+        self._d.requires_grad_(False).eval()  # in evaluation mode spectral norm stands still
+        fool = F.softplus(-self._d(restored)).mean()
+        distance = F.l1_loss(restored, original)
+        self._g_optimiser.zero_grad(set_to_none=True)
+        (distance + self._recipe.fool * fool).backward()  # type: ignore[no-untyped-call]
+        average_gradients(self._g.parameters())
+        self._g_optimiser.step()
+        self._d.requires_grad_(True).train()
+        return {"l1": distance.item(), "fool": fool.item()}
+
+
+def packed(state: State) -> dict[str, Tensor]:
+    """What is written to the file: fp16, spectral norm worked in; `model.0.weight`, ..."""
+    modules: dict[str, dict[str, Tensor]] = {}
+    tensors: Mapping[str, Tensor] = state["discriminator"]
+    for key, tensor in tensors.items():
+        _, index, leaf = key.split(".", 2)
+        modules.setdefault(index, {})[leaf] = tensor
+    return {
+        f"model.{index}.{leaf}": tensor.detach().half().contiguous()
+        for index, module in modules.items()
+        for leaf, tensor in fold_spectral_norm(module).items()
+    }
+
+
+def _fresh_discriminator() -> PatchDiscriminator:
     layers = patch_layers(WIDTH)
     *normed, last = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     for layer in (*normed, last):
@@ -101,70 +164,14 @@ def train(
         last.weight *= 0.3
     for layer in normed:
         spectral_norm(layer)
-    network = PatchDiscriminator(layers).train()
-    optimiser = torch.optim.Adam(network.parameters(), _RATE, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
-    )
-    losses: list[float] = []
-    for step in range(steps):
-        real, fake = _windows(draw.choices(originals, k=batch), crops, draw)
-        loss = (_loss(network(real), real=True) + _loss(network(fake), real=False)) / 2
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-        if (step + 1) % 50 == 0 or step + 1 == steps:
-            report(f"step {step + 1}/{steps}  loss {np.mean(losses):.4f}")
-            losses.clear()
-    network.eval()
-    for layer in normed:
-        nn.utils.parametrize.remove_parametrizations(layer, "weight")
-    return network
+    return PatchDiscriminator(layers).train()
 
 
-def packed(network: PatchDiscriminator) -> dict[str, Tensor]:
-    """What is written to the packaged file: fp16, `model.0.weight`, `model.0.bias`, ..."""
-    return {
-        name.replace("layers.", "model.", 1): tensor.detach().half().contiguous()
-        for name, tensor in network.state_dict().items()
-    }
-
-
-@lru_cache(maxsize=256)
-def read_image(uri: str) -> Tensor:
-    """uint8, (3, H, W); the last 256 stay in memory, as originals are asked for again."""
-    return read_decoded(uri)
-
-
-def read_decoded(uri: str) -> Tensor:
-    """uint8, (3, H, W)."""
-    pixels = images.decode(storage.read_bytes(uri))
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
-
-
-def _windows(
-    originals: Sequence[Original], crops: int, draw: random.Random
-) -> tuple[Tensor, Tensor]:
-    pairs = []
-    for original in originals:
-        decoded = draw.choice(original.decoded)
-        real, fake = read_image(original.uri), read_decoded(decoded.uri)
-        height, width = real.shape[1:]
-        if real.shape != fake.shape or min(height, width) < CROP:
-            raise ManifestError(
-                f"{decoded.uri}: training needs images of {CROP} x {CROP} pixels or more, "
-                "of their reference's size"
-            )
-        for _ in range(crops):
-            top, left = draw.randint(0, height - CROP), draw.randint(0, width - CROP)
-            window = (slice(None), slice(top, top + CROP), slice(left, left + CROP))
-            pairs.append((real[window], fake[window]))
-    real, fake = (torch.stack(side) / 255 for side in zip(*pairs, strict=True))
-    return real, fake
-
-
-def _loss(logits: Tensor, *, real: bool) -> Tensor:
+def _entropy(logits: Tensor, *, real: bool) -> Tensor:
     label = 1 - _SMOOTHING if real else _SMOOTHING
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate

@@ -3,13 +3,12 @@
 import math
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from roi_ray import images, storage
@@ -17,6 +16,7 @@ from roi_ray.errors import ManifestError
 from roi_ray.models.lite0 import Lite0Saliency, folded_state_dict
 from roi_ray.models.saliency import LITE0_SIDE, Saliency, lite0
 from roi_ray.training.agreement import Agreement, Mask, agreement
+from roi_ray.training.loop import State
 
 # Published name of a block's part -> index of the same unit, counted from the block's end.
 _PARTS = {
@@ -29,6 +29,7 @@ _PARTS = {
 }
 _ENCODER_RATE = 3e-4
 _DECODER_RATE = 2e-3
+_DECAY = 1e-4
 
 
 @dataclass(frozen=True)
@@ -64,85 +65,141 @@ def read_pairs(images_folder: str, maps_folder: str) -> list[Pair]:
     return pairs
 
 
-def train(
-    pairs: Sequence[Pair],
-    *,
-    start: Mapping[str, Tensor] | None,
-    epochs: int,
-    batch: int = 8,
-    seed: int = 0,
-    report: Callable[[str], None] = print,
-) -> Lite0Saliency:
-    """Train on the pairs: cross-entropy and soft intersection over union with the teacher's map.
+@dataclass(frozen=True)
+class Recipe:
+    """How N is trained.
+
+    Attributes:
+        epochs: passes over the images.
+        batch: images a step; what is left of an epoch after the last whole batch waits for the next
+            epoch, as batch norm needs its company.
+        seed: of the start, the order and the augmentation.
+    """
+
+    epochs: int = 60
+    batch: int = 8
+    seed: int = 0
+
+
+class SaliencyTraining:
+    """N, from ImageNet's encoder: cross-entropy and soft intersection over union with the maps.
 
     AdamW with a warm-up and a cosine decay; the encoder, which has seen ImageNet, at a lower rate.
-    Flips, crops and colour jitter. The result is the moving average of the weights.
+    Flips, crops and colour jitter. The result is the moving average of the weights. One worker:
+    batch norm sees the whole batch.
 
     Args:
-        pairs: all of them are trained on: hold out beforehand.
+        images_folder: of images.
+        maps_folder: of the teacher's maps; see `read_pairs`.
+        names: of the pairs that are trained on: hold out beforehand.
         start: tensors of EfficientNet-lite0 as published for ImageNet; None starts at random.
-        epochs: passes over the pairs.
-        batch: images a step.
-        seed: of the start, the order and the augmentation.
-        report: receives one line an epoch.
-
-    Returns:
-        the network in evaluation mode, batch norms not yet folded.
+        recipe: how.
     """
-    torch.manual_seed(seed)
-    draw = random.Random(seed)
+
+    def __init__(
+        self,
+        images_folder: str,
+        maps_folder: str,
+        names: Collection[str],
+        start: Mapping[str, Tensor] | None,
+        recipe: Recipe,
+    ) -> None:
+        pairs = read_pairs(images_folder, maps_folder)
+        self._pairs = [pair for pair in pairs if pair.name in names]
+        self._recipe = recipe
+        self._batches = len(self._pairs) // recipe.batch
+        if self._batches == 0:
+            raise ManifestError(
+                f"{len(self._pairs)} images to train on do not fill a batch of {recipe.batch}"
+            )
+        self.steps = recipe.epochs * self._batches
+        torch.manual_seed(recipe.seed)
+        self._network = Lite0Saliency()
+        if start is not None:
+            self._network.load_state_dict(imagenet_encoder(start), strict=False)
+        # Depthwise convolutions are twice as fast this way round on a CPU.
+        self._network.to(memory_format=torch.channels_last).train()
+        self._whole = lite0(self._network)
+        encoder = [*self._network.stem.parameters(), *self._network.stages.parameters()]
+        known = {id(parameter) for parameter in encoder}
+        decoder = [p for p in self._network.parameters() if id(p) not in known]
+        self._optimiser = torch.optim.AdamW(
+            [{"params": encoder}, {"params": decoder}], weight_decay=_DECAY
+        )
+        # A memory of a hundred steps; of a tenth of the run, where that is less.
+        memory = min(0.99, 1 - 10 / (self.steps + 10))
+        self._average = AveragedModel(
+            self._network,
+            multi_avg_fn=get_ema_multi_avg_fn(memory),  # type: ignore[no-untyped-call]
+            use_buffers=True,
+        )
+
+    def step(self, number: int) -> dict[str, float]:
+        """One batch."""
+        decay = _rate(number, self.steps)
+        rates = (_ENCODER_RATE, _DECODER_RATE)
+        for group, rate in zip(self._optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * decay
+        inputs, targets = self._draw(number)
+        logits = self._network(
+            self._whole.prepare(inputs).contiguous(memory_format=torch.channels_last)
+        )
+        loss = _loss(logits, F.interpolate(targets, size=logits.shape[-2:], mode="area"))
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        self._average.update_parameters(self._network)
+        return {"loss": loss.item()}
+
+    def state(self) -> State:
+        """The network, its moving average and the optimiser."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load(self, state: State) -> None:
+        """Take on a state."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        return {
+            "network": self._network,
+            "average": self._average,
+            "optimiser": self._optimiser,
+        }
+
+    def _draw(self, number: int) -> tuple[Tensor, Tensor]:
+        epoch, index = divmod(number, self._batches)
+        count, size = len(self._pairs), self._recipe.batch
+        order = random.Random(f"{self._recipe.seed}/{epoch}").sample(range(count), count)
+        draw = random.Random(f"{self._recipe.seed}/{epoch}/{index}")
+        chosen = order[index * size : (index + 1) * size]
+        views = [_augment(self._pairs[item], draw) for item in chosen]
+        return torch.stack([view[0] for view in views]), torch.stack([view[1] for view in views])
+
+
+def packed(state: State) -> dict[str, Tensor]:
+    """What is written to the packaged file: the average, batch norms folded, fp16."""
     network = Lite0Saliency()
-    if start is not None:
-        network.load_state_dict(imagenet_encoder(start), strict=False)
-    network.to(memory_format=torch.channels_last)
-    whole = lite0(network)
-    encoder = [*network.stem.parameters(), *network.stages.parameters()]
-    known = {id(parameter) for parameter in encoder}
-    decoder = [parameter for parameter in network.parameters() if id(parameter) not in known]
-    rates = (_ENCODER_RATE, _DECODER_RATE)
-    optimiser = torch.optim.AdamW(
-        [{"params": part, "lr": r} for part, r in zip((encoder, decoder), rates, strict=True)],
-        weight_decay=1e-4,
+    prefix = "module."
+    average: Mapping[str, Tensor] = state["average"]
+    network.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in average.items() if k.startswith(prefix)}
     )
-    steps = max(epochs * math.ceil(len(pairs) / batch), 1)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
-    # A memory of a hundred steps; of a tenth of the run, where that is less.
-    decay = min(0.99, 1 - 10 / (steps + 10))
-    average = AveragedModel(
-        network,
-        multi_avg_fn=get_ema_multi_avg_fn(decay),  # type: ignore[no-untyped-call]
-        use_buffers=True,
-    )
-    for epoch in range(epochs):
-        network.train()
-        losses = []
-        for inputs, targets in _batches(pairs, batch, draw):
-            # Depthwise convolutions are twice as fast this way round on a CPU.
-            logits = network(whole.prepare(inputs).contiguous(memory_format=torch.channels_last))
-            loss = _loss(logits, F.interpolate(targets, size=logits.shape[-2:], mode="area"))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
-            average.update_parameters(network)
-            losses.append(loss.item())
-        report(f"epoch {epoch + 1}/{epochs}  loss {np.mean(losses):.4f}")
-    network.load_state_dict(average.module.state_dict())
-    return network.eval()
+    folded = folded_state_dict(network.eval())
+    return {name: tensor.half().contiguous() for name, tensor in folded.items()}
 
 
 def evaluate(network: Saliency, pairs: Sequence[Pair]) -> Agreement:
     """Agreement with the teacher at the images' own size."""
-    with torch.inference_mode():
-        predicted: list[Mask] = [
-            torch.sigmoid(network(pair.image[None] / 255))[0, 0].numpy() for pair in pairs
-        ]
+    predicted = [predict(network, pair.image) for pair in pairs]
     return agreement(predicted, [(pair.map[0] / 255).numpy() for pair in pairs])
 
 
-def packed(network: Lite0Saliency) -> dict[str, Tensor]:
-    """What is written to the packaged file: batch norms folded, fp16."""
-    return {name: tensor.half().contiguous() for name, tensor in folded_state_dict(network).items()}
+def predict(network: Saliency, image: Tensor) -> Mask:
+    """The mask of one image, uint8 (3, H, W), before it is smoothed: float32 (H, W) in [0, 1]."""
+    with torch.inference_mode():
+        mask: Mask = torch.sigmoid(network(image[None] / 255))[0, 0].numpy()
+    return mask
 
 
 def imagenet_encoder(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -180,15 +237,6 @@ def _loss(logits: Tensor, targets: Tensor) -> Tensor:
 def _rate(step: int, steps: int) -> float:
     warm = min(1.0, (step + 1) / (0.05 * steps + 1))
     return warm * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
-
-
-def _batches(
-    pairs: Sequence[Pair], batch: int, draw: random.Random
-) -> Iterator[tuple[Tensor, Tensor]]:
-    order = draw.sample(range(len(pairs)), len(pairs))
-    for first in range(0, len(order), batch):
-        views = [_augment(pairs[index], draw) for index in order[first : first + batch]]
-        yield torch.stack([view[0] for view in views]), torch.stack([view[1] for view in views])
 
 
 def _augment(pair: Pair, draw: random.Random) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from roi_ray.training.agreement import agreement, box, max_f
+from roi_ray.training.agreement import agreement, box
 
 
 @pytest.fixture
@@ -17,7 +17,8 @@ def test_a_mask_agrees_with_itself():
     teacher[0][20:50, 30:60] = 1
     teacher[1][5:20, :40] = 1
     result = agreement(teacher, teacher)
-    assert (result.images, result.mae, result.max_f) == (2, 0, 1)
+    assert (result.images, result.empty, result.mae) == (2, 0, 0)
+    assert result.max_f == pytest.approx(1)
     assert result.roi_correlation == pytest.approx(1)
     assert result.roi_correlation_per_image == pytest.approx(1)
     opposite = agreement([1 - mask for mask in teacher], teacher)
@@ -26,20 +27,22 @@ def test_a_mask_agrees_with_itself():
 
 
 def test_max_f_is_the_definition_s(masks):
-    teacher = [np.roll(mask, 1, axis=0) for mask in masks[:2]] + [np.zeros((70, 90), np.float32)]
+    empty = np.zeros((70, 90), np.float32)
+    teacher = [np.roll(mask, 1, axis=0) for mask in masks[:2]] + [empty]
     best = 0.0
-    for threshold in range(1, 256):
-        precision, recall = [], []
+    for threshold in range(256):
+        f = []
         # The third image marks nothing and is left out.
         for mask, target in zip(masks[:2], teacher[:2], strict=True):
-            marked, wanted = mask * 255 >= threshold, target >= 0.5
+            marked, wanted = np.floor(mask * 255) >= threshold, target >= 0.5
             hits = (marked & wanted).sum()
-            precision.append(hits / max(marked.sum(), 1))
-            recall.append(hits / wanted.sum())
-        p, r = np.mean(precision), np.mean(recall)
-        best = max(best, 1.3 * p * r / max(0.3 * p + r, 1e-12))
-    assert max_f(masks, teacher) == pytest.approx(best, rel=1e-6)
-    assert math.isnan(max_f(masks[2:], teacher[2:]))
+            p, r = hits / max(marked.sum(), 1), hits / wanted.sum()
+            f.append(1.3 * p * r / max(0.3 * p + r, 1e-12))
+        best = max(best, np.mean(f))
+    result = agreement(masks, teacher)
+    assert result.empty == 1
+    assert result.max_f == pytest.approx(best, rel=1e-6)
+    assert math.isnan(agreement(masks[:1], [masks[0] * 0.4]).max_f)
 
 
 def test_box_is_the_mean_of_rows_i_minus_25_to_i_plus_24(masks):

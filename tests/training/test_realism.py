@@ -4,7 +4,7 @@ from roi_ray import images
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
 from roi_ray.training import realism
-from roi_ray.training.discriminator import read_originals
+from roi_ray.training.windows import read_originals
 
 
 def test_auc():
@@ -24,10 +24,16 @@ def test_figures_by_codec_and_bit_rate(tmp_path):
     )
     network, _ = load_discriminator()
     figures = realism.tell_apart(network, read_originals(str(tmp_path / "manifest.parquet")))
-    assert list(figures)[:3] == ["all", "jpeg", "webp"]
-    assert all(name.endswith("bpp") for name in list(figures)[3:])
-    assert all(0 <= value <= 1 for value in figures.values())
-    assert figures["all"] == pytest.approx((figures["jpeg"] + 2 * figures["webp"]) / 3)
+    assert list(figures) == ["all", "jpeg", "webp"]
+    for groups in figures.values():
+        assert next(iter(groups)) == "all"
+        assert all(name.endswith("bpp") for name in list(groups)[1:])
+        assert all(0 <= value <= 1 for value in groups.values())
+    everything, jpeg, webp = (groups["all"] for groups in figures.values())
+    assert everything == pytest.approx((jpeg + 2 * webp) / 3)
+    table = realism.to_table(figures)
+    assert [column.header for column in table.columns] == ["AUC", *figures["all"]]
+    assert table.row_count == 3
 
 
 def test_d_loss_by_quality_is_the_mean_over_images():
@@ -35,7 +41,8 @@ def test_d_loss_by_quality_is_the_mean_over_images():
     crops = [
         images.decode(photographs()[name].read_bytes())[:100, :120] for name in ("coffee", "rocket")
     ]
-    ladder = realism.d_loss_by_quality(network, crops, [90, 10])
-    assert list(ladder) == ["original", "q90", "q10"]
-    expected = sum(realism.d_loss(network, crop) for crop in crops) / 2
-    assert ladder["original"] == pytest.approx(expected)
+    original, rungs = realism.d_loss_by_quality(network, crops, {"jpeg": [90, 10], "webp": [5]})
+    assert original == pytest.approx(sum(realism.d_loss(network, crop) for crop in crops) / 2)
+    assert [rung.quality for rung in rungs["jpeg"]] == [90, 10]
+    assert rungs["jpeg"][0].bpp > rungs["jpeg"][1].bpp > 0
+    assert images.decode(realism.draw_curve(original, rungs)).std() > 10

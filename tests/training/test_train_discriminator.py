@@ -9,7 +9,8 @@ from roi_ray import images
 from roi_ray.errors import ManifestError
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
-from roi_ray.training import discriminator
+from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
+from roi_ray.training.windows import Original, draw_windows, read_originals
 
 
 @pytest.fixture(scope="module")
@@ -24,36 +25,87 @@ def manifest(tmp_path_factory):
     return str(folder / "manifest.parquet")
 
 
+@pytest.fixture(scope="module")
+def originals(manifest):
+    return read_originals(manifest)
+
+
 def train(originals, **options):
-    options = {"steps": 2, "batch": 2, "crops": 1, "report": lambda line: None} | options
-    return discriminator.train(originals, **options)
+    training = DiscriminatorTraining(originals, Recipe(**{"steps": 2, "batch": 2} | options))
+    losses = [training.step(number) for number in range(training.steps)]
+    return training.state(), losses
 
 
-def test_the_job_trains_and_its_output_loads(tmp_path, manifest, capsys):
-    output = tmp_path / "d.safetensors"
-    train_discriminator.main(manifest=manifest, output=str(output), steps=2, seed=0, held_out=2)
+def run(manifest, tmp_path, **options):
+    defaults = {"generator": True, "steps": 2, "batch": 2, "order": 0.5, "seed": 0, "held_out": 2}
+    rest = {"runs": str(tmp_path / "runs"), "every": 50, "workers": 1, "gpu": False}
+    output = str(tmp_path / "d.safetensors")
+    train_discriminator.main(manifest=manifest, output=output, **defaults | rest | options)
+    return output
+
+
+def test_the_job_trains_and_its_output_loads(tmp_path, manifest, ray_cluster, capsys):
+    output = run(manifest, tmp_path)
     text = capsys.readouterr().out
-    assert re.search(r"step 2/2  loss 0\.\d+", text)
-    assert re.search(r"AUC: all \S+  jpeg \S+  webp \S+  .*bpp", text)
-    assert re.search(r"as JPEG: original \S+  q90 \S+ .* q10 \S+", text)
-    _, identity = load_discriminator(str(output))
+    assert "4 references to train on, 2 held out" in text
+    assert re.search(r"jpeg +[01]\.\d+", text)
+    assert re.search(r"mean d_loss: original \d\.\d+", text)
+    assert re.search(r"avif: q85 \S+ .* q12 \S+", text)
+    _, identity = load_discriminator(output)
     assert identity.sha256 in text
+    picture = images.decode((tmp_path / "d.png").read_bytes())
+    assert picture.std() > 10
 
 
-def test_it_learns_to_tell_originals_from_bad_jpegs(manifest):
-    originals = [
-        discriminator.Original(o.name, o.uri, o.decoded[:1])
-        for o in discriminator.read_originals(manifest)
-    ]
-    lines = []
-    train(originals, steps=60, batch=4, crops=2, report=lines.append)
-    first, last = (float(line.split()[-1]) for line in lines)
-    assert last < first < 0.75
+def test_two_workers_give_what_one_gives(tmp_path, manifest, ray_cluster):
+    for workers in (1, 2):
+        (tmp_path / str(workers)).mkdir()
+        run(manifest, tmp_path / str(workers), workers=workers, batch=4)
+    one, two = (
+        load_discriminator(str(tmp_path / str(workers) / "d.safetensors"))[1].tensors
+        for workers in (1, 2)
+    )
+    for name in one:
+        torch.testing.assert_close(one[name].float(), two[name].float(), atol=2e-3, rtol=1e-2)
 
 
-def test_spectral_norm_is_gone_but_held(manifest):
-    network = train(discriminator.read_originals(manifest))
-    tensors = discriminator.packed(network)
+@pytest.mark.parametrize("generator", [True, False])
+def test_it_learns_to_tell_originals_from_bad_jpegs(originals, generator):
+    bad = [Original(o.name, o.uri, o.decoded[:1]) for o in originals]
+    _, losses = train(bad, steps=60, batch=4, generator=generator)
+    assert ("fool" in losses[0]) == generator
+    early, late = (sum(loss["d"] for loss in part) / 15 for part in (losses[:15], losses[-15:]))
+    assert late < early < 0.8
+
+
+def test_it_learns_to_order_images(originals):
+    jpegs = [Original(o.name, o.uri, o.decoded[:2]) for o in originals]
+    ranked = train(jpegs, steps=60, batch=4, generator=False, order=1.0)[1]
+    unranked = train(jpegs, steps=60, batch=4, generator=False, order=0.0)[1]
+    late, other = (sum(x["order"] for x in losses[-15:]) / 15 for losses in (ranked, unranked))
+    assert late < 0.66 < other + 0.05  # log 2 = 0.693 is chance
+
+
+def test_the_restorer_starts_as_the_identity_and_comes_nearer_to_the_original(originals):
+    _, losses = train(originals, steps=40, batch=4)
+    early, late = (sum(loss["l1"] for loss in part) / 10 for part in (losses[:10], losses[-10:]))
+    assert late < early
+
+
+def test_windows_are_of_one_codec_and_ordered_by_their_error(originals):
+    windows = draw_windows(originals, 2, ["a", "b", "c"])
+    assert windows.real.shape == windows.better.shape == windows.worse.shape == (6, 3, 128, 128)
+    better, worse = (
+        (side - windows.real).square().mean((1, 2, 3)) for side in (windows.better, windows.worse)
+    )
+    assert (better <= worse).all()
+    assert (better > 0).all()
+    again = draw_windows(originals, 2, ["c"])
+    assert torch.equal(again.real, windows.real[4:])
+
+
+def test_spectral_norm_is_gone_but_held(originals):
+    tensors = packed(train(originals)[0])
     assert sorted(tensors) == sorted(
         f"model.{index}.{leaf}" for index in (0, 2, 4, 6, 8) for leaf in ("weight", "bias")
     )
@@ -62,35 +114,44 @@ def test_spectral_norm_is_gone_but_held(manifest):
         assert torch.linalg.matrix_norm(weight, 2) == pytest.approx(1, abs=0.3)
 
 
-def test_the_same_seed_gives_the_same_weights(manifest):
-    originals = discriminator.read_originals(manifest)
-    one, same, other = (discriminator.packed(train(originals, seed=seed)) for seed in (1, 1, 2))
+def test_the_same_seed_gives_the_same_weights(originals):
+    one, same, other = (packed(train(originals, seed=seed)[0]) for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_manifest_without_codecs_will_do(tmp_path, manifest):
+def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(originals):
+    whole, _ = train(originals, steps=4)
+    half = DiscriminatorTraining(originals, Recipe(steps=4, batch=2))
+    for number in (0, 1):
+        half.step(number)
+    rest = DiscriminatorTraining(originals, Recipe(steps=4, batch=2))
+    rest.load(half.state())
+    for number in (2, 3):
+        rest.step(number)
+    resumed = packed(rest.state())
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in packed(whole).items())
+
+
+def test_a_manifest_without_codecs_will_do(tmp_path, originals):
     plain = tmp_path / "pairs.csv"
-    rows = [
-        f"{original.uri},{decoded.uri}"
-        for original in discriminator.read_originals(manifest)
-        for decoded in original.decoded
-    ]
+    rows = [f"{original.uri},{d.uri}" for original in originals for d in original.decoded]
     plain.write_text("\n".join(["reference,distorted", *rows]))
-    originals = discriminator.read_originals(str(plain))
-    assert len(originals) == len(photographs())
-    assert originals[0].decoded[0].codec is None
-    train(originals)
+    bare = read_originals(str(plain))
+    assert len(bare) == len(photographs())
+    assert bare[0].decoded[0].codec is None
+    train(bare)
 
 
-def test_images_that_are_too_small(tmp_path, capsys):
+def test_images_that_are_too_small(tmp_path, ray_cluster, capsys):
     crop = images.decode(photographs()["coffee"].read_bytes())[:90, :90]
     make_sweep({"a": crop, "b": crop}, str(tmp_path), codecs=["jpeg"])
     manifest = str(tmp_path / "manifest.parquet")
     with pytest.raises(ManifestError, match="128 x 128 pixels or more"):
-        train(discriminator.read_originals(manifest))
+        train(read_originals(manifest))
     with pytest.raises(typer.Exit):
-        train_discriminator.main(
-            manifest=manifest, output=str(tmp_path / "d"), steps=1, seed=0, held_out=2
-        )
+        run(manifest, tmp_path)
     assert "has no more than 2 references" in capsys.readouterr().err
+    with pytest.raises(typer.Exit):
+        run(manifest, tmp_path, batch=3, workers=2)
+    assert "a --batch of 3 cannot be divided among 2 workers" in capsys.readouterr().err

@@ -8,11 +8,13 @@ from PIL import Image
 
 from jobs import train_saliency
 from roi_ray.errors import ManifestError, WeightsError
+from roi_ray.images import decode
 from roi_ray.models.lite0 import Lite0Saliency
 from roi_ray.models.saliency import load_saliency
 from roi_ray.sweep import photographs
 from roi_ray.training import saliency
 from roi_ray.training.imagenet import efficientnet_lite0
+from roi_ray.training.saliency import Recipe, SaliencyTraining
 
 
 @pytest.fixture
@@ -32,34 +34,63 @@ def folders(tmp_path):
     return str(tmp_path / "images"), str(tmp_path / "maps")
 
 
-def test_the_job_trains_and_its_output_loads(tmp_path, folders, capsys):
+def test_the_job_trains_and_its_output_loads(tmp_path, folders, ray_cluster, capsys):
     output = tmp_path / "n.safetensors"
     images, maps = folders
     train_saliency.main(
-        images=images, maps=maps, output=str(output), epochs=5, seed=0, held_out=2, batch=4
+        images=images,
+        maps=maps,
+        output=str(output),
+        epochs=5,
+        seed=0,
+        held_out=2,
+        batch=4,
+        runs=str(tmp_path / "runs"),
+        every=1,
     )
     text = capsys.readouterr().out
     assert "4 images to train on, 2 held out" in text
-    losses = [float(loss) for loss in re.findall(r"epoch \d/5  loss (\S+)", text)]
+    losses = [float(loss) for loss in re.findall(r"step \d/5  loss (\S+)", text)]
     assert len(losses) == 5
     assert losses[-1] < losses[0]
-    assert re.search(r"held out, 2 images: MAE 0\.\d+  max-F [01]\.\d+  ROI correlation", text)
+    assert re.search(r"held out, 2 images: MAE 0\.\d+  max-F [01]\.\d+ \(0 images", text)
     network, identity = load_saliency(str(output))
     assert identity.sha256 in text
     with torch.inference_mode():
         assert network(torch.rand(1, 3, 40, 60)).shape == (1, 1, 40, 60)
+    assert decode((tmp_path / "n.png").read_bytes()).std() > 10
+
+
+def train(folders, steps=None, **options):
+    training = make(folders, **options)
+    for number in range(training.steps if steps is None else steps):
+        training.step(number)
+    return training
+
+
+def make(folders, seed=0):
+    names = list(photographs())[:5]
+    return SaliencyTraining(*folders, names, None, Recipe(epochs=2, batch=2, seed=seed))
 
 
 def test_the_same_seed_gives_the_same_weights(folders):
-    pairs = saliency.read_pairs(*folders)[:2]
-    runs = [
-        saliency.train(pairs, start=None, epochs=1, batch=2, seed=seed, report=lambda line: None)
-        for seed in (1, 1, 2)
-    ]
-    one, same, other = (saliency.packed(network) for network in runs)
+    runs = [train(folders, seed=seed).state() for seed in (1, 1, 2)]
+    one, same, other = (saliency.packed(state) for state in runs)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
     assert {tensor.dtype for tensor in one.values()} == {torch.float16}
+
+
+def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(folders):
+    whole = saliency.packed(train(folders).state())
+    # Five images in batches of two: the fifth waits for the next epoch.
+    assert make(folders).steps == 4
+    rest = make(folders)
+    rest.load(train(folders, steps=2).state())
+    rest.step(2)
+    rest.step(3)
+    resumed = saliency.packed(rest.state())
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
 
 def test_the_encoder_starts_from_all_of_imagenet_s_tensors():
@@ -78,6 +109,8 @@ def test_without_the_imagenet_weights(monkeypatch):
 
 def test_pairs_that_do_not_fit(tmp_path, folders):
     images, maps = folders
+    with pytest.raises(ManifestError, match="1 images to train on do not fill a batch of 8"):
+        SaliencyTraining(images, maps, ["coffee"], None, Recipe())
     with pytest.raises(ManifestError, match="there are no images in"):
         saliency.read_pairs(str(tmp_path / "none"), maps)
     Image.new("L", (120, 95)).save(tmp_path / "maps" / "coffee.png")

@@ -1,0 +1,131 @@
+"""Read and write comparisons: one reference, two candidates, and what people said of them.
+
+Parquet, CSV or JSON Lines like a manifest; `roi_ray.schema.COMPARISON` describes the columns.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from roi_ray import schema, storage
+from roi_ray.errors import ManifestError
+from roi_ray.manifest import digest
+from roi_ray.tables import (
+    Fail,
+    as_type,
+    check_columns,
+    check_filled,
+    first_row,
+    read_table,
+)
+
+_TEXT = tuple(name for name, kind in schema.COMPARISON.items() if kind == pa.string())
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Checked comparisons.
+
+    Attributes:
+        table: one row a comparison, in the file's order; the columns of `schema.COMPARISON` that
+            there are, always with `group`, then all others.
+        base: URI of the folder that relative URIs are relative to.
+        sha256: of the rows, whatever file format they came in.
+    """
+
+    table: pa.Table
+    base: str
+    sha256: str
+
+    def labelled(self) -> "Comparisons":
+        """Those that can be learned from: with a `p_a`, and no control questions."""
+        keep = pc.is_valid(self.table[schema.P_A])
+        if schema.GOLD in self.table.column_names:
+            gold = pc.fill_null(self.table[schema.GOLD], fill_value=False)
+            keep = pc.and_(keep, pc.invert(gold))
+        return Comparisons(self.table.filter(keep), self.base, self.sha256)
+
+
+def read_comparisons(uri: str, *, labels: bool = True) -> Comparisons:
+    """Read and check comparisons.
+
+    Args:
+        uri: a `.parquet`, `.csv`, `.jsonl` or `.ndjson` file, or a folder of files of one of these.
+        labels: `p_a` must be there.
+
+    Raises:
+        ManifestError: no such file, no rows, a missing column, an empty URI, a `p_a` outside 0..1,
+            an image compared with itself; the text names the row, counted from 1.
+    """
+    table, base = read_table(uri, _TEXT)
+    return Comparisons(check(table, storage.absolute(uri), labels=labels), base, digest(table))
+
+
+def check(table: pa.Table, name: str, *, labels: bool = True) -> pa.Table:
+    """The table with the schema's types and a `group`, its columns in the schema's order.
+
+    Args:
+        table: comparisons.
+        name: of the table, for errors.
+        labels: `p_a` must be there.
+
+    Raises:
+        ManifestError: see `read_comparisons`.
+    """
+
+    def fail(text: str) -> NoReturn:
+        raise ManifestError(f"comparisons {name}: {text}")
+
+    check_columns(table, (*schema.COMPARISON_URIS, *((schema.P_A,) if labels else ())), fail)
+    for column, kind in schema.COMPARISON.items():
+        if column in table.column_names:
+            table = as_type(table, column, kind, fail)
+    for column in schema.COMPARISON_URIS:
+        check_filled(table, column, fail)
+    if (row := first_row(pc.equal(table[schema.A], table[schema.B]))) is not None:
+        fail(f"row {row + 1} compares {table[schema.A][row].as_py()!r} with itself")
+    if schema.P_A in table.column_names:
+        _check_labels(table[schema.P_A], fail, needed=labels)
+    if schema.GROUP not in table.column_names:
+        table = table.append_column(schema.GROUP, table[schema.REFERENCE])
+    groups = pc.coalesce(table[schema.GROUP], table[schema.REFERENCE])
+    table = table.set_column(table.column_names.index(schema.GROUP), schema.GROUP, groups)
+    known = [column for column in schema.COMPARISON if column in table.column_names]
+    others = [column for column in table.column_names if column not in schema.COMPARISON]
+    return table.select(known + others)
+
+
+def write_comparisons(uri: str, table: pa.Table) -> None:
+    """Write comparisons as one Parquet file, whole or not at all."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    storage.write_bytes(uri, buffer.getvalue())
+
+
+def from_rows(rows: list[dict[str, Any]], name: str) -> pa.Table:
+    """Comparisons from dictionaries by the schema's column names; what no row has is left out.
+
+    Args:
+        rows: the values of a missing key are null.
+        name: of the data set, for errors.
+
+    Raises:
+        ManifestError: no rows, or see `read_comparisons`.
+    """
+    if not rows:
+        raise ManifestError(f"comparisons {name}: no rows")
+    there = {key for row in rows for key in row}
+    fields = [(key, kind) for key, kind in schema.COMPARISON.items() if key in there]
+    return check(pa.Table.from_pylist(rows, pa.schema(fields)), name)
+
+
+def _check_labels(column: pa.ChunkedArray, fail: Fail, *, needed: bool) -> None:
+    outside = pc.invert(pc.and_(pc.greater_equal(column, 0.0), pc.less_equal(column, 1.0)))
+    if (row := first_row(pc.fill_null(outside, fill_value=False))) is not None:
+        fail(f"row {row + 1} has a {schema.P_A!r} of {column[row].as_py()}, not within 0..1")
+    if needed and column.null_count == len(column):
+        fail(f"no row has a {schema.P_A!r}")

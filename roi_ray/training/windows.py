@@ -1,0 +1,124 @@
+"""Originals, what was decoded from them, and random windows of both, for training D."""
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from roi_ray import images, schema, storage
+from roi_ray.errors import ManifestError
+from roi_ray.manifest import read_manifest
+
+CROP = 128
+_READERS = 8
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded image; codec, quality and bits per pixel where the manifest says them."""
+
+    uri: str
+    codec: str | None
+    quality: float | None
+    bpp: float | None
+
+
+@dataclass(frozen=True)
+class Original:
+    """An original with everything that was decoded from it; `name` as the manifest spells it."""
+
+    name: str
+    uri: str
+    decoded: tuple[Decoded, ...]
+
+
+def read_originals(manifest: str) -> list[Original]:
+    """The manifest's rows, gathered by reference, in the order of the references' first rows."""
+    rows = read_manifest(manifest)
+    gathered: dict[str, list[Decoded]] = {}
+    for row in rows.table.to_pylist():
+        uri = storage.resolve(row[schema.DISTORTED], rows.base)
+        facts = (row.get(schema.CODEC), row.get(schema.QUALITY), row.get(schema.BPP))
+        gathered.setdefault(row[schema.REFERENCE], []).append(Decoded(uri, *facts))
+    return [
+        Original(name, storage.resolve(name, rows.base), tuple(decoded))
+        for name, decoded in gathered.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The same windows of originals and of two images decoded from each.
+
+    Attributes:
+        real: of the originals, float (N, 3, 128, 128) in [0, 1].
+        better: of the decoded image that is nearer to its original there, by squared error.
+        worse: of the other one; the same where there is only one.
+    """
+
+    real: Tensor
+    better: Tensor
+    worse: Tensor
+
+
+def draw_windows(originals: Sequence[Original], crops: int, draws: Sequence[str]) -> Windows:
+    """Draw an original, two images that one codec decoded from it, and windows, for each seed.
+
+    Args:
+        originals: what is drawn from.
+        crops: windows of each.
+        draws: one seed an original drawn; the same seed draws the same windows.
+
+    Raises:
+        ManifestError: an image is smaller than a window, or not of its reference's size.
+        ImageError, StorageError: an image cannot be read.
+    """
+    with ThreadPoolExecutor(_READERS) as readers:
+        drawn = list(readers.map(lambda seed: _draw(originals, crops, random.Random(seed)), draws))
+    real, one, other = (torch.cat(side).float() / 255 for side in zip(*drawn, strict=True))
+    errors = [(side - real).square().mean((1, 2, 3), keepdim=True) for side in (one, other)]
+    first = errors[0] <= errors[1]
+    return Windows(real, torch.where(first, one, other), torch.where(first, other, one))
+
+
+def _draw(
+    originals: Sequence[Original], crops: int, draw: random.Random
+) -> tuple[Tensor, Tensor, Tensor]:
+    original = draw.choice(originals)
+    one = draw.choice(original.decoded)
+    rivals = [other for other in original.decoded if other.codec == one.codec and other is not one]
+    other = draw.choice(rivals) if rivals else one
+    real = read_image(original.uri)
+    height, width = real.shape[1:]
+    sides = [real]
+    for decoded in (one, other):
+        sides.append(read_decoded(decoded.uri))
+        if sides[-1].shape != real.shape or min(height, width) < CROP:
+            raise ManifestError(
+                f"{decoded.uri}: training needs images of {CROP} x {CROP} pixels or more, "
+                "of their reference's size"
+            )
+    corners = [
+        (draw.randint(0, height - CROP), draw.randint(0, width - CROP)) for _ in range(crops)
+    ]
+    real, first, second = (
+        torch.stack([side[:, top : top + CROP, left : left + CROP] for top, left in corners])
+        for side in sides
+    )
+    return real, first, second
+
+
+@lru_cache(maxsize=256)
+def read_image(uri: str) -> Tensor:
+    """uint8, (3, H, W); the last 256 stay in memory, as originals are asked for again."""
+    return read_decoded(uri)
+
+
+def read_decoded(uri: str) -> Tensor:
+    """uint8, (3, H, W)."""
+    pixels = images.decode(storage.read_bytes(uri))
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)

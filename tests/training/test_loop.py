@@ -1,0 +1,98 @@
+import os
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import ray
+import torch
+
+from roi_ray.errors import ManifestError, RoiRayError
+from roi_ray.training.loop import average_gradients, fit, my_share, run_name
+
+# Ray's workers do not import test modules.
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+class Descent:
+    """Least squares on eight points, by plain gradient descent."""
+
+    def __init__(self, steps, die_at=None, marker=None):
+        self.steps = steps
+        self._weights = torch.zeros(3, requires_grad=True)
+        self._die_at, self._marker = die_at, marker
+
+    def step(self, number):
+        if number == self._die_at and not Path(self._marker).exists():
+            Path(self._marker).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        points = torch.randn(8, 3, generator=torch.Generator().manual_seed(number))
+        mine = torch.stack(list(my_share(list(points))))
+        loss = (mine @ self._weights - mine.sum(1)).square().mean()
+        loss.backward()
+        average_gradients([self._weights])
+        with torch.no_grad():
+            self._weights -= 0.1 * self._weights.grad
+            self._weights.grad = None
+        return {"loss": loss.item()}
+
+    def state(self):
+        return {"weights": self._weights.detach()}
+
+    def load(self, state):
+        with torch.no_grad():
+            self._weights.copy_(state["weights"])
+
+
+def alone(steps):
+    training = Descent(steps)
+    for number in range(steps):
+        training.step(number)
+    return training.state()["weights"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_is_killed_costs_nothing(tmp_path, ray_cluster, workers):
+    make = partial(Descent, 6, die_at=4, marker=str(tmp_path / "died"))
+    lines = []
+    state = fit(
+        make, folder=str(tmp_path), name="run", workers=workers, every=2, report=lines.append
+    )
+    assert (tmp_path / "died").exists()
+    assert state["step"] == 6
+    torch.testing.assert_close(state["weights"], alone(6), atol=1e-6, rtol=1e-5)
+    assert [line.split("  ")[0] for line in lines] == [
+        "step 2/6",
+        "step 4/6",
+        "goes on from step 4",
+        "step 6/6",
+    ]
+
+
+def test_a_finished_run_is_not_done_again_but_another_is(tmp_path, ray_cluster):
+    names = [run_name("run", settings) for settings in ({"seed": 1}, {"seed": 1}, {"seed": 2})]
+    assert names[0] == names[1] != names[2]
+    lines = []
+    for name in names:
+        fit(partial(Descent, 2), folder=str(tmp_path), name=name, report=lines.append)
+    starts = [line.split("  ")[0] for line in lines]
+    assert starts == ["step 2/2", "goes on from step 2", "step 2/2"]
+
+
+def refuse():
+    raise ManifestError("row 7 is no good")
+
+
+def test_what_a_worker_raises_on_purpose_arrives_as_it_is(tmp_path, ray_cluster):
+    with pytest.raises(ManifestError, match="row 7 is no good"):
+        fit(refuse, folder=str(tmp_path), name="run")
+
+
+def test_a_share_of_a_batch():
+    assert my_share([1, 2, 3]) == [1, 2, 3]  # no workers: all of it
+
+
+def test_a_batch_that_cannot_be_divided(tmp_path, ray_cluster):
+    with pytest.raises(RoiRayError, match="a batch of 8 cannot be divided among 3 workers"):
+        fit(partial(Descent, 1), folder=str(tmp_path), name="run", workers=3)
