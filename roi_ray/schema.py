@@ -97,6 +97,17 @@ ROI_FEATURES = ("roi_psnr", "roi_ms_ssim", "roi_lpips", "roi_d_loss")
 FEATURES = BASIC_FEATURES + ROI_FEATURES
 """The eight numbers of an image that a preference model sees."""
 
+SIDES = ("a", "b")
+
+
+def features_of(side: str) -> list[str]:
+    """Columns of a comparison's eight features of one side: `psnr_a`, ..."""
+    return [f"{feature}_{side}" for feature in FEATURES]
+
+
+PAIR_FEATURES = (*features_of("a"), *features_of("b"))
+"""The sixteen numbers of a comparison."""
+
 Direction = Literal["higher", "lower"]
 
 

@@ -8,9 +8,10 @@ containers and refuses anything else.
 
 import hashlib
 import io
+import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,13 @@ class Weights:
         name: file name, as recorded with the results.
         sha256: of the file's bytes, in hex.
         tensors: a state dict, on the CPU.
+        metadata: texts that a `.safetensors` file holds beside them.
     """
 
     name: str
     sha256: str
     tensors: dict[str, Tensor]
+    metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -62,12 +65,14 @@ def load(uri: str) -> Weights:
         raise WeightsError(str(error)) from error
     name = uri.rstrip("/").split("/")[-1]
     try:
-        tensors = load_safetensors(data) if name.endswith(".safetensors") else _unpickle(data)
+        safe = name.endswith(".safetensors")
+        tensors = load_safetensors(data) if safe else _unpickle(data)
+        metadata = _metadata(data) if safe else {}
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         raise WeightsError(f"{uri} is not a file of plain tensors: {_first_line(error)}") from error
     if not tensors:
         raise WeightsError(f"{uri} holds no tensors")
-    return Weights(name, hashlib.sha256(data).hexdigest(), tensors)
+    return Weights(name, hashlib.sha256(data).hexdigest(), tensors, metadata)
 
 
 def torchvision_backbone(url: str, folder: str | None) -> Weights:
@@ -111,6 +116,13 @@ def _download(url: str, target: Path, digits: str, folder: str | None) -> str:
             "or use --lpips st-alex, which needs no download"
         ) from error
     return str(target)
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """Of a `.safetensors` file: its header is a length in eight bytes, and JSON."""
+    length = int.from_bytes(data[:8], "little")
+    texts: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    return texts
 
 
 def _unpickle(data: bytes) -> dict[str, Tensor]:

@@ -33,21 +33,15 @@ class Comparisons:
     Attributes:
         table: one row a comparison, in the file's order; the columns of `schema.COMPARISON` that
             there are, always with `group`, then all others.
+        name: where they came from.
         base: URI of the folder that relative URIs are relative to.
         sha256: of the rows, whatever file format they came in.
     """
 
     table: pa.Table
+    name: str
     base: str
     sha256: str
-
-    def labelled(self) -> "Comparisons":
-        """Those that can be learned from: with a `p_a`, and no control questions."""
-        keep = pc.is_valid(self.table[schema.P_A])
-        if schema.GOLD in self.table.column_names:
-            gold = pc.fill_null(self.table[schema.GOLD], fill_value=False)
-            keep = pc.and_(keep, pc.invert(gold))
-        return Comparisons(self.table.filter(keep), self.base, self.sha256)
 
 
 def read_comparisons(uri: str, *, labels: bool = True) -> Comparisons:
@@ -62,7 +56,8 @@ def read_comparisons(uri: str, *, labels: bool = True) -> Comparisons:
             an image compared with itself; the text names the row, counted from 1.
     """
     table, base = read_table(uri, _TEXT)
-    return Comparisons(check(table, storage.absolute(uri), labels=labels), base, digest(table))
+    name = storage.absolute(uri)
+    return Comparisons(check(table, name, labels=labels), name, base, digest(table))
 
 
 def check(table: pa.Table, name: str, *, labels: bool = True) -> pa.Table:

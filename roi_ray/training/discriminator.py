@@ -30,6 +30,8 @@ class Recipe:
         batch: originals a step, each with two of its decoded images; divided among the workers.
         crops: windows of each, 128 x 128 pixels.
         generator: train a restorer against D, whose results D learns to reject too.
+        joins: after which share of the steps it does. Against a D that tells nothing apart yet, it
+            learns to hide what D would have learned from.
         order: weight of the ranking loss.
         fool: weight of the restorer's adversarial loss beside its L1 distance to the original.
         seed: of the start, the choice of images and the windows.
@@ -39,7 +41,8 @@ class Recipe:
     batch: int = 8
     crops: int = 2
     generator: bool = True
-    order: float = 0.5
+    joins: float = 0.35
+    order: float = 0.2
     fool: float = 0.01
     seed: int = 0
 
@@ -87,11 +90,12 @@ class DiscriminatorTraining:
         # Half the batch each, so that G sees every quality.
         decoded = torch.cat([better[::2], worse[1::2]])
         original = torch.cat([real[::2], real[1::2]])
-        restored = self._g(decoded) if recipe.generator else None
+        joined = recipe.generator and number >= recipe.joins * self.steps
+        restored = self._g(decoded) if joined else None
         losses = self._step_d(real, better, worse, restored)
-        if restored is not None:
-            losses |= self._step_g(original, restored)
-        return losses
+        if restored is None:
+            return losses
+        return losses | self._step_g(original, restored)
 
     def state(self) -> State:
         """Both networks and both optimisers."""

@@ -25,6 +25,7 @@ from roi_ray.errors import RoiRayError
 from roi_ray.pipeline.cluster import connect
 
 if TYPE_CHECKING:
+    from ray.data import Dataset
     from ray.train import Checkpoint
     from ray.util.queue import Queue
 
@@ -59,6 +60,7 @@ def fit(
     use_gpu: bool = False,
     every: int = 50,
     report: Callable[[str], None] = print,
+    datasets: "Callable[[], dict[str, Dataset]] | None" = None,
 ) -> State:
     """Train on Ray, from the last checkpoint of the same name if there is one.
 
@@ -70,6 +72,8 @@ def fit(
         use_gpu: one GPU a worker.
         every: steps between checkpoints.
         report: receives a line with the losses at every checkpoint.
+        datasets: makes Ray data sets, once Ray is there; each worker finds its part of them by
+            `ray.train.get_dataset_shard`.
 
     Returns:
         the state after the last step.
@@ -98,6 +102,7 @@ def fit(
         trainer = TorchTrainer(
             _work,
             train_loop_config=config,
+            datasets=datasets() if datasets else None,
             scaling_config=ScalingConfig(
                 num_workers=workers,
                 use_gpu=use_gpu,
@@ -182,7 +187,9 @@ def _work(config: dict[str, Any]) -> None:
         done = number + 1
         if done % config["every"] and done < training.steps:
             continue
-        means = {name: sum(loss[name] for loss in losses) / len(losses) for name in losses[0]}
+        means = {
+            name: sum(loss.get(name, 0.0) for loss in losses) / len(losses) for name in losses[-1]
+        }
         losses.clear()
         with tempfile.TemporaryDirectory() as folder:
             saved = None

@@ -1,0 +1,77 @@
+"""Cross-validate preference models by reference, beside simple rules and the human ceiling.
+
+python jobs/evaluate.py --comparisons compared/comparisons.parquet --output evaluation/
+"""
+
+import json
+import sys
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from roi_ray import storage
+from roi_ray.errors import ManifestError, RoiRayError
+from roi_ray.preference.comparisons import read_comparisons
+from roi_ray.preference.evaluation import evaluate
+from roi_ray.preference.networks import RECIPES
+from roi_ray.report import preference as report
+
+
+def main(
+    *,
+    comparisons: Annotated[
+        str, typer.Option(help="With labels and features, as jobs/compare.py writes them.")
+    ],
+    output: Annotated[str, typer.Option(help="Folder or s3:// prefix for JSON and picture.")],
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(help=f"One of {', '.join(RECIPES)}; may be given again; all, if not given."),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="A trained model, evaluated as it is; may be given again."),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds, by reference.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Other divisions into folds.")] = 3,
+) -> None:
+    """Say how many of people's choices each model predicts, on references it has not seen."""
+    recipes = recipe or list(RECIPES)
+    torch.set_num_threads(1)  # the networks are too small to be divided
+    try:
+        if unknown := [name for name in recipes if name not in RECIPES]:
+            raise ManifestError(f"unknown recipe {unknown[0]!r}; there are {', '.join(RECIPES)}")
+        given = read_comparisons(comparisons)
+        result = evaluate(
+            given,
+            recipes,
+            models=model or [],
+            folds=folds,
+            repeats=repeats,
+            report=lambda line: print(line, file=sys.stderr),
+        )
+        facts = {"comparisons_sha256": given.sha256, "folds": folds, "repeats": repeats}
+        data = json.dumps({**facts, **result.to_json()}, indent=2)
+        storage.write_bytes(storage.join(output, "evaluation.json"), data.encode())
+        storage.write_bytes(storage.join(output, "evaluation.png"), report.draw(result))
+    except RoiRayError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+    console = Console(width=140)
+    console.print(f"{result.comparisons} answers about {result.references} references")
+    console.print(report.to_table(result))
+    shown = [f"{label} {name}" for name in recipes for label in ("BASIC", "ROI")]
+    console.print(report.to_parts_table(result, [*shown, "ms_ssim", "roi_ms_ssim"]))
+    for name, test in result.paired.items():
+        d = test.difference
+        console.print(
+            f"{name}: {100 * d.value:+.2f} points ({100 * d.low:+.2f} .. {100 * d.high:+.2f}), "
+            f"p = {test.p:.3f}",
+            highlight=False,
+        )
+    print(f"-> {output}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

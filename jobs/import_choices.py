@@ -1,0 +1,66 @@
+"""Turn a published data set of human choices into comparisons.
+
+python jobs/import_choices.py mucped23 data/mucped23 --output choices.parquet
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from roi_ray.datasets import DatasetName, Summary, import_choices
+from roi_ray.errors import RoiRayError
+
+EXIT_UNUSABLE = 2
+
+
+def main(
+    dataset: Annotated[
+        DatasetName, typer.Argument(help="Which data set it is.", metavar="DATASET")
+    ],
+    path: Annotated[
+        str, typer.Argument(help="Its folder, unpacked, or s3:// prefix.", metavar="PATH")
+    ],
+    *,
+    output: Annotated[str, typer.Option(help="The .parquet file to write.")],
+    min_standard_errors: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="For kadid10k, pipal and tid2013: by how many the scores of a pair must differ.",
+            show_default="2",
+        ),
+    ] = None,
+) -> None:
+    """Import aic3, bapps, clic, kadid10k, mucped22, mucped23, pieapp, pipal or tid2013.
+
+    Exit code 0: the comparisons are written. 2: unusable arguments, a folder of another layout, or
+    answers that are the wrong way round; nothing is written then.
+    """
+    try:
+        summary = import_choices(dataset, path, output, min_standard_errors)
+    except RoiRayError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_UNUSABLE) from error
+    print_summary(summary)
+
+
+def print_summary(summary: Summary) -> None:
+    """Say what came of the job."""
+    account = summary.account
+    print(
+        f"{account.dataset}: {summary.rows} comparisons of {summary.references} references, "
+        f"{summary.ties} ties, {summary.gold} control questions -> {summary.output}"
+    )
+    for reason, count in account.dropped.items():
+        print(f"  left out: {count} {reason}")
+    if account.repeated:
+        print(f"  {account.repeated} ask again what an earlier row asked")
+    for polarity in account.polarity:
+        print(f"  polarity: {polarity}")
+    if not account.polarity:
+        print("  polarity: the data set offers nothing to check the answers against")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,64 @@
+"""Train a preference model on human choices, on Ray Train.
+
+python jobs/train.py --comparisons compared/comparisons.parquet --output model.safetensors
+"""
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from roi_ray import storage
+from roi_ray.errors import ManifestError, RoiRayError
+from roi_ray.preference.comparisons import read_comparisons
+from roi_ray.preference.distributed import train_model
+from roi_ray.preference.examples import named_features
+from roi_ray.preference.model import load_model, save_model
+from roi_ray.preference.networks import DEFAULT, RECIPES
+
+
+def main(
+    *,
+    comparisons: Annotated[
+        str, typer.Option(help="With labels and features, as jobs/compare.py writes them.")
+    ],
+    output: Annotated[str, typer.Option(help="The .safetensors file to write, local or s3://.")],
+    features: Annotated[str, typer.Option(help="basic, roi (all eight), or names, a,b,c.")] = "roi",
+    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = DEFAULT,
+    seed: Annotated[int, typer.Option(help="Of the start and the order.")] = 0,
+    runs: Annotated[
+        str, typer.Option(help="Folder or s3:// prefix for checkpoints: a killed job goes on.")
+    ] = "out/runs",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; one per 100,000 comparisons.")
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="One GPU a worker.")] = False,
+) -> None:
+    """Fit a model that says which of two images people prefer."""
+    began = time.monotonic()
+    try:
+        if recipe not in RECIPES:
+            raise ManifestError(f"unknown recipe {recipe!r}; there are {', '.join(RECIPES)}")
+        model = train_model(
+            read_comparisons(comparisons),
+            named_features(features),
+            recipe,
+            runs=runs,
+            workers=workers,
+            use_gpu=gpu,
+            seed=seed,
+        )
+        save_model(output, model)
+        _, identity = load_model(storage.absolute(output))
+    except RoiRayError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+    print(
+        f"{output}: recipe {recipe}, {len(model.features)} features a side, "
+        f"SHA-256 {identity['sha256']}, {time.monotonic() - began:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

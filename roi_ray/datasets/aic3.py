@@ -1,0 +1,142 @@
+"""JPEG AIC-3, plain triplet comparisons: six codecs from visible distortion to near losslessness.
+
+Testolina, Jenadeleh, Mohammadi, Su, Ascenso, Ebrahimi, Sneyers and Saupe: Fine-grained subjective
+visual quality assessment for high-fidelity compressed images, DCC 2025
+(jpeg-aic/dataset-BTC-PTC-24). Jenadeleh, Sneyers, Jia, Mohammadi, Ascenso and Saupe: Subjective
+Visual Quality Assessment for High-Fidelity Learning-Based Image Compression, QoMEX 2025
+(jpeg-aic/dataset-JPEG-AI-SDR25).
+
+    ...response....csv    any below the folder, with a header: method, worker, img_left, img_pivot,
+                          img_right, codec_left, ..., dlevel_left, ..., is_bias, is_trap, response
+    the images            anywhere below it: PTC_00002_JPEG-XL_04.png, PTC_00002_0ref_00.png
+
+The pivot is the original and becomes `reference`; left is `a`, right is `b`.
+
+POLARITY: `response`, `left` or `right` (A or B are understood too), names the side that is MORE
+DISTORTED, so `left` is a `p_a` of 0. Within one codec a higher `dlevel` is more distorted, which is
+what the answers are held against. `not sure`, however it is spelled, is a tie.
+
+Left out: boosted triplets (`method` BTC: their images are magnified and their distortions
+amplified, so they are not what a codec made), trap and bias questions, skipped ones. The 2024
+campaign calls its images `IPTC_...`; they are the files `PTC_...`. Rows whose images are not there
+are left out and counted.
+
+Columns: from the READMEs of the two repositories. Spelling of the answers, their polarity, the
+names of the images and of IPTC: from published analyses of the files, one of which finds that 383
+of 386 workers fail the trap questions if the answers are read the other way.
+"""
+
+import posixpath
+import re
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+
+from roi_ray import schema, storage
+from roi_ray.datasets.account import Account, table_of
+from roi_ray.datasets.files import Finder
+from roi_ray.datasets.polarity import check_polarity
+from roi_ray.datasets.rows import fail, number, table_rows
+from roi_ray.errors import ManifestError
+
+NAME = "aic3"
+
+_COLUMNS = ("response", "img_left", "img_pivot", "img_right")
+_IMAGE = re.compile(r"I?PTC_\d+_(?P<codec>.+)_(?P<level>\d+)\.\w+")
+_SOURCE = "0ref"
+_P_A = {"left": 0.0, "a": 0.0, "right": 1.0, "b": 1.0, "notsure": 0.5}
+_SKIPPED = ("", "skip", "skipped")
+
+
+def import_aic3(folder: str) -> pa.Table:
+    """Read the responses to plain triplets; see the module for the layout.
+
+    Args:
+        folder: that holds the responses and, directly or in folders, the images.
+
+    Raises:
+        ManifestError: no responses, a row that is not of the layout, or answers that contradict the
+            distortion levels.
+    """
+    folder = storage.absolute(folder)
+    finder = Finder(folder)
+    files = [
+        path
+        for path in finder.paths
+        if path.lower().endswith(".csv") and "response" in posixpath.basename(path).lower()
+    ]
+    if not files:
+        raise ManifestError(f"{folder} holds no .csv file with 'response' in its name")
+    rows: list[dict[str, Any]] = []
+    advantage: list[float] = []
+    dropped: Counter[str] = Counter()
+    for file in files:
+        uri = storage.join(folder, file)
+        study = posixpath.splitext(posixpath.basename(file))[0]
+        for row, cells in table_rows(uri, _COLUMNS):
+            answer = re.sub("[^a-z]", "", cells["response"].lower())
+            if reason := _reason_to_drop(cells, answer):
+                dropped[reason] += 1
+                continue
+            if answer not in _P_A:
+                fail(uri, row, f"has the response {cells['response']!r}")
+            images = [_find(finder, cells[f"img_{at}"]) for at in ("pivot", "left", "right")]
+            if None in images:
+                dropped["with an image that is not there"] += 1
+                continue
+            sides = dict(zip(schema.COMPARISON_URIS, images, strict=True))
+            label = {schema.P_A: _P_A[answer], schema.TIE: _P_A[answer] == 0.5}
+            rows.append({**sides, **label, **_facts(cells, study)})
+            advantage.append(_advantage(uri, row, cells))
+    p_a = [row[schema.P_A] for row in rows]
+    polarity = check_polarity(NAME, "distortion level, within one codec", p_a, advantage)
+    return table_of(rows, Account(NAME, folder, dict(dropped), polarity=(polarity,)))
+
+
+def _reason_to_drop(cells: dict[str, str], answer: str) -> str | None:
+    if "BTC" in cells.get("method", "").upper() or cells["img_left"].startswith("BTC_"):
+        return "of boosted triplets"
+    if _is_set(cells, "is_trap"):
+        return "that are trap questions"
+    if _is_set(cells, "is_bias") or cells["img_left"] == cells["img_right"]:
+        return "that are bias questions"
+    return "that were skipped" if answer in _SKIPPED else None
+
+
+def _is_set(cells: dict[str, str], name: str) -> bool:
+    return cells.get(name, "").lower() in ("1", "1.0", "true")
+
+
+def _find(finder: Finder, name: str) -> str | None:
+    return finder.find(name) or finder.find(name.replace("IPTC_", "PTC_", 1))
+
+
+def _facts(cells: dict[str, str], study: str) -> dict[str, Any]:
+    """Who answered, and what the names of the images say."""
+    facts: dict[str, Any] = {}
+    if cells.get("worker"):
+        # Workers are numbered anew in each study.
+        facts[schema.RATER] = f"{study}/{cells['worker']}"
+    names = {
+        "left": (schema.CODEC_A, schema.METHOD_A),
+        "right": (schema.CODEC_B, schema.METHOD_B),
+    }
+    for at, (codec, method) in names.items():
+        match = _IMAGE.fullmatch(posixpath.basename(cells[f"img_{at}"]))
+        if match and match["codec"] != _SOURCE:
+            facts[codec] = match["codec"]
+            facts[method] = f"{match['codec']}_{match['level']}"
+    return facts
+
+
+def _advantage(uri: str, row: int, cells: dict[str, str]) -> float:
+    """By how many levels the right image is more distorted; 0 between different codecs."""
+    if not all(
+        cells.get(f"{name}_{at}") for name in ("codec", "dlevel") for at in ("left", "right")
+    ):
+        return 0.0
+    left, right = (number(uri, row, name, cells[name]) for name in ("dlevel_left", "dlevel_right"))
+    # Level 0 is the original, whatever codec it is filed under.
+    one_scale = cells["codec_left"] == cells["codec_right"] or 0 in (left, right)
+    return right - left if one_scale else 0.0

@@ -1,0 +1,67 @@
+"""KADID-10k: 81 images, 25 kinds of distortion at 5 levels, mean opinion scores.
+
+Lin, Hosu and Saupe: KADID-10k: A Large-scale Artificially Distorted IQA Database, QoMEX 2019.
+
+    dmos.csv          header dist_img,ref_img,dmos,var
+    images/           I01.png, ... and I01_KIND_LEVEL.png: I01_01_05.png
+
+POLARITY: `dmos` is, despite its name, HIGHER for better images: 1 (very annoying) to 5
+(imperceptible). `var` is, despite its name, the standard deviation of some 30 opinions, so the
+score's standard error is `var` / sqrt(30). (The first row is 4.57 and 0.496: opinions of 4 and 5
+with that mean have a standard deviation of 0.495, and a variance of 0.245.)
+
+Level 5 is the strongest. Kinds 18 (mean shift) and 25 (contrast) are not held against their levels:
+those run from one sign to the other, with the untouched image in between.
+
+Header, polarity and the levels' order: from the published file. The levels of each kind: from the
+authors' generator. The number of opinions: from the paper.
+"""
+
+import math
+import re
+
+import pyarrow as pa
+
+from roi_ray import storage
+from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, Rated, comparisons_of
+from roi_ray.datasets.rows import fail, number, required, table_rows
+
+NAME = "kadid10k"
+
+_COLUMNS = ("dist_img", "ref_img", "dmos", "var")
+_OPINIONS = 30
+_IMAGE = re.compile(r".+_(?P<kind>\d+)_(?P<level>\d+)\.\w+")
+_UNORDERED = (18, 25)
+
+
+def import_kadid10k(folder: str, min_standard_errors: float = MIN_STANDARD_ERRORS) -> pa.Table:
+    """Read the scores and make pairs of them; see the module for the layout.
+
+    Args:
+        folder: that holds `dmos.csv` and `images`.
+        min_standard_errors: see `roi_ray.datasets.mos`.
+
+    Raises:
+        ManifestError: a row that is not of the layout, or scores that contradict the levels.
+    """
+    folder = storage.absolute(folder)
+    uri = required(folder, "dmos.csv", "the scores")
+    rated = []
+    for row, cells in table_rows(uri, _COLUMNS):
+        match = _IMAGE.fullmatch(cells["dist_img"])
+        if match is None:
+            fail(uri, row, f"names {cells['dist_img']!r}, which is not like I01_01_05.png")
+        deviation = number(uri, row, "var", cells["var"])
+        if deviation < 0:
+            fail(uri, row, f"has {deviation} for 'var', less than 0")
+        rated.append(
+            Rated(
+                storage.join(folder, "images", cells["ref_img"]),
+                storage.join(folder, "images", cells["dist_img"]),
+                number(uri, row, "dmos", cells["dmos"]),
+                deviation / math.sqrt(_OPINIONS),
+                match["kind"] if int(match["kind"]) not in _UNORDERED else None,
+                int(match["level"]),
+            )
+        )
+    return comparisons_of(NAME, folder, rated, min_standard_errors)

@@ -1,0 +1,141 @@
+"""mucped22: 22 photographs, MozJPEG, AVIF and JPEG XL, answers one by one, each on a crop.
+
+Versari, Toderici, Comsa, Alakuijala, Boukortt, Bruse and Perszyk: Multi-bitrate compression
+perceptual evaluation dataset 2022 (google-research/google-research, folder mucped22; the data is in
+the bucket gs://gresearch/mucped22).
+
+    evaluations.json       a list of objects: image, greater, lesser, crop [x, y, width, height],
+                           image_dims [width, height], random_choice, rater_time_ms, rater_flips,
+                           greater_elo, lesser_elo, ...
+    originals/IMAGE        IMAGE with its suffix
+    DISTORTION/IMAGE       DISTORTION is dist_6 and the like
+
+POLARITY: `greater` is the distortion judged closer to the original. Where `random_choice` is set,
+the rater could not decide: a tie.
+
+Left out is what the study's README recommends to leave out: crops that are not within the image,
+fewer than 3 flips between the candidates, less than 3000 ms. The crop that was judged is in
+`crop_x`, `crop_y`, `crop_width` and `crop_height`: the files are whole images. Which candidate is
+`a` is decided by a hash, as the file always has the better one first.
+
+Layout and fields: from the study's README, its scripts and its published sample of evaluations.
+"""
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+
+from roi_ray import schema, storage
+from roi_ray.datasets.account import Account, table_of
+from roi_ray.datasets.order import in_order
+from roi_ray.datasets.polarity import check_polarity
+from roi_ray.datasets.rows import fail, required, text
+from roi_ray.errors import ManifestError
+
+NAME = "mucped22"
+CROP = ("crop_x", "crop_y", "crop_width", "crop_height")
+"""Columns beside the schema's: the part of the images that was judged, in pixels."""
+
+_MIN_FLIPS = 3
+_MIN_MS = 3000
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "image": str,
+    "greater": str,
+    "lesser": str,
+    "crop": list,
+    "image_dims": list,
+    "random_choice": bool,
+    "rater_time_ms": (int, float),
+    "rater_flips": (int, float),
+}
+
+
+def import_mucped22(folder: str) -> pa.Table:
+    """Read the evaluations; see the module for the layout.
+
+    Args:
+        folder: that holds `evaluations.json`, `originals` and a folder for each distortion.
+
+    Raises:
+        ManifestError: an evaluation that is not of the layout, or answers that contradict the Elo
+            scores; it is counted from 1.
+    """
+    folder = storage.absolute(folder)
+    uri = required(folder, "evaluations.json", "the evaluations")
+    rows: list[dict[str, Any]] = []
+    crops: list[list[int]] = []
+    advantage: list[float] = []
+    dropped: Counter[str] = Counter()
+    for row, found in enumerate(_evaluations(uri), 1):
+        evaluation = _checked(uri, row, found)
+        if reason := _reason_to_drop(evaluation):
+            dropped[reason] += 1
+            continue
+        greater, lesser = evaluation["greater"], evaluation["lesser"]
+        first = in_order(f"{greater}/{evaluation['image']}", f"{lesser}/{evaluation['image']}")
+        a, b = (greater, lesser) if first else (lesser, greater)
+        tie = evaluation["random_choice"]
+        rows.append(
+            {
+                schema.REFERENCE: storage.join(folder, "originals", evaluation["image"]),
+                schema.A: storage.join(folder, a, evaluation["image"]),
+                schema.B: storage.join(folder, b, evaluation["image"]),
+                schema.P_A: 0.5 if tie else float(first),
+                schema.TIE: tie,
+                schema.METHOD_A: a,
+                schema.METHOD_B: b,
+            }
+        )
+        crops.append([int(value) for value in evaluation["crop"]])
+        lead = _elo(evaluation, "greater_elo") - _elo(evaluation, "lesser_elo")
+        advantage.append(lead if first else -lead)
+    p_a = [found[schema.P_A] for found in rows]
+    polarity = check_polarity(NAME, "the study's Elo scores", p_a, advantage)
+    table = table_of(rows, Account(NAME, folder, dict(dropped), polarity=(polarity,)))
+    for column, values in zip(CROP, zip(*crops, strict=True), strict=True):
+        table = table.append_column(column, pa.array(values, pa.int32()))
+    return table
+
+
+def _evaluations(uri: str) -> list[Any]:
+    try:
+        found = json.loads(text(uri))
+    except ValueError as error:
+        raise ManifestError(f"{uri} cannot be read as JSON: {error}") from error
+    if not isinstance(found, list):
+        raise ManifestError(f"{uri} holds no list of evaluations")
+    return found
+
+
+def _checked(uri: str, row: int, found: object) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        fail(uri, row, "is not an object")
+    for name, kind in _FIELDS.items():
+        if not isinstance(found.get(name), kind):
+            fail(uri, row, f"has {found.get(name)!r} for {name!r}")
+    for name, length in (("crop", 4), ("image_dims", 2)):
+        if len(found[name]) != length or not all(isinstance(v, int) for v in found[name]):
+            fail(uri, row, f"has {found[name]!r} for {name!r}, not {length} whole numbers")
+    if found["greater"] == found["lesser"]:
+        fail(uri, row, f"compares {found['greater']!r} with itself")
+    return found
+
+
+def _reason_to_drop(evaluation: dict[str, Any]) -> str | None:
+    x, y, width, height = evaluation["crop"]
+    whole_width, whole_height = evaluation["image_dims"]
+    if min(x, y) < 0 or x + width > whole_width or y + height > whole_height:
+        return "with a crop outside the image"
+    if evaluation["rater_flips"] < _MIN_FLIPS:
+        return f"with fewer than {_MIN_FLIPS} flips"
+    if evaluation["rater_time_ms"] < _MIN_MS:
+        return f"within less than {_MIN_MS} ms"
+    return None
+
+
+def _elo(evaluation: dict[str, Any], name: str) -> float:
+    value = evaluation.get(name)
+    return float(value) if isinstance(value, int | float) else math.nan

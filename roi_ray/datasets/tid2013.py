@@ -1,0 +1,103 @@
+"""TID2013: 25 images, 24 kinds of distortion at 5 levels, mean opinion scores.
+
+Ponomarenko et al.: Image database TID2013: Peculiarities, results and perspectives, Signal
+Processing: Image Communication 30, 2015.
+
+    mos_with_names.txt     lines "MOS NAME": 5.51429 I01_01_1.bmp
+    mos_std.txt            one number a line, in the same order; optional
+    reference_images/      I01.BMP, ...
+    distorted_images/      I01_KIND_LEVEL.bmp
+
+The case of names differs between the tables and the disk, and is not heeded.
+
+POLARITY: MOS is HIGHER for better images, 0 to 9. `mos_std.txt` holds standard errors of the MOS,
+not deviations of single opinions: the first is 0.13, which whole numbers with a mean of 5.51 cannot
+have as a deviation. Without it, 0.15 is taken for all.
+
+Level 5 is the strongest. Kinds 15 (local blocks), 16 (mean shift) and 17 (contrast) are not held
+against their levels, which are not in the order of quality in the published scores.
+
+Layout: from published readers of the files and from copies of the scores.
+"""
+
+import re
+
+import pyarrow as pa
+
+from roi_ray import storage
+from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, Rated, comparisons_of
+from roi_ray.datasets.rows import fail, number, required, text
+from roi_ray.errors import ManifestError
+
+NAME = "tid2013"
+
+_STANDARD_ERROR = 0.15
+_IMAGE = re.compile(r"(?P<reference>i\d+)_(?P<kind>\d+)_(?P<level>\d+)\.bmp")
+_UNORDERED = (15, 16, 17)
+
+
+def import_tid2013(folder: str, min_standard_errors: float = MIN_STANDARD_ERRORS) -> pa.Table:
+    """Read the scores and make pairs of them; see the module for the layout.
+
+    Args:
+        folder: that holds `mos_with_names.txt`, `reference_images` and `distorted_images`.
+        min_standard_errors: see `roi_ray.datasets.mos`.
+
+    Raises:
+        ManifestError: a line that is not of the layout, an image that is not there, or scores that
+            contradict the levels.
+    """
+    folder = storage.absolute(folder)
+    uri = required(folder, "mos_with_names.txt", "the scores")
+    lines = _lines(uri)
+    errors = _errors(storage.join(folder, "mos_std.txt"), len(lines))
+    images = {
+        part: _by_lower_case(storage.join(folder, part))
+        for part in ("reference_images", "distorted_images")
+    }
+    rated = []
+    for (row, line), error in zip(lines, errors, strict=True):
+        cells = line.split()
+        match = _IMAGE.fullmatch(cells[1].lower()) if len(cells) == 2 else None
+        if match is None:
+            fail(uri, row, f"is {line!r}, which is not like '5.51429 I01_01_1.bmp'")
+        found = {
+            "reference_images": images["reference_images"].get(f"{match['reference']}.bmp"),
+            "distorted_images": images["distorted_images"].get(match[0]),
+        }
+        for part, image in found.items():
+            if image is None:
+                fail(uri, row, f"names {cells[1]!r}, but {folder}/{part} has no file for it")
+        rated.append(
+            Rated(
+                str(found["reference_images"]),
+                str(found["distorted_images"]),
+                number(uri, row, "MOS", cells[0]),
+                error,
+                match["kind"] if int(match["kind"]) not in _UNORDERED else None,
+                int(match["level"]),
+            )
+        )
+    return comparisons_of(NAME, folder, rated, min_standard_errors)
+
+
+def _lines(uri: str) -> list[tuple[int, str]]:
+    lines = enumerate(text(uri).splitlines(), 1)
+    return [(row, line.strip()) for row, line in lines if line.strip()]
+
+
+def _errors(uri: str, count: int) -> list[float]:
+    if not storage.is_file(uri):
+        return [_STANDARD_ERROR] * count
+    lines = _lines(uri)
+    if len(lines) != count:
+        raise ManifestError(f"{uri} has {len(lines)} lines, but mos_with_names.txt has {count}")
+    errors = [number(uri, row, "standard error", line) for row, line in lines]
+    for (row, _), error in zip(lines, errors, strict=True):
+        if error < 0:
+            fail(uri, row, f"has a standard error of {error}, less than 0")
+    return errors
+
+
+def _by_lower_case(folder: str) -> dict[str, str]:
+    return {name.lower(): storage.join(folder, name) for name in storage.list_files(folder)}

@@ -1,0 +1,87 @@
+"""Comparisons in; the same with sixteen features and a prediction out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from roi_ray import schema, storage
+from roi_ray.pipeline.run import Options
+from roi_ray.preference.comparisons import read_comparisons, write_comparisons
+from roi_ray.preference.features import join_features, score_pairs
+from roi_ray.preference.model import DEFAULT, load_model
+from roi_ray.scorer import Settings
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of a job.
+
+    Attributes:
+        output: URI of the comparisons with features.
+        rows: comparisons.
+        failed: of them without a prediction.
+        agree: share of the labelled, untied answers that the prediction agrees with; None where
+            there are none.
+        examples: some of the errors.
+    """
+
+    output: str
+    rows: int
+    failed: int
+    agree: float | None
+    examples: tuple[str, ...]
+
+
+def compare(
+    comparisons_uri: str,
+    output: str,
+    *,
+    scores: str | None = None,
+    model: str = DEFAULT,
+    settings: Settings | None = None,
+    options: Options | None = None,
+) -> Compared:
+    """Score what comparisons compare, join the features to them, and predict whom people prefer.
+
+    Args:
+        comparisons_uri: see `read_comparisons`; labels are not needed.
+        output: folder, local or `s3://`: gets `comparisons.parquet`, and `_scored/` with the
+            images' scores, where an interrupted job goes on.
+        scores: an output of `jobs/score.py` to take instead of scoring.
+        model: the packaged preference model, or a file that `jobs/train.py` wrote.
+        settings: what decides the scores.
+        options: how they are made.
+
+    Raises:
+        ManifestError: the comparisons or the scores cannot be used.
+        WeightsError: the model, or a network's weights, cannot be used.
+        OutputError: the output belongs to a run with other settings.
+    """
+    chosen, identity = load_model(model)
+    comparisons = read_comparisons(comparisons_uri, labels=False)
+    output = storage.absolute(output)
+    if scores is None:
+        scores = score_pairs(comparisons, storage.join(output, "_scored"), settings, options)
+    table = join_features(comparisons, scores)
+    p_a = chosen.predict_table(table, comparisons.name)
+    # Not a number, where a side has no features.
+    predicted = pa.array(p_a, pa.float64(), mask=np.isnan(p_a))
+    at = table.column_names.index(schema.ERROR)
+    table = table.add_column(at, pa.field(schema.P_A_PREFERRED, pa.float64()), predicted)
+    table = table.replace_schema_metadata({"roi_ray_model": f"{model} {identity['sha256']}"})
+    uri = storage.join(output, "comparisons.parquet")
+    write_comparisons(uri, table)
+    errors = table[schema.ERROR].drop_null().to_pylist()
+    return Compared(uri, len(table), len(errors), _agreement(table), tuple(errors[:5]))
+
+
+def _agreement(table: pa.Table) -> float | None:
+    if schema.P_A not in table.column_names:
+        return None
+    said = table[schema.P_A].to_numpy() - 0.5
+    predicted = table[schema.P_A_PREFERRED].to_numpy() - 0.5
+    decided = (said != 0) & ~np.isnan(said) & ~np.isnan(predicted)
+    if not decided.any():
+        return None
+    return float((np.sign(said) == np.sign(predicted))[decided].mean())

@@ -1,0 +1,142 @@
+"""How well probabilities fit what people said. Uncertainty is over references, not over answers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roi_ray.preference.examples import Examples, Floats
+
+_RESAMPLES = 2000
+_BINS = 10
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval, by bootstrap over references."""
+
+    value: float
+    low: float
+    high: float
+
+
+def agreement(predicted: Floats, p_a: Floats) -> Floats:
+    """Chance that each prediction's choice is that of a person who is asked: (N,), 0..1.
+
+    Of a hard answer, 1 where it is predicted and 0 where not; an undecided prediction counts half.
+
+    Args:
+        predicted: P(people prefer a), (N,); above 0.5 chooses a.
+        p_a: share of people who prefer a, (N,).
+    """
+    lead = np.sign(predicted - 0.5)
+    return 0.5 + lead * (p_a - 0.5)
+
+
+def log_loss(predicted: Floats, p_a: Floats) -> Floats:
+    """Cross-entropy of each prediction in nats; lower is better; log 2 = 0.693 is chance."""
+    p = np.clip(predicted, _TINY, 1 - _TINY)
+    loss: Floats = -(p_a * np.log(p) + (1 - p_a) * np.log(1 - p))
+    return loss
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions of about the same confidence: its mean, the share that came true, how many."""
+
+    predicted: float
+    observed: float
+    count: int
+
+
+def reliability(predicted: Floats, p_a: Floats) -> list[Bin]:
+    """Confidence against truth in ten equal bins of 0..1, each comparison in both orders."""
+    both, truth = np.concatenate([predicted, 1 - predicted]), np.concatenate([p_a, 1 - p_a])
+    place = np.minimum((both * _BINS).astype(int), _BINS - 1)
+    return [
+        Bin(float(both[place == at].mean()), float(truth[place == at].mean()), int(n))
+        for at in range(_BINS)
+        if (n := np.count_nonzero(place == at))
+    ]
+
+
+def expected_calibration_error(predicted: Floats, p_a: Floats) -> float:
+    """Mean distance of confidence from truth over bins (Naeini et al., AAAI 2015); 0 is best."""
+    bins = reliability(predicted, p_a)
+    total = sum(each.count for each in bins)
+    return sum(each.count * abs(each.predicted - each.observed) for each in bins) / total
+
+
+def over_references(values: Floats, examples: Examples, seed: int = 0) -> Interval:
+    """Mean over answers, with an interval over resampled references.
+
+    Args:
+        values: one a comparison, (N,).
+        examples: their references and votes.
+        seed: of the resampling.
+    """
+    means = _resampled_means(values, examples, seed)
+    low, high = np.quantile(means, [0.025, 0.975]).tolist()
+    return Interval(float(np.average(values, weights=examples.weight)), low, high)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Difference of two means on the same answers; `p` of its sign, two-sided, by bootstrap."""
+
+    difference: Interval
+    p: float
+
+
+def paired(first: Floats, second: Floats, examples: Examples, seed: int = 0) -> Paired:
+    """Is `first` larger than `second`? Both (N,), on the same comparisons."""
+    means = _resampled_means(first - second, examples, seed)
+    below = np.count_nonzero(means <= 0) + 0.5
+    above = np.count_nonzero(means >= 0) + 0.5
+    p = min(1.0, 2 * min(below, above) / (len(means) + 1))
+    return Paired(over_references(first - second, examples, seed), p)
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What people who were asked the same question again say of how far it can be answered.
+
+    Attributes:
+        questions: that were asked more than once.
+        agreement: chance that two answers to one of them are the same.
+        implied: accuracy of someone who always knows the majority, were all questions equally
+            hard: q with q^2 + (1 - q)^2 = agreement.
+    """
+
+    questions: int
+    agreement: float
+    implied: float
+
+
+def human_ceiling(questions: NDArray[np.int64], p_a: Floats) -> Ceiling | None:
+    """From repeated questions; None where there are none.
+
+    Args:
+        questions: a number for each question (reference and two images), (N,).
+        p_a: answers, (N,), turned so that `a` is the same image in all answers to a question.
+    """
+    asked = np.bincount(questions)
+    preferred = np.bincount(questions, weights=p_a)
+    again = asked > 1
+    if not again.any():
+        return None
+    n, k = asked[again], preferred[again]
+    same = np.maximum(k * (k - 1) + (n - k) * (n - k - 1), 0)
+    share = float(same.sum() / (n * (n - 1)).sum())
+    return Ceiling(int(again.sum()), share, (1 + max(2 * share - 1, 0) ** 0.5) / 2)
+
+
+def _resampled_means(values: Floats, examples: Examples, seed: int) -> Floats:
+    groups = examples.group.max() + 1
+    sums = np.bincount(examples.group, weights=values * examples.weight, minlength=groups)
+    counts = np.bincount(examples.group, weights=examples.weight, minlength=groups)
+    there = np.flatnonzero(counts)
+    drawn = np.random.default_rng(seed).choice(there, (_RESAMPLES, len(there)))
+    means: Floats = sums[drawn].sum(1) / counts[drawn].sum(1)
+    return means

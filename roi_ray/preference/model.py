@@ -1,0 +1,152 @@
+"""A trained preference model: features of two candidates in, P(people prefer a) out."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from roi_ray import schema, storage, weights
+from roi_ray.errors import WeightsError
+from roi_ray.preference.examples import Examples, Floats, sides
+from roi_ray.preference.features import check_features
+from roi_ray.preference.networks import Recipe, build
+
+DEFAULT = "preference-mucped23"
+"""The packaged model; its model card is `roi_ray/weights/README.md`."""
+
+_METADATA = "roi_ray"
+_TINY = 1e-6
+# Probabilities are multiples of this, so that those of the two orders add up to exactly 1.
+_GRAIN = 2.0**-40
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How features are standardised; it travels with the model.
+
+    Attributes:
+        centre: subtracted, (F,).
+        spread: divided by, (F,); negative where lower is better, so that higher is.
+        logarithms: taken first.
+    """
+
+    centre: Floats
+    spread: Floats
+    logarithms: bool
+
+    @classmethod
+    def of(cls, examples: Examples, recipe: Recipe) -> "Scale":
+        """From training comparisons: means, and for utilities the deviation of differences."""
+        a, b = (_logarithms(side, examples.features, recipe) for side in (examples.a, examples.b))
+        both = np.concatenate([a, b])
+        spread = (a - b if recipe.network == "utility" else both).std(0)
+        better = [schema.MEANINGS[feature].better for feature in examples.features]
+        sign = np.where([direction == "lower" for direction in better], -1.0, 1.0)
+        return cls(both.mean(0), sign * np.maximum(spread, _TINY), recipe.logarithms)
+
+    def __call__(self, values: Floats, features: tuple[str, ...]) -> Tensor:
+        """Standardised features, float32 (N, F)."""
+        if self.logarithms:
+            values = _log(values, features)
+        return torch.from_numpy(((values - self.centre) / self.spread).astype(np.float32))
+
+
+def _logarithms(values: Floats, features: tuple[str, ...], recipe: Recipe) -> Floats:
+    return _log(values, features) if recipe.logarithms else values
+
+
+def _log(values: Floats, features: tuple[str, ...]) -> Floats:
+    """Natural logarithms; PSNR, in dB, is one already."""
+    decibels = np.array([schema.MEANINGS[feature].unit == "dB" for feature in features])
+    return np.where(decibels, values, np.log(np.maximum(values, _TINY)))
+
+
+@dataclass(frozen=True)
+class PreferenceModel:
+    """A network with all that is needed to use it.
+
+    Attributes:
+        features: names, in the order of the network's inputs.
+        recipe: of the network.
+        scale: of the features.
+        network: from `networks.build`.
+        provenance: what it was trained on, and with; JSON.
+    """
+
+    features: tuple[str, ...]
+    recipe: Recipe
+    scale: Scale
+    network: nn.Module
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, a: Floats, b: Floats) -> Floats:
+        """Probability that people prefer a.
+
+        Args:
+            a: features of the one candidate, (N, F), in the order of `features`.
+            b: of the other.
+
+        Returns:
+            (N,), in [0, 1]; `predict(a, b) == 1 - predict(b, a)` exactly. NaN where a feature is.
+        """
+        of_a, of_b = self.scale(a, self.features), self.scale(b, self.features)
+        self.network.eval()
+        with torch.inference_mode():
+            there, back = (
+                self.network(*order).double().sigmoid().mean(0)
+                for order in ((of_a, of_b), (of_b, of_a))
+            )
+        # Both orders are averaged: p = (there + 1 - back) / 2.
+        lead: Floats = ((there - back) / 2).numpy()
+        return 0.5 + np.round(lead / _GRAIN) * _GRAIN
+
+    def predict_table(self, table: pa.Table, name: str) -> Floats:
+        """The same for comparisons with feature columns.
+
+        Raises:
+            ManifestError: a feature's column is missing.
+        """
+        check_features(table, self.features, name)
+        return self.predict(*sides(table, self.features))
+
+
+def save_model(uri: str, model: PreferenceModel) -> None:
+    """Write a model: safetensors, with JSON in its metadata."""
+    facts = {
+        "features": model.features,
+        "recipe": asdict(model.recipe),
+        "centre": model.scale.centre.tolist(),
+        "spread": model.scale.spread.tolist(),
+        "provenance": model.provenance,
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}
+    storage.write_bytes(uri, save(tensors, {_METADATA: json.dumps(facts, sort_keys=True)}))
+
+
+def load_model(source: str = DEFAULT) -> tuple[PreferenceModel, dict[str, str]]:
+    """A model, and the identity of its file.
+
+    Args:
+        source: `DEFAULT`, or the path or `s3://` URI of what `save_model` wrote.
+
+    Raises:
+        WeightsError: no such file, or not a preference model.
+    """
+    uri = str(weights.PACKAGED / f"{DEFAULT}.safetensors") if source == DEFAULT else source
+    found = weights.load(uri)
+    try:
+        facts = json.loads(found.metadata[_METADATA])
+        recipe = Recipe(**facts["recipe"])
+        features = tuple(facts["features"])
+        network = build(recipe, len(features))
+        network.load_state_dict(found.tensors)
+        scale = Scale(np.array(facts["centre"]), np.array(facts["spread"]), recipe.logarithms)
+        model = PreferenceModel(features, recipe, scale, network.eval(), facts["provenance"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{uri} is no preference model: {error}") from error
+    return model, found.identity

@@ -1,0 +1,122 @@
+"""Networks that say which of two images people prefer."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_PAPER = (192, 64, 64, 32)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and how it is trained.
+
+    Attributes:
+        network: `mlp`, the paper's, sees the features of both candidates side by side; `utility`
+            gives each candidate a number by itself, and the difference decides.
+        logarithms: features enter as logarithms (PSNR is one already): the scale of the mask, and
+            of an image's difficulty, then drops out of differences.
+        members: networks whose probabilities are averaged. More than one: each leaves out its own
+            part of the references, and keeps the weights that predicted these best.
+        hidden: units of the utility's hidden layer; 0 for a linear one.
+        monotone: a better metric cannot hurt.
+        dropout: of the hidden layer.
+        decay: AdamW's weight decay.
+        rate: the optimiser's.
+        epochs: passes over the comparisons.
+        batch: comparisons a step.
+    """
+
+    network: Literal["mlp", "utility"]
+    logarithms: bool = False
+    members: int = 1
+    hidden: int = 0
+    monotone: bool = False
+    dropout: float = 0.0
+    decay: float = 0.0
+    rate: float = 1e-3
+    epochs: int = 50
+    batch: int = 64
+
+
+RECIPES = {
+    "paper": Recipe("mlp"),
+    "roi-ray": Recipe(
+        "utility",
+        logarithms=True,
+        members=8,
+        hidden=8,
+        monotone=True,
+        decay=1e-2,
+        rate=1e-2,
+        epochs=30,
+        batch=256,
+    ),
+}
+"""By name; `paper` is the source's network, loss, optimiser and number of epochs."""
+
+DEFAULT = "roi-ray"
+
+
+def build(recipe: Recipe, features: int) -> nn.Module:
+    """The recipe's network: standardised features of a and of b, (N, F) each -> logits (M, N).
+
+    `sigmoid` of a logit is a member's probability that people prefer a.
+    """
+    if recipe.network == "mlp":
+        return _SideBySide(features)
+    return _Utilities(recipe, features)
+
+
+class _SideBySide(nn.Module):
+    """The paper's: 2 F -> 192 -> 64 -> 64 -> 32 -> 2, ReLU between."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential()
+        width = 2 * features
+        for outside in _PAPER:
+            self.layers.extend([nn.Linear(width, outside), nn.ReLU()])
+            width = outside
+        self.layers.append(nn.Linear(width, 2))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Logit of softmax over the two outputs, (1, N)."""
+        outputs: Tensor = self.layers(torch.cat([a, b], 1))
+        return (outputs[:, 0] - outputs[:, 1])[None]
+
+
+class _Utilities(nn.Module):
+    """M independent utilities u(x) = w x + v tanh(W x + c); a's logit is u(a) - u(b).
+
+    Exchanging a and b turns the sign, whatever the weights. Features are oriented so that higher is
+    better; monotone ones have weights that softplus keeps positive (Sill, NIPS 1998).
+    """
+
+    def __init__(self, recipe: Recipe, features: int) -> None:
+        super().__init__()
+        members, hidden = recipe.members, recipe.hidden
+        self._monotone, self._dropout = recipe.monotone, recipe.dropout
+        # Softplus of -2 is 0.13.
+        start = -2.0 if recipe.monotone else 0.0
+        self.linear = nn.Parameter(start + 0.1 * torch.randn(members, features))
+        self.inner = nn.Parameter(start + 0.5 * torch.randn(members, features, hidden))
+        self.shift = nn.Parameter(torch.randn(members, 1, hidden))
+        self.outer = nn.Parameter(start + 0.1 * torch.randn(members, hidden))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Logits of each member, (M, N)."""
+        both = torch.cat([a, b])
+        linear, inner, outer = (self._weights(w) for w in (self.linear, self.inner, self.outer))
+        utility = torch.einsum("nf,mf->mn", both, linear)
+        if inner.shape[-1]:
+            units = torch.tanh(torch.einsum("nf,mfh->mnh", both, inner) + self.shift)
+            units = F.dropout(units, self._dropout, self.training)
+            utility = utility + torch.einsum("mnh,mh->mn", units, outer)
+        return utility[:, : len(a)] - utility[:, len(a) :]
+
+    def _weights(self, weights: Tensor) -> Tensor:
+        return F.softplus(weights) if self._monotone else weights

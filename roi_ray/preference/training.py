@@ -1,0 +1,147 @@
+"""Trains a preference model on labelled comparisons, in one process or in many."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+from roi_ray.preference.examples import Examples
+from roi_ray.preference.model import PreferenceModel, Scale
+from roi_ray.preference.networks import Recipe, build
+from roi_ray.training.loop import State, average_gradients
+
+_FOREVER = float("inf")
+
+
+class PreferenceTraining:
+    """A recipe's members, trained side by side on this worker's part of the comparisons.
+
+    Every comparison is also seen swapped. The loss is cross-entropy with the share of people, who
+    count by their votes. Member m of several leaves out the references whose number is m modulo
+    the members, and ends with the weights of the epoch that predicted them best.
+
+    Args:
+        examples: this worker's part.
+        recipe: how.
+        scale: of all workers' parts together.
+        batches: steps an epoch; the same for all workers.
+        seed: of the start and the order.
+    """
+
+    def __init__(
+        self, examples: Examples, recipe: Recipe, scale: Scale, batches: int, seed: int = 0
+    ) -> None:
+        self.steps = recipe.epochs * batches
+        self._recipe, self._batches, self._seed = recipe, batches, seed
+        self._a, self._b = (scale(side, examples.features) for side in (examples.a, examples.b))
+        self._p_a = torch.from_numpy(examples.p_a).float()
+        self._weight = torch.from_numpy(examples.weight).float()
+        # 1 where a member is trained on a comparison, 0 where it leaves it out.
+        member = np.arange(recipe.members)[:, None]
+        kept = (examples.group % recipe.members != member) | (recipe.members == 1)
+        self._kept = torch.from_numpy(kept).float()
+        torch.manual_seed(seed)
+        self._network = build(recipe, len(examples.features))
+        optimiser = torch.optim.AdamW if recipe.decay else torch.optim.Adam
+        self._optimiser = optimiser(
+            self._network.parameters(), lr=recipe.rate, weight_decay=recipe.decay
+        )
+        self._best = {k: v.clone() for k, v in self._network.state_dict().items()}
+        self._best_loss = torch.full((recipe.members,), _FOREVER)
+
+    def step(self, number: int) -> dict[str, float]:
+        """One batch; at the end of an epoch, each member's left-out comparisons are looked at."""
+        epoch, index = divmod(number, self._batches)
+        count = len(self._p_a)
+        generator = torch.Generator().manual_seed(1_000_003 * self._seed + epoch)
+        order = torch.randperm(count, generator=generator)
+        rows = order[index * count // self._batches : (index + 1) * count // self._batches]
+        torch.manual_seed(1_000_003 * self._seed + number)  # of dropout
+        self._network.train()
+        losses = self._losses(rows) * self._kept[:, rows]
+        total = (losses.sum(1) / self._kept[:, rows].sum(1).clamp_min(1)).sum()
+        self._optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        average_gradients(self._network.parameters())
+        self._optimiser.step()
+        if index == self._batches - 1 and self._recipe.members > 1:
+            self._keep_the_best()
+        return {"loss": total.item() / self._recipe.members}
+
+    def state(self) -> State:
+        """The network, its best so far, and the optimiser."""
+        return {
+            "network": self._network.state_dict(),
+            "best": self._best,
+            "best_loss": self._best_loss,
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def load(self, state: State) -> None:
+        """Take on a state."""
+        self._network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._best, self._best_loss = state["best"], state["best_loss"]
+
+    def _losses(self, rows: Tensor) -> Tensor:
+        """Cross-entropy of both orders, (members, rows)."""
+        a, b, p_a = self._a[rows], self._b[rows], self._p_a[rows]
+        losses = []
+        for first, second, target in ((a, b, p_a), (b, a, 1 - p_a)):
+            logits = self._network(first, second)
+            losses.append(
+                F.binary_cross_entropy_with_logits(
+                    logits, target.expand_as(logits), reduction="none"
+                )
+            )
+        return torch.stack(losses).mean(0) * self._weight[rows]
+
+    def _keep_the_best(self) -> None:
+        self._network.eval()
+        with torch.no_grad():
+            left_out = 1 - self._kept
+            sums = torch.stack(
+                [
+                    (self._losses(torch.arange(len(self._p_a))) * left_out).sum(1),
+                    (left_out * self._weight).sum(1),
+                ]
+            )
+        if dist.is_initialized():
+            dist.all_reduce(sums)
+        losses = sums[0] / sums[1].clamp_min(1e-9)
+        better = losses < self._best_loss
+        self._best_loss = torch.where(better, losses, self._best_loss)
+        for name, tensor in self._network.state_dict().items():
+            # The first dimension of every tensor is the member's.
+            self._best[name][better] = tensor[better]
+
+
+def finished(
+    state: State,
+    features: tuple[str, ...],
+    recipe: Recipe,
+    scale: Scale,
+    provenance: dict[str, Any] | None = None,
+) -> PreferenceModel:
+    """The model of a training's last state."""
+    network = build(recipe, len(features))
+    network.load_state_dict(state["best" if recipe.members > 1 else "network"])
+    return PreferenceModel(features, recipe, scale, network.eval(), provenance or {})
+
+
+def train_here(examples: Examples, recipe: Recipe, seed: int = 0) -> PreferenceModel:
+    """Train in this process: for cross-validation, which trains many models on little data."""
+    scale = Scale.of(examples, recipe)
+    batches = batches_of(len(examples), recipe)
+    training = PreferenceTraining(examples, recipe, scale, batches, seed)
+    for number in range(training.steps):
+        training.step(number)
+    return finished(training.state(), examples.features, recipe, scale)
+
+
+def batches_of(comparisons: int, recipe: Recipe) -> int:
+    """Steps an epoch."""
+    return max(1, round(comparisons / recipe.batch))

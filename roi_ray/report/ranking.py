@@ -1,0 +1,178 @@
+"""What a ranking looks like: tables for a terminal, JSON, and a picture."""
+
+import io
+import json
+import math
+from dataclasses import asdict
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import roi_ray
+from roi_ray import schema, storage
+from roi_ray.preference import ranking
+from roi_ray.preference.comparisons import read_comparisons
+from roi_ray.preference.ranking import Band, By, Labels, Rank, WinRates
+
+_WRITTEN_OUT = 12  # names in a heat map whose cells still have room for their numbers
+
+
+def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Console) -> None:
+    """Rank comparisons; print the tables, write `ranking.json` and `ranking.png`.
+
+    Args:
+        uri: of the comparisons, see `roi_ray.preference.comparisons.read_comparisons`.
+        output: folder, local or on S3.
+        by: what is ranked, see `roi_ray.preference.ranking.usable`.
+        labels: by whose choices, see there.
+        console: to print to.
+
+    Raises:
+        RoiRayError: the comparisons cannot be ranked, or the output cannot be written.
+    """
+    comparisons = read_comparisons(uri, labels=labels == schema.P_A)
+    table = comparisons.table
+    ranks = ranking.rank(table, by, labels)
+    bands = ranking.bands(table, by, labels)
+    rates = _ordered(ranking.win_rates(table, by, labels), ranks)
+    rows = {"rows": table.num_rows, "used": ranking.usable(table, by, labels).num_rows}
+    source = {"comparisons": uri, "sha256": comparisons.sha256, **rows}
+    result = to_dict(ranks, bands, rates, {"by": by, "labels": labels}) | {"source": source}
+
+    output = storage.absolute(output)
+    text = json.dumps(result, indent=2, allow_nan=False) + "\n"
+    storage.write_bytes(storage.join(output, "ranking.json"), text.encode())
+    storage.write_bytes(storage.join(output, "ranking.png"), draw(ranks, rates, by, labels))
+
+    # A name or a path may hold what rich would take for markup.
+    console.print(Text(f"{rows['rows']} comparisons, {rows['used']} used -> {output}"))
+    console.print(to_table(ranks, f"{by}s by {labels}, all bit rates"))
+    for band in bands:
+        console.print()
+        console.print(to_table(band.ranks, f"{by}s by {labels}, {_span(band)} bits per pixel"))
+
+
+def to_table(ranks: list[Rank], title: str) -> Table:
+    """A ranking for a terminal; an arrow says which direction is better."""
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    table.add_column("rank", justify="right")
+    table.add_column("name", no_wrap=True)
+    for name in ("score↑ (logit)", "95 % interval", "comparisons", "win rate↑"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for place, r in enumerate(ranks, 1):
+        interval = "unknown" if math.isnan(r.low) else f"{r.low:+.2f} .. {r.high:+.2f}"
+        table.add_row(
+            str(place),
+            Text(r.name),
+            f"{r.score:+.2f}",
+            interval,
+            str(r.comparisons),
+            f"{r.win_rate:.2f}",
+        )
+    return table
+
+
+def to_dict(
+    ranks: list[Rank], bands: list[Band], rates: WinRates, settings: dict[str, str]
+) -> dict[str, object]:
+    """Everything as JSON has it.
+
+    Null is an interval that is not known, the end of the last band, and the win rate of two names
+    that were never compared.
+    """
+    fixed = {
+        "resamples": ranking.RESAMPLES,
+        "percentiles": ranking.PERCENTILES,
+        "prior": ranking.PRIOR,
+        "edges": ranking.EDGES,
+        "seed": ranking.SEED,
+    }
+    result = {
+        "roi_ray": roi_ray.__version__,
+        "settings": settings | fixed,
+        "unit": "logit",
+        "ranks": [asdict(r) for r in ranks],
+        "bands": [asdict(band) for band in bands],
+        "win_rates": {
+            "names": rates.names,
+            "share": rates.share.tolist(),
+            "counts": rates.counts.tolist(),
+        },
+    }
+    return {key: _finite(value) for key, value in result.items()}
+
+
+def draw(ranks: list[Rank], rates: WinRates, by: By, labels: Labels) -> bytes:
+    """Scores with their intervals, best on top, and beside them who beats whom; a PNG.
+
+    Args:
+        ranks: best first.
+        rates: of the same names in the same order.
+        by: what is ranked.
+        labels: by whose choices.
+    """
+    side = 2.4 + 0.3 * len(ranks)
+    figure = Figure(figsize=(6 + side + 2.2, max(side + 1.2, 3.2)), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(5, side + 2))
+    _scores(left, ranks)
+    _heat_map(right, rates)
+    figure.suptitle(f"{by}s ranked by {labels}")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+def _scores(axes: Axes, ranks: list[Rank]) -> None:
+    places = np.arange(len(ranks))
+    score, low, high = np.array([(r.score, r.low, r.high) for r in ranks]).T
+    # Percentiles need not enclose the score, but the arms of an error bar cannot be negative.
+    arms = np.maximum([score - low, high - score], 0)
+    axes.errorbar(score, places, xerr=arms, fmt="o", capsize=3)
+    axes.axvline(0, color="grey", linewidth=0.8)
+    axes.set_yticks(places, [r.name for r in ranks])
+    axes.set_ylim(len(ranks) - 0.5, -0.5)
+    axes.set_xlabel("Bradley-Terry score [logit], higher is better")
+    axes.set_title("score and 95 % interval over references")
+    axes.grid(alpha=0.3)
+
+
+def _heat_map(axes: Axes, rates: WinRates) -> None:
+    axes.set_facecolor("lightgrey")
+    image = axes.imshow(rates.share, cmap="RdBu", vmin=0, vmax=1)
+    places = range(len(rates.names))
+    axes.set_xticks(places, rates.names, rotation=90)
+    axes.set_yticks(places, rates.names)
+    axes.set_title("share that prefers row to column")
+    axes.figure.colorbar(image, ax=axes, shrink=0.8)
+    if len(rates.names) <= _WRITTEN_OUT:
+        for (row, column), share in np.ndenumerate(rates.share):
+            if not math.isnan(share):
+                color = "black" if 0.2 < share < 0.8 else "white"
+                axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=color)
+
+
+def _ordered(rates: WinRates, ranks: list[Rank]) -> WinRates:
+    """The same with rows and columns in the order of the ranking."""
+    names = [r.name for r in ranks]
+    order = [rates.names.index(name) for name in names]
+    index = np.ix_(order, order)
+    return WinRates(names, rates.share[index], rates.counts[index])
+
+
+def _span(band: Band) -> str:
+    return (
+        f"{band.lower:g} and more" if math.isinf(band.upper) else f"{band.lower:g}..{band.upper:g}"
+    )
+
+
+def _finite(value: object) -> object:
+    """JSON has neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,64 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from roi_ray.datasets import files
+from roi_ray.errors import ManifestError
+from tests.conftest import encode, write
+
+
+def test_folders_and_walk_leave_out_what_is_hidden(tmp_path) -> None:
+    for path in ("b/x.png", "a/c/y.png", "z.csv", "__MACOSX/z.csv", "a/.cache/y.png", "a/._y.png"):
+        write(tmp_path / path, b"")
+    assert files.folders(str(tmp_path)) == ["a", "b"]
+    assert files.walk(str(tmp_path)) == ["a/c/y.png", "b/x.png", "z.csv"]
+    assert files.folders(str(tmp_path / "none")) == files.walk(str(tmp_path / "none")) == []
+
+
+def test_finder(tmp_path) -> None:
+    for path in (
+        "one/x.png",
+        "crops/a/y.png",
+        "crops/b/y.png",
+        "more/b/y.png",
+        "z.png",
+        "in/z.png",
+    ):
+        write(tmp_path / path, b"")
+    finder = files.Finder(str(tmp_path))
+
+    def found(name: str) -> str | None:
+        path = finder.find(name)
+        return path and str(Path(path).relative_to(tmp_path))
+
+    assert found("one/x.png") == "one/x.png"
+    assert found("x.png") == "one/x.png"
+    assert found("archive/x.png") == "one/x.png"
+    assert found("z.png") == "z.png"
+    assert found("b/y.png") == "crops/b/y.png"
+    # Which of the three it is, nobody can tell.
+    assert found("c/y.png") is None
+    assert found("w.png") is None
+
+
+def test_bits_per_pixel(tmp_path) -> None:
+    data = encode(np.zeros((20, 30, 3), np.uint8), "JPEG")
+    uri = write(tmp_path / "x.jpg", data)
+    assert files.bits_per_pixel(uri) == 8 * len(data) / 600
+    assert files.byte_size(uri) == len(data)
+    assert math.isnan(files.byte_size(str(tmp_path / "y.jpg")))
+
+
+def test_bits_per_pixel_of_no_image(tmp_path) -> None:
+    with pytest.raises(ManifestError, match=r"cannot read .*y\.jpg.*; the data set's table names"):
+        files.bits_per_pixel(str(tmp_path / "y.jpg"))
+    for data in (b"", b"not an image"):
+        uri = write(tmp_path / "x.jpg", data)
+        with pytest.raises(ManifestError, match=r"x\.jpg is not an image that can be used"):
+            files.bits_per_pixel(uri)
+
+
+def test_in_threads_keeps_the_order() -> None:
+    assert files.in_threads(lambda x: x * x, range(100)) == [x * x for x in range(100)]

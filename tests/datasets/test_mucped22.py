@@ -1,0 +1,123 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from roi_ray.datasets.account import account_of
+from roi_ray.datasets.mucped22 import import_mucped22
+from roi_ray.errors import ManifestError
+from tests.conftest import write
+
+# As the study publishes them, but for the objective metrics.
+EVALUATION = {
+    "crop": [176, 279, 768, 768],
+    "greater": "dist_6",
+    "image": "edgar-castrejon-J_NbCcGPBOw-unsplash.png",
+    "lesser": "dist_17",
+    "random_choice": False,
+    "rater_time_ms": 75125,
+    "image_dims": [1280, 1920],
+    "greater_elo": 2137.137225817871,
+    "lesser_elo": 1572.2137460449217,
+    "rater_flips": 9,
+}
+
+
+def make(folder: Path, *changes: dict[str, object]) -> str:
+    evaluations = [{**EVALUATION, **change} for change in changes]
+    write(folder / "evaluations.json", json.dumps(evaluations).encode())
+    return str(folder)
+
+
+def test_greater_is_better_whichever_side_it_is_put_on(tmp_path) -> None:
+    images = [{"image": f"{i}.png"} for i in range(40)]
+    folder = make(tmp_path, *images)
+    table = import_mucped22(folder)
+    rows = table.to_pylist()
+    assert [row["method_a" if row["p_a"] == 1 else "method_b"] for row in rows] == ["dist_6"] * 40
+    assert 8 < sum(row["p_a"] for row in rows) < 32
+    row = rows[3]
+    assert row["reference"] == row["group"] == f"{folder}/originals/3.png"
+    assert row["a"] == f"{folder}/{row['method_a']}/3.png"
+    assert row["b"] == f"{folder}/{row['method_b']}/3.png"
+    assert {row["method_a"], row["method_b"]} == {"dist_6", "dist_17"}
+    assert row["tie"] is False and row["dataset"] == "mucped22"
+    crop = [row[name] for name in ("crop_x", "crop_y", "crop_width", "crop_height")]
+    assert crop == [176, 279, 768, 768]
+    (polarity,) = account_of(table).polarity
+    assert (polarity.rows, polarity.agreement) == (40, 1.0)
+
+
+def test_a_random_choice_is_a_tie(tmp_path) -> None:
+    table = import_mucped22(make(tmp_path, {"random_choice": True}))
+    assert table["p_a"].to_pylist() == [0.5]
+    assert table["tie"].to_pylist() == [True]
+    assert account_of(table).polarity[0].rows == 0
+
+
+def test_what_the_study_recommends_to_leave_out(tmp_path) -> None:
+    folder = make(
+        tmp_path,
+        {},
+        {"rater_flips": 2},
+        {"rater_flips": 3},
+        {"rater_time_ms": 2999},
+        {"rater_time_ms": 3000},
+        {"crop": [-1, 0, 768, 768]},
+        {"crop": [513, 0, 768, 768]},
+        {"crop": [512, 1152, 768, 768]},
+        {"crop": [0, 1153, 768, 768]},
+    )
+    table = import_mucped22(folder)
+    assert table.num_rows == 4
+    assert account_of(table).dropped == {
+        "with fewer than 3 flips": 1,
+        "within less than 3000 ms": 1,
+        "with a crop outside the image": 3,
+    }
+
+
+def test_elo_scores_may_be_missing(tmp_path) -> None:
+    table = import_mucped22(make(tmp_path, {"greater_elo": None}))
+    assert str(account_of(table).polarity[0]) == "nothing to check against the study's Elo scores"
+
+
+def test_the_wrong_way_round_is_refused(tmp_path) -> None:
+    wrong = {"greater": "dist_17", "lesser": "dist_6", "greater_elo": 1500, "lesser_elo": 2100}
+    folder = make(tmp_path, *({**wrong, "image": f"{i}.png"} for i in range(30)))
+    with pytest.raises(ManifestError, match=r"only 0\.0% of 30 answers agree with the study's Elo"):
+        import_mucped22(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"greater": None}, r"evaluations\.json: row 2 has None for 'greater'"),
+        ({"random_choice": "no"}, "row 2 has 'no' for 'random_choice'"),
+        ({"crop": [1, 2, 3]}, r"row 2 has \[1, 2, 3\] for 'crop', not 4 whole numbers"),
+        ({"lesser": "dist_6"}, "row 2 compares 'dist_6' with itself"),
+    ],
+)
+def test_evaluations_that_are_not_of_the_layout(tmp_path, change, message) -> None:
+    with pytest.raises(ManifestError, match=message):
+        import_mucped22(make(tmp_path, {}, change))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"[", "cannot be read as JSON"),
+        (b"{}", "holds no list of evaluations"),
+        (b"[1]", "row 1 is not an object"),
+        (b"[]", "no comparison in"),
+    ],
+)
+def test_a_file_of_something_else(tmp_path, data, message) -> None:
+    write(tmp_path / "evaluations.json", data)
+    with pytest.raises(ManifestError, match=message):
+        import_mucped22(str(tmp_path))
+
+
+def test_a_folder_of_something_else(tmp_path) -> None:
+    with pytest.raises(ManifestError, match=r"holds no evaluations\.json"):
+        import_mucped22(str(tmp_path))

@@ -1,0 +1,102 @@
+"""The command line of jobs/import_choices.py."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from roi_ray.datasets import NAMES
+from roi_ray.preference.comparisons import read_comparisons
+from tests.conftest import write
+
+SCRIPT = Path(__file__).parents[2] / "jobs" / "import_choices.py"
+SCORES = "dist_img,ref_img,dmos,var\n" + "".join(
+    f"I0{reference}_01_0{level}.png,I0{reference}.png,{5.5 - level},0.9\n"
+    for reference in range(1, 4)
+    for level in range(1, 6)
+)
+
+
+@pytest.fixture(scope="module")
+def run():
+    spec = importlib.util.spec_from_file_location("import_choices", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    app = typer.Typer()
+    app.command()(module.main)
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def kadid(tmp_path) -> Path:
+    write(tmp_path / "kadid" / "dmos.csv", SCORES.encode())
+    return tmp_path / "kadid"
+
+
+def test_help_names_every_data_set_and_option(run, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    result = run("--help")
+    assert result.exit_code == 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", result.output)
+    assert all(name in text for name in (*NAMES, "DATASET", "PATH", "--output"))
+    assert "--min-standard-errors" in text
+
+
+def test_comparisons_and_a_summary(run, tmp_path, kadid) -> None:
+    output = tmp_path / "choices.parquet"
+    result = run("kadid10k", kadid, "--output", output)
+    assert result.exit_code == 0, result.output
+    assert "kadid10k: 30 comparisons of 3 references, 0 ties, 0 control" in result.stdout
+    assert f"-> {output}" in result.stdout
+    assert "polarity: 100.0% of 30 answers agree with distortion level" in result.stdout
+    assert read_comparisons(str(output)).table.num_rows == 30
+
+
+def test_what_is_left_out_is_said(run, tmp_path, kadid) -> None:
+    output = tmp_path / "choices.parquet"
+    result = run("kadid10k", kadid, "--output", output, "--min-standard-errors", 5)
+    assert "kadid10k: 18 comparisons" in result.stdout
+    assert "left out: 12 pairs with scores too close to tell" in result.stdout
+
+
+def test_repeated_questions_are_said(run, tmp_path) -> None:
+    for name in ("o.png", "x.png", "y.png"):
+        write(tmp_path / name, b"")
+    write(tmp_path / "oracle.csv", b"o.png,x.png,y.png,0\n" * 2)
+    result = run("clic", tmp_path, "--output", tmp_path / "choices.parquet")
+    assert "1 ask again what an earlier row asked" in result.stdout
+    assert "polarity: nothing to check against the original, in control" in result.stdout
+
+
+def test_the_wrong_way_round_exits_with_2_and_writes_nothing(run, tmp_path, kadid) -> None:
+    write(
+        kadid / "dmos.csv", re.sub(r",(\d)\.5,", lambda m: f",{5 - int(m[1])}.5,", SCORES).encode()
+    )
+    output = tmp_path / "choices.parquet"
+    result = run("kadid10k", kadid, "--output", output)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: kadid10k: only 0.0% of 30 answers agree")
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("kadid10k", "kadid"),
+        ("kadid", "kadid", "--output", "x.parquet"),
+        ("kadid10k", "nothing", "--output", "x.parquet"),
+        ("kadid10k", "kadid", "--output", "x.csv"),
+        ("kadid10k", "kadid", "--output", "x.parquet", "--min-standard-errors", "-1"),
+        ("clic", "kadid", "--output", "x.parquet", "--min-standard-errors", "1"),
+    ],
+)
+def test_unusable_arguments_exit_with_2(run, arguments, kadid, monkeypatch) -> None:
+    monkeypatch.chdir(kadid.parent)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr
+    assert [path.name for path in kadid.parent.iterdir()] == ["kadid"]

@@ -1,0 +1,139 @@
+"""jobs/compare.py, jobs/train.py, jobs/evaluate.py, one after the other, on real images."""
+
+import json
+import re
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import typer
+
+from jobs import compare, evaluate, train
+from roi_ray import schema
+from roi_ray.preference.model import load_model
+from tests.conftest import make_sweep_of
+
+
+@pytest.fixture(scope="module")
+def choices(tmp_path_factory, photos):
+    """Of a small sweep, each reference's images against each other; the higher bit rate wins."""
+    folder = tmp_path_factory.mktemp("sweep")
+    make_sweep_of(photos, folder)
+    sweep = pq.read_table(folder / "manifest.parquet").to_pylist()
+    rows = []
+    for one in sweep:
+        for other in sweep:
+            if one["reference"] == other["reference"] and one["bpp"] < other["bpp"]:
+                a, b = (one, other) if len(rows) % 2 else (other, one)
+                rows.append(
+                    {
+                        "reference": one["reference"],
+                        "a": a["distorted"],
+                        "b": b["distorted"],
+                        "p_a": float(a["bpp"] > b["bpp"]),
+                        "bpp_a": a["bpp"],
+                        "bpp_b": b["bpp"],
+                    }
+                )
+    # An image that is not there costs its comparison, and no other.
+    rows.append({**rows[0], "b": "decoded/missing.png"})
+    pq.write_table(pa.Table.from_pylist(rows), folder / "choices.parquet")
+    return str(folder / "choices.parquet")
+
+
+@pytest.fixture(scope="module")
+def compared(choices, tmp_path_factory, ray_cluster):
+    output = tmp_path_factory.mktemp("compared")
+    options = {"scores": None, "weights_dir": None, "actors": 1, "shard_size": 16}
+    compare.main(
+        comparisons=choices,
+        output=str(output),
+        model=compare.DEFAULT,
+        lpips_="st-alex",
+        roi_weighting="mean",
+        device="cpu",
+        **options,
+    )
+    return output
+
+
+def test_comparisons_come_back_with_features_and_a_prediction(choices, compared):
+    table = pq.read_table(compared / "comparisons.parquet")
+    given = pq.read_table(choices)
+    assert len(table) == len(given)
+    assert table.column_names[: len(given.column_names)] != given.column_names  # typed, ordered
+    assert {*given.column_names, *schema.PAIR_FEATURES, "p_a_preferred", "error"} <= set(
+        table.column_names
+    )
+    errors = table["error"].to_pylist()
+    assert errors[:-1] == [None] * (len(table) - 1)
+    assert re.match(r"ImageReadError: .*missing\.png.*\(side b\)", errors[-1])
+    predicted = table["p_a_preferred"].to_pylist()
+    assert predicted[-1] is None
+    # People would prefer quality 90 to quality 10, and so does the packaged model.
+    right = [
+        (p > 0.5) == (p_a > 0.5)
+        for p, p_a in zip(predicted[:-1], table["p_a"].to_pylist()[:-1], strict=True)
+    ]
+    assert sum(right) / len(right) > 0.8
+
+
+def test_every_image_was_scored_once(compared):
+    scores = pq.read_table(compared / "_scored" / "scores").to_pylist()
+    assert len(scores) == len({row["distorted"] for row in scores}) == 6 * 6 + 1
+
+
+def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
+    comparisons = str(compared / "comparisons.parquet")
+    model = str(tmp_path / "model.safetensors")
+    train.main(
+        comparisons=comparisons,
+        output=model,
+        features="psnr,roi_psnr",
+        recipe="roi-ray",
+        seed=0,
+        runs=str(tmp_path / "runs"),
+        workers=1,
+        gpu=False,
+    )
+    text = capsys.readouterr().out
+    assert re.search(r"step \d+/\d+  loss 0\.", text)
+    loaded, identity = load_model(model)
+    assert identity["sha256"] in text
+    assert loaded.features == ("psnr", "roi_psnr")
+
+    output = tmp_path / "evaluation"
+    evaluate.main(
+        comparisons=comparisons,
+        output=str(output),
+        recipe=["roi-ray"],
+        model=[model],
+        folds=2,
+        repeats=1,
+    )
+    text = capsys.readouterr().out
+    assert re.search(r"90 answers about 6 references", text)
+    assert re.search(r"paper, ROI \(other data: CLIC\) +78\.40", text)
+    assert re.search(r"ROI roi-ray - BASIC roi-ray: [+-]\d", text)
+    found = json.loads((output / "evaluation.json").read_text())
+    accuracy = {line["name"]: line["accuracy"]["value"] for line in found["lines"]}
+    assert accuracy["ROI roi-ray"] > 0.8
+    assert (output / "evaluation.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "text"),
+    [
+        (train, {"recipe": "other", "features": "roi"}, "unknown recipe 'other'; there are paper"),
+        (train, {"recipe": "paper", "features": "vmaf"}, "unknown feature 'vmaf'"),
+        (train, {"recipe": "paper", "features": "roi"}, "have no column 'psnr_a'; jobs/compare"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(choices, tmp_path, capsys, job, options, text):
+    rest = {"seed": 0, "runs": str(tmp_path), "workers": None, "gpu": False}
+    with pytest.raises(typer.Exit) as raised:
+        job.main(comparisons=choices, output=str(tmp_path / "m.safetensors"), **options, **rest)
+    assert raised.value.exit_code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert text in error

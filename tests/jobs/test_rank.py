@@ -1,0 +1,114 @@
+"""The command line of jobs/rank.py."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from roi_ray.preference.comparisons import from_rows, read_comparisons, write_comparisons
+
+SCRIPT = Path(__file__).parents[2] / "jobs" / "rank.py"
+
+
+@pytest.fixture(scope="module")
+def run():
+    spec = importlib.util.spec_from_file_location("rank", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    app = typer.Typer()
+    app.command()(module.main)
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def comparisons(tmp_path):
+    """AVIF wins over JPEG on two images of three, at two bit rates; one row is a control."""
+    rows = []
+    for image, p_a in [("1", 0.9), ("2", 0.8), ("3", 0.3)]:
+        for quality, bpp in [(10, 0.4), (90, 1.4)]:
+            row = {"reference": f"{image}.png", "p_a": p_a, "bpp_a": bpp, "bpp_b": bpp}
+            for side, codec in (("a", "avif"), ("b", "jpeg")):
+                row[side] = f"{image}.{quality}.{codec}"
+                row[f"codec_{side}"], row[f"method_{side}"] = codec, f"{codec}-{quality}"
+            rows.append(row)
+    rows.append(rows[0] | {"p_a": 0.0, "gold": True})
+    uri = str(tmp_path / "comparisons.parquet")
+    write_comparisons(uri, from_rows(rows, "test"))
+    return uri
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_help_explains_every_option(run, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    text = plain(run("--help").output)
+    assert all(option in text for option in ("--comparisons", "--output", "--labels", "--by"))
+    assert "[default: p_a]" in text and "[default: method]" in text
+
+
+def test_codecs_over_all_and_per_band(run, comparisons, tmp_path) -> None:
+    result = run("--comparisons", comparisons, "--by", "codec", "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "7 comparisons, 6 used" in result.stdout
+    for title in ("all bit rates", "0.25..0.5 bits per pixel", "1..2 bits per pixel"):
+        assert f"codecs by p_a, {title}" in result.stdout
+    assert len(re.findall(r"1 +avif +\+0\.", result.stdout)) == 3
+
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"ranking.json", "ranking.png"}
+    written = json.loads((tmp_path / "out" / "ranking.json").read_bytes())
+    assert [r["name"] for r in written["ranks"]] == ["avif", "jpeg"]
+    assert written["ranks"][0]["win_rate"] == pytest.approx(2 / 3)
+    assert [(band["lower"], band["upper"]) for band in written["bands"]] == [(0.25, 0.5), (1, 2)]
+    assert written["win_rates"]["names"] == ["avif", "jpeg"]
+    assert written["source"] == {
+        "comparisons": comparisons,
+        "sha256": read_comparisons(comparisons).sha256,
+        "rows": 7,
+        "used": 6,
+    }
+    assert (tmp_path / "out" / "ranking.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_methods_by_default(run, comparisons, tmp_path) -> None:
+    run("--comparisons", comparisons, "--output", tmp_path)
+    written = json.loads((tmp_path / "ranking.json").read_bytes())
+    assert {r["name"] for r in written["ranks"]} == {"avif-10", "avif-90", "jpeg-10", "jpeg-90"}
+
+
+def test_predictions_without_answers(run, tmp_path) -> None:
+    (tmp_path / "c.csv").write_text(
+        "reference,a,b,method_a,method_b,p_a_preferred,error\n"
+        "r.png,a.jpg,b.jpg,a,b,0.2,\nr.png,a.jpg,c.jpg,a,c,,c.jpg: no such file\n"
+    )
+    arguments = ("--comparisons", tmp_path / "c.csv", "--output", tmp_path)
+    assert run(*arguments, "--labels", "p_a_preferred").exit_code == 0
+    written = json.loads((tmp_path / "ranking.json").read_bytes())
+    assert [r["name"] for r in written["ranks"]] == ["b", "a"]
+    assert written["source"]["used"] == 1
+
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "column 'p_a' is missing" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--labels", "p_a_preferred"), "predict before you rank"),
+        (("--labels", "votes"), "Invalid value"),
+        (("--by", "quality"), "Invalid value"),
+        (("--comparisons", "no-such.csv"), "no-such.csv"),
+    ],
+)
+def test_what_cannot_be_ranked_exits_with_2(run, comparisons, tmp_path, arguments, text) -> None:
+    output = tmp_path / "out"
+    result = run("--comparisons", comparisons, "--output", output, *arguments)
+    assert result.exit_code == 2
+    assert text in plain(result.stderr)
+    assert not output.exists()

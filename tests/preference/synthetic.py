@@ -1,0 +1,46 @@
+"""Comparisons whose right answers are known: people follow a law, with their own noise."""
+
+import numpy as np
+import pyarrow as pa
+
+from roi_ray import schema
+from roi_ray.preference.comparisons import check
+
+
+def comparisons(references=12, each=40, noise=0.3, seed=0):
+    """People prefer what the ROI metrics prefer; the others are the same with errors.
+
+    Quality q is standard normal; all features are monotone in it, in their own units.
+    """
+    random = np.random.default_rng(seed)
+    columns = {}
+    rows = references * each
+    quality = {side: random.normal(size=rows) for side in schema.SIDES}
+    for side, q in quality.items():
+        for feature in schema.FEATURES:
+            error = 0.1 if feature.startswith("roi_") else 1.0
+            seen = q + error * random.normal(size=rows)
+            columns[f"{feature}_{side}"] = {
+                "psnr": 35 + 3 * seen,
+                "ms_ssim": 1 / (1 + np.exp(-seen - 3)),
+                "lpips": np.exp(-2 - 0.5 * seen),
+                "d_loss": np.exp(0.1 - 0.2 * seen),
+            }[feature.removeprefix("roi_")]
+    advantage = (quality["a"] - quality["b"]) / noise
+    answers = (random.random(rows) < 1 / (1 + np.exp(-advantage))).astype(float)
+    names = np.repeat([f"image{number}" for number in range(references)], each)
+    table = pa.table(
+        {
+            schema.REFERENCE: names,
+            schema.A: [f"{name}/{row}-a.jpg" for row, name in enumerate(names)],
+            schema.B: [f"{name}/{row}-b.jpg" for row, name in enumerate(names)],
+            schema.P_A: answers,
+            schema.BPP_A: random.uniform(0.3, 1.5, rows),
+            schema.BPP_B: random.uniform(0.3, 1.5, rows),
+            schema.CODEC_A: ["jpeg"] * rows,
+            schema.CODEC_B: random.choice(["jpeg", "webp"], rows).tolist(),
+            **columns,
+            schema.ERROR: pa.nulls(rows, pa.string()),
+        }
+    )
+    return check(table, "synthetic")

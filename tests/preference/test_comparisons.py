@@ -1,0 +1,72 @@
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pytest
+
+from roi_ray.errors import ManifestError
+from roi_ray.preference.comparisons import from_rows, read_comparisons, write_comparisons
+
+ROWS = {
+    "a": ["1/x.jpg", "2/x.jpg"],
+    "reference": ["x.png", "x.png"],
+    "b": ["2/x.jpg", "1/x.jpg"],
+    "p_a": [1, 0.25],
+    "mood": ["good", "bad"],
+}
+
+
+def write(path, **changes):
+    table = pa.table({name: values for name, values in {**ROWS, **changes}.items() if values})
+    pacsv.write_csv(table, path)
+    return str(path)
+
+
+def test_types_group_and_order_of_columns(tmp_path):
+    found = read_comparisons(write(tmp_path / "c.csv", rater=[7, 8]))
+    assert found.table.column_names == ["reference", "a", "b", "p_a", "rater", "group", "mood"]
+    assert found.table["p_a"].to_pylist() == [1.0, 0.25]
+    assert found.table["rater"].to_pylist() == ["7", "8"]
+    assert found.table["group"].to_pylist() == ["x.png", "x.png"]
+    assert found.base == str(tmp_path)
+
+
+def test_written_comparisons_are_read_as_they_were(tmp_path):
+    first = read_comparisons(write(tmp_path / "c.csv"))
+    write_comparisons(str(tmp_path / "c.parquet"), first.table)
+    assert read_comparisons(str(tmp_path / "c.parquet")).table.equals(first.table)
+
+
+def test_a_group_that_is_given_is_kept_and_filled_up(tmp_path):
+    table = pa.table({**ROWS, "group": pa.array(["g", None])})
+    write_comparisons(str(tmp_path / "c.parquet"), table)
+    found = read_comparisons(str(tmp_path / "c.parquet"))
+    assert found.table["group"].to_pylist() == ["g", "x.png"]
+
+
+def test_without_labels(tmp_path):
+    uri = write(tmp_path / "c.csv", p_a=None)
+    assert "p_a" not in read_comparisons(uri, labels=False).table.column_names
+    with pytest.raises(ManifestError, match="column 'p_a' is missing"):
+        read_comparisons(uri)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"b": None}, "column 'b' is missing"),
+        ({"p_a": [0.5, 1.5]}, "row 2 has a 'p_a' of 1.5, not within 0..1"),
+        ({"p_a": ["A", "B"]}, "column 'p_a' is of type string, not double"),
+        ({"b": ["2/x.jpg", "2/x.jpg"]}, "row 2 compares '2/x.jpg' with itself"),
+        ({"a": ["1/x.jpg", " "]}, "row 2 has an empty 'a'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_row(tmp_path, changes, text):
+    with pytest.raises(ManifestError, match=text):
+        read_comparisons(write(tmp_path / "c.csv", **changes))
+
+
+def test_from_rows():
+    rows = [{"reference": "x", "a": "1", "b": "2", "p_a": 1, "votes": 3}]
+    table = from_rows([*rows, {"reference": "x", "a": "2", "b": "3", "p_a": 0}], "here")
+    assert table["votes"].to_pylist() == [3, None]
+    with pytest.raises(ManifestError, match="here: no rows"):
+        from_rows([], "here")

@@ -1,0 +1,62 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from roi_ray import schema
+from roi_ray.errors import ManifestError
+from roi_ray.preference.examples import named_features, to_examples
+from tests.preference.synthetic import comparisons
+
+
+def changed(table, name, values):
+    at = table.column_names.index(name) if name in table.column_names else None
+    if at is None:
+        return table.append_column(name, values)
+    return table.set_column(at, name, values)
+
+
+def test_arrays_are_the_table_s():
+    table = comparisons(references=3, each=4)
+    examples = to_examples(table, ("psnr", "roi_lpips"), "here")
+    assert examples.a.shape == examples.b.shape == (12, 2)
+    assert examples.b[:, 1].tolist() == table["roi_lpips_b"].to_pylist()
+    assert examples.group.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert examples.weight.tolist() == [1] * 12
+    swapped = examples.swapped()
+    assert np.array_equal(swapped.a, examples.b)
+    assert np.array_equal(swapped.p_a, 1 - examples.p_a)
+    assert np.array_equal(examples.only(["roi_lpips"]).a[:, 0], examples.a[:, 1])
+    assert len(examples.take(examples.group == 1)) == 4
+
+
+def test_control_questions_failed_and_unlabelled_rows_are_left_out():
+    table = comparisons(references=3, each=4)
+    table = changed(table, schema.GOLD, pa.array([True, None] + [False] * 10))
+    table = changed(table, schema.ERROR, pa.array([None] * 2 + ["bad"] + [None] * 9, pa.string()))
+    labels = table[schema.P_A].to_pylist()
+    table = changed(table, schema.P_A, pa.array([*labels[:-1], None]))
+    table = changed(table, schema.VOTES, pa.array([None, *range(11)], pa.int32()))
+    examples = to_examples(table, ("psnr",), "here")
+    assert len(examples) == 9
+    assert examples.weight.tolist() == [0, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert np.array_equal(examples.a[0, 0], table["psnr_a"][1].as_py())
+
+
+def test_what_cannot_be_learned_from():
+    table = comparisons(references=3, each=4)
+    with pytest.raises(ManifestError, match="here have no column 'lpips_a'"):
+        to_examples(table.drop_columns(["lpips_a"]), ("psnr", "lpips"), "here")
+    with pytest.raises(ManifestError, match="unknown feature 'ssim'"):
+        to_examples(table, ("ssim",), "here")
+    with pytest.raises(ManifestError, match="for 1 references; at least 2"):
+        to_examples(table.slice(0, 4), ("psnr",), "here")
+    with pytest.raises(ManifestError, match="no answer prefers b; there must"):
+        to_examples(changed(table, schema.P_A, pa.array([1.0] * 12)), ("psnr",), "here")
+
+
+def test_named_features():
+    assert named_features("basic") == schema.BASIC_FEATURES
+    assert named_features("roi") == schema.FEATURES
+    assert named_features("psnr, roi_lpips") == ("psnr", "roi_lpips")
+    with pytest.raises(ManifestError, match="unknown feature 'vmaf': give basic, roi"):
+        named_features("psnr,vmaf")

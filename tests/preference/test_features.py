@@ -1,0 +1,85 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from roi_ray import schema
+from roi_ray.errors import ManifestError
+from roi_ray.preference.comparisons import read_comparisons
+from roi_ray.preference.features import distinct_pairs, join_features
+
+SCORES = {
+    "reference": ["/d/x.png", "/d/x.png", "/d/y.png"],
+    "distorted": ["/d/1.jpg", "/d/2.jpg", "/d/3.jpg"],
+    **{feature: [1.0, 2.0, 3.0] for feature in schema.FEATURES},
+    "error": pa.array([None, None, "ImageReadError: 3.jpg: empty"]),
+}
+ROWS = {"reference": ["x.png", "/d/x.png", "y.png"], "a": ["1.jpg", "/d/2.jpg", "3.jpg"]}
+
+
+@pytest.fixture
+def given(tmp_path):
+    def make(base="/d", **changes):
+        rows = {**ROWS, "b": ["2.jpg", "/d/1.jpg", "4.jpg"], "p_a": [1, 0, 0.5], **changes}
+        pq.write_table(pa.table(rows), tmp_path / "c.parquet")
+        found = read_comparisons(str(tmp_path / "c.parquet"))
+        return type(found)(found.table, found.name, base, found.sha256)
+
+    return make
+
+
+def scores(tmp_path, **changes):
+    folder = tmp_path / "scores"
+    folder.mkdir(exist_ok=True)
+    table = pa.table({name: v for name, v in {**SCORES, **changes}.items() if v is not None})
+    pq.write_table(table, folder / "shard-000000.parquet")
+    return str(folder)
+
+
+def test_every_image_is_there_once(given):
+    pairs = distinct_pairs(given())
+    assert pairs.to_pylist() == [
+        {"reference": "/d/x.png", "distorted": "/d/1.jpg"},
+        {"reference": "/d/x.png", "distorted": "/d/2.jpg"},
+        {"reference": "/d/y.png", "distorted": "/d/3.jpg"},
+        {"reference": "/d/y.png", "distorted": "/d/4.jpg"},
+    ]
+
+
+def test_features_go_to_their_side_and_errors_to_their_row(tmp_path, given):
+    table = join_features(given(), scores(tmp_path))
+    assert table.column_names[-17:] == [*schema.PAIR_FEATURES, "error"]
+    for feature in schema.FEATURES:
+        assert table[f"{feature}_a"].to_pylist()[:2] == [1, 2]
+        assert table[f"{feature}_b"].to_pylist() == [2, 1, None]
+    errors = table["error"].to_pylist()
+    assert errors[:2] == [None, None]
+    assert errors[2] == "ImageReadError: 3.jpg: empty (side a)"
+
+
+def test_scores_are_found_as_the_comparison_spells_them_too(tmp_path, given):
+    spelled = {"reference": ["x.png"] * 2 + ["y.png"], "distorted": ["1.jpg", "2.jpg", "4.jpg"]}
+    table = join_features(given(), scores(tmp_path, **spelled))
+    assert table["psnr_a"].to_pylist() == [1, None, None]
+    assert table["error"].to_pylist()[1].startswith("MissingScores: a: /d/2.jpg in ")
+
+
+def test_features_from_an_earlier_time_are_replaced(tmp_path, given):
+    old = given(psnr_a=[9.0] * 3, error=["old"] * 3, p_a_preferred=[0.1] * 3)
+    table = join_features(old, scores(tmp_path))
+    assert table["psnr_a"].to_pylist()[:2] == [1, 2]
+    assert table["error"].to_pylist()[0] is None
+    assert "p_a_preferred" not in table.column_names
+    assert len(set(table.column_names)) == len(table.column_names)
+
+
+def test_scores_that_do_not_fit(tmp_path, given):
+    with pytest.raises(ManifestError, match="has scores of none of the 3 comparisons' images"):
+        join_features(
+            given(
+                base="/elsewhere",
+                **{**ROWS, "a": ["1.jpg"] * 3, "b": ["2.jpg"] * 3, "reference": ["x.png"] * 3},
+            ),
+            scores(tmp_path),
+        )
+    with pytest.raises(ManifestError, match="column 'lpips' is missing; there are"):
+        join_features(given(), scores(tmp_path, lpips=None))

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from roi_ray.preference import measures
+from roi_ray.preference.examples import Examples
+
+
+def examples(group, p_a=None, weight=None):
+    group = np.array(group)
+    p_a = np.zeros(len(group)) if p_a is None else np.array(p_a)
+    weight = np.ones(len(group)) if weight is None else np.array(weight)
+    none = np.zeros((len(group), 0))
+    return Examples((), none, none, p_a, weight, group)
+
+
+def test_agreement_and_log_loss():
+    predicted, said = np.array([0.9, 0.2, 0.5, 0.6]), np.array([1.0, 1.0, 0.0, 0.25])
+    assert measures.agreement(predicted, said).tolist() == [1, 0, 0.5, 0.25]
+    losses = measures.log_loss(predicted, said)
+    assert losses[0] == pytest.approx(-np.log(0.9))
+    assert losses[3] == pytest.approx(-0.25 * np.log(0.6) - 0.75 * np.log(0.4))
+    assert np.isfinite(measures.log_loss(np.array([0.0, 1.0]), np.array([1.0, 0.0]))).all()
+
+
+def test_calibration_of_one_who_knows_and_one_who_boasts():
+    random = np.random.default_rng(0)
+    truth = random.random(50_000)
+    said = (random.random(50_000) < truth).astype(float)
+    assert measures.expected_calibration_error(truth, said) < 0.01
+    boast = np.where(truth > 0.5, 0.99, 0.01)
+    assert measures.expected_calibration_error(boast, said) == pytest.approx(0.24, abs=0.01)
+    bins = measures.reliability(truth, said)
+    assert [each.predicted for each in bins] == pytest.approx(np.arange(0.05, 1, 0.1), abs=0.01)
+    assert sum(each.count for each in bins) == 100_000
+
+
+def test_an_interval_is_over_references_not_over_answers():
+    random = np.random.default_rng(0)
+    means = random.normal(size=30)
+    few, many = np.repeat(means, 2), np.repeat(means, 200)
+    narrow, wide = (
+        measures.over_references(values, examples(np.repeat(np.arange(30), count)))
+        for values, count in ((few, 2), (many, 200))
+    )
+    # Asking more people about the same images does not tell more about images.
+    assert (narrow.low, narrow.high) == pytest.approx((wide.low, wide.high))
+    error = means.std() / 30**0.5
+    assert wide.high - wide.low == pytest.approx(2 * 1.96 * error, rel=0.15)
+    assert wide.value == pytest.approx(means.mean())
+    assert wide.low < wide.value < wide.high
+
+
+def test_votes_count():
+    value = measures.over_references(np.array([1.0, 0.0]), examples([0, 1], weight=[3.0, 1.0]))
+    assert value.value == 0.75
+
+
+def test_paired():
+    random = np.random.default_rng(0)
+    group = np.repeat(np.arange(40), 10)
+    noise = random.normal(size=400)
+    better = measures.paired(noise + 0.2, noise, examples(group))
+    assert better.difference.value == pytest.approx(0.2)
+    assert better.p < 0.01
+    same = measures.paired(noise, random.permutation(noise), examples(group))
+    assert same.p > 0.05
+
+
+def test_human_ceiling():
+    questions = np.array([0, 0, 1, 1, 1, 2])
+    ceiling = measures.human_ceiling(questions, np.array([1.0, 1.0, 1.0, 1.0, 0.0, 1.0]))
+    # Of one pair, the only one agrees; of three pairs of the second question, one does.
+    assert ceiling.questions == 2
+    assert ceiling.agreement == pytest.approx((2 + 2) / (2 + 6))
+    assert ceiling.implied == 0.5
+    assert measures.human_ceiling(np.array([0, 1]), np.array([1.0, 0.0])) is None
+    sure = measures.human_ceiling(np.array([0, 0]), np.array([1.0, 1.0]))
+    assert sure.agreement == sure.implied == 1

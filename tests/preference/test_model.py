@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from safetensors.torch import save_file
+
+from roi_ray import schema
+from roi_ray.errors import ManifestError, WeightsError
+from roi_ray.preference.examples import to_examples
+from roi_ray.preference.model import PreferenceModel, Scale, load_model, save_model
+from roi_ray.preference.networks import RECIPES, Recipe, build
+from tests.preference.synthetic import comparisons
+
+FEATURES = ("psnr", "lpips", "roi_ms_ssim")
+EXAMPLES = to_examples(comparisons(references=4, each=20), FEATURES, "synthetic")
+
+
+def untrained(recipe, seed=0):
+    torch.manual_seed(seed)
+    network = build(recipe, len(FEATURES))
+    return PreferenceModel(FEATURES, recipe, Scale.of(EXAMPLES, recipe), network, {"seed": seed})
+
+
+VALUES = arrays.arrays(
+    np.float64, (5, 3), elements=st.floats(0, 100, allow_nan=False, allow_subnormal=False)
+)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@given(a=VALUES, b=VALUES)
+@settings(max_examples=50, deadline=None)
+def test_the_two_orders_add_up_to_exactly_one(name, a, b):
+    model = untrained(RECIPES[name])
+    there, back = model.predict(a, b), model.predict(b, a)
+    assert np.array_equal(there, 1 - back)
+    assert ((there >= 0) & (there <= 1)).all()
+    assert np.array_equal(model.predict(a, a), np.full(5, 0.5))
+
+
+@given(values=VALUES, step=st.floats(0.01, 10), feature=st.integers(0, 2))
+@settings(max_examples=50, deadline=None)
+def test_a_better_metric_cannot_hurt_a_monotone_model(values, step, feature):
+    model = untrained(Recipe("utility", members=3, hidden=4, monotone=True))
+    better = values.copy()
+    better[:, feature] += -step if FEATURES[feature] == "lpips" else step
+    assert (model.predict(better, values) >= 0.5).all()
+
+
+def test_a_row_without_features_has_no_prediction():
+    a = EXAMPLES.a.copy()
+    a[1, 2] = np.nan
+    predicted = untrained(RECIPES["roi-ray"]).predict(a, EXAMPLES.b)
+    assert np.flatnonzero(np.isnan(predicted)).tolist() == [1]
+
+
+def test_the_scale_of_a_mask_drops_out_of_logarithms():
+    model = untrained(Recipe("utility", logarithms=True, hidden=0))
+    factor = np.array([1, 1, 0.3])
+    np.testing.assert_allclose(
+        model.predict(EXAMPLES.a, EXAMPLES.b),
+        model.predict(EXAMPLES.a * factor, EXAMPLES.b * factor),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_saved_model_predicts_the_same(tmp_path, name):
+    model = untrained(RECIPES[name])
+    uri = str(tmp_path / "model.safetensors")
+    save_model(uri, model)
+    loaded, identity = load_model(uri)
+    assert loaded.features == FEATURES
+    assert loaded.recipe == RECIPES[name]
+    assert loaded.provenance == {"seed": 0}
+    assert len(identity["sha256"]) == 64
+    expected = model.predict(EXAMPLES.a, EXAMPLES.b)
+    assert np.array_equal(loaded.predict(EXAMPLES.a, EXAMPLES.b), expected)
+
+
+def test_the_columns_must_be_the_model_s():
+    model = untrained(RECIPES["roi-ray"])
+    table = comparisons(references=2, each=3)
+    assert model.predict_table(table, "here").shape == (6,)
+    with pytest.raises(ManifestError, match="here have no column 'roi_ms_ssim_b'"):
+        model.predict_table(table.drop_columns(["roi_ms_ssim_b"]), "here")
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match="other.safetensors is no preference model"):
+        load_model(str(tmp_path / "other.safetensors"))
+    with pytest.raises(WeightsError, match="nowhere"):
+        load_model(str(tmp_path / "nowhere.safetensors"))
+
+
+def test_the_paper_s_network():
+    network = build(RECIPES["paper"], len(schema.FEATURES))
+    shapes = [tuple(p.shape) for p in network.parameters() if p.ndim == 2]
+    assert shapes == [(192, 16), (64, 192), (64, 64), (32, 64), (2, 32)]
+    logits = network(torch.zeros(7, 8), torch.ones(7, 8))
+    assert logits.shape == (1, 7)

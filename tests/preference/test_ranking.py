@@ -1,0 +1,252 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.optimize import minimize
+
+from roi_ray.errors import ManifestError
+from roi_ray.preference.comparisons import from_rows
+from roi_ray.preference.ranking import PRIOR, bands, rank, usable, win_rates
+
+STRENGTHS = {"a": 1.5, "b": 0.6, "c": 0.1, "d": -0.7, "e": -1.5}
+
+
+def row(first: str, second: str, p_a: float | None, reference: str = "r", **more):
+    names = {"reference": reference, "a": f"{reference}.{first}", "b": f"{reference}.{second}"}
+    return {**names, "p_a": p_a, "method_a": first, "method_b": second, **more}
+
+
+def table(*rows):
+    return from_rows(list(rows), "test")
+
+
+def votes(wins: dict[tuple[str, str], int]):
+    """A table of hard votes: winner and loser -> how many, each of a reference of its own."""
+    pairs = [pair for pair, count in wins.items() for _ in range(count)]
+    return table(*(row(*pair, 1.0, f"r{i}") for i, pair in enumerate(pairs)))
+
+
+@pytest.fixture
+def simulated(rng):
+    """Answers that follow the model, 40 references."""
+    rows = []
+    for _ in range(6000):
+        first, second = rng.choice(list(STRENGTHS), 2, replace=False)
+        share = 1 / (1 + np.exp(STRENGTHS[second] - STRENGTHS[first]))
+        rows.append(row(first, second, float(rng.random() < share), f"r{rng.integers(40)}"))
+    return table(*rows)
+
+
+def scores(ranks):
+    return {r.name: r.score for r in ranks}
+
+
+def fitted_by_scipy(comparisons):
+    """Maximises the likelihood that the module describes, by another method."""
+    names = sorted({*comparisons["method_a"].to_pylist(), *comparisons["method_b"].to_pylist()})
+    n = len(names)
+    wins = np.full((n + 1, n + 1), 0.0)
+    wins[:n, n] = wins[n, :n] = PRIOR
+    for r in comparisons.to_pylist():
+        i, j = names.index(r["method_a"]), names.index(r["method_b"])
+        wins[i, j] += r["p_a"]
+        wins[j, i] += 1 - r["p_a"]
+
+    def loss(s):
+        return (wins * np.logaddexp(0, s[None] - s[:, None])).sum()
+
+    s = minimize(loss, np.zeros(n + 1), tol=1e-10).x[:n]
+    return dict(zip(names, s - s.mean(), strict=True))
+
+
+def test_known_strengths_are_recovered(simulated) -> None:
+    ranks = rank(simulated, resamples=0)
+    assert [r.name for r in ranks] == list(STRENGTHS)
+    assert scores(ranks) == pytest.approx(STRENGTHS, abs=0.1)
+    assert sum(scores(ranks).values()) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_it_is_the_maximum_of_the_likelihood(simulated, rng, soft) -> None:
+    few = simulated.slice(0, 60)
+    if soft:
+        few = few.set_column(few.column_names.index("p_a"), "p_a", pa.array(rng.random(60)))
+    assert scores(rank(few, resamples=0)) == pytest.approx(fitted_by_scipy(few), abs=1e-4)
+
+
+def test_soft_labels_equal_hard_votes() -> None:
+    other = [row("y", "z", 1.0), row("z", "x", 0.0), row("z", "y", 1.0)]
+    soft = rank(table(*[row("x", "y", 0.7)] * 10, *other))
+    hard = rank(table(*[row("x", "y", 1.0)] * 7, *[row("x", "y", 0.0)] * 3, *other))
+    counted = rank(table(row("x", "y", 0.7, votes=10), *other))
+    for a, b, c in zip(soft, hard, counted, strict=True):
+        assert (a.name, a.comparisons) == (b.name, b.comparisons) == (c.name, c.comparisons)
+        assert (b.score, b.win_rate) == pytest.approx((a.score, a.win_rate), abs=1e-9)
+        assert (c.score, c.win_rate) == pytest.approx((a.score, a.win_rate), abs=1e-9)
+
+
+def test_a_tie_is_half_a_win_for_each() -> None:
+    ranks = rank(table(row("x", "y", 0.5)))
+    assert [(r.name, r.win_rate, r.comparisons) for r in ranks] == [("x", 0.5, 1), ("y", 0.5, 1)]
+    assert [r.score for r in ranks] == pytest.approx([0, 0], abs=1e-9)
+
+
+def test_the_order_of_a_pair_does_not_matter(simulated) -> None:
+    rows = simulated.to_pylist()
+    swapped = [
+        row(r["method_b"], r["method_a"], 1 - r["p_a"], r["reference"]) if i % 2 else r
+        for i, r in enumerate(rows)
+    ]
+    for r, s in zip(rank(simulated), rank(table(*swapped)), strict=True):
+        assert (r.name, r.comparisons) == (s.name, s.comparisons)
+        expected = pytest.approx((r.score, r.low, r.high, r.win_rate), abs=1e-6)
+        assert (s.score, s.low, s.high, s.win_rate) == expected
+
+
+@pytest.mark.parametrize("count", [1, 30, 3000])
+def test_who_always_wins_stays_finite(count) -> None:
+    beaten = votes({("x", "y"): 1, ("y", "z"): 5, ("z", "y"): 5})
+    always = table(*beaten.to_pylist(), row("x", "y", 1.0, "more", votes=count))
+    ranks = rank(always, resamples=20)
+    assert (ranks[0].name, ranks[0].win_rate) == ("x", 1)
+    assert all(np.isfinite([r.score, r.low, r.high]).all() for r in ranks)
+
+
+def test_names_that_nobody_compared_are_ranked_all_the_same() -> None:
+    islands = {("a", "b"): 6, ("b", "a"): 2, ("c", "d"): 6, ("d", "c"): 2}
+    ranks = rank(votes(islands))
+    assert np.isfinite([(r.score, r.low, r.high) for r in ranks]).all()
+    result = scores(ranks)
+    assert result["a"] == pytest.approx(result["c"], abs=1e-6) and result["a"] > 0.4
+
+
+def test_the_more_evidence_the_less_the_prior_counts() -> None:
+    leads = []
+    for times in (1, 10, 100):
+        first, second = rank(table(row("x", "y", 0.75, votes=4 * times)))
+        leads.append(first.score - second.score)
+    assert leads[0] < leads[1] < leads[2] == pytest.approx(np.log(3), abs=0.01)
+
+
+def test_intervals_hold_the_scores_and_depend_on_nothing_but_the_seed(simulated) -> None:
+    ranks = rank(simulated, seed=3)
+    assert all(r.low < r.score < r.high for r in ranks)
+    assert all(0.05 < r.high - r.low < 0.5 for r in ranks)
+    assert rank(simulated, seed=3) == ranks
+    others = rank(simulated, seed=4)
+    assert scores(others) == scores(ranks)
+    assert [r.low for r in others] != [r.low for r in ranks]
+
+
+def test_answers_that_agree_on_an_image_do_not_narrow_the_interval(rng) -> None:
+    rows = [row("x", "y", float(rng.random() < 0.6), f"r{i}") for i in range(60)]
+    once = rank(table(*rows))[0]
+    tenfold = rank(table(*rows * 10))[0]
+    assert tenfold.high - tenfold.low == pytest.approx(once.high - once.low, rel=0.1)
+    share = once.win_rate
+    # The lead's standard error, if answers are independent, is 1 / sqrt(n p (1 - p)).
+    expected = 1.96 / np.sqrt(60 * share * (1 - share))
+    assert once.high - once.low == pytest.approx(expected, rel=0.15)
+
+
+def test_draws_without_a_name_do_not_count_for_its_interval() -> None:
+    rows = [row("x", "y", 0.5, f"r{i}") for i in range(30)]
+    rare = [row("z", "x", 1.0, f"r{i}", votes=9) for i in range(2)]
+    assert rank(table(*rows, *rare))[0].low > 0.5
+
+
+def test_one_reference_gives_no_interval() -> None:
+    several = [row("x", "y", 1.0, "r1"), row("y", "x", 1.0, "r2"), row("y", "x", 0.0, "r3")]
+    ranks = {r.name: r for r in rank(table(*several, row("z", "x", 1.0, "r1")))}
+    assert np.isnan([ranks["z"].low, ranks["z"].high]).all()
+    assert np.isfinite([ranks["x"].low, ranks["y"].high]).all()
+    assert all(np.isnan(r.low) for r in rank(table(*several[:1])))
+
+
+def test_rows_that_say_nothing_are_left_out() -> None:
+    good = [row("x", "y", 1.0, "r1"), row("y", "x", 0.2, "r2")]
+    bad = [
+        row("x", "y", None),
+        row("x", "y", 0.0, gold=True),
+        row("x", "y", 0.0, method_b=None),
+        row("x", "y", 0.0, method_b="x"),
+    ]
+    everything = table(*good, *bad, row("x", "y", 0.0))
+    errors = pa.array([None, "", *[None] * len(bad), "a.png: no such file"])
+    everything = everything.append_column("error", errors)
+    assert usable(everything)["reference"].to_pylist() == ["r1", "r2"]
+    assert rank(everything) == rank(table(*good))
+    nothing_failed = table(*good).append_column("error", pa.nulls(2))
+    assert rank(nothing_failed) == rank(table(*good))
+
+
+def test_predictions_rank_like_answers(simulated) -> None:
+    predicted = simulated.rename_columns(
+        ["p_a_preferred" if name == "p_a" else name for name in simulated.column_names]
+    )
+    assert rank(predicted, labels="p_a_preferred") == rank(simulated)
+    nobody_asked = predicted.append_column("votes", pa.array([0] * len(predicted)))
+    assert rank(nobody_asked, labels="p_a_preferred") == rank(simulated)
+
+
+def test_codecs_are_ranked_by_comparisons_between_codecs() -> None:
+    pairs = [("jpeg", "webp"), ("jpeg", "jpeg"), ("webp", "avif")]
+    rows = [
+        row("m1", "m2", p_a, codec_a=first, codec_b=second)
+        for (first, second), p_a in zip(pairs, (0.0, 1.0, 0.0), strict=True)
+    ]
+    ranks = rank(table(*rows), by="codec")
+    assert [(r.name, r.comparisons) for r in ranks] == [("avif", 1), ("webp", 2), ("jpeg", 1)]
+
+
+def test_win_rates() -> None:
+    rates = win_rates(
+        table(row("y", "x", 1.0), row("x", "y", 0.5), row("z", "y", 0.1), row("z", "y", 0.1))
+    )
+    assert rates.names == ["x", "y", "z"]
+    nan = np.nan
+    expected = [[nan, 0.25, nan], [0.75, nan, 0.9], [nan, 0.1, nan]]
+    np.testing.assert_allclose(rates.share, expected)
+    np.testing.assert_array_equal(rates.counts, [[0, 2, 0], [2, 0, 2], [0, 2, 0]])
+
+
+def test_bands_of_bit_rate() -> None:
+    rates = [(0.1, 0.2), (0.2, 0.3), (0.5, 0.9), (1.0, 1.5), (2.0, 9.0), (None, 0.1)]
+    rows = [
+        row(f"x{i}", f"y{i}", 1.0, bpp_a=low, bpp_b=high) for i, (low, high) in enumerate(rates)
+    ]
+    found = bands(table(*rows))
+    assert [(band.lower, band.upper) for band in found] == [
+        (0, 0.25),
+        (0.5, 1),
+        (1, 2),
+        (2, np.inf),
+    ]
+    names = [[r.name for r in band.ranks] for band in found]
+    assert names == [["x0", "y0"], ["x2", "y2"], ["x3", "y3"], ["x4", "y4"]]
+
+
+def test_a_missing_column_is_named() -> None:
+    comparisons = table(row("x", "y", 1.0))
+    assert bands(comparisons) == []
+    with pytest.raises(ManifestError, match="no column 'codec_a', which ranking codecs by p_a"):
+        rank(comparisons, "codec")
+    with pytest.raises(ManifestError, match="no column 'p_a_preferred'.*predict before you rank"):
+        win_rates(comparisons, labels="p_a_preferred")
+
+
+def test_unusable_comparisons() -> None:
+    with pytest.raises(ManifestError, match="no row can be used"):
+        rank(table(row("x", "y", 1.0, method_b="x"), row("x", "y", None)))
+    predicted = table(row("x", "y", 1.0), row("x", "y", 1.0))
+    for values, text in [
+        ([0.5, 1.5], "row 2 has a 'p_a_preferred' of 1.5"),
+        (["-", "-"], "double"),
+    ]:
+        with pytest.raises(ManifestError, match=text):
+            rank(predicted.append_column("p_a_preferred", pa.array(values)), labels="p_a_preferred")
+
+
+def test_hopelessly_one_sided_votes_are_refused() -> None:
+    ladder = [row(f"m{i:03}", f"m{i + 1:03}", 1.0, votes=10**6) for i in range(100)]
+    with pytest.raises(ManifestError, match="too one-sided"):
+        rank(table(*ladder), resamples=0)

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from roi_ray import schema
+from roi_ray.preference.examples import to_examples
+from roi_ray.preference.networks import Recipe
+from roi_ray.preference.validation import (
+    by_sign,
+    folds,
+    logistic_learner,
+    out_of_fold,
+    recipe_learner,
+)
+from tests.preference.synthetic import comparisons
+
+
+@pytest.fixture(scope="module")
+def examples():
+    return to_examples(comparisons(), schema.FEATURES, "synthetic")
+
+
+def test_no_reference_is_in_two_folds():
+    group = np.repeat(np.arange(11), 3)
+    fold = folds(group, 5, 0)
+    assert sorted(set(fold)) == [0, 1, 2, 3, 4]
+    assert all(len(set(fold[group == reference])) == 1 for reference in range(11))
+    assert not np.array_equal(fold, folds(group, 5, 1))
+    assert np.array_equal(fold, folds(group, 5, 0))
+    assert set(folds(group[group < 3], 5, 0)) == {0, 1, 2}
+
+
+def test_nothing_is_predicted_by_who_has_seen_it(examples):
+    def learner(seen, seed):
+        def predict(others):
+            assert not set(seen.group) & set(others.group)
+            assert set(seen.group) | set(others.group) == set(range(12))
+            return np.full(len(others), seed / 10)
+
+        return predict
+
+    predicted = out_of_fold(examples, learner, 5, 3)
+    assert predicted.shape == (3, len(examples))
+    assert np.array_equal(predicted, np.repeat([[0.0], [0.1], [0.2]], len(examples), 1))
+
+
+def test_logistic_regression_is_the_likelihood_s_maximum(examples):
+    features = ("psnr", "roi_lpips", "roi_d_loss")
+    predicted = logistic_learner(features)(examples, 0)(examples)
+    chosen = examples.only(features)
+    x = (chosen.a - chosen.b) / (chosen.a - chosen.b).std(0)
+
+    def loss(weights):
+        return np.logaddexp(0, np.where(chosen.p_a == 1, -1, 1) * (x @ weights)).sum() + 0.5 * (
+            weights @ weights
+        )
+
+    best = minimize(loss, np.zeros(3), tol=1e-10).x
+    np.testing.assert_allclose(predicted, 1 / (1 + np.exp(-x @ best)), atol=1e-4)
+
+
+def test_a_metric_s_direction(examples):
+    for feature in ("psnr", "lpips"):
+        chosen = examples.only([feature])
+        better = chosen.a > chosen.b if feature == "psnr" else chosen.a < chosen.b
+        assert np.array_equal(by_sign(examples, feature), better[:, 0].astype(float))
+    same = examples.take(np.array([0, 1]))
+    same.b[:] = same.a
+    assert by_sign(same, "psnr").tolist() == [0.5, 0.5]
+
+
+def test_the_features_that_people_follow_win(examples):
+    recipe = Recipe("utility", logarithms=True, rate=1e-2, epochs=20, batch=128)
+    right = {
+        name: (
+            (out_of_fold(examples, recipe_learner(recipe, features), 4, 1)[0] > 0.5)
+            == (examples.p_a > 0.5)
+        ).mean()
+        for name, features in (("basic", schema.BASIC_FEATURES), ("roi", schema.FEATURES))
+    }
+    assert right["roi"] > right["basic"] + 0.02
+    assert right["roi"] > 0.82

@@ -1,0 +1,50 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from roi_ray.preference.ranking import Band, Rank, WinRates
+from roi_ray.report.ranking import draw, to_dict, to_table
+
+
+def ranks(n: int) -> list[Rank]:
+    """Best first; of the last, no interval is known, and that of the first does not hold it."""
+    known = [Rank(f"codec-{i}[x]", n - i, n - i - 0.5, n - i + 1.0, 10, 0.5) for i in range(n - 1)]
+    known[0] = Rank("codec-0[x]", n, n + 0.1, n + 0.2, 10, 0.5)
+    return [*known, Rank("few", -3.0, np.nan, np.nan, 1, 0.0)]
+
+
+def rates(n: int) -> WinRates:
+    share = np.full((n, n), 0.5)
+    share[np.diag_indices(n)] = np.nan
+    return WinRates([r.name for r in ranks(n)], share, np.ones((n, n)))
+
+
+def test_the_table_says_what_is_better_and_what_is_not_known() -> None:
+    console = Console(width=120, file=io.StringIO())
+    console.print(to_table(ranks(3), "codecs"))
+    title, header, *rows = [line.split() for line in console.file.getvalue().splitlines()]
+    assert title == ["codecs"]
+    assert "score↑" in header and "rate↑" in header
+    assert rows[1] == ["2", "codec-1[x]", "+2.00", "+1.50", "..", "+3.00", "10", "0.50"]
+    assert rows[2] == ["3", "few", "-3.00", "unknown", "1", "0.00"]
+
+
+def test_what_is_not_known_is_null_in_json() -> None:
+    bands = [Band(2.0, np.inf, ranks(2))]
+    result = to_dict(ranks(2), bands, rates(2), {"by": "codec", "labels": "p_a"})
+    parsed = json.loads(json.dumps(result, allow_nan=False))
+    assert parsed["ranks"][1]["low"] is None and parsed["ranks"][1]["score"] == -3.0
+    assert parsed["bands"][0]["lower"] == 2.0 and parsed["bands"][0]["upper"] is None
+    assert parsed["win_rates"]["share"] == [[None, 0.5], [0.5, None]]
+    assert parsed["settings"]["by"] == "codec" and parsed["settings"]["seed"] == 0
+
+
+@pytest.mark.parametrize("n", [2, 30])
+def test_the_picture_grows_with_the_names(n) -> None:
+    image = Image.open(io.BytesIO(draw(ranks(n), rates(n), "codec", "p_a")))
+    assert image.format == "PNG"
+    assert (image.height > 800) == (n == 30)
