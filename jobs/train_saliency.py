@@ -16,11 +16,13 @@ from roi_ray import storage
 from roi_ray.errors import RoiRayError
 from roi_ray.images import decode
 from roi_ray.models.saliency import load_saliency
+from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.report.figure import draw_masks
 from roi_ray.sweep import photographs
 from roi_ray.training import saliency
 from roi_ray.training.agreement import box
 from roi_ray.training.imagenet import efficientnet_lite0
+from roi_ray.training.judgement import judge, maskers
 from roi_ray.training.loop import fit, run_name
 from roi_ray.training.saliency import Recipe, SaliencyTraining
 from roi_ray.training.split import split
@@ -43,6 +45,10 @@ def main(
         str, typer.Option(help="Folder or s3:// prefix for checkpoints: a killed job goes on.")
     ] = "out/runs",
     every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
+    comparisons: Annotated[
+        str | None,
+        typer.Option(help="Human choices, to see whether MS-SSIM under the mask predicts them."),
+    ] = None,
 ) -> None:
     """Distil a saliency network's maps into the packaged one; report on held-out images."""
     began = time.monotonic()
@@ -70,6 +76,8 @@ def main(
             for name, pixels in photos.items()
         }
         storage.write_bytes(picture, draw_masks(photos, masks))
+        given = read_comparisons(comparisons) if comparisons else None
+        judged = judge(given, maskers(written)) if given else {}
     except RoiRayError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
@@ -79,6 +87,11 @@ def main(
         f"ROI correlation {result.roi_correlation:.4f} "
         f"(per image {result.roi_correlation_per_image:.4f})"
     )
+    for name, share in judged.items():
+        typer.echo(
+            f"roi_ms_ssim under {name}: {100 * share.value:.2f} % of the answers "
+            f"({100 * share.low:.1f} .. {100 * share.high:.1f})"
+        )
     typer.echo(
         f"{output}: {len(data)} bytes, SHA-256 {identity.sha256}, "
         f"{time.monotonic() - began:.0f} s, torch {torch.__version__}; {picture}"

@@ -1,0 +1,107 @@
+"""Does a mask help to predict people? MS-SSIM under it, held against human answers."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from roi_ray import images, schema, storage
+from roi_ray.metrics import ms_ssim, roi
+from roi_ray.models.saliency import Saliency
+from roi_ray.preference.comparisons import Comparisons
+from roi_ray.preference.examples import Examples
+from roi_ray.preference.measures import Interval, agreement, over_references
+from roi_ray.preference.validation import by_sign
+
+Masker = Callable[[Tensor], Tensor]
+"""Reference, float (3, H, W) in [0, 1] -> mask (H, W) in [0, 1]."""
+
+_FEATURE = "roi_ms_ssim"
+
+
+def maskers(network: Saliency) -> dict[str, Masker]:
+    """The network's mask, and two that know nothing of the image: its centre, and all of it."""
+    return {
+        "this network": lambda image: roi.smooth(torch.sigmoid(network(image[None]))[0, 0]),
+        "centre": lambda image: roi.smooth(centre(*image.shape[-2:])),
+        "ones": lambda image: torch.ones(image.shape[-2:]),
+    }
+
+
+def centre(height: int, width: int) -> Tensor:
+    """A Gaussian in the middle, whose deviation is a quarter of each side, (H, W)."""
+    rows, columns = (
+        torch.exp(-((torch.arange(side) + 0.5 - side / 2) ** 2) / (2 * (side / 4) ** 2))
+        for side in (height, width)
+    )
+    return rows[:, None] * columns
+
+
+def judge(comparisons: Comparisons, masks: Mapping[str, Masker]) -> dict[str, Interval]:
+    """Share of human answers that `roi_ms_ssim` predicts under each mask.
+
+    Args:
+        comparisons: labelled; their images are read.
+        masks: by name.
+
+    Returns:
+        by the masks' names; higher is better.
+
+    Raises:
+        ImageError, StorageError: an image cannot be read.
+    """
+    table = comparisons.table
+    names = (schema.REFERENCE, schema.A, schema.B)
+    rows = list(zip(*(table[name].to_pylist() for name in names), strict=True))
+    wanted: dict[str, set[str]] = {}
+    for reference, a, b in rows:
+        wanted.setdefault(reference, set()).update((a, b))
+    values = {
+        (reference, image): numbers
+        for reference, candidates in wanted.items()
+        for image, numbers in _under(masks, comparisons.base, reference, sorted(candidates)).items()
+    }
+    group = table[schema.GROUP].combine_chunks().dictionary_encode().indices.to_numpy()
+    p_a = table[schema.P_A].to_numpy().copy()
+    result = {}
+    for at, name in enumerate(masks):
+        a, b = (
+            np.array([[values[row[0], row[side]][at]] for row in rows], float) for side in (1, 2)
+        )
+        examples = Examples((_FEATURE,), a, b, p_a, np.ones(len(rows)), group.astype(np.int64))
+        right = agreement(by_sign(examples, _FEATURE), p_a)
+        result[name] = over_references(right, examples)
+    return result
+
+
+def _under(
+    masks: Mapping[str, Masker], base: str, reference: str, candidates: list[str]
+) -> dict[str, list[float]]:
+    """`roi_ms_ssim` of one reference's images under each mask."""
+    with torch.inference_mode():
+        image = _read(storage.resolve(reference, base))
+        moments = ms_ssim.prepare(image)
+        regions = [mask(image) for mask in masks.values()]
+        found = {}
+        for candidate in candidates:
+            maps = ms_ssim.maps(moments, _read(storage.resolve(candidate, base))[None])
+            found[candidate] = [
+                float(ms_ssim.combine([_mean(level, region) for level in maps])[0])
+                for region in regions
+            ]
+    return found
+
+
+def _mean(level: Tensor, region: Tensor) -> Tensor:
+    margin = ms_ssim.MARGIN
+    height, width = (side + 2 * margin for side in level.shape[-2:])
+    mask = roi.area_average(region, height, width)[
+        margin : height - margin, margin : width - margin
+    ]
+    return roi.weighted_mean(level, roi.weights(mask, "normalised"))
+
+
+def _read(uri: str) -> Tensor:
+    pixels = images.decode(storage.read_bytes(uri))
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255

@@ -1,0 +1,61 @@
+"""Training jobs as users start them, and as machines end them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from roi_ray.models.discriminator import load_discriminator
+from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
+from roi_ray.training.split import split
+from roi_ray.training.windows import read_originals
+from tests.conftest import Photos, make_sweep_of
+
+pytestmark = pytest.mark.e2e
+
+STEPS = 8
+
+
+def test_a_killed_training_takes_the_steps_that_it_would_have_taken(
+    tmp_path: Path, photos: Photos
+) -> None:
+    manifest = make_sweep_of(photos, tmp_path / "sweep", side=130)
+    output = tmp_path / "d.safetensors"
+    script = Path(__file__).parents[2] / "jobs" / "train_discriminator.py"
+    command = [sys.executable, str(script), "--manifest", manifest, "--output", str(output)]
+    command += ["--steps", str(STEPS), "--batch", "2", "--held-out", "2", "--every", "1"]
+    command += ["--runs", str(tmp_path / "runs")]
+    log = tmp_path / "log"
+    with open(log, "w") as stream:
+        job = subprocess.Popen(command, stdout=stream, start_new_session=True)
+    deadline = time.monotonic() + 240
+    # A step is followed by its checkpoint; the next step's line says that it has been written.
+    while "step 3/" not in log.read_text():
+        assert job.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(job.pid, signal.SIGKILL)
+    job.wait()
+    assert not output.exists()
+
+    again = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "goes on from step " in again.stdout
+    assert f"step {STEPS}/{STEPS}" in again.stdout
+    assert "step 1/" not in again.stdout
+
+    originals = {original.name: original for original in read_originals(manifest)}
+    training, _ = split(originals, 2)
+    alone = DiscriminatorTraining(
+        [originals[name] for name in training], Recipe(steps=STEPS, batch=2)
+    )
+    for number in range(STEPS):
+        alone.step(number)
+    written = load_discriminator(str(output))[1].tensors
+    for name, expected in packed(alone.state()).items():
+        torch.testing.assert_close(written[name].float(), expected.float(), atol=2e-3, rtol=1e-2)

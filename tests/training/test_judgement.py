@@ -1,0 +1,65 @@
+import pytest
+import torch
+from torch import nn
+
+from roi_ray.models.saliency import Saliency
+from roi_ray.preference.comparisons import Comparisons, from_rows
+from roi_ray.scorer import Scorer
+from roi_ray.training.judgement import _under, centre, judge, maskers
+from tests.conftest import encode, jpeg, write
+
+
+@pytest.fixture
+def given(tmp_path, photos):
+    """The left half of one image is bad, the right half of the other; people look at the left."""
+    rows = []
+    for name in ("coffee", "chelsea"):
+        x = photos[name][:200, :300]
+        half, bad = x.copy(), jpeg(x, 5)
+        half[:, :150] = bad[:, :150]
+        other = x.copy()
+        other[:, 150:] = bad[:, 150:]
+        for file, pixels in (("x", x), ("left", half), ("right", other)):
+            write(tmp_path / f"{name}-{file}.png", encode(pixels))
+        for a, b, p_a in (("left", "right", 0), ("right", "left", 1)):
+            sides = {"a": f"{name}-{a}.png", "b": f"{name}-{b}.png"}
+            rows.append({"reference": f"{name}-x.png", **sides, "p_a": p_a})
+    return Comparisons(from_rows(rows, "halves"), "halves", str(tmp_path), "0" * 64)
+
+
+def test_a_mask_of_where_people_look_predicts_them(given):
+    left, right = torch.zeros(200, 300), torch.zeros(200, 300)
+    left[:, :150] = 1
+    right[:, 150:] = 1
+    found = judge(given, {"left": lambda image: left, "right": lambda image: right})
+    assert found["left"].value == 1
+    assert found["right"].value == 0
+
+
+def test_the_numbers_are_the_scorer_s(given, tmp_path, photos):
+    scorer = Scorer()
+    x = photos["coffee"][:200, :300]
+    prepared = scorer.prepare(x)
+    bad = x.copy()
+    bad[:, :150] = jpeg(x, 5)[:, :150]
+    (scores,) = scorer.score(prepared, [bad])
+    masks = {"n": lambda image: prepared.mask, "ones": lambda image: torch.ones(200, 300)}
+    under = _under(masks, str(tmp_path), "coffee-x.png", ["coffee-left.png"])["coffee-left.png"]
+    assert under[1] == pytest.approx(scores.ms_ssim, abs=1e-6)
+    assert scores.roi_ms_ssim < under[0] < 1  # the scorer's is the paper's mean(L R)
+
+
+def test_masks():
+    class Nothing(nn.Module):
+        def forward(self, x):
+            return torch.full_like(x[:, :1], -20.0)
+
+    masks = maskers(Saliency(Nothing(), 32, (0.5,) * 3, (0.5,) * 3))
+    image = torch.rand(3, 120, 200)
+    assert masks["this network"](image).max() < 1e-6
+    assert masks["ones"](image).min() == 1
+    middle = centre(120, 200)
+    assert middle.shape == (120, 200)
+    assert middle.max() == middle[59:61, 99:101].max() > 0.99
+    torch.testing.assert_close(middle, middle.flip(0))
+    torch.testing.assert_close(middle, middle.flip(1))
