@@ -24,7 +24,7 @@ class Recipe:
         hidden: units of the utility's hidden layer; 0 for a linear one.
         monotone: a better metric cannot hurt.
         dropout: of the hidden layer.
-        decay: AdamW's weight decay.
+        decay: of the weights: half their squared sum, times this, is added to the loss.
         rate: the optimiser's.
         epochs: passes over the comparisons.
         batch: comparisons a step.
@@ -93,19 +93,17 @@ class _Utilities(nn.Module):
     """M independent utilities u(x) = w x + v tanh(W x + c); a's logit is u(a) - u(b).
 
     Exchanging a and b turns the sign, whatever the weights. Features are oriented so that higher is
-    better; monotone ones have weights that softplus keeps positive (Sill, NIPS 1998).
+    better: a monotone utility has no weights below zero.
     """
 
     def __init__(self, recipe: Recipe, features: int) -> None:
         super().__init__()
         members, hidden = recipe.members, recipe.hidden
         self._monotone, self._dropout = recipe.monotone, recipe.dropout
-        # Softplus of -2 is 0.13.
-        start = -2.0 if recipe.monotone else 0.0
-        self.linear = nn.Parameter(start + 0.1 * torch.randn(members, features))
-        self.inner = nn.Parameter(start + 0.5 * torch.randn(members, features, hidden))
+        self.linear = nn.Parameter(0.1 + 0.05 * torch.randn(members, features))
+        self.inner = nn.Parameter(0.5 * torch.randn(members, features, hidden))
         self.shift = nn.Parameter(torch.randn(members, 1, hidden))
-        self.outer = nn.Parameter(start + 0.1 * torch.randn(members, hidden))
+        self.outer = nn.Parameter(0.1 * torch.randn(members, hidden))
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Logits of each member, (M, N)."""
@@ -119,4 +117,4 @@ class _Utilities(nn.Module):
         return utility[:, : len(a)] - utility[:, len(a) :]
 
     def _weights(self, weights: Tensor) -> Tensor:
-        return F.softplus(weights) if self._monotone else weights
+        return weights.relu() if self._monotone else weights

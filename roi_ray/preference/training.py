@@ -45,10 +45,7 @@ class PreferenceTraining:
         self._kept = torch.from_numpy(kept).float()
         torch.manual_seed(seed)
         self._network = build(recipe, len(examples.features))
-        optimiser = torch.optim.AdamW if recipe.decay else torch.optim.Adam
-        self._optimiser = optimiser(
-            self._network.parameters(), lr=recipe.rate, weight_decay=recipe.decay
-        )
+        self._optimiser = torch.optim.Adam(self._network.parameters(), lr=recipe.rate)
         self._best = {k: v.clone() for k, v in self._network.state_dict().items()}
         self._best_loss = torch.full((recipe.members,), _FOREVER)
 
@@ -63,6 +60,10 @@ class PreferenceTraining:
         self._network.train()
         losses = self._losses(rows) * self._kept[:, rows]
         total = (losses.sum(1) / self._kept[:, rows].sum(1).clamp_min(1)).sum()
+        if self._recipe.decay:
+            # In the loss, not by the optimiser, so that what is minimised is what is written down.
+            squares = [weights.square().sum() for weights in self._network.parameters()]
+            total = total + self._recipe.decay / 2 * torch.stack(squares).sum()
         self._optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         average_gradients(self._network.parameters())
