@@ -39,7 +39,8 @@ GOLD = "gold"
 BPP_A, BPP_B = "bpp_a", "bpp_b"
 CODEC_A, CODEC_B = "codec_a", "codec_b"
 METHOD_A, METHOD_B = "method_a", "method_b"
-# Added to a comparison by a preference model.
+# Added to a comparison with its features: what made them, and what a model says of them.
+SCORED_WITH = "scored_with"
 P_A_PREFERRED = "p_a_preferred"
 
 COMPARISON_URIS = (REFERENCE, A, B)

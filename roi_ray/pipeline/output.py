@@ -26,6 +26,9 @@ from roi_ray.pipeline.shards import Rows
 Config = dict[str, Any]
 
 _RUN = "_run"
+RUN_JSON = (_RUN, "run.json")
+"""Below the output: versions, settings, weights, columns."""
+
 _METADATA_KEY = b"roi_ray"
 
 
@@ -43,7 +46,7 @@ class Output:
     def __init__(self, uri: str, config: Config) -> None:
         self.uri = storage.absolute(uri)
         self._config = config
-        self._run_json = storage.join(self.uri, _RUN, "run.json")
+        self._run_json = storage.join(self.uri, *RUN_JSON)
         provenance = {"roi_ray": roi_ray.__version__, "config": config, "columns": _columns()}
         self._metadata = {_METADATA_KEY: json.dumps(provenance, sort_keys=True).encode()}
         if storage.is_file(self._run_json):

@@ -13,6 +13,7 @@ import roi_ray
 from roi_ray import schema
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.examples import Examples, sides, to_examples
+from roi_ray.preference.features import scored_with
 from roi_ray.preference.model import PreferenceModel, Scale
 from roi_ray.preference.networks import RECIPES
 from roi_ray.preference.training import PreferenceTraining, batches_of, finished
@@ -75,6 +76,7 @@ def train_model(
         "workers": workers,
         "comparisons": {"rows": len(examples), "sha256": comparisons.sha256},
         "references": len(np.unique(examples.group)),
+        schema.SCORED_WITH: scored_with(comparisons.table, comparisons.name),
     }
     return finished(state, features, settings, scale, provenance)
 

@@ -114,8 +114,8 @@ def evaluate(
         predicted[f"{label} logistic"] = out_of_fold(examples, learner, folds, repeats)
     for source in models:
         model, _ = load_model(source)
-        chosen = examples.only(model.features)
-        predicted[f"model {source}"] = model.predict(chosen.a, chosen.b)[None]
+        table = usable(comparisons.table)
+        predicted[f"model {source}"] = model.predict_table(table, comparisons.name)[None]
     rules = {feature: by_sign(examples, feature)[None] for feature in schema.FEATURES}
     lines = [_line(name, p, examples, parts, rule=False) for name, p in predicted.items()]
     lines += [_line(name, p, examples, parts, rule=True) for name, p in rules.items()]

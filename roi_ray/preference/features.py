@@ -4,6 +4,7 @@ However many comparisons share an image, it goes through the pipeline of `jobs/s
 """
 
 import io
+import json
 from typing import NoReturn
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from roi_ray import schema, storage
 from roi_ray.errors import ManifestError
+from roi_ray.pipeline.output import RUN_JSON
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.scorer import Settings
@@ -74,8 +76,9 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
         scores: URI of an output of `jobs/score.py`.
 
     Returns:
-        the comparisons' columns, `schema.PAIR_FEATURES`, and `error`: null, or why a side has no
-        features, which are null then.
+        the comparisons' columns, `schema.PAIR_FEATURES`, `scored_with` (weights and settings that
+        made the scores; null where their `_run/run.json` is not there) and `error`: null, or why a
+        side has no features, which are null then.
 
     Raises:
         ManifestError: no comparison at all has scores, or the scores lack a column.
@@ -113,7 +116,26 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
             f"{scores} has scores of none of the {len(table)} comparisons' images: are its "
             "'reference' and 'distorted' spelled as in the comparisons, or absolute?"
         )
+    made_by = pa.repeat(pa.scalar(_scored_with(scores), pa.string()), len(joined))
+    joined = joined.append_column(schema.SCORED_WITH, made_by)
     return joined.append_column(schema.ERROR, pa.array(errors, pa.string()))
+
+
+def scored_with(table: pa.Table, name: str) -> str | None:
+    """What made the features of comparisons; None if that is not known.
+
+    Raises:
+        ManifestError: not all of them were made alike.
+    """
+    if schema.SCORED_WITH not in table.column_names:
+        return None
+    made_by: list[str] = pc.unique(table[schema.SCORED_WITH].drop_null()).to_pylist()
+    if len(made_by) > 1:
+        raise ManifestError(
+            f"comparisons {name} have features of different makes, which cannot be compared: "
+            + "; ".join(made_by)
+        )
+    return made_by[0] if made_by else None
 
 
 def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> None:
@@ -149,12 +171,25 @@ def _read_scores(uri: str) -> pa.Table:
     return table.select(_SCORED)
 
 
+def _scored_with(scores: str) -> str | None:
+    """Weights and settings in one line, from what the scores' job wrote beside them."""
+    uri = storage.join(storage.absolute(scores), *RUN_JSON)
+    if not storage.is_file(uri):
+        return None
+    config = json.loads(storage.read_bytes(uri))["config"]
+    made_by = [f"{name}={config[name]}" for name in ("roi_weighting", "precision")]
+    for network, files in sorted(config["weights"].items()):
+        named = "+".join(f"{file['name']}:{file['sha256'][:12]}" for file in files)
+        made_by.append(f"{network}={named}")
+    return " ".join(made_by)
+
+
 def _absolute(reference: str, image: str, base: str) -> tuple[str, str]:
     return storage.resolve(reference, base), storage.resolve(image, base)
 
 
 def _added() -> tuple[str, ...]:
-    return (*schema.PAIR_FEATURES, schema.ERROR, schema.P_A_PREFERRED)
+    return (*schema.PAIR_FEATURES, schema.SCORED_WITH, schema.ERROR, schema.P_A_PREFERRED)
 
 
 def good_rows(table: pa.Table) -> pa.Table:

@@ -11,9 +11,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from roi_ray import schema, storage, weights
-from roi_ray.errors import WeightsError
+from roi_ray.errors import ManifestError, WeightsError
 from roi_ray.preference.examples import Examples, Floats, sides
-from roi_ray.preference.features import check_features
+from roi_ray.preference.features import check_features, scored_with
 from roi_ray.preference.networks import Recipe, build
 
 DEFAULT = "preference-mucped23"
@@ -95,7 +95,6 @@ class PreferenceModel:
             (N,), in [0, 1]; `predict(a, b) == 1 - predict(b, a)` exactly. NaN where a feature is.
         """
         of_a, of_b = self.scale(a, self.features), self.scale(b, self.features)
-        self.network.eval()
         with torch.inference_mode():
             there, back = (
                 self.network(*order).double().sigmoid().mean(0)
@@ -109,9 +108,17 @@ class PreferenceModel:
         """The same for comparisons with feature columns.
 
         Raises:
-            ManifestError: a feature's column is missing.
+            ManifestError: a feature's column is missing, or the features were made by other
+                weights or settings than those that the model was trained on.
         """
         check_features(table, self.features, name)
+        made_by, known = scored_with(table, name), self.provenance.get(schema.SCORED_WITH)
+        if made_by and known and made_by != known:
+            raise ManifestError(
+                f"the model was trained on features of another make than those of {name}:\n"
+                f"  model:       {known}\n  comparisons: {made_by}\n"
+                "score again with the model's, or train a model on these"
+            )
         return self.predict(*sides(table, self.features))
 
 

@@ -1,10 +1,9 @@
 """Networks that say which of two images people prefer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 _PAPER = (192, 64, 64, 32)
@@ -23,7 +22,6 @@ class Recipe:
             part of the references, and keeps the weights that predicted these best.
         hidden: units of the utility's hidden layer; 0 for a linear one.
         monotone: a better metric cannot hurt.
-        dropout: of the hidden layer.
         decay: of the weights: half their squared sum, times this, is added to the loss.
         rate: the optimiser's.
         epochs: passes over the comparisons.
@@ -35,28 +33,25 @@ class Recipe:
     members: int = 1
     hidden: int = 0
     monotone: bool = False
-    dropout: float = 0.0
     decay: float = 0.0
     rate: float = 1e-3
     epochs: int = 50
     batch: int = 64
 
 
+_LINEAR = Recipe("utility", logarithms=True, decay=1e-2, rate=2e-2, epochs=40, batch=256)
 RECIPES = {
     "paper": Recipe("mlp"),
-    "roi-ray": Recipe(
-        "utility",
-        logarithms=True,
-        members=8,
-        hidden=8,
-        monotone=True,
-        decay=1e-2,
-        rate=1e-2,
-        epochs=30,
-        batch=256,
-    ),
+    "roi-ray": _LINEAR,
+    "monotone": replace(_LINEAR, monotone=True),
+    "ensemble": replace(_LINEAR, hidden=16, members=8, decay=1e-3, rate=5e-3, epochs=60),
 }
-"""By name; `paper` is the source's network, loss, optimiser and number of epochs."""
+"""By name.
+
+`paper` is the source's network, loss, optimiser and number of epochs. `roi-ray`, a weight for each
+metric's logarithm, is what predicts people best where there are tens of references; `monotone` is
+the same where no weight may be below zero, and `ensemble` what to try where there are hundreds.
+"""
 
 DEFAULT = "roi-ray"
 
@@ -99,7 +94,7 @@ class _Utilities(nn.Module):
     def __init__(self, recipe: Recipe, features: int) -> None:
         super().__init__()
         members, hidden = recipe.members, recipe.hidden
-        self._monotone, self._dropout = recipe.monotone, recipe.dropout
+        self._monotone = recipe.monotone
         self.linear = nn.Parameter(0.1 + 0.05 * torch.randn(members, features))
         self.inner = nn.Parameter(0.5 * torch.randn(members, features, hidden))
         self.shift = nn.Parameter(torch.randn(members, 1, hidden))
@@ -112,7 +107,6 @@ class _Utilities(nn.Module):
         utility = torch.einsum("nf,mf->mn", both, linear)
         if inner.shape[-1]:
             units = torch.tanh(torch.einsum("nf,mfh->mnh", both, inner) + self.shift)
-            units = F.dropout(units, self._dropout, self.training)
             utility = utility + torch.einsum("mnh,mh->mn", units, outer)
         return utility[:, : len(a)] - utility[:, len(a) :]
 

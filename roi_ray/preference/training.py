@@ -56,8 +56,6 @@ class PreferenceTraining:
         generator = torch.Generator().manual_seed(1_000_003 * self._seed + epoch)
         order = torch.randperm(count, generator=generator)
         rows = order[index * count // self._batches : (index + 1) * count // self._batches]
-        torch.manual_seed(1_000_003 * self._seed + number)  # of dropout
-        self._network.train()
         losses = self._losses(rows) * self._kept[:, rows]
         total = (losses.sum(1) / self._kept[:, rows].sum(1).clamp_min(1)).sum()
         if self._recipe.decay:
@@ -101,7 +99,6 @@ class PreferenceTraining:
         return torch.stack(losses).mean(0) * self._weight[rows]
 
     def _keep_the_best(self) -> None:
-        self._network.eval()
         with torch.no_grad():
             left_out = 1 - self._kept
             sums = torch.stack(

@@ -31,7 +31,7 @@ def test_two_workers_learn_what_one_learns(tmp_path, ray_cluster):
             workers=workers,
             report=lines.append,
         )
-        assert lines[-1].startswith("step 60/60  loss 0.")
+        assert lines[-1].startswith("step 80/80  loss 0.")
         assert model.provenance["workers"] == workers
         assert model.provenance["comparisons"] == {"rows": 480, "sha256": "0" * 64}
         found.append(model)

@@ -1,3 +1,5 @@
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -5,7 +7,8 @@ import pytest
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.preference.comparisons import read_comparisons
-from roi_ray.preference.features import distinct_pairs, join_features
+from roi_ray.preference.features import distinct_pairs, join_features, scored_with
+from tests.conftest import write
 
 SCORES = {
     "reference": ["/d/x.png", "/d/x.png", "/d/y.png"],
@@ -47,7 +50,8 @@ def test_every_image_is_there_once(given):
 
 def test_features_go_to_their_side_and_errors_to_their_row(tmp_path, given):
     table = join_features(given(), scores(tmp_path))
-    assert table.column_names[-17:] == [*schema.PAIR_FEATURES, "error"]
+    assert table.column_names[-18:] == [*schema.PAIR_FEATURES, "scored_with", "error"]
+    assert table["scored_with"].null_count == 3
     for feature in schema.FEATURES:
         assert table[f"{feature}_a"].to_pylist()[:2] == [1, 2]
         assert table[f"{feature}_b"].to_pylist() == [2, 1, None]
@@ -61,6 +65,25 @@ def test_scores_are_found_as_the_comparison_spells_them_too(tmp_path, given):
     table = join_features(given(), scores(tmp_path, **spelled))
     assert table["psnr_a"].to_pylist() == [1, None, None]
     assert table["error"].to_pylist()[1].startswith("MissingScores: a: /d/2.jpg in ")
+
+
+def test_what_made_the_scores_is_told(tmp_path, given):
+    uri = scores(tmp_path)
+    config = {
+        "roi_weighting": "mean",
+        "precision": "fp32",
+        "weights": {"lpips": [{"name": "alex.pth", "sha256": "0123456789abcdef"}]},
+    }
+    write(tmp_path / "scores" / "_run" / "run.json", json.dumps({"config": config}).encode())
+    table = join_features(given(), uri)
+    made_by = "roi_weighting=mean precision=fp32 lpips=alex.pth:0123456789ab"
+    assert table["scored_with"].to_pylist() == [made_by] * 3
+    assert scored_with(table, "here") == made_by
+    other = table.set_column(
+        table.column_names.index("scored_with"), "scored_with", pa.array(["x", "y", None])
+    )
+    with pytest.raises(ManifestError, match="here have features of different makes.*: x; y"):
+        scored_with(other, "here")
 
 
 def test_features_from_an_earlier_time_are_replaced(tmp_path, given):

@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -85,6 +86,20 @@ def test_the_columns_must_be_the_model_s():
     assert model.predict_table(table, "here").shape == (6,)
     with pytest.raises(ManifestError, match="here have no column 'roi_ms_ssim_b'"):
         model.predict_table(table.drop_columns(["roi_ms_ssim_b"]), "here")
+
+
+def test_features_of_another_make_are_refused():
+    model = untrained(RECIPES["roi-ray"])
+    model.provenance["scored_with"] = "lpips=alex"
+    table = comparisons(references=2, each=3)
+    assert model.predict_table(table, "here").shape == (6,)  # where it is not known
+    same, other = (
+        table.append_column("scored_with", pa.array([text] * 6))
+        for text in ("lpips=alex", "lpips=vgg")
+    )
+    assert model.predict_table(same, "here").shape == (6,)
+    with pytest.raises(ManifestError, match="(?s)of another make.*lpips=alex.*lpips=vgg"):
+        model.predict_table(other, "here")
 
 
 def test_what_is_no_model_is_refused(tmp_path):

@@ -27,7 +27,7 @@ def accuracy(model, examples):
 
 
 def short(name):
-    return dataclasses.replace(RECIPES[name], epochs=15)
+    return dataclasses.replace(RECIPES[name], epochs=20)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -52,7 +52,7 @@ def test_exchanged_comparisons_give_the_same_utilities(examples):
 
 
 def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(examples):
-    recipe = dataclasses.replace(RECIPES["roi-ray"], epochs=4, dropout=0.2)
+    recipe = dataclasses.replace(RECIPES["ensemble"], epochs=4)
     scale = Scale.of(examples, recipe)
     whole, half, rest = (PreferenceTraining(examples, recipe, scale, 3) for _ in range(3))
     for number in range(12):
@@ -71,7 +71,7 @@ def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(examples):
 
 
 def test_each_member_leaves_out_its_own_references_and_keeps_its_best(examples):
-    recipe = dataclasses.replace(RECIPES["roi-ray"], members=3, epochs=3)
+    recipe = dataclasses.replace(RECIPES["ensemble"], members=3, epochs=3)
     scale = Scale.of(examples, recipe)
     training = PreferenceTraining(examples, recipe, scale, 2)
     # Members are independent, so the answers a member leaves out cannot move its weights.
