@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Thread
@@ -82,7 +83,9 @@ def fit(
         RoiRayError: what a worker raised on purpose; or a worker that died time and again.
     """
     # Of what Ray Train's own actors print, there is more than of the losses.
-    with connect(worker_logs=False):
+    with connect(worker_logs=False), warnings.catch_warnings():
+        # Ray's own copying of a data context touches settings that it calls deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
         import ray
         from ray.train import (
             CheckpointConfig,

@@ -15,7 +15,7 @@ from roi_ray.models.discriminator import load_discriminator, patch_layers
 from roi_ray.sweep import CODECS, photographs
 
 # Mean d_loss of photographs as they are.
-RECORDED = {"astronaut": 0.680551, "coffee": 0.558738, "rocket": 0.42914}
+RECORDED = {"astronaut": 0.662048, "coffee": 0.465421, "rocket": 0.465259}
 CARD = Path(weights.__file__).parent / "weights" / "README.md"
 
 
@@ -166,12 +166,8 @@ def test_packaged_d_loss_rises_as_jpeg_quality_falls():
             planes = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255
             with torch.inference_mode():
                 means[quality] += F.softplus(-network(planes)).mean().item() / len(photos)
-    # It levels off near 30, where everything looks decoded: the card says so. What lies below is
-    # held to less: worse than good JPEGs.
-    worst = means.pop(10)
     assert list(means.values()) == sorted(means.values())
     assert means["original"] + 0.5 < means[90] + 0.5 < means[30]
-    assert worst > means[90] + 0.3
 
 
 def test_packaged_discriminator_s_recorded_losses():

@@ -62,12 +62,11 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path, ray_cluster, workers):
     assert (tmp_path / "died").exists()
     assert state["step"] == 6
     torch.testing.assert_close(state["weights"], alone(6), atol=1e-6, rtol=1e-5)
-    assert [line.split("  ")[0] for line in lines] == [
-        "step 2/6",
-        "step 4/6",
-        "goes on from step 4",
-        "step 6/6",
-    ]
+    said = [line.split("  ")[0] for line in lines]
+    assert said[0] == "step 2/6"
+    assert said[-1] == "step 6/6"
+    # The checkpoint of step 4 may not have been registered yet when the worker died.
+    assert {"goes on from step 2", "goes on from step 4"} & set(said)
 
 
 def test_a_finished_run_is_not_done_again_but_another_is(tmp_path, ray_cluster):
