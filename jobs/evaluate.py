@@ -33,6 +33,9 @@ def main(
         list[str] | None,
         typer.Option(help="A trained model, evaluated as it is; may be given again."),
     ] = None,
+    nested: Annotated[
+        bool, typer.Option("--nested", help="Also choose the recipe anew in each fold; slow.")
+    ] = False,
     folds: Annotated[int, typer.Option(min=2, help="Folds, by reference.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Other divisions into folds.")] = 3,
 ) -> None:
@@ -47,6 +50,7 @@ def main(
             given,
             recipes,
             models=model or [],
+            nested=nested,
             folds=folds,
             repeats=repeats,
             report=lambda line: print(line, file=sys.stderr),

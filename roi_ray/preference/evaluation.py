@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +20,7 @@ from roi_ray.preference.networks import RECIPES
 from roi_ray.preference.validation import (
     by_sign,
     logistic_learner,
+    nested_learner,
     out_of_fold,
     recipe_learner,
 )
@@ -82,6 +84,7 @@ def evaluate(
     recipes: Sequence[str] = tuple(RECIPES),
     *,
     models: Sequence[str] = (),
+    nested: bool = False,
     folds: int = 5,
     repeats: int = 3,
     report: Callable[[str], None] = lambda line: None,
@@ -93,6 +96,7 @@ def evaluate(
         recipes: names of `networks.RECIPES`, each with the basic features and with all eight.
         models: trained models that are evaluated as they are: only honest on references that
             they were not trained on.
+        nested: also choose the recipe anew in each fold, from its training part alone.
         folds: of each cross-validation.
         repeats: with other divisions into folds.
         report: receives the progress.
@@ -109,6 +113,11 @@ def evaluate(
             report(f"{label}, recipe {name}: {folds} folds x {repeats}")
             learner = recipe_learner(RECIPES[name], features)
             predicted[f"{label} {name}"] = out_of_fold(examples, learner, folds, repeats)
+    if nested:
+        choices = {name: RECIPES[name] for name in recipes}
+        for label, features in SETS.items():
+            learner = nested_learner(choices, features, partial(_say, report, f"{label} chosen"))
+            predicted[f"{label} nested"] = out_of_fold(examples, learner, folds, 1)
     for label, features in SETS.items():
         learner = logistic_learner(features)
         predicted[f"{label} logistic"] = out_of_fold(examples, learner, folds, repeats)
@@ -131,6 +140,10 @@ def evaluate(
         },
         sizes={name: int(mask.sum()) for name, mask in parts.items()},
     )
+
+
+def _say(report: Callable[[str], None], what: str, name: str) -> None:
+    report(f"{what}: {name}")
 
 
 def _line(

@@ -1,12 +1,13 @@
 """Cross-validation by reference, of models and of the simple rules they must beat."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.preference.examples import Examples, Floats
+from roi_ray.preference.measures import log_loss
 from roi_ray.preference.networks import Recipe
 from roi_ray.preference.training import train_here
 
@@ -59,6 +60,36 @@ def recipe_learner(recipe: Recipe, features: tuple[str, ...]) -> Learner:
             return model.predict(chosen.a, chosen.b)
 
         return predict
+
+    return learn
+
+
+def nested_learner(
+    recipes: Mapping[str, Recipe],
+    features: tuple[str, ...],
+    report: Callable[[str], None] = lambda name: None,
+    count: int = 4,
+) -> Learner:
+    """Chooses a recipe by cross-validation inside the training comparisons, then trains it.
+
+    So the choice, too, is made without those that it is judged by.
+
+    Args:
+        recipes: to choose from, by log-loss.
+        features: names.
+        report: receives the name of what is chosen.
+        count: folds of the inner cross-validation.
+    """
+
+    def learn(examples: Examples, seed: int) -> Predictor:
+        losses = {}
+        for name, recipe in recipes.items():
+            predicted = out_of_fold(examples, recipe_learner(recipe, features), count, 1)[0]
+            loss = log_loss(predicted, examples.p_a)
+            losses[name] = float(np.average(loss, weights=examples.weight))
+        chosen = min(losses, key=losses.__getitem__)
+        report(chosen)
+        return recipe_learner(recipes[chosen], features)(examples, seed)
 
     return learn
 

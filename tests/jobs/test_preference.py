@@ -108,6 +108,7 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
         output=str(output),
         recipe=["roi-ray"],
         model=[model],
+        nested=False,
         folds=2,
         repeats=1,
     )

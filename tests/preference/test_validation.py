@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -9,6 +11,7 @@ from roi_ray.preference.validation import (
     by_sign,
     folds,
     logistic_learner,
+    nested_learner,
     out_of_fold,
     recipe_learner,
 )
@@ -67,6 +70,22 @@ def test_a_metric_s_direction(examples):
     same = examples.take(np.array([0, 1]))
     same.b[:] = same.a
     assert by_sign(same, "psnr").tolist() == [0.5, 0.5]
+
+
+def test_a_recipe_is_chosen_from_the_training_part_alone(examples):
+    good = Recipe("utility", logarithms=True, rate=2e-2, epochs=10, batch=64)
+    useless = dataclasses.replace(good, rate=0.0)
+    chosen, seen = [], []
+    learner = nested_learner({"useless": useless, "good": good}, ("roi_psnr",), chosen.append, 3)
+
+    def watched(part, seed):
+        seen.append(set(part.group))
+        return learner(part, seed)
+
+    predicted = out_of_fold(examples, watched, 3, 1)[0]
+    assert chosen == ["good"] * 3
+    assert all(len(part) == 8 for part in seen)
+    assert ((predicted > 0.5) == (examples.p_a > 0.5)).mean() > 0.8
 
 
 def test_the_features_that_people_follow_win(examples):
