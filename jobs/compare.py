@@ -16,6 +16,8 @@ from roi_ray.preference.compare import compare
 from roi_ray.preference.model import DEFAULT
 from roi_ray.scorer import Settings
 
+_NONE = "none"
+
 
 def main(
     *,
@@ -27,7 +29,8 @@ def main(
         str | None, typer.Option(help="An output of jobs/score.py to take instead of scoring.")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="The packaged model, or a file of jobs/train.py.")
+        str,
+        typer.Option(help="The packaged model, a file of jobs/train.py, or none: features alone."),
     ] = DEFAULT,
     lpips_: Annotated[
         lpips.LpipsName, typer.Option("--lpips", help="LPIPS network.")
@@ -43,12 +46,17 @@ def main(
     options = Options(device, actors, shard_size=shard_size, weights_dir=weights_dir)
     try:
         done = compare(
-            comparisons, output, scores=scores, model=model, settings=settings, options=options
+            comparisons,
+            output,
+            scores=scores,
+            model=None if model == _NONE else model,
+            settings=settings,
+            options=options,
         )
     except RoiRayError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
-    print(f"{done.rows} comparisons, {done.failed} without a prediction -> {done.output}")
+    print(f"{done.rows} comparisons, {done.failed} without features -> {done.output}")
     for text in done.examples:
         print(f"  {text}")
     if done.agree is not None:

@@ -1,5 +1,6 @@
 """Comparisons in; the same with sixteen features and a prediction out."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from roi_ray import schema, storage
 from roi_ray.pipeline.run import Options
 from roi_ray.preference.comparisons import read_comparisons, write_comparisons
 from roi_ray.preference.features import join_features, score_pairs
-from roi_ray.preference.model import DEFAULT, load_model
+from roi_ray.preference.model import DEFAULT, PreferenceModel, load_model
 from roi_ray.scorer import Settings
 
 
@@ -20,7 +21,7 @@ class Compared:
     Attributes:
         output: URI of the comparisons with features.
         rows: comparisons.
-        failed: of them without a prediction.
+        failed: of them without features.
         agree: share of the labelled, untied answers that the prediction agrees with; None where
             there are none.
         examples: some of the errors.
@@ -38,7 +39,7 @@ def compare(
     output: str,
     *,
     scores: str | None = None,
-    model: str = DEFAULT,
+    model: str | None = DEFAULT,
     settings: Settings | None = None,
     options: Options | None = None,
 ) -> Compared:
@@ -49,7 +50,8 @@ def compare(
         output: folder, local or `s3://`: gets `comparisons.parquet`, and `_scored/` with the
             images' scores, where an interrupted job goes on.
         scores: an output of `jobs/score.py` to take instead of scoring.
-        model: the packaged preference model, or a file that `jobs/train.py` wrote.
+        model: the packaged preference model, or a file that `jobs/train.py` wrote; None for
+            features alone, to train on.
         settings: what decides the scores.
         options: how they are made.
 
@@ -58,26 +60,34 @@ def compare(
         WeightsError: the model, or a network's weights, cannot be used.
         OutputError: the output belongs to a run with other settings.
     """
-    chosen, identity = load_model(model)
+    # Before anything is scored: it may be what cannot be used.
+    chosen = load_model(model) if model is not None else None
     comparisons = read_comparisons(comparisons_uri, labels=False)
     output = storage.absolute(output)
     if scores is None:
         scores = score_pairs(comparisons, storage.join(output, "_scored"), settings, options)
     table = join_features(comparisons, scores)
-    p_a = chosen.predict_table(table, comparisons.name)
-    # Not a number, where a side has no features.
-    predicted = pa.array(p_a, pa.float64(), mask=np.isnan(p_a))
-    at = table.column_names.index(schema.ERROR)
-    table = table.add_column(at, pa.field(schema.P_A_PREFERRED, pa.float64()), predicted)
-    table = table.replace_schema_metadata({"roi_ray_model": f"{model} {identity['sha256']}"})
+    if chosen is not None:
+        table = _with_prediction(table, *chosen, comparisons.name)
     uri = storage.join(output, "comparisons.parquet")
     write_comparisons(uri, table)
     errors = table[schema.ERROR].drop_null().to_pylist()
     return Compared(uri, len(table), len(errors), _agreement(table), tuple(errors[:5]))
 
 
+def _with_prediction(
+    table: pa.Table, model: PreferenceModel, identity: dict[str, str], name: str
+) -> pa.Table:
+    p_a = model.predict_table(table, name)
+    # Not a number, where a side has no features.
+    predicted = pa.array(p_a, pa.float64(), mask=np.isnan(p_a))
+    at = table.column_names.index(schema.ERROR)
+    table = table.add_column(at, pa.field(schema.P_A_PREFERRED, pa.float64()), predicted)
+    return table.replace_schema_metadata({"roi_ray_model": json.dumps(identity)})
+
+
 def _agreement(table: pa.Table) -> float | None:
-    if schema.P_A not in table.column_names:
+    if not {schema.P_A, schema.P_A_PREFERRED} <= set(table.column_names):
         return None
     said = table[schema.P_A].to_numpy() - 0.5
     predicted = table[schema.P_A_PREFERRED].to_numpy() - 0.5

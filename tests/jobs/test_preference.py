@@ -83,6 +83,19 @@ def test_every_image_was_scored_once(compared):
     assert len(scores) == len({row["distorted"] for row in scores}) == 6 * 6 + 1
 
 
+def test_features_alone_from_scores_that_are_there(choices, compared, tmp_path, capsys):
+    compare.main(
+        comparisons=choices,
+        output=str(tmp_path),
+        scores=str(compared / "_scored" / "scores"),
+        model="none",
+    )
+    assert "91 comparisons, 1 without features" in capsys.readouterr().out
+    alone = pq.read_table(tmp_path / "comparisons.parquet")
+    both = pq.read_table(compared / "comparisons.parquet")
+    assert alone.equals(both.drop_columns(["p_a_preferred"]))
+
+
 def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
     comparisons = str(compared / "comparisons.parquet")
     model = str(tmp_path / "model.safetensors")
