@@ -119,7 +119,8 @@ def fit(
                 logging_config=LoggingConfig(log_level="ERROR"),
             ),
         )
-        printer = Thread(target=_pass_on, args=(lines, report))
+        refused: list[RoiRayError] = []
+        printer = Thread(target=_pass_on, args=(lines, report, refused))
         printer.start()
         try:
             result = trainer.fit()
@@ -128,6 +129,8 @@ def fit(
         finally:
             lines.put(None)
             printer.join()
+    if refused:
+        raise refused[0]
     return _read(result.checkpoint)
 
 
@@ -174,6 +177,19 @@ def _work(config: dict[str, Any]) -> None:
     """What each worker does."""
     import ray.train
 
+    try:
+        _train(config)
+    except RoiRayError as error:
+        # Trying again would not help. But workers that wait for this one's gradients must be told
+        # by its failure.
+        if ray.train.get_context().get_world_size() > 1:
+            raise
+        config["lines"].put(error)
+
+
+def _train(config: dict[str, Any]) -> None:
+    import ray.train
+
     torch.set_num_threads(config["threads"])
     training: Training = config["make"]()
     head = ray.train.get_context().get_world_rank() == 0
@@ -205,9 +221,12 @@ def _work(config: dict[str, Any]) -> None:
             ray.train.report({"step": done, **means}, checkpoint=saved)
 
 
-def _pass_on(lines: "Queue", report: Callable[[str], None]) -> None:
+def _pass_on(lines: "Queue", report: Callable[[str], None], refused: list[RoiRayError]) -> None:
     for line in iter(lines.get, None):
-        report(line)
+        if isinstance(line, RoiRayError):
+            refused.append(line)
+        else:
+            report(line)
 
 
 def _read(checkpoint: "Checkpoint") -> State:

@@ -47,7 +47,7 @@ def run(manifest, tmp_path, **options):
 
 
 def test_the_job_trains_and_its_output_loads(tmp_path, manifest, ray_cluster, capsys):
-    output = run(manifest, tmp_path)
+    output = run(manifest, tmp_path, workers=2)
     text = capsys.readouterr().out
     assert "4 references to train on, 2 held out" in text
     assert re.search(r"jpeg +[01]\.\d+", text)
@@ -57,18 +57,6 @@ def test_the_job_trains_and_its_output_loads(tmp_path, manifest, ray_cluster, ca
     assert identity.sha256 in text
     picture = images.decode((tmp_path / "d.png").read_bytes())
     assert picture.std() > 10
-
-
-def test_two_workers_give_what_one_gives(tmp_path, manifest, ray_cluster):
-    for workers in (1, 2):
-        (tmp_path / str(workers)).mkdir()
-        run(manifest, tmp_path / str(workers), workers=workers, batch=4)
-    one, two = (
-        load_discriminator(str(tmp_path / str(workers) / "d.safetensors"))[1].tensors
-        for workers in (1, 2)
-    )
-    for name in one:
-        torch.testing.assert_close(one[name].float(), two[name].float(), atol=2e-3, rtol=1e-2)
 
 
 @pytest.mark.parametrize("generator", [True, False])
