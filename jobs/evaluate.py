@@ -11,11 +11,11 @@ import torch
 import typer
 from rich.console import Console
 
-from roi_ray import storage
+from roi_ray import schema, storage
 from roi_ray.errors import ManifestError, RoiRayError
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.evaluation import evaluate
-from roi_ray.preference.networks import RECIPES
+from roi_ray.preference.networks import DEFAULT, RECIPES
 from roi_ray.report import preference as report
 
 
@@ -65,8 +65,9 @@ def main(
     console = Console(width=140)
     console.print(f"{result.comparisons} answers about {result.references} references")
     console.print(report.to_table(result))
-    shown = [f"{label} {name}" for name in recipes for label in ("BASIC", "ROI")]
-    console.print(report.to_parts_table(result, [*shown, "ms_ssim", "roi_ms_ssim"]))
+    main_recipe = DEFAULT if DEFAULT in recipes else recipes[0]
+    shown = [f"BASIC {main_recipe}", f"ROI {main_recipe}", *schema.FEATURES[:2]]
+    console.print(report.to_parts_table(result, shown))
     for name, test in result.paired.items():
         d = test.difference
         console.print(

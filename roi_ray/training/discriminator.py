@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from roi_ray.models.discriminator import PatchDiscriminator, fold_spectral_norm, patch_layers
-from roi_ray.training.loop import State, average_gradients, my_share
+from roi_ray.training.loop import Parts, State, average_gradients, my_share
 from roi_ray.training.restorer import Restorer
 from roi_ray.training.windows import Original, draw_windows
 
@@ -47,7 +47,7 @@ class Recipe:
     seed: int = 0
 
 
-class DiscriminatorTraining:
+class DiscriminatorTraining(Parts):
     """D and the restorer G, alternating, from random weights.
 
     D's loss: cross-entropy of every patch, labels smoothed to 0.05 and 0.95, so that the logits
@@ -97,16 +97,8 @@ class DiscriminatorTraining:
             return losses
         return losses | self._step_g(original, restored)
 
-    def state(self) -> State:
+    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """Both networks and both optimisers."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load(self, state: State) -> None:
-        """Take on a state."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {
             "discriminator": self._d,
             "optimiser": self._optimiser,

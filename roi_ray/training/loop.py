@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Thread
@@ -50,6 +51,23 @@ class Training(Protocol):
 
     def load(self, state: State) -> None:
         """Take on a state."""
+
+
+class Parts(ABC):
+    """A training whose state is that of its parts: networks and optimisers."""
+
+    @abstractmethod
+    def parts(self) -> dict[str, "nn.Module | torch.optim.Optimizer"]:
+        """By name."""
+
+    def state(self) -> State:
+        """Of all parts."""
+        return {name: part.state_dict() for name, part in self.parts().items()}
+
+    def load(self, state: State) -> None:
+        """Take on a state."""
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])
 
 
 def fit(

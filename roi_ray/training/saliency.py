@@ -16,7 +16,7 @@ from roi_ray.errors import ManifestError
 from roi_ray.models.lite0 import Lite0Saliency, folded_state_dict
 from roi_ray.models.saliency import LITE0_SIDE, Saliency, lite0
 from roi_ray.training.agreement import Agreement, Mask, agreement
-from roi_ray.training.loop import State
+from roi_ray.training.loop import Parts, State
 
 # Published name of a block's part -> index of the same unit, counted from the block's end.
 _PARTS = {
@@ -81,7 +81,7 @@ class Recipe:
     seed: int = 0
 
 
-class SaliencyTraining:
+class SaliencyTraining(Parts):
     """N, from ImageNet's encoder: cross-entropy and soft intersection over union with the maps.
 
     AdamW with a warm-up and a cosine decay; the encoder, which has seen ImageNet, at a lower rate.
@@ -151,16 +151,8 @@ class SaliencyTraining:
         self._average.update_parameters(self._network)
         return {"loss": loss.item()}
 
-    def state(self) -> State:
+    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """The network, its moving average and the optimiser."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load(self, state: State) -> None:
-        """Take on a state."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {
             "network": self._network,
             "average": self._average,

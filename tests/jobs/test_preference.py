@@ -10,7 +10,10 @@ import typer
 
 from jobs import compare, evaluate, train
 from roi_ray import schema
+from roi_ray.preference.examples import to_examples
 from roi_ray.preference.model import load_model
+from roi_ray.preference.networks import RECIPES
+from roi_ray.preference.training import train_here
 from tests.conftest import make_sweep_of
 
 
@@ -106,7 +109,7 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
         recipe="roi-ray",
         seed=0,
         runs=str(tmp_path / "runs"),
-        workers=1,
+        workers=2,
         gpu=False,
     )
     text = capsys.readouterr().out
@@ -114,6 +117,12 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
     loaded, identity = load_model(model)
     assert identity["sha256"] in text
     assert loaded.features == ("psnr", "roi_psnr")
+    # Two workers, on Ray Data's shards, learn what one process learns.
+    assert loaded.provenance["workers"] == 2
+    examples = to_examples(pq.read_table(comparisons), loaded.features, comparisons)
+    alone = train_here(examples, RECIPES["roi-ray"])
+    apart = loaded.predict(examples.a, examples.b) - alone.predict(examples.a, examples.b)
+    assert abs(apart).mean() < 0.02
 
     output = tmp_path / "evaluation"
     evaluate.main(

@@ -59,13 +59,17 @@ def test_the_job_trains_and_its_output_loads(tmp_path, manifest, ray_cluster, ca
     assert picture.std() > 10
 
 
-@pytest.mark.parametrize("generator", [True, False])
-def test_it_learns_to_tell_originals_from_bad_jpegs(originals, generator):
+def test_it_learns_to_tell_originals_from_bad_jpegs(originals):
     bad = [Original(o.name, o.uri, o.decoded[:1]) for o in originals]
-    _, losses = train(bad, steps=60, batch=4, generator=generator, joins=0.35)
-    assert ["fool" in loss for loss in losses] == [False] * 21 + [generator] * 39
-    early, late = (sum(loss["d"] for loss in part) / 15 for part in (losses[:15], losses[-15:]))
-    assert late < early < 0.8
+    _, losses = train(bad, steps=40, generator=False)
+    early, late = (sum(loss["d"] for loss in part) / 10 for part in (losses[:10], losses[-10:]))
+    assert late + 0.02 < early < 0.71  # log 2 = 0.693 is chance
+
+
+def test_the_restorer_joins_late_or_not_at_all(originals):
+    for generator in (True, False):
+        _, losses = train(originals, steps=6, generator=generator, joins=0.5)
+        assert ["fool" in loss for loss in losses] == [False] * 3 + [generator] * 3
 
 
 def test_it_learns_to_order_images(originals):
