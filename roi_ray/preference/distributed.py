@@ -59,7 +59,7 @@ def train_model(
     scale = Scale.of(examples, settings)
     batches = batches_of(len(examples), settings)
     state = fit(
-        partial(_of_shard, features, recipe, scale, batches, seed),
+        partial(_of_shard, features, recipe, scale, batches, seed, "cuda" if use_gpu else "cpu"),
         folder=runs,
         name=run_name("preference", [comparisons.sha256, features, asdict(settings), seed]),
         workers=workers,
@@ -94,7 +94,7 @@ def _datasets(examples: Examples) -> dict[str, "Dataset"]:
 
 
 def _of_shard(
-    features: tuple[str, ...], recipe: str, scale: Scale, batches: int, seed: int
+    features: tuple[str, ...], recipe: str, scale: Scale, batches: int, seed: int, device: str
 ) -> PreferenceTraining:
     """Built on each worker, from its part of the data set."""
     import ray.train
@@ -107,4 +107,4 @@ def _of_shard(
         *sides(table, features),
         *(table[name].to_numpy().copy() for name in (schema.P_A, schema.VOTES, schema.GROUP)),
     )
-    return PreferenceTraining(examples, RECIPES[recipe], scale, batches, seed)
+    return PreferenceTraining(examples, RECIPES[recipe], scale, batches, seed, device)

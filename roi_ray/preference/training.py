@@ -29,32 +29,42 @@ class PreferenceTraining:
         scale: of all workers' parts together.
         batches: steps an epoch; the same for all workers.
         seed: of the start and the order.
+        device: of the network and the comparisons.
     """
 
     def __init__(
-        self, examples: Examples, recipe: Recipe, scale: Scale, batches: int, seed: int = 0
+        self,
+        examples: Examples,
+        recipe: Recipe,
+        scale: Scale,
+        batches: int,
+        seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         self.steps = recipe.epochs * batches
         self._recipe, self._batches, self._seed = recipe, batches, seed
-        self._a, self._b = (scale(side, examples.features) for side in (examples.a, examples.b))
-        self._p_a = torch.from_numpy(examples.p_a).float()
-        self._weight = torch.from_numpy(examples.weight).float()
+        self._device = device
+        self._a, self._b = (
+            scale(side, examples.features).to(device) for side in (examples.a, examples.b)
+        )
+        self._p_a = torch.from_numpy(examples.p_a).float().to(device)
+        self._weight = torch.from_numpy(examples.weight).float().to(device)
         # 1 where a member is trained on a comparison, 0 where it leaves it out.
         member = np.arange(recipe.members)[:, None]
         kept = (examples.group % recipe.members != member) | (recipe.members == 1)
-        self._kept = torch.from_numpy(kept).float()
+        self._kept = torch.from_numpy(kept).float().to(device)
         torch.manual_seed(seed)
-        self._network = build(recipe, len(examples.features))
+        self._network = build(recipe, len(examples.features)).to(device)
         self._optimiser = torch.optim.Adam(self._network.parameters(), lr=recipe.rate)
         self._best = {k: v.clone() for k, v in self._network.state_dict().items()}
-        self._best_loss = torch.full((recipe.members,), _FOREVER)
+        self._best_loss = torch.full((recipe.members,), _FOREVER, device=device)
 
     def step(self, number: int) -> dict[str, float]:
         """One batch; at the end of an epoch, each member's left-out comparisons are looked at."""
         epoch, index = divmod(number, self._batches)
         count = len(self._p_a)
         generator = torch.Generator().manual_seed(1_000_003 * self._seed + epoch)
-        order = torch.randperm(count, generator=generator)
+        order = torch.randperm(count, generator=generator).to(self._device)
         rows = order[index * count // self._batches : (index + 1) * count // self._batches]
         losses = self._losses(rows) * self._kept[:, rows]
         total = (losses.sum(1) / self._kept[:, rows].sum(1).clamp_min(1)).sum()
@@ -83,7 +93,8 @@ class PreferenceTraining:
         """Take on a state."""
         self._network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self._best, self._best_loss = state["best"], state["best_loss"]
+        self._best = {k: v.to(self._device) for k, v in state["best"].items()}
+        self._best_loss = state["best_loss"].to(self._device)
 
     def _losses(self, rows: Tensor) -> Tensor:
         """Cross-entropy of both orders, (members, rows)."""
@@ -103,7 +114,9 @@ class PreferenceTraining:
             left_out = 1 - self._kept
             sums = torch.stack(
                 [
-                    (self._losses(torch.arange(len(self._p_a))) * left_out).sum(1),
+                    (
+                        self._losses(torch.arange(len(self._p_a), device=self._device)) * left_out
+                    ).sum(1),
                     (left_out * self._weight).sum(1),
                 ]
             )
