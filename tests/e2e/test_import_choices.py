@@ -7,13 +7,13 @@ from roi_ray import storage
 from roi_ray.datasets import import_choices
 from roi_ray.preference.comparisons import read_comparisons
 from tests.conftest import encode
-from tests.e2e.conftest import BUCKET, s3  # noqa: F401
+from tests.e2e.conftest import BUCKET
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def bucket(s3, monkeypatch):  # noqa: F811
+def bucket(s3, monkeypatch):
     for name, value in s3.items():
         monkeypatch.setenv(name, value)
     storage._s3.cache_clear()
