@@ -53,6 +53,9 @@ def s3(tmp_path_factory) -> Iterator[dict[str, str]]:
                 "-s3",
                 f"-s3.config={folder / 's3.json'}",
                 *(f"-{name}.port={port}" for name, port in ports.items()),
+                # Its table catalogues listen on fixed ports otherwise: two servers would collide.
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
             ],
             stdout=log,
             stderr=log,
