@@ -106,7 +106,8 @@ def evaluate(
         WeightsError: a model cannot be used.
     """
     examples = to_examples(comparisons.table, schema.FEATURES, comparisons.name)
-    parts = _parts(usable(comparisons.table), examples)
+    table = usable(comparisons.table)
+    parts = _parts(table, examples)
     predicted: dict[str, Floats] = {}
     for name in recipes:
         for label, features in SETS.items():
@@ -123,7 +124,6 @@ def evaluate(
         predicted[f"{label} logistic"] = out_of_fold(examples, learner, folds, repeats)
     for source in models:
         model, _ = load_model(source)
-        table = usable(comparisons.table)
         predicted[f"model {source}"] = model.predict_table(table, comparisons.name)[None]
     rules = {feature: by_sign(examples, feature)[None] for feature in schema.FEATURES}
     lines = [_line(name, p, examples, parts, rule=False) for name, p in predicted.items()]
@@ -133,7 +133,7 @@ def evaluate(
         references=len(np.unique(examples.group)),
         lines=lines,
         paired=_paired(predicted, rules, examples, recipes),
-        ceiling=measures.human_ceiling(*_questions(usable(comparisons.table))),
+        ceiling=measures.human_ceiling(*_questions(table)),
         reliability={
             name: measures.reliability(p.ravel(), np.tile(examples.p_a, len(p)))
             for name, p in predicted.items()

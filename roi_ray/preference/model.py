@@ -42,7 +42,10 @@ class Scale:
     @classmethod
     def of(cls, examples: Examples, recipe: Recipe) -> "Scale":
         """From training comparisons: means, and for utilities the deviation of differences."""
-        a, b = (_logarithms(side, examples.features, recipe) for side in (examples.a, examples.b))
+        a, b = (
+            _entered(side, examples.features, recipe.logarithms)
+            for side in (examples.a, examples.b)
+        )
         both = np.concatenate([a, b])
         spread = (a - b if recipe.network == "utility" else both).std(0)
         better = [schema.MEANINGS[feature].better for feature in examples.features]
@@ -51,17 +54,14 @@ class Scale:
 
     def __call__(self, values: Floats, features: tuple[str, ...]) -> Tensor:
         """Standardised features, float32 (N, F)."""
-        if self.logarithms:
-            values = _log(values, features)
+        values = _entered(values, features, self.logarithms)
         return torch.from_numpy(((values - self.centre) / self.spread).astype(np.float32))
 
 
-def _logarithms(values: Floats, features: tuple[str, ...], recipe: Recipe) -> Floats:
-    return _log(values, features) if recipe.logarithms else values
-
-
-def _log(values: Floats, features: tuple[str, ...]) -> Floats:
-    """Natural logarithms; PSNR, in dB, is one already."""
+def _entered(values: Floats, features: tuple[str, ...], logarithms: bool) -> Floats:
+    """Features as they enter: natural logarithms, if wanted; PSNR, in dB, is one already."""
+    if not logarithms:
+        return values
     decibels = np.array([schema.MEANINGS[feature].unit == "dB" for feature in features])
     return np.where(decibels, values, np.log(np.maximum(values, _TINY)))
 
