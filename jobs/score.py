@@ -15,7 +15,7 @@ from roi_ray.metrics.roi import Weighting
 from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options, Summary, score_manifest
 from roi_ray.report.demo import make_demo, report_demo
-from roi_ray.scorer import DEFAULT_BATCH, Precision, Settings
+from roi_ray.scorer import Precision, Settings
 
 EXIT_UNUSABLE = 2
 EXIT_TOO_MANY_FAILED = 3
@@ -53,8 +53,9 @@ def main(
         int | None, typer.Option(min=1, help="Scoring actors; one a GPU, else one a CPU.")
     ] = None,
     batch: Annotated[
-        int, typer.Option(min=1, help="512 x 512 images at once; fewer of larger ones.")
-    ] = DEFAULT_BATCH,
+        int | None,
+        typer.Option(min=1, help="512 x 512 images at once; 1 on a CPU, 16 on a GPU."),
+    ] = None,
     precision: Annotated[
         Precision, typer.Option(help="Of the networks; metrics are always fp32 or better.")
     ] = "fp32",

@@ -9,10 +9,10 @@ qualities are scored against it.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,12 +21,13 @@ from roi_ray.errors import WeightsError
 from roi_ray.images import Pixels, check_size
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models import discriminator, lpips, saliency
+from roi_ray.models.networks import Networks, load_networks
 from roi_ray.schema import Scores
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-DEFAULT_BATCH = 4
+_BATCHES = {"cuda": 16}
 _BATCH_PIXELS = 512 * 512
 
 
@@ -48,13 +49,17 @@ class Settings:
     roi_weighting: roi.Weighting = "mean"
     precision: Precision = "fp32"
 
+    def networks(self, weights_dir: str | None = None) -> Networks:
+        """Load the networks that are named here; see `load_networks`."""
+        return load_networks(self.lpips, self.saliency, self.discriminator, weights_dir)
+
 
 @dataclass(frozen=True)
 class Prepared:
     """A reference, with everything that does not depend on a distorted image.
 
     Attributes:
-        pixels: uint8, (3, H, W).
+        pixels: uint8, (1, 3, H, W).
         mask: `R`, float32, (H, W), in [0, 1].
         fraction: mean of the mask.
         moments: for MS-SSIM.
@@ -82,8 +87,10 @@ class Scorer:
         settings: what decides the numbers.
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU if there is one.
         batch: distorted images of 512 x 512 pixels that go through the networks at once; of larger
-            images as many fewer, but at least one.
+            images as many fewer, but at least one. None: one on a CPU, whose caches hold no more
+            and whose numbers then do not depend on an image's company; 16 on a GPU.
         weights_dir: folder with torchvision's backbone files, for LPIPS `alex`, `vgg`, `squeeze`.
+        networks: to use in place of those that the settings name; they are moved to the device.
 
     Attributes:
         provenance: name and SHA-256 of each network's weights.
@@ -96,23 +103,16 @@ class Scorer:
         self,
         settings: Settings | None = None,
         device: str = "cpu",
-        batch: int = DEFAULT_BATCH,
+        batch: int | None = None,
         weights_dir: str | None = None,
+        networks: Networks | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.device = find_device(device)
-        self._batch = batch
-        self._lpips, lpips_weights = lpips.load_lpips(self.settings.lpips, weights_dir)
-        self._saliency, saliency_weights = saliency.load_saliency(self.settings.saliency)
-        self._d, d_weights = discriminator.load_discriminator(self.settings.discriminator)
-        for network in (self._lpips, self._saliency, self._d):
-            # Channels last is the faster layout for convolutions, on a CPU (1.8 x) as on a GPU.
-            network.to(self.device).to(memory_format=torch.channels_last)
-        self.provenance = {
-            "lpips": [used.identity for used in lpips_weights],
-            "saliency": [saliency_weights.identity],
-            "discriminator": [d_weights.identity],
-        }
+        self._batch = batch or _BATCHES.get(self.device.type, 1)
+        networks = networks or self.settings.networks(weights_dir)
+        self._networks = networks.to(self.device, _DTYPES[self.settings.precision])
+        self.provenance = networks.provenance
 
     @torch.inference_mode()
     def prepare(self, reference: Pixels, mask: Pixels | None = None) -> Prepared:
@@ -127,18 +127,18 @@ class Scorer:
             ImageTooSmall: a side is below SSIM's 11 pixels.
             SizeMismatch: the mask is not of the reference's size.
         """
-        pixels = self._upload(reference)
-        image = pixels.float() / 255
-        moments = ms_ssim.prepare(image)  # first, as it is what refuses an image that is too small
+        pixels = self._upload([reference])
+        image = pixels.float().div_(255)
+        # First, as it is what refuses an image that is too small.
+        moments = ms_ssim.prepare(image[0].contiguous())
         if mask is None:
-            with self._networks():
-                logits = self._saliency(_for_network(image[None]))
-            region = roi.smooth(logits[0, 0].float().sigmoid())
+            logits = self._networks.saliency(image)
+            region = roi.smooth(logits[0, 0].sigmoid())
         else:
             check_size(mask, reference)
             region = torch.from_numpy(mask.copy()).to(self.device).float() / 255
-        with self._networks():
-            features = self._lpips.features(_for_network(image[None], self._lpips.min_side))
+        network = self._networks.lpips
+        features = network.features(_at_least(image, network.min_side))
         return Prepared(
             pixels=pixels,
             mask=region,
@@ -172,31 +172,30 @@ class Scorer:
         ]
 
     def _score_batch(self, reference: Prepared, distorted: Sequence[Pixels]) -> Iterator[Scores]:
-        pixels = torch.stack([self._upload(image) for image in distorted])
-        images = pixels.float() / 255
+        pixels = self._upload(distorted)
+        images = pixels.float().div_(255)
 
         error, roi_error = self._means(reference, mse.squared_error(reference.pixels, pixels))
         similarity, roi_similarity = zip(
             *(
                 self._means(reference, level, margin=ms_ssim.MARGIN)
-                for level in ms_ssim.maps(reference.moments, images)
+                for level in ms_ssim.maps(reference.moments, images.contiguous())
             ),
             strict=True,
         )
-        side = self._lpips.min_side
-        with self._networks():
-            features = self._lpips.features(_for_network(images, side))
+        network = self._networks.lpips
+        side = network.min_side
+        features = network.features(_at_least(images, side))
         distances, roi_distances = zip(
             *(
                 self._means(reference, layer, min_side=side)
-                for layer in self._lpips.maps(reference.features, features)
+                for layer in network.maps(reference.features, features)
             ),
             strict=True,
         )
-        side = int(self._d.min_side)
-        with self._networks():
-            logits = self._d(_for_network(images, side))
-        loss, roi_loss = self._means(reference, F.softplus(-logits[:, 0].float()), min_side=side)
+        side = self._networks.discriminator.min_side
+        logits = self._networks.discriminator(_at_least(images, side))
+        loss, roi_loss = self._means(reference, F.softplus(-logits[:, 0]), min_side=side)
 
         height, width = reference.size
         columns = {
@@ -226,26 +225,21 @@ class Scorer:
     ) -> tuple[Tensor, Tensor]:
         """The mean over the whole image, and the mean under the mask."""
         key = (*maps.shape[-2:], margin, min_side)
-        weight = reference._weights.get(key)
-        if weight is None:
+        weights = reference._weights.get(key)
+        if weights is None:
             # The mask follows the image: bordered like it where it is tiny, brought to the map's
             # resolution, and without the margin that SSIM's valid window loses.
             mask = _at_least(reference.mask[None, None], min_side)[0, 0]
             height, width = (side + 2 * margin for side in maps.shape[-2:])
             mask = roi.area_average(mask, height, width)
             mask = mask[margin : height - margin, margin : width - margin]
-            weight = roi.weights(mask, self.settings.roi_weighting)
-            reference._weights[key] = weight
-        return roi.weighted_mean(maps), roi.weighted_mean(maps, weight)
+            weights = roi.weights(mask, self.settings.roi_weighting)
+            reference._weights[key] = weights
+        return roi.means(maps, weights)
 
-    def _upload(self, pixels: Pixels) -> Tensor:
-        # Arrays that view a file's or a message's bytes are read-only, which torch warns of.
-        writable = pixels if pixels.flags.writeable else pixels.copy()
-        return torch.from_numpy(writable).to(self.device).permute(2, 0, 1).contiguous()
-
-    def _networks(self) -> AbstractContextManager[None]:
-        dtype = _DTYPES[self.settings.precision]
-        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+    def _upload(self, images: Sequence[Pixels]) -> Tensor:
+        """(N, 3, H, W) on the device, laid out as files have them: channels last."""
+        return torch.from_numpy(np.stack(images)).to(self.device).permute(0, 3, 1, 2)
 
 
 def find_device(name: str) -> torch.device:
@@ -264,12 +258,11 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def _for_network(images: Tensor, min_side: int = 0) -> Tensor:
-    return _at_least(images, min_side).contiguous(memory_format=torch.channels_last)
-
-
 def _at_least(images: Tensor, side: int) -> Tensor:
     """Images whose sides are at least `side`: edge pixels repeated to the right and downwards."""
     height, width = images.shape[-2:]
     right, down = max(0, side - width), max(0, side - height)
-    return F.pad(images, (0, right, 0, down), mode="replicate") if right or down else images
+    if right or down:
+        images = F.pad(images, (0, right, 0, down), mode="replicate")
+        return images.contiguous(memory_format=torch.channels_last)
+    return images

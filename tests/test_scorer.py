@@ -115,7 +115,7 @@ def test_a_batch_gives_what_single_images_give(photos) -> None:
     for alone, together in zip(
         one.score(prepared, several), many.score(many.prepare(x), several), strict=True
     ):
-        assert asdict(alone) == pytest.approx(asdict(together), abs=1e-6)
+        assert asdict(alone) == pytest.approx(asdict(together), rel=1e-6, abs=1e-6)
 
 
 def test_bf16_networks_stay_close(photos, scorers) -> None:

@@ -5,6 +5,7 @@ reference once, `maps` does what is left for each distorted image. `combine` mak
 the maps' means, over the whole image or under a mask.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,9 @@ MARGIN = WINDOW // 2
 _SIGMA = 1.5
 _C1 = 0.01**2
 _C2 = 0.03**2
+_BLOCK = 32
+_STRIP_PIXELS = 1 << 17
+_STRIP_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def prepare(reference: Tensor) -> list[Moments]:
         if scale:
             reference = _half(reference)
         mean, square = _window(torch.stack([reference, reference * reference]))
-        moments.append(Moments(reference, mean, square - mean * mean))
+        moments.append(Moments(reference, mean, square.addcmul_(mean, mean, value=-1)))
     return moments
 
 
@@ -88,20 +92,34 @@ def maps(reference: list[Moments], distorted: Tensor) -> list[Tensor]:
         `MARGIN` on each side.
     """
     result = []
+    last = len(reference) - 1
     for scale, x in enumerate(reference):
         if scale:
             distorted = _half(distorted)
-        mean, square, product = _window(
-            torch.stack([distorted, distorted * distorted, distorted * x.image])
-        )
-        means = x.mean * mean
-        variance = square - mean * mean
-        covariance = product - means
-        similarity = (2 * covariance + _C2) / (x.variance + variance + _C2)
-        if scale == len(reference) - 1:
-            similarity = similarity * (2 * means + _C1) / (x.mean * x.mean + mean * mean + _C1)
+        similarity = distorted.new_empty(len(distorted), *x.mean.shape)
+        for image, similar in zip(distorted, similarity, strict=True):
+            for start, end in _strips(*x.mean.shape[-2:]):
+                similar[:, start:end] = _similarity(
+                    _rows(x, start, end), image[:, start : end + 2 * MARGIN], scale == last
+                )
         result.append(similarity)
     return result
+
+
+def _similarity(x: Moments, image: Tensor, luminance: bool) -> Tensor:
+    """SSIM's contrast-structure of one image, (3, h, w); full SSIM with the luminance."""
+    inputs = image.new_empty(3, *image.shape)
+    inputs[0] = image
+    torch.mul(image, image, out=inputs[1])
+    torch.mul(image, x.image, out=inputs[2])
+    mean, square, product = _window(inputs)
+    variance = square.addcmul_(mean, mean, value=-1)
+    covariance = product.addcmul_(x.mean, mean, value=-1)
+    similarity: Tensor = covariance.mul_(2).add_(_C2).div_(variance.add_(x.variance).add_(_C2))
+    if luminance:
+        means = x.mean * mean
+        similarity *= (2 * means + _C1) / (x.mean * x.mean + mean * mean + _C1)
+    return similarity
 
 
 def combine(means: list[Tensor]) -> Tensor:
@@ -125,20 +143,56 @@ def combine(means: list[Tensor]) -> Tensor:
 
 def _half(image: Tensor) -> Tensor:
     """2 x 2 mean pooling; an odd side first gets a border of zeros, as in `pytorch_msssim`."""
-    padding = [side % 2 for side in image.shape[-2:]]
-    return F.avg_pool2d(image, kernel_size=2, padding=padding)
+    odd_rows, odd_columns = (side % 2 for side in image.shape[-2:])
+    if odd_rows or odd_columns:
+        # It pads both sides and drops what does not fill a window, so the border comes before.
+        image = F.pad(image, (odd_columns, 0, odd_rows, 0))
+    # Four times as fast as `avg_pool2d`, which a CPU has no vector code for in this layout.
+    pairs = image[..., 0::2, :] + image[..., 1::2, :]
+    return (pairs[..., 0::2] + pairs[..., 1::2]).mul_(0.25)
+
+
+def _rows(x: Moments, start: int, end: int) -> Moments:
+    return Moments(
+        x.image[:, start : end + 2 * MARGIN], x.mean[:, start:end], x.variance[:, start:end]
+    )
+
+
+def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """Rows of a map that are worked on at once, so that what is between fits into a cache."""
+    rows = max(_STRIP_ROWS, _STRIP_PIXELS // width)
+    for start in range(0, height, rows):
+        yield start, min(start + rows, height)
 
 
 def _window(images: Tensor) -> Tensor:
     """Gaussian means over the window, valid positions only: (..., H, W) -> (..., H-10, W-10)."""
-    # Eleven shifted sums a direction: faster on a CPU than any convolution it has for one channel.
-    for dim in (-2, -1):
-        length = images.shape[dim] - WINDOW + 1
-        total = images.narrow(dim, 0, length) * _KERNEL[0]
-        for offset, tap in enumerate(_KERNEL[1:], start=1):
-            total.add_(images.narrow(dim, offset, length), alpha=tap)
-        images = total
-    return images
+    # A product with a band of the kernel, a block of rows (columns) at a time. Of all that a CPU
+    # has for one channel (convolutions, shifted sums) this is the fastest, several times so.
+    height, width = (side - 2 * MARGIN for side in images.shape[-2:])
+    band = images.new_zeros(_BLOCK, _BLOCK + 2 * MARGIN)
+    for offset, tap in enumerate(_KERNEL):
+        band.diagonal(offset).fill_(tap)
+
+    planes = images.reshape(-1, *images.shape[-2:])
+    tall = planes.new_empty(len(planes), height, planes.shape[2])
+    for start, rows, taps in _blocks(height):
+        block = band[:rows, :taps].expand(len(planes), -1, -1)
+        torch.bmm(block, planes[:, start : start + taps], out=tall[:, start : start + rows])
+
+    lines = tall.view(-1, tall.shape[2])
+    means = lines.new_empty(len(lines), width)
+    for start, columns, taps in _blocks(width):
+        block = band[:columns, :taps].T
+        torch.mm(lines[:, start : start + taps], block, out=means[:, start : start + columns])
+    return means.view(*images.shape[:-2], height, width)
+
+
+def _blocks(length: int) -> Iterator[tuple[int, int, int]]:
+    """Where a block begins, how many means it has, and how many values those are made from."""
+    for start in range(0, length, _BLOCK):
+        means = min(_BLOCK, length - start)
+        yield start, means, means + 2 * MARGIN
 
 
 def _gaussian() -> list[float]:

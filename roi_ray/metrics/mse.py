@@ -11,7 +11,7 @@ def squared_error(reference: Tensor, distorted: Tensor) -> Tensor:
     """The L map of MSE: squared error of sRGB values, averaged over R, G and B.
 
     Args:
-        reference: uint8, (3, H, W).
+        reference: uint8, (1, 3, H, W).
         distorted: uint8, (N, 3, H, W).
 
     Returns:

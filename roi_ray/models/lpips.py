@@ -45,17 +45,18 @@ class Lpips(nn.Module):
         min_side: smallest side of an image that passes through the slices.
     """
 
-    shift: Tensor
-    scale: Tensor
+    gain: Tensor
+    offset: Tensor
 
     def __init__(self, slices: Iterable[nn.Module], heads: Iterable[Tensor], min_side: int) -> None:
         super().__init__()
         self.slices = nn.ModuleList(slices)
         for layer, head in enumerate(heads):
             self.register_buffer(f"head{layer}", head.reshape(1, -1, 1, 1).clone())
-        # LPIPS' scaling layer, from [-1, 1] to roughly unit variance.
-        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1))
-        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1))
+        # LPIPS' scaling layer, (2 x - 1 - shift) / scale, as one product and one sum.
+        shift, scale = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]])
+        self.register_buffer("gain", (2 / scale).view(1, 3, 1, 1))
+        self.register_buffer("offset", (-(1 + shift) / scale).view(1, 3, 1, 1))
         self.min_side = min_side
 
     def features(self, images: Tensor) -> list[Tensor]:
@@ -67,13 +68,14 @@ class Lpips(nn.Module):
         Returns:
             one float32 (N, C, h, w) a layer.
         """
-        x = (2 * images - 1 - self.shift) / self.scale
+        weight = next(self.slices.parameters())
+        x = torch.addcmul(self.offset, images, self.gain).to(weight.dtype)
         layers = []
         for part in self.slices:
             x = part(x)
             # Not in place: the next slice still needs the features as they are.
             features = x.float()
-            norm = features.square().sum(dim=1, keepdim=True).sqrt_()
+            norm = torch.linalg.vector_norm(features, dim=1, keepdim=True)
             layers.append(features / norm.add_(1e-10))
         return layers
 

@@ -73,7 +73,8 @@ class Saliency(nn.Module):
         x = F.interpolate(images, size=square, mode="bilinear", antialias=True)
         if self.stretch:
             x = x / x.amax((1, 2, 3), keepdim=True).clamp_min(1e-6)
-        return ((x - self.mean.float()) / self.deviation.float()).to(self.mean.dtype)
+        weight = next(self.network.parameters(), images)
+        return ((x - self.mean) / self.deviation).to(weight.dtype)
 
 
 def load_saliency(source: str = DEFAULT) -> tuple[Saliency, Weights]:

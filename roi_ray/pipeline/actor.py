@@ -8,6 +8,7 @@ import pyarrow as pa
 import torch
 
 from roi_ray import schema
+from roi_ray.memory import keep_freed_memory
 from roi_ray.pipeline.decode import Chunk, describe
 from roi_ray.pipeline.shards import SHARD
 from roi_ray.schema import Scores
@@ -31,9 +32,15 @@ class ScoringActor:
     """
 
     def __init__(
-        self, settings: Settings, device: str, batch: int, weights_dir: str | None, threads: int
+        self,
+        settings: Settings,
+        device: str,
+        batch: int | None,
+        weights_dir: str | None,
+        threads: int,
     ) -> None:
         torch.set_num_threads(threads)
+        keep_freed_memory()
         self._scorer = Scorer(settings, device, batch, weights_dir)
         # A reference whose images fill several chunks is still prepared once.
         self._last: tuple[str, Prepared] | None = None

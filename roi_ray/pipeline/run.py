@@ -4,7 +4,7 @@ import logging
 import time
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ from roi_ray.pipeline.decode import decode
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.progress import Reporter
 from roi_ray.pipeline.shards import SHARD, Rows, blocks, plan, work_items
-from roi_ray.scorer import DEFAULT_BATCH, Scorer, Settings
+from roi_ray.scorer import Settings
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -48,7 +48,7 @@ class Options:
 
     device: str = "auto"
     actors: int | None = None
-    batch: int = DEFAULT_BATCH
+    batch: int | None = None
     shard_size: int = DEFAULT_SHARD_SIZE
     max_pixels: int = images.MAX_PIXELS
     limit: int | None = None
@@ -99,10 +99,9 @@ def score_manifest(
     settings, options = settings or Settings(), options or Options()
     manifest = read_manifest(manifest_uri, options.limit)
     shards = plan(manifest.table, options.shard_size)
-    # Loading the models here, once, finds unusable weights before a cluster is asked for anything.
-    models = Scorer(settings, weights_dir=options.weights_dir)
-    output = Output(output_uri, _config(manifest, settings, options, models))
-    del models
+    # Loading the networks here finds unusable weights before a cluster is asked for anything.
+    weights = settings.networks(options.weights_dir).provenance
+    output = Output(output_uri, _config(manifest, settings, options, weights))
     failures = output.done(shards)
     todo = {shard: rows for shard, rows in enumerate(shards) if shard not in failures}
     scored = sum(len(rows) for rows in todo.values())
@@ -245,7 +244,7 @@ class _Gather:
 
 
 def _config(
-    manifest: Manifest, settings: Settings, options: Options, models: Scorer
+    manifest: Manifest, settings: Settings, options: Options, weights: dict[str, Any]
 ) -> dict[str, object]:
     """What makes two runs the same run: all that decides the rows and their numbers."""
     return {
@@ -253,7 +252,7 @@ def _config(
         "roi_weighting": settings.roi_weighting,
         "precision": settings.precision,
         # Weights are known by their content: a file may be moved.
-        "weights": models.provenance,
+        "weights": weights,
         "shard_size": options.shard_size,
         "max_pixels": options.max_pixels,
     }

@@ -99,7 +99,7 @@ def _mean(level: Tensor, region: Tensor) -> Tensor:
     mask = roi.area_average(region, height, width)[
         margin : height - margin, margin : width - margin
     ]
-    return roi.weighted_mean(level, roi.weights(mask, "normalised"))
+    return roi.means(level, roi.weights(mask, "normalised"))[1]
 
 
 def _read(uri: str) -> Tensor:

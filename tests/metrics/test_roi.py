@@ -35,25 +35,25 @@ def test_area_average_is_the_mean_of_what_a_cell_touches(rng, size) -> None:
 @pytest.mark.parametrize("weighting", roi.WEIGHTINGS)
 def test_a_mask_of_ones_changes_nothing_at_all(rng, weighting) -> None:
     maps = torch.from_numpy(rng.random((3, 45, 67))).float()
-    weight = roi.weights(torch.ones(45, 67), weighting)
-    assert torch.equal(roi.weighted_mean(maps, weight), roi.weighted_mean(maps))
+    whole, under = roi.means(maps, roi.weights(torch.ones(45, 67), weighting))
+    assert torch.equal(whole, under)
+    assert whole.tolist() == pytest.approx(maps.double().mean((-2, -1)).tolist(), rel=1e-7)
 
 
 @pytest.mark.parametrize("weighting", roi.WEIGHTINGS)
-def test_weighted_mean_is_the_formula(rng, weighting) -> None:
+def test_the_mean_under_a_mask_is_the_formula(rng, weighting) -> None:
     maps, mask = rng.random((2, 33, 21)), rng.random((33, 21)) ** 4
-    weight = roi.weights(torch.from_numpy(mask), weighting)
-    ours = roi.weighted_mean(torch.from_numpy(maps), weight)
+    weights = roi.weights(torch.from_numpy(mask), weighting)
+    _, ours = roi.means(torch.from_numpy(maps), weights)
     expected = [literal.under(level, mask, weighting) for level in maps]
     assert ours.tolist() == pytest.approx(expected, rel=1e-12)
 
 
 def test_without_a_region_normalised_is_the_basic_metric_and_mean_is_zero(rng) -> None:
-    maps, empty = torch.from_numpy(rng.random((1, 20, 20))), torch.zeros(20, 20)
-    assert torch.equal(
-        roi.weighted_mean(maps, roi.weights(empty, "normalised")), roi.weighted_mean(maps)
-    )
-    assert float(roi.weighted_mean(maps, roi.weights(empty, "mean"))) == 0
+    maps, empty = torch.from_numpy(rng.random((1, 20, 20))).float(), torch.zeros(20, 20)
+    whole, under = roi.means(maps, roi.weights(empty, "normalised"))
+    assert torch.equal(whole, under)
+    assert float(roi.means(maps, roi.weights(empty, "mean"))[1]) == 0
 
 
 def test_normalised_reads_the_quality_inside_the_region() -> None:
@@ -61,5 +61,5 @@ def test_normalised_reads_the_quality_inside_the_region() -> None:
     maps[0, :5] = 0.75
     mask = torch.zeros(10, 10)
     mask[:5] = 0.1
-    weight = roi.weights(mask, "normalised")
-    assert float(roi.weighted_mean(maps, weight)) == pytest.approx(0.75, abs=1e-6)
+    _, inside = roi.means(maps, roi.weights(mask, "normalised"))
+    assert float(inside) == pytest.approx(0.75, abs=1e-6)
