@@ -25,7 +25,7 @@ from roi_ray.models.networks import Networks, load_networks
 from roi_ray.schema import Scores
 
 Precision = Literal["fp32", "bf16", "fp16"]
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 _BATCHES = {"cuda": 16}
 _BATCH_PIXELS = 512 * 512
@@ -111,7 +111,7 @@ class Scorer:
         self.device = find_device(device)
         self._batch = batch or _BATCHES.get(self.device.type, 1)
         networks = networks or self.settings.networks(weights_dir)
-        self._networks = networks.to(self.device, _DTYPES[self.settings.precision])
+        self._networks = networks.to(self.device, DTYPES[self.settings.precision])
         self.provenance = networks.provenance
 
     @torch.inference_mode()

@@ -1,6 +1,8 @@
 """Rows from Parquet, CSV or JSON Lines: one file or a folder of them; local or S3."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NoReturn
 
 import pyarrow as pa
@@ -16,18 +18,78 @@ Fail = Callable[[str], NoReturn]
 """Raises an error that names the table and says what is wrong with it."""
 
 
-def read_table(uri: str, text: Collection[str]) -> tuple[pa.Table, str]:
-    """Read all rows.
+@dataclass(frozen=True)
+class Source:
+    """Files of rows, all of one format.
+
+    Attributes:
+        uri: as it was given, made absolute.
+        base: URI of the folder that relative URIs in the rows are relative to.
+        files: URIs.
+        text: columns that are text in CSV, even where all their values look like numbers.
+    """
+
+    uri: str
+    base: str
+    files: tuple[str, ...]
+    text: tuple[str, ...]
+
+    def rows(self) -> int:
+        """How many there are; of Parquet files, by their footers alone."""
+        if not self._parquet():
+            return int(self.read().num_rows)
+        counts = [0]
+        for file in self.files:
+            with _parquet(file) as opened:
+                counts.append(opened.metadata.num_rows)
+        return sum(counts)
+
+    def names(self) -> list[str]:
+        """Columns of the first file."""
+        if not self._parquet():
+            return list(self.read().column_names)
+        with _parquet(self.files[0]) as opened:
+            return list(opened.schema_arrow.names)
+
+    def read(self) -> pa.Table:
+        """All rows.
+
+        Raises:
+            ManifestError: a file is not what its name says, or they have different columns.
+        """
+        tables = [_read(file, self.text) for file in self.files]
+        try:
+            table = pa.concat_tables(tables, promote_options="permissive")
+        except pa.ArrowInvalid as error:
+            text = f"the files of {self.uri} have different columns: {error}"
+            raise ManifestError(text) from error
+        return table.replace_schema_metadata(None).combine_chunks()
+
+    def pieces(self, rows: int) -> Iterator[pa.Table]:
+        """The rows in order, at most so many at a time; only of Parquet without reading all."""
+        if not self._parquet():
+            table = self.read()
+            for start in range(0, len(table), rows):
+                yield table.slice(start, rows)
+            return
+        for file in self.files:
+            with _parquet(file) as opened:
+                for batch in opened.iter_batches(rows):
+                    yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
+
+    def _parquet(self) -> bool:
+        return _suffix(self.files[0]) == ".parquet"
+
+
+def find_source(uri: str, text: Collection[str]) -> Source:
+    """The files of a table.
 
     Args:
         uri: a `.parquet`, `.csv`, `.jsonl` or `.ndjson` file, or a folder of files of one of these.
-        text: columns that are text in CSV, even where all their values look like numbers.
-
-    Returns:
-        the rows, and the URI of the folder that relative URIs in them are relative to.
+        text: see `Source`.
 
     Raises:
-        ManifestError: no such file, or one that is not what its name says.
+        ManifestError: no such file, or files of several formats.
     """
     uri = storage.absolute(uri)
     if storage.is_folder(uri):
@@ -40,12 +102,13 @@ def read_table(uri: str, text: Collection[str]) -> tuple[pa.Table, str]:
     suffixes = sorted({_suffix(file) for file in files})
     if len(suffixes) > 1:
         raise ManifestError(f"{uri} mixes {' and '.join(suffixes)} files; give one of them")
-    tables = [_read(file, text) for file in files]
-    try:
-        table = pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowInvalid as error:
-        raise ManifestError(f"the files of {uri} have different columns: {error}") from error
-    return table.replace_schema_metadata(None).combine_chunks(), base
+    return Source(uri, base, tuple(files), tuple(text))
+
+
+def read_table(uri: str, text: Collection[str]) -> tuple[pa.Table, str]:
+    """All rows of a table, and its `base`; see `find_source` and `Source`."""
+    source = find_source(uri, text)
+    return source.read(), source.base
 
 
 def as_text(table: pa.Table, name: str, fail: Fail) -> pa.Table:
@@ -75,11 +138,11 @@ def check_columns(table: pa.Table, needed: Collection[str], fail: Fail) -> None:
         fail("no rows")
 
 
-def check_filled(table: pa.Table, name: str, fail: Fail) -> None:
-    """Check that no row of a text column is empty."""
+def check_filled(table: pa.Table, name: str, fail: Fail, first: int = 0) -> None:
+    """Check that no row of a text column is empty; the table's first row has the number `first`."""
     blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(table[name]), ""), fill_value=True)
     if (row := first_row(blank)) is not None:
-        fail(f"row {row + 1} has an empty {name!r}")
+        fail(f"row {first + row + 1} has an empty {name!r}")
 
 
 def first_row(flags: pa.ChunkedArray) -> int | None:
@@ -99,6 +162,15 @@ def _read(file: str, text: Collection[str]) -> pa.Table:
         return reader(data, text)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ManifestError(f"{file} cannot be read as {_suffix(file)}: {error}") from error
+
+
+@contextmanager
+def _parquet(file: str) -> Iterator[pq.ParquetFile]:
+    try:
+        with storage.open_file(file) as stream:
+            yield pq.ParquetFile(stream)
+    except (pa.ArrowException, OSError) as error:
+        raise ManifestError(f"{file} cannot be read as .parquet: {error}") from error
 
 
 def _read_csv(data: bytes, text: Collection[str]) -> pa.Table:

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -139,3 +141,66 @@ def test_missing_files_and_empty_or_mixed_folders(tmp_path) -> None:
     write(tmp_path / "b.parquet", ROWS)
     with pytest.raises(ManifestError, match=r"mixes \.csv and \.parquet"):
         read_manifest(str(tmp_path))
+
+
+MANY = {
+    "reference": [f"{row % 7}.png" for row in range(40)],
+    "distorted": [f"{row}.jpg" for row in range(40)],
+    "quality": list(range(40)),
+}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_a_large_manifest_is_spread_over_parts(tmp_path, monkeypatch, suffix) -> None:
+    monkeypatch.setattr("roi_ray.manifest._BATCH_ROWS", 6)
+    uri = write(tmp_path / f"m{suffix}", MANY)
+    whole, spread = read_manifest(uri), read_manifest(uri, part_rows=10)
+    parts = list(spread.parts())
+    assert (spread.rows, len(list(whole.parts()))) == (40, 1)
+    assert len(parts) > 1
+    references = [set(part["reference"].to_pylist()) for part in parts]
+    assert sum(map(len, references)) == len(set.union(*references)) == 7
+    assert spread.table.sort_by("quality").equals(whole.table)
+    for part in parts:
+        assert part["quality"].to_pylist() == sorted(part["quality"].to_pylist())
+    # The same in another process, whose hashes of texts differ.
+    code = (
+        "import sys; from roi_ray import manifest; manifest._BATCH_ROWS = 6\n"
+        "m = manifest.read_manifest(sys.argv[1], part_rows=10)\n"
+        "print(m.sha256, [p['quality'].to_pylist() for p in m.parts()])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, uri], check=True, capture_output=True, text=True
+    )
+    expected = f"{spread.sha256} {[part['quality'].to_pylist() for part in parts]}"
+    assert run.stdout.strip() == expected
+    assert read_manifest(uri, 25, part_rows=10).rows == 25
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"distorted": ["x"] * 40}, "rows 1 and 8 are the same pair"),
+        (
+            {"pair_id": ["twin" if r in (3, 31) else str(r) for r in range(40)]},
+            "rows 4 and 32 have",
+        ),
+        ({"distorted": [str(r) if r != 33 else " " for r in range(40)]}, "row 34 has an empty"),
+        ({"pair_id": [str(r) if r != 33 else None for r in range(40)]}, "row 34 has no 'pair_id'"),
+        ({"psnr": [0.0] * 40}, "column 'psnr' is one that scoring writes"),
+    ],
+)
+def test_what_is_wrong_in_a_large_manifest_is_said_with_its_row(
+    tmp_path, monkeypatch, change, message
+) -> None:
+    monkeypatch.setattr("roi_ray.manifest._BATCH_ROWS", 6)
+    uri = write(tmp_path / "m.parquet", MANY | change)
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(uri, part_rows=10)
+
+
+def test_files_of_a_large_manifest_have_the_same_columns(tmp_path) -> None:
+    write(tmp_path / "a.parquet", MANY)
+    write(tmp_path / "b.parquet", {**MANY, "distorted": MANY["reference"], "codec": ["x"] * 40})
+    with pytest.raises(ManifestError, match="row 41 begins a file of other columns"):
+        read_manifest(str(tmp_path), part_rows=10)

@@ -10,6 +10,7 @@ Readers of Parquet data sets pass over names that begin with an underscore.
 import io
 import json
 import platform
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -69,14 +70,14 @@ class Output:
         """Where a shard's file is."""
         return storage.join(self.uri, f"shard-{shard:06}.parquet")
 
-    def done(self, plan: list[Rows]) -> dict[int, int]:
-        """The shards that are complete, and how many of their rows failed.
+    def done(self, plan: Mapping[int, Rows]) -> dict[int, int]:
+        """Those of the shards that are complete, and how many of their rows failed.
 
         A file that stands in a shard's place but is not that shard, complete, is moved to
         `_run/torn/`.
         """
         present = set(storage.list_files(self.uri))
-        names = {self.shard_uri(shard).split("/")[-1]: shard for shard in range(len(plan))}
+        names = {self.shard_uri(shard).split("/")[-1]: shard for shard in plan}
         candidates = [(shard, name) for name, shard in names.items() if name in present]
         with ThreadPoolExecutor(16) as readers:
             failures = readers.map(lambda c: self._failed(c[0], len(plan[c[0]])), candidates)

@@ -24,12 +24,11 @@ class Reporter:
 
     Args:
         total: pairs of the whole job.
-        done: pairs that an earlier run left done; they do not count for the speed.
     """
 
-    def __init__(self, total: int, done: int = 0) -> None:
+    def __init__(self, total: int) -> None:
         self._total = total
-        self._done = self._before = done
+        self._done = self._before = 0
         self._failed = 0
         self._started = self._printed = time.monotonic()
         self._shown = -1
@@ -44,7 +43,15 @@ class Reporter:
                 TimeRemainingColumn(),
                 console=console,
             )
-            self._task = self._bar.add_task("scoring", total=total, completed=done)
+            self._task = self._bar.add_task("scoring", total=total)
+
+    def skip(self, pairs: int) -> None:
+        """Count pairs that an earlier run left done; they do not count for the speed."""
+        self._done += pairs
+        self._before += pairs
+        self._shown = self._done
+        if self._bar is not None:
+            self._bar.update(self._task, advance=pairs)
 
     def advance(self, pairs: int, failed: int) -> None:
         """Count pairs as done."""

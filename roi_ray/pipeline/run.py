@@ -3,7 +3,10 @@
 import logging
 import time
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +59,19 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Stages:
+    """The two stages of the job, as `map_batches` takes them.
+
+    Attributes:
+        decode: work items -> chunks.
+        actor: made once a process; chunks -> rows of results.
+    """
+
+    decode: Callable[..., Iterator[pa.Table]] = decode
+    actor: Callable[..., Callable[[pa.Table], pa.Table]] = ScoringActor
+
+
+@dataclass(frozen=True)
 class Summary:
     """What came of a job.
 
@@ -81,6 +97,7 @@ def score_manifest(
     output_uri: str,
     settings: Settings | None = None,
     options: Options | None = None,
+    stages: Stages | None = None,
 ) -> Summary:
     """Score every pair of a manifest, or those that an interrupted run left.
 
@@ -89,6 +106,7 @@ def score_manifest(
         output_uri: a new folder, or one that a run with the same settings left.
         settings: what decides the numbers.
         options: how the job runs.
+        stages: what the job is made of, for those who measure or test the rest of it.
 
     Raises:
         ManifestError: the manifest cannot be used.
@@ -97,41 +115,61 @@ def score_manifest(
     """
     started = time.monotonic()
     settings, options = settings or Settings(), options or Options()
+    stages = stages or Stages()
     manifest = read_manifest(manifest_uri, options.limit)
-    shards = plan(manifest.table, options.shard_size)
     # Loading the networks here finds unusable weights before a cluster is asked for anything.
     weights = settings.networks(options.weights_dir).provenance
     output = Output(output_uri, _config(manifest, settings, options, weights))
-    failures = output.done(shards)
-    todo = {shard: rows for shard, rows in enumerate(shards) if shard not in failures}
-    scored = sum(len(rows) for rows in todo.values())
+    failed = scored = shards = 0
     examples: list[str] = []
-    if todo:
-        with Reporter(len(manifest.table), len(manifest.table) - scored) as reporter, connect():
-            workers = plan_workers(options.device, options.actors)
-            gather = _Gather(manifest.table, output, todo, failures, examples, reporter)
-            # What kills its process is lost with everything that is in work beside it. A second
-            # pass gives each lost pair a process's attention of its own.
-            for isolate in (False, True):
-                if missing := gather.missing():
-                    items = work_items(manifest.table, missing, isolate=isolate)
-                    parts = list(blocks(items, isolate=isolate))
-                    dataset = _dataset(parts, manifest.base, settings, options, workers)
-                    for results in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
-                        gather.add(results)
-            gather.give_up()
+    with Reporter(manifest.rows) as reporter, ExitStack() as connection:
+        workers: Workers | None = None
+        for rows in manifest.parts():
+            part = dict(enumerate(plan(rows, options.shard_size), shards))
+            shards += len(part)
+            failures = output.done(part)
+            todo = {shard: which for shard, which in part.items() if shard not in failures}
+            new = sum(map(len, todo.values()))
+            reporter.skip(len(rows) - new)
+            if todo:
+                if workers is None:
+                    connection.enter_context(connect())
+                    workers = plan_workers(options.device, options.actors)
+                gather = _Gather(rows, output, todo, failures, examples, reporter)
+                graph = partial(_dataset, manifest.base, settings, options, workers, stages)
+                _score(rows, gather, graph)
+            scored += new
+            failed += sum(failures.values())
     return Summary(
         output=output.uri,
-        rows=len(manifest.table),
-        failed=sum(failures.values()),
+        rows=manifest.rows,
+        failed=failed,
         scored=scored,
         seconds=time.monotonic() - started,
         examples=tuple(examples),
     )
 
 
+def _score(rows: pa.Table, gather: "_Gather", graph: Callable[[list[pa.Table]], "Dataset"]) -> None:
+    # What kills its process is lost with everything that is in work beside it. A second pass gives
+    # each lost pair a process's attention of its own.
+    for isolate in (False, True):
+        if missing := gather.missing():
+            items = work_items(rows, missing, isolate=isolate)
+            for results in graph(list(blocks(items, isolate=isolate))).iter_batches(
+                batch_size=None, batch_format="pyarrow"
+            ):
+                gather.add(results)
+    gather.give_up()
+
+
 def _dataset(
-    parts: list[pa.Table], base: str, settings: Settings, options: Options, workers: Workers
+    base: str,
+    settings: Settings,
+    options: Options,
+    workers: Workers,
+    stages: Stages,
+    parts: list[pa.Table],
 ) -> "Dataset":
     """The graph: work items -> decode tasks -> scoring actors -> results."""
     import ray.data
@@ -153,7 +191,7 @@ def _dataset(
             return (
                 ray.data.from_arrow(parts)
                 .map_batches(
-                    decode,
+                    stages.decode,
                     batch_size=1,
                     batch_format="pyarrow",
                     fn_kwargs={"base": base, "max_pixels": options.max_pixels},
@@ -161,7 +199,7 @@ def _dataset(
                     **workers.decode,
                 )
                 .map_batches(
-                    ScoringActor,
+                    stages.actor,
                     batch_size=1,
                     batch_format="pyarrow",
                     fn_constructor_kwargs={
@@ -248,7 +286,7 @@ def _config(
 ) -> dict[str, object]:
     """What makes two runs the same run: all that decides the rows and their numbers."""
     return {
-        "manifest": {"rows": len(manifest.table), "sha256": manifest.sha256},
+        "manifest": {"rows": manifest.rows, "sha256": manifest.sha256},
         "roi_weighting": settings.roi_weighting,
         "precision": settings.precision,
         # Weights are known by their content: a file may be moved.

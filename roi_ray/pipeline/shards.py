@@ -20,6 +20,7 @@ SHARD = "shard"
 ROWS = "rows"
 
 _BLOCK_PAIRS = 16
+_BLOCKS = 8192
 
 
 def plan(manifest: pa.Table, shard_size: int) -> list[Rows]:
@@ -80,7 +81,8 @@ def work_items(manifest: pa.Table, shards: dict[int, Rows], *, isolate: bool = F
 def blocks(items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
     """Slices of the work items, each enough work for one decode task."""
     pairs = pc.list_value_length(items[ROWS]).to_numpy()
-    limit = 1 if isolate else _BLOCK_PAIRS
+    # Ray keeps account of each block: of a large manifest there are fewer and larger ones.
+    limit = 1 if isolate else max(_BLOCK_PAIRS, int(pairs.sum()) // _BLOCKS)
     start = total = 0
     for index, count in enumerate(pairs.tolist(), start=1):
         total += count

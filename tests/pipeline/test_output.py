@@ -75,11 +75,11 @@ def test_numbers_carry_their_provenance(tmp_path) -> None:
 
 def test_what_is_done_is_read_from_the_files(tmp_path) -> None:
     output = Output(str(tmp_path), CONFIG)
-    assert output.done(PLAN) == {}
+    assert output.done(dict(enumerate(PLAN))) == {}
     commit(output)
-    assert Output(str(tmp_path), CONFIG).done(PLAN) == {0: 1, 1: 0}
+    assert Output(str(tmp_path), CONFIG).done(dict(enumerate(PLAN))) == {0: 1, 1: 0}
     (tmp_path / "shard-000000.parquet").unlink()
-    assert Output(str(tmp_path), CONFIG).done(PLAN) == {1: 0}
+    assert Output(str(tmp_path), CONFIG).done(dict(enumerate(PLAN))) == {1: 0}
 
 
 @pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "short"])
@@ -95,7 +95,7 @@ def test_a_file_that_is_not_its_shard_is_set_aside(tmp_path, damage) -> None:
         pq.write_table(pa.table({"x": [1, 2]}), path)
     else:
         output.commit(1, manifest([3]), scores([3]))
-    assert output.done(PLAN) == {0: 1}
+    assert output.done(dict(enumerate(PLAN))) == {0: 1}
     assert not path.exists()
     assert (tmp_path / "_run" / "torn" / path.name).exists()
 

@@ -6,7 +6,8 @@ from roi_ray.pipeline.progress import Reporter
 
 def test_a_log_gets_plain_lines(capsys, monkeypatch) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0)
-    with Reporter(total=100, done=40) as reporter:
+    with Reporter(total=100) as reporter:
+        reporter.skip(40)
         reporter.advance(20, 0)
         reporter.advance(40, 3)
     lines = capsys.readouterr().err.splitlines()
@@ -20,6 +21,12 @@ def test_lines_are_rare_but_the_last_is_there(capsys) -> None:
             reporter.advance(1, 0)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("1000/1000 pairs")
+
+
+def test_what_was_done_before_needs_no_line(capsys) -> None:
+    with Reporter(total=10) as reporter:
+        reporter.skip(10)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_terminal_gets_one_bar(capsys, monkeypatch) -> None:

@@ -1,6 +1,7 @@
 """The whole job on a local Ray."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 
 from roi_ray import images, schema
 from roi_ray.errors import ManifestError, OutputError, WeightsError
+from roi_ray.manifest import read_manifest
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.scorer import Scorer, Settings
 from tests.conftest import encode, make_sweep_of, write
@@ -128,3 +130,18 @@ def test_unusable_arguments_are_found_before_any_work(sweep, tmp_path) -> None:
     with pytest.raises(ManifestError):
         score_manifest(str(tmp_path), output)
     assert not Path(output).exists()
+
+
+def test_a_manifest_in_parts_gives_the_same_scores(sweep, scored, tmp_path, monkeypatch) -> None:
+    _, output = scored
+    monkeypatch.setattr("roi_ray.pipeline.run.read_manifest", partial(read_manifest, part_rows=20))
+    summary = score_manifest(sweep, str(tmp_path / "scores"), options=SMALL)
+    assert (summary.rows, summary.failed, summary.scored) == (36, 0, 36)
+    shards = sorted((tmp_path / "scores").glob("*.parquet"))
+    assert [shard.name for shard in shards] == [f"shard-{k:06}.parquet" for k in range(len(shards))]
+    same, there = (pq.read_table(at).sort_by("pair_id") for at in (tmp_path / "scores", output))
+    assert same.to_pylist() == there.to_pylist()
+    shards[-1].unlink()
+    again = score_manifest(sweep, str(tmp_path / "scores"), options=SMALL)
+    assert 0 < again.scored < 36
+    assert pq.read_table(tmp_path / "scores").sort_by("pair_id").equals(same)

@@ -1,0 +1,81 @@
+"""Measure how fast roi-ray is: against a plain loop, other libraries, and the machine's limit.
+
+python jobs/bench.py --quick
+python jobs/bench.py --against naive,torchmetrics
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from roi_ray.bench.contenders import SaliencyName
+from roi_ray.bench.run import Plan, run
+from roi_ray.errors import RoiRayError
+from roi_ray.memory import keep_freed_memory
+from roi_ray.report.bench import draw, tables
+from roi_ray.scorer import Precision, Settings
+from roi_ray.sweep import photographs
+
+
+def main(
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One K, two rounds, no job: a minute or two.")
+    ] = False,
+    no_ray: Annotated[bool, typer.Option("--no-ray", help="Leave the job out.")] = False,
+    sizes: Annotated[str, typer.Option(help="Sides of square images, in pixels.")] = "512",
+    per_reference: Annotated[
+        str, typer.Option(help="Images of a reference (K); the rivals meet the first two.")
+    ] = "8,24,1,2,4,16",
+    against: Annotated[
+        str, typer.Option(help="Rivals: naive, torchmetrics, pyiqa; or an empty text.")
+    ] = "naive",
+    saliency: Annotated[SaliencyName, typer.Option(help="N of all contenders.")] = "u2netp",
+    precision: Annotated[Precision, typer.Option(help="Of roi-ray's networks.")] = "fp32",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU; else all.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
+    job_pairs: Annotated[int, typer.Option(min=96, help="Pairs of the job.")] = 640,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of photographs, in place of scikit-image's.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for bench.json and bench.png.")] = Path(
+        "out/bench"
+    ),
+) -> None:
+    """Every figure is a median of interleaved rounds of one run: trust the ratios."""
+    if threads:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    console = Console()
+    try:
+        counts = [int(count) for count in per_reference.split(",")]
+        plan = Plan(
+            photographs=sorted(images.iterdir()) if images else list(photographs().values()),
+            rivals=[name.strip() for name in against.split(",") if name.strip()],
+            sizes=[int(side) for side in sizes.split(",")],
+            per_reference=counts[:1] if quick else counts,
+            saliency=saliency,
+            settings=Settings(precision=precision),
+            device=device,
+            rounds=2 if quick else rounds,
+            job_pairs=0 if quick or no_ray else job_pairs,
+        )
+        result = run(plan, say=lambda text: console.print(f"... {text}", style="dim"))
+    except RoiRayError as error:
+        console.print(f"error: {error}", style="red")
+        raise typer.Exit(2) from error
+    for table in tables(result):
+        console.print(table)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "bench.json").write_text(json.dumps(result.as_json(), indent=2) + "\n")
+    (output / "bench.png").write_bytes(draw(result))
+    console.print(f"{output / 'bench.json'}, {output / 'bench.png'}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

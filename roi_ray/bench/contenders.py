@@ -1,0 +1,256 @@
+"""What is measured: roi-ray's scorer, a plain loop, and other libraries, from files to numbers."""
+
+import importlib
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+from unittest import mock
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from roi_ray import storage
+from roi_ray.bench.workload import Group
+from roi_ray.errors import RoiRayError
+from roi_ray.images import Pixels, decode
+from roi_ray.metrics import ms_ssim, mse, roi
+from roi_ray.models.lpips import build_lpips
+from roi_ray.models.networks import Networks, load_networks
+from roi_ray.models.saliency import DEFAULT as PACKAGED
+from roi_ray.models.saliency import u2net
+from roi_ray.scorer import Scorer, Settings
+from roi_ray.weights import load
+
+Numbers = dict[str, float]
+Contender = Callable[[Group], list[Numbers]]
+
+SaliencyName = Literal["u2netp", "packaged"]
+
+SHARED = ("psnr", "ms_ssim", "lpips")
+"""What the other libraries measure too."""
+
+
+@dataclass(frozen=True)
+class Backbones:
+    """Networks of the published shapes; where a file cannot be had, with random weights.
+
+    Speed does not depend on weights, and all contenders get the same ones.
+    """
+
+    networks: Networks
+    alexnet: dict[str, Tensor]
+
+
+def backbones(saliency: SaliencyName) -> Backbones:
+    """LPIPS alex on a random AlexNet, the packaged D, and N: the packaged one or a U2-Net-p."""
+    from torchvision.models import alexnet
+
+    torch.manual_seed(0)
+    tensors = dict(alexnet(weights=None).state_dict())
+    networks = load_networks("st-alex", PACKAGED, "discriminator-patch70")
+    trained = build_lpips("alex", tensors, load(_heads()).tensors)
+    networks = replace(networks, lpips=trained.eval().requires_grad_(False))
+    if saliency == "u2netp":
+        unknown = u2net({}).eval().requires_grad_(False)
+        networks = replace(networks, saliency=unknown)
+    return Backbones(networks, tensors)
+
+
+def scorer(scorer: Scorer) -> Contender:
+    """roi-ray without Ray: eight features, and the mask."""
+
+    def score(group: Group) -> list[Numbers]:
+        prepared = scorer.prepare(_read(group.reference))
+        scores = scorer.score(prepared, [_read(path) for path in group.distorted])
+        return [asdict(one) for one in scores]
+
+    return score
+
+
+def shared(networks: Networks, device: torch.device) -> Contender:
+    """roi-ray's metrics that other libraries have too: PSNR, MS-SSIM, LPIPS."""
+    networks.to(device, torch.float32)
+
+    @torch.inference_mode()
+    def score(group: Group) -> list[Numbers]:
+        x = _pixels(group.reference, device)
+        image = x.float().div_(255)
+        moments = ms_ssim.prepare(image[0].contiguous())
+        features = networks.lpips.features(image)
+        results = []
+        for path in group.distorted:
+            y = _pixels(path, device)
+            image = y.float().div_(255)
+            levels = ms_ssim.maps(moments, image.contiguous())
+            distances = networks.lpips.maps(features, networks.lpips.features(image))
+            similarity = ms_ssim.combine([_mean(level) for level in levels])
+            results.append(
+                {
+                    "psnr": float(mse.psnr(_mean(mse.squared_error(x, y)))),
+                    "ms_ssim": float(similarity),
+                    "lpips": float(torch.stack([_mean(layer) for layer in distances]).sum()),
+                }
+            )
+        return results
+
+    return score
+
+
+def naive(given: Backbones, device: torch.device) -> Contender:
+    """What people write: for each pair both files, the packages' metrics, and both networks."""
+    package_ms_ssim = _optional("pytorch_msssim").ms_ssim
+    perceptual = _package_lpips(given.alexnet).to(device)
+    saliency = given.networks.saliency.to(device)
+    discriminator = given.networks.discriminator.to(device)
+    ones = torch.ones(1, 1, 50, 50, device=device) / 2500
+
+    @torch.no_grad()
+    def pair(reference: Path, distorted: Path) -> Numbers:
+        x, y = (_planes(path, device) for path in (reference, distorted))
+        mask = F.conv2d(F.pad(torch.sigmoid(saliency(x)), (25, 24, 25, 24)), ones)
+        error = (x - y).square().mean(dim=1, keepdim=True)
+        loss = F.softplus(-discriminator(y))
+        return {
+            "mse": float(error.mean()),
+            "roi_mse": float((error * mask).mean()),
+            "ms_ssim": float(package_ms_ssim(x, y, data_range=1.0)),
+            "lpips": float(perceptual(x, y, normalize=True)),
+            "d_loss": float(loss.mean()),
+        }
+
+    return lambda group: [pair(group.reference, path) for path in group.distorted]
+
+
+def torchmetrics(given: Backbones, device: torch.device) -> Contender:
+    """PSNR, MS-SSIM and LPIPS by torchmetrics."""
+    functional = _optional("torchmetrics.functional.image")
+    network = _optional("torchmetrics.functional.image.lpips")._LPIPS(net="alex", pnet_rand=True)
+    _fill_backbone(network.net, given.alexnet)
+    network.eval().to(device)
+
+    @torch.no_grad()
+    def pair(reference: Path, distorted: Path) -> Numbers:
+        x, y = (_planes(path, device) for path in (reference, distorted))
+        similarity = functional.multiscale_structural_similarity_index_measure(
+            y, x, data_range=1.0, sigma=1.5, kernel_size=11
+        )
+        return {
+            "psnr": float(functional.peak_signal_noise_ratio(y, x, data_range=1.0)),
+            "ms_ssim": float(similarity),
+            "lpips": float(network(x, y, normalize=True)),
+        }
+
+    return lambda group: [pair(group.reference, path) for path in group.distorted]
+
+
+def pyiqa(given: Backbones, device: torch.device) -> Contender:
+    """PSNR, MS-SSIM (of luma, its default) and LPIPS by pyiqa."""
+    from torchvision import models
+
+    create = _optional("pyiqa").create_metric
+    psnr, similarity = create("psnr", device=device), create("ms_ssim", device=device)
+    # It knows no way to build its backbone but to download torchvision's weights for it.
+    with mock.patch.object(models, "alexnet", return_value=models.alexnet(weights=None)):
+        perceptual = create("lpips", device=device, net="alex", pretrained=False)
+    _fill_backbone(perceptual.net.net, given.alexnet)
+
+    @torch.no_grad()
+    def pair(reference: Path, distorted: Path) -> Numbers:
+        x, y = (_planes(path, device) for path in (reference, distorted))
+        metrics = {"psnr": psnr, "ms_ssim": similarity, "lpips": perceptual}
+        return {name: float(metric(y, x)) for name, metric in metrics.items()}
+
+    return lambda group: [pair(group.reference, path) for path in group.distorted]
+
+
+def make(
+    rivals: Sequence[str], settings: Settings, device: torch.device, saliency: SaliencyName
+) -> dict[str, Contender]:
+    """The contenders by name: the rivals, and what of roi-ray each is held against.
+
+    Raises:
+        RoiRayError: no such rival, or it is not installed.
+    """
+    makers = {"naive": naive, "torchmetrics": torchmetrics, "pyiqa": pyiqa}
+    if unknown := set(rivals) - set(makers):
+        raise RoiRayError(f"rivals are {', '.join(makers)}; not {', '.join(unknown)}")
+    found: dict[str, Contender] = {
+        name: makers[name](backbones(saliency), device) for name in rivals
+    }
+    own = Scorer(settings, str(device), networks=backbones(saliency).networks)
+    found["roi-ray"] = scorer(own)
+    if settings.precision == "fp32" and device.type == "cpu":
+        half = replace(settings, precision="bf16")
+        found["roi-ray bf16"] = scorer(
+            Scorer(half, str(device), networks=backbones(saliency).networks)
+        )
+    if set(rivals) - {"naive"}:
+        found["roi-ray shared"] = shared(backbones(saliency).networks, device)
+    return found
+
+
+def against(rival: str) -> str:
+    """What of roi-ray a rival is held against."""
+    return "roi-ray shared" if rival in ("torchmetrics", "pyiqa", "roi-ray shared") else "roi-ray"
+
+
+def _package_lpips(alexnet: dict[str, Tensor]) -> torch.nn.Module:
+    import lpips
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # how it calls torchvision is deprecated
+        network: torch.nn.Module = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    _fill_backbone(network.get_submodule("net"), alexnet)
+    return network.eval().requires_grad_(False)
+
+
+def _fill_backbone(slices: torch.nn.Module, tensors: dict[str, Tensor]) -> None:
+    for part in slices.children():
+        for index, module in part.named_children():
+            prefix = f"features.{index}."
+            module.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+
+
+def _heads() -> str:
+    folder = storage.package_folder("lpips")
+    assert folder is not None  # a dependency
+    return str(folder / "weights" / "v0.1" / "alex.pth")
+
+
+def _optional(name: str) -> ModuleType:
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except ImportError as error:
+        package = name.split(".", maxsplit=1)[0]
+        raise RoiRayError(
+            f"to measure against {package}, install it (pip install {package}), or leave it out "
+            "of --against"
+        ) from error
+
+
+def _read(path: Path) -> Pixels:
+    return decode(path.read_bytes())
+
+
+def _pixels(path: Path, device: torch.device) -> Tensor:
+    """uint8, (1, 3, H, W), channels last."""
+    return torch.from_numpy(np.stack([_read(path)])).to(device).permute(0, 3, 1, 2)
+
+
+def _planes(path: Path, device: torch.device) -> Tensor:
+    """float32, (1, 3, H, W), in [0, 1]: what everybody begins with."""
+    return _pixels(path, device).contiguous().float() / 255
+
+
+def _mean(maps: Tensor) -> Tensor:
+    return roi.means(maps, torch.ones(*maps.shape[-2:], 2, device=maps.device))[0]

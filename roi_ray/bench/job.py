@@ -1,0 +1,168 @@
+"""The whole job, from files to Parquet, against the scorer alone on the same files."""
+
+import multiprocessing
+import os
+import statistics
+import threading
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Queue
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from roi_ray import schema
+from roi_ray.bench.contenders import scorer
+from roi_ray.bench.workload import Group
+from roi_ray.errors import RoiRayError
+from roi_ray.memory import keep_freed_memory
+from roi_ray.pipeline.run import Options, score_manifest
+from roi_ray.scorer import Scorer, Settings
+
+_SAMPLE_SECONDS = 1.0
+_TIMEOUT = 3600.0
+
+
+@dataclass(frozen=True)
+class JobRate:
+    """How fast the job went.
+
+    Attributes:
+        pairs: in the manifest.
+        seconds: of all of it, with the start of Ray and of the actors.
+        steady: pairs a second from the first committed shard to the last.
+        memory: MiB of the largest actor's own memory, the median of each tenth of the steady time;
+            empty where there is no `/proc`.
+    """
+
+    pairs: int
+    seconds: float
+    steady: float
+    memory: tuple[float, ...]
+
+
+def bare(groups: Sequence[Group], settings: Settings, processes: int, threads: int) -> float:
+    """Pairs a second of the scorer without Ray, in that many processes side by side.
+
+    Each scores every group once to get warm, and then again; what it took the slowest counts.
+    """
+    context = multiprocessing.get_context("spawn")
+    barrier, seconds = context.Barrier(processes), context.Queue()
+    workers = [
+        context.Process(
+            target=_score_all, args=(groups[rank::processes], settings, threads, barrier, seconds)
+        )
+        for rank in range(processes)
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        taken: list[float] = [seconds.get(timeout=_TIMEOUT) for _ in workers]
+    except Empty as error:
+        raise RoiRayError("a scoring process died; see its message above") from error
+    finally:
+        for worker in workers:
+            worker.join()
+    return sum(len(group.distorted) for group in groups) / max(taken)
+
+
+def job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) -> JobRate:
+    """Run the job on a manifest of the groups, a shard each, on a Ray that sees so many CPUs."""
+    import ray
+
+    # Under `uv run`, Ray would have every worker resolve the project again.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    pairs = [(str(g.reference), str(path)) for g in groups for path in g.distorted]
+    folder.mkdir(parents=True)
+    manifest = folder / "manifest.parquet"
+    columns = dict(zip(schema.URIS, map(list, zip(*pairs, strict=True)), strict=True))
+    pq.write_table(pa.table(columns), manifest)
+    output = folder / "scores"
+    each = len(groups[0].distorted)
+    started = time.monotonic()
+    with _Memory() as memory, warnings.catch_warnings():
+        # Ray announces a change of defaults for workers that ask for no GPU.
+        warnings.simplefilter("ignore", FutureWarning)
+        ray.init(num_cpus=cpus, num_gpus=0, include_dashboard=False, logging_level="ERROR")
+        try:
+            options = Options(shard_size=each)
+            summary = score_manifest(str(manifest), str(output), settings, options)
+        finally:
+            ray.shutdown()
+    seconds = time.monotonic() - started
+    if summary.failed:
+        raise RoiRayError(f"{summary.failed} pairs failed: {summary.examples}")
+    committed = sorted(path.stat().st_mtime for path in output.glob("shard-*.parquet"))
+    first, last = committed[0], committed[-1]
+    return JobRate(
+        pairs=len(pairs),
+        seconds=seconds,
+        steady=(len(pairs) - each) / (last - first),
+        memory=memory.tenths(first, last),
+    )
+
+
+def _score_all(
+    groups: Sequence[Group],
+    settings: Settings,
+    threads: int,
+    barrier: "threading.Barrier",
+    seconds: "Queue[float]",
+) -> None:
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    score = scorer(Scorer(settings))
+    score(groups[0])
+    barrier.wait()
+    started = time.monotonic()
+    for group in groups:
+        score(group)
+    seconds.put(time.monotonic() - started)
+
+
+class _Memory(threading.Thread):
+    """Samples the resident memory of the largest scoring actor on this machine."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._samples: list[tuple[float, float]] = []
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(_SAMPLE_SECONDS):
+            if sizes := [size for size in map(_resident, Path("/proc").glob("[0-9]*")) if size]:
+                self._samples.append((time.time(), max(sizes)))
+
+    def tenths(self, first: float, last: float) -> tuple[float, ...]:
+        """Medians over ten equal parts of a stretch of time."""
+        parts: list[list[float]] = [[] for _ in range(10)]
+        for at, size in self._samples:
+            if first <= at < last:
+                parts[int(10 * (at - first) / (last - first))].append(size)
+        return tuple(statistics.median(part) for part in parts if part)
+
+    def __enter__(self) -> "_Memory":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+
+def _resident(process: Path) -> float:
+    """MiB of a scoring actor's own memory, not that of the object store; 0 for another process."""
+    try:
+        if b"ScoringActor" not in (process / "cmdline").read_bytes():
+            return 0.0
+        status = (process / "status").read_text()
+    except OSError:
+        return 0.0  # it has ended
+    return next(
+        (int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon")),
+        0.0,
+    )

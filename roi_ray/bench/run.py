@@ -1,0 +1,197 @@
+"""The benchmark as a whole: contenders, parts, growth and the job, in one run."""
+
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from roi_ray.bench import parts, workload
+from roi_ray.bench.contenders import Contender, SaliencyName, backbones, make
+from roi_ray.bench.job import JobRate, bare, job
+from roi_ray.bench.parts import Part
+from roi_ray.bench.timing import Timing, interleave, ratio
+from roi_ray.bench.workload import Group
+from roi_ray.scorer import DTYPES, Settings, find_device
+
+_OWN = "roi-ray"
+_SIZE = 512
+_JOB_IMAGES = 24
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Attributes:
+        photographs: image files to measure on.
+        rivals: what roi-ray is held against.
+        sizes: sides of square images; the rivals meet the first one only.
+        per_reference: distorted images of a reference, K; the rivals meet the first two only.
+        saliency: N of all contenders.
+        precision: see `Settings`.
+        device: see `find_device`.
+        rounds: that count.
+        job_pairs: pairs of the job; 0 for no job.
+    """
+
+    photographs: Sequence[Path]
+    rivals: Sequence[str]
+    sizes: Sequence[int]
+    per_reference: Sequence[int]
+    saliency: SaliencyName
+    settings: Settings
+    device: str
+    rounds: int
+    job_pairs: int
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """The scorer alone in one and in two processes of one thread; the job on one and two CPUs."""
+
+    bare: dict[int, float]
+    job: dict[int, JobRate]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found.
+
+    Attributes:
+        machine: what it ran on.
+        against: timings of all contenders, by K.
+        curve: milliseconds a pair of roi-ray, by K.
+        fit: fixed milliseconds a reference and marginal ones a pair that fit the curve best, and
+            the largest relative distance of the curve from fixed / K + marginal.
+        sizes: milliseconds a pair of roi-ray, by side, at the first K.
+        parts: where the time goes.
+        limit: GFLOP/s of the machine.
+        shares: of the limit that the networks reach together, by K.
+        job: None if it was left out.
+    """
+
+    machine: dict[str, Any]
+    against: dict[int, dict[str, Timing]]
+    curve: dict[int, float]
+    fit: tuple[float, float, float]
+    sizes: dict[int, float]
+    parts: list[Part]
+    limit: float
+    shares: dict[int, float]
+    job: JobResult | None
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, with the ratios to roi-ray."""
+        ratios = {
+            k: {name: ratio(timing, timings[_OWN]) for name, timing in timings.items()}
+            for k, timings in self.against.items()
+        }
+        return {**asdict(self), "ratios": ratios}
+
+
+def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
+    """Measure.
+
+    Args:
+        plan: what.
+        say: told what is begun.
+
+    Raises:
+        RoiRayError: no such device, or a rival is not installed.
+    """
+    device = find_device(plan.device)
+    contenders = make(plan.rivals, plan.settings, device, plan.saliency)
+    first = plan.sizes[0]
+    with tempfile.TemporaryDirectory() as folder:
+
+        def group(size: int, images: int) -> Group:
+            here = Path(folder) / f"{size}-{images}"
+            return workload.make_groups(plan.photographs, here, (size, size), 1, images)[0]
+
+        against = {}
+        for k in plan.per_reference[:2]:
+            say(f"{first} x {first}, {k} images of a reference: {', '.join(contenders)}")
+            against[k] = _time(contenders, group(first, k), plan.rounds, device)
+        own = {_OWN: contenders[_OWN]}
+        say("growth with the images of a reference, and with their size")
+        curve = {
+            k: _time(own, group(first, k), plan.rounds, device)[_OWN].per_pair
+            for k in sorted(plan.per_reference)
+        }
+        sizes = {
+            side: _time(own, group(side, plan.per_reference[0]), plan.rounds, device)[_OWN].per_pair
+            for side in plan.sizes
+        }
+        say("the parts, and the limit")
+        networks = backbones(plan.saliency).networks.to(device, DTYPES[plan.settings.precision])
+        pair = group(_SIZE, 2)
+        files = (pair.reference.read_bytes(), pair.distorted[0].read_bytes())
+        split, limit = parts.measure(networks, *files, device, plan.rounds)
+        jobs = _job(plan, Path(folder), say) if plan.job_pairs else None
+    return Result(
+        machine=_machine(device),
+        against=against,
+        curve=curve,
+        fit=_fit(curve),
+        sizes=sizes,
+        parts=split,
+        limit=limit,
+        shares={k: parts.networks_share(split, limit, k) for k in against},
+        job=jobs,
+    )
+
+
+def _fit(curve: dict[int, float]) -> tuple[float, float, float]:
+    counts, values = np.array(list(curve)), np.array(list(curve.values()))
+    # Least squares of relative errors.
+    terms = np.stack([1 / counts, np.ones(len(counts))], axis=1)
+    fixed, marginal = np.linalg.lstsq(terms / values[:, None], np.ones(len(values)), rcond=None)[0]
+    off = np.abs(terms @ (fixed, marginal) / values - 1).max()
+    return float(fixed), float(marginal), float(off)
+
+
+def _time(
+    contenders: dict[str, Contender], group: Group, rounds: int, device: torch.device
+) -> dict[str, Timing]:
+    works = {name: lambda score=score: score(group) for name, score in contenders.items()}
+    return interleave(works, rounds, len(group.distorted), device)
+
+
+def _job(plan: Plan, folder: Path, say: Callable[[str], None]) -> JobResult:
+    references = max(4, plan.job_pairs // _JOB_IMAGES)
+    groups = workload.make_groups(
+        plan.photographs, folder / "job", (_SIZE, _SIZE), references, _JOB_IMAGES
+    )
+    # The packaged networks, whose files an actor can load.
+    settings = replace(Settings(), precision=plan.settings.precision)
+    rates, jobs = {}, {}
+    for count in (1, 2):
+        some = groups if count == 2 else groups[: len(groups) // 2]
+        say(f"the scorer alone, in {count} processes of one thread")
+        rates[count] = bare(some[: max(2, len(some) // 3)], settings, count, threads=1)
+        say(f"the job, on {count} CPUs: {len(some) * _JOB_IMAGES} pairs")
+        jobs[count] = job(some, folder / f"job-{count}", settings, count)
+    return JobResult(rates, jobs)
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    names = [line for line in _cpuinfo() if line.startswith("model name")]
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "cpu": names[0].split(":")[1].strip() if names else platform.processor(),
+        "cpus": len(names) or None,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.platform(),
+    }
+
+
+def _cpuinfo() -> list[str]:
+    file = Path("/proc/cpuinfo")
+    return file.read_text().splitlines() if file.is_file() else []

@@ -1,0 +1,43 @@
+"""The command, on images small enough to take seconds."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+SCRIPT = Path(__file__).parents[2] / "jobs" / "bench.py"
+
+
+@pytest.fixture(scope="module")
+def run():
+    spec = importlib.util.spec_from_file_location("bench", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    app = typer.Typer()
+    app.command()(module.main)
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_a_quick_run_writes_its_figures(run, tmp_path) -> None:
+    out = tmp_path / "bench"
+    small = ("--sizes", "176,200", "--per-reference", 2, "--saliency", "packaged")
+    result = run("--quick", *small, "--against", "naive", "--output", out)
+    assert result.exit_code == 0, result.output
+    assert "naive" in result.output
+    found = json.loads((out / "bench.json").read_text())
+    assert found["ratios"]["2"]["naive"] > 0
+    assert list(found["sizes"]) == ["176", "200"]
+    assert found["job"] is None
+    assert found["machine"]["threads"] >= 1
+    with Image.open(out / "bench.png") as picture:
+        assert picture.width > 500
+
+
+def test_what_cannot_be_measured_is_said(run, tmp_path) -> None:
+    result = run("--against", "nobody", "--output", tmp_path)
+    assert result.exit_code == 2
+    assert "rivals are naive, torchmetrics, pyiqa; not nobody" in result.output
