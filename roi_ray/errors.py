@@ -9,6 +9,7 @@ RoiRayError
     ├── ImageReadError   missing, empty, truncated, or not an image
     ├── ImageTooLarge    more pixels than `--max-pixels` allows
     ├── ImageTooSmall    smaller than SSIM's window
+    ├── OutOfMemory      needs more memory than the device has left
     └── SizeMismatch     not of its reference's size
 
 An `ImageError` costs the rows it concerns and nothing else. Every other error stops a job before
@@ -50,6 +51,10 @@ class ImageTooLarge(ImageError):
 
 class ImageTooSmall(ImageError):
     """The image is smaller than SSIM's window."""
+
+
+class OutOfMemory(ImageError):
+    """The image needs more memory than there is, even by itself."""
 
 
 class SizeMismatch(ImageError):

@@ -1,7 +1,9 @@
-"""How the C library gives memory back."""
+"""Memory: how the C library gives it back, and what it looks like when there is none left."""
 
 import ctypes
 import platform
+
+import torch
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # malloc.h
 _NEVER = (1 << 31) - 1
@@ -24,3 +26,11 @@ def keep_freed_memory() -> bool:
     # One arena: those of other threads are limited to 64 MiB.
     settings = ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, _LARGE), (_TRIM_THRESHOLD, _NEVER))
     return all(mallopt(option, value) for option, value in settings)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that an allocation failed, on a GPU or on the CPU."""
+    # On the CPU torch has no type for it, and oneDNN says only what it could not make.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        text in str(error) for text in ("can't allocate memory", "bad_alloc", "could not create")
+    )

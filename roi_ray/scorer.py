@@ -9,6 +9,7 @@ qualities are scored against it.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.errors import WeightsError
+from roi_ray.errors import OutOfMemory, WeightsError
 from roi_ray.images import Pixels, check_size
+from roi_ray.memory import is_out_of_memory
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.models.networks import Networks, load_networks
@@ -109,7 +111,7 @@ class Scorer:
     ) -> None:
         self.settings = settings or Settings()
         self.device = find_device(device)
-        self._batch = batch or _BATCHES.get(self.device.type, 1)
+        self._pixels = (batch or _BATCHES.get(self.device.type, 1)) * _BATCH_PIXELS
         networks = networks or self.settings.networks(weights_dir)
         self._networks = networks.to(self.device, DTYPES[self.settings.precision])
         self.provenance = networks.provenance
@@ -126,7 +128,13 @@ class Scorer:
         Raises:
             ImageTooSmall: a side is below SSIM's 11 pixels.
             SizeMismatch: the mask is not of the reference's size.
+            OutOfMemory: it needs more memory than there is.
         """
+        height, width = reference.shape[:2]
+        with _enough_memory((height, width)):
+            return self._prepare(reference, mask)
+
+    def _prepare(self, reference: Pixels, mask: Pixels | None) -> Prepared:
         pixels = self._upload([reference])
         image = pixels.float().div_(255)
         # First, as it is what refuses an image that is too small.
@@ -160,16 +168,23 @@ class Scorer:
 
         Raises:
             SizeMismatch: an image is not of the reference's size; nothing is scored.
+            OutOfMemory: one of them needs more memory than there is. A batch that does is halved.
         """
         for image in distorted:
             check_size(image, reference.size)
         height, width = reference.size
-        batch = max(1, self._batch * _BATCH_PIXELS // (height * width))
-        return [
-            scores
-            for start in range(0, len(distorted), batch)
-            for scores in self._score_batch(reference, distorted[start : start + batch])
-        ]
+        scores: list[Scores] = []
+        while len(scores) < len(distorted):
+            batch = max(1, self._pixels // (height * width))
+            some = distorted[len(scores) : len(scores) + batch]
+            try:
+                with _enough_memory(reference.size):
+                    scores += list(self._score_batch(reference, some))
+            except OutOfMemory:
+                if len(some) == 1:
+                    raise
+                self._pixels = len(some) // 2 * height * width
+        return scores
 
     def _score_batch(self, reference: Prepared, distorted: Sequence[Pixels]) -> Iterator[Scores]:
         pixels = self._upload(distorted)
@@ -240,6 +255,20 @@ class Scorer:
     def _upload(self, images: Sequence[Pixels]) -> Tensor:
         """(N, 3, H, W) on the device, laid out as files have them: channels last."""
         return torch.from_numpy(np.stack(images)).to(self.device).permute(0, 3, 1, 2)
+
+
+@contextmanager
+def _enough_memory(size: tuple[int, int]) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        raise OutOfMemory(
+            f"{size[1]} x {size[0]} needs more memory than there is: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def find_device(name: str) -> torch.device:

@@ -151,6 +151,17 @@ def move(source: str, target: str) -> None:
         raise StorageError(f"cannot move {source} to {target}: {_reason(error)}") from error
 
 
+def delete(uri: str) -> None:
+    """Delete a file or object; one that is not there is as well."""
+    filesystem, path = _locate(uri)
+    try:
+        filesystem.delete_file(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StorageError(f"cannot delete {uri}: {_reason(error)}") from error
+
+
 def _type(uri: str) -> pafs.FileType:
     filesystem, path = _locate(uri)
     try:

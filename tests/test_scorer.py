@@ -1,15 +1,17 @@
 """The scorer against a literal implementation of the method."""
 
 import math
+import subprocess
+import sys
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 
 from roi_ray import schema
-from roi_ray.errors import ImageTooSmall, SizeMismatch, WeightsError
+from roi_ray.errors import ImageTooSmall, OutOfMemory, SizeMismatch, WeightsError
 from roi_ray.models import discriminator, saliency
 from roi_ray.scorer import Scorer, Settings, find_device
 from tests import literal
@@ -168,3 +170,90 @@ def test_cuda_equals_the_cpu(photos, scorers) -> None:
     expected = scorers["mean"].score(scorers["mean"].prepare(x), several)
     for got, want in zip(gpu.score(gpu.prepare(x), several), expected, strict=True):
         assert asdict(got) == pytest.approx(asdict(want), rel=1e-3, abs=1e-4)
+
+
+class _Crowded(torch.nn.Module):
+    """Fails like a device whose memory holds a few images only."""
+
+    def __init__(self, inside, room: int, error: Exception) -> None:
+        super().__init__()
+        self.inside, self.room, self.error, self.seen = inside, room, error, []
+        self.layers, self.min_side = inside.layers, inside.min_side
+
+    def forward(self, images):
+        self.seen.append(len(images))
+        if len(images) > self.room:
+            raise self.error
+        return self.inside(images)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        MemoryError("std::bad_alloc"),
+    ],
+)
+def test_a_batch_too_large_for_the_memory_is_halved(photos, error) -> None:
+    x = photos["coffee"][:64, :96]
+    several = [jpeg(x, quality) for quality in (5, 15, 25, 35, 45, 55, 65)]
+    settings = Settings()
+    networks = settings.networks()
+    crowded = _Crowded(networks.discriminator, 2, error)
+    scorer = Scorer(settings, batch=16, networks=replace(networks, discriminator=crowded))
+    plain = Scorer(settings)
+    got = scorer.score(scorer.prepare(x), several)
+    for one, other in zip(got, plain.score(plain.prepare(x), several), strict=True):
+        assert asdict(one) == pytest.approx(asdict(other), rel=1e-6, abs=1e-6)
+    assert crowded.seen == [7, 3, 1, 1, 1, 1, 1, 1, 1]
+    crowded.room = 0
+    with pytest.raises(OutOfMemory, match="96 x 64 needs more memory than there is"):
+        scorer.score(scorer.prepare(x), several)
+
+
+def test_other_failures_are_not_taken_for_it(photos) -> None:
+    x = photos["coffee"][:64, :96]
+    networks = Settings().networks()
+    broken = _Crowded(networks.discriminator, 0, RuntimeError("shapes do not fit"))
+    scorer = Scorer(networks=replace(networks, discriminator=broken))
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        scorer.score(scorer.prepare(x), [x, x])
+
+
+LITTLE_MEMORY = """
+import resource, sys
+import numpy as np
+import torch
+from roi_ray.errors import OutOfMemory
+from roi_ray.scorer import Scorer
+
+torch.set_num_threads(1)
+scorer = Scorer(batch=64)
+rng = np.random.default_rng(0)
+x = rng.integers(0, 256, (256, 256, 3), dtype=np.uint8)
+reference = scorer.prepare(x)
+scorer.score(reference, [x])
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (400 << 20), resource.RLIM_INFINITY))
+scores = scorer.score(reference, [x] * 64)
+print(len(scores), scorer._pixels // 256**2)
+large = rng.integers(0, 256, (2048, 2048, 3), dtype=np.uint8)
+try:
+    scorer.prepare(large)
+except OutOfMemory as error:
+    print(error)
+print(len(scorer.score(reference, [x] * 3)))
+"""
+
+
+def test_a_process_that_runs_out_of_memory_goes_on_with_less_at_once() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", LITTLE_MEMORY], capture_output=True, text=True, check=True
+    )
+    batch, refusal, after = run.stdout.splitlines()
+    count, left = map(int, batch.split())
+    assert count == 64
+    assert 1 <= left < 64
+    assert refusal.startswith("2048 x 2048 needs more memory than there is")
+    assert after == "3"

@@ -16,7 +16,7 @@ from roi_ray.pipeline.actor import RESULTS, ROW
 from roi_ray.pipeline.run import Options, Stages, score_manifest
 from roi_ray.pipeline.shards import ROWS, SHARD
 
-_PER_REFERENCE = 24
+_PER_REFERENCE = 100
 _SHARD_ROWS = 1 << 14
 _PIECE = 1 << 20
 
@@ -65,7 +65,7 @@ def _write(file: Path, rows: int) -> None:
     writer = None
     for start in range(0, rows, _PIECE):
         number = np.arange(start, min(start + _PIECE, rows))
-        names = [f"{index % references:09}/{index // references:02}" for index in number.tolist()]
+        names = [f"{index % references:09}/{index // references:03}" for index in number.tolist()]
         table = pa.table(
             {
                 schema.REFERENCE: [f"s3://bucket/originals/{name[:9]}.png" for name in names],

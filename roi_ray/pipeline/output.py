@@ -2,6 +2,7 @@
 
     OUTPUT/shard-000000.parquet   the scores; together one data set
     OUTPUT/_run/run.json          versions, settings, weights, columns
+    OUTPUT/_run/lease.json        who is writing, while it is
     OUTPUT/_run/torn/             files that stood where a shard belongs and were not one
 
 Readers of Parquet data sets pass over names that begin with an underscore.
@@ -10,8 +11,9 @@ Readers of Parquet data sets pass over names that begin with an underscore.
 import io
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +24,7 @@ import torch
 import roi_ray
 from roi_ray import schema, storage
 from roi_ray.errors import OutputError, StorageError
+from roi_ray.pipeline.lease import Lease
 from roi_ray.pipeline.shards import Rows
 
 Config = dict[str, Any]
@@ -47,6 +50,8 @@ class Output:
     def __init__(self, uri: str, config: Config) -> None:
         self.uri = storage.absolute(uri)
         self._config = config
+        self._torn: list[str] = []
+        self._lease: Lease | None = None
         self._run_json = storage.join(self.uri, *RUN_JSON)
         provenance = {"roi_ray": roi_ray.__version__, "config": config, "columns": _columns()}
         self._metadata = {_METADATA_KEY: json.dumps(provenance, sort_keys=True).encode()}
@@ -71,11 +76,7 @@ class Output:
         return storage.join(self.uri, f"shard-{shard:06}.parquet")
 
     def done(self, plan: Mapping[int, Rows]) -> dict[int, int]:
-        """Those of the shards that are complete, and how many of their rows failed.
-
-        A file that stands in a shard's place but is not that shard, complete, is moved to
-        `_run/torn/`.
-        """
+        """Those of the shards that are complete, and how many of their rows failed."""
         present = set(storage.list_files(self.uri))
         names = {self.shard_uri(shard).split("/")[-1]: shard for shard in plan}
         candidates = [(shard, name) for name, shard in names.items() if name in present]
@@ -84,10 +85,26 @@ class Output:
             done = {}
             for (shard, name), failed in zip(candidates, failures, strict=True):
                 if failed is None:
-                    storage.move(self.shard_uri(shard), storage.join(self.uri, _RUN, "torn", name))
+                    self._torn.append(name)
                 else:
                     done[shard] = failed
         return done
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other jobs from writing here meanwhile.
+
+        Raises:
+            OutputError: another job is writing here already.
+        """
+        with Lease(storage.join(self.uri, _RUN, "lease.json")) as self._lease:
+            yield
+
+    def set_torn_aside(self) -> None:
+        """Move files that `done` found in a shard's place, but not that shard, to `_run/torn/`."""
+        while self._torn:
+            name = self._torn.pop()
+            storage.move(storage.join(self.uri, name), storage.join(self.uri, _RUN, "torn", name))
 
     def commit(self, shard: int, manifest_rows: pa.Table, scores: pa.Table) -> int:
         """Write a shard's file, whole or not at all; returns how many of its rows failed.
@@ -96,7 +113,12 @@ class Output:
             shard: its number.
             manifest_rows: the manifest's columns.
             scores: the columns of `schema.SCORES`, for the same rows in the same order.
+
+        Raises:
+            OutputError: another job has taken the output over.
         """
+        if self._lease is not None:
+            self._lease.check()
         table = pa.Table.from_arrays(
             manifest_rows.columns + scores.columns,
             schema=pa.schema([*manifest_rows.schema, *schema.SCORES], self._metadata),

@@ -111,7 +111,7 @@ def score_manifest(
     Raises:
         ManifestError: the manifest cannot be used.
         WeightsError: weights are missing, altered, or of an unknown layout.
-        OutputError: the output belongs to another run.
+        OutputError: the output belongs to another run, or another job is writing to it.
     """
     started = time.monotonic()
     settings, options = settings or Settings(), options or Options()
@@ -133,8 +133,10 @@ def score_manifest(
             reporter.skip(len(rows) - new)
             if todo:
                 if workers is None:
+                    connection.enter_context(output.held())
                     connection.enter_context(connect())
                     workers = plan_workers(options.device, options.actors)
+                output.set_torn_aside()
                 gather = _Gather(rows, output, todo, failures, examples, reporter)
                 graph = partial(_dataset, manifest.base, settings, options, workers, stages)
                 _score(rows, gather, graph)

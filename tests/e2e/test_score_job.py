@@ -49,6 +49,32 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path: Path, photos: Photos) -> No
     assert "36/36 pairs" in finished.stderr
 
 
+def test_two_jobs_do_not_write_to_one_output(tmp_path: Path, photos: Photos) -> None:
+    manifest = make_sweep_of(photos, tmp_path / "sweep", side=200)
+    output = tmp_path / "scores"
+    command = ["--manifest", manifest, "--output", str(output), "--shard-size", "6"]
+    script = Path(__file__).parents[2] / "jobs" / "score.py"
+    first = subprocess.Popen(
+        [sys.executable, str(script), *command, "--actors", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 240
+    while not (output / "_run" / "lease.json").exists():
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    second = run_job(*command, "--actors", "1", cwd=tmp_path)
+    assert second.returncode == 2
+    assert f"(process {first.pid}) is writing there" in second.stderr
+    assert str(output) in second.stderr
+    out, err = first.communicate(timeout=240)
+    assert first.returncode == 0, err
+    assert "36 pairs, 0 failed; 36 scored now" in out
+    assert not (output / "_run" / "lease.json").exists()
+
+
 def test_what_kills_its_process_is_one_error_row(tmp_path: Path, photos: Photos) -> None:
     """A decoder that crashes takes its whole process along, every time it meets the file."""
     x = photos["coffee"][:64, :64]

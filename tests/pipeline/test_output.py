@@ -96,6 +96,7 @@ def test_a_file_that_is_not_its_shard_is_set_aside(tmp_path, damage) -> None:
     else:
         output.commit(1, manifest([3]), scores([3]))
     assert output.done(dict(enumerate(PLAN))) == {0: 1}
+    output.set_torn_aside()
     assert not path.exists()
     assert (tmp_path / "_run" / "torn" / path.name).exists()
 

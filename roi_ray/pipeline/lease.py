@@ -1,0 +1,146 @@
+"""One job at a time writes to an output.
+
+    OUTPUT/_run/lease.json   who writes here, and a number that goes up as long as it lives
+
+Clocks of two machines need not agree, so no time stands in the lease. Who finds one watches it: if
+its number goes up, its owner lives; if it does not for as long as a lease lasts, the owner is dead.
+On the owner's machine its process is looked for first, which needs no waiting.
+
+Storage without locks leaves a gap in which two jobs that start at the same moment may both take the
+lease. The one that was overwritten finds out at its next beat and stops. Until then both write the
+same shards under the same names: twice the work, but nothing twice in the output.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from types import TracebackType
+
+from roi_ray import storage
+from roi_ray.errors import OutputError, StorageError
+
+LASTS = 30.0
+"""Seconds without a beat after which an owner counts as dead."""
+_BEAT = LASTS / 3
+_LOOK = 1.0
+_SETTLE = 0.5
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What stands in the file."""
+
+    owner: str
+    host: str
+    pid: int
+    beat: int
+
+    def is_dead(self) -> bool:
+        """Whether the owner ran on this machine and is gone."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+class Lease:
+    """Held while a job writes to an output; a context manager.
+
+    Args:
+        uri: of the lease's file.
+
+    Raises:
+        OutputError: on entry, another job holds the lease.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._mine = _Held(uuid.uuid4().hex, socket.gethostname(), os.getpid(), 0)
+        self._over = threading.Event()
+        self._thief: _Held | None = None
+        self._heart = threading.Thread(target=self._beat_on, daemon=True)
+
+    def check(self) -> None:
+        """Raises OutputError if another job has taken the lease."""
+        if self._thief is not None:
+            raise OutputError(
+                f"{self._where()}: {_who(self._thief)} has taken over; this job stops"
+            )
+
+    def __enter__(self) -> "Lease":
+        self._wait_for_the_dead()
+        self._write(0)
+        time.sleep(_SETTLE)  # another job may have found the place free at the same moment
+        if (held := self._read()) is None or held.owner != self._mine.owner:
+            raise self._refusal(held)
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._heart.join()
+        if self._thief is None:
+            storage.delete(self._uri)
+
+    def _wait_for_the_dead(self) -> None:
+        """Returns when nobody holds the lease."""
+        first = held = self._read()
+        deadline = time.monotonic() + LASTS
+        while held is not None and not held.is_dead() and time.monotonic() < deadline:
+            if held != first:
+                raise self._refusal(held)
+            time.sleep(_LOOK)
+            held = self._read()
+
+    def _beat_on(self) -> None:
+        beat = 0
+        while not self._over.wait(_BEAT):
+            try:
+                held = self._read()
+                if held is not None and held.owner != self._mine.owner:
+                    self._thief = held
+                    return
+                beat += 1
+                self._write(beat)
+            except StorageError:
+                continue  # the next beat may reach the storage again
+
+    def _read(self) -> _Held | None:
+        if not storage.is_file(self._uri):
+            return None
+        try:
+            return _Held(**json.loads(storage.read_bytes(self._uri)))
+        except (StorageError, TypeError, ValueError):
+            return None  # released just now, or no lease of ours
+
+    def _write(self, beat: int) -> None:
+        mine = {**vars(self._mine), "beat": beat}
+        storage.write_bytes(self._uri, (json.dumps(mine) + "\n").encode())
+
+    def _refusal(self, held: _Held | None) -> OutputError:
+        who = "another job" if held is None else _who(held)
+        return OutputError(
+            f"{self._where()}: {who} is writing there; let it end, or stop it, or name another "
+            "--output"
+        )
+
+    def _where(self) -> str:
+        return storage.parent(storage.parent(self._uri))
+
+
+def _who(held: _Held) -> str:
+    return f"a job on {held.host} (process {held.pid})"

@@ -1,0 +1,86 @@
+"""Who may write to an output; with real processes, and a clock that goes faster."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from roi_ray.errors import OutputError
+from roi_ray.pipeline import lease
+from roi_ray.pipeline.lease import Lease
+
+HOLDER = """
+import sys, time
+from roi_ray.pipeline import lease
+lease.LASTS, lease._BEAT = 3.0, 0.3
+with lease.Lease(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch) -> None:
+    for name, seconds in {"LASTS": 3.0, "_BEAT": 0.3, "_LOOK": 0.1, "_SETTLE": 0.1}.items():
+        monkeypatch.setattr(lease, name, seconds)
+
+
+@pytest.fixture
+def uri(tmp_path):
+    return str(tmp_path / "scores" / "_run" / "lease.json")
+
+
+@pytest.fixture
+def holder(uri):
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, uri], stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_job_is_refused_and_told_who_writes(uri, holder) -> None:
+    with pytest.raises(OutputError, match=rf"scores: a job on .* \(process {holder.pid}\)"):
+        Lease(uri).__enter__()
+
+
+def test_the_lease_of_a_killed_job_is_free_at_once(uri, holder) -> None:
+    holder.kill()
+    holder.wait()
+    started = time.monotonic()
+    with Lease(uri):
+        assert time.monotonic() - started < lease.LASTS / 2
+
+
+def test_on_another_machine_the_dead_are_known_by_their_silence(uri, holder) -> None:
+    holder.kill()
+    holder.wait()
+    file = Path(uri)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"host": "elsewhere"}))
+    started = time.monotonic()
+    with Lease(uri):
+        assert time.monotonic() - started >= lease.LASTS
+
+
+def test_it_is_given_back(uri, tmp_path) -> None:
+    with Lease(uri) as held:
+        assert (tmp_path / "scores" / "_run" / "lease.json").exists()
+        time.sleep(4 * lease._BEAT)
+        held.check()
+    assert not (tmp_path / "scores" / "_run" / "lease.json").exists()
+    with Lease(uri):
+        pass
+
+
+def test_who_is_overwritten_stops(uri) -> None:
+    thief = {"owner": "x", "host": "elsewhere", "pid": 7, "beat": 3}
+    with Lease(uri) as held:
+        Path(uri).write_text(json.dumps(thief))
+        time.sleep(4 * lease._BEAT)
+        with pytest.raises(OutputError, match=r"a job on elsewhere \(process 7\) has taken over"):
+            held.check()
+    assert json.loads(Path(uri).read_text()) == thief
