@@ -39,11 +39,16 @@ def main(
     weights_dir: Annotated[str | None, typer.Option(help="See jobs/score.py.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     actors: Annotated[int | None, typer.Option(min=1, help="Scoring actors.")] = None,
+    allow_prefix: Annotated[
+        list[str] | None,
+        typer.Option(help="Another folder that images may be in; repeatable."),
+    ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Pairs a file.")] = DEFAULT_SHARD_SIZE,
 ) -> None:
     """Add sixteen features and P(people prefer a) to comparisons."""
     settings = Settings(lpips=lpips_, roi_weighting=roi_weighting)
-    options = Options(device, actors, shard_size=shard_size, weights_dir=weights_dir)
+    allow = tuple(allow_prefix or ())
+    options = Options(device, actors, shard_size=shard_size, weights_dir=weights_dir, allow=allow)
     try:
         done = compare(
             comparisons,

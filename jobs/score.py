@@ -65,6 +65,10 @@ def main(
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Largest image that is decoded; larger ones are errors.")
     ] = MAX_PIXELS,
+    allow_prefix: Annotated[
+        list[str] | None,
+        typer.Option(help="Another folder than the manifest's that images may be in."),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Score the first rows of the manifest only.")
     ] = None,
@@ -79,7 +83,8 @@ def main(
     if (demo is None) == (manifest is None) or (manifest is None) != (output is None):
         raise typer.BadParameter("give --manifest and --output, or --demo alone")
     settings = Settings(lpips_, saliency_, discriminator_, roi_weighting, precision)
-    options = Options(device, actors, batch, shard_size, max_pixels, limit, weights_dir)
+    allow = tuple(allow_prefix or ())
+    options = Options(device, actors, batch, shard_size, max_pixels, limit, weights_dir, allow)
     try:
         if demo is not None:
             manifest, output = make_demo(demo)

@@ -6,6 +6,7 @@ RoiRayError
 ├── WeightsError         weights that are missing, altered, or not of the layout asked for
 ├── OutputError          an output that belongs to another run, or cannot take this one's results
 └── ImageError           one image that cannot be scored; becomes the `error` text of its rows
+    ├── NotAllowed       not below the manifest's folder, nor below `--allow-prefix`
     ├── ImageReadError   missing, empty, truncated, or not an image
     ├── ImageTooLarge    more pixels than `--max-pixels` allows
     ├── ImageTooSmall    smaller than SSIM's window
@@ -39,6 +40,10 @@ class OutputError(RoiRayError):
 
 class ImageError(RoiRayError):
     """One image cannot be scored."""
+
+
+class NotAllowed(ImageError):
+    """The manifest may not have this file opened."""
 
 
 class ImageReadError(ImageError):

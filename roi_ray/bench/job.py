@@ -89,7 +89,8 @@ def job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) ->
         warnings.simplefilter("ignore", FutureWarning)
         ray.init(num_cpus=cpus, num_gpus=0, include_dashboard=False, logging_level="ERROR")
         try:
-            options = Options(shard_size=each)
+            images = str(groups[0].reference.parent)
+            options = Options(shard_size=each, allow=(images,))
             summary = score_manifest(str(manifest), str(output), settings, options)
         finally:
             ray.shutdown()

@@ -6,7 +6,7 @@ that memory does not depend on how many images a reference has, nor on how large
 Nothing here imports torch: a decode task's process starts ten seconds earlier without it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,9 @@ from roi_ray import images, schema, storage
 from roi_ray.errors import ImageError, ImageReadError, StorageError
 from roi_ray.images import Pixels
 from roi_ray.pipeline.shards import ROWS, SHARD
+from roi_ray.policy import Policy
+
+Read = Callable[[str], bytes]
 
 CHUNK_BYTES = 32 << 20
 
@@ -100,38 +103,48 @@ class Chunk:
         )
 
 
-def decode(items: pa.Table, base: str, max_pixels: int) -> Iterator[pa.Table]:
+def decode(items: pa.Table, base: str, policy: Policy, max_pixels: int) -> Iterator[pa.Table]:
     """Read and decode the images of work items.
 
     Args:
         items: from `roi_ray.pipeline.shards.work_items`.
         base: what relative URIs are relative to.
+        policy: what may be opened.
         max_pixels: largest image that is decoded.
 
     Yields:
         tables of one row: a chunk.
     """
+
+    def read(uri: str) -> bytes:
+        found = storage.resolve(uri, base)
+        policy.check(found)
+        try:
+            return storage.read_bytes(found)
+        except StorageError as error:
+            raise ImageReadError(str(error)) from error
+
     with ThreadPoolExecutor(_READERS) as readers:
         for item in items.to_pylist():
-            for chunk in _decode_item(item, base, max_pixels, readers):
+            for chunk in _decode_item(item, read, max_pixels, readers):
                 yield chunk.to_arrow()
 
 
 def _decode_item(
-    item: dict[str, Any], base: str, max_pixels: int, readers: ThreadPoolExecutor
+    item: dict[str, Any], read: Read, max_pixels: int, readers: ThreadPoolExecutor
 ) -> Iterator[Chunk]:
     reference, mask = item[schema.REFERENCE], item[schema.MASK] or None
     fresh = Chunk(item[SHARD], f"{reference}\n{mask or ''}")
     failed: str | None = None
     try:
-        fresh.pixels = images.decode(_read(reference, base), max_pixels)
+        fresh.pixels = images.decode(read(reference), max_pixels)
     except ImageError as error:
         fresh.pixels = None
         failed = describe(error, f"reference {reference}")
     else:
         try:
             if mask is not None:
-                fresh.mask = images.decode_mask(_read(mask, base), max_pixels)
+                fresh.mask = images.decode_mask(read(mask), max_pixels)
                 images.check_size(fresh.mask, fresh.pixels)
         except ImageError as error:
             fresh.pixels = fresh.mask = None
@@ -148,7 +161,7 @@ def _decode_item(
     assert fresh.pixels is not None
     for start in range(0, len(pairs), _READ_AHEAD):
         window = pairs[start : start + _READ_AHEAD]
-        contents = readers.map(lambda pair: _try_read(pair[1], base), window)
+        contents = readers.map(lambda pair: _try(read, pair[1]), window)
         for (row, uri), content in zip(window, contents, strict=True):
             try:
                 if isinstance(content, ImageError):
@@ -174,16 +187,9 @@ def _copy(fresh: Chunk) -> Chunk:
     return Chunk(fresh.shard, fresh.reference, fresh.pixels, fresh.mask)
 
 
-def _read(uri: str, base: str) -> bytes:
+def _try(read: Read, uri: str) -> bytes | ImageError:
     try:
-        return storage.read_bytes(storage.resolve(uri, base))
-    except StorageError as error:
-        raise ImageReadError(str(error)) from error
-
-
-def _try_read(uri: str, base: str) -> bytes | ImageError:
-    try:
-        return _read(uri, base)
+        return read(uri)
     except ImageError as error:
         return error
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from roi_ray import images, schema
+from roi_ray import images, schema, storage
 from roi_ray.errors import OutputError
 from roi_ray.manifest import Manifest, read_manifest
 from roi_ray.pipeline.actor import RESULTS, ROW, ScoringActor
@@ -22,6 +22,7 @@ from roi_ray.pipeline.decode import decode
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.progress import Reporter
 from roi_ray.pipeline.shards import SHARD, Rows, blocks, plan, work_items
+from roi_ray.policy import allow
 from roi_ray.scorer import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _RETRIES = 2
 
 @dataclass(frozen=True)
 class Options:
-    """How a job runs. Of these, only `shard_size` and `max_pixels` must stay for a resumed run.
+    """How a job runs. `shard_size`, `max_pixels` and `allow` must stay for a resumed run.
 
     Attributes:
         device: `auto`, `cpu` or `cuda`.
@@ -47,6 +48,7 @@ class Options:
         max_pixels: largest image that is decoded.
         limit: score the first pairs of the manifest only.
         weights_dir: see `Scorer`.
+        allow: folders that images may be in, besides the manifest's own.
     """
 
     device: str = "auto"
@@ -56,6 +58,7 @@ class Options:
     max_pixels: int = images.MAX_PIXELS
     limit: int | None = None
     weights_dir: str | None = None
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,11 @@ def _dataset(
                     stages.decode,
                     batch_size=1,
                     batch_format="pyarrow",
-                    fn_kwargs={"base": base, "max_pixels": options.max_pixels},
+                    fn_kwargs={
+                        "base": base,
+                        "policy": allow(base, options.allow),
+                        "max_pixels": options.max_pixels,
+                    },
                     max_retries=_RETRIES,
                     **workers.decode,
                 )
@@ -295,4 +302,5 @@ def _config(
         "weights": weights,
         "shard_size": options.shard_size,
         "max_pixels": options.max_pixels,
+        "allow": sorted(map(storage.absolute, options.allow)),
     }

@@ -5,6 +5,7 @@ However many comparisons share an image, it goes through the pipeline of `jobs/s
 
 import io
 import json
+from dataclasses import replace
 from typing import NoReturn
 
 import pyarrow as pa
@@ -47,6 +48,9 @@ def score_pairs(
     buffer = io.BytesIO()
     pq.write_table(distinct_pairs(comparisons), buffer)
     storage.write_bytes(manifest, buffer.getvalue())
+    # The manifest is ours, and lies elsewhere than what it names.
+    options = options or Options()
+    options = replace(options, allow=(*options.allow, comparisons.base))
     return score_manifest(manifest, storage.join(folder, "scores"), settings, options).output
 
 

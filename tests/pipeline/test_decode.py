@@ -8,13 +8,18 @@ import pytest
 from roi_ray.pipeline import decode as stage
 from roi_ray.pipeline.decode import Chunk, decode
 from roi_ray.pipeline.shards import plan, work_items
+from roi_ray.policy import allow
 from tests.conftest import encode, write
 
 
 def chunks(tmp_path, rows, max_pixels=10**7):
     table = pa.Table.from_pylist(rows)
     items = work_items(table, dict(enumerate(plan(table, 1000))))
-    return [Chunk.from_arrow(part) for part in decode(items, str(tmp_path), max_pixels)]
+    return decoded(items, str(tmp_path), max_pixels)
+
+
+def decoded(items, base, max_pixels=10**6):
+    return [Chunk.from_arrow(part) for part in decode(items, base, allow(base), max_pixels)]
 
 
 def rows(reference, *distorted, **more):
@@ -104,6 +109,28 @@ def test_masks(tree) -> None:
     assert len({chunk.reference for chunk in (good, none, missing, odd)}) == 4
 
 
+def test_what_may_not_be_opened_is_an_error_row(tree) -> None:
+    tmp_path, _ = tree
+    (tmp_path.parent / "secret.png").write_bytes((tmp_path / "x.png").read_bytes())
+    forbidden = [
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "../secret.png",
+        f"{tmp_path}/../secret.png",
+        "http://169.254.169.254/latest/meta-data/",
+        "s3://bucket/x.png",
+    ]
+    (chunk,) = chunks(tmp_path, rows("x.png", "y10.jpg", *forbidden, str(tmp_path / "y50.jpg")))
+    assert [image is None for image in chunk.images] == [False, *[True] * 6, False]
+    for uri, error in zip(forbidden, chunk.errors[1:-1], strict=True):
+        assert error.startswith(f"NotAllowed: {uri}: not below {tmp_path}; ")
+        assert "--allow-prefix" in error
+    (whole,) = chunks(tmp_path, rows("../secret.png", "y10.jpg"))
+    assert whole.errors[0].startswith("NotAllowed: reference ../secret.png: ")
+    (masked,) = chunks(tmp_path, rows("x.png", "y10.jpg", mask="/etc/passwd"))
+    assert masked.errors[0].startswith("NotAllowed: mask /etc/passwd: ")
+
+
 def test_many_images_of_one_reference_come_in_bounded_chunks(tree, monkeypatch) -> None:
     tmp_path, x = tree
     monkeypatch.setattr(stage, "CHUNK_BYTES", 5 * x.nbytes)
@@ -117,7 +144,7 @@ def test_many_images_of_one_reference_come_in_bounded_chunks(tree, monkeypatch) 
             "distorted": [names],
         }
     )
-    parts = [Chunk.from_arrow(part) for part in decode(table, str(tmp_path), 10**6)]
+    parts = decoded(table, str(tmp_path))
     assert [len(part.rows) for part in parts] == [5] * 18
     assert [row for part in parts for row in part.rows] == list(range(90))
     assert all(np.array_equal(part.pixels, x) for part in parts)

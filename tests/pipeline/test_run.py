@@ -1,6 +1,6 @@
 """The whole job on a local Ray."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -145,3 +145,18 @@ def test_a_manifest_in_parts_gives_the_same_scores(sweep, scored, tmp_path, monk
     again = score_manifest(sweep, str(tmp_path / "scores"), options=SMALL)
     assert 0 < again.scored < 36
     assert pq.read_table(tmp_path / "scores").sort_by("pair_id").equals(same)
+
+
+def test_other_folders_are_opened_where_the_user_allows_it(sweep, tmp_path) -> None:
+    folder = Path(sweep).parent
+    rows = pq.read_table(sweep).slice(0, 3).to_pylist()
+    rows = [row | {name: str(folder / row[name]) for name in schema.URIS} for row in rows]
+    manifest = str(tmp_path / "elsewhere.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), manifest)
+    refused = score_manifest(manifest, str(tmp_path / "refused"), options=SMALL)
+    assert (refused.rows, refused.failed) == (3, 3)
+    assert f"not below {tmp_path}" in refused.examples[0]
+    allowing = replace(SMALL, allow=(str(folder),))
+    assert score_manifest(manifest, str(tmp_path / "allowed"), options=allowing).failed == 0
+    with pytest.raises(OutputError, match="allow"):
+        score_manifest(manifest, str(tmp_path / "refused"), options=allowing)

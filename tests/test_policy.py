@@ -1,0 +1,60 @@
+import pytest
+
+from roi_ray.errors import NotAllowed
+from roi_ray.policy import allow
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "/data/sweep/a.png",
+        "/data/sweep/deep/er/a.png",
+        "file:///data/sweep/a.png",
+        "/data/sweep/deep/../a.png",
+        "/mnt/more/b.png",
+        "s3://bucket/images/x.png",
+    ],
+)
+def test_what_is_below_the_folders_may_be_opened(uri) -> None:
+    allow("/data/sweep", ["/mnt/more/", "s3://bucket/images"]).check(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "/data/sweep/../../etc/passwd",
+        "/data/sweep/../sweeper/a.png",
+        "/data/sweep-of-another/a.png",
+        "/data",
+        "http://169.254.169.254/latest/meta-data/",
+        "https://data/sweep/a.png",
+        "s3://bucket/images/../secrets/key",
+        "s3://bucket/images-of-another/x.png",
+        "s3://another/images/x.png",
+        "s3:///data/sweep/a.png",
+        "gs://bucket/images/x.png",
+    ],
+)
+def test_nothing_else_may_be(uri) -> None:
+    with pytest.raises(NotAllowed, match=r"not below /data/sweep or s3://bucket/images; .*--allow"):
+        allow("/data/sweep", ["s3://bucket/images"]).check(uri)
+
+
+def test_a_whole_bucket_or_machine_can_be_allowed() -> None:
+    allow("s3://bucket").check("s3://bucket/any/thing.png")
+    allow("/").check("/etc/hostname")
+
+
+def test_links_are_followed(tmp_path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "x.png").write_bytes(b"")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "link").symlink_to(tmp_path / "outside")
+    policy = allow(str(tmp_path / "tree"))
+    with pytest.raises(NotAllowed):
+        policy.check(str(tmp_path / "tree" / "link" / "x.png"))
+    # A tree that is itself reached by a link is one tree.
+    (tmp_path / "alias").symlink_to(tmp_path / "tree")
+    allow(str(tmp_path / "alias")).check(str(tmp_path / "tree" / "y.png"))
