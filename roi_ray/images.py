@@ -2,7 +2,7 @@
 
 What a viewer would show is what is scored:
 
-- The orientation in EXIF is applied.
+- The orientation in EXIF is applied; EXIF that cannot be read is ignored.
 - An embedded ICC profile other than sRGB is converted to sRGB (relative colorimetric, with black
   point compensation). A profile that cannot be used is ignored, as browsers do.
 - CMYK is converted through its profile, else by Pillow's plain formula.
@@ -13,17 +13,23 @@ What a viewer would show is what is scored:
 
 Formats: those of `FORMATS`, decoded by Pillow. Others are refused, whatever Pillow could open:
 fewer decoders see other people's bytes.
+
+Whatever the bytes are, the outcome is pixels or an `ImageError`, in a time and memory that follow
+from the file's size and `max_pixels`. `roi_ray.bombs` refuses what would break that in a decoder.
 """
 
 import io
-import struct
-from collections.abc import Callable
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from roi_ray.errors import ImageReadError, ImageTooLarge, SizeMismatch
+from roi_ray import bombs
+from roi_ray.errors import ImageError, ImageReadError, ImageTooLarge, SizeMismatch
 
 FORMATS = ("PNG", "JPEG", "WEBP", "JPEG2000", "AVIF", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 1 << 26
@@ -33,21 +39,23 @@ Pixels = NDArray[np.uint8]
 
 _SRGB = ImageCms.createProfile("sRGB")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
-# What Pillow's decoders raise on bytes that are not what they claim to be.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    struct.error,
-)
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes an orientation of EXIF."""
+
+_TIFF_TILE = 1 << 20
+
+_lock = threading.Lock()
+_decoding = 0
+_outer = warnings.catch_warnings()
+_outer_limit: int | None = None
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -99,27 +107,62 @@ def check_size(image: Pixels, reference: Pixels | tuple[int, int]) -> None:
 def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
     if not data:
         raise ImageReadError("the file is empty (0 bytes)")
-    # Pillow's own limit is one for the whole process: raise it where the caller allows more.
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > max_pixels:
-                raise ImageTooLarge(
-                    f"{image.width} x {image.height} is {image.width * image.height} pixels, "
-                    f"more than the {max_pixels} that --max-pixels allows"
-                )
+        bombs.check(data)
+        with _pillow(max_pixels), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_pixels(image, max_pixels)
             return np.asarray(convert(image))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"{error}; --max-pixels allows {max_pixels}") from error
     except UnidentifiedImageError as error:
         raise ImageReadError(f"not an image of a known format ({', '.join(FORMATS)})") from error
-    except _DECODER_ERRORS as error:
+    except Exception as error:  # there is hardly a type that some decoder does not raise
         raise ImageReadError(f"cannot be decoded: {str(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def _pillow(max_pixels: int) -> Iterator[None]:
+    """Pillow with this limit, and without its warnings about files.
+
+    Both belong to the process: the first thread in sets them, the last one out sets them back.
+    """
+    global _decoding, _outer, _outer_limit  # noqa: PLW0603
+    with _lock:
+        if not _decoding:
+            _outer, _outer_limit = warnings.catch_warnings(), Image.MAX_IMAGE_PIXELS
+            _outer.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\b")
+            Image.MAX_IMAGE_PIXELS = max_pixels
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
+        _decoding += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _decoding -= 1
+            if not _decoding:
+                Image.MAX_IMAGE_PIXELS = _outer_limit
+                _outer.__exit__(None, None, None)
+
+
+def _check_pixels(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise ImageTooLarge(
+            f"{image.width} x {image.height} is {image.width * image.height} pixels, "
+            f"more than the {max_pixels} that --max-pixels allows"
+        )
+    # A tile of a TIFF is inflated whole, and may be larger than the image.
+    tags = getattr(image, "tag_v2", {})
+    width, height = (tags.get(tag, 0) for tag in (322, 323))
+    if width * height > max(max_pixels, _TIFF_TILE):
+        raise ImageTooLarge(f"tiles of {width} x {height}; --max-pixels allows {max_pixels}")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
-    image = _eight_bit(ImageOps.exif_transpose(image))
+    image = _eight_bit(_upright(image))
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     if image.has_transparency_data:
@@ -130,8 +173,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return _to_srgb(image, profile)
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile:
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # EXIF that cannot be read is ignored: see the policy above
+        return image
+    return image if method is None else image.transpose(method)
+
+
+def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
+    if isinstance(profile, bytes) and profile:  # a PNG may have a text of that name
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             if "sRGB" not in ImageCms.getProfileDescription(source):

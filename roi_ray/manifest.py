@@ -77,10 +77,13 @@ def read_manifest(uri: str, limit: int | None = None, part_rows: int = PART_ROWS
     source = find_source(uri, _TEXT)
     name = storage.absolute(uri)
     rows = source.rows()
+    if rows > source.size():
+        raise ManifestError(f"manifest {name}: it claims {rows} rows, which its size does not hold")
     if limit is not None:
         rows = min(rows, limit)
     if rows <= part_rows:
         table = _checked(source.read().slice(0, rows), name)
+        _check_all_there(len(table), rows, name)
         if pc.count_distinct(table[schema.PAIR_ID]).as_py() < rows:
             _fail_on_twins(source, name, rows, _hashes(table))
         return Manifest(rows, source.base, digest(table), [table])
@@ -99,12 +102,12 @@ def _spread(source: Source, uri: str, rows: int, count: int) -> Manifest:
 
 def _spread_into(folder: Path, source: Source, uri: str, rows: int, count: int) -> Manifest:
     files = [folder / f"{number}.arrow" for number in range(count)]
-    hashes, digests = np.empty(rows, np.int64), hashlib.sha256()
+    hashes, digests = [np.empty(0, np.int64)], hashlib.sha256()
     writers: list[pa.RecordBatchStreamWriter] = []
     try:
-        for start, piece in _pieces(source, uri, rows):
+        for _, piece in _pieces(source, uri, rows):
             digests.update(digest(piece).encode())
-            hashes[start : start + len(piece)] = _hashes(piece)
+            hashes.append(_hashes(piece))
             if not writers:
                 options = pa.ipc.IpcWriteOptions(compression="zstd")
                 writers += [pa.ipc.new_stream(str(f), piece.schema, options=options) for f in files]
@@ -114,13 +117,19 @@ def _spread_into(folder: Path, source: Source, uri: str, rows: int, count: int) 
     finally:
         for writer in writers:
             writer.close()
-    values, times = np.unique(hashes, return_counts=True)
+    _check_all_there(sum(map(len, hashes)), rows, uri)
+    values, times = np.unique(np.concatenate(hashes), return_counts=True)
     if len(values) < rows:
         _fail_on_twins(source, uri, rows, values[times > 1])
     kept = [file for file in files if _load(file).num_rows]
     manifest = Manifest(rows, source.base, digests.hexdigest(), list(kept))
     weakref.finalize(manifest, shutil.rmtree, folder)
     return manifest
+
+
+def _check_all_there(found: int, rows: int, uri: str) -> None:
+    if found != rows:
+        raise ManifestError(f"manifest {uri}: {rows} rows are claimed, {found} are there")
 
 
 def _pieces(source: Source, uri: str, rows: int) -> Iterator[tuple[int, pa.Table]]:

@@ -129,6 +129,15 @@ def list_files(uri: str) -> list[str]:
     return sorted(name for name in names if not name.startswith((".", "_")))
 
 
+def size(uri: str) -> int:
+    """Bytes of a file or object; 0 if there is none."""
+    filesystem, path = _locate(uri)
+    try:
+        return int(filesystem.get_file_info(path).size or 0)
+    except OSError as error:
+        raise StorageError(f"cannot look up {uri}: {_reason(error)}") from error
+
+
 def is_file(uri: str) -> bool:
     """True if `uri` names an existing file or object."""
     return bool(_type(uri) == pafs.FileType.File)

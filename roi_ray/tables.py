@@ -1,5 +1,6 @@
 """Rows from Parquet, CSV or JSON Lines: one file or a folder of them; local or S3."""
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Source:
     text: tuple[str, ...]
 
     def rows(self) -> int:
-        """How many there are; of Parquet files, by their footers alone."""
+        """How many there are; of Parquet files, what their footers claim."""
         if not self._parquet():
             return int(self.read().num_rows)
         counts = [0]
@@ -43,6 +44,10 @@ class Source:
             with _parquet(file) as opened:
                 counts.append(opened.metadata.num_rows)
         return sum(counts)
+
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(map(storage.size, self.files))
 
     def names(self) -> list[str]:
         """Columns of the first file."""
@@ -75,7 +80,7 @@ class Source:
         for file in self.files:
             with _parquet(file) as opened:
                 for batch in opened.iter_batches(rows):
-                    yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
+                    yield _valid(pa.Table.from_batches([batch])).replace_schema_metadata(None)
 
     def _parquet(self) -> bool:
         return _suffix(self.files[0]) == ".parquet"
@@ -159,9 +164,15 @@ def _read(file: str, text: Collection[str]) -> pa.Table:
     if not data:
         raise ManifestError(f"{file} is empty (0 bytes)")
     try:
-        return reader(data, text)
+        return _valid(reader(data, text))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ManifestError(f"{file} cannot be read as {_suffix(file)}: {error}") from error
+
+
+def _valid(table: pa.Table) -> pa.Table:
+    table.validate(full=True)
+    table.column_names  # noqa: B018 raises if they are not UTF-8, which `validate` lets pass
+    return table
 
 
 @contextmanager
@@ -169,7 +180,7 @@ def _parquet(file: str) -> Iterator[pq.ParquetFile]:
     try:
         with storage.open_file(file) as stream:
             yield pq.ParquetFile(stream)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ManifestError(f"{file} cannot be read as .parquet: {error}") from error
 
 
@@ -179,7 +190,13 @@ def _read_csv(data: bytes, text: Collection[str]) -> pa.Table:
     return pacsv.read_csv(pa.BufferReader(data), convert_options=options)
 
 
+# pyarrow dies of a block of lines that begins with null.
+_NULL_LINE = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])[ \t\r\n]*null")
+
+
 def _read_json(data: bytes, text: Collection[str]) -> pa.Table:
+    if _NULL_LINE.search(data):
+        raise ValueError("a line is null, not an object")
     return pajson.read_json(pa.BufferReader(data))
 
 

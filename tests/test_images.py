@@ -1,10 +1,12 @@
 import io
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from roi_ray import images
 from roi_ray.errors import ImageReadError, ImageTooLarge, SizeMismatch
@@ -182,9 +184,54 @@ def test_a_decompression_bomb_is_refused() -> None:
         images.decode(png(50_000, 50_000, 8, bytes(10**6)))
 
 
-def test_more_pixels_than_pillow_allows_by_itself(monkeypatch, photos) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+@pytest.mark.parametrize("limit", [1000, None])
+def test_more_pixels_than_pillow_allows_by_itself(monkeypatch, photos, limit) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     assert images.decode(encode(photos["coffee"]), max_pixels=10**6).shape == (400, 600, 3)
+    after = Image.MAX_IMAGE_PIXELS
+    assert after == limit
+
+
+def test_threads_with_limits_of_their_own(photos) -> None:
+    data, filters = encode(photos["coffee"], "JPEG"), list(warnings.filters)
+
+    def one(i: int) -> tuple[int, ...] | None:
+        try:
+            return images.decode(data, max_pixels=10**6 if i % 2 else 1000).shape
+        except ImageTooLarge:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        shapes = list(pool.map(one, range(64)))
+    assert shapes == [None, (400, 600, 3)] * 32
+    assert warnings.filters == filters
+
+
+@pytest.mark.parametrize("exif", [b"orientation: 6", b"II*\0\x08\0\0\0\xff\xff", b"MM"])
+def test_exif_that_cannot_be_read_is_ignored(photos, exif) -> None:
+    for file_format in ("PNG", "JPEG", "WEBP"):
+        data = saved(photo(photos), file_format, exif=b"Exif\0\0" + exif)
+        assert images.decode(data).shape == (120, 200, 3)
+
+
+def test_a_text_is_not_a_profile(photos) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("icc_profile", "sRGB")
+    decoded = images.decode(saved(photo(photos), pnginfo=text))
+    assert np.array_equal(decoded, photos["coffee"][:120, :200])
+
+
+def test_what_encoders_write_is_no_bomb(photos) -> None:
+    image = photo(photos)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for data in (
+        saved(image, "JPEG", progressive=True, icc_profile=profile * 1000),
+        saved(image, "JPEG2000", precinct_size=(64, 64), codeblock_size=(8, 8)),
+        saved(image, "JPEG2000", tile_size=(50, 50), num_resolutions=3),
+        saved(image, "TIFF", compression="tiff_lzw", tile=(64, 64)),
+        saved(image, "GIF", comment=b"c" * 10**5),
+    ):
+        assert images.decode(data).shape == (120, 200, 3)
 
 
 def test_a_mask_has_one_channel(photos) -> None:

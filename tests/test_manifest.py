@@ -204,3 +204,33 @@ def test_files_of_a_large_manifest_have_the_same_columns(tmp_path) -> None:
     write(tmp_path / "b.parquet", {**MANY, "distorted": MANY["reference"], "codec": ["x"] * 40})
     with pytest.raises(ManifestError, match="row 41 begins a file of other columns"):
         read_manifest(str(tmp_path), part_rows=10)
+
+
+@pytest.mark.parametrize("claimed", [7, 120, 10**9])
+@pytest.mark.parametrize("part_rows", [10, 10**6])
+def test_a_footer_that_claims_rows_that_are_not_there(tmp_path, claimed, part_rows) -> None:
+    path = tmp_path / "m.parquet"
+    write(path, {name: values[:5] for name, values in MANY.items()})
+    # Thrift's field 3 of the footer, the number of rows, as a zigzag varint: 5 is 0x0a.
+    number = 2 * claimed
+    varint = bytearray()
+    while number > 0x7F:
+        varint.append(number & 0x7F | 0x80)
+        number >>= 7
+    varint.append(number)
+    data = path.read_bytes()
+    length = int.from_bytes(data[-8:-4], "little")
+    footer = data[-8 - length : -8]
+    assert footer.count(b"\x16\x0a\x19") == 1
+    footer = footer.replace(b"\x16\x0a\x19", b"\x16" + bytes(varint) + b"\x19")
+    path.write_bytes(data[: -8 - length] + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    assert pq.read_metadata(path).num_rows == claimed
+    with pytest.raises(ManifestError, match="claim"):
+        read_manifest(str(path), part_rows=part_rows)
+
+
+@pytest.mark.parametrize("content", [b"null\n", b'{"reference": "a", "distorted": "b"}\n  null\n'])
+def test_a_line_that_is_null(tmp_path, content) -> None:
+    (tmp_path / "m.jsonl").write_bytes(content)
+    with pytest.raises(ManifestError, match="a line is null"):
+        read_manifest(str(tmp_path / "m.jsonl"))

@@ -118,6 +118,8 @@ def decode(items: pa.Table, base: str, policy: Policy, max_pixels: int) -> Itera
 
     def read(uri: str) -> bytes:
         found = storage.resolve(uri, base)
+        if "\0" in found:
+            raise ImageReadError("a name with a zero byte")
         policy.check(found)
         try:
             return storage.read_bytes(found)

@@ -1,6 +1,7 @@
 """jobs/score.py as users start it."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -17,36 +18,70 @@ from tests.e2e.conftest import run_job
 pytestmark = pytest.mark.e2e
 
 
-def test_a_killed_job_goes_on_where_it_was(tmp_path: Path, photos: Photos) -> None:
-    manifest = make_sweep_of(photos, tmp_path / "sweep", side=200)
-    output = tmp_path / "scores"
-    command = ["--manifest", manifest, "--output", str(output), "--shard-size", "6"]
-    script = Path(__file__).parents[2] / "jobs" / "score.py"
-    # A group of its own, so that the kill takes the driver's Ray along, as a lost machine does.
-    job = subprocess.Popen(
-        [sys.executable, str(script), *command, "--actors", "2"],
-        start_new_session=True,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 240
-    while not (done := sorted(output.glob("*.parquet"))):
-        assert job.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(job.pid, signal.SIGKILL)
-    job.wait()
-    done = sorted(output.glob("*.parquet"))
-    before = {path: path.read_bytes() for path in done}
-    assert 0 < len(done) < 6
+def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
+    tmp_path: Path, photos: Photos
+) -> None:
+    """`ROI_RAY_KILLS` kills, at random moments; each time another number of actors goes on."""
+    manifest = _many_small_pairs(tmp_path, photos, 2000)
+    base = ["--manifest", manifest, "--shard-size", "40"]
+    whole = run_job(*base, "--output", str(tmp_path / "whole"), "--actors", "2", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
 
+    output = tmp_path / "scores"
+    command = [*base, "--output", str(output)]
+    script = Path(__file__).parents[2] / "jobs" / "score.py"
+    dice = random.Random(int(os.environ.get("ROI_RAY_SEED", "0")))
+    kept: dict[Path, bytes] = {}
+    for kill in range(int(os.environ.get("ROI_RAY_KILLS", "1"))):
+        # A group of its own, so that the kill takes the driver's Ray along, as a lost machine does.
+        job = subprocess.Popen(
+            [sys.executable, str(script), *command, "--actors", str(1 + kill % 3)],
+            start_new_session=True,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        wanted = min(49, len(kept) + dice.randint(1, 6))
+        deadline = time.monotonic() + 240
+        while len(list(output.glob("*.parquet"))) < wanted:
+            assert job.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(dice.uniform(0, 0.3))
+        os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
+        there = {path: path.read_bytes() for path in output.glob("*.parquet")}
+        assert {path: there[path] for path in kept} == kept  # what was done is not touched
+        kept = there
+        assert all(pq.read_metadata(path).num_rows == 40 for path in kept)  # whole, or not there
+    assert 0 < len(kept) < 50
+
+    gone = dice.sample(sorted(kept), min(3, len(kept)))
+    for path in gone:
+        path.unlink()
     finished = run_job(*command, "--actors", "1", cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
-    assert f"36 pairs, 0 failed; {36 - 6 * len(done)} scored now" in finished.stdout
-    assert {path: path.read_bytes() for path in done} == before
-    table = pq.read_table(output)
-    assert table.num_rows == len(set(table["pair_id"].to_pylist())) == 36
-    assert table["error"].null_count == 36
-    assert "36/36 pairs" in finished.stderr
+    redone = 40 * (50 - len(kept) + len(gone))
+    assert f"2000 pairs, 0 failed; {redone} scored now" in finished.stdout
+    assert "2000/2000 pairs" in finished.stderr
+    got, expected = (pq.read_table(at) for at in (output, tmp_path / "whole"))
+    assert len(set(got["pair_id"].to_pylist())) == 2000
+    # Bit for bit: on a CPU an image's numbers do not depend on its company.
+    assert got.equals(expected)
+
+
+def _many_small_pairs(folder: Path, photos: Photos, count: int) -> str:
+    rows = []
+    for index in range(count // 20):
+        photo = photos[list(photos)[index % len(photos)]]
+        top, left = 7 * index % 200, 11 * index % 250
+        x = photo[top : top + 40, left : left + 48]
+        write(folder / f"{index}.png", encode(x))
+        for quality in range(20):
+            name = f"{index}-{quality}.jpg"
+            write(folder / name, encode(x, "JPEG", quality=4 + 4 * quality))
+            rows.append({"reference": f"{index}.png", "distorted": name})
+    pq.write_table(pa.Table.from_pylist(rows), folder / "m.parquet")
+    return str(folder / "m.parquet")
 
 
 def test_two_jobs_do_not_write_to_one_output(tmp_path: Path, photos: Photos) -> None:

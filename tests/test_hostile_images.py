@@ -1,0 +1,167 @@
+"""What bad files cost: a corpus of them is decoded by a process with a limit on its memory."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from roi_ray import errors, images
+from roi_ray.pipeline.decode import Chunk, decode
+from roi_ray.pipeline.shards import plan, work_items
+from roi_ray.policy import allow
+from tests import hostile
+from tests.conftest import encode, write
+
+MAX_PIXELS = 1 << 20
+BYTES_PER_PIXEL = 64
+"""Of a decoder's buffers, Pillow's images and numpy's array, all at once."""
+BASE = 96 << 20
+"""Of metadata (Pillow allows a PNG 64 MiB of text), file content and the heap's own."""
+SECONDS = 10
+
+CHILD = """
+import json, os, resource, signal, sys, time
+from pathlib import Path
+import numpy as np
+from roi_ray import images
+from roi_ray.errors import ImageError
+
+folder, names, max_pixels, allowed, seconds = json.loads(sys.argv[1])
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])  # each thread of a decoder has a stack
+
+def memory(name):
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(name + ":")[1].split()[0]) << 10
+
+def outcome(data):
+    try:
+        pixels = images.decode(data, max_pixels)
+    except ImageError as error:
+        text = f"{type(error).__name__}: {error}"
+        return text, isinstance(error.__cause__, MemoryError)
+    assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3, pixels.shape
+    assert pixels.shape[0] * pixels.shape[1] <= max_pixels
+    return "decoded", False
+
+for i, name in enumerate(names):  # so that every library is there before memory is counted
+    if name.startswith("good"):
+        outcome(Path(folder, str(i)).read_bytes())
+base = memory("VmSize")
+if allowed:
+    resource.setrlimit(resource.RLIMIT_AS, (base + allowed, base + allowed))
+for i, name in enumerate(names):
+    print(name, flush=True)
+    data = Path(folder, str(i)).read_bytes()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    except OSError:
+        pass
+    before, start = memory("VmRSS"), time.perf_counter()
+    signal.alarm(seconds)  # kills, also in the middle of a decoder
+    text, starved = outcome(data)
+    signal.alarm(0)
+    took, peak = time.perf_counter() - start, memory("VmHWM") - before
+    print(json.dumps([text, starved, took, peak]), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_a_corpus_of_bad_files(tmp_path, photos) -> None:
+    names = []
+    for name, data in hostile.corpus(photos["coffee"], MAX_PIXELS):
+        write(tmp_path / str(len(names)), data)
+        names.append(name)
+    assert len(names) == len(set(names)) > len(images.FORMATS) * (hostile.CUTS + hostile.FLIPS)
+
+    allowed = BASE + BYTES_PER_PIXEL * MAX_PIXELS
+    task = json.dumps([str(tmp_path), names, MAX_PIXELS, allowed, SECONDS])
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", CHILD, task],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"},
+    )
+    lines = run.stdout.splitlines()
+    assert run.returncode == 0, f"{run.returncode} in {lines[-1:]}: {run.stderr[-2000:]}"
+    assert lines[::2] == names
+    results = dict(zip(names, map(json.loads, lines[1::2]), strict=True))
+    slowest = max(results, key=lambda name: results[name][2])
+    largest = max(results, key=lambda name: results[name][3])
+    print(f"{len(names)} files; {slowest}: {results[slowest][2]:.1f} s;", end=" ")
+    print(f"{largest}: {results[largest][3] >> 20} MiB of {allowed >> 20} MiB")
+    for name, (text, starved, seconds, peak) in results.items():
+        kind = text.split(":")[0]
+        assert not starved, (name, text)
+        assert seconds < SECONDS, name
+        assert peak < allowed, name
+        assert kind == "decoded" or issubclass(getattr(errors, kind), errors.ImageError), name
+        if name.startswith("good"):
+            assert text == "decoded", (name, text)
+        if name.startswith("large"):
+            assert kind == "ImageTooLarge", (name, text)
+
+
+ODD_NAMES = [
+    "with space.png",
+    " leading and trailing .png",
+    "größe-日本-😀.png",
+    "e\u0301 decomposed.png",
+    "line\nbreak.png",
+    "tab\tquote'\"%20#?&.png",
+    "back\\slash.png",
+    "..png",
+    "../beside/x.png",
+    "a/../a/./x.png",
+    "no extension",
+    "wrong extension.jpg",
+    "wrong extension.txt",
+]
+BAD_FILES = {
+    "page.png": b"<!DOCTYPE html><title>404</title>",
+    "page of\nlines.png": b"<html>\n</html>\n",
+    "größe 日本.jpg": b"\xff\xd8\xff\xe0",
+    "../beside/cut.png": b"\x89PNG\r\n\x1a\n",
+    "empty file.webp": b"",
+}
+
+
+def one_chunk(base, distorted) -> Chunk:
+    table = pa.table({"reference": ["x.png"] * len(distorted), "distorted": distorted})
+    items = work_items(table, dict(enumerate(plan(table, 1000))))
+    (part,) = decode(items, str(base), allow(str(base), [str(base.parent)]), MAX_PIXELS)
+    return Chunk.from_arrow(part)
+
+
+def test_odd_names_are_names(tmp_path, photos) -> None:
+    base, x = tmp_path / "here", photos["coffee"][:40, :50]
+    for name in ["x.png", *ODD_NAMES]:
+        write(base / name, encode(x))
+    chunk = one_chunk(base, ODD_NAMES)
+    assert chunk.errors == [None] * len(ODD_NAMES)
+    assert all(np.array_equal(image, x) for image in chunk.images)
+
+
+def test_the_error_of_a_bad_file_names_it(tmp_path, photos) -> None:
+    base, x = tmp_path / "here", photos["coffee"][:40, :50]
+    for name, data in {"x.png": encode(x), **BAD_FILES}.items():
+        write(base / name, data)
+    missing = [
+        "not there\n.png",
+        "nul\0.png",
+        "~nobody/x.png",
+        "gopher://x/y.png",
+        "a" * 5000,
+        "..",
+    ]
+    names = [*BAD_FILES, *missing, "x.png"]
+    chunk = one_chunk(base, names)
+    for name, error in zip(names[:-1], chunk.errors, strict=False):
+        kind, _, text = error.partition(": ")
+        assert issubclass(getattr(errors, kind), errors.ImageError)
+        assert text.startswith(f"{name}: "), error
+    assert chunk.errors[-1] is None
