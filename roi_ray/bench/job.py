@@ -1,11 +1,9 @@
 """The whole job, from files to Parquet, against the scorer alone on the same files."""
 
 import multiprocessing
-import os
 import statistics
 import threading
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from roi_ray.bench.contenders import scorer
 from roi_ray.bench.workload import Group
 from roi_ray.errors import RoiRayError
 from roi_ray.memory import keep_freed_memory
+from roi_ray.pipeline.cluster import connect
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.scorer import Scorer, Settings
 
@@ -72,10 +71,6 @@ def bare(groups: Sequence[Group], settings: Settings, processes: int, threads: i
 
 def job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) -> JobRate:
     """Run the job on a manifest of the groups, a shard each, on a Ray that sees so many CPUs."""
-    import ray
-
-    # Under `uv run`, Ray would have every worker resolve the project again.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     pairs = [(str(g.reference), str(path)) for g in groups for path in g.distorted]
     folder.mkdir(parents=True)
     manifest = folder / "manifest.parquet"
@@ -84,16 +79,10 @@ def job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) ->
     output = folder / "scores"
     each = len(groups[0].distorted)
     started = time.monotonic()
-    with _Memory() as memory, warnings.catch_warnings():
-        # Ray announces a change of defaults for workers that ask for no GPU.
-        warnings.simplefilter("ignore", FutureWarning)
-        ray.init(num_cpus=cpus, num_gpus=0, include_dashboard=False, logging_level="ERROR")
-        try:
-            images = str(groups[0].reference.parent)
-            options = Options(shard_size=each, allow=(images,))
-            summary = score_manifest(str(manifest), str(output), settings, options)
-        finally:
-            ray.shutdown()
+    with _Memory() as memory, connect(cpus=cpus):
+        images = str(groups[0].reference.parent)
+        options = Options(device="cpu", shard_size=each, allow=(images,))
+        summary = score_manifest(str(manifest), str(output), settings, options)
     seconds = time.monotonic() - started
     if summary.failed:
         raise RoiRayError(f"{summary.failed} pairs failed: {summary.examples}")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from roi_ray.bench import parts, workload
-from roi_ray.bench.contenders import Contender, SaliencyName, backbones, make
+from roi_ray.bench.contenders import Contender, SaliencyName, against, backbones, make
 from roi_ray.bench.job import JobRate, bare, job
 from roi_ray.bench.parts import Part
 from roi_ray.bench.timing import Timing, interleave, ratio
@@ -86,9 +86,9 @@ class Result:
     job: JobResult | None
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, with the ratios to roi-ray."""
+        """All of it, with the ratio of each contender to what it is held against."""
         ratios = {
-            k: {name: ratio(timing, timings[_OWN]) for name, timing in timings.items()}
+            k: {name: ratio(timing, timings[against(name)]) for name, timing in timings.items()}
             for k, timings in self.against.items()
         }
         return {**asdict(self), "ratios": ratios}
@@ -113,10 +113,10 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
             here = Path(folder) / f"{size}-{images}"
             return workload.make_groups(plan.photographs, here, (size, size), 1, images)[0]
 
-        against = {}
+        races = {}
         for k in plan.per_reference[:2]:
             say(f"{first} x {first}, {k} images of a reference: {', '.join(contenders)}")
-            against[k] = _time(contenders, group(first, k), plan.rounds, device)
+            races[k] = _time(contenders, group(first, k), plan.rounds, device)
         own = {_OWN: contenders[_OWN]}
         say("growth with the images of a reference, and with their size")
         curve = {
@@ -135,13 +135,13 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
         jobs = _job(plan, Path(folder), say) if plan.job_pairs else None
     return Result(
         machine=_machine(device),
-        against=against,
+        against=races,
         curve=curve,
         fit=_fit(curve),
         sizes=sizes,
         parts=split,
         limit=limit,
-        shares={k: parts.networks_share(split, limit, k) for k in against},
+        shares={k: parts.networks_share(split, limit, k) for k in races},
         job=jobs,
     )
 
@@ -172,10 +172,14 @@ def _job(plan: Plan, folder: Path, say: Callable[[str], None]) -> JobResult:
     rates, jobs = {}, {}
     for count in (1, 2):
         some = groups if count == 2 else groups[: len(groups) // 2]
+        few = some[: 2 * max(1, len(some) // 8)]
         say(f"the scorer alone, in {count} processes of one thread")
-        rates[count] = bare(some[: max(2, len(some) // 3)], settings, count, threads=1)
+        before = bare(few, settings, count, threads=1)
         say(f"the job, on {count} CPUs: {len(some) * _JOB_IMAGES} pairs")
         jobs[count] = job(some, folder / f"job-{count}", settings, count)
+        # Before and after, as a machine's speed drifts.
+        say(f"the scorer alone, in {count} processes of one thread, again")
+        rates[count] = (before + bare(few, settings, count, threads=1)) / 2
     return JobResult(rates, jobs)
 
 

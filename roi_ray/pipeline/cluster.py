@@ -12,7 +12,7 @@ _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
 @contextmanager
-def connect(*, worker_logs: bool = True) -> Iterator[None]:
+def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[None]:
     """Use the Ray that this process is connected to, else the one at `RAY_ADDRESS`, else start one.
 
     Under `ray job submit`, `RAY_ADDRESS` is set. The S3 settings of this process's environment are
@@ -21,6 +21,7 @@ def connect(*, worker_logs: bool = True) -> Iterator[None]:
 
     Args:
         worker_logs: print here what the workers print.
+        cpus: that a Ray of our own sees; None for those of this machine.
     """
     existing = bool(os.environ.get("RAY_ADDRESS"))
     if not existing:
@@ -40,6 +41,7 @@ def connect(*, worker_logs: bool = True) -> Iterator[None]:
         # Ray announces a change of defaults for workers that ask for no GPU.
         warnings.simplefilter("ignore", FutureWarning)
         ray.init(
+            num_cpus=None if existing else cpus,
             logging_level=logging.ERROR,
             log_to_driver=worker_logs,
             include_dashboard=None if existing else False,

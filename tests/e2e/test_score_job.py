@@ -1,5 +1,6 @@
 """jobs/score.py as users start it."""
 
+import contextlib
 import os
 import random
 import signal
@@ -29,17 +30,10 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
 
     output = tmp_path / "scores"
     command = [*base, "--output", str(output)]
-    script = Path(__file__).parents[2] / "jobs" / "score.py"
     dice = random.Random(int(os.environ.get("ROI_RAY_SEED", "0")))
     kept: dict[Path, bytes] = {}
     for kill in range(int(os.environ.get("ROI_RAY_KILLS", "1"))):
-        # A group of its own, so that the kill takes the driver's Ray along, as a lost machine does.
-        job = subprocess.Popen(
-            [sys.executable, str(script), *command, "--actors", str(1 + kill % 3)],
-            start_new_session=True,
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
+        job = _start(*command, "--actors", str(1 + kill % 3))
         wanted = min(49, len(kept) + dice.randint(1, 6))
         deadline = time.monotonic() + 240
         while len(list(output.glob("*.parquet"))) < wanted:
@@ -48,7 +42,7 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
             time.sleep(0.02)
         time.sleep(dice.uniform(0, 0.3))
         os.killpg(job.pid, signal.SIGKILL)
-        job.wait()
+        job.communicate()
         there = {path: path.read_bytes() for path in output.glob("*.parquet")}
         assert {path: there[path] for path in kept} == kept  # what was done is not touched
         kept = there
@@ -58,15 +52,49 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
     gone = dice.sample(sorted(kept), min(3, len(kept)))
     for path in gone:
         path.unlink()
-    finished = run_job(*command, "--actors", "1", cwd=tmp_path)
-    assert finished.returncode == 0, finished.stderr
+    # In the last run one of the scoring actors is lost, and the job goes on.
+    job = _start(*command, "--actors", "2")
+    while len(list(output.glob("*.parquet"))) <= len(kept) - len(gone):
+        assert job.poll() is None
+        time.sleep(0.02)
+    os.kill(_scoring_actors(job.pid)[0], signal.SIGKILL)
+    out, err = job.communicate(timeout=240)
+    assert job.returncode == 0, err
     redone = 40 * (50 - len(kept) + len(gone))
-    assert f"2000 pairs, 0 failed; {redone} scored now" in finished.stdout
-    assert "2000/2000 pairs" in finished.stderr
+    assert f"2000 pairs, 0 failed; {redone} scored now" in out
+    assert "2000/2000 pairs" in err
     got, expected = (pq.read_table(at) for at in (output, tmp_path / "whole"))
     assert len(set(got["pair_id"].to_pylist())) == 2000
     # Bit for bit: on a CPU an image's numbers do not depend on its company.
     assert got.equals(expected)
+
+
+def _start(*arguments: str) -> subprocess.Popen[str]:
+    script = Path(__file__).parents[2] / "jobs" / "score.py"
+    return subprocess.Popen(
+        [sys.executable, str(script), *arguments],
+        # A group of its own, so that a kill takes the driver's Ray along, as a lost machine does.
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _scoring_actors(job: int) -> list[int]:
+    """Scoring actors among a job's descendants."""
+    parents, actors = {}, []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it may have ended
+            status = (process / "status").read_text()
+            parents[int(process.name)] = int(status.split("PPid:")[1].split()[0])
+            if b"ScoringActor" in (process / "cmdline").read_bytes():
+                actors.append(int(process.name))
+
+    def descends(pid: int) -> bool:
+        return pid == job or (pid in parents and descends(parents[pid]))
+
+    return [pid for pid in actors if descends(pid)]
 
 
 def _many_small_pairs(folder: Path, photos: Photos, count: int) -> str:
@@ -88,13 +116,7 @@ def test_two_jobs_do_not_write_to_one_output(tmp_path: Path, photos: Photos) -> 
     manifest = make_sweep_of(photos, tmp_path / "sweep", side=200)
     output = tmp_path / "scores"
     command = ["--manifest", manifest, "--output", str(output), "--shard-size", "6"]
-    script = Path(__file__).parents[2] / "jobs" / "score.py"
-    first = subprocess.Popen(
-        [sys.executable, str(script), *command, "--actors", "1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    first = _start(*command, "--actors", "1")
     deadline = time.monotonic() + 240
     while not (output / "_run" / "lease.json").exists():
         assert first.poll() is None
