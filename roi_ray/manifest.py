@@ -118,9 +118,11 @@ def _spread_into(folder: Path, source: Source, uri: str, rows: int, count: int) 
         for writer in writers:
             writer.close()
     _check_all_there(sum(map(len, hashes)), rows, uri)
-    values, times = np.unique(np.concatenate(hashes), return_counts=True)
-    if len(values) < rows:
-        _fail_on_twins(source, uri, rows, values[times > 1])
+    every = np.concatenate(hashes)
+    hashes.clear()
+    every.sort()
+    if len(twice := every[1:][every[1:] == every[:-1]]):
+        _fail_on_twins(source, uri, rows, twice)
     kept = [file for file in files if _load(file).num_rows]
     manifest = Manifest(rows, source.base, digests.hexdigest(), list(kept))
     weakref.finalize(manifest, shutil.rmtree, folder)
