@@ -1,5 +1,6 @@
 """The whole job, from files to Parquet, against the scorer alone on the same files."""
 
+import contextlib
 import multiprocessing
 import statistics
 import threading
@@ -23,7 +24,6 @@ from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.scorer import Scorer, Settings
 
 _SAMPLE_SECONDS = 1.0
-_TIMEOUT = 3600.0
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,16 @@ def bare(groups: Sequence[Group], settings: Settings, processes: int, threads: i
     ]
     for worker in workers:
         worker.start()
+    taken: list[float] = []
     try:
-        taken: list[float] = [seconds.get(timeout=_TIMEOUT) for _ in workers]
-    except Empty as error:
-        raise RoiRayError("a scoring process died; see its message above") from error
+        while len(taken) < processes:
+            with contextlib.suppress(Empty):
+                taken.append(seconds.get(timeout=1))
+            if any(worker.exitcode for worker in workers):
+                raise RoiRayError("a scoring process died; see its message above")
     finally:
         for worker in workers:
+            worker.terminate()  # has ended, unless another died before it
             worker.join()
     return sum(len(group.distorted) for group in groups) / max(taken)
 

@@ -33,7 +33,7 @@ class Plan:
         sizes: sides of square images; the rivals meet the first one only.
         per_reference: distorted images of a reference, K; the rivals meet the first two only.
         saliency: N of all contenders.
-        precision: see `Settings`.
+        settings: of roi-ray; the precision counts, the networks are chosen by the contenders.
         device: see `find_device`.
         rounds: that count.
         job_pairs: pairs of the job; 0 for no job.

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -65,8 +66,11 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
     assert "2000/2000 pairs" in err
     got, expected = (pq.read_table(at) for at in (output, tmp_path / "whole"))
     assert len(set(got["pair_id"].to_pylist())) == 2000
-    # Bit for bit: on a CPU an image's numbers do not depend on its company.
-    assert got.equals(expected)
+    # The same but for the last digits, which depend on an actor's number of threads.
+    numbers = [name for name in got.column_names if pa.types.is_floating(got[name].type)]
+    assert got.drop_columns(numbers).equals(expected.drop_columns(numbers))
+    for name in numbers:
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-6, atol=1e-6, err_msg=name)
 
 
 def _start(*arguments: str) -> subprocess.Popen[str]:
