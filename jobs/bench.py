@@ -24,7 +24,7 @@ from roi_ray.sweep import photographs
 def main(
     *,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One K, two rounds, no job: a minute or two.")
+        bool, typer.Option("--quick", help="One K, two rounds, no job: less than a minute.")
     ] = False,
     no_ray: Annotated[bool, typer.Option("--no-ray", help="Leave the job out.")] = False,
     sizes: Annotated[str, typer.Option(help="Sides of square images, in pixels.")] = "512",
