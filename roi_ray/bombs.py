@@ -17,6 +17,7 @@ _JPEG_SEGMENT = re.compile(rb"\xff([^\x00\x01\xc8\xd0-\xd8\xf0-\xfd\xff])")
 _JPEG2000_STYLE = re.compile(
     rb"\xff(?=(\x52\0.{6}|\x53\0.{3})([\0-\x20])([\0-\x08])([\0-\x08]).[\0\1])", re.DOTALL
 )
+_GIF_BLOCK = re.compile(b"[!,;]")
 _JPEG2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 
 
@@ -69,7 +70,7 @@ def _check_png(data: bytes) -> None:
 
 def _check_gif(data: bytes) -> None:
     position, parts = 13 + (6 << (data[10] & 7) if data[10] & 0x80 else 0), 0
-    while (found := re.compile(b"[!,;]").search(data, position)) and found[0] == b"!":
+    while (found := _GIF_BLOCK.search(data, position)) and found[0] == b"!":
         position = found.end() + 1
         while length := data[position]:
             position += 1 + length

@@ -103,6 +103,7 @@ def _spread(source: Source, uri: str, rows: int, count: int) -> Manifest:
 def _spread_into(folder: Path, source: Source, uri: str, rows: int, count: int) -> Manifest:
     files = [folder / f"{number}.arrow" for number in range(count)]
     hashes, digests = [np.empty(0, np.int64)], hashlib.sha256()
+    sizes = np.zeros(count, np.int64)
     writers: list[pa.RecordBatchStreamWriter] = []
     try:
         for _, piece in _pieces(source, uri, rows):
@@ -112,6 +113,7 @@ def _spread_into(folder: Path, source: Source, uri: str, rows: int, count: int) 
                 options = pa.ipc.IpcWriteOptions(compression="zstd")
                 writers += [pa.ipc.new_stream(str(f), piece.schema, options=options) for f in files]
             part = _part_of(piece[schema.REFERENCE], count)
+            sizes += np.bincount(part, minlength=count)
             for number, writer in enumerate(writers):
                 writer.write_table(piece.filter(pa.array(part == number)))
     finally:
@@ -123,7 +125,7 @@ def _spread_into(folder: Path, source: Source, uri: str, rows: int, count: int) 
     every.sort()
     if len(twice := every[1:][every[1:] == every[:-1]]):
         _fail_on_twins(source, uri, rows, twice)
-    kept = [file for file in files if _load(file).num_rows]
+    kept = [file for file, size in zip(files, sizes, strict=True) if size]
     manifest = Manifest(rows, source.base, digests.hexdigest(), list(kept))
     weakref.finalize(manifest, shutil.rmtree, folder)
     return manifest

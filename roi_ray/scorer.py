@@ -135,7 +135,7 @@ class Scorer:
             return self._prepare(reference, mask)
 
     def _prepare(self, reference: Pixels, mask: Pixels | None) -> Prepared:
-        pixels = self._upload([reference])
+        pixels = upload([reference], self.device)
         image = pixels.float().div_(255)
         # First, as it is what refuses an image that is too small.
         moments = ms_ssim.prepare(image[0].contiguous())
@@ -187,7 +187,7 @@ class Scorer:
         return scores
 
     def _score_batch(self, reference: Prepared, distorted: Sequence[Pixels]) -> Iterator[Scores]:
-        pixels = self._upload(distorted)
+        pixels = upload(distorted, self.device)
         images = pixels.float().div_(255)
 
         error, roi_error = self._means(reference, mse.squared_error(reference.pixels, pixels))
@@ -252,9 +252,10 @@ class Scorer:
             reference._weights[key] = weights
         return roi.means(maps, weights)
 
-    def _upload(self, images: Sequence[Pixels]) -> Tensor:
-        """(N, 3, H, W) on the device, laid out as files have them: channels last."""
-        return torch.from_numpy(np.stack(images)).to(self.device).permute(0, 3, 1, 2)
+
+def upload(images: Sequence[Pixels], device: torch.device) -> Tensor:
+    """Images of one size as uint8, (N, 3, H, W), laid out as files have them: channels last."""
+    return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2)
 
 
 @contextmanager

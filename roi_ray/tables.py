@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NoReturn
 
 import pyarrow as pa
@@ -38,7 +39,7 @@ class Source:
     def rows(self) -> int:
         """How many there are; of Parquet files, what their footers claim."""
         if not self._parquet():
-            return int(self.read().num_rows)
+            return int(self._whole.num_rows)
         counts = [0]
         for file in self.files:
             with _parquet(file) as opened:
@@ -52,7 +53,7 @@ class Source:
     def names(self) -> list[str]:
         """Columns of the first file."""
         if not self._parquet():
-            return list(self.read().column_names)
+            return list(self._whole.column_names)
         with _parquet(self.files[0]) as opened:
             return list(opened.schema_arrow.names)
 
@@ -62,6 +63,10 @@ class Source:
         Raises:
             ManifestError: a file is not what its name says, or they have different columns.
         """
+        return self._whole
+
+    @cached_property
+    def _whole(self) -> pa.Table:
         tables = [_read(file, self.text) for file in self.files]
         try:
             table = pa.concat_tables(tables, promote_options="permissive")
@@ -73,7 +78,7 @@ class Source:
     def pieces(self, rows: int) -> Iterator[pa.Table]:
         """The rows in order, at most so many at a time; only of Parquet without reading all."""
         if not self._parquet():
-            table = self.read()
+            table = self._whole
             for start in range(0, len(table), rows):
                 yield table.slice(start, rows)
             return

@@ -9,22 +9,19 @@ from types import ModuleType
 from typing import Literal
 from unittest import mock
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray import storage
 from roi_ray.bench.workload import Group
 from roi_ray.errors import RoiRayError
 from roi_ray.images import Pixels, decode
 from roi_ray.metrics import ms_ssim, mse, roi
-from roi_ray.models.lpips import build_lpips
+from roi_ray.models.lpips import build_lpips, fill_backbone, trained_heads
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.models.saliency import DEFAULT as PACKAGED
 from roi_ray.models.saliency import u2net
-from roi_ray.scorer import Scorer, Settings
-from roi_ray.weights import load
+from roi_ray.scorer import Scorer, Settings, upload
 
 Numbers = dict[str, float]
 Contender = Callable[[Group], list[Numbers]]
@@ -53,7 +50,7 @@ def backbones(saliency: SaliencyName) -> Backbones:
     torch.manual_seed(0)
     tensors = dict(alexnet(weights=None).state_dict())
     networks = load_networks("st-alex", PACKAGED, "discriminator-patch70")
-    trained = build_lpips("alex", tensors, load(_heads()).tensors)
+    trained = build_lpips("alex", tensors, trained_heads("alex").tensors)
     networks = replace(networks, lpips=trained.eval().requires_grad_(False))
     if saliency == "u2netp":
         unknown = u2net({}).eval().requires_grad_(False)
@@ -130,7 +127,7 @@ def torchmetrics(given: Backbones, device: torch.device) -> Contender:
     """PSNR, MS-SSIM and LPIPS by torchmetrics."""
     functional = _optional("torchmetrics.functional.image")
     network = _optional("torchmetrics.functional.image.lpips")._LPIPS(net="alex", pnet_rand=True)
-    _fill_backbone(network.net, given.alexnet)
+    fill_backbone(network.net.children(), given.alexnet)
     network.eval().to(device)
 
     @torch.no_grad()
@@ -157,7 +154,7 @@ def pyiqa(given: Backbones, device: torch.device) -> Contender:
     # It knows no way to build its backbone but to download torchvision's weights for it.
     with mock.patch.object(models, "alexnet", return_value=models.alexnet(weights=None)):
         perceptual = create("lpips", device=device, net="alex", pretrained=False)
-    _fill_backbone(perceptual.net.net, given.alexnet)
+    fill_backbone(perceptual.net.net.children(), given.alexnet)
 
     @torch.no_grad()
     def pair(reference: Path, distorted: Path) -> Numbers:
@@ -205,27 +202,11 @@ def _package_lpips(alexnet: dict[str, Tensor]) -> torch.nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # how it calls torchvision is deprecated
         network: torch.nn.Module = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
-    _fill_backbone(network.get_submodule("net"), alexnet)
+    fill_backbone(network.get_submodule("net").children(), alexnet)
     return network.eval().requires_grad_(False)
 
 
-def _fill_backbone(slices: torch.nn.Module, tensors: dict[str, Tensor]) -> None:
-    for part in slices.children():
-        for index, module in part.named_children():
-            prefix = f"features.{index}."
-            module.load_state_dict(
-                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            )
-
-
-def _heads() -> str:
-    folder = storage.package_folder("lpips")
-    assert folder is not None  # a dependency
-    return str(folder / "weights" / "v0.1" / "alex.pth")
-
-
 def _optional(name: str) -> ModuleType:
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -244,7 +225,7 @@ def _read(path: Path) -> Pixels:
 
 def _pixels(path: Path, device: torch.device) -> Tensor:
     """uint8, (1, 3, H, W), channels last."""
-    return torch.from_numpy(np.stack([_read(path)])).to(device).permute(0, 3, 1, 2)
+    return upload([_read(path)], device)
 
 
 def _planes(path: Path, device: torch.device) -> Tensor:

@@ -47,7 +47,7 @@ class JobRate:
 def bare(groups: Sequence[Group], settings: Settings, processes: int, threads: int) -> float:
     """Pairs a second of the scorer without Ray, in that many processes side by side.
 
-    Each scores every group once to get warm, and then again; what it took the slowest counts.
+    Each scores its first group to get warm, then all of its own; what it took the slowest counts.
     """
     context = multiprocessing.get_context("spawn")
     barrier, seconds = context.Barrier(processes), context.Queue()

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from roi_ray.bench.timing import interleave
-from roi_ray.images import Pixels, decode
+from roi_ray.images import decode
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models.networks import Networks
+from roi_ray.scorer import upload
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def measure(
         the parts, and the peak in GFLOP/s.
     """
     dtype = next(networks.discriminator.layers.parameters()).dtype
-    x, y = (_upload(decode(data), device) for data in (reference, distorted))
+    x, y = (upload([decode(data)], device) for data in (reference, distorted))
     image, other = x.float().div_(255), y.float().div_(255)
     planes = image[0].contiguous()
     moments = ms_ssim.prepare(planes)
@@ -70,34 +71,35 @@ def measure(
     maps = [*ms_ssim.maps(moments, other.contiguous()), error]
     maps += [*networks.lpips.maps(features, others)]
     weights = [roi.weights(roi.area_average(mask, *level.shape[-2:]), "mean") for level in maps]
-    works: dict[tuple[str, bool], Callable[[], object]] = {
-        ("decode reference", True): lambda: decode(reference),
-        ("saliency", True): lambda: networks.saliency(image),
-        ("mask", True): lambda: roi.smooth(logits[0, 0].sigmoid()),
-        ("MS-SSIM moments", True): lambda: ms_ssim.prepare(planes),
-        ("LPIPS features", True): lambda: networks.lpips.features(image),
-        ("decode", False): lambda: decode(distorted),
-        ("to the networks' layout", False): lambda: y.float().div_(255).contiguous(),
-        ("MSE", False): lambda: mse.squared_error(x, y),
-        ("MS-SSIM", False): lambda: ms_ssim.maps(moments, other.contiguous()),
-        ("LPIPS network", False): lambda: networks.lpips.features(other),
-        ("LPIPS maps", False): lambda: networks.lpips.maps(features, others),
-        ("discriminator", False): lambda: F.softplus(-networks.discriminator(other)),
-        ("means", False): lambda: [
+    works: dict[str, Callable[[], object]] = {
+        "decode reference": lambda: decode(reference),
+        "saliency": lambda: networks.saliency(image),
+        "mask": lambda: roi.smooth(logits[0, 0].sigmoid()),
+        "MS-SSIM moments": lambda: ms_ssim.prepare(planes),
+        "LPIPS features": lambda: networks.lpips.features(image),
+        "decode": lambda: decode(distorted),
+        "to the networks' layout": lambda: y.float().div_(255).contiguous(),
+        "MSE": lambda: mse.squared_error(x, y),
+        "MS-SSIM": lambda: ms_ssim.maps(moments, other.contiguous()),
+        "LPIPS network": lambda: networks.lpips.features(other),
+        "LPIPS maps": lambda: networks.lpips.maps(features, others),
+        "discriminator": lambda: F.softplus(-networks.discriminator(other)),
+        "means": lambda: [
             roi.means(level, weight) for level, weight in zip(maps, weights, strict=True)
         ],
     }
-    timings = interleave({f"{key}": work for key, work in works.items()}, rounds, device=device)
+    timings = interleave(works, rounds, device=device)
     limit = peak(device, dtype)
     parts = []
-    for (name, once), work in works.items():
-        milliseconds = timings[f"{(name, once)}"].per_pair
+    for name, work in works.items():
+        milliseconds = timings[name].per_pair
         gflop = _gflop(work) if name in _NETWORKS else 0.0
         share = gflop / (milliseconds / 1000) / limit if gflop else None
-        parts.append(Part(name, once, milliseconds, gflop, share))
+        parts.append(Part(name, name in _ONCE, milliseconds, gflop, share))
     return parts, limit
 
 
+_ONCE = ("decode reference", "saliency", "mask", "MS-SSIM moments", "LPIPS features")
 _NETWORKS = ("saliency", "LPIPS features", "LPIPS network", "discriminator")
 
 
@@ -113,7 +115,3 @@ def _gflop(work: Callable[[], object]) -> float:
     with FlopCounterMode(display=False) as counter:
         work()
     return float(counter.get_total_flops()) / 1e9
-
-
-def _upload(pixels: Pixels, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(pixels.copy()).to(device)[None].permute(0, 3, 1, 2)

@@ -170,10 +170,7 @@ def _window(images: Tensor) -> Tensor:
     # A product with a band of the kernel, a block of rows (columns) at a time. Of all that a CPU
     # has for one channel (convolutions, shifted sums) this is the fastest, several times so.
     height, width = (side - 2 * MARGIN for side in images.shape[-2:])
-    band = images.new_zeros(_BLOCK, _BLOCK + 2 * MARGIN)
-    for offset, tap in enumerate(_KERNEL):
-        band.diagonal(offset).fill_(tap)
-
+    band = _BAND.to(images)
     planes = images.reshape(-1, *images.shape[-2:])
     tall = planes.new_empty(len(planes), height, planes.shape[2])
     for start, rows, taps in _blocks(height):
@@ -195,10 +192,15 @@ def _blocks(length: int) -> Iterator[tuple[int, int, int]]:
         yield start, means, means + 2 * MARGIN
 
 
-def _gaussian() -> list[float]:
+def _band() -> Tensor:
+    """The Gaussian kernel in each of `_BLOCK` rows, one column further right in each."""
     distance = torch.arange(WINDOW, dtype=torch.float32) - MARGIN
     kernel = torch.exp(-(distance**2) / (2 * _SIGMA**2))
-    return [float(tap) for tap in kernel / kernel.sum()]
+    kernel /= kernel.sum()
+    band = torch.zeros(_BLOCK, _BLOCK + 2 * MARGIN)
+    for offset, tap in enumerate(kernel.tolist()):
+        band.diagonal(offset).fill_(tap)
+    return band
 
 
-_KERNEL = _gaussian()
+_BAND = _band()

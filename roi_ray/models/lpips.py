@@ -110,7 +110,7 @@ def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[W
         network = build_shift_tolerant(name, shipped.tensors)
         used = [shipped]
     elif name in _BACKBONES:
-        heads = weights.load(str(_package_folder("lpips") / "weights" / "v0.1" / f"{name}.pth"))
+        heads = trained_heads(name)
         backbone = weights.torchvision_backbone(_backbone_url(name), weights_dir)
         network = build_lpips(name, backbone.tensors, heads.tensors)
         used = [backbone, heads]
@@ -133,10 +133,20 @@ def build_lpips(name: str, backbone: dict[str, Tensor], heads: dict[str, Tensor]
         warnings.simplefilter("ignore", UserWarning)  # how `lpips` calls torchvision is deprecated
         network = constructor(pretrained=False, requires_grad=False)
     slices = [getattr(network, f"slice{i + 1}") for i in range(network.N_slices)]
+    fill_backbone(slices, backbone)
+    return Lpips(slices, _heads(heads, len(slices)), _MIN_SIDES[name])
+
+
+def trained_heads(name: str) -> Weights:
+    """The heads that the `lpips` package ships for `alex`, `vgg` or `squeeze`."""
+    return weights.load(str(_package_folder("lpips") / "weights" / "v0.1" / f"{name}.pth"))
+
+
+def fill_backbone(slices: Iterable[nn.Module], backbone: dict[str, Tensor]) -> None:
+    """Give slices, as the `lpips` package cuts them, the tensors of torchvision's state dict."""
     for part in slices:
         for index, module in part.named_children():
             _assign(module, f"features.{index}.", backbone)
-    return Lpips(slices, _heads(heads, len(slices)), _MIN_SIDES[name])
 
 
 def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:

@@ -1,25 +1,8 @@
 """The command, on images small enough to take seconds."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-import pytest
-import typer
 from PIL import Image
-from typer.testing import CliRunner
-
-SCRIPT = Path(__file__).parents[2] / "jobs" / "bench.py"
-
-
-@pytest.fixture(scope="module")
-def run():
-    spec = importlib.util.spec_from_file_location("bench", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    app = typer.Typer()
-    app.command()(module.main)
-    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 def test_a_quick_run_writes_its_figures(run, tmp_path) -> None:

@@ -1,33 +1,19 @@
 """The command line of jobs/import_choices.py."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from roi_ray.datasets import NAMES
 from roi_ray.preference.comparisons import read_comparisons
 from tests.conftest import write
 
-SCRIPT = Path(__file__).parents[2] / "jobs" / "import_choices.py"
 SCORES = "dist_img,ref_img,dmos,var\n" + "".join(
     f"I0{reference}_01_0{level}.png,I0{reference}.png,{5.5 - level},0.9\n"
     for reference in range(1, 4)
     for level in range(1, 6)
 )
-
-
-@pytest.fixture(scope="module")
-def run():
-    spec = importlib.util.spec_from_file_location("import_choices", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    app = typer.Typer()
-    app.command()(module.main)
-    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 @pytest.fixture

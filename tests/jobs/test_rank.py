@@ -1,27 +1,11 @@
 """The command line of jobs/rank.py."""
 
-import importlib.util
 import json
 import re
-from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from roi_ray.preference.comparisons import from_rows, read_comparisons, write_comparisons
-
-SCRIPT = Path(__file__).parents[2] / "jobs" / "rank.py"
-
-
-@pytest.fixture(scope="module")
-def run():
-    spec = importlib.util.spec_from_file_location("rank", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    app = typer.Typer()
-    app.command()(module.main)
-    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 @pytest.fixture

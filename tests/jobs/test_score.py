@@ -1,28 +1,12 @@
 """The command line of jobs/score.py; whole runs of it are in tests/e2e."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from tests.conftest import encode, make_sweep_of, write
-
-SCRIPT = Path(__file__).parents[2] / "jobs" / "score.py"
-
-
-@pytest.fixture(scope="module")
-def run():
-    spec = importlib.util.spec_from_file_location("score", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    app = typer.Typer()
-    app.command()(module.main)
-    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 def plain(text: str) -> str:
