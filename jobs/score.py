@@ -52,6 +52,9 @@ def main(
     actors: Annotated[
         int | None, typer.Option(min=1, help="Scoring actors; one a GPU, else one a CPU.")
     ] = None,
+    gpus_per_actor: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Of each scoring actor: 0.5 puts two on a GPU.")
+    ] = 1.0,
     batch: Annotated[
         int | None,
         typer.Option(min=1, help="512 x 512 images at once; 1 on a CPU, 16 on a GPU."),
@@ -83,8 +86,17 @@ def main(
     if (demo is None) == (manifest is None) or (manifest is None) != (output is None):
         raise typer.BadParameter("give --manifest and --output, or --demo alone")
     settings = Settings(lpips_, saliency_, discriminator_, roi_weighting, precision)
-    allow = tuple(allow_prefix or ())
-    options = Options(device, actors, batch, shard_size, max_pixels, limit, weights_dir, allow)
+    options = Options(
+        device=device,
+        actors=actors,
+        gpus_per_actor=gpus_per_actor,
+        batch=batch,
+        shard_size=shard_size,
+        max_pixels=max_pixels,
+        limit=limit,
+        weights_dir=weights_dir,
+        allow=tuple(allow_prefix or ()),
+    )
     try:
         if demo is not None:
             manifest, output = make_demo(demo)

@@ -28,8 +28,12 @@ def main(
     recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = DEFAULT,
     seed: Annotated[int, typer.Option(help="Of the start and the order.")] = 0,
     runs: Annotated[
-        str, typer.Option(help="Folder or s3:// prefix for checkpoints: a killed job goes on.")
-    ] = "out/runs",
+        str | None,
+        typer.Option(
+            help="For checkpoints, from which a killed job goes on: a folder that all nodes see, "
+            "or s3://. Default: out/runs; runs/ beside an output on s3://."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; one per 100,000 comparisons.")
     ] = None,
@@ -44,7 +48,7 @@ def main(
             read_comparisons(comparisons),
             named_features(features),
             recipe,
-            runs=runs,
+            runs=runs or _runs_of(output),
             workers=workers,
             use_gpu=gpu,
             seed=seed,
@@ -58,6 +62,10 @@ def main(
         f"{output}: recipe {recipe}, {len(model.features)} features a side, "
         f"SHA-256 {identity['sha256']}, {time.monotonic() - began:.0f} s"
     )
+
+
+def _runs_of(output: str) -> str:
+    return storage.join(storage.parent(output), "runs") if storage.is_remote(output) else "out/runs"
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ def ray_cluster() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         ray.init(
+            address="local",
             num_cpus=4,
             include_dashboard=False,
             logging_level="ERROR",

@@ -41,6 +41,8 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[No
         # Ray announces a change of defaults for workers that ask for no GPU.
         warnings.simplefilter("ignore", FutureWarning)
         ray.init(
+            # Else Ray would look for one that `ray start` has left running here.
+            address=None if existing else "local",
             num_cpus=None if existing else cpus,
             logging_level=logging.ERROR,
             log_to_driver=worker_logs,
@@ -75,12 +77,13 @@ class Workers:
     decode: dict[str, float]
 
 
-def plan_workers(device: str, actors: int | None) -> Workers:
+def plan_workers(device: str, actors: int | None, gpus_per_actor: float = 1.0) -> Workers:
     """Spread the work over the cluster as it is now.
 
     Args:
         device: `cpu`, `cuda`, or `auto`: GPUs if the cluster has any.
-        actors: how many, or None for one a GPU, or one a CPU where there is none.
+        actors: how many, or None for as many as its GPUs hold, or one a CPU where there is none.
+        gpus_per_actor: share of a GPU that an actor asks for.
     """
     import ray
 
@@ -90,9 +93,11 @@ def plan_workers(device: str, actors: int | None) -> Workers:
     if device == "auto":
         device = "cuda" if gpus else "cpu"
     if device != "cpu":
-        actors = actors or max(1, gpus)
-        now = max(1, min(actors, gpus))
-        return Workers(actors, now, device, 1, {"num_gpus": 1}, {"num_cpus": 1})
+        room = int(gpus / gpus_per_actor)
+        actors = actors or max(1, room)
+        now = max(1, min(actors, room))
+        actor = {"num_cpus": 1, "num_gpus": gpus_per_actor}
+        return Workers(actors, now, device, 1, actor, {"num_cpus": 1})
     actors = actors or cpus
     # An actor leaves a quarter of its CPU to decoding, so that decode tasks always find room.
     return Workers(

@@ -87,6 +87,10 @@ class Reporter:
             self._bar.stop()
         elif self._shown != self._done:
             self._line()
+        if kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit):
+            # Control-C, or the SIGTERM of `ray job stop`, which Ray's driver turns into an exit.
+            text = "stopped: what is finished stays, and the same command goes on from there"
+            print(text, file=sys.stderr, flush=True)
 
 
 class _Speed(ProgressColumn):

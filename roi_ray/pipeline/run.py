@@ -42,7 +42,8 @@ class Options:
 
     Attributes:
         device: `auto`, `cpu` or `cuda`.
-        actors: scoring actors; None for one a GPU, or one a CPU.
+        actors: scoring actors; None for as many as the GPUs hold, or one a CPU.
+        gpus_per_actor: share of a GPU for each, where there are GPUs.
         batch: see `Scorer`.
         shard_size: pairs a shard: the unit of commit and of resume.
         max_pixels: largest image that is decoded.
@@ -53,6 +54,7 @@ class Options:
 
     device: str = "auto"
     actors: int | None = None
+    gpus_per_actor: float = 1.0
     batch: int | None = None
     shard_size: int = DEFAULT_SHARD_SIZE
     max_pixels: int = images.MAX_PIXELS
@@ -138,7 +140,7 @@ def score_manifest(
                 if workers is None:
                     connection.enter_context(output.held())
                     connection.enter_context(connect())
-                    workers = plan_workers(options.device, options.actors)
+                    workers = plan_workers(options.device, options.actors, options.gpus_per_actor)
                 output.set_torn_aside()
                 gather = _Gather(rows, output, todo, failures, examples, reporter)
                 graph = partial(_dataset, manifest.base, settings, options, workers, stages)

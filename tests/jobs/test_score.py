@@ -15,7 +15,8 @@ def plain(text: str) -> str:
 
 OPTIONS = (
     "--manifest --output --demo --lpips --saliency --discriminator --weights-dir --roi-weighting "
-    "--device --actors --batch --precision --shard-size --max-pixels --limit --fail-above"
+    "--device --actors --gpus-per-actor --batch --precision --shard-size --max-pixels --limit "
+    "--fail-above"
 )
 
 

@@ -27,8 +27,15 @@ def test_on_gpus_an_actor_has_one_to_itself(monkeypatch) -> None:
     cluster(monkeypatch, CPU=32.0, GPU=4.0)
     workers = plan_workers("auto", None)
     assert (workers.device, workers.actors, workers.actors_now) == ("cuda", 4, 4)
-    assert workers.actor == {"num_gpus": 1}
+    assert workers.actor == {"num_cpus": 1, "num_gpus": 1}
     assert plan_workers("cpu", None).device == "cpu"
+
+
+def test_actors_may_share_a_gpu(monkeypatch) -> None:
+    cluster(monkeypatch, CPU=32.0, GPU=2.0)
+    workers = plan_workers("auto", None, 0.4)
+    assert (workers.actors, workers.actors_now) == (5, 5)
+    assert workers.actor["num_gpus"] == 0.4
 
 
 def test_gpus_may_still_have_to_come(monkeypatch) -> None:

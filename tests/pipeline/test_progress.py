@@ -1,5 +1,7 @@
 import re
 
+import pytest
+
 from roi_ray.pipeline import progress
 from roi_ray.pipeline.progress import Reporter
 
@@ -27,6 +29,20 @@ def test_what_was_done_before_needs_no_line(capsys) -> None:
     with Reporter(total=10) as reporter:
         reporter.skip(10)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_who_stops_a_job_is_told_that_it_goes_on(capsys, error) -> None:
+    def job() -> None:
+        with Reporter(total=10) as reporter:
+            reporter.advance(4, 0)
+            raise error
+
+    with pytest.raises(error):
+        job()
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("4/10 pairs")
+    assert last.startswith("stopped: ")
 
 
 def test_a_terminal_gets_one_bar(capsys, monkeypatch) -> None:

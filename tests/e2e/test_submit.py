@@ -1,0 +1,199 @@
+"""`ray job submit`, as the README says it, on a head node that `ray start` started."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from roi_ray.preference.model import load_model
+from tests.conftest import Photos, make_sweep_of
+from tests.e2e.conftest import BUCKET, SECRET, client, free_ports
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "pyproject.toml roi_ray jobs cluster.yaml README.md LICENSE CHANGELOG.md .gitignore"
+BIN = Path(sys.executable).parent
+
+
+@dataclass
+class Head:
+    """A head node, and the command line that reaches it."""
+
+    checkout: Path
+    environment: dict[str, str]
+
+    def ray(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(BIN / "ray"), *arguments],
+            cwd=self.checkout,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+
+    def submit(
+        self, entry: str, *options: str, s3: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        variables = ["--runtime-env-json", json.dumps({"env_vars": s3})] if s3 else []
+        command = ["job", "submit", "--working-dir", ".", *variables, *options, "--"]
+        return self.ray(*command, *entry.split())
+
+
+@contextmanager
+def head_node(folder: Path, **settings: str) -> Iterator[Head]:
+    checkout = folder / "checkout"
+    checkout.mkdir()
+    for name in PROJECT.split():
+        source, target = ROOT / name, checkout / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    port, dashboard, clients = free_ports(3)
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "RAY_"))}
+    # `python` on a cluster's nodes is that of their image; here, the tests'.
+    inherited["PATH"] = f"{BIN}:{inherited['PATH']}"
+    # Sockets lie below it, and their names must be short.
+    inherited["RAY_TMPDIR"] = os.environ.get("RAY_TMPDIR", "/tmp")
+    environment = {**inherited, **settings}
+    command = f"start --head --block --num-cpus=2 --port={port} --ray-client-server-port={clients}"
+    command += f" --dashboard-port={dashboard} --object-store-memory={500 * 2**20}"
+    with open(folder / "log", "wb") as log:
+        server = subprocess.Popen(
+            [str(BIN / "ray"), *command.split()], env=environment, stdout=log, stderr=log
+        )
+    environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{dashboard}"
+    head = Head(checkout, environment)
+    try:
+        deadline = time.monotonic() + 90
+        while (listed := head.ray("job", "list")).returncode:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((folder / "log").read_text()[-2000:] + listed.stderr[-2000:])
+            time.sleep(1)
+        yield head
+    finally:
+        server.terminate()  # the nodes that it started end with it
+        server.wait()
+
+
+def put(s3: dict[str, str], folder: Path, prefix: str) -> str:
+    """The sweep on S3; its manifest's URI."""
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        client(s3).upload_file(str(path), BUCKET, f"{prefix}/{path.relative_to(folder)}")
+    return f"s3://{BUCKET}/{prefix}/manifest.parquet"
+
+
+def shards(s3: dict[str, str], prefix: str) -> list[str]:
+    found = client(s3).list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/").get("Contents", [])
+    names = [item["Key"].rpartition("/")[2] for item in found]
+    return sorted(name for name in names if name.startswith("shard-"))
+
+
+def test_by_uv_run_with_tokens(tmp_path: Path, s3: dict[str, str], photos: Photos) -> None:
+    sweep = tmp_path / "sweep"
+    make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, sweep)
+    manifest = put(s3, sweep, "tokens")
+    token = tmp_path / "token"
+    token.write_text("a-token-of-at-least-thirty-two-characters\n")
+    settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    with head_node(tmp_path, **settings) as head:
+        stranger = head.ray("job", "list", RAY_AUTH_MODE="disabled")
+        assert stranger.returncode != 0
+
+        done = head.submit(
+            "uv run --no-dev jobs/score.py --shard-size 6 --actors 1 "
+            f"--manifest {manifest} --output s3://{BUCKET}/by-uv",
+            s3=s3,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "12/12 pairs, " in done.stdout
+        assert "12 pairs, 0 failed; 12 scored now" in done.stdout
+        assert "\x1b[2K" not in done.stdout  # a bar's way to draw itself anew
+        assert SECRET not in done.stdout + done.stderr
+        assert shards(s3, "by-uv") == ["shard-000000.parquet", "shard-000001.parquet"]
+
+
+def test_by_python_without_tokens(tmp_path: Path, s3: dict[str, str], photos: Photos) -> None:
+    sweep = tmp_path / "sweep"
+    crops = {f"{n}-{k}": p[8 * k :] for n, p in photos.items() for k in range(6)}
+    make_sweep_of(crops, sweep)
+    manifest = put(s3, sweep, "stopped")
+    with head_node(tmp_path, RAY_AUTH_MODE="disabled") as head:
+        check_stop_and_resume(head, s3, manifest, rows=6 * len(crops))
+        check_exit_code(head)
+        check_comparisons_and_training(head, s3, sweep, tmp_path)
+
+
+def check_stop_and_resume(head: Head, s3: dict[str, str], manifest: str, rows: int) -> None:
+    entry = "python jobs/score.py --shard-size 6 --actors 1 "
+    entry += f"--manifest {manifest} --output s3://{BUCKET}/stop"
+    started = head.submit(entry, "--no-wait", "--submission-id", "first", s3=s3)
+    assert started.returncode == 0, started.stderr
+    deadline = time.monotonic() + 120
+    while not shards(s3, "stop"):
+        assert time.monotonic() < deadline, head.ray("job", "logs", "first").stdout
+        time.sleep(0.2)
+    assert head.ray("job", "stop", "first").returncode == 0
+    left = shards(s3, "stop")
+    assert 0 < 6 * len(left) < rows
+    log = head.ray("job", "logs", "first").stdout
+    assert "stopped: what is finished stays, and the same command goes on from there" in log
+    assert "Traceback" not in log
+    # The lease is given back: the next job need not wait for it to expire.
+    again = head.submit(entry, s3=s3)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"{rows} pairs, 0 failed; {rows - 6 * len(left)} scored now" in again.stdout
+
+
+def check_exit_code(head: Head) -> None:
+    done = head.submit("python jobs/score.py --manifest gone.csv --output out")
+    assert done.returncode != 0
+    assert "error: " in done.stdout and "gone.csv" in done.stdout
+
+
+def check_comparisons_and_training(
+    head: Head, s3: dict[str, str], sweep: Path, folder: Path
+) -> None:
+    rows = pq.read_table(sweep / "manifest.parquet").to_pylist()[:48]
+    choices = [
+        {
+            "reference": a["reference"],
+            "a": a["distorted"],
+            "b": b["distorted"],
+            "p_a": float(a["bpp"] > b["bpp"]),
+        }
+        for a, b in pairwise(rows)
+        if a["reference"] == b["reference"]
+    ]
+    pq.write_table(pa.Table.from_pylist(choices), folder / "choices.parquet")
+    client(s3).upload_file(str(folder / "choices.parquet"), BUCKET, "stopped/choices.parquet")
+    compared = f"s3://{BUCKET}/compared"
+    done = head.submit(
+        "python jobs/compare.py --model none --actors 1 "
+        f"--comparisons s3://{BUCKET}/stopped/choices.parquet --output {compared}",
+        s3=s3,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = head.submit(
+        f"python jobs/train.py --workers 2 --comparisons {compared}/comparisons.parquet "
+        f"--output s3://{BUCKET}/mine.safetensors",
+        s3=s3,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    client(s3).download_file(BUCKET, "mine.safetensors", str(folder / "mine.safetensors"))
+    model, _ = load_model(str(folder / "mine.safetensors"))
+    assert model.provenance["workers"] == 2

@@ -1,0 +1,81 @@
+"""cluster.yaml, held against Ray's schema and against what EC2 takes."""
+
+import copy
+import re
+from pathlib import Path
+
+import boto3
+import pytest
+import ray
+import yaml
+from botocore.exceptions import ParamValidationError
+from botocore.validate import ParamValidator
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+from roi_ray.pipeline.cluster import plan_workers
+
+PATH = Path(__file__).parents[1] / "cluster.yaml"
+
+
+@pytest.fixture
+def cluster() -> dict:
+    return yaml.safe_load(PATH.read_text())
+
+
+def check_instance(node_config: dict) -> None:
+    """What EC2 would say to a node, without asking it."""
+    ec2 = boto3.Session().client("ec2", region_name="us-west-2", aws_access_key_id="", aws_secret_access_key="")  # fmt: skip  # noqa: E501
+    shape = ec2.meta.service_model.operation_model("RunInstances").input_shape
+    report = ParamValidator().validate({**node_config, "MinCount": 1, "MaxCount": 1}, shape)
+    if report.has_errors():
+        raise ParamValidationError(report=report.generate_report())
+
+
+def test_ray_takes_it(cluster) -> None:
+    prepared = prepare_config(copy.deepcopy(cluster))
+    validate_config(prepared)
+    assert prepared["docker"]["image"]
+    for typo in ("max_wokers", "head_setup_command"):
+        with pytest.raises(Exception, match=typo):
+            validate_config({**prepared, typo: 1})
+
+
+def test_ec2_takes_its_nodes(cluster) -> None:
+    for node_type in cluster["available_node_types"].values():
+        check_instance(node_type["node_config"])
+        with pytest.raises(ParamValidationError, match="InstanceTyp"):
+            check_instance({**node_type["node_config"], "InstanceTyp": "m7i.large"})
+
+
+def test_the_head_does_no_work_and_the_rest_comes_from_zero_on_spot(cluster) -> None:
+    types = cluster["available_node_types"]
+    head = types.pop(cluster["head_node_type"])
+    assert head["resources"] == {"CPU": 0}
+    assert "--num-cpus=0" in cluster["head_start_ray_commands"][1]
+    for node_type in types.values():
+        assert node_type["min_workers"] == 0
+        assert 0 < node_type["max_workers"] <= cluster["max_workers"]
+        assert node_type["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
+
+
+def test_each_stage_finds_a_node_type(cluster, monkeypatch) -> None:
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {})
+    types = cluster["available_node_types"]
+    names = {"num_cpus": "CPU", "num_gpus": "GPU"}
+    workers = plan_workers("cuda", 4)
+    for stage, asks in (("decode", workers.decode), ("score", workers.actor)):
+        has = types[stage]["resources"]
+        assert all(has.get(names[name], 0) >= much for name, much in asks.items())
+
+
+def test_the_image_has_the_ray_that_is_asked_for(cluster) -> None:
+    images = [cluster["docker"]["image"], cluster["available_node_types"]["score"]["docker"]["worker_image"]]  # fmt: skip  # noqa: E501
+    pyproject = (PATH.parent / "pyproject.toml").read_text()
+    (minor,) = re.findall(r'"ray\[.*\]~=(\d+\.\d+)\.0"', pyproject)
+    for image in images:
+        assert image.split(":")[1].startswith(f"{minor}.")
+
+
+def test_it_holds_no_key() -> None:
+    text = PATH.read_text()
+    assert not re.search(r"AKIA|aws_secret|aws_access|SecretAccessKey", text, re.IGNORECASE)
