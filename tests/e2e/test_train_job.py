@@ -84,9 +84,9 @@ def workers_of(mark: str) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if b"RayTrainWorker" in (process / "cmdline").read_bytes():
-                if mark.encode() in (process / "environ").read_bytes():
-                    found.append(int(process.name))
+            name, environment = ((process / n).read_bytes() for n in ("cmdline", "environ"))
         except OSError:  # it has ended
             continue
+        if b"RayTrainWorker" in name and mark.encode() in environment:
+            found.append(int(process.name))
     return found
