@@ -16,6 +16,7 @@ def groups(tmp_path_factory):
     return make_groups(photos, tmp_path_factory.mktemp("files"), (96, 96), 4, 3)
 
 
+@pytest.mark.long
 def test_the_job_s_rate_is_of_what_it_committed(groups, tmp_path, ray_cluster) -> None:
     rate = job(groups, tmp_path / "job", Settings(), cpus=2)
     assert rate.pairs == 12

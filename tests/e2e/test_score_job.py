@@ -20,6 +20,7 @@ from tests.e2e.conftest import run_job
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.long
 def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
     tmp_path: Path, photos: Photos
 ) -> None:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.e2e
 STEPS = 8
 
 
+@pytest.mark.long
 def test_a_killed_training_takes_the_steps_that_it_would_have_taken(
     tmp_path: Path, photos: Photos
 ) -> None:
