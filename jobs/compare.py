@@ -11,6 +11,7 @@ import typer
 from roi_ray.errors import RoiRayError
 from roi_ray.metrics.roi import Weighting
 from roi_ray.models import lpips
+from roi_ray.pipeline.logs import on_stderr
 from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options
 from roi_ray.preference.compare import compare
 from roi_ray.preference.model import DEFAULT
@@ -46,6 +47,7 @@ def main(
     shard_size: Annotated[int, typer.Option(min=1, help="Pairs a file.")] = DEFAULT_SHARD_SIZE,
 ) -> None:
     """Add sixteen features and P(people prefer a) to comparisons."""
+    on_stderr()
     settings = Settings(lpips=lpips_, roi_weighting=roi_weighting)
     allow = tuple(allow_prefix or ())
     options = Options(device, actors, shard_size=shard_size, weights_dir=weights_dir, allow=allow)

@@ -13,6 +13,7 @@ from roi_ray.errors import RoiRayError
 from roi_ray.images import MAX_PIXELS
 from roi_ray.metrics.roi import Weighting
 from roi_ray.models import discriminator, lpips, saliency
+from roi_ray.pipeline.logs import LogLevel, on_stderr
 from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options, Summary, score_manifest
 from roi_ray.report.demo import make_demo, report_demo
 from roi_ray.scorer import Precision, Settings
@@ -78,6 +79,14 @@ def main(
     fail_above: Annotated[
         float, typer.Option(min=0, max=1, help="Exit with 3 if a larger share of rows failed.")
     ] = 0.1,
+    log_level: Annotated[
+        LogLevel | None,
+        typer.Option(
+            help="Of the lines on standard error: info has a line a shard, warning the first "
+            "failed pairs.",
+            show_default="warning on a terminal, else info",
+        ),
+    ] = None,
 ) -> None:
     """Score every pair: PSNR, MS-SSIM, LPIPS and discriminator loss, whole image and ROI.
 
@@ -85,6 +94,7 @@ def main(
     """
     if (demo is None) == (manifest is None) or (manifest is None) != (output is None):
         raise typer.BadParameter("give --manifest and --output, or --demo alone")
+    on_stderr(log_level)
     settings = Settings(lpips_, saliency_, discriminator_, roi_weighting, precision)
     options = Options(
         device=device,

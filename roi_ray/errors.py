@@ -18,6 +18,11 @@ it starts, with exit code 2.
 """
 
 
+def kind_of(error: str) -> str:
+    """What kind of error a row's `error` text tells of: what stands before its first colon."""
+    return error.split(":", 1)[0]
+
+
 class RoiRayError(Exception):
     """Base of all errors that roi-ray raises on purpose."""
 

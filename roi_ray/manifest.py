@@ -37,11 +37,13 @@ class Manifest:
     """A checked manifest.
 
     Attributes:
+        uri: where it was read, absolute.
         rows: how many there are.
         base: URI of the folder that relative URIs are relative to.
         sha256: of the rows, whatever file format they came in.
     """
 
+    uri: str
     rows: int
     base: str
     sha256: str
@@ -86,7 +88,7 @@ def read_manifest(uri: str, limit: int | None = None, part_rows: int = PART_ROWS
         _check_all_there(len(table), rows, name)
         if pc.count_distinct(table[schema.PAIR_ID]).as_py() < rows:
             _fail_on_twins(source, name, rows, _hashes(table))
-        return Manifest(rows, source.base, digest(table), [table])
+        return Manifest(name, rows, source.base, digest(table), [table])
     return _spread(source, name, rows, -(-rows // part_rows))
 
 
@@ -126,7 +128,7 @@ def _spread_into(folder: Path, source: Source, uri: str, rows: int, count: int) 
     if len(twice := every[1:][every[1:] == every[:-1]]):
         _fail_on_twins(source, uri, rows, twice)
     kept = [file for file, size in zip(files, sizes, strict=True) if size]
-    manifest = Manifest(rows, source.base, digests.hexdigest(), list(kept))
+    manifest = Manifest(uri, rows, source.base, digests.hexdigest(), list(kept))
     weakref.finalize(manifest, shutil.rmtree, folder)
     return manifest
 

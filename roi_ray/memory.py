@@ -2,6 +2,8 @@
 
 import ctypes
 import platform
+import resource
+from pathlib import Path
 
 import torch
 
@@ -26,6 +28,15 @@ def keep_freed_memory() -> bool:
     # One arena: those of other threads are limited to 64 MiB.
     settings = ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, _LARGE), (_TRIM_THRESHOLD, _NEVER))
     return all(mallopt(option, value) for option, value in settings)
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory; 0 where the system has no /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * resource.getpagesize()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -131,7 +131,10 @@ BAD_FILES = {
 
 
 def one_chunk(base, distorted) -> Chunk:
-    table = pa.table({"reference": ["x.png"] * len(distorted), "distorted": distorted})
+    ids = [str(row) for row in range(len(distorted))]
+    table = pa.table(
+        {"pair_id": ids, "reference": ["x.png"] * len(distorted), "distorted": distorted}
+    )
     items = work_items(table, dict(enumerate(plan(table, 1000))))
     (part,) = decode(items, str(base), allow(str(base), [str(base.parent)]), MAX_PIXELS)
     return Chunk.from_arrow(part)

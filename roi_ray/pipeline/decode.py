@@ -17,7 +17,8 @@ import pyarrow as pa
 from roi_ray import images, schema, storage
 from roi_ray.errors import ImageError, ImageReadError, StorageError
 from roi_ray.images import Pixels
-from roi_ray.pipeline.shards import ROWS, SHARD
+from roi_ray.pipeline import logs, telemetry
+from roi_ray.pipeline.shards import PAIR_IDS, ROWS, SHARD
 from roi_ray.policy import Policy
 
 Read = Callable[[str], bytes]
@@ -37,6 +38,7 @@ _CHUNK = pa.schema(
         "pixels": pa.large_binary(),
         schema.MASK: pa.large_binary(),
         ROWS: pa.list_(pa.int64()),
+        PAIR_IDS: pa.list_(pa.string()),
         "images": pa.list_(pa.large_binary()),
         "errors": pa.list_(pa.string()),
     }
@@ -53,6 +55,7 @@ class Chunk:
         pixels: the reference, uint8 (H, W, 3); None if it has an error, as all images then have.
         mask: uint8 (H, W), if the manifest gives one.
         rows: row numbers in the manifest.
+        pair_ids: of the rows.
         images: for each row, uint8 (H, W, 3), or None if it has an error.
         errors: for each row, why there is no image, else None.
     """
@@ -62,12 +65,14 @@ class Chunk:
     pixels: Pixels | None = None
     mask: Pixels | None = None
     rows: list[int] = field(default_factory=list)
+    pair_ids: list[str] = field(default_factory=list)
     images: list[Pixels | None] = field(default_factory=list)
     errors: list[str | None] = field(default_factory=list)
 
-    def add(self, row: int, image: Pixels | None, error: str | None = None) -> None:
+    def add(self, row: int, pair_id: str, image: Pixels | None, error: str | None = None) -> None:
         """Append one row."""
         self.rows.append(row)
+        self.pair_ids.append(pair_id)
         self.images.append(image)
         self.errors.append(error)
 
@@ -82,6 +87,7 @@ class Chunk:
             "pixels": _bytes(self.pixels),
             schema.MASK: _bytes(self.mask),
             ROWS: self.rows,
+            PAIR_IDS: self.pair_ids,
             "images": [_bytes(image) for image in self.images],
             "errors": self.errors,
         }
@@ -98,6 +104,7 @@ class Chunk:
             pixels=_view(record["pixels"], (height, width, 3)),
             mask=_view(record[schema.MASK], (height, width)),
             rows=record[ROWS].as_py(),
+            pair_ids=record[PAIR_IDS].as_py(),
             images=[_view(image, (height, width, 3)) for image in record["images"].values],
             errors=record["errors"].as_py(),
         )
@@ -122,13 +129,16 @@ def decode(items: pa.Table, base: str, policy: Policy, max_pixels: int) -> Itera
             raise ImageReadError("a name with a zero byte")
         policy.check(found)
         try:
-            return storage.read_bytes(found)
+            with telemetry.timed("read"):
+                return storage.read_bytes(found)
         except StorageError as error:
             raise ImageReadError(str(error)) from error
 
+    logs.in_worker()
     with ThreadPoolExecutor(_READERS) as readers:
         for item in items.to_pylist():
             for chunk in _decode_item(item, read, max_pixels, readers):
+                logs.failures(chunk.shard, chunk.pair_ids, chunk.errors)
                 yield chunk.to_arrow()
 
 
@@ -139,40 +149,40 @@ def _decode_item(
     fresh = Chunk(item[SHARD], f"{reference}\n{mask or ''}")
     failed: str | None = None
     try:
-        fresh.pixels = images.decode(read(reference), max_pixels)
+        fresh.pixels = _timed(images.decode, read(reference), max_pixels)
     except ImageError as error:
         fresh.pixels = None
         failed = describe(error, f"reference {reference}")
     else:
         try:
             if mask is not None:
-                fresh.mask = images.decode_mask(read(mask), max_pixels)
+                fresh.mask = _timed(images.decode_mask, read(mask), max_pixels)
                 images.check_size(fresh.mask, fresh.pixels)
         except ImageError as error:
             fresh.pixels = fresh.mask = None
             failed = describe(error, f"mask {mask}")
 
     chunk = _copy(fresh)
-    pairs = list(zip(item[ROWS], item[schema.DISTORTED], strict=True))
+    pairs = list(zip(item[ROWS], item[PAIR_IDS], item[schema.DISTORTED], strict=True))
     if failed is not None:
-        for row, _ in pairs:
-            chunk.add(row, None, failed)
+        for row, pair_id, _ in pairs:
+            chunk.add(row, pair_id, None, failed)
         yield chunk
         return
 
     assert fresh.pixels is not None
     for start in range(0, len(pairs), _READ_AHEAD):
         window = pairs[start : start + _READ_AHEAD]
-        contents = readers.map(lambda pair: _try(read, pair[1]), window)
-        for (row, uri), content in zip(window, contents, strict=True):
+        contents = readers.map(lambda pair: _try(read, pair[2]), window)
+        for (row, pair_id, uri), content in zip(window, contents, strict=True):
             try:
                 if isinstance(content, ImageError):
                     raise content
-                image = images.decode(content, max_pixels)
+                image = _timed(images.decode, content, max_pixels)
                 images.check_size(image, fresh.pixels)
-                chunk.add(row, image)
+                chunk.add(row, pair_id, image)
             except ImageError as error:
-                chunk.add(row, None, describe(error, uri))
+                chunk.add(row, pair_id, None, describe(error, uri))
             if sum(i.nbytes for i in chunk.images if i is not None) >= CHUNK_BYTES:
                 yield chunk
                 chunk = _copy(fresh)
@@ -183,6 +193,11 @@ def _decode_item(
 def describe(error: Exception, subject: str) -> str:
     """The `error` text of a row: what kind, which file, what was wrong."""
     return f"{type(error).__name__}: {subject}: {error}"
+
+
+def _timed(decoder: Callable[[bytes, int], Pixels], content: bytes, max_pixels: int) -> Pixels:
+    with telemetry.timed("decode"):
+        return decoder(content, max_pixels)
 
 
 def _copy(fresh: Chunk) -> Chunk:

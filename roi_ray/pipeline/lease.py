@@ -80,7 +80,7 @@ class Lease:
         self._wait_for_the_dead()
         self._write(0)
         time.sleep(_SETTLE)  # another job may have found the place free at the same moment
-        if (held := self._read()) is None or held.owner != self._mine.owner:
+        if (held := _read(self._uri)) is None or held.owner != self._mine.owner:
             raise self._refusal(held)
         self._heart.start()
         return self
@@ -98,19 +98,19 @@ class Lease:
 
     def _wait_for_the_dead(self) -> None:
         """Returns when nobody holds the lease."""
-        first = held = self._read()
+        first = held = _read(self._uri)
         deadline = time.monotonic() + LASTS
         while held is not None and not held.is_dead() and time.monotonic() < deadline:
             if held != first:
                 raise self._refusal(held)
             time.sleep(_LOOK)
-            held = self._read()
+            held = _read(self._uri)
 
     def _beat_on(self) -> None:
         beat = 0
         while not self._over.wait(_BEAT):
             try:
-                held = self._read()
+                held = _read(self._uri)
                 if held is not None and held.owner != self._mine.owner:
                     self._thief = held
                     return
@@ -118,14 +118,6 @@ class Lease:
                 self._write(beat)
             except StorageError:
                 continue  # the next beat may reach the storage again
-
-    def _read(self) -> _Held | None:
-        if not storage.is_file(self._uri):
-            return None
-        try:
-            return _Held(**json.loads(storage.read_bytes(self._uri)))
-        except (StorageError, TypeError, ValueError):
-            return None  # released just now, or no lease of ours
 
     def _write(self, beat: int) -> None:
         mine = {**vars(self._mine), "beat": beat}
@@ -140,6 +132,31 @@ class Lease:
 
     def _where(self) -> str:
         return storage.parent(storage.parent(self._uri))
+
+
+def writer(uri: str) -> str | None:
+    """Who is writing to an output now, or None; takes the time of a beat, or of the lease's end.
+
+    Args:
+        uri: of the lease's file.
+    """
+    first = held = _read(uri)
+    deadline = time.monotonic() + LASTS
+    while held is not None and not held.is_dead() and time.monotonic() < deadline:
+        if held != first:
+            return _who(held)
+        time.sleep(_LOOK)
+        held = _read(uri)
+    return None
+
+
+def _read(uri: str) -> _Held | None:
+    if not storage.is_file(uri):
+        return None
+    try:
+        return _Held(**json.loads(storage.read_bytes(uri)))
+    except (StorageError, TypeError, ValueError):
+        return None  # released just now, or no lease of ours
 
 
 def _who(held: _Held) -> str:

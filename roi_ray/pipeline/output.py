@@ -1,7 +1,7 @@
 """A folder of scores: one Parquet file a shard, and what is needed to say how they were made.
 
     OUTPUT/shard-000000.parquet   the scores; together one data set
-    OUTPUT/_run/run.json          versions, settings, weights, columns
+    OUTPUT/_run/run.json          versions, settings, weights, columns; the manifest's place
     OUTPUT/_run/lease.json        who is writing, while it is
     OUTPUT/_run/torn/             files that stood where a shard belongs and were not one
 
@@ -15,15 +15,16 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 import roi_ray
 from roi_ray import schema, storage
-from roi_ray.errors import OutputError, StorageError
+from roi_ray.errors import OutputError
+from roi_ray.pipeline.footer import PROVENANCE, metadata, provenance, read_footer
 from roi_ray.pipeline.lease import Lease
 from roi_ray.pipeline.shards import Rows
 
@@ -31,9 +32,8 @@ Config = dict[str, Any]
 
 _RUN = "_run"
 RUN_JSON = (_RUN, "run.json")
-"""Below the output: versions, settings, weights, columns."""
-
-_METADATA_KEY = b"roi_ray"
+"""Below the output: versions, settings, weights, columns; where the manifest was."""
+LEASE_JSON = (_RUN, "lease.json")
 
 
 class Output:
@@ -42,34 +42,48 @@ class Output:
     Args:
         uri: folder, local or on S3.
         config: what makes two runs the same run. Machines, actors and batches are not part of it.
+        manifest: where it is: `given`, `uri` and `base`, as `Manifest` has them. One that was moved
+            is still the same.
 
     Raises:
         OutputError: the folder belongs to a run of another configuration.
     """
 
-    def __init__(self, uri: str, config: Config) -> None:
+    def __init__(self, uri: str, config: Config, manifest: Mapping[str, str] | None = None) -> None:
         self.uri = storage.absolute(uri)
         self._config = config
         self._torn: list[str] = []
         self._lease: Lease | None = None
+        self._stale = False
         self._run_json = storage.join(self.uri, *RUN_JSON)
-        provenance = {"roi_ray": roi_ray.__version__, "config": config, "columns": _columns()}
-        self._metadata = {_METADATA_KEY: json.dumps(provenance, sort_keys=True).encode()}
+        import torch  # not for those who only look at an output
+
+        self._started = _now()
+        self._run: Config = {
+            "roi_ray": roi_ray.__version__,
+            "started": self._started,
+            "manifest": dict(manifest or {}),
+            "config": config,
+            "columns": _columns(),
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "pyarrow": pa.__version__,
+            },
+        }
+        self._provenance = provenance(self._run)
         if storage.is_file(self._run_json):
-            self._check_same(json.loads(storage.read_bytes(self._run_json))["config"])
+            there = json.loads(storage.read_bytes(self._run_json))
+            self._check_same(there["config"])
+            self._run["started"] = there.get("started", self._started)
+            self._stale = self._told(there) != self._told(self._run)
         elif storage.list_files(self.uri):
             raise OutputError(
                 f"{self.uri} holds files but no {_RUN}/run.json: it is not an output of this job; "
                 "name an empty or new folder"
             )
         else:
-            versions = {
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "pyarrow": pa.__version__,
-            }
-            run = {**provenance, "versions": versions}
-            storage.write_bytes(self._run_json, (json.dumps(run, indent=2) + "\n").encode())
+            self._write_run()
 
     def shard_uri(self, shard: int) -> str:
         """Where a shard's file is."""
@@ -97,7 +111,9 @@ class Output:
         Raises:
             OutputError: another job is writing here already.
         """
-        with Lease(storage.join(self.uri, _RUN, "lease.json")) as self._lease:
+        with Lease(storage.join(self.uri, *LEASE_JSON)) as self._lease:
+            if self._stale:
+                self._write_run()
             yield
 
     def set_torn_aside(self) -> None:
@@ -121,26 +137,28 @@ class Output:
             self._lease.check()
         table = pa.Table.from_arrays(
             manifest_rows.columns + scores.columns,
-            schema=pa.schema([*manifest_rows.schema, *schema.SCORES], self._metadata),
+            schema=pa.schema(
+                [*manifest_rows.schema, *schema.SCORES],
+                metadata(self._provenance, self._started, _now()),
+            ),
         )
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
         storage.write_bytes(self.shard_uri(shard), buffer.getvalue())
-        return _failed(table[schema.ERROR])
+        return int(table.num_rows - table[schema.ERROR].null_count)
 
     def _failed(self, shard: int, rows: int) -> int | None:
         """Failed rows of a shard's file; None if it is not the whole shard."""
-        try:
-            with storage.open_file(self.shard_uri(shard)) as stream:
-                file = pq.ParquetFile(stream)
-                metadata = file.schema_arrow.metadata or {}
-                if file.metadata.num_rows != rows or metadata.get(
-                    _METADATA_KEY
-                ) != self._metadata.get(_METADATA_KEY):
-                    return None
-                return _failed(file.read([schema.ERROR])[schema.ERROR])
-        except (StorageError, pa.ArrowException, OSError):
-            return None
+        footer = read_footer(self.shard_uri(shard), self._provenance)
+        return footer.failed if footer is not None and footer.rows == rows else None
+
+    def _write_run(self) -> None:
+        storage.write_bytes(self._run_json, (json.dumps(self._run, indent=2) + "\n").encode())
+        self._stale = False
+
+    def _told(self, run: Config) -> Config:
+        """What `run.json` shall tell of the latest job, and not of the first."""
+        return {name: run.get(name) for name in ("manifest", *PROVENANCE)}
 
     def _check_same(self, there: Config) -> None:
         old, new = _flat(there), _flat(self._config)
@@ -161,12 +179,12 @@ class Output:
             )
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
 def _columns() -> dict[str, dict[str, str | None]]:
     return {name: asdict(meaning) for name, meaning in schema.MEANINGS.items()}
-
-
-def _failed(errors: pa.ChunkedArray) -> int:
-    return len(errors) - int(errors.null_count)
 
 
 def _flat(config: Config, prefix: str = "") -> dict[str, Any]:

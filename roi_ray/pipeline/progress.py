@@ -67,7 +67,7 @@ class Reporter:
         speed = (self._done - self._before) / max(self._printed - self._started, 1e-9)
         text = f"{self._done}/{self._total} pairs, {speed:.1f} pairs/s"
         if speed > 0:
-            text += f", {_clock((self._total - self._done) / speed)} left"
+            text += f", {clock((self._total - self._done) / speed)} left"
         if self._failed:
             text += f", {self._failed} failed"
         print(text, file=sys.stderr, flush=True)
@@ -98,7 +98,8 @@ class _Speed(ProgressColumn):
         return Text("- pairs/s" if task.speed is None else f"{task.speed:.1f} pairs/s")
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}"

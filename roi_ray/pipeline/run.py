@@ -16,12 +16,13 @@ import pyarrow.compute as pc
 from roi_ray import images, schema, storage
 from roi_ray.errors import OutputError
 from roi_ray.manifest import Manifest, read_manifest
+from roi_ray.pipeline import logs, telemetry
 from roi_ray.pipeline.actor import RESULTS, ROW, ScoringActor
 from roi_ray.pipeline.cluster import Workers, connect, plan_workers
 from roi_ray.pipeline.decode import decode
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.progress import Reporter
-from roi_ray.pipeline.shards import SHARD, Rows, blocks, plan, work_items
+from roi_ray.pipeline.shards import SHARD, Rows, blocks, plans, work_items
 from roi_ray.policy import allow
 from roi_ray.scorer import Settings
 
@@ -124,14 +125,13 @@ def score_manifest(
     manifest = read_manifest(manifest_uri, options.limit)
     # Loading the networks here finds unusable weights before a cluster is asked for anything.
     weights = settings.networks(options.weights_dir).provenance
-    output = Output(output_uri, _config(manifest, settings, options, weights))
-    failed = scored = shards = 0
-    examples: list[str] = []
+    places = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
+    output = Output(output_uri, _config(manifest, settings, options, weights), places)
+    failed = scored = 0
+    first_failures = logs.FirstFailures()
     with Reporter(manifest.rows) as reporter, ExitStack() as connection:
         workers: Workers | None = None
-        for rows in manifest.parts():
-            part = dict(enumerate(plan(rows, options.shard_size), shards))
-            shards += len(part)
+        for rows, part in plans(manifest.parts(), options.shard_size):
             failures = output.done(part)
             todo = {shard: which for shard, which in part.items() if shard not in failures}
             new = sum(map(len, todo.values()))
@@ -142,7 +142,7 @@ def score_manifest(
                     connection.enter_context(connect())
                     workers = plan_workers(options.device, options.actors, options.gpus_per_actor)
                 output.set_torn_aside()
-                gather = _Gather(rows, output, todo, failures, examples, reporter)
+                gather = _Gather(rows, output, todo, failures, first_failures, reporter)
                 graph = partial(_dataset, manifest.base, settings, options, workers, stages)
                 _score(rows, gather, graph)
             scored += new
@@ -153,7 +153,7 @@ def score_manifest(
         failed=failed,
         scored=scored,
         seconds=time.monotonic() - started,
-        examples=tuple(examples),
+        examples=tuple(first_failures.errors[:_EXAMPLES]),
     )
 
 
@@ -241,16 +241,17 @@ class _Gather:
         output: Output,
         todo: dict[int, Rows],
         failures: dict[int, int],
-        examples: list[str],
+        first_failures: logs.FirstFailures,
         reporter: Reporter,
     ) -> None:
         self._manifest = manifest
         self._output = output
         self._todo = dict(todo)
         self._failures = failures
-        self._examples = examples
+        self._first_failures = first_failures
         self._reporter = reporter
         self._parts: dict[int, list[pa.Table]] = {}
+        self._since: dict[int, float] = {}
 
     def add(self, results: pa.Table) -> None:
         """Take results of any shards."""
@@ -258,9 +259,11 @@ class _Gather:
         for shard in np.unique(shards).tolist():
             part = results.filter(pa.array(shards == shard))
             self._parts.setdefault(shard, []).append(part)
-            errors = part[schema.ERROR].drop_null().to_pylist()
-            self._examples += errors[: _EXAMPLES - len(self._examples)]
-            self._reporter.advance(len(part), len(errors))
+            self._since.setdefault(shard, time.monotonic())
+            bad = part.filter(pc.is_valid(part[schema.ERROR]))
+            pair_ids = self._manifest[schema.PAIR_ID].take(bad[ROW]).to_pylist()
+            self._first_failures.add(shard, pair_ids, bad[schema.ERROR].to_pylist())
+            self._reporter.advance(len(part), len(bad))
             self._commit_if_complete(shard)
 
     def missing(self) -> dict[int, Rows]:
@@ -272,6 +275,7 @@ class _Gather:
         text = "WorkerDied: the process that scored this pair was killed, time and again"
         for shard, rows in self.missing().items():
             lost = [{SHARD: shard, ROW: row, schema.ERROR: text} for row in rows.tolist()]
+            telemetry.pairs([text] * len(lost))
             self.add(pa.Table.from_pylist(lost, RESULTS))
 
     def _without_result(self, shard: int) -> Rows:
@@ -289,7 +293,17 @@ class _Gather:
         if not np.array_equal(results[ROW].to_numpy(), rows):
             raise OutputError(f"shard {shard} got results for other rows than its own")
         scores = results.select(schema.SCORES.names)
-        self._failures[shard] = self._output.commit(shard, self._manifest.take(rows), scores)
+        with telemetry.timed("commit"):
+            failed = self._output.commit(shard, self._manifest.take(rows), scores)
+        self._failures[shard] = failed
+        seconds = time.monotonic() - self._since.pop(shard)
+        logs.LOGGER.info(
+            "shard %d: %d rows, %d failed, %.1f s since its first",
+            shard,
+            len(rows),
+            failed,
+            seconds,
+        )
 
 
 def _config(

@@ -4,7 +4,7 @@ Which rows are in shard k is a function of the manifest and the shard size alone
 killed can be finished by another cluster. All of it is arrays: a manifest may have many rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ Rows = NDArray[np.int64]
 # Columns of a work item: a reference, and some of the images that are compared with it.
 SHARD = "shard"
 ROWS = "rows"
+PAIR_IDS = "pair_ids"
 
 _BLOCK_PAIRS = 16
 _BLOCKS = 8192
@@ -47,16 +48,25 @@ def plan(manifest: pa.Table, shard_size: int) -> list[Rows]:
     return np.split(order, cuts[1:])
 
 
+def plans(parts: Iterable[pa.Table], shard_size: int) -> Iterator[tuple[pa.Table, dict[int, Rows]]]:
+    """Each part of a manifest with its shards' rows, by number; numbers run on through parts."""
+    number = 0
+    for part in parts:
+        shards = dict(enumerate(plan(part, shard_size), number))
+        number += len(shards)
+        yield part, shards
+
+
 def work_items(manifest: pa.Table, shards: dict[int, Rows], *, isolate: bool = False) -> pa.Table:
     """Work items for rows of shards.
 
     Args:
-        manifest: the rows.
+        manifest: the rows, with their `pair_id`.
         shards: for each shard's number, the rows in it that are wanted, in the shard's order.
         isolate: one pair an item, so that what kills its process takes no other pair along.
 
     Returns:
-        columns `shard`, `reference`, `mask`, and lists `rows` and `distorted`.
+        columns `shard`, `reference`, `mask`, and lists `rows`, `pair_ids` and `distorted`.
     """
     rows = np.concatenate(list(shards.values()))
     shard = np.repeat(list(shards), [len(part) for part in shards.values()])
@@ -71,9 +81,10 @@ def work_items(manifest: pa.Table, shards: dict[int, Rows], *, isolate: bool = F
             schema.REFERENCE: first[schema.REFERENCE],
             schema.MASK: first[schema.MASK] if mask else pa.nulls(len(starts), pa.string()),
             ROWS: pa.ListArray.from_arrays(offsets, rows),
-            schema.DISTORTED: pa.ListArray.from_arrays(
-                offsets, manifest[schema.DISTORTED].take(rows).combine_chunks()
-            ),
+            **{
+                name: pa.ListArray.from_arrays(offsets, manifest[of].take(rows).combine_chunks())
+                for name, of in ((PAIR_IDS, schema.PAIR_ID), (schema.DISTORTED, schema.DISTORTED))
+            },
         }
     )
 

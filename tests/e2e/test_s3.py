@@ -1,6 +1,7 @@
 """Manifest, images and scores on S3, with nothing but the standard AWS variables."""
 
 import io
+import re
 from pathlib import Path
 
 import pyarrow.fs as pafs
@@ -9,8 +10,12 @@ import pytest
 
 from roi_ray import storage
 from roi_ray.errors import StorageError
+from roi_ray.manifest import read_manifest
+from roi_ray.pipeline.rest import write_failed, write_missing
+from roi_ray.pipeline.status import read_status
 from tests.conftest import Photos, make_sweep_of
 from tests.e2e.conftest import BUCKET, KEY, SECRET, client, run_job
+from tests.pipeline.outputs import write_manifest, write_output
 
 pytestmark = pytest.mark.e2e
 
@@ -58,6 +63,8 @@ def test_the_job(s3, tmp_path: Path, photos: Photos) -> None:
     done = run_job(*arguments, cwd=tmp_path, **s3)
     assert done.returncode == 0, done.stderr
     assert "12 pairs, 1 failed; 12 scored now" in done.stdout
+    assert re.search(rf"WARNING roi_ray: shard \d, pair \w+: .*{missing}: cannot read", done.stderr)
+    assert len(re.findall(r"INFO roi_ray: shard \d: 6 rows, \d failed", done.stderr)) == 2
     assert missing in done.stdout
 
     listing = bucket.list_objects_v2(Bucket=BUCKET, Prefix="scores/")["Contents"]
@@ -87,6 +94,19 @@ def test_the_job(s3, tmp_path: Path, photos: Photos) -> None:
     assert "12 pairs, 1 failed; 6 scored now" in again.stdout
     body = bucket.get_object(Bucket=BUCKET, Key="scores/shard-000001.parquet")["Body"].read()
     assert pq.read_table(io.BytesIO(body)).num_rows == 6
+
+
+def test_what_a_run_left_is_told_and_written(here, tmp_path) -> None:
+    local = write_manifest(tmp_path)
+    storage.write_bytes(f"s3://{BUCKET}/left/m.parquet", Path(local).read_bytes())
+    manifest, output = f"s3://{BUCKET}/left/m.parquet", f"s3://{BUCKET}/half"
+    status = read_status(write_output(output, manifest, [0, 3], ["y/1.jpg"]))
+    assert (status.done, status.failed, status.missing, status.writer) == (4, 1, 6, None)
+    failed = write_failed(status, f"s3://{BUCKET}/again/failed.parquet")
+    missing = write_missing(status, f"s3://{BUCKET}/again/missing.parquet")
+    assert (failed.rows, missing.rows, failed.allow) == (1, 6, (f"s3://{BUCKET}/left",))
+    (row,) = read_manifest(failed.uri).table.to_pylist()
+    assert row["distorted"] == f"s3://{BUCKET}/left/y/1.jpg"
 
 
 @pytest.mark.parametrize(

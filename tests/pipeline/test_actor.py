@@ -18,7 +18,8 @@ def scoring() -> ScoringActor:
 def chunk(x, *images, reference="r"):
     made = Chunk(5, reference, x)
     for row, image in enumerate(images):
-        made.add(10 + row, image, None if image is not None else f"ImageReadError: {row}")
+        error = None if image is not None else f"ImageReadError: {row}"
+        made.add(10 + row, f"p{row}", image, error)
     return made.to_arrow()
 
 
@@ -39,7 +40,7 @@ def test_rows_come_back_with_scores_or_their_error(photos, scoring) -> None:
 def test_a_mask_in_the_chunk_is_the_mask(photos, scoring) -> None:
     x = photos["coffee"][:96, :128]
     made = Chunk(0, "masked", x, np.full(x.shape[:2], 51, np.uint8))
-    made.add(0, jpeg(x, 20))
+    made.add(0, "p", jpeg(x, 20))
     (row,) = scoring(made.to_arrow()).to_pylist()
     assert row["roi_fraction"] == pytest.approx(0.2, abs=1e-6)
 
@@ -88,6 +89,6 @@ def test_numbers_that_are_not_finite_are_an_error(photos, scoring, monkeypatch) 
 
 def test_a_chunk_without_any_image_needs_no_scorer(scoring) -> None:
     made = Chunk(1, "bad")
-    made.add(7, None, "ImageReadError: reference bad: gone")
+    made.add(7, "p", None, "ImageReadError: reference bad: gone")
     table: pa.Table = scoring(made.to_arrow())
     assert table[schema.ERROR].to_pylist() == ["ImageReadError: reference bad: gone"]

@@ -13,7 +13,7 @@ from tests.conftest import encode, write
 
 
 def chunks(tmp_path, rows, max_pixels=10**7):
-    table = pa.Table.from_pylist(rows)
+    table = pa.Table.from_pylist([{"pair_id": f"p{i}", **row} for i, row in enumerate(rows)])
     items = work_items(table, dict(enumerate(plan(table, 1000))))
     return decoded(items, str(tmp_path), max_pixels)
 
@@ -141,11 +141,13 @@ def test_many_images_of_one_reference_come_in_bounded_chunks(tree, monkeypatch) 
             "reference": ["x.png"],
             "mask": pa.nulls(1, pa.string()),
             "rows": [list(range(90))],
+            "pair_ids": [[f"p{row}" for row in range(90)]],
             "distorted": [names],
         }
     )
     parts = decoded(table, str(tmp_path))
     assert [len(part.rows) for part in parts] == [5] * 18
     assert [row for part in parts for row in part.rows] == list(range(90))
+    assert [part.pair_ids[0] for part in parts[:2]] == ["p0", "p5"]
     assert all(np.array_equal(part.pixels, x) for part in parts)
     assert len({part.reference for part in parts}) == 1

@@ -1,12 +1,17 @@
 """The whole job on a local Ray."""
 
+import re
+import time
+import urllib.request
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import ray
 
 from roi_ray import images, schema
 from roi_ray.errors import ManifestError, OutputError, WeightsError
@@ -86,7 +91,36 @@ def test_another_configuration_into_the_same_output_is_refused(sweep, scored) ->
         score_manifest(sweep, str(output), options=Options("cpu", 2, shard_size=12, limit=5))
 
 
-def test_mixed_sizes_and_bad_rows(tmp_path, photos) -> None:
+def test_what_it_measures_is_at_the_prometheus_endpoint_of_the_node(scored) -> None:
+    """The address is the one that Ray writes into Prometheus's list of what to fetch."""
+    node = ray.nodes()[0]
+    address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    deadline = time.monotonic() + 60
+    while not (found := _samples(address)) or found["pairs_scored_total"] < 36:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.3)
+    # Other jobs of this Ray count as well.
+    for stage in ("prepare", "decode", "read"):
+        assert found["stage_seconds_count", stage] >= 6
+        assert found["stage_busy_seconds_total", stage] > 0
+    assert found["stage_seconds_count", "score"] >= 6
+    assert found["stage_seconds_count", "commit"] >= 3
+    assert found["actor_memory_bytes"] > 10**8
+
+
+def _samples(address: str) -> dict[Any, float]:
+    """Sums over processes of what roi-ray measures, by name and stage or kind."""
+    with urllib.request.urlopen(address, timeout=10) as response:
+        text = response.read().decode()
+    found: dict[Any, float] = {}
+    for name, labels, value in re.findall(r"^ray_roi_ray_(\w+)\{(.*)\} (\S+)$", text, re.M):
+        label = re.search(r'(?:stage|kind)="(\w+)"', labels)
+        key = (name, label[1]) if label else name
+        found[key] = found.get(key, 0) + float(value)
+    return found
+
+
+def test_mixed_sizes_and_bad_rows(tmp_path, photos, caplog) -> None:
     rows = []
     for name, pixels in {
         "odd": photos["chelsea"][:171, :233],
@@ -105,9 +139,10 @@ def test_mixed_sizes_and_bad_rows(tmp_path, photos) -> None:
         {"reference": "broken.png", "distorted": "wide.jpg"},
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
-    summary = score_manifest(
-        str(tmp_path / "m.parquet"), str(tmp_path / "scores"), options=Options("cpu", 1)
-    )
+    with caplog.at_level("INFO", "roi_ray"):
+        summary = score_manifest(
+            str(tmp_path / "m.parquet"), str(tmp_path / "scores"), options=Options("cpu", 1)
+        )
     assert (summary.rows, summary.failed) == (8, 4)
     assert len(summary.examples) == 4
     table = pq.read_table(tmp_path / "scores").to_pylist()
@@ -121,6 +156,15 @@ def test_mixed_sizes_and_bad_rows(tmp_path, photos) -> None:
     assert bad["odd.png", "tiny.jpg"]["error"].startswith("SizeMismatch: tiny.jpg: 16 x 16")
     for name in ("odd.jpg", "wide.jpg"):
         assert bad["broken.png", name]["error"].startswith("ImageReadError: reference broken.png")
+
+    lines = {f"shard 0, pair {row['pair_id']}: {row['error']}" for row in bad.values()}
+    *told, committed = (record.getMessage() for record in caplog.records)
+    assert sorted(told) == sorted(lines)
+    assert re.fullmatch(r"shard 0: 8 rows, 4 failed, [\d.]+ s since its first", committed)
+    # Where they failed they are in the worker's own log: each once.
+    logs = Path(ray._private.worker._global_node.get_logs_dir_path())
+    written = "".join(log.read_text() for log in logs.glob("roi_ray-worker-*.log"))
+    assert [written.count(f" WARNING roi_ray: {line}\n") for line in lines] == [1] * 4
 
 
 def test_unusable_arguments_are_found_before_any_work(sweep, tmp_path) -> None:

@@ -2,11 +2,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from roi_ray.pipeline.shards import blocks, plan, work_items
+from roi_ray.pipeline.shards import blocks, plan, plans, work_items
 
 
 def manifest(references, masks=None):
-    columns = {"reference": references, "distorted": [f"d{i}" for i in range(len(references))]}
+    count = range(len(references))
+    columns = {"pair_id": [f"p{i}" for i in count], "reference": references}
+    columns["distorted"] = [f"d{i}" for i in count]
     if masks is not None:
         columns["mask"] = masks
     return pa.table(columns)
@@ -48,6 +50,14 @@ def test_the_plan_does_not_depend_on_columns_that_do_not_decide_it() -> None:
     assert [s.tolist() for s in plan(table, 2)] == [s.tolist() for s in plan(wider, 2)]
 
 
+def test_shards_of_a_manifest_in_parts_are_numbered_on() -> None:
+    parts = [manifest(["a", "b", "a"]), manifest(["c"] * 3)]
+    (first, ours), (second, others) = plans(parts, 2)
+    assert (first, second) == tuple(parts)
+    assert {shard: rows.tolist() for shard, rows in ours.items()} == {0: [0, 2], 1: [1]}
+    assert {shard: rows.tolist() for shard, rows in others.items()} == {2: [0, 1], 3: [2]}
+
+
 def test_a_reference_with_two_masks_is_prepared_twice() -> None:
     table = manifest(["a", "a", "a", "b"], ["m", None, "m", "m"])
     items = work_items(table, dict(enumerate(plan(table, 10)))).to_pylist()
@@ -63,9 +73,15 @@ def test_work_items_are_one_reference_of_one_shard() -> None:
     shards = dict(enumerate(plan(table, 2)))
     items = work_items(table, shards).to_pylist()
     assert items == [
-        {"shard": 0, "reference": "a", "mask": None, "rows": [0, 2], "distorted": ["d0", "d2"]},
-        {"shard": 1, "reference": "a", "mask": None, "rows": [3], "distorted": ["d3"]},
-        {"shard": 2, "reference": "b", "mask": None, "rows": [1, 4], "distorted": ["d1", "d4"]},
+        {
+            "shard": shard,
+            "reference": reference,
+            "mask": None,
+            "rows": rows,
+            "pair_ids": [f"p{row}" for row in rows],
+            "distorted": [f"d{row}" for row in rows],
+        }
+        for shard, reference, rows in ((0, "a", [0, 2]), (1, "a", [3]), (2, "b", [1, 4]))
     ]
     some = work_items(table, {2: shards[2][1:]}).to_pylist()
     assert [(i["shard"], i["rows"]) for i in some] == [(2, [4])]

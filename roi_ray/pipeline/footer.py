@@ -1,0 +1,81 @@
+"""What the file of a shard says of itself: in its footer, which is read without the rows."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from roi_ray import storage
+from roi_ray.errors import StorageError
+
+PROVENANCE = ("roi_ray", "config", "columns")
+"""Of `run.json`: what stands in every file as well, for it is what made the numbers."""
+
+_PROVENANCE_KEY = b"roi_ray"
+_WHEN_KEY = b"roi_ray_when"
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What there is to know of a shard's file.
+
+    Attributes:
+        rows: pairs in it.
+        failed: of them with an error.
+        job_started: when the job that wrote it began, by its driver's clock; None if not recorded.
+        committed: when it was written.
+    """
+
+    rows: int
+    failed: int
+    job_started: datetime | None
+    committed: datetime | None
+
+
+def provenance(run: dict[str, Any]) -> bytes:
+    """What made the numbers of a run, as its files have it."""
+    return json.dumps({name: run[name] for name in PROVENANCE}, sort_keys=True).encode()
+
+
+def metadata(provenance: bytes, job_started: str, committed: str) -> dict[bytes, bytes]:
+    """The metadata of a shard's file; times are in ISO 8601."""
+    when = {"job_started": job_started, "committed": committed}
+    return {_PROVENANCE_KEY: provenance, _WHEN_KEY: json.dumps(when).encode()}
+
+
+def read_footer(uri: str, provenance: bytes) -> Footer | None:
+    """The footer of a shard's file; None if it is torn, or does not have this provenance."""
+    try:
+        with storage.open_file(uri) as stream:
+            found = pq.read_metadata(stream)
+    except (StorageError, pa.ArrowException, OSError):
+        return None
+    pairs = found.metadata or {}
+    if pairs.get(_PROVENANCE_KEY) != provenance:
+        return None
+    when = json.loads(pairs.get(_WHEN_KEY, b"{}"))
+    # The last column is `error`, and where it is null there are scores.
+    groups = [found.row_group(number) for number in range(found.num_row_groups)]
+    scored = sum(group.column(found.num_columns - 1).statistics.null_count for group in groups)
+    return Footer(
+        rows=found.num_rows,
+        failed=found.num_rows - scored,
+        job_started=_time(when.get("job_started")),
+        committed=_time(when.get("committed")),
+    )
+
+
+def shard_files(uri: str) -> Iterator[tuple[int, str]]:
+    """Number and URI of what is named as a shard's file in an output."""
+    for name in storage.list_files(uri):
+        if found := re.fullmatch(r"shard-(\d{6,})\.parquet", name):
+            yield int(found[1]), storage.join(uri, name)
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,161 @@
+"""What a run left, as a new manifest: the pairs that failed, and those that are missing.
+
+The new manifest may lie anywhere, so its URIs are absolute; and it has the `pair_id` of every row,
+so that its scores can be told to belong to the old ones.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from roi_ray import schema, storage
+from roi_ray.errors import ManifestError, NotAllowed, RoiRayError
+from roi_ray.manifest import Manifest, read_manifest
+from roi_ray.pipeline.shards import plans
+from roi_ray.pipeline.status import Status, in_parallel
+from roi_ray.policy import allow
+from roi_ray.tables import find_source
+
+_ROWS_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A new manifest.
+
+    Attributes:
+        uri: where it is.
+        rows: how many it has; of none nothing is written.
+        allow: what `--allow-prefix` has to name when it is scored.
+    """
+
+    uri: str
+    rows: int
+    allow: tuple[str, ...]
+
+
+def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> Rest:
+    """Write the manifest of the pairs that failed; it needs the output alone.
+
+    Args:
+        status: of the run.
+        uri: a `.parquet` file.
+        manifest_uri: where the run's manifest is, if not where it was: relative URIs in it are
+            relative to that.
+
+    Raises:
+        ManifestError: it may not be written there, or nobody knows what its URIs are relative to.
+    """
+    base = _place(status, "base") if manifest_uri is None else find_source(manifest_uri, ()).base
+    return _write(status, uri, base, in_parallel(_failed_of, status.failed_shards))
+
+
+def write_missing(status: Status, uri: str, manifest_uri: str | None = None) -> Rest:
+    """Write the manifest of the pairs that are not in the output; it needs the run's manifest.
+
+    Args:
+        status: of the run.
+        uri: a `.parquet` file.
+        manifest_uri: where the run's manifest is, if not where it was.
+
+    Raises:
+        ManifestError: it may not be written there, or the manifest is gone or has changed.
+    """
+    config, place = status.run["config"], manifest_uri or _place(status, "uri")
+    try:
+        manifest = read_manifest(place, config["manifest"]["rows"])
+    except RoiRayError as error:
+        raise ManifestError(
+            f"which pairs are missing is known from the run's manifest alone: {error}; if it was "
+            "moved, say with --manifest where it is"
+        ) from error
+    if manifest.sha256 != config["manifest"]["sha256"]:
+        raise ManifestError(f"{place} is not the manifest of this run, or its rows have changed")
+    return _write(status, uri, manifest.base, _missing(status, manifest))
+
+
+def _place(status: Status, name: str) -> str:
+    place = status.run.get("manifest", {}).get(name)
+    if not place:
+        raise ManifestError(
+            f"{status.output} does not say where its manifest was; say it with --manifest"
+        )
+    return str(place)
+
+
+def _failed_of(file: str) -> pa.Table:
+    with storage.open_file(file) as stream:
+        table = pq.read_table(stream)
+    return table.filter(pc.is_valid(table[schema.ERROR])).drop_columns(schema.SCORES.names)
+
+
+def _missing(status: Status, manifest: Manifest) -> Iterator[pa.Table]:
+    for part, shards in plans(manifest.parts(), status.run["config"]["shard_size"]):
+        left = [rows for shard, rows in shards.items() if status.shards.get(shard) != len(rows)]
+        if left:
+            yield part.take(np.concatenate(left))
+
+
+def _write(status: Status, uri: str, base: str, tables: Iterator[pa.Table]) -> Rest:
+    uri = storage.absolute(uri)
+    folder, old = storage.parent(uri), status.run.get("manifest", {}).get("uri")
+    if not uri.endswith(".parquet"):
+        raise ManifestError(f"{uri} does not end in .parquet")
+    if folder == status.output:
+        raise ManifestError(f"{uri} is in the output, whose readers would take it for scores")
+    if old in (uri, folder):
+        raise ManifestError(f"{uri} would change the run's own manifest")
+    rows = 0
+    with tempfile.TemporaryDirectory(prefix="roi-ray-rest-") as here:
+        # Written here first: then it is there whole or not at all, and never all in memory.
+        file = os.path.join(here, "rest.parquet")
+        writer: pq.ParquetWriter | None = None
+        for table in map(partial(_absolute, base=base), _gathered(tables)):
+            writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
+            writer.write_table(table)
+            rows += len(table)
+        if writer is not None:
+            writer.close()
+            with pa.memory_map(file) as mapped:
+                storage.write_bytes(uri, mapped.read_buffer())
+    allowed = dict.fromkeys([base, *status.run["config"].get("allow", [])])
+    return Rest(uri, rows, tuple(prefix for prefix in allowed if not _is_below(prefix, folder)))
+
+
+def _gathered(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Small tables put together: each becomes a row group."""
+    waiting: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        waiting.append(table)
+        rows += len(table)
+        if rows >= _ROWS_AT_ONCE:
+            yield pa.concat_tables(waiting)
+            waiting, rows = [], 0
+    if rows:
+        yield pa.concat_tables(waiting)
+
+
+def _is_below(place: str, folder: str) -> bool:
+    try:
+        allow(folder).check(place)
+    except NotAllowed:
+        return False
+    return True
+
+
+def _absolute(table: pa.Table, base: str) -> pa.Table:
+    """The table with absolute URIs, and without what its file said of scores."""
+    for name in (*schema.URIS, schema.MASK):
+        if name in table.column_names:
+            uris = (uri and storage.resolve(uri, base) for uri in table[name].to_pylist())
+            at = table.column_names.index(name)
+            table = table.set_column(at, name, pa.array(uris, pa.string()))
+    return table.replace_schema_metadata(None)

@@ -1,0 +1,84 @@
+"""The command line of jobs/status.py."""
+
+import re
+import shlex
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from roi_ray.pipeline.run import Options, score_manifest
+from tests.conftest import encode, write
+from tests.pipeline.outputs import ERRORS, write_manifest, write_output
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return write_manifest(tmp_path / "sweep")
+
+
+def test_a_half_made_output(run, tmp_path, manifest) -> None:
+    output = write_output(str(tmp_path / "scores"), manifest, [0, 1, 3], ["y/0.jpg", "y/2.jpg"])
+    (tmp_path / "scores" / "shard-000003.parquet").write_bytes(b"PAR1")
+    result = run(output)
+    assert result.exit_code == 4
+    text = result.stdout
+    assert f"{output}: 4 of 10 pairs, 2 failed, 6 missing; 2 shards" in text
+    assert f"manifest: {manifest}; begun: 2" in text
+    assert re.search(r"job of [-\d]+ [:\d]+ UTC: 4 pairs in 0:00:\d\d, [.\d]+ pairs/s", text)
+    assert "now: no job is writing" in text
+    assert f"1 x ImageReadError\n  {ERRORS[0]}\n" in text
+    assert f"1 x SizeMismatch\n  {ERRORS[1]}\n" in text
+    assert "1 torn or of another run" in text
+    assert "shard-000003.parquet" in text
+
+
+def test_a_whole_output(run, tmp_path, manifest) -> None:
+    output = write_output(str(tmp_path / "scores"), manifest, range(5))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    result = run(output, "--failed", tmp_path / "f.parquet", "--missing", tmp_path / "m.parquet")
+    assert result.exit_code == 0
+    assert "10 of 10 pairs, 0 failed, 0 missing" in result.stdout
+    assert "no failed pairs" in result.stdout
+    assert "no missing pairs" in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_manifest_that_is_gone_costs_the_new_one_only(run, tmp_path, manifest) -> None:
+    output = write_output(str(tmp_path / "scores"), manifest, [0])
+    (tmp_path / "sweep" / "m.parquet").unlink()
+    result = run(output, "--missing", tmp_path / "missing.parquet")
+    assert result.exit_code == 2
+    assert "2 of 10 pairs, 0 failed, 8 missing" in result.stdout
+    assert "error: which pairs are missing is known from the run's manifest" in result.stderr
+
+
+def test_what_is_no_output_exits_with_2(run, tmp_path) -> None:
+    result = run(tmp_path)
+    assert result.exit_code == 2
+    assert "error: " in result.stderr and "no output of jobs/score.py" in result.stderr
+
+
+def test_what_failed_can_be_scored_as_it_says(run, tmp_path, photos, ray_cluster) -> None:
+    x = photos["coffee"][:48, :48]
+    write(tmp_path / "in" / "x.png", encode(x))
+    write(tmp_path / "in" / "y.jpg", encode(x, "JPEG"))
+    rows = [{"reference": "x.png", "distorted": name} for name in ("y.jpg", "late.jpg")]
+    manifest, output = tmp_path / "in" / "m.parquet", tmp_path / "scores"
+    pq.write_table(pa.Table.from_pylist(rows), manifest)
+    assert score_manifest(str(manifest), str(output), options=Options("cpu", 1)).failed == 1
+
+    write(tmp_path / "in" / "late.jpg", encode(x, "JPEG"))
+    told = run(output, "--failed", tmp_path / "again" / "failed.parquet")
+    assert told.exit_code == 0
+    (command,) = (line for line in told.stdout.splitlines() if "--manifest" in line)
+    words = shlex.split(command.split(": ", 1)[1])
+    options = dict(zip(words[1::2], words[2::2], strict=False))
+    again = score_manifest(
+        options["--manifest"],
+        str(tmp_path / "new"),
+        options=Options("cpu", 1, allow=(options["--allow-prefix"],)),
+    )
+    assert (again.rows, again.failed) == (1, 0)
+    new, old = pq.read_table(tmp_path / "new"), pq.read_table(output)
+    assert set(new["pair_id"].to_pylist()) < set(old["pair_id"].to_pylist())

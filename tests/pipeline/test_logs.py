@@ -1,0 +1,90 @@
+import logging
+import sys
+
+import pytest
+
+from roi_ray.pipeline.logs import LOGGER, FirstFailures, failures, in_worker, on_stderr, one_line
+from roi_ray.pipeline.progress import Reporter
+
+
+@pytest.fixture(autouse=True)
+def as_it_was():
+    handlers, level = LOGGER.handlers, LOGGER.level
+    LOGGER.handlers = []
+    yield
+    LOGGER.handlers, LOGGER.level = handlers, level
+
+
+def test_a_failed_pair_is_one_line_with_shard_pair_and_error(caplog) -> None:
+    failures(7, ["a", "b", "c"], [None, "ImageReadError: x.png: gone", None])
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("roi_ray", "WARNING")
+    assert record.getMessage() == "shard 7, pair b: ImageReadError: x.png: gone"
+
+
+def test_foreign_text_forges_no_line_and_steers_no_terminal(caplog) -> None:
+    failures(0, ["p\n2026 ERROR"], ["ImageReadError: größe 日本\r\x1b[2J.png: gone"])
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        r"shard 0, pair p\n2026 ERROR: ImageReadError: größe 日本\r\x1b[2J.png: gone"
+    )
+    assert len(one_line("x" * 10**6)) < 2000
+
+
+def test_a_driver_logs_the_first_failed_pairs_and_says_where_the_others_are(caplog) -> None:
+    first = FirstFailures()
+    for shard in range(1000):
+        first.add(shard, ["a", "b", "c"], ["E: 1", "E: 2", "E: 3"])
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == FirstFailures.LIMIT + 1
+    assert lines[:4] == [
+        "shard 0, pair a: E: 1",
+        "shard 0, pair b: E: 2",
+        "shard 0, pair c: E: 3",
+        "shard 1, pair a: E: 1",
+    ]
+    assert lines[-1].startswith("more pairs fail; ")
+    assert first.errors[:3] == ["E: 1", "E: 2", "E: 3"]
+
+
+def test_as_many_as_fit_need_no_other_place(caplog) -> None:
+    first = FirstFailures()
+    first.add(0, ["p"] * FirstFailures.LIMIT, ["E: 1"] * FirstFailures.LIMIT)
+    first.add(1, [], [])
+    assert len(caplog.records) == FirstFailures.LIMIT
+
+
+def test_a_log_has_all_lines_and_a_terminal_warnings(capsys, monkeypatch) -> None:
+    for terminal, expected in ((False, 2), (True, 1)):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        on_stderr()
+        LOGGER.info("shard 1: 10 rows")
+        LOGGER.warning("shard 2, pair p: E: 1")
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == expected
+        assert lines[-1].endswith(" WARNING roi_ray: shard 2, pair p: E: 1")
+    on_stderr("error")
+    LOGGER.warning("not this")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_line_and_a_progress_bar_leave_each_other_whole(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    on_stderr("warning")
+    with Reporter(total=4) as reporter:
+        reporter.advance(2, 1)
+        failures(3, ["p"], ["ImageReadError: x.png: gone"])
+        reporter.advance(2, 0)
+    text = capsys.readouterr().err
+    line = "WARNING roi_ray: shard 3, pair p: ImageReadError: x.png: gone\n"
+    assert line in text
+    assert "\x1b[2K" in text[: text.index(line)]  # the bar was taken away for it
+    assert "4/4" in text[text.index(line) :]
+
+
+def test_a_driver_keeps_its_own_log(ray_cluster) -> None:
+    in_worker()
+    assert LOGGER.handlers == []
+    assert LOGGER.propagate
+    assert LOGGER.level == logging.NOTSET

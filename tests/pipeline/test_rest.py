@@ -1,0 +1,137 @@
+import os
+
+import pyarrow.parquet as pq
+import pytest
+
+from roi_ray.errors import ManifestError
+from roi_ray.manifest import read_manifest
+from roi_ray.pipeline import rest
+from roi_ray.pipeline.rest import write_failed, write_missing
+from roi_ray.pipeline.status import read_status
+from tests.pipeline.outputs import write_manifest, write_output
+
+MASKS = ["m.png", None, "", "s3://bucket/m.png", *[None] * 6]
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return write_manifest(tmp_path / "sweep", mask=MASKS)
+
+
+@pytest.fixture
+def status(tmp_path, manifest):
+    """Pairs 4, 5, 8 and 9 are missing; 1 and 2 failed."""
+    allow = (str(tmp_path / "more"),)
+    failed = ["y/1.jpg", "y/2.jpg"]
+    return read_status(
+        write_output(str(tmp_path / "scores"), manifest, [0, 1, 3], failed, allow=allow)
+    )
+
+
+def rows_of(rest) -> list[dict]:
+    return read_manifest(rest.uri).table.to_pylist()
+
+
+def expected(manifest, *numbers) -> list[dict]:
+    """Rows of the run's manifest, with absolute URIs and the ids that they had."""
+    folder = os.path.dirname(manifest)
+    rows = read_manifest(manifest).table.to_pylist()
+    for row in rows:
+        for name in ("reference", "distorted", "mask"):
+            if row[name] and "://" not in row[name]:
+                row[name] = f"{folder}/{row[name]}"
+    return [rows[number] for number in numbers]
+
+
+def test_what_failed_is_a_manifest_that_means_the_same_files(tmp_path, manifest, status) -> None:
+    written = write_failed(status, str(tmp_path / "again" / "failed.parquet"))
+    assert written.rows == 2
+    assert rows_of(written) == expected(manifest, 1, 2)
+    assert pq.read_schema(written.uri).metadata is None
+    assert written.allow == (str(tmp_path / "sweep"), str(tmp_path / "more"))
+
+
+def test_what_is_missing_is_a_manifest_too(tmp_path, manifest, status) -> None:
+    written = write_missing(status, str(tmp_path / "again" / "missing.parquet"))
+    assert written.rows == status.missing == 4
+    assert rows_of(written) == expected(manifest, 4, 5, 8, 9)
+    write_failed(status, str(tmp_path / "again" / "failed.parquet"))
+    assert read_manifest(str(tmp_path / "again")).rows == 6  # both at once, as a folder
+
+
+def test_folders_that_a_manifest_opens_by_itself_need_no_word(tmp_path, status) -> None:
+    assert write_failed(status, str(tmp_path / "failed.parquet")).allow == ()
+    beside = write_failed(status, str(tmp_path / "sweep" / "failed.parquet"))
+    assert beside.allow == (str(tmp_path / "more"),)
+
+
+def test_without_rows_nothing_is_written(tmp_path, manifest) -> None:
+    status = read_status(write_output(str(tmp_path / "whole"), manifest, range(5)))
+    for write in (write_failed, write_missing):
+        assert write(status, str(tmp_path / "rest.parquet")).rows == 0
+    assert not (tmp_path / "rest.parquet").exists()
+
+
+def test_a_shard_with_other_rows_than_its_own_is_missing(tmp_path, manifest, status) -> None:
+    status.shards[1] = 1
+    written = write_missing(status, str(tmp_path / "missing.parquet"))
+    assert rows_of(written) == expected(manifest, 2, 3, 4, 5, 8, 9)
+
+
+def test_a_manifest_in_parts(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(read_manifest, "__defaults__", (None, 10))
+    manifest = write_manifest(tmp_path / "sweep", 40)
+    shards = [0, 2, 3, 8]
+    status = read_status(write_output(str(tmp_path / "scores"), manifest, shards, shard_size=3))
+    missing = {row["pair_id"] for row in rows_of(write_missing(status, f"{tmp_path}/m.parquet"))}
+    there = set(pq.read_table(status.output)["pair_id"].to_pylist())
+    assert there | missing == set(read_manifest(manifest).table["pair_id"].to_pylist())
+    assert not there & missing
+    assert len(missing) == status.missing > 0
+
+
+def test_many_small_tables_become_few_row_groups(tmp_path, manifest, monkeypatch) -> None:
+    monkeypatch.setattr(rest, "_ROWS_AT_ONCE", 4)
+    failed = [f"y/{row}.jpg" for row in range(10)]
+    status = read_status(write_output(str(tmp_path / "bad"), manifest, range(5), failed))
+    written = write_failed(status, str(tmp_path / "failed.parquet"))
+    groups = pq.read_metadata(written.uri)
+    assert [groups.row_group(k).num_rows for k in range(groups.num_row_groups)] == [4, 4, 2]
+
+
+def test_a_manifest_that_was_moved_has_to_be_named(tmp_path, manifest, status) -> None:
+    moved = tmp_path / "moved" / "m.parquet"
+    os.renames(manifest, moved)
+    with pytest.raises(ManifestError, match=r"m.parquet: No such file.*with --manifest where"):
+        write_missing(status, str(tmp_path / "missing.parquet"))
+    written = write_missing(status, str(tmp_path / "missing.parquet"), str(moved))
+    assert rows_of(written) == expected(str(moved), 4, 5, 8, 9)
+    written = write_failed(status, str(tmp_path / "failed.parquet"), str(moved))
+    assert rows_of(written) == expected(str(moved), 1, 2)
+    assert write_failed(status, str(tmp_path / "failed.parquet")).rows == 2  # needs none
+
+
+def test_another_manifest_is_refused(tmp_path, manifest, status) -> None:
+    table = pq.read_table(manifest)
+    pq.write_table(table.slice(1), manifest)
+    with pytest.raises(ManifestError, match="is not the manifest of this run"):
+        write_missing(status, str(tmp_path / "missing.parquet"))
+    status.run["manifest"] = {}
+    with pytest.raises(ManifestError, match="does not say where its manifest was"):
+        write_failed(status, str(tmp_path / "failed.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("rest.csv", "does not end in .parquet"),
+        ("scores/rest.parquet", "is in the output"),
+        ("sweep/m.parquet", "would change the run's own manifest"),
+    ],
+)
+def test_where_it_would_do_harm_it_is_not_written(tmp_path, status, place, why) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    for write in (write_failed, write_missing):
+        with pytest.raises(ManifestError, match=why):
+            write(status, str(tmp_path / place))
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,0 +1,130 @@
+import json
+import threading
+import time
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from roi_ray.errors import OutputError
+from roi_ray.pipeline import lease
+from roi_ray.pipeline.lease import Lease
+from roi_ray.pipeline.status import read_status
+from tests.pipeline.outputs import ERRORS, write_manifest, write_output
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch) -> None:
+    for name, seconds in {"LASTS": 2.0, "_BEAT": 0.2, "_LOOK": 0.05, "_SETTLE": 0.05}.items():
+        monkeypatch.setattr(lease, name, seconds)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return write_manifest(tmp_path / "sweep")
+
+
+def test_done_failed_and_missing(tmp_path, manifest) -> None:
+    failed = ["y/0.jpg", "y/3.jpg", "y/2.jpg"]
+    uri = write_output(str(tmp_path / "scores"), manifest, [0, 1, 3], failed)
+    status = read_status(uri)
+    assert (status.rows, status.done, status.failed, status.missing) == (10, 6, 3, 4)
+    assert status.shards == {0: 2, 1: 2, 3: 2}
+    kinds = {name: (kind.pairs, kind.examples) for name, kind in status.kinds.items()}
+    assert kinds == {
+        "ImageReadError": (2, [ERRORS[0], ERRORS[2]]),
+        "SizeMismatch": (1, [ERRORS[1]]),
+    }
+    assert list(kinds) == ["ImageReadError", "SizeMismatch"]
+    assert status.writer is None
+    assert status.foreign == []
+    assert status.run["manifest"] == {
+        "given": manifest,
+        "uri": manifest,
+        "base": str(tmp_path / "sweep"),
+    }
+
+
+def test_of_a_kind_there_are_few_examples(tmp_path) -> None:
+    manifest = write_manifest(tmp_path / "sweep", 40)
+    failed = [f"y/{row}.jpg" for row in range(40)]
+    status = read_status(write_output(str(tmp_path / "scores"), manifest, range(20), failed))
+    assert status.failed == sum(kind.pairs for kind in status.kinds.values()) == 40
+    assert {len(kind.examples) for kind in status.kinds.values()} == {3}
+
+
+def test_an_output_before_its_first_shard(tmp_path, manifest) -> None:
+    status = read_status(write_output(str(tmp_path / "scores"), manifest, []))
+    assert (status.done, status.missing, status.jobs) == (0, 10, [])
+
+
+def test_how_fast_each_job_was_is_told_by_its_files(tmp_path, manifest) -> None:
+    uri = str(tmp_path / "scores")
+    write_output(uri, manifest, [0, 1])
+    time.sleep(0.2)  # in which nothing runs
+    write_output(uri, manifest, [2])
+    first, second = read_status(uri).jobs
+    assert (first.pairs, second.pairs) == (4, 2)
+    assert first.last < second.started - timedelta(seconds=0.2)
+    assert first.seconds == (first.last - first.started).total_seconds() > 0
+    assert first.speed == pytest.approx(4 / first.seconds)
+
+
+def test_what_is_torn_or_of_another_run_does_not_count(tmp_path, manifest) -> None:
+    uri = write_output(str(tmp_path / "scores"), manifest, range(5))
+    other = write_output(str(tmp_path / "other"), manifest, [1], shard_size=3)
+    torn, empty, foreign, alien = (
+        tmp_path / "scores" / f"shard-00000{k}.parquet" for k in range(4)
+    )
+    torn.write_bytes(torn.read_bytes()[:-40])
+    empty.write_bytes(b"")
+    foreign.write_bytes((tmp_path / "other" / "shard-000001.parquet").read_bytes())
+    pq.write_table(pa.table({"x": [1]}), alien)
+    (tmp_path / "scores" / "notes.parquet").write_bytes(b"not named as a shard")
+    status = read_status(uri)
+    assert status.foreign == [str(path) for path in (torn, empty, foreign, alien)]
+    assert (status.done, status.missing, status.shards) == (2, 8, {4: 2})
+    assert read_status(other).foreign == []
+
+
+def test_a_job_that_writes_is_seen_and_a_dead_one_is_not(tmp_path, manifest) -> None:
+    uri = write_output(str(tmp_path / "scores"), manifest, [0])
+    place = tmp_path / "scores" / "_run" / "lease.json"
+    with Lease(str(place)):
+        assert read_status(uri).writer.startswith("a job on ")
+    dead = {"owner": "x", "host": "elsewhere", "pid": 7, "beat": 3}
+    place.write_text(json.dumps(dead))
+    assert read_status(uri).writer is None
+
+    def live() -> None:
+        for beat in range(4, 8):
+            time.sleep(0.2)
+            place.write_text(json.dumps({**dead, "beat": beat}))
+
+    alive = threading.Thread(target=live)
+    alive.start()
+    assert read_status(uri).writer == "a job on elsewhere (process 7)"
+    alive.join()
+
+
+def test_what_is_no_output_is_refused(tmp_path) -> None:
+    with pytest.raises(OutputError, match=r"nowhere has no _run/run.json"):
+        read_status(str(tmp_path / "nowhere"))
+    (tmp_path / "_run").mkdir()
+    for text in ("", "[]", "{}", '{"config": {"manifest": {}}}'):
+        (tmp_path / "_run" / "run.json").write_text(text)
+        with pytest.raises(OutputError, match=r"run.json is not what jobs/score.py writes"):
+            read_status(str(tmp_path))
+
+
+def test_a_manifest_that_was_moved_is_found_where_it_was_last(tmp_path, manifest) -> None:
+    uri = write_output(str(tmp_path / "scores"), manifest, [0])
+    begun = read_status(uri).run["started"]
+    moved = tmp_path / "sweep" / "m.parquet"
+    moved = moved.rename(tmp_path / "moved.parquet")
+    write_output(uri, str(moved), [1])
+    run = read_status(uri).run
+    assert run["manifest"]["uri"] == str(moved)
+    assert run["started"] == begun
+    assert read_status(uri).done == 4
