@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +23,7 @@ import torch
 
 import roi_ray
 from roi_ray import schema, storage
-from roi_ray.errors import OutputError, StorageError
+from roi_ray.errors import OutputError
 from roi_ray.pipeline.lease import Lease
 from roi_ray.pipeline.shards import Rows
 
@@ -76,7 +76,11 @@ class Output:
         return storage.join(self.uri, f"shard-{shard:06}.parquet")
 
     def done(self, plan: Mapping[int, Rows]) -> dict[int, int]:
-        """Those of the shards that are complete, and how many of their rows failed."""
+        """Those of the shards that are complete, and how many of their rows failed.
+
+        Raises:
+            StorageError: it cannot be found out.
+        """
         present = set(storage.list_files(self.uri))
         names = {self.shard_uri(shard).split("/")[-1]: shard for shard in plan}
         candidates = [(shard, name) for name, shard in names.items() if name in present]
@@ -130,17 +134,27 @@ class Output:
 
     def _failed(self, shard: int, rows: int) -> int | None:
         """Failed rows of a shard's file; None if it is not the whole shard."""
+        uri = self.shard_uri(shard)
         try:
-            with storage.open_file(self.shard_uri(shard)) as stream:
-                file = pq.ParquetFile(stream)
-                metadata = file.schema_arrow.metadata or {}
-                if file.metadata.num_rows != rows or metadata.get(
-                    _METADATA_KEY
-                ) != self._metadata.get(_METADATA_KEY):
-                    return None
-                return _failed(file.read([schema.ERROR])[schema.ERROR])
-        except (StorageError, pa.ArrowException, OSError):
+            with storage.open_file(uri) as stream:
+                return self._failed_in(stream, rows)
+        except (pa.ArrowException, OSError):
+            # The file may be torn, or the storage in trouble, which must not look the same: read
+            # whole, the storage says so.
+            content = io.BytesIO(storage.read_bytes(uri))
+        try:
+            return self._failed_in(content, rows)
+        except (pa.ArrowException, OSError):
             return None
+
+    def _failed_in(self, stream: IO[bytes] | pa.NativeFile, rows: int) -> int | None:
+        file = pq.ParquetFile(stream)
+        metadata = file.schema_arrow.metadata or {}
+        if file.metadata.num_rows != rows or metadata.get(_METADATA_KEY) != self._metadata.get(
+            _METADATA_KEY
+        ):
+            return None
+        return _failed(file.read([schema.ERROR])[schema.ERROR])
 
     def _check_same(self, there: Config) -> None:
         old, new = _flat(there), _flat(self._config)
