@@ -3,6 +3,8 @@
 RoiRayError
 ├── ManifestError        a manifest that cannot be used; names the row or the column
 ├── StorageError         a path or object that cannot be listed, read or written
+│   ├── AccessError      none can be: the credentials are wrong or have expired
+│   └── StorageUnavailable  the storage did not answer, or not as it should, time and again
 ├── WeightsError         weights that are missing, altered, or not of the layout asked for
 ├── OutputError          an output that belongs to another run, or cannot take this one's results
 └── ImageError           one image that cannot be scored; becomes the `error` text of its rows
@@ -13,8 +15,9 @@ RoiRayError
     ├── OutOfMemory      needs more memory than the device has left
     └── SizeMismatch     not of its reference's size
 
-An `ImageError` costs the rows it concerns and nothing else. Every other error stops a job before
-it starts, with exit code 2.
+An `ImageError` costs the rows it concerns and nothing else, and so does a `StorageError` of one
+image. Every other error stops a job, with exit code 2: most of them before it starts; an
+`AccessError`, and a `StorageError` of the output, at any time. What is done by then stays done.
 """
 
 
@@ -33,6 +36,14 @@ class ManifestError(RoiRayError):
 
 class StorageError(RoiRayError):
     """A path or object cannot be listed, read or written."""
+
+
+class AccessError(StorageError):
+    """The credentials are wrong or have expired: nothing can be listed, read or written."""
+
+
+class StorageUnavailable(StorageError):
+    """The storage did not answer, or not as it should, time and again."""
 
 
 class WeightsError(RoiRayError):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from roi_ray import s3
 from roi_ray.errors import StorageError
 
 _REMOTE = ("s3://",)
@@ -61,13 +62,16 @@ def read_bytes(uri: str) -> bytes:
 
     Raises:
         StorageError: it does not exist or cannot be read; the text names it.
+        AccessError: S3 refuses the credentials.
+        StorageUnavailable: S3 fails time and again.
     """
-    filesystem, path = _locate(uri)
+    filesystem, path = locate(uri)
     try:
-        with filesystem.open_input_stream(path) as stream:
-            return bytes(stream.read())
+        # Of S3, this is two requests, HEAD and GET: a stream asks for an object piece by piece.
+        with filesystem.open_input_file(path) as file:
+            return bytes(file.read())
     except (OSError, ValueError) as error:
-        raise StorageError(f"cannot read {uri}: {_reason(error)}") from error
+        raise _failure("read", uri, error) from error
 
 
 def open_file(uri: str) -> pa.NativeFile:
@@ -76,11 +80,11 @@ def open_file(uri: str) -> pa.NativeFile:
     Raises:
         StorageError: it does not exist or cannot be opened; the text names it.
     """
-    filesystem, path = _locate(uri)
+    filesystem, path = locate(uri)
     try:
         return filesystem.open_input_file(path)
     except (OSError, ValueError) as error:
-        raise StorageError(f"cannot read {uri}: {_reason(error)}") from error
+        raise _failure("read", uri, error) from error
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -89,7 +93,7 @@ def write_bytes(uri: str, data: bytes) -> None:
     An object store shows an object only when its upload is complete; a local file is written under
     a name that no reader looks for (leading dot) and renamed.
     """
-    filesystem, path = _locate(uri)
+    filesystem, path = locate(uri)
     try:
         if is_remote(uri):
             with filesystem.open_output_stream(path) as stream:
@@ -110,7 +114,7 @@ def write_bytes(uri: str, data: bytes) -> None:
                 os.unlink(partial)
             raise
     except OSError as error:
-        raise StorageError(f"cannot write {uri}: {_reason(error)}") from error
+        raise _failure("write", uri, error) from error
 
 
 def list_files(uri: str) -> list[str]:
@@ -118,24 +122,24 @@ def list_files(uri: str) -> list[str]:
 
     A folder that does not exist is empty: object stores know no folders.
     """
-    filesystem, path = _locate(uri)
+    filesystem, path = locate(uri)
     try:
         infos = filesystem.get_file_info(
             pafs.FileSelector(path, recursive=False, allow_not_found=True)
         )
     except OSError as error:
-        raise StorageError(f"cannot list {uri}: {_reason(error)}") from error
+        raise _failure("list", uri, error) from error
     names = (info.base_name for info in infos if info.type == pafs.FileType.File)
     return sorted(name for name in names if not name.startswith((".", "_")))
 
 
 def size(uri: str) -> int:
     """Bytes of a file or object; 0 if there is none."""
-    filesystem, path = _locate(uri)
+    filesystem, path = locate(uri)
     try:
         return int(filesystem.get_file_info(path).size or 0)
     except OSError as error:
-        raise StorageError(f"cannot look up {uri}: {_reason(error)}") from error
+        raise _failure("look up", uri, error) from error
 
 
 def is_file(uri: str) -> bool:
@@ -150,36 +154,41 @@ def is_folder(uri: str) -> bool:
 
 def move(source: str, target: str) -> None:
     """Rename a file within one storage (a copy and a deletion on S3)."""
-    filesystem, source_path = _locate(source)
-    _, target_path = _locate(target)
+    filesystem, source_path = locate(source)
+    _, target_path = locate(target)
     try:
         if not is_remote(target):
             os.makedirs(os.path.dirname(target_path), exist_ok=True)
         filesystem.move(source_path, target_path)
     except OSError as error:
-        raise StorageError(f"cannot move {source} to {target}: {_reason(error)}") from error
+        raise _failure("move", source, error, f" to {target}") from error
 
 
 def delete(uri: str) -> None:
     """Delete a file or object; one that is not there is as well."""
-    filesystem, path = _locate(uri)
+    filesystem, path = locate(uri)
     try:
         filesystem.delete_file(path)
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise StorageError(f"cannot delete {uri}: {_reason(error)}") from error
+        raise _failure("delete", uri, error) from error
 
 
 def _type(uri: str) -> pafs.FileType:
-    filesystem, path = _locate(uri)
+    filesystem, path = locate(uri)
     try:
         return filesystem.get_file_info(path).type
     except OSError as error:
-        raise StorageError(f"cannot look up {uri}: {_reason(error)}") from error
+        raise _failure("look up", uri, error) from error
 
 
-def _locate(uri: str) -> tuple[pafs.FileSystem, str]:
+def locate(uri: str) -> tuple[pafs.FileSystem, str]:
+    """The file system of a URI, and the path in it.
+
+    Raises:
+        StorageError: there is none for it.
+    """
     if is_remote(uri):
         path = uri.removeprefix("s3://").rstrip("/")
         if not path:
@@ -195,12 +204,17 @@ def _locate(uri: str) -> tuple[pafs.FileSystem, str]:
 @lru_cache(maxsize=64)
 def _s3(bucket: str) -> pafs.FileSystem:
     # One client a bucket and process: it pools connections and is safe to share between threads.
-    # Made from a URI, because then, and only then, pyarrow heeds AWS_ENDPOINT_URL.
     try:
-        filesystem, _ = pafs.FileSystem.from_uri(f"s3://{bucket}")
+        return s3.client(bucket)
     except (OSError, ValueError) as error:
         raise StorageError(f"cannot use s3://{bucket}: {_reason(error)}") from error
-    return filesystem
+
+
+def _failure(what: str, uri: str, error: Exception, where: str = "") -> StorageError:
+    text = f"cannot {what} {uri}{where}: {_reason(error)}"
+    if not is_remote(uri):
+        return StorageError(text)
+    return s3.failure(text, error, *locate(uri))
 
 
 def _reason(error: BaseException) -> str:

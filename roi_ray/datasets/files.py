@@ -98,13 +98,7 @@ def bits_per_pixel(uri: str) -> float:
 
 def _paths(folder: str, kind: pafs.FileType, *, deep: bool) -> list[str]:
     try:
-        # From a URI, because then, and only then, pyarrow heeds AWS_ENDPOINT_URL.
-        filesystem, path = (
-            pafs.FileSystem.from_uri(folder)
-            if storage.is_remote(folder)
-            else (pafs.LocalFileSystem(), folder)
-        )
-        path = path.rstrip("/")
+        filesystem, path = storage.locate(folder)
         infos = filesystem.get_file_info(
             pafs.FileSelector(path, recursive=deep, allow_not_found=True)
         )

@@ -15,13 +15,20 @@ import numpy as np
 import pyarrow as pa
 
 from roi_ray import images, schema, storage
-from roi_ray.errors import ImageError, ImageReadError, StorageError
+from roi_ray.errors import (
+    AccessError,
+    ImageError,
+    ImageReadError,
+    StorageError,
+    StorageUnavailable,
+)
 from roi_ray.images import Pixels
 from roi_ray.pipeline import logs, telemetry
 from roi_ray.pipeline.shards import PAIR_IDS, ROWS, SHARD
 from roi_ray.policy import Policy
 
 Read = Callable[[str], bytes]
+_FAILED = (ImageError, StorageError)
 
 CHUNK_BYTES = 32 << 20
 
@@ -131,6 +138,8 @@ def decode(items: pa.Table, base: str, policy: Policy, max_pixels: int) -> Itera
         try:
             with telemetry.timed("read"):
                 return storage.read_bytes(found)
+        except (AccessError, StorageUnavailable):
+            raise  # by these names the driver knows that it is not the file's fault
         except StorageError as error:
             raise ImageReadError(str(error)) from error
 
@@ -150,7 +159,7 @@ def _decode_item(
     failed: str | None = None
     try:
         fresh.pixels = _timed(images.decode, read(reference), max_pixels)
-    except ImageError as error:
+    except _FAILED as error:
         fresh.pixels = None
         failed = describe(error, f"reference {reference}")
     else:
@@ -158,7 +167,7 @@ def _decode_item(
             if mask is not None:
                 fresh.mask = _timed(images.decode_mask, read(mask), max_pixels)
                 images.check_size(fresh.mask, fresh.pixels)
-        except ImageError as error:
+        except _FAILED as error:
             fresh.pixels = fresh.mask = None
             failed = describe(error, f"mask {mask}")
 
@@ -176,12 +185,12 @@ def _decode_item(
         contents = readers.map(lambda pair: _try(read, pair[2]), window)
         for (row, pair_id, uri), content in zip(window, contents, strict=True):
             try:
-                if isinstance(content, ImageError):
+                if isinstance(content, _FAILED):
                     raise content
                 image = _timed(images.decode, content, max_pixels)
                 images.check_size(image, fresh.pixels)
                 chunk.add(row, pair_id, image)
-            except ImageError as error:
+            except _FAILED as error:
                 chunk.add(row, pair_id, None, describe(error, uri))
             if sum(i.nbytes for i in chunk.images if i is not None) >= CHUNK_BYTES:
                 yield chunk
@@ -204,10 +213,10 @@ def _copy(fresh: Chunk) -> Chunk:
     return Chunk(fresh.shard, fresh.reference, fresh.pixels, fresh.mask)
 
 
-def _try(read: Read, uri: str) -> bytes | ImageError:
+def _try(read: Read, uri: str) -> bytes | ImageError | StorageError:
     try:
         return read(uri)
-    except ImageError as error:
+    except _FAILED as error:
         return error
 
 

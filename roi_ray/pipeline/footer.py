@@ -1,5 +1,6 @@
 """What the file of a shard says of itself: in its footer, which is read without the rows."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from roi_ray import storage
-from roi_ray.errors import StorageError
 
 PROVENANCE = ("roi_ray", "config", "columns")
 """Of `run.json`: what stands in every file as well, for it is what made the numbers."""
@@ -49,12 +49,22 @@ def metadata(provenance: bytes, job_started: str, committed: str) -> dict[bytes,
 
 
 def read_footer(uri: str, provenance: bytes) -> Footer | None:
-    """The footer of a shard's file; None if it is torn, or does not have this provenance."""
+    """The footer of a shard's file; None if it is torn, or does not have this provenance.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
     try:
         with storage.open_file(uri) as stream:
             found = pq.read_metadata(stream)
-    except (StorageError, pa.ArrowException, OSError):
-        return None
+    except (pa.ArrowException, OSError):
+        # The file may be torn, or the storage in trouble, which must not look the same: read
+        # whole, the storage says so.
+        content = io.BytesIO(storage.read_bytes(uri))
+        try:
+            found = pq.read_metadata(content)
+        except (pa.ArrowException, OSError):
+            return None
     pairs = found.metadata or {}
     if pairs.get(_PROVENANCE_KEY) != provenance:
         return None

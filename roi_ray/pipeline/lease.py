@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -94,7 +95,8 @@ class Lease:
         self._over.set()
         self._heart.join()
         if self._thief is None:
-            storage.delete(self._uri)
+            with suppress(StorageError):  # it is void soon, and must not hide what went wrong
+                storage.delete(self._uri)
 
     def _wait_for_the_dead(self) -> None:
         """Returns when nobody holds the lease."""

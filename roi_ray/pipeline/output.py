@@ -90,7 +90,11 @@ class Output:
         return storage.join(self.uri, f"shard-{shard:06}.parquet")
 
     def done(self, plan: Mapping[int, Rows]) -> dict[int, int]:
-        """Those of the shards that are complete, and how many of their rows failed."""
+        """Those of the shards that are complete, and how many of their rows failed.
+
+        Raises:
+            StorageError: it cannot be found out.
+        """
         present = set(storage.list_files(self.uri))
         names = {self.shard_uri(shard).split("/")[-1]: shard for shard in plan}
         candidates = [(shard, name) for name, shard in names.items() if name in present]

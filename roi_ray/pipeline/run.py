@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from roi_ray import images, schema, storage
-from roi_ray.errors import OutputError
+from roi_ray.errors import AccessError, OutputError, StorageUnavailable
 from roi_ray.manifest import Manifest, read_manifest
 from roi_ray.pipeline import logs, telemetry
 from roi_ray.pipeline.actor import RESULTS, ROW, ScoringActor
@@ -118,6 +118,8 @@ def score_manifest(
         ManifestError: the manifest cannot be used.
         WeightsError: weights are missing, altered, or of an unknown layout.
         OutputError: the output belongs to another run, or another job is writing to it.
+        StorageError: the manifest or the output cannot be reached, or S3 refuses the credentials,
+            be it half-way. What is done by then stays done.
     """
     started = time.monotonic()
     settings, options = settings or Settings(), options or Options()
@@ -159,14 +161,17 @@ def score_manifest(
 
 def _score(rows: pa.Table, gather: "_Gather", graph: Callable[[list[pa.Table]], "Dataset"]) -> None:
     # What kills its process is lost with everything that is in work beside it. A second pass gives
-    # each lost pair a process's attention of its own.
+    # each lost pair a process's attention of its own, and S3 more time for what it would not give.
     for isolate in (False, True):
         if missing := gather.missing():
             items = work_items(rows, missing, isolate=isolate)
             for results in graph(list(blocks(items, isolate=isolate))).iter_batches(
-                batch_size=None, batch_format="pyarrow"
+                batch_size=None,
+                batch_format="pyarrow",
+                # Otherwise results wait for those of the next block before they are committed.
+                prefetch_batches=0,
             ):
-                gather.add(results)
+                gather.add(results if isolate else _without(StorageUnavailable, results))
     gather.give_up()
 
 
@@ -254,7 +259,13 @@ class _Gather:
         self._since: dict[int, float] = {}
 
     def add(self, results: pa.Table) -> None:
-        """Take results of any shards."""
+        """Take results of any shards.
+
+        Raises:
+            AccessError: S3 refuses the workers' credentials.
+        """
+        if refused := results.filter(_failed_by(AccessError, results))[schema.ERROR].to_pylist():
+            raise AccessError(refused[0].removeprefix(f"{AccessError.__name__}: "))
         shards = results[SHARD].to_numpy()
         for shard in np.unique(shards).tolist():
             part = results.filter(pa.array(shards == shard))
@@ -304,6 +315,16 @@ class _Gather:
             failed,
             seconds,
         )
+
+
+def _failed_by(kind: type[Exception], results: pa.Table) -> pa.ChunkedArray:
+    """Which rows of results have an error of this kind."""
+    named = pc.starts_with(results[schema.ERROR], f"{kind.__name__}: ")
+    return pc.fill_null(named, fill_value=False)
+
+
+def _without(kind: type[Exception], results: pa.Table) -> pa.Table:
+    return results.filter(pc.invert(_failed_by(kind, results)))
 
 
 def _config(

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.conftest import Photos, encode, write
 
 BUCKET = "sweeps"
 KEY, SECRET = "reader-and-writer", "not-so-secret-0123456789"
@@ -105,11 +109,13 @@ def _is_up(environment: dict[str, str]) -> bool:
     return True
 
 
+_SCRIPT = Path(__file__).parents[2] / "jobs" / "score.py"
+
+
 def run_job(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """`python jobs/score.py ...` as a user runs it, from another folder."""
-    script = Path(__file__).parents[2] / "jobs" / "score.py"
     return subprocess.run(
-        [sys.executable, str(script), *arguments],
+        [sys.executable, str(_SCRIPT), *arguments],
         cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
@@ -117,3 +123,32 @@ def run_job(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
         timeout=300,
         check=False,
     )
+
+
+def start_job(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """The same, left running."""
+    return subprocess.Popen(
+        [sys.executable, str(_SCRIPT), *arguments],
+        env={**os.environ, **environment},
+        # A group of its own, so that a kill takes the driver's Ray along, as a lost machine does.
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def many_small_pairs(folder: Path, photos: Photos, count: int, height: int = 40) -> str:
+    """Crops of photographs, and 20 JPEG files of each; returns the manifest."""
+    rows = []
+    for index in range(count // 20):
+        photo = photos[list(photos)[index % len(photos)]]
+        top, left = 7 * index % 200, 11 * index % 250
+        x = photo[top : top + height, left : left + height + 8]
+        write(folder / f"{index}.png", encode(x))
+        for quality in range(20):
+            name = f"{index}-{quality}.jpg"
+            write(folder / name, encode(x, "JPEG", quality=4 + 4 * quality))
+            rows.append({"reference": f"{index}.png", "distorted": name})
+    pq.write_table(pa.Table.from_pylist(rows), folder / "m.parquet")
+    return str(folder / "m.parquet")

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import Photos, encode, make_sweep_of, write
-from tests.e2e.conftest import run_job
+from tests.e2e.conftest import many_small_pairs, run_job, start_job
 
 pytestmark = pytest.mark.e2e
 
@@ -25,7 +25,7 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
     tmp_path: Path, photos: Photos
 ) -> None:
     """`ROI_RAY_KILLS` kills, at random moments; each time another number of actors goes on."""
-    manifest = _many_small_pairs(tmp_path, photos, 2000)
+    manifest = many_small_pairs(tmp_path, photos, 2000)
     base = ["--manifest", manifest, "--shard-size", "40"]
     whole = run_job(*base, "--output", str(tmp_path / "whole"), "--actors", "2", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
@@ -35,7 +35,7 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
     dice = random.Random(int(os.environ.get("ROI_RAY_SEED", "0")))
     kept: dict[Path, bytes] = {}
     for kill in range(int(os.environ.get("ROI_RAY_KILLS", "1"))):
-        job = _start(*command, "--actors", str(1 + kill % 3))
+        job = start_job(*command, "--actors", str(1 + kill % 3))
         wanted = min(49, len(kept) + dice.randint(1, 6))
         deadline = time.monotonic() + 240
         while len(list(output.glob("*.parquet"))) < wanted:
@@ -55,7 +55,7 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
     for path in gone:
         path.unlink()
     # In the last run one of the scoring actors is lost, and the job goes on.
-    job = _start(*command, "--actors", "2")
+    job = start_job(*command, "--actors", "2")
     while len(list(output.glob("*.parquet"))) <= len(kept) - len(gone):
         assert job.poll() is None
         time.sleep(0.02)
@@ -74,18 +74,6 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
         np.testing.assert_allclose(got[name], expected[name], rtol=1e-6, atol=1e-6, err_msg=name)
 
 
-def _start(*arguments: str) -> subprocess.Popen[str]:
-    script = Path(__file__).parents[2] / "jobs" / "score.py"
-    return subprocess.Popen(
-        [sys.executable, str(script), *arguments],
-        # A group of its own, so that a kill takes the driver's Ray along, as a lost machine does.
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def _scoring_actors(job: int) -> list[int]:
     """Scoring actors among a job's descendants."""
     parents, actors = {}, []
@@ -102,26 +90,11 @@ def _scoring_actors(job: int) -> list[int]:
     return [pid for pid in actors if descends(pid)]
 
 
-def _many_small_pairs(folder: Path, photos: Photos, count: int) -> str:
-    rows = []
-    for index in range(count // 20):
-        photo = photos[list(photos)[index % len(photos)]]
-        top, left = 7 * index % 200, 11 * index % 250
-        x = photo[top : top + 40, left : left + 48]
-        write(folder / f"{index}.png", encode(x))
-        for quality in range(20):
-            name = f"{index}-{quality}.jpg"
-            write(folder / name, encode(x, "JPEG", quality=4 + 4 * quality))
-            rows.append({"reference": f"{index}.png", "distorted": name})
-    pq.write_table(pa.Table.from_pylist(rows), folder / "m.parquet")
-    return str(folder / "m.parquet")
-
-
 def test_two_jobs_do_not_write_to_one_output(tmp_path: Path, photos: Photos) -> None:
     manifest = make_sweep_of(photos, tmp_path / "sweep", side=200)
     output = tmp_path / "scores"
     command = ["--manifest", manifest, "--output", str(output), "--shard-size", "6"]
-    first = _start(*command, "--actors", "1")
+    first = start_job(*command, "--actors", "1")
     deadline = time.monotonic() + 240
     while not (output / "_run" / "lease.json").exists():
         assert first.poll() is None

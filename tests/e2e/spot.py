@@ -1,0 +1,82 @@
+"""A job on a cluster of three nodes, of which some are lost while it runs, and others come.
+
+Run as a process of its own, `spot.py MANIFEST OUTPUT LOSSES`, since a test process has a Ray
+already. Prints as JSON its summary, the pairs that were committed at each loss, and how many its
+actors scored, those included whose scores were lost.
+"""
+
+import json
+import os
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+
+os.environ["RAY_AUTH_MODE"] = "disabled"
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+
+import pyarrow as pa
+import ray
+from ray.cluster_utils import Cluster
+
+from roi_ray.pipeline.actor import ScoringActor
+from roi_ray.pipeline.run import Options, Stages, Summary, score_manifest
+
+SHARD = 20
+SIZE = {"object_store_memory": 200 * 2**20}
+
+
+def counted(folder: Path) -> type[ScoringActor]:
+    """The scoring actor; leaves files whose bytes are as many as the pairs that it scored."""
+
+    class Counted(ScoringActor):
+        def __call__(self, table: pa.Table) -> pa.Table:
+            results = super().__call__(table)
+            (folder / f"{os.getpid()}-{time.monotonic_ns()}").write_bytes(bytes(len(results)))
+            return results
+
+    return Counted
+
+
+def main(manifest: str, output: str, losses: str) -> None:
+    """Run the job, and take its nodes away at random, each for a new one."""
+    dice = random.Random(int(os.environ.get("ROI_RAY_SEED", "0")))
+    scored = Path(output).with_suffix(".scored")
+    scored.mkdir()
+    # The head does no work, and is not lost: it is where the driver is.
+    head = {"num_cpus": 0, "include_dashboard": False, **SIZE}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    nodes = [cluster.add_node(num_cpus=1, **SIZE) for _ in range(2)]
+    ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+    summaries: list[Summary] = []
+    options = Options(device="cpu", actors=2, shard_size=SHARD)
+    stages = Stages(actor=counted(scored))
+    job = threading.Thread(
+        target=lambda: summaries.append(
+            score_manifest(manifest, output, options=options, stages=stages)
+        )
+    )
+    job.start()
+
+    done = []
+    for _ in range(int(losses)):
+        wanted = (done[-1] if done else 0) + SHARD * dice.randint(1, 3)
+        while (now := SHARD * len(list(Path(output).glob("shard-*")))) < wanted and job.is_alive():
+            time.sleep(0.05)
+        if not job.is_alive():
+            break
+        done.append(now)
+        cluster.remove_node(nodes.pop(dice.randrange(2)), allow_graceful=False)
+        nodes.append(cluster.add_node(num_cpus=1, **SIZE))
+    job.join()
+    (summary,) = summaries
+    pairs = sum(path.stat().st_size for path in scored.iterdir())
+    told = {"rows": summary.rows, "failed": summary.failed, "seconds": summary.seconds}
+    print(json.dumps({**told, "examples": summary.examples, "losses": done, "scored": pairs}))
+    ray.shutdown()
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

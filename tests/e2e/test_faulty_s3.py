@@ -1,0 +1,195 @@
+"""S3 that fails: what passes is waited for, what stays is said once."""
+
+import io
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from roi_ray import images, schema, storage
+from roi_ray.errors import AccessError, StorageError, StorageUnavailable
+from roi_ray.scorer import Scorer
+from tests.conftest import Photos, make_sweep_of
+from tests.e2e.conftest import BUCKET, SECRET, client, start_job
+from tests.e2e.faulty_s3 import Fault, FaultyS3
+
+pytestmark = pytest.mark.e2e
+
+FOLDER = f"s3://{BUCKET}/faulty"
+CONTENT = np.random.default_rng(3).bytes(200_000)
+READ, WRITE = ("GET", "HEAD"), ("PUT", "POST", "DELETE")
+
+
+class Behind(Protocol):
+    def __call__(self, *faults: Fault, seed: int = 0) -> AbstractContextManager[FaultyS3]: ...
+
+
+@pytest.fixture
+def behind(s3, monkeypatch) -> Behind:
+    """Puts the proxy between this process and the server."""
+
+    @contextmanager
+    def put(*faults: Fault, seed: int = 0) -> Iterator[FaultyS3]:
+        with FaultyS3(s3["AWS_ENDPOINT_URL"], *faults, seed=seed) as proxy:
+            for name, value in {**s3, "AWS_ENDPOINT_URL": proxy.url}.items():
+                monkeypatch.setenv(name, value)
+            storage._s3.cache_clear()
+            yield proxy
+        storage._s3.cache_clear()
+
+    return put
+
+
+def upload(environment: dict[str, str], *keys: str) -> None:
+    for key in keys:
+        client(environment).put_object(Bucket=BUCKET, Key=f"faulty/{key}", Body=CONTENT)
+
+
+def test_what_passes_is_tried_again(s3, behind, monkeypatch) -> None:
+    monkeypatch.setattr("roi_ray.s3.SILENT_SECONDS", 1.0)
+    reads = {kind: 2 for kind in ("InternalError", "ServiceUnavailable", "SlowDown", "reset")}
+    reads |= {"truncated": 2, "slow": 1, "silent": 1}
+    writes = {"InternalError": 2, "SlowDown": 2, "reset": 2, "lost": 1}
+    upload(s3, *reads)
+    faults = [Fault(kind, methods=("GET",), key=f"/{kind}", times=n) for kind, n in reads.items()]
+    faults += [Fault(kind, methods=WRITE, key=f"/to-{kind}", times=n) for kind, n in writes.items()]
+    faults += [Fault("ServiceUnavailable", methods=("HEAD",), key="/reset", times=2)]
+    with behind(*faults) as proxy, ThreadPoolExecutor(12) as pool:
+        got = [pool.submit(storage.read_bytes, f"{FOLDER}/{kind}") for kind in reads]
+        put = [pool.submit(storage.write_bytes, f"{FOLDER}/to-{kind}", CONTENT) for kind in writes]
+        assert all(future.result() == CONTENT for future in got)
+        assert all(future.result() is None for future in put)
+    for kind, times in reads.items():
+        tries = proxy.requests["GET", f"/{BUCKET}/faulty/{kind}"]
+        # A slow one is not asked for again.
+        assert tries == times + (kind != "slow")
+    expected = {kind: reads.get(kind, 0) + writes.get(kind, 0) for kind in {**reads, **writes}}
+    expected["ServiceUnavailable"] += 2
+    assert proxy.injected == expected
+    for kind in writes:
+        key = f"faulty/to-{kind}"
+        assert client(s3).get_object(Bucket=BUCKET, Key=key)["Body"].read() == CONTENT
+
+
+def test_what_does_not_pass_is_given_up(s3, behind, monkeypatch) -> None:
+    monkeypatch.setattr("roi_ray.s3.SILENT_SECONDS", 1.0)
+    monkeypatch.setattr("roi_ray.s3.ATTEMPTS", 2)
+    kinds = ("InternalError", "SlowDown", "reset", "truncated", "silent")
+    upload(s3, *kinds)
+    faults = [Fault(kind, methods=("GET",), key=f"/{kind}") for kind in kinds]
+    with behind(*faults) as proxy, ThreadPoolExecutor(5) as pool:
+        futures = {kind: pool.submit(storage.read_bytes, f"{FOLDER}/{kind}") for kind in kinds}
+        for kind, future in futures.items():
+            with pytest.raises(StorageUnavailable, match=f"cannot read {FOLDER}/{kind}: "):
+                future.result()
+            assert proxy.requests["GET", f"/{BUCKET}/faulty/{kind}"] == 2
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)  # where nobody listens any more
+    with pytest.raises(StorageUnavailable, match="connect"):
+        storage.read_bytes(f"{FOLDER}/reset")
+    storage._s3.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "code", ["ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"]
+)
+def test_refused_credentials_are_refused_once(s3, behind, code) -> None:
+    upload(s3, "a.bin")
+    uri = f"{FOLDER}/a.bin"
+    with behind(Fault(code)) as proxy:
+        for act in (
+            storage.read_bytes,
+            storage.open_file,
+            storage.is_file,
+            storage.list_files,
+            lambda uri: storage.write_bytes(uri, b""),
+            storage.delete,
+        ):
+            before = proxy.injected[code]
+            with pytest.raises(AccessError) as caught:
+                act(uri)
+            assert uri in str(caught.value)
+            assert "renew or correct" in str(caught.value)
+            assert code.lower() in str(caught.value).replace("_", "").lower()
+            assert proxy.injected[code] - before <= 2
+
+
+def test_one_object_that_is_missing_or_closed_says_nothing_of_others(s3, behind) -> None:
+    upload(s3, "gone", "closed", "fine")
+    with behind(Fault("NoSuchKey", key="/gone"), Fault("AccessDenied", key="/closed")) as proxy:
+        for name in ("gone", "closed"):
+            with pytest.raises(StorageError, match=f"cannot read {FOLDER}/{name}") as caught:
+                storage.read_bytes(f"{FOLDER}/{name}")
+            assert type(caught.value) is StorageError
+            assert proxy.requests["HEAD", f"/{BUCKET}/faulty/{name}"] == 1
+        assert storage.read_bytes(f"{FOLDER}/fine") == CONTENT
+
+
+def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
+    s3, tmp_path: Path, photos: Photos
+) -> None:
+    make_sweep_of(photos, tmp_path / "sweep")
+    files = [path for path in (tmp_path / "sweep").rglob("*") if path.is_file()]
+    for path in files:
+        client(s3).upload_file(
+            str(path), BUCKET, str(Path("expiring", path.relative_to(tmp_path / "sweep")))
+        )
+    arguments = ("--manifest", f"s3://{BUCKET}/expiring/manifest.parquet", "--shard-size", "6")
+    arguments += ("--output", f"s3://{BUCKET}/expired", "--actors", "1")
+    passing = ("InternalError", "SlowDown", "reset", "truncated")
+    mix = [Fault(kind, share=0.04, methods=READ) for kind in passing]
+    mix += [Fault(kind, share=0.04, methods=WRITE) for kind in ("SlowDown", "reset", "lost")]
+    # The last photograph's images come when the credentials are no longer good for images.
+    last = f"expiring/decoded/webp/{list(photos)[-1]}"
+    with FaultyS3(s3["AWS_ENDPOINT_URL"], Fault("held", key=last), *mix, seed=6) as proxy:
+        environment = {**s3, "AWS_ENDPOINT_URL": proxy.url}
+        job = start_job(*arguments, **environment)
+        deadline = time.monotonic() + 240
+        while not (early := shards(s3, "expired")):
+            assert job.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        proxy.release(Fault("ExpiredToken", key="expiring/"), *mix)
+        out, err = job.communicate(timeout=240)
+        assert job.returncode == 2, err
+        (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+        assert list(photos)[-1] in line and "ExpiredToken" in line and "renew" in line
+        assert "Traceback" not in err and SECRET not in err + out
+        assert 0 < proxy.injected["ExpiredToken"] <= 2 * len(files)
+        stayed = shards(s3, "expired")
+        assert early.items() <= stayed.items() and len(stayed) < 6
+
+        proxy.release(*mix)
+        job = start_job(*arguments, **environment)
+        out, err = job.communicate(timeout=240)
+    assert job.returncode == 0, err
+    assert f"36 pairs, 0 failed; {36 - 6 * len(stayed)} scored now" in out
+    assert proxy.injected.keys() >= {*passing, "lost"}
+    # The lease apart, which is written anew every few seconds.
+    assert max(n for (_, path), n in proxy.requests.items() if "/_run/" not in path) < 30
+
+    done = shards(s3, "expired")
+    assert len(done) == 6 and stayed.items() <= done.items()
+    rows = [row for data in done.values() for row in pq.read_table(io.BytesIO(data)).to_pylist()]
+    assert len({row["pair_id"] for row in rows}) == len(rows) == 36
+    scorer = Scorer()
+    for row in rows[::5]:
+        x, y = (
+            images.decode((tmp_path / "sweep" / row[name]).read_bytes()) for name in schema.URIS
+        )
+        (expected,) = scorer.score(scorer.prepare(x), [y])
+        got = {name: row[name] for name in asdict(expected)}
+        assert got == pytest.approx(asdict(expected), rel=1e-6, abs=1e-6)
+
+
+def shards(environment: dict[str, str], prefix: str) -> dict[str, bytes]:
+    """The shards of an output, by their keys, as the server itself has them."""
+    bucket = client(environment)
+    listing = bucket.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/").get("Contents", [])
+    keys = [item["Key"] for item in listing if item["Key"].endswith(".parquet")]
+    return {key: bucket.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}

@@ -1,0 +1,67 @@
+"""Machines are lost and others come, as those of a spot market do."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from roi_ray import images
+from roi_ray.scorer import Scorer
+from tests.conftest import Photos
+from tests.e2e.conftest import many_small_pairs
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
+
+PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "240"))
+
+
+@pytest.mark.parametrize(("pairs", "losses"), [(PAIRS, 2), (1000, 6)])
+def test_lost_nodes_lose_and_double_nothing(
+    tmp_path: Path, photos: Photos, pairs: int, losses: int
+) -> None:
+    manifest = many_small_pairs(tmp_path, photos, pairs, height=96)
+    seen = _job(manifest, tmp_path / "scores", losses)
+    assert (seen["rows"], seen["failed"]) == (pairs, 0), seen
+    assert len(seen["losses"]) == losses
+    assert seen["losses"][-1] < pairs
+    if losses > 2:
+        undisturbed = _job(manifest, tmp_path / "undisturbed", 0)
+        assert undisturbed["scored"] == pairs
+        print(f"undisturbed: {undisturbed}\nwith losses: {seen}")
+
+    rows = pq.read_table(tmp_path / "scores").to_pylist()
+    assert len({row["pair_id"] for row in rows}) == len(rows) == pairs
+    scorer = Scorer()
+    for reference, group in groupby(rows, key=lambda row: row["reference"]):
+        same = list(group)
+        ready = scorer.prepare(_image(tmp_path / reference))
+        expected = scorer.score(ready, [_image(tmp_path / row["distorted"]) for row in same])
+        for row, scores in zip(same, expected, strict=True):
+            numbers = asdict(scores)
+            got = {name: row[name] for name in numbers}
+            assert got == pytest.approx(numbers, rel=1e-6, abs=1e-6)
+
+
+def _image(path: Path) -> images.Pixels:
+    return images.decode(path.read_bytes())
+
+
+def _job(manifest: str, output: Path, losses: int) -> dict[str, Any]:
+    script = Path(__file__).with_name("spot.py")
+    done = subprocess.run(
+        [sys.executable, str(script), manifest, str(output), str(losses)],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return seen
