@@ -128,7 +128,7 @@ class _Memory(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(_SAMPLE_SECONDS):
-            if sizes := [size for size in map(_resident, Path("/proc").glob("[0-9]*")) if size]:
+            if sizes := [size for size in map(resident, Path("/proc").glob("[0-9]*")) if size]:
                 self._samples.append((time.time(), max(sizes)))
 
     def tenths(self, first: float, last: float) -> tuple[float, ...]:
@@ -148,7 +148,7 @@ class _Memory(threading.Thread):
         self.join()
 
 
-def _resident(process: Path) -> float:
+def resident(process: Path) -> float:
     """MiB of a scoring actor's own memory, not that of the object store; 0 for another process."""
     try:
         if b"ScoringActor" not in (process / "cmdline").read_bytes():

@@ -108,7 +108,7 @@ def _write(status: Status, uri: str, base: str, tables: Iterator[pa.Table]) -> R
     folder, old = storage.parent(uri), status.run.get("manifest", {}).get("uri")
     if not uri.endswith(".parquet"):
         raise ManifestError(f"{uri} does not end in .parquet")
-    if folder == status.output:
+    if _is_below(uri, status.output):
         raise ManifestError(f"{uri} is in the output, whose readers would take it for scores")
     if old in (uri, folder):
         raise ManifestError(f"{uri} would change the run's own manifest")

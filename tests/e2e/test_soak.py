@@ -1,0 +1,52 @@
+"""Nothing grows while a job runs; `ROI_RAY_SOAK_SECONDS=3600` for an hour of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import Photos
+from tests.e2e.conftest import many_small_pairs
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
+
+SECONDS = float(os.environ.get("ROI_RAY_SOAK_SECONDS", "180"))
+
+
+def test_memory_and_open_files_stay_as_they_are(tmp_path: Path, photos: Photos) -> None:
+    manifest = many_small_pairs(tmp_path, photos, 600, height=96)
+    # More than can be scored in that time: the same pairs again and again.
+    table = pa.concat_tables([pq.read_table(manifest)] * int(1 + SECONDS / 3))
+    names = pa.array(map(str, range(len(table))))
+    pq.write_table(table.append_column("pair_id", names), manifest)
+    script = Path(__file__).with_name("soak.py")
+    done = subprocess.run(
+        [sys.executable, str(script), manifest, str(tmp_path / "scores"), str(SECONDS)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS + 120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # Ray may have said something too.
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    seen = json.loads(told)
+    assert seen["went_on"], "the job ended"
+    # The first third warms up. Of the rest, the first half is compared with the second.
+    samples = seen["samples"][len(seen["samples"]) // 3 :]
+    early, late = samples[: len(samples) // 2], samples[len(samples) // 2 :]
+    print(samples[0], samples[-1], sep="\n")
+    assert len(early[0]["mib"]) == 2  # the driver and one actor
+    assert early[0]["pairs"] < late[-1]["pairs"]
+    assert all(sample["spilled"] == 0 for sample in samples)
+    for process in early[0]["mib"]:
+        before, after = (median(s["mib"][process] for s in half) for half in (early, late))
+        assert after <= 1.05 * before, (process, before, after)
+        before, after = (median(s["files"][process] for s in half) for half in (early, late))
+        assert after <= before, (process, before, after)
