@@ -20,12 +20,11 @@ from tests.e2e.conftest import many_small_pairs
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "240"))
+"""With a thousand, nodes are lost six times, and an undisturbed run beside it is timed."""
 
 
-@pytest.mark.parametrize(("pairs", "losses"), [(PAIRS, 2), (1000, 6)])
-def test_lost_nodes_lose_and_double_nothing(
-    tmp_path: Path, photos: Photos, pairs: int, losses: int
-) -> None:
+def test_lost_nodes_lose_and_double_nothing(tmp_path: Path, photos: Photos) -> None:
+    pairs, losses = PAIRS, 2 if PAIRS < 1000 else 6
     manifest = many_small_pairs(tmp_path, photos, pairs, height=96)
     seen = _job(manifest, tmp_path / "scores", losses)
     assert (seen["rows"], seen["failed"]) == (pairs, 0), seen
