@@ -57,6 +57,8 @@ def s3(tmp_path_factory) -> Iterator[dict[str, str]]:
                 "-s3",
                 f"-s3.config={folder / 's3.json'}",
                 *(f"-{name}.port={port}" for name, port in ports.items()),
+                # Like AWS, and unlike its default: no bucket comes of writing to it.
+                "-s3.autoCreateBucket=false",
                 # Its table catalogues listen on fixed ports otherwise: two servers would collide.
                 "-s3.port.iceberg=0",
                 "-s3.port.lance=0",

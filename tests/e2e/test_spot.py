@@ -62,5 +62,7 @@ def _job(manifest: str, output: Path, losses: int) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    # Ray may have said something too.
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    seen: dict[str, Any] = json.loads(told)
     return seen
