@@ -128,7 +128,7 @@ class _Memory(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(_SAMPLE_SECONDS):
-            if sizes := [size for size in map(resident, Path("/proc").glob("[0-9]*")) if size]:
+            if sizes := [size for size in map(actor_memory, Path("/proc").glob("[0-9]*")) if size]:
                 self._samples.append((time.time(), max(sizes)))
 
     def tenths(self, first: float, last: float) -> tuple[float, ...]:
@@ -148,11 +148,19 @@ class _Memory(threading.Thread):
         self.join()
 
 
-def resident(process: Path) -> float:
-    """MiB of a scoring actor's own memory, not that of the object store; 0 for another process."""
+def actor_memory(process: Path) -> float:
+    """The same of a scoring actor; 0 for another process."""
     try:
         if b"ScoringActor" not in (process / "cmdline").read_bytes():
             return 0.0
+    except OSError:
+        return 0.0  # it has ended
+    return own_memory(process)
+
+
+def own_memory(process: Path) -> float:
+    """MiB of a process's own memory, by its folder in /proc; not that of the object store."""
+    try:
         status = (process / "status").read_text()
     except OSError:
         return 0.0  # it has ended

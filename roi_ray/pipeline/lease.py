@@ -78,7 +78,8 @@ class Lease:
             )
 
     def __enter__(self) -> "Lease":
-        self._wait_for_the_dead()
+        if (held := _living(self._uri)) is not None:
+            raise self._refusal(held)
         self._write(0)
         time.sleep(_SETTLE)  # another job may have found the place free at the same moment
         if (held := _read(self._uri)) is None or held.owner != self._mine.owner:
@@ -97,16 +98,6 @@ class Lease:
         if self._thief is None:
             with suppress(StorageError):  # it is void soon, and must not hide what went wrong
                 storage.delete(self._uri)
-
-    def _wait_for_the_dead(self) -> None:
-        """Returns when nobody holds the lease."""
-        first = held = _read(self._uri)
-        deadline = time.monotonic() + LASTS
-        while held is not None and not held.is_dead() and time.monotonic() < deadline:
-            if held != first:
-                raise self._refusal(held)
-            time.sleep(_LOOK)
-            held = _read(self._uri)
 
     def _beat_on(self) -> None:
         beat = 0
@@ -142,11 +133,17 @@ def writer(uri: str) -> str | None:
     Args:
         uri: of the lease's file.
     """
+    held = _living(uri)
+    return None if held is None else _who(held)
+
+
+def _living(uri: str) -> _Held | None:
+    """Who holds the lease and is seen to live; None when it is certain that nobody does."""
     first = held = _read(uri)
     deadline = time.monotonic() + LASTS
     while held is not None and not held.is_dead() and time.monotonic() < deadline:
         if held != first:
-            return _who(held)
+            return held
         time.sleep(_LOOK)
         held = _read(uri)
     return None

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pyarrow as pa
@@ -138,6 +139,31 @@ def start_job(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def run_script(script: str, *arguments: object, timeout: float) -> dict[str, Any]:
+    """Run a script of this folder as a process of its own; returns the JSON that it prints."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name(script)), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # Ray may have said something too.
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    seen: dict[str, Any] = json.loads(told)
+    return seen
+
+
+def upload_folder(environment: dict[str, str], folder: Path, prefix: str, without: str = "") -> str:
+    """Put the files of a folder on the server, but for one; returns the folder's URI there."""
+    bucket = client(environment)
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        if (key := str(path.relative_to(folder))) != without:
+            bucket.upload_file(str(path), BUCKET, f"{prefix}/{key}")
+    return f"s3://{BUCKET}/{prefix}"
 
 
 def many_small_pairs(folder: Path, photos: Photos, count: int, height: int = 40) -> str:

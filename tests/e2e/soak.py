@@ -18,7 +18,7 @@ os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
-from roi_ray.bench.job import resident
+from roi_ray.bench.job import actor_memory, own_memory
 from roi_ray.pipeline.run import Options, score_manifest
 
 EVERY = 3.0
@@ -39,8 +39,8 @@ def main(manifest: str, output: str, seconds: str) -> None:
     end = time.monotonic() + float(seconds)
     while time.monotonic() < end and job.is_alive():
         time.sleep(EVERY)
-        actors = {pid: size for pid in _mine() if (size := resident(Path(f"/proc/{pid}")))}
-        sizes = {"driver": _anonymous(os.getpid()), **{str(p): s for p, s in actors.items()}}
+        actors = {pid: size for pid in _mine() if (size := actor_memory(Path(f"/proc/{pid}")))}
+        sizes = {"driver": own_memory(Path("/proc/self")), **{str(p): s for p, s in actors.items()}}
         files = {"driver": _files(os.getpid()), **{str(p): _files(p) for p in actors}}
         spilled = get_memory_info_reply(state).store_stats.spilled_bytes_total / 2**20
         done = 60 * len(list(Path(output).glob("shard-*")))
@@ -63,11 +63,6 @@ def _mine() -> list[int]:
         return pid == os.getpid() or (pid in parents and below(parents[pid]))
 
     return [pid for pid in parents if below(pid)]
-
-
-def _anonymous(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
 
 
 def _files(pid: int) -> int:

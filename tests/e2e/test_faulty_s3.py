@@ -17,7 +17,7 @@ from roi_ray import images, schema, storage
 from roi_ray.errors import AccessError, StorageError, StorageUnavailable
 from roi_ray.scorer import Scorer
 from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, SECRET, client, start_job
+from tests.e2e.conftest import BUCKET, SECRET, client, start_job, upload_folder
 from tests.e2e.faulty_s3 import Fault, FaultyS3
 
 pytestmark = pytest.mark.e2e
@@ -136,10 +136,7 @@ def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
 ) -> None:
     make_sweep_of(photos, tmp_path / "sweep")
     files = [path for path in (tmp_path / "sweep").rglob("*") if path.is_file()]
-    for path in files:
-        client(s3).upload_file(
-            str(path), BUCKET, str(Path("expiring", path.relative_to(tmp_path / "sweep")))
-        )
+    upload_folder(s3, tmp_path / "sweep", "expiring")
     arguments = ("--manifest", f"s3://{BUCKET}/expiring/manifest.parquet", "--shard-size", "6")
     arguments += ("--output", f"s3://{BUCKET}/expired", "--actors", "1")
     passing = ("InternalError", "SlowDown", "reset", "truncated")

@@ -14,7 +14,7 @@ from roi_ray.manifest import read_manifest
 from roi_ray.pipeline.rest import write_failed, write_missing
 from roi_ray.pipeline.status import read_status
 from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, KEY, SECRET, client, run_job
+from tests.e2e.conftest import BUCKET, KEY, SECRET, client, run_job, upload_folder
 from tests.pipeline.outputs import write_manifest, write_output
 
 pytestmark = pytest.mark.e2e
@@ -51,12 +51,8 @@ def test_storage(here) -> None:
 def test_the_job(s3, tmp_path: Path, photos: Photos) -> None:
     make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, tmp_path / "sweep")
     bucket = client(s3)
-    files = [path for path in (tmp_path / "sweep").rglob("*") if path.is_file()]
     missing = "decoded/webp/coffee-q50.webp"
-    for path in files:
-        key = str(path.relative_to(tmp_path / "sweep"))
-        if key != missing:
-            bucket.upload_file(str(path), BUCKET, f"sweep/{key}")
+    upload_folder(s3, tmp_path / "sweep", "sweep", without=missing)
 
     arguments = ("--manifest", f"s3://{BUCKET}/sweep/manifest.parquet")
     arguments += ("--output", f"s3://{BUCKET}/scores/", "--shard-size", "6", "--actors", "1")

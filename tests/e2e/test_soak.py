@@ -1,9 +1,6 @@
 """Nothing grows while a job runs; `ROI_RAY_SOAK_SECONDS=3600` for an hour of it."""
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from statistics import median
 
@@ -12,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import Photos
-from tests.e2e.conftest import many_small_pairs
+from tests.e2e.conftest import many_small_pairs, run_script
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
@@ -25,18 +22,8 @@ def test_memory_and_open_files_stay_as_they_are(tmp_path: Path, photos: Photos) 
     table = pa.concat_tables([pq.read_table(manifest)] * int(1 + SECONDS / 3))
     names = pa.array(map(str, range(len(table))))
     pq.write_table(table.append_column("pair_id", names), manifest)
-    script = Path(__file__).with_name("soak.py")
-    done = subprocess.run(
-        [sys.executable, str(script), manifest, str(tmp_path / "scores"), str(SECONDS)],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS + 120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    # Ray may have said something too.
-    (told,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    seen = json.loads(told)
+    output = tmp_path / "scores"
+    seen = run_script("soak.py", manifest, output, SECONDS, timeout=SECONDS + 120)
     assert seen["went_on"], "the job ended"
     # The first third warms up. Of the rest, the first half is compared with the second.
     samples = seen["samples"][len(seen["samples"]) // 3 :]

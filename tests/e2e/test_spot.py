@@ -1,13 +1,9 @@
 """Machines are lost and others come, as those of a spot market do."""
 
-import json
 import os
-import subprocess
-import sys
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +11,7 @@ import pytest
 from roi_ray import images
 from roi_ray.scorer import Scorer
 from tests.conftest import Photos
-from tests.e2e.conftest import many_small_pairs
+from tests.e2e.conftest import many_small_pairs, run_script
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
@@ -26,12 +22,12 @@ PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "240"))
 def test_lost_nodes_lose_and_double_nothing(tmp_path: Path, photos: Photos) -> None:
     pairs, losses = PAIRS, 2 if PAIRS < 1000 else 6
     manifest = many_small_pairs(tmp_path, photos, pairs, height=96)
-    seen = _job(manifest, tmp_path / "scores", losses)
+    seen = run_script("spot.py", manifest, tmp_path / "scores", losses, timeout=500)
     assert (seen["rows"], seen["failed"]) == (pairs, 0), seen
     assert len(seen["losses"]) == losses
     assert seen["losses"][-1] < pairs
     if losses > 2:
-        undisturbed = _job(manifest, tmp_path / "undisturbed", 0)
+        undisturbed = run_script("spot.py", manifest, tmp_path / "undisturbed", 0, timeout=500)
         assert undisturbed["scored"] == pairs
         print(f"undisturbed: {undisturbed}\nwith losses: {seen}")
 
@@ -50,19 +46,3 @@ def test_lost_nodes_lose_and_double_nothing(tmp_path: Path, photos: Photos) -> N
 
 def _image(path: Path) -> images.Pixels:
     return images.decode(path.read_bytes())
-
-
-def _job(manifest: str, output: Path, losses: int) -> dict[str, Any]:
-    script = Path(__file__).with_name("spot.py")
-    done = subprocess.run(
-        [sys.executable, str(script), manifest, str(output), str(losses)],
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    # Ray may have said something too.
-    (told,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    seen: dict[str, Any] = json.loads(told)
-    return seen

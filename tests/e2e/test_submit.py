@@ -18,7 +18,7 @@ import pytest
 
 from roi_ray.preference.model import load_model
 from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, SECRET, client, free_ports
+from tests.e2e.conftest import BUCKET, SECRET, client, free_ports, upload_folder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
@@ -90,13 +90,6 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
         server.wait()
 
 
-def put(s3: dict[str, str], folder: Path, prefix: str) -> str:
-    """The sweep on S3; its manifest's URI."""
-    for path in (path for path in folder.rglob("*") if path.is_file()):
-        client(s3).upload_file(str(path), BUCKET, f"{prefix}/{path.relative_to(folder)}")
-    return f"s3://{BUCKET}/{prefix}/manifest.parquet"
-
-
 def shards(s3: dict[str, str], prefix: str) -> list[str]:
     found = client(s3).list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/").get("Contents", [])
     names = [item["Key"].rpartition("/")[2] for item in found]
@@ -106,7 +99,7 @@ def shards(s3: dict[str, str], prefix: str) -> list[str]:
 def test_by_uv_run_with_tokens(tmp_path: Path, s3: dict[str, str], photos: Photos) -> None:
     sweep = tmp_path / "sweep"
     make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, sweep)
-    manifest = put(s3, sweep, "tokens")
+    manifest = f"{upload_folder(s3, sweep, 'tokens')}/manifest.parquet"
     token = tmp_path / "token"
     token.write_text("a-token-of-at-least-thirty-two-characters\n")
     settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
@@ -131,7 +124,7 @@ def test_by_python_without_tokens(tmp_path: Path, s3: dict[str, str], photos: Ph
     sweep = tmp_path / "sweep"
     crops = {f"{n}-{k}": p[8 * k :] for n, p in photos.items() for k in range(6)}
     make_sweep_of(crops, sweep)
-    manifest = put(s3, sweep, "stopped")
+    manifest = f"{upload_folder(s3, sweep, 'stopped')}/manifest.parquet"
     with head_node(tmp_path, RAY_AUTH_MODE="disabled") as head:
         check_stop_and_resume(head, s3, manifest, rows=6 * len(crops))
         check_exit_code(head)

@@ -12,6 +12,8 @@ from roi_ray.errors import OutputError
 from roi_ray.pipeline import lease
 from roi_ray.pipeline.lease import Lease
 
+pytestmark = pytest.mark.usefixtures("hasty")
+
 HOLDER = """
 import sys, time
 from roi_ray.pipeline import lease
@@ -20,12 +22,6 @@ with lease.Lease(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
 """
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch) -> None:
-    for name, seconds in {"LASTS": 3.0, "_BEAT": 0.3, "_LOOK": 0.1, "_SETTLE": 0.1}.items():
-        monkeypatch.setattr(lease, name, seconds)
 
 
 @pytest.fixture

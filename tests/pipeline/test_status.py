@@ -8,16 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import OutputError
-from roi_ray.pipeline import lease
 from roi_ray.pipeline.lease import Lease
 from roi_ray.pipeline.status import read_status
 from tests.pipeline.outputs import ERRORS, write_manifest, write_output
 
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch) -> None:
-    for name, seconds in {"LASTS": 2.0, "_BEAT": 0.2, "_LOOK": 0.05, "_SETTLE": 0.05}.items():
-        monkeypatch.setattr(lease, name, seconds)
+pytestmark = pytest.mark.usefixtures("hasty")
 
 
 @pytest.fixture
