@@ -1,6 +1,7 @@
 """Photographs, encoders and servers that tests share."""
 
 import io
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from PIL import Image
 
 from roi_ray import images
 from roi_ray.images import Pixels
+from roi_ray.pipeline.logs import LOGGER
 from roi_ray.sweep import make_sweep, photographs
 
 # A local Ray writes an authentication token into the home folder otherwise.
@@ -20,6 +22,13 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 Photos = dict[str, Pixels]
+
+
+@pytest.fixture(autouse=True)
+def untouched_logger() -> None:
+    """A job's `main` sends the log to standard error; the next test knows nothing of it."""
+    LOGGER.handlers = []
+    LOGGER.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,8 @@
 import logging
 import sys
 
-import pytest
-
 from roi_ray.pipeline.logs import LOGGER, FirstFailures, failures, in_worker, on_stderr, one_line
 from roi_ray.pipeline.progress import Reporter
-
-
-@pytest.fixture(autouse=True)
-def as_it_was():
-    handlers, level = LOGGER.handlers, LOGGER.level
-    LOGGER.handlers = []
-    yield
-    LOGGER.handlers, LOGGER.level = handlers, level
 
 
 def test_a_failed_pair_is_one_line_with_shard_pair_and_error(caplog) -> None:

@@ -1,12 +1,9 @@
 """The whole job on a local Ray."""
 
 import re
-import time
-import urllib.request
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +16,7 @@ from roi_ray.manifest import read_manifest
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.scorer import Scorer, Settings
 from tests.conftest import encode, make_sweep_of, write
+from tests.pipeline.prometheus import metrics_address, wait_for
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -92,32 +90,22 @@ def test_another_configuration_into_the_same_output_is_refused(sweep, scored) ->
 
 
 def test_what_it_measures_is_at_the_prometheus_endpoint_of_the_node(scored) -> None:
-    """The address is the one that Ray writes into Prometheus's list of what to fetch."""
-    node = ray.nodes()[0]
-    address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
-    deadline = time.monotonic() + 60
-    while not (found := _samples(address)) or found["pairs_scored_total"] < 36:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.3)
     # Other jobs of this Ray count as well.
-    for stage in ("prepare", "decode", "read"):
-        assert found["stage_seconds_count", stage] >= 6
+    least = {
+        "pairs_scored_total": 36,
+        ("stage_seconds_count", "read"): 6,
+        ("stage_seconds_count", "decode"): 6,
+        ("stage_seconds_count", "prepare"): 6,
+        ("stage_seconds_count", "score"): 6,
+        ("stage_seconds_count", "commit"): 3,
+        "actor_memory_bytes": 10**8,
+    }
+    found = wait_for(
+        metrics_address(),
+        lambda found: all(found.get(key, 0) >= count for key, count in least.items()),
+    )
+    for stage in ("read", "decode", "prepare", "score", "commit"):
         assert found["stage_busy_seconds_total", stage] > 0
-    assert found["stage_seconds_count", "score"] >= 6
-    assert found["stage_seconds_count", "commit"] >= 3
-    assert found["actor_memory_bytes"] > 10**8
-
-
-def _samples(address: str) -> dict[Any, float]:
-    """Sums over processes of what roi-ray measures, by name and stage or kind."""
-    with urllib.request.urlopen(address, timeout=10) as response:
-        text = response.read().decode()
-    found: dict[Any, float] = {}
-    for name, labels, value in re.findall(r"^ray_roi_ray_(\w+)\{(.*)\} (\S+)$", text, re.M):
-        label = re.search(r'(?:stage|kind)="(\w+)"', labels)
-        key = (name, label[1]) if label else name
-        found[key] = found.get(key, 0) + float(value)
-    return found
 
 
 def test_mixed_sizes_and_bad_rows(tmp_path, photos, caplog) -> None:
