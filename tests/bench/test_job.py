@@ -29,6 +29,7 @@ def test_processes_that_die_end_the_measurement(groups) -> None:
         bare(groups, Settings(lpips="nothing"), processes=2, threads=1)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_a_manifest_goes_through_the_job_with_nothing_to_score(tmp_path, ray_cluster) -> None:
     planned = plan_many(5000, tmp_path)
     assert planned.rows == 5000

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import Photos, make_sweep_of
 from tests.e2e.conftest import run_script
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def test_from_no_node_at_all(tmp_path: Path, photos: Photos) -> None:

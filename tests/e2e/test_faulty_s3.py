@@ -131,6 +131,7 @@ def test_one_object_that_is_missing_or_closed_says_nothing_of_others(s3, behind)
         assert storage.read_bytes(f"{FOLDER}/fine") == CONTENT
 
 
+@pytest.mark.long
 def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
     s3, tmp_path: Path, photos: Photos
 ) -> None:

@@ -52,6 +52,7 @@ def alone(steps):
     return training.state()["weights"]
 
 
+@pytest.mark.long
 def test_a_killed_worker_costs_nothing_and_a_finished_run_is_not_done_again(tmp_path, ray_cluster):
     make = partial(Descent, 6, die_at=4, marker=str(tmp_path / "died"))
     lines = []

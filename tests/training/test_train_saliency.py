@@ -34,6 +34,7 @@ def folders(tmp_path):
     return str(tmp_path / "images"), str(tmp_path / "maps")
 
 
+@pytest.mark.long
 def test_the_job_trains_and_its_output_loads(tmp_path, folders, ray_cluster, capsys):
     output = tmp_path / "n.safetensors"
     images, maps = folders
