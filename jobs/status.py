@@ -68,7 +68,11 @@ def print_status(status: Status) -> None:
             f"{clock(job.seconds)}, {job.speed:.1f} pairs/s"
         )
     if status.writer is not None:
-        left = f", {clock(status.missing / status.jobs[-1].speed)} left" if status.jobs else ""
+        left = (
+            f", {clock(status.missing / status.jobs[-1].speed)} left at that speed"
+            if status.jobs
+            else ""
+        )
         print(f"now: {status.writer} is writing{left}")
     else:
         print("now: no job is writing")

@@ -16,6 +16,7 @@ from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import named_features
 from roi_ray.preference.model import load_model, save_model
 from roi_ray.preference.networks import DEFAULT, RECIPES
+from roi_ray.training.loop import RUNS_HELP, runs_beside
 
 
 def main(
@@ -27,13 +28,7 @@ def main(
     features: Annotated[str, typer.Option(help="basic, roi (all eight), or names, a,b,c.")] = "roi",
     recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = DEFAULT,
     seed: Annotated[int, typer.Option(help="Of the start and the order.")] = 0,
-    runs: Annotated[
-        str | None,
-        typer.Option(
-            help="For checkpoints, from which a killed job goes on: a folder that all nodes see, "
-            "or s3://. Default: out/runs; runs/ beside an output on s3://."
-        ),
-    ] = None,
+    runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; one per 100,000 comparisons.")
     ] = None,
@@ -48,7 +43,7 @@ def main(
             read_comparisons(comparisons),
             named_features(features),
             recipe,
-            runs=runs or _runs_of(output),
+            runs=runs or runs_beside(output),
             workers=workers,
             use_gpu=gpu,
             seed=seed,
@@ -62,10 +57,6 @@ def main(
         f"{output}: recipe {recipe}, {len(model.features)} features a side, "
         f"SHA-256 {identity['sha256']}, {time.monotonic() - began:.0f} s"
     )
-
-
-def _runs_of(output: str) -> str:
-    return storage.join(storage.parent(output), "runs") if storage.is_remote(output) else "out/runs"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from roi_ray.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.training import realism
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
-from roi_ray.training.loop import fit, run_name
+from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.training.split import split
 from roi_ray.training.windows import read_originals
 
@@ -39,9 +39,7 @@ def main(
     order: Annotated[float, typer.Option(min=0, help="Weight of the ranking loss.")] = Recipe.order,
     seed: Annotated[int, typer.Option(help="Of the start and of what is drawn.")] = 0,
     held_out: Annotated[int, typer.Option(min=1, help="References never trained on.")] = 40,
-    runs: Annotated[
-        str, typer.Option(help="Folder or s3:// prefix for checkpoints: a killed job goes on.")
-    ] = "out/runs",
+    runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
     every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share a batch.")] = 1,
     gpu: Annotated[bool, typer.Option("--gpu", help="One GPU a worker.")] = False,
@@ -65,7 +63,7 @@ def main(
                 recipe,
                 "cuda" if gpu else "cpu",
             ),
-            folder=runs,
+            folder=runs or runs_beside(output),
             name=run_name("discriminator", [asdict(recipe), rows, held_out]),
             workers=workers,
             use_gpu=gpu,

@@ -23,7 +23,7 @@ from roi_ray.training import saliency
 from roi_ray.training.agreement import box
 from roi_ray.training.imagenet import efficientnet_lite0
 from roi_ray.training.judgement import judge, maskers
-from roi_ray.training.loop import fit, run_name
+from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.training.saliency import Recipe, SaliencyTraining
 from roi_ray.training.split import split
 
@@ -41,9 +41,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the order and the augmentation.")] = 0,
     held_out: Annotated[int, typer.Option(min=1, help="Images never trained on.")] = 40,
     batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = Recipe.batch,
-    runs: Annotated[
-        str, typer.Option(help="Folder or s3:// prefix for checkpoints: a killed job goes on.")
-    ] = "out/runs",
+    runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
     every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
     comparisons: Annotated[
         str | None,
@@ -60,7 +58,7 @@ def main(
         folders = (storage.absolute(images), storage.absolute(maps))
         state = fit(
             partial(SaliencyTraining, *folders, training, efficientnet_lite0(), recipe),
-            folder=runs,
+            folder=runs or runs_beside(output),
             name=run_name("saliency", [*folders, training, asdict(recipe)]),
             every=every,
         )

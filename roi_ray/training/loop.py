@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 State = dict[str, Any]
 Item = TypeVar("Item")
 
+RUNS_HELP = (
+    "For checkpoints, from which a killed job goes on: a folder that all nodes see, or s3://. "
+    "Default: out/runs; runs/ beside an output on s3://."
+)
 _FILE = "state.pt"
 _RETRIES = 3
 
@@ -150,6 +154,11 @@ def fit(
     if refused:
         raise refused[0]
     return _read(result.checkpoint)
+
+
+def runs_beside(output: str) -> str:
+    """Where checkpoints go by default: `out/runs`; beside an output on S3, as nodes see that."""
+    return storage.join(storage.parent(output), "runs") if storage.is_remote(output) else "out/runs"
 
 
 def run_name(prefix: str, settings: object) -> str:

@@ -9,7 +9,7 @@ import ray
 import torch
 
 from roi_ray.errors import ManifestError, RoiRayError
-from roi_ray.training.loop import average_gradients, fit, my_share, run_name
+from roi_ray.training.loop import average_gradients, fit, my_share, run_name, runs_beside
 
 # Ray's workers do not import test modules.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -76,6 +76,11 @@ def test_other_settings_are_another_run():
     one, same, other = (run_name("run", {"seed": seed}) for seed in (1, 1, 2))
     assert one == same != other
     assert one.startswith("run-")
+
+
+def test_checkpoints_go_where_the_nodes_see_them():
+    assert runs_beside("out/n.safetensors") == "out/runs"
+    assert runs_beside("s3://models/2026/n.safetensors") == "s3://models/2026/runs"
 
 
 def refuse():
