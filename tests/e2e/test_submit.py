@@ -63,7 +63,7 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    port, dashboard, clients = free_ports(3)
+    port, dashboard, agent, clients = free_ports(4)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "RAY_"))}
     # `python` on a cluster's nodes is that of their image; here, the tests'.
     inherited["PATH"] = f"{BIN}:{inherited['PATH']}"
@@ -71,7 +71,8 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
     inherited["RAY_TMPDIR"] = os.environ.get("RAY_TMPDIR", "/tmp")
     environment = {**inherited, **settings}
     command = f"start --head --block --num-cpus=2 --port={port} --ray-client-server-port={clients}"
-    command += f" --dashboard-port={dashboard} --object-store-memory={500 * 2**20}"
+    command += f" --dashboard-port={dashboard} --dashboard-agent-listen-port={agent}"
+    command += f" --object-store-memory={500 * 2**20}"
     with open(folder / "log", "wb") as log:
         server = subprocess.Popen(
             [str(BIN / "ray"), *command.split()], env=environment, stdout=log, stderr=log
@@ -80,9 +81,10 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
     head = Head(checkout, environment)
     try:
         deadline = time.monotonic() + 90
-        while (listed := head.ray("job", "list")).returncode:
+        # Its dashboard answers before its agent, which starts the jobs, is there.
+        while (tried := head.ray("job", "submit", "--", "true")).returncode:
             if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "log").read_text()[-2000:] + listed.stderr[-2000:])
+                raise RuntimeError((folder / "log").read_text()[-2000:] + tried.stderr[-2000:])
             time.sleep(1)
         yield head
     finally:
