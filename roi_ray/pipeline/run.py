@@ -201,7 +201,9 @@ def _dataset(
         context.max_errored_blocks = -1
         with DataContext.current(context):
             return (
-                ray.data.from_arrow(parts)
+                # `from_arrow` runs a task a block for its metadata, and waits, before it asks for
+                # any actor; on a cluster that starts from nothing, for a GPU node after a CPU node.
+                ray.data.from_blocks(parts)
                 .map_batches(
                     stages.decode,
                     batch_size=1,

@@ -85,10 +85,10 @@ def main(manifest: str, output: str) -> None:
     )
     job.start()
     asked = []
-    wait(lambda: bool(demand(cluster.address)), "work for a CPU is pending")
+    wait(lambda: len(demand(cluster.address)) > 1, "work for a CPU and for a GPU is pending")
     asked.append(sorted(demand(cluster.address)))
     cpus = cluster.add_node(num_cpus=2, object_store_memory=MEMORY)
-    wait(lambda: "GPU" in dict(sum(demand(cluster.address), ())), "work for a GPU is pending")
+    wait(lambda: len(demand(cluster.address)) == 1, "work for a GPU is pending alone")
     asked.append(sorted(demand(cluster.address)))
     assert not list(Path(output).glob("shard-*")), "scored without a GPU"
     gpus = cluster.add_node(num_cpus=2, num_gpus=1, object_store_memory=MEMORY)

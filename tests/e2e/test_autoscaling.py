@@ -14,7 +14,7 @@ def test_from_no_node_at_all(tmp_path: Path, photos: Photos) -> None:
     manifest = make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, tmp_path)
     seen = run_script("autoscaling.py", manifest, tmp_path / "scores", timeout=300)
     cpu, half_a_gpu = [["CPU", 1.0]], [["CPU", 1.0], ["GPU", 0.5]]
-    assert seen["asked"] == [[cpu], [half_a_gpu]]
+    assert seen["asked"] == [[cpu, half_a_gpu], [half_a_gpu]]
     assert seen["scored"] == 12
     assert "cpu" in seen["where"]
     assert "head" not in seen["where"]
