@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roi_ray import images, schema
+from roi_ray.scorer import Scorer
 from tests.conftest import Photos, encode, write
 
 BUCKET = "sweeps"
@@ -180,3 +184,22 @@ def many_small_pairs(folder: Path, photos: Photos, count: int, height: int = 40)
             rows.append({"reference": f"{index}.png", "distorted": name})
     pq.write_table(pa.Table.from_pylist(rows), folder / "m.parquet")
     return str(folder / "m.parquet")
+
+
+def check_scores(rows: list[dict[str, Any]], folder: Path) -> None:
+    """Each row of an output has the numbers that the scorer gives without Ray.
+
+    Args:
+        rows: with a reference and a distorted image below the folder; none with an error.
+        folder: of the manifest.
+    """
+    scorer = Scorer()
+    for reference, group in groupby(rows, key=lambda row: row[schema.REFERENCE]):
+        same = list(group)
+        ready = scorer.prepare(images.decode((folder / reference).read_bytes()))
+        files = [folder / row[schema.DISTORTED] for row in same]
+        expected = scorer.score(ready, [images.decode(file.read_bytes()) for file in files])
+        for row, scores in zip(same, expected, strict=True):
+            numbers = asdict(scores)
+            got = {name: row[name] for name in numbers}
+            assert got == pytest.approx(numbers, rel=1e-6, abs=1e-6)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
@@ -13,11 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray import images, schema, storage
+from roi_ray import storage
 from roi_ray.errors import AccessError, StorageError, StorageUnavailable
-from roi_ray.scorer import Scorer
 from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, SECRET, client, start_job, upload_folder
+from tests.e2e.conftest import BUCKET, SECRET, check_scores, client, start_job, upload_folder
 from tests.e2e.faulty_s3 import Fault, FaultyS3
 
 pytestmark = pytest.mark.e2e
@@ -177,14 +175,7 @@ def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
     assert len(done) == 6 and stayed.items() <= done.items()
     rows = [row for data in done.values() for row in pq.read_table(io.BytesIO(data)).to_pylist()]
     assert len({row["pair_id"] for row in rows}) == len(rows) == 36
-    scorer = Scorer()
-    for row in rows[::5]:
-        x, y = (
-            images.decode((tmp_path / "sweep" / row[name]).read_bytes()) for name in schema.URIS
-        )
-        (expected,) = scorer.score(scorer.prepare(x), [y])
-        got = {name: row[name] for name in asdict(expected)}
-        assert got == pytest.approx(asdict(expected), rel=1e-6, abs=1e-6)
+    check_scores(rows, tmp_path / "sweep")
 
 
 def shards(environment: dict[str, str], prefix: str) -> dict[str, bytes]:

@@ -1,17 +1,13 @@
 """Machines are lost and others come, as those of a spot market do."""
 
 import os
-from dataclasses import asdict
-from itertools import groupby
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray import images
-from roi_ray.scorer import Scorer
 from tests.conftest import Photos
-from tests.e2e.conftest import many_small_pairs, run_script
+from tests.e2e.conftest import check_scores, many_small_pairs, run_script
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
@@ -33,16 +29,4 @@ def test_lost_nodes_lose_and_double_nothing(tmp_path: Path, photos: Photos) -> N
 
     rows = pq.read_table(tmp_path / "scores").to_pylist()
     assert len({row["pair_id"] for row in rows}) == len(rows) == pairs
-    scorer = Scorer()
-    for reference, group in groupby(rows, key=lambda row: row["reference"]):
-        same = list(group)
-        ready = scorer.prepare(_image(tmp_path / reference))
-        expected = scorer.score(ready, [_image(tmp_path / row["distorted"]) for row in same])
-        for row, scores in zip(same, expected, strict=True):
-            numbers = asdict(scores)
-            got = {name: row[name] for name in numbers}
-            assert got == pytest.approx(numbers, rel=1e-6, abs=1e-6)
-
-
-def _image(path: Path) -> images.Pixels:
-    return images.decode(path.read_bytes())
+    check_scores(rows, tmp_path)
