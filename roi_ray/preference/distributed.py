@@ -90,7 +90,7 @@ def _datasets(examples: Examples) -> dict[str, "Dataset"]:
         for index, feature in enumerate(examples.features)
     }
     facts = {schema.P_A: examples.p_a, schema.VOTES: examples.weight, schema.GROUP: examples.group}
-    return {_TRAIN: ray.data.from_arrow(pa.table({**columns, **facts}))}
+    return {_TRAIN: ray.data.from_blocks([pa.table({**columns, **facts})])}
 
 
 def _of_shard(

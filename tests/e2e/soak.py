@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 
+import psutil
 import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
@@ -39,7 +40,8 @@ def main(manifest: str, output: str, seconds: str) -> None:
     end = time.monotonic() + float(seconds)
     while time.monotonic() < end and job.is_alive():
         time.sleep(EVERY)
-        actors = {pid: size for pid in _mine() if (size := actor_memory(Path(f"/proc/{pid}")))}
+        mine = [process.pid for process in psutil.Process().children(recursive=True)]
+        actors = {pid: size for pid in mine if (size := actor_memory(Path(f"/proc/{pid}")))}
         sizes = {"driver": own_memory(Path("/proc/self")), **{str(p): s for p, s in actors.items()}}
         files = {"driver": _files(os.getpid()), **{str(p): _files(p) for p in actors}}
         spilled = get_memory_info_reply(state).store_stats.spilled_bytes_total / 2**20
@@ -47,22 +49,6 @@ def main(manifest: str, output: str, seconds: str) -> None:
         samples.append({"mib": sizes, "files": files, "spilled": spilled, "pairs": done})
     print(json.dumps({"samples": samples, "went_on": job.is_alive()}), flush=True)
     os._exit(0)  # the job is not to be waited for; its Ray ends with its driver
-
-
-def _mine() -> list[int]:
-    """Processes of this Ray: those of this process's session or below its raylet."""
-    parents = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (process / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended
-        parents[int(process.name)] = int(status[1])
-
-    def below(pid: int) -> bool:
-        return pid == os.getpid() or (pid in parents and below(parents[pid]))
-
-    return [pid for pid in parents if below(pid)]
 
 
 def _files(pid: int) -> int:

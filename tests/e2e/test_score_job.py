@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -76,18 +77,12 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
 
 def _scoring_actors(job: int) -> list[int]:
     """Scoring actors among a job's descendants."""
-    parents, actors = {}, []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it may have ended
-            status = (process / "status").read_text()
-            parents[int(process.name)] = int(status.split("PPid:")[1].split()[0])
-            if b"ScoringActor" in (process / "cmdline").read_bytes():
-                actors.append(int(process.name))
-
-    def descends(pid: int) -> bool:
-        return pid == job or (pid in parents and descends(parents[pid]))
-
-    return [pid for pid in actors if descends(pid)]
+    actors = []
+    for process in psutil.Process(job).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended
+            if any("ScoringActor" in word for word in process.cmdline()):
+                actors.append(process.pid)
+    return actors
 
 
 def test_two_jobs_do_not_write_to_one_output(tmp_path: Path, photos: Photos) -> None:
