@@ -24,6 +24,7 @@ from roi_ray.training.agreement import box
 from roi_ray.training.imagenet import efficientnet_lite0
 from roi_ray.training.judgement import judge, maskers
 from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
+from roi_ray.training.pairs import read_pairs
 from roi_ray.training.saliency import Recipe, SaliencyTraining
 from roi_ray.training.split import split
 
@@ -35,6 +36,10 @@ def main(
     output: Annotated[
         str, typer.Option(help="The .safetensors file to write; a picture goes beside it.")
     ],
+    more: Annotated[
+        list[str] | None,
+        typer.Option(help="Folder of jobs/label_saliency.py, to train on as well; repeatable."),
+    ] = None,
     epochs: Annotated[
         int, typer.Option(min=1, help="Passes over the training images.")
     ] = Recipe.epochs,
@@ -52,14 +57,15 @@ def main(
     began = time.monotonic()
     recipe = Recipe(epochs=epochs, batch=batch, seed=seed)
     try:
-        pairs = {pair.name: pair for pair in saliency.read_pairs(images, maps)}
+        pairs = {pair.name: pair for pair in read_pairs(images, maps)}
         training, held = split(pairs, held_out)
         typer.echo(f"{len(training)} images to train on, {len(held)} held out")
         folders = (storage.absolute(images), storage.absolute(maps))
+        further = [storage.absolute(folder) for folder in more or []]
         state = fit(
-            partial(SaliencyTraining, *folders, training, efficientnet_lite0(), recipe),
+            partial(SaliencyTraining, *folders, training, efficientnet_lite0(), recipe, further),
             folder=runs or runs_beside(output),
-            name=run_name("saliency", [*folders, training, asdict(recipe)]),
+            name=run_name("saliency", [*folders, *further, training, asdict(recipe)]),
             every=every,
         )
         data = save(saliency.packed(state))

@@ -113,10 +113,10 @@ def test_pairs_that_do_not_fit(tmp_path, folders):
     with pytest.raises(ManifestError, match="1 images to train on do not fill a batch of 8"):
         SaliencyTraining(images, maps, ["coffee"], None, Recipe())
     with pytest.raises(ManifestError, match="there are no images in"):
-        saliency.read_pairs(str(tmp_path / "none"), maps)
+        read_pairs(str(tmp_path / "none"), maps)
     Image.new("L", (120, 95)).save(tmp_path / "maps" / "coffee.png")
     with pytest.raises(ManifestError, match=r"coffee\.png is not of the size of its image"):
-        saliency.read_pairs(images, maps)
+        read_pairs(images, maps)
     (tmp_path / "maps" / "coffee.png").unlink()
     with pytest.raises(ManifestError, match=r"has no map for the image coffee\.webp"):
-        saliency.read_pairs(images, maps)
+        read_pairs(images, maps)

