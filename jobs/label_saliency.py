@@ -29,9 +29,6 @@ def main(
     photographs: Annotated[
         list[str] | None, typer.Option(help="Folder of further photographs; repeatable.")
     ] = None,
-    cut_outs: Annotated[
-        list[str] | None, typer.Option(help="Folder of objects with an alpha channel; repeatable.")
-    ] = None,
     crops: Annotated[int, typer.Option(min=0, help="Parts of photographs to label.")] = 700,
     composites: Annotated[
         int, typer.Option(min=0, help="Photographs with objects pasted in to label.")
@@ -45,34 +42,27 @@ def main(
     """Label photographs, then crops and composites of them and of the training images."""
     try:
         ask = Teacher(teacher, sha256)
-        folders, things = photographs or [], cut_outs or []
         # What a view was made of is told by names, so no two images may share one.
-        uris = named(images, *folders, *things)
-        training, _ = split(named(images), held_out)
-        further, objects = named(*folders), named(*things)
-        typer.echo(
-            f"{len(training)} training images, {len(further)} further photographs, "
-            f"{len(objects)} cut-outs"
-        )
+        uris = named(images, *(photographs or []))
+        training, held = split(named(images), held_out)
+        further = [name for name in uris if name not in {*training, *held}]
+        typer.echo(f"{len(training)} training images, {len(further)} further photographs")
         whole = [View(name, "whole", (name,)) for name in further]
         done = partial(_report, time.monotonic())
-        raw = Material(uris, {}, {})
+        photograph = Material(uris, maps={})
         for number, view in enumerate(whole, 1):
-            label(output, view, lambda view=view: render(view, seed, raw), ask)
+            label(output, view, partial(render, view, photograph), ask)
             done(number, len(whole), "photographs")
         # From here on a photograph is as large as its whole view, which has a map.
-        views = [storage.join(output, folder) for folder in ("images", "maps")]
-        seen, mapped = (named(folder) for folder in views)
-        own = named(maps)
+        seen, mapped = (named(storage.join(output, folder)) for folder in ("images", "maps"))
         material = Material(
             {name: uris[name] for name in training} | {name: seen[name] for name in further},
-            {name: own[name] for name in training} | {name: mapped[name] for name in further},
-            objects,
+            named(maps) | {name: mapped[name] for name in further},
         )
         planned = plan(material.sources(), crops, composites, seed)
         write_views(output, [*whole, *planned])
         for number, view in enumerate(planned, 1):
-            label(output, view, lambda view=view: render(view, seed, material), ask)
+            label(output, view, partial(render, view, material), ask)
             done(number, len(planned), "views")
     except RoiRayError as error:
         typer.echo(f"error: {error}", err=True)

@@ -15,11 +15,11 @@ from safetensors.torch import save
 
 from roi_ray import storage
 from roi_ray.errors import ManifestError, RoiRayError
-from roi_ray.images import decode
 from roi_ray.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.training import realism
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
+from roi_ray.training.files import read_image
 from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.training.split import split
 from roi_ray.training.windows import read_originals
@@ -75,7 +75,7 @@ def main(
         # The file is judged, not what it was made from: fp16.
         written, identity = load_discriminator(storage.absolute(output))
         apart = realism.tell_apart(written, unseen)
-        pixels = (decode(storage.read_bytes(original.uri)) for original in unseen)
+        pixels = (read_image(original.uri) for original in unseen)
         untouched, rungs = realism.d_loss_by_quality(written, pixels)
         picture = output.removesuffix(".safetensors") + ".png"
         storage.write_bytes(picture, realism.draw_curve(untouched, rungs))

@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from roi_ray import images, schema, storage
+from roi_ray import schema, storage
 from roi_ray.metrics import ms_ssim, roi
 from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.examples import Examples
 from roi_ray.preference.measures import Interval, agreement, over_references
 from roi_ray.preference.validation import by_sign
+from roi_ray.training.files import read_image
 
 Masker = Callable[[Tensor], Tensor]
 """Reference, float (3, H, W) in [0, 1] -> mask (H, W) in [0, 1]."""
@@ -103,5 +104,5 @@ def _mean(level: Tensor, region: Tensor) -> Tensor:
 
 
 def _read(uri: str) -> Tensor:
-    pixels = images.decode(storage.read_bytes(uri))
+    pixels = read_image(uri)
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255

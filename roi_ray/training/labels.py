@@ -10,6 +10,7 @@ from PIL import Image
 from roi_ray import images, storage
 from roi_ray.errors import ManifestError
 from roi_ray.images import Pixels
+from roi_ray.training.files import read_image, read_map
 from roi_ray.training.pairs import Pair, read_pair
 from roi_ray.training.teacher import Labeller
 from roi_ray.training.views import Sources, View, cut, has_object
@@ -26,33 +27,32 @@ class Material:
     Attributes:
         images: photographs.
         maps: theirs.
-        cut_outs: objects with an alpha channel.
+
+    Raises:
+        ManifestError: one has no map.
+        ImageError, StorageError: a file cannot be read.
     """
 
     images: Mapping[str, str]
     maps: Mapping[str, str]
-    cut_outs: Mapping[str, str]
 
     def sources(self) -> Sources:
         """The names; every map is looked at."""
         objects = [name for name in self.images if has_object(self._map(name))]
-        return Sources(list(self.images), objects, list(self.cut_outs))
+        return Sources(list(self.images), objects)
 
     def photograph(self, name: str) -> Image.Image:
         """RGB."""
-        return Image.fromarray(images.decode(storage.read_bytes(self.images[name])))
+        return Image.fromarray(read_image(self.images[name]))
 
     def cut_out(self, name: str) -> Image.Image:
-        """RGBA, without the transparent border: one of `cut_outs`, or a photograph's object."""
-        if name not in self.cut_outs:
-            image = images.decode(storage.read_bytes(self.images[name]))
-            return cut(image, self._map(name))
-        with Image.open(io.BytesIO(storage.read_bytes(self.cut_outs[name]))) as image:
-            rgba = image.convert("RGBA")
-        return rgba.crop(rgba.getchannel("A").getbbox())
+        """A photograph's object: RGBA, without the transparent border."""
+        return cut(read_image(self.images[name]), self._map(name))
 
     def _map(self, name: str) -> Pixels:
-        return images.decode_mask(storage.read_bytes(self.maps[name]))
+        if name not in self.maps:
+            raise ManifestError(f"the image {self.images[name]} has no map")
+        return read_map(self.maps[name])
 
 
 def label(folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller) -> None:
@@ -98,8 +98,7 @@ def read_views(folder: str, held_out: Collection[str]) -> list[Pair]:
     """
     uri = storage.join(folder, _TABLE)
     try:
-        rows = [json.loads(line) for line in storage.read_bytes(uri).decode().splitlines()]
-        views = [View(row["name"], row["kind"], tuple(row["parents"])) for row in rows]
+        views = [_view(line) for line in storage.read_bytes(uri).decode().splitlines()]
     except (ValueError, KeyError, TypeError) as error:
         raise ManifestError(f"{uri} is no table of views: {error!r}") from error
     there = set(storage.list_files(storage.join(folder, "maps")))
@@ -112,6 +111,13 @@ def read_views(folder: str, held_out: Collection[str]) -> list[Pair]:
                 read_pair(view.name, storage.join(folder, image), storage.join(folder, mask), _KEPT)
             )
     return pairs
+
+
+def _view(line: str) -> View:
+    row = json.loads(line)
+    if not isinstance(row["parents"], list):
+        raise TypeError("`parents` is not a list")
+    return View(row["name"], row["kind"], tuple(row["parents"]))
 
 
 def _paths(view: View) -> tuple[str, str]:

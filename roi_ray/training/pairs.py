@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from roi_ray import images, storage
+from roi_ray import storage
 from roi_ray.errors import ManifestError
+from roi_ray.training.files import read_image, read_map
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def read_pair(name: str, image_uri: str, map_uri: str, kept: float = Pair.kept) 
         ManifestError: the map is of another size.
         ImageError, StorageError: a file cannot be read.
     """
-    image = images.decode(storage.read_bytes(image_uri))
-    mask = images.decode_mask(storage.read_bytes(map_uri))
+    image = read_image(image_uri)
+    mask = read_map(map_uri)
     if image.shape[:2] != mask.shape:
         raise ManifestError(f"the map {map_uri} is not of the size of its image")
     planes = torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous()

@@ -1,9 +1,10 @@
 """The teacher: a strong salient-object network in an ONNX file, run by ONNX Runtime on the CPU."""
 
 import hashlib
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from roi_ray import storage
@@ -48,17 +49,24 @@ class Teacher:
         data = storage.read_bytes(uri)
         if (found := hashlib.sha256(data).hexdigest()) != sha256:
             raise WeightsError(f"{uri} is not the teacher: its SHA-256 is {found}, not {sha256}")
+        square = np.zeros((1, 3, _SIDE, _SIDE), np.float32)
         try:
             self._session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+            shape = self._run(square).shape
         except Exception as error:  # ONNX Runtime has no type for them that it makes public
             raise WeightsError(f"{uri} cannot be run: {error}") from error
-        self._input = self._session.get_inputs()[0].name
+        if shape != (1, 1, _SIDE, _SIDE):
+            raise WeightsError(f"{uri} gives {shape}, not a map of {_SIDE} x {_SIDE}")
 
     def __call__(self, image: Pixels) -> Pixels:
         """The saliency map, uint8 (H, W), of an image, uint8 (H, W, 3)."""
         height, width = image.shape[:2]
         square = Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
         x = (np.asarray(square, np.float32) - 128) / 256
-        (y, *_) = self._session.run(None, {self._input: x.transpose(2, 0, 1)[None]})
-        mask = Image.fromarray((y[0, 0].astype(np.float32) * 255).astype(np.uint8))
+        y = self._run(x.transpose(2, 0, 1)[None])[0, 0].astype(np.float32)
+        mask = Image.fromarray((y.clip(0, 1) * 255).astype(np.uint8))
         return np.asarray(mask.resize((width, height), Image.Resampling.BILINEAR))
+
+    def _run(self, x: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        (y, *_) = self._session.run(None, {self._session.get_inputs()[0].name: x})
+        return np.asarray(y)

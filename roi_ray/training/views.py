@@ -5,6 +5,8 @@ objects the teacher picks. Crops of photographs ask that again among other neigh
 pasted into other photographs ask it anew.
 """
 
+import hashlib
+import json
 import math
 import random
 from collections.abc import Sequence
@@ -44,13 +46,11 @@ class Sources:
 
     Attributes:
         photographs: to be cropped and to be pasted into.
-        objects: photographs whose map shows an object that can be cut out; see `has_object`.
-        cut_outs: objects that are cut out already, by their alpha.
+        objects: those whose map shows an object that can be cut out; see `has_object`.
     """
 
     photographs: Sequence[str]
     objects: Sequence[str]
-    cut_outs: Sequence[str]
 
 
 class Images(Protocol):
@@ -64,18 +64,15 @@ class Images(Protocol):
 
 
 def plan(sources: Sources, crops: int, composites: int, seed: int) -> list[View]:
-    """Which views to make: the same for the same arguments.
-
-    The photographs take turns. Where there are both, every other object is a cut-out.
+    """Which views to make: the same for the same arguments; the photographs take turns.
 
     Raises:
         ManifestError: there is nothing to make them of.
     """
     if not sources.photographs:
         raise ManifestError("there are no photographs to make views of")
-    kinds = [found for found in (sources.objects, sources.cut_outs) if found]
-    if composites and not kinds:
-        raise ManifestError("there are no objects for composites: no map shows one, no cut-outs")
+    if composites and not sources.objects:
+        raise ManifestError("there are no objects for composites: no map shows one")
     draw = random.Random(seed)
     turns: list[str] = []
     views = []
@@ -85,23 +82,23 @@ def plan(sources: Sources, crops: int, composites: int, seed: int) -> list[View]
             parents = [turns.pop()]
             if kind == "composite":
                 pasted = draw.choice((1, 1, 1, 2, 2, 3))
-                parents += [draw.choice(draw.choice(kinds)) for _ in range(pasted)]
-            views.append(View(f"{kind}-{number:05d}", kind, tuple(parents)))
+                parents += [draw.choice(sources.objects) for _ in range(pasted)]
+            views.append(View(_name(kind, [seed, number, *parents]), kind, tuple(parents)))
     return views
 
 
-def render(view: View, seed: int, material: Images) -> Pixels:
+def render(view: View, material: Images) -> Pixels:
     """Make a view: the same for the same arguments.
 
     Args:
-        view: of any kind.
-        seed: of the windows and of the objects' size, place, reflection and rotation.
+        view: of any kind; its name is the seed of the windows and of the objects' size, place,
+            reflection and rotation.
         material: has its parents.
 
     Returns:
         uint8 (H, W, 3).
     """
-    draw = random.Random(f"{seed}/{view.name}")
+    draw = random.Random(view.name)
     image = material.photograph(view.parents[0])
     if view.kind == "crop" or (view.kind == "composite" and draw.random() < 0.6):
         image = _crop(image, draw)
@@ -121,6 +118,11 @@ def cut(image: Pixels, mask: Pixels) -> Image.Image:
     """The object that a map shows, RGBA: uint8 (H, W, 3) and (H, W), the alpha."""
     rgba = Image.fromarray(np.dstack([image, mask]))
     return rgba.crop(Image.fromarray(mask).point(lambda value: 255 * (value > 60)).getbbox())
+
+
+def _name(kind: str, made_of: Sequence[int | str]) -> str:
+    """Another plan has other names: no file of one is taken for a file of the other."""
+    return f"{kind}-{hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]}"
 
 
 def _shrink(image: Image.Image) -> Image.Image:

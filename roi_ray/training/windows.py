@@ -9,9 +9,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from roi_ray import images, schema, storage
+from roi_ray import schema, storage
 from roi_ray.errors import ManifestError
 from roi_ray.manifest import read_manifest
+from roi_ray.training import files
 
 CROP = 128
 _READERS = 8
@@ -120,5 +121,5 @@ def read_image(uri: str) -> Tensor:
 
 def read_decoded(uri: str) -> Tensor:
     """uint8, (3, H, W)."""
-    pixels = images.decode(storage.read_bytes(uri))
+    pixels = files.read_image(uri)
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)

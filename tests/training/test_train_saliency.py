@@ -14,6 +14,7 @@ from roi_ray.models.saliency import load_saliency
 from roi_ray.sweep import photographs
 from roi_ray.training import saliency
 from roi_ray.training.imagenet import efficientnet_lite0
+from roi_ray.training.pairs import read_pairs
 from roi_ray.training.saliency import Recipe, SaliencyTraining
 
 

@@ -1,0 +1,32 @@
+"""Images and maps to train on, by URI: when one cannot be used, the error says which."""
+
+from roi_ray import images, storage
+from roi_ray.errors import ImageError
+from roi_ray.images import Pixels
+
+
+def read_image(uri: str) -> Pixels:
+    """An image, uint8 (H, W, 3).
+
+    Raises:
+        ImageError: it cannot be decoded; begins with the URI.
+        StorageError: it cannot be read.
+    """
+    data = storage.read_bytes(uri)
+    try:
+        return images.decode(data)
+    except ImageError as error:
+        raise type(error)(f"{uri}: {error}") from error
+
+
+def read_map(uri: str) -> Pixels:
+    """A saliency map, uint8 (H, W).
+
+    Raises:
+        ImageError, StorageError: as `read_image`.
+    """
+    data = storage.read_bytes(uri)
+    try:
+        return images.decode_mask(data)
+    except ImageError as error:
+        raise type(error)(f"{uri}: {error}") from error

@@ -1,0 +1,151 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+from jobs import label_saliency
+from roi_ray.errors import ImageReadError, ManifestError
+from roi_ray.sweep import photographs
+from roi_ray.training.labels import read_views
+from roi_ray.training.saliency import Recipe, SaliencyTraining
+from tests.training.test_teacher import red_teacher
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two images with maps, and further photographs, all with a red thing on them."""
+    shown = photographs()
+    for name, path in shown.items():
+        with Image.open(path) as image:
+            small = image.convert("RGB").resize((120, 96))
+        small.paste((255, 0, 0), (30, 30, 70, 70))
+        known = name in list(shown)[:2]
+        folder = tmp_path / ("images" if known else "further")
+        folder.mkdir(exist_ok=True)
+        small.save(folder / f"{name}.png")
+        if known:
+            (tmp_path / "maps").mkdir(exist_ok=True)
+            mask = np.zeros((96, 120), np.uint8)
+            mask[30:70, 30:70] = 255
+            Image.fromarray(mask).save(tmp_path / "maps" / f"{name}.png")
+    return tmp_path
+
+
+def run(folders, **options):
+    teacher, sha256 = red_teacher(folders / "red.onnx")
+    label_saliency.main(
+        **{
+            "teacher": teacher,
+            "sha256": sha256,
+            "images": str(folders / "images"),
+            "maps": str(folders / "maps"),
+            "photographs": [str(folders / "further")],
+            "output": str(folders / "views"),
+            "crops": 4,
+            "composites": 4,
+            "seed": 0,
+            "held_out": 1,
+            **options,
+        }
+    )
+
+
+def made(folders):
+    return {path.name: path.read_bytes() for path in (folders / "views" / "maps").iterdir()}
+
+
+def test_photographs_crops_and_composites_get_maps_that_can_be_trained_on(folders, capsys):
+    run(folders)
+    assert "1 training images, 4 further photographs" in capsys.readouterr().out
+    lines = (folders / "views" / "views.jsonl").read_text().splitlines()
+    views = [json.loads(line) for line in lines]
+    assert [view["kind"] for view in views] == ["whole"] * 4 + ["crop"] * 4 + ["composite"] * 4
+    (held,) = {path.stem for path in (folders / "images").iterdir()} - {
+        parent for view in views for parent in view["parents"]
+    }
+    pairs = read_views(str(folders / "views"), [held])
+    assert [pair.name for pair in pairs] == [view["name"] for view in views]
+    for pair in pairs:
+        red = (pair.image[0] > 200) & (pair.image[1:] < 60).all(0)
+        assert ((pair.map[0] > 128) != red).float().mean() < 0.05
+    training = SaliencyTraining(
+        str(folders / "images"),
+        str(folders / "maps"),
+        [path.stem for path in (folders / "images").iterdir() if path.stem != held],
+        None,
+        Recipe(epochs=1, batch=4),
+        [str(folders / "views")],
+    )
+    assert training.steps == 13 // 4
+
+
+def test_a_view_with_a_held_out_part_is_not_trained_on(folders):
+    run(folders, crops=0, composites=20)
+    folder = str(folders / "views")
+    everything = read_views(folder, [])
+    held_out = next(photo.stem for photo in (folders / "further").iterdir())
+    kept = {pair.name for pair in read_views(folder, [held_out])}
+    for line in (folders / "views" / "views.jsonl").read_text().splitlines():
+        view = json.loads(line)
+        assert (view["name"] in kept) == (held_out not in view["parents"])
+    assert 0 < len(kept) < len(everything)
+
+
+def test_a_second_run_makes_what_is_missing_and_the_same(folders, capsys):
+    run(folders)
+    first = made(folders)
+    gone = [name for name in first if name.startswith("crop")][:2]
+    for name in gone:
+        (folders / "views" / "maps" / name).unlink()
+    assert len(read_views(str(folders / "views"), [])) == 10
+    run(folders)
+    assert made(folders) == first
+    # Other views have other names: no file is taken for what it is not.
+    run(folders, seed=1)
+    assert len(read_views(str(folders / "views"), [])) == 12
+    assert len(made(folders)) == 4 + 2 * 8
+
+
+def test_what_cannot_be_used_is_named(folders, capsys):
+    def refused(**options):
+        with pytest.raises(typer.Exit) as exit_:
+            run(folders, **options)
+        assert exit_.value.exit_code == 2
+        return capsys.readouterr().err
+
+    assert "is not the teacher: its SHA-256" in refused(sha256="00")
+    assert "have the same name" in refused(photographs=[str(folders / "images")])
+    (broken,) = (path for path in (folders / "further").iterdir() if path.stem == "rocket")
+    kept = broken.read_bytes()
+    broken.write_bytes(b"no image")
+    assert f"{broken}: not an image of a known format" in refused()
+    broken.write_bytes(kept)
+    shutil.rmtree(folders / "maps")
+    assert "has no map" in refused()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json",
+        '{"name": "a", "kind": "whole"}',
+        "[]",
+        '{"name": "a", "kind": "b", "parents": "c"}',
+    ],
+)
+def test_a_table_of_views_that_is_none(tmp_path, text):
+    Path(tmp_path / "views.jsonl").write_text(text)
+    with pytest.raises(ManifestError, match=r"views\.jsonl is no table of views"):
+        read_views(str(tmp_path), [])
+
+
+def test_a_view_that_is_no_image_is_named(folders):
+    run(folders, crops=0, composites=0)
+    image = next((folders / "views" / "images").iterdir())
+    image.write_bytes(b"no image")
+    with pytest.raises(ImageReadError, match=f"{image.name}: not an image"):
+        read_views(str(folders / "views"), [])

@@ -1,0 +1,100 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from roi_ray.errors import ManifestError
+from roi_ray.training.views import Sources, View, cut, has_object, plan, render
+
+SOURCES = Sources(["astronaut", "cat", "coffee"], ["cat"])
+
+
+class Photographs:
+    """Photographs; the object of each is its left upper quarter."""
+
+    def __init__(self, photos):
+        self._photos = photos
+
+    def photograph(self, name):
+        return Image.fromarray(self._photos[name])
+
+    def cut_out(self, name):
+        image = self._photos[name]
+        mask = np.zeros(image.shape[:2], np.uint8)
+        mask[: len(mask) // 2, : mask.shape[1] // 2] = 255
+        return cut(image, mask)
+
+
+def test_a_plan_is_the_same_again_and_its_photographs_take_turns():
+    views = plan(SOURCES, crops=30, composites=60, seed=1)
+    assert views == plan(SOURCES, crops=30, composites=60, seed=1)
+    assert Counter(view.kind for view in views) == {"crop": 30, "composite": 60}
+    assert set(Counter(view.parents[0] for view in views).values()) == {30}
+    assert {view.parents[1:] for view in views if view.kind == "crop"} == {()}
+    pasted = {view.parents[1:] for view in views if view.kind == "composite"}
+    assert pasted == {("cat",), ("cat", "cat"), ("cat", "cat", "cat")}
+
+
+def test_no_two_views_share_a_name_within_a_plan_or_between_plans():
+    other = Sources(["astronaut", "cat", "rocket"], ["cat"])
+    plans = [plan(SOURCES, 20, 20, 1), plan(SOURCES, 20, 20, 2), plan(other, 20, 20, 1)]
+    views = {(view.name, view.parents) for views in plans for view in views}
+    assert len({name for name, _ in views}) == len(views)
+
+
+def test_there_is_something_to_make_views_of():
+    with pytest.raises(ManifestError, match="no photographs"):
+        plan(Sources([], []), 1, 0, 0)
+    with pytest.raises(ManifestError, match="no objects for composites"):
+        plan(Sources(["cat"], []), 0, 1, 0)
+    assert len(plan(Sources(["cat"], []), 1, 0, 0)) == 1
+
+
+def test_a_whole_view_is_the_photograph_in_512_by_512_pixels_worth(photos):
+    image = render(View("coffee", "whole", ("coffee",)), Photographs(photos))
+    height, width = photos["coffee"].shape[:2]
+    assert abs(image.shape[1] / image.shape[0] - width / height) < 0.01
+    assert image.shape[0] * image.shape[1] == pytest.approx(min(512**2, height * width), rel=0.01)
+
+
+def test_a_crop_is_a_part_of_the_photograph_maybe_reflected(photos):
+    photo = np.ascontiguousarray(photos["coffee"][:300, :400])  # small: not scaled
+    sides = set()
+    for number in range(8):
+        view = View(f"crop-{number}", "crop", ("coffee",))
+        part = render(view, Photographs({"coffee": photo}))
+        assert np.array_equal(part, render(view, Photographs({"coffee": photo})))
+        height, width = part.shape[:2]
+        share = height * width / (300 * 400)
+        assert 0.2 < share < 0.95
+        rows = np.lib.stride_tricks.sliding_window_view(photo, (1, width, 3))[:, :, 0, 0]
+        found = [(rows == part[0][::step]).all((2, 3)).any() for step in (1, -1)]
+        assert any(found)
+        sides.add((height, width))
+    assert len(sides) == 8
+
+
+def test_a_composite_shows_the_pasted_object(photos):
+    grey = np.full((256, 256, 3), 128, np.uint8)
+    red = np.zeros((256, 256, 3), np.uint8)
+    red[..., 0] = 255
+    sources = Photographs({"grey": grey, "red": red})
+    for number in range(8):
+        view = View(f"composite-{number}", "composite", ("grey", "red"))
+        image = render(view, sources).astype(int)
+        share = (np.abs(image - [255, 0, 0]).max(-1) < 40).mean()
+        assert 0.01 < share < 0.6
+        assert (image == 128).all(-1).mean() > 0.2
+
+
+def test_an_object_is_one_thing_shown_clearly():
+    empty, scene, guess, thing = (np.zeros((100, 100), np.uint8) for _ in range(4))
+    scene[:] = 255
+    guess[20:50, 20:50] = 120
+    thing[20:50, 20:50] = 255
+    assert [has_object(mask) for mask in (empty, scene, guess, thing)] == [False] * 3 + [True]
+    rgba = cut(np.full((100, 100, 3), 9, np.uint8), thing)
+    assert rgba.mode == "RGBA"
+    assert rgba.size == (30, 30)
+    assert rgba.getextrema() == ((9, 9), (9, 9), (9, 9), (255, 255))
