@@ -23,6 +23,7 @@ from roi_ray.training import saliency
 from roi_ray.training.agreement import box
 from roi_ray.training.imagenet import efficientnet_lite0
 from roi_ray.training.judgement import judge, maskers
+from roi_ray.training.labels import read_table
 from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.training.pairs import read_pairs
 from roi_ray.training.saliency import Recipe, SaliencyTraining
@@ -62,10 +63,13 @@ def main(
         typer.echo(f"{len(training)} images to train on, {len(held)} held out")
         folders = (storage.absolute(images), storage.absolute(maps))
         further = [storage.absolute(folder) for folder in more or []]
+        views = [view.name for folder in further for view in read_table(folder)]
+        if views:
+            typer.echo(f"{len(views)} further views, less those with a held-out part")
         state = fit(
             partial(SaliencyTraining, *folders, training, efficientnet_lite0(), recipe, further),
             folder=runs or runs_beside(output),
-            name=run_name("saliency", [*folders, *further, training, asdict(recipe)]),
+            name=run_name("saliency", [*folders, *views, training, asdict(recipe)]),
             every=every,
         )
         data = save(saliency.packed(state))

@@ -85,6 +85,20 @@ def write_views(folder: str, views: Iterable[View]) -> None:
     storage.write_bytes(storage.join(folder, _TABLE), lines.encode())
 
 
+def read_table(folder: str) -> list[View]:
+    """What the views of a folder were made of.
+
+    Raises:
+        ManifestError: the folder has no table of views, or it is none.
+        StorageError: it cannot be read.
+    """
+    uri = storage.join(folder, _TABLE)
+    try:
+        return [_view(line) for line in storage.read_bytes(uri).decode().splitlines()]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ManifestError(f"{uri} is no table of views: {error!r}") from error
+
+
 def read_views(folder: str, held_out: Collection[str]) -> list[Pair]:
     """The views of a folder, without those that a held-out image is a part of.
 
@@ -93,18 +107,13 @@ def read_views(folder: str, held_out: Collection[str]) -> list[Pair]:
         held_out: names of images that must not be trained on.
 
     Raises:
-        ManifestError: the folder has no table of views, or it is none.
+        ManifestError: as `read_table`.
         ImageError, StorageError: a file cannot be read.
     """
-    uri = storage.join(folder, _TABLE)
-    try:
-        views = [_view(line) for line in storage.read_bytes(uri).decode().splitlines()]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ManifestError(f"{uri} is no table of views: {error!r}") from error
     there = set(storage.list_files(storage.join(folder, "maps")))
     held = set(held_out)
     pairs = []
-    for view in views:
+    for view in read_table(folder):
         image, mask = _paths(view)
         if not held.intersection(view.parents) and mask.split("/")[1] in there:
             pairs.append(
