@@ -38,7 +38,7 @@ def read_pairs(images_folder: str, maps_folder: str) -> list[Pair]:
     pairs = []
     for name, file in named(images_folder).items():
         if name not in maps:
-            raise ManifestError(f"{maps_folder} has no map for the image {name}")
+            raise ManifestError(f"{maps_folder} has no map for the image {file}")
         pairs.append(read_pair(name, file, maps[name]))
     if not pairs:
         raise ManifestError(f"there are no images in {images_folder}")

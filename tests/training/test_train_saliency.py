@@ -119,5 +119,5 @@ def test_pairs_that_do_not_fit(tmp_path, folders):
     with pytest.raises(ManifestError, match=r"coffee\.png is not of the size of its image"):
         read_pairs(images, maps)
     (tmp_path / "maps" / "coffee.png").unlink()
-    with pytest.raises(ManifestError, match=r"has no map for the image coffee\.webp"):
+    with pytest.raises(ManifestError, match=r"has no map for the image .*coffee\.webp"):
         read_pairs(images, maps)
