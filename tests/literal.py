@@ -40,7 +40,7 @@ def under(level: Array, mask: Array, weighting: str) -> float:
     """An L map under a mask of its own size."""
     if weighting == "mean":
         return float((level * mask).mean())
-    return float((level * mask).sum() / mask.sum()) if mask.sum() > 1e-3 else float(level.mean())
+    return float((level * mask).sum() / mask.sum() if mask.mean() >= 1e-6 else level.mean())
 
 
 def psnr(mse: float) -> float:

@@ -37,7 +37,13 @@ def package():
 @pytest.mark.parametrize("weighting", ["mean", "normalised"])
 @pytest.mark.parametrize(
     ("name", "height", "width"),
-    [("astronaut", 256, 256), ("chelsea", 299, 451), ("coffee", 67, 131), ("rocket", 37, 600)],
+    [
+        ("astronaut", 256, 256),
+        ("chelsea", 299, 451),
+        ("motorcycle_left", 67, 131),
+        ("rocket", 37, 600),
+        ("coffee", 67, 131),
+    ],
 )
 def test_all_numbers_equal_the_literal_method(
     photos, scorers, package, name, height, width, weighting

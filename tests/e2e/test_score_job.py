@@ -85,6 +85,7 @@ def _scoring_actors(job: int) -> list[int]:
     return actors
 
 
+@pytest.mark.long
 def test_two_jobs_do_not_write_to_one_output(tmp_path: Path, photos: Photos) -> None:
     manifest = make_sweep_of(photos, tmp_path / "sweep", side=200)
     output = tmp_path / "scores"
@@ -105,6 +106,7 @@ def test_two_jobs_do_not_write_to_one_output(tmp_path: Path, photos: Photos) -> 
     assert not (output / "_run" / "lease.json").exists()
 
 
+@pytest.mark.long
 def test_what_kills_its_process_is_one_error_row(tmp_path: Path, photos: Photos) -> None:
     """A decoder that crashes takes its whole process along, every time it meets the file."""
     x = photos["coffee"][:64, :64]
