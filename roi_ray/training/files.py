@@ -1,5 +1,7 @@
 """Images and maps to train on, by URI: when one cannot be used, the error says which."""
 
+from collections.abc import Callable
+
 from roi_ray import images, storage
 from roi_ray.errors import ImageError
 from roi_ray.images import Pixels
@@ -12,11 +14,7 @@ def read_image(uri: str) -> Pixels:
         ImageError: it cannot be decoded; begins with the URI.
         StorageError: it cannot be read.
     """
-    data = storage.read_bytes(uri)
-    try:
-        return images.decode(data)
-    except ImageError as error:
-        raise type(error)(f"{uri}: {error}") from error
+    return _read(uri, images.decode)
 
 
 def read_map(uri: str) -> Pixels:
@@ -25,8 +23,12 @@ def read_map(uri: str) -> Pixels:
     Raises:
         ImageError, StorageError: as `read_image`.
     """
+    return _read(uri, images.decode_mask)
+
+
+def _read(uri: str, decode: Callable[[bytes], Pixels]) -> Pixels:
     data = storage.read_bytes(uri)
     try:
-        return images.decode_mask(data)
+        return decode(data)
     except ImageError as error:
         raise type(error)(f"{uri}: {error}") from error
