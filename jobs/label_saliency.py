@@ -4,6 +4,7 @@ python jobs/label_saliency.py --teacher ISNET.onnx --images DIR --maps DIR --out
 """
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -48,11 +49,8 @@ def main(
         further = [name for name in uris if name not in {*training, *held}]
         typer.echo(f"{len(training)} training images, {len(further)} further photographs")
         whole = [View(name, "whole", (name,)) for name in further]
-        done = partial(_report, time.monotonic())
-        photograph = Material(uris, maps={})
-        for number, view in enumerate(whole, 1):
-            label(output, view, partial(render, view, photograph), ask)
-            done(number, len(whole), "photographs")
+        label_all = partial(_label_all, output, ask, time.monotonic())
+        label_all(whole, Material(uris, maps={}), "photographs")
         # From here on a photograph is as large as its whole view, which has a map.
         seen, mapped = (named(storage.join(output, folder)) for folder in ("images", "maps"))
         material = Material(
@@ -61,17 +59,19 @@ def main(
         )
         planned = plan(material.sources(), crops, composites, seed)
         write_views(output, [*whole, *planned])
-        for number, view in enumerate(planned, 1):
-            label(output, view, partial(render, view, material), ask)
-            done(number, len(planned), "views")
+        label_all(planned, material, "views")
     except RoiRayError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
 
 
-def _report(began: float, number: int, count: int, what: str) -> None:
-    if number % _EVERY == 0 or number == count:
-        typer.echo(f"{number}/{count} {what}  {time.monotonic() - began:.0f} s")
+def _label_all(
+    output: str, ask: Teacher, began: float, views: Sequence[View], material: Material, what: str
+) -> None:
+    for number, view in enumerate(views, 1):
+        label(output, view, partial(render, view, material), ask)
+        if number % _EVERY == 0 or number == len(views):
+            typer.echo(f"{number}/{len(views)} {what}  {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

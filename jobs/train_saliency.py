@@ -21,6 +21,7 @@ from roi_ray.report.figure import draw_masks
 from roi_ray.sweep import photographs
 from roi_ray.training import saliency
 from roi_ray.training.agreement import box
+from roi_ray.training.files import planes
 from roi_ray.training.imagenet import efficientnet_lite0
 from roi_ray.training.judgement import judge, maskers
 from roi_ray.training.labels import read_table
@@ -80,8 +81,7 @@ def main(
         picture = output.removesuffix(".safetensors") + ".png"
         photos = {name: decode(path.read_bytes()) for name, path in photographs().items()}
         masks = {
-            name: box(saliency.predict(written, torch.from_numpy(pixels.copy()).permute(2, 0, 1)))
-            for name, pixels in photos.items()
+            name: box(saliency.predict(written, planes(pixels))) for name, pixels in photos.items()
         }
         storage.write_bytes(picture, draw_masks(photos, masks))
         given = read_comparisons(comparisons) if comparisons else None

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import torch
+from torch import Tensor
+
 from roi_ray import images, storage
 from roi_ray.errors import ImageError
 from roi_ray.images import Pixels
@@ -24,6 +27,20 @@ def read_map(uri: str) -> Pixels:
         ImageError, StorageError: as `read_image`.
     """
     return _read(uri, images.decode_mask)
+
+
+def read_planes(uri: str) -> Tensor:
+    """An image as a tensor; see `planes`.
+
+    Raises:
+        ImageError, StorageError: as `read_image`.
+    """
+    return planes(read_image(uri))
+
+
+def planes(pixels: Pixels) -> Tensor:
+    """uint8 (H, W, 3) -> uint8 (3, H, W), not contiguous; memory of its own."""
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
 def _read(uri: str, decode: Callable[[bytes], Pixels]) -> Pixels:

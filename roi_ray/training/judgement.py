@@ -13,7 +13,7 @@ from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.examples import Examples
 from roi_ray.preference.measures import Interval, agreement, over_references
 from roi_ray.preference.validation import by_sign
-from roi_ray.training.files import read_image
+from roi_ray.training.files import read_planes
 
 Masker = Callable[[Tensor], Tensor]
 """Reference, float (3, H, W) in [0, 1] -> mask (H, W) in [0, 1]."""
@@ -104,5 +104,4 @@ def _mean(level: Tensor, region: Tensor) -> Tensor:
 
 
 def _read(uri: str) -> Tensor:
-    pixels = read_image(uri)
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+    return read_planes(uri).float() / 255

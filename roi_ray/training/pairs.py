@@ -7,7 +7,7 @@ from torch import Tensor
 
 from roi_ray import storage
 from roi_ray.errors import ManifestError
-from roi_ray.training.files import read_image, read_map
+from roi_ray.training.files import planes, read_image, read_map
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,7 @@ def read_pair(name: str, image_uri: str, map_uri: str, kept: float = Pair.kept) 
     mask = read_map(map_uri)
     if image.shape[:2] != mask.shape:
         raise ManifestError(f"the map {map_uri} is not of the size of its image")
-    planes = torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous()
-    return Pair(name, planes, torch.from_numpy(mask.copy())[None], kept)
+    return Pair(name, planes(image).contiguous(), torch.from_numpy(mask.copy())[None], kept)
 
 
 def named(*folders: str) -> dict[str, str]:

@@ -15,7 +15,8 @@ from torch import Tensor
 from roi_ray import images
 from roi_ray.models.discriminator import PatchDiscriminator
 from roi_ray.sweep.codecs import CODECS
-from roi_ray.training.windows import Decoded, Original, read_decoded
+from roi_ray.training.files import planes, read_planes
+from roi_ray.training.windows import Decoded, Original
 
 ALL = "all"
 LADDERS: Mapping[str, Sequence[int]] = {
@@ -50,14 +51,14 @@ def tell_apart(
         codec -> bit rates -> AUC; "all" stands for all of them, and cells without images are not
         there.
     """
-    real = [_score(network, read_decoded(original.uri)) for original in originals]
+    real = [_score(network, read_planes(original.uri)) for original in originals]
     # The order in which they are reported.
     scores: dict[str, dict[str, list[float]]] = {
         codec: {name: [] for name in (ALL, *_BPP_BINS)} for codec in (ALL, *CODECS)
     }
     for original in originals:
         for decoded in original.decoded:
-            score = _score(network, read_decoded(decoded.uri))
+            score = _score(network, read_planes(decoded.uri))
             for codec in {ALL, decoded.codec or ALL}:
                 for group in _groups(decoded):
                     scores.setdefault(codec, {}).setdefault(group, []).append(score)
@@ -137,8 +138,7 @@ def draw_curve(original: float, rungs: Mapping[str, Sequence[Rung]]) -> bytes:
 
 def d_loss(network: PatchDiscriminator, pixels: images.Pixels) -> float:
     """The method's `d_loss` of one image, uint8 (H, W, 3): mean of softplus(-D)."""
-    planes = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
-    return F.softplus(-_logits(network, planes)).mean().item()
+    return F.softplus(-_logits(network, planes(pixels))).mean().item()
 
 
 def _groups(decoded: Decoded) -> list[str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from roi_ray import schema, storage
 from roi_ray.errors import ManifestError
 from roi_ray.manifest import read_manifest
-from roi_ray.training import files
+from roi_ray.training.files import read_planes
 
 CROP = 128
 _READERS = 8
@@ -97,7 +97,7 @@ def _draw(
     height, width = real.shape[1:]
     sides = [real]
     for decoded in (one, other):
-        sides.append(read_decoded(decoded.uri))
+        sides.append(read_planes(decoded.uri))
         if sides[-1].shape != real.shape or min(height, width) < CROP:
             raise ManifestError(
                 f"{decoded.uri}: training needs images of {CROP} x {CROP} pixels or more, "
@@ -116,10 +116,4 @@ def _draw(
 @lru_cache(maxsize=256)
 def read_image(uri: str) -> Tensor:
     """uint8, (3, H, W); the last 256 stay in memory, as originals are asked for again."""
-    return read_decoded(uri)
-
-
-def read_decoded(uri: str) -> Tensor:
-    """uint8, (3, H, W)."""
-    pixels = files.read_image(uri)
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+    return read_planes(uri)
