@@ -56,23 +56,22 @@ class Settings:
         return load_networks(self.lpips, self.saliency, self.discriminator, weights_dir)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prepared:
     """A reference, with everything that does not depend on a distorted image.
 
     Attributes:
         pixels: uint8, (1, 3, H, W).
         mask: `R`, float32, (H, W), in [0, 1].
-        fraction: mean of the mask.
         moments: for MS-SSIM.
         features: for LPIPS.
     """
 
     pixels: Tensor
     mask: Tensor
-    fraction: float
     moments: list[ms_ssim.Moments]
     features: list[Tensor]
+    _fraction: Tensor
     _weights: dict[tuple[int, ...], Tensor] = field(default_factory=dict, repr=False)
 
     @property
@@ -80,6 +79,11 @@ class Prepared:
         """Height and width in pixels."""
         height, width = self.pixels.shape[-2:]
         return height, width
+
+    @property
+    def fraction(self) -> float:
+        """Mean of the mask."""
+        return float(self._fraction)
 
 
 class Scorer:
@@ -114,105 +118,154 @@ class Scorer:
         self._pixels = (batch or _BATCHES.get(self.device.type, 1)) * _BATCH_PIXELS
         networks = networks or self.settings.networks(weights_dir)
         self._networks = networks.to(self.device, DTYPES[self.settings.precision])
+        if self.device.type == "cuda":
+            # By default torch rounds what goes into float32 convolutions to 10 bits.
+            torch.backends.cudnn.allow_tf32 = False
         self.provenance = networks.provenance
 
-    @torch.inference_mode()
     def prepare(self, reference: Pixels, mask: Pixels | None = None) -> Prepared:
-        """Compute what depends on the reference alone.
+        """Compute what depends on one reference alone; see `prepare_all`."""
+        return self.prepare_all([reference], [mask])[0]
+
+    @torch.inference_mode()
+    def prepare_all(
+        self, references: Sequence[Pixels], masks: Sequence[Pixels | None]
+    ) -> list[Prepared]:
+        """Compute what depends on each reference alone, for all of them at once.
 
         Args:
-            reference: uint8, (H, W, 3), sRGB.
-            mask: uint8, (H, W), the ROI mask `R` itself (255 = inside) in place of the one that
-                the saliency network gives; it is not smoothed.
+            references: of one size, each uint8, (H, W, 3), sRGB.
+            masks: for each, uint8, (H, W), the ROI mask `R` itself (255 = inside) in place of the
+                one that the saliency network gives, which is None; it is not smoothed.
 
         Raises:
             ImageTooSmall: a side is below SSIM's 11 pixels.
-            SizeMismatch: the mask is not of the reference's size.
+            SizeMismatch: a mask is not of its reference's size, or a reference not of the others'.
             OutOfMemory: it needs more memory than there is.
         """
-        height, width = reference.shape[:2]
+        height, width = references[0].shape[:2]
+        for reference, mask in zip(references, masks, strict=True):
+            check_size(reference, (height, width))
+            if mask is not None:
+                check_size(mask, (height, width))
         with _enough_memory((height, width)):
-            return self._prepare(reference, mask)
+            return self._prepare(references, masks)
 
-    def _prepare(self, reference: Pixels, mask: Pixels | None) -> Prepared:
-        pixels = upload([reference], self.device)
-        image = pixels.float().div_(255)
+    def _prepare(
+        self, references: Sequence[Pixels], masks: Sequence[Pixels | None]
+    ) -> list[Prepared]:
+        pixels = upload(references, self.device)
+        images = pixels.float().div_(255)
         # First, as it is what refuses an image that is too small.
-        moments = ms_ssim.prepare(image[0].contiguous())
-        if mask is None:
-            logits = self._networks.saliency(image)
-            region = roi.smooth(logits[0, 0].sigmoid())
-        else:
-            check_size(mask, reference)
-            region = torch.from_numpy(mask.copy()).to(self.device).float() / 255
+        moments = ms_ssim.prepare(images.contiguous())
+        regions = self._regions(images, masks)
         network = self._networks.lpips
-        features = network.features(_at_least(image, network.min_side))
-        return Prepared(
-            pixels=pixels,
-            mask=region,
-            fraction=float(region.mean(dtype=torch.float64)),
-            moments=moments,
-            features=features,
-        )
+        features = network.features(_at_least(images, network.min_side))
+        fractions = regions.mean((-2, -1), dtype=torch.float64)
+        return [
+            Prepared(
+                pixels=pixels[one],
+                mask=regions[number],
+                moments=[level.of(one) for level in moments],
+                features=[layer[one] for layer in features],
+                _fraction=fractions[number],
+            )
+            for number, one in enumerate(_singles(len(references)))
+        ]
+
+    def _regions(self, images: Tensor, masks: Sequence[Pixels | None]) -> Tensor:
+        """`R` of each image, (N, H, W): given, or found."""
+        regions = images.new_empty(len(images), *images.shape[-2:])
+        for number, mask in enumerate(masks):
+            if mask is not None:
+                regions[number] = torch.from_numpy(mask / np.float32(255))
+        if wanted := [number for number, mask in enumerate(masks) if mask is None]:
+            some = images if len(wanted) == len(images) else images[wanted]
+            regions[wanted] = roi.smooth(self._networks.saliency(some)[:, 0].sigmoid())
+        return regions
+
+    def score(self, reference: Prepared, distorted: Sequence[Pixels]) -> list[Scores]:
+        """Score any number of distorted images of one reference; see `score_pairs`."""
+        return self.score_pairs([(reference, image) for image in distorted])
 
     @torch.inference_mode()
-    def score(self, reference: Prepared, distorted: Sequence[Pixels]) -> list[Scores]:
-        """Score any number of distorted images of one reference.
+    def score_pairs(self, pairs: Sequence[tuple[Prepared, Pixels]]) -> list[Scores]:
+        """Score distorted images, each against its reference; many at once on a GPU.
 
         Args:
-            reference: from `prepare`.
-            distorted: each uint8, (H, W, 3), sRGB, of the reference's size.
+            pairs: a reference from `prepare`, and an image of its size: uint8, (H, W, 3), sRGB. All
+                references are of one size. Those of one reference belong next to each other: it
+                then counts once in what a batch copies.
 
         Returns:
-            the scores, in the order of the images.
+            the scores, in the order of the pairs.
 
         Raises:
-            SizeMismatch: an image is not of the reference's size; nothing is scored.
+            SizeMismatch: an image is not of its reference's size, or a reference not of the others'
+                size; nothing is scored.
             OutOfMemory: one of them needs more memory than there is. A batch that does is halved.
         """
-        for image in distorted:
+        if not pairs:
+            return []
+        size = pairs[0][0].size
+        for reference, image in pairs:
             check_size(image, reference.size)
-        height, width = reference.size
+            check_size(image, size)
+        height, width = size
         scores: list[Scores] = []
-        while len(scores) < len(distorted):
-            batch = max(1, self._pixels // (height * width))
-            some = distorted[len(scores) : len(scores) + batch]
+        # A GPU's numbers are read when the next batch has been sent to it, not before.
+        under_way: list[_Batch] = []
+        begun = 0
+        while begun < len(pairs):
+            some = pairs[begun : begun + max(1, self._pixels // (height * width))]
             try:
-                with _enough_memory(reference.size):
-                    scores += list(self._score_batch(reference, some))
+                with _enough_memory(size):
+                    under_way.append(self._begin(some))
             except OutOfMemory:
                 if len(some) == 1:
                     raise
                 self._pixels = len(some) // 2 * height * width
-        return scores
+                continue
+            begun += len(some)
+            if len(under_way) > 1:
+                scores += under_way.pop(0).scores()
+        return scores + under_way.pop().scores()
 
-    def _score_batch(self, reference: Prepared, distorted: Sequence[Pixels]) -> Iterator[Scores]:
-        pixels = upload(distorted, self.device)
+    def _begin(self, pairs: Sequence[tuple[Prepared, Pixels]]) -> "_Batch":
+        references = [reference for reference, _ in pairs]
+        if all(reference is references[0] for reference in references):
+            references = references[:1]
+        pixels = upload([image for _, image in pairs], self.device)
         images = pixels.float().div_(255)
 
-        error, roi_error = self._means(reference, mse.squared_error(reference.pixels, pixels))
+        originals = _joined([reference.pixels for reference in references])
+        error, roi_error = self._means(references, mse.squared_error(originals, pixels))
+        moments = [
+            ms_ssim.Moments(*map(_joined, zip(*map(_fields, level), strict=True)))
+            for level in zip(*(reference.moments for reference in references), strict=True)
+        ]
         similarity, roi_similarity = zip(
             *(
-                self._means(reference, level, margin=ms_ssim.MARGIN)
-                for level in ms_ssim.maps(reference.moments, images.contiguous())
+                self._means(references, level, margin=ms_ssim.MARGIN)
+                for level in ms_ssim.maps(moments, images.contiguous())
             ),
             strict=True,
         )
         network = self._networks.lpips
         side = network.min_side
-        features = network.features(_at_least(images, side))
+        expected = map(_joined, zip(*(reference.features for reference in references), strict=True))
         distances, roi_distances = zip(
             *(
-                self._means(reference, layer, min_side=side)
-                for layer in network.maps(reference.features, features)
+                self._means(references, layer, min_side=side)
+                for layer in network.maps(list(expected), network.features(_at_least(images, side)))
             ),
             strict=True,
         )
         side = self._networks.discriminator.min_side
         logits = self._networks.discriminator(_at_least(images, side))
-        loss, roi_loss = self._means(reference, F.softplus(-logits[:, 0]), min_side=side)
+        loss, roi_loss = self._means(references, F.softplus(-logits[:, 0]), min_side=side)
 
-        height, width = reference.size
+        fractions = torch.stack([reference._fraction for reference in references])
         columns = {
             "mse": error,
             "psnr": mse.psnr(error),
@@ -224,38 +277,83 @@ class Scorer:
             "roi_ms_ssim": ms_ssim.combine(list(roi_similarity)),
             "roi_lpips": torch.stack(roi_distances).sum(0),
             "roi_d_loss": roi_loss,
+            "roi_fraction": fractions.expand(len(pairs)),
         }
-        values = torch.stack(list(columns.values()), dim=1).tolist()
-        for row in values:
-            yield Scores(
-                width=width,
-                height=height,
-                ms_ssim_scales=len(reference.moments),
-                roi_fraction=reference.fraction,
-                **dict(zip(columns, row, strict=True)),
-            )
+        values = torch.stack(list(columns.values()), dim=1)
+        return _Batch(tuple(columns), values, references[0].size, len(moments))
 
     def _means(
-        self, reference: Prepared, maps: Tensor, margin: int = 0, min_side: int = 0
+        self, references: Sequence[Prepared], maps: Tensor, margin: int = 0, min_side: int = 0
     ) -> tuple[Tensor, Tensor]:
-        """The mean over the whole image, and the mean under the mask."""
+        """The means over the whole image, and the means under the mask."""
         key = (*maps.shape[-2:], margin, min_side)
-        weights = reference._weights.get(key)
-        if weights is None:
+        if new := [one for one in dict.fromkeys(references) if key not in one._weights]:
             # The mask follows the image: bordered like it where it is tiny, brought to the map's
             # resolution, and without the margin that SSIM's valid window loses.
-            mask = _at_least(reference.mask[None, None], min_side)[0, 0]
+            masks = _at_least(torch.stack([one.mask for one in new])[:, None], min_side)[:, 0]
             height, width = (side + 2 * margin for side in maps.shape[-2:])
-            mask = roi.area_average(mask, height, width)
-            mask = mask[margin : height - margin, margin : width - margin]
-            weights = roi.weights(mask, self.settings.roi_weighting)
-            reference._weights[key] = weights
-        return roi.means(maps, weights)
+            masks = roi.area_average(masks, height, width)
+            masks = masks[:, margin : height - margin, margin : width - margin]
+            weights = roi.weights(masks, self.settings.roi_weighting)
+            for one, own in zip(new, weights.split(1), strict=True):
+                one._weights[key] = own
+        return roi.means(maps, _joined([one._weights[key] for one in references]))
+
+
+class _Batch:
+    """Numbers of some pairs, which a GPU may still be working on.
+
+    Args:
+        columns: names of scores.
+        values: (N, columns).
+        size: height and width of the images.
+        scales: of MS-SSIM.
+    """
+
+    def __init__(
+        self, columns: Sequence[str], values: Tensor, size: tuple[int, int], scales: int
+    ) -> None:
+        self._columns, self._size, self._scales = columns, size, scales
+        self._values = values.to("cpu", non_blocking=True)
+        self._there = torch.cuda.Event() if values.is_cuda else None
+        if self._there is not None:
+            self._there.record(torch.cuda.current_stream(values.device))
+
+    def scores(self) -> list[Scores]:
+        """Wait for them."""
+        if self._there is not None:
+            self._there.synchronize()
+        height, width = self._size
+        return [
+            Scores(
+                width=width,
+                height=height,
+                ms_ssim_scales=self._scales,
+                **dict(zip(self._columns, row, strict=True)),
+            )
+            for row in self._values.tolist()
+        ]
 
 
 def upload(images: Sequence[Pixels], device: torch.device) -> Tensor:
     """Images of one size as uint8, (N, 3, H, W), laid out as files have them: channels last."""
-    return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2)
+    shape = (len(images), *images[0].shape)
+    # From pinned memory a GPU fetches them by itself, while the CPU goes on.
+    staged = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack(images, out=staged.numpy())
+    return staged.to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tuple(tensors))
+
+
+def _fields(moments: ms_ssim.Moments) -> tuple[Tensor, Tensor, Tensor]:
+    return moments.image, moments.mean, moments.variance
+
+
+def _singles(count: int) -> list[slice]:
+    return [slice(one, one + 1) for one in range(count)]
 
 
 @contextmanager

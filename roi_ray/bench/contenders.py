@@ -77,7 +77,7 @@ def shared(networks: Networks, device: torch.device) -> Contender:
     def score(group: Group) -> list[Numbers]:
         x = _pixels(group.reference, device)
         image = x.float().div_(255)
-        moments = ms_ssim.prepare(image[0].contiguous())
+        moments = ms_ssim.prepare(image.contiguous())
         features = networks.lpips.features(image)
         results = []
         for path in group.distorted:
@@ -234,4 +234,4 @@ def _planes(path: Path, device: torch.device) -> Tensor:
 
 
 def _mean(maps: Tensor) -> Tensor:
-    return roi.means(maps, torch.ones(*maps.shape[-2:], 2, device=maps.device))[0]
+    return roi.means(maps, torch.ones(1, *maps.shape[-2:], 2, device=maps.device))[0]

@@ -62,11 +62,11 @@ def measure(
     dtype = next(networks.discriminator.layers.parameters()).dtype
     x, y = (upload([decode(data)], device) for data in (reference, distorted))
     image, other = x.float().div_(255), y.float().div_(255)
-    planes = image[0].contiguous()
+    planes = image.contiguous()
     moments = ms_ssim.prepare(planes)
     features, others = (networks.lpips.features(one) for one in (image, other))
     logits = networks.saliency(image)
-    mask = roi.smooth(logits[0, 0].sigmoid())
+    mask = roi.smooth(logits[:, 0].sigmoid())
     error = mse.squared_error(x, y)
     maps = [*ms_ssim.maps(moments, other.contiguous()), error]
     maps += [*networks.lpips.maps(features, others)]
@@ -74,7 +74,7 @@ def measure(
     works: dict[str, Callable[[], object]] = {
         "decode reference": lambda: decode(reference),
         "saliency": lambda: networks.saliency(image),
-        "mask": lambda: roi.smooth(logits[0, 0].sigmoid()),
+        "mask": lambda: roi.smooth(logits[:, 0].sigmoid()),
         "MS-SSIM moments": lambda: ms_ssim.prepare(planes),
         "LPIPS features": lambda: networks.lpips.features(image),
         "decode": lambda: decode(distorted),

@@ -32,14 +32,23 @@ class Moments:
     """A reference at one scale, as far as SSIM needs it.
 
     Attributes:
-        image: (3, H, W), in [0, 1].
-        mean: local means, (3, H - 10, W - 10).
+        image: (N, 3, H, W), in [0, 1].
+        mean: local means, (N, 3, H - 10, W - 10).
         variance: local variances, of the same shape.
     """
 
     image: Tensor
     mean: Tensor
     variance: Tensor
+
+    def of(self, images: slice, start: int = 0, end: int | None = None) -> "Moments":
+        """Those of some images; of them, rows `start` to `end` of the map."""
+        below = None if end is None else end + 2 * MARGIN
+        return Moments(
+            self.image[images, :, start:below],
+            self.mean[images, :, start:end],
+            self.variance[images, :, start:end],
+        )
 
 
 def scales_that_fit(height: int, width: int) -> int:
@@ -59,10 +68,10 @@ def scales_that_fit(height: int, width: int) -> int:
 
 
 def prepare(reference: Tensor) -> list[Moments]:
-    """Filter a reference at every scale that fits.
+    """Filter references at every scale that fits.
 
     Args:
-        reference: float32, (3, H, W), in [0, 1].
+        reference: float32, (N, 3, H, W), in [0, 1].
 
     Returns:
         one entry a scale, the finest first.
@@ -84,7 +93,7 @@ def maps(reference: list[Moments], distorted: Tensor) -> list[Tensor]:
     """The L maps: contrast-structure at all scales but the last, full SSIM at the last.
 
     Args:
-        reference: from `prepare`.
+        reference: from `prepare`: of one image, or of as many as there are distorted ones.
         distorted: float32, (N, 3, H, W), in [0, 1].
 
     Returns:
@@ -96,18 +105,19 @@ def maps(reference: list[Moments], distorted: Tensor) -> list[Tensor]:
     for scale, x in enumerate(reference):
         if scale:
             distorted = _half(distorted)
-        similarity = distorted.new_empty(len(distorted), *x.mean.shape)
-        for image, similar in zip(distorted, similarity, strict=True):
-            for start, end in _strips(*x.mean.shape[-2:]):
-                similar[:, start:end] = _similarity(
-                    _rows(x, start, end), image[:, start : end + 2 * MARGIN], scale == last
-                )
+        height, width = x.mean.shape[-2:]
+        similarity = distorted.new_empty(*distorted.shape[:2], height, width)
+        for some, rows in _pieces(len(distorted), height, width, distorted.device):
+            start, end = rows
+            part = x.of(slice(None) if len(x.image) == 1 else some, start, end)
+            image = distorted[some, :, start : end + 2 * MARGIN]
+            similarity[some, :, start:end] = _similarity(part, image, scale == last)
         result.append(similarity)
     return result
 
 
 def _similarity(x: Moments, image: Tensor, luminance: bool) -> Tensor:
-    """SSIM's contrast-structure of one image, (3, h, w); full SSIM with the luminance."""
+    """SSIM's contrast-structure, (N, 3, h, w); full SSIM with the luminance."""
     inputs = image.new_empty(3, *image.shape)
     inputs[0] = image
     torch.mul(image, image, out=inputs[1])
@@ -134,11 +144,12 @@ def combine(means: list[Tensor]) -> Tensor:
     Returns:
         (N,), in [0, 1]; higher is better; 1 for identical images.
     """
-    stacked = torch.stack(means).relu()
-    weights = torch.tensor(SCALE_WEIGHTS[: len(means)], dtype=stacked.dtype, device=stacked.device)
-    if len(means) < len(SCALE_WEIGHTS):
-        weights = weights / weights.sum()
-    return (stacked ** weights[:, None, None]).prod(dim=0).mean(dim=-1)
+    weights = SCALE_WEIGHTS[: len(means)]
+    total = sum(weights) if len(means) < len(SCALE_WEIGHTS) else 1.0
+    product = torch.ones_like(means[0])
+    for mean, weight in zip(means, weights, strict=True):
+        product *= mean.relu() ** (weight / total)
+    return product.mean(dim=-1)
 
 
 def _half(image: Tensor) -> Tensor:
@@ -152,26 +163,32 @@ def _half(image: Tensor) -> Tensor:
     return (pairs[..., 0::2] + pairs[..., 1::2]).mul_(0.25)
 
 
-def _rows(x: Moments, start: int, end: int) -> Moments:
-    return Moments(
-        x.image[:, start : end + 2 * MARGIN], x.mean[:, start:end], x.variance[:, start:end]
-    )
-
-
-def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Rows of a map that are worked on at once, so that what is between fits into a cache."""
+def _pieces(
+    count: int, height: int, width: int, device: torch.device
+) -> Iterator[tuple[slice, tuple[int, int]]]:
+    """Images, and rows of their maps, that are worked on at once."""
+    if device.type != "cpu":
+        yield slice(None), (0, height)
+        return
+    # So that what is between fits into a cache.
     rows = max(_STRIP_ROWS, _STRIP_PIXELS // width)
-    for start in range(0, height, rows):
-        yield start, min(start + rows, height)
+    for image in range(count):
+        for start in range(0, height, rows):
+            yield slice(image, image + 1), (start, min(start + rows, height))
 
 
 def _window(images: Tensor) -> Tensor:
     """Gaussian means over the window, valid positions only: (..., H, W) -> (..., H-10, W-10)."""
+    height, width = (side - 2 * MARGIN for side in images.shape[-2:])
+    planes = images.reshape(-1, *images.shape[-2:])
+    if images.device.type != "cpu":
+        count = len(planes)
+        column = _KERNEL.to(images, non_blocking=True).view(1, 1, WINDOW, 1).expand(count, -1, -1, -1)
+        tall = F.conv2d(planes[None], column, groups=count)
+        return F.conv2d(tall, column.mT, groups=count).view(*images.shape[:-2], height, width)
     # A product with a band of the kernel, a block of rows (columns) at a time. Of all that a CPU
     # has for one channel (convolutions, shifted sums) this is the fastest, several times so.
-    height, width = (side - 2 * MARGIN for side in images.shape[-2:])
     band = _BAND.to(images)
-    planes = images.reshape(-1, *images.shape[-2:])
     tall = planes.new_empty(len(planes), height, planes.shape[2])
     for start, rows, taps in _blocks(height):
         block = band[:rows, :taps].expand(len(planes), -1, -1)
@@ -192,15 +209,19 @@ def _blocks(length: int) -> Iterator[tuple[int, int, int]]:
         yield start, means, means + 2 * MARGIN
 
 
-def _band() -> Tensor:
-    """The Gaussian kernel in each of `_BLOCK` rows, one column further right in each."""
+def _kernel() -> Tensor:
     distance = torch.arange(WINDOW, dtype=torch.float32) - MARGIN
     kernel = torch.exp(-(distance**2) / (2 * _SIGMA**2))
-    kernel /= kernel.sum()
+    return kernel / kernel.sum()
+
+
+def _band() -> Tensor:
+    """The Gaussian kernel in each of `_BLOCK` rows, one column further right in each."""
     band = torch.zeros(_BLOCK, _BLOCK + 2 * MARGIN)
-    for offset, tap in enumerate(kernel.tolist()):
+    for offset, tap in enumerate(_KERNEL.tolist()):
         band.diagonal(offset).fill_(tap)
     return band
 
 
+_KERNEL = _kernel()
 _BAND = _band()

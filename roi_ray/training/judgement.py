@@ -82,7 +82,7 @@ def _under(
     """`roi_ms_ssim` of one reference's images under each mask."""
     with torch.inference_mode():
         image = _read(storage.resolve(reference, base))
-        moments = ms_ssim.prepare(image)
+        moments = ms_ssim.prepare(image[None])
         regions = [mask(image) for mask in masks.values()]
         found = {}
         for candidate in candidates:
@@ -97,9 +97,8 @@ def _under(
 def _mean(level: Tensor, region: Tensor) -> Tensor:
     margin = ms_ssim.MARGIN
     height, width = (side + 2 * margin for side in level.shape[-2:])
-    mask = roi.area_average(region, height, width)[
-        margin : height - margin, margin : width - margin
-    ]
+    mask = roi.area_average(region[None], height, width)
+    mask = mask[:, margin : height - margin, margin : width - margin]
     return roi.means(level, roi.weights(mask, "normalised"))[1]
 
 

@@ -13,7 +13,7 @@ def image(pixels):
 
 
 def measure(x, y):
-    levels = ms_ssim.maps(ms_ssim.prepare(image(x)), image(y)[None])
+    levels = ms_ssim.maps(ms_ssim.prepare(image(x)[None]), image(y)[None])
     return float(ms_ssim.combine([level.double().mean((-2, -1)) for level in levels]))
 
 
@@ -67,6 +67,6 @@ def test_smaller_than_the_window_is_refused() -> None:
 def test_a_batch_gets_what_each_image_gets(photos: Photos) -> None:
     x = photos["coffee"]
     several = [jpeg(x, quality) for quality in (10, 50, 90)]
-    levels = ms_ssim.maps(ms_ssim.prepare(image(x)), torch.stack([image(y) for y in several]))
+    levels = ms_ssim.maps(ms_ssim.prepare(image(x)[None]), torch.stack([image(y) for y in several]))
     together = ms_ssim.combine([level.double().mean((-2, -1)) for level in levels])
     assert together.tolist() == pytest.approx([measure(x, y) for y in several], abs=1e-7)

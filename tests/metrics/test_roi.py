@@ -28,14 +28,14 @@ def test_the_even_window_covers_25_before_and_24_after() -> None:
 @pytest.mark.parametrize("size", [(8, 8), (13, 29), (1, 1), (64, 90)])
 def test_area_average_is_the_mean_of_what_a_cell_touches(rng, size) -> None:
     mask = rng.random((64, 90))
-    ours = roi.area_average(torch.from_numpy(mask), *size)
-    assert ours.numpy() == pytest.approx(literal.area(mask, *size), abs=1e-12)
+    ours = roi.area_average(torch.from_numpy(mask)[None], *size)
+    assert ours[0].numpy() == pytest.approx(literal.area(mask, *size), abs=1e-12)
 
 
 @pytest.mark.parametrize("weighting", roi.WEIGHTINGS)
 def test_a_mask_of_ones_changes_nothing_at_all(rng, weighting) -> None:
     maps = torch.from_numpy(rng.random((3, 45, 67))).float()
-    whole, under = roi.means(maps, roi.weights(torch.ones(45, 67), weighting))
+    whole, under = roi.means(maps, roi.weights(torch.ones(1, 45, 67), weighting))
     assert torch.equal(whole, under)
     assert whole.tolist() == pytest.approx(maps.double().mean((-2, -1)).tolist(), rel=1e-7)
 
@@ -43,14 +43,14 @@ def test_a_mask_of_ones_changes_nothing_at_all(rng, weighting) -> None:
 @pytest.mark.parametrize("weighting", roi.WEIGHTINGS)
 def test_the_mean_under_a_mask_is_the_formula(rng, weighting) -> None:
     maps, mask = rng.random((2, 33, 21)), rng.random((33, 21)) ** 4
-    weights = roi.weights(torch.from_numpy(mask), weighting)
+    weights = roi.weights(torch.from_numpy(mask)[None], weighting)
     _, ours = roi.means(torch.from_numpy(maps), weights)
     expected = [literal.under(level, mask, weighting) for level in maps]
     assert ours.tolist() == pytest.approx(expected, rel=1e-12)
 
 
 def test_without_a_region_normalised_is_the_basic_metric_and_mean_is_zero(rng) -> None:
-    maps, empty = torch.from_numpy(rng.random((1, 20, 20))).float(), torch.zeros(20, 20)
+    maps, empty = torch.from_numpy(rng.random((1, 20, 20))).float(), torch.zeros(1, 20, 20)
     whole, under = roi.means(maps, roi.weights(empty, "normalised"))
     assert torch.equal(whole, under)
     assert float(roi.means(maps, roi.weights(empty, "mean"))[1]) == 0
@@ -59,7 +59,7 @@ def test_without_a_region_normalised_is_the_basic_metric_and_mean_is_zero(rng) -
 def test_normalised_reads_the_quality_inside_the_region() -> None:
     maps = torch.full((1, 10, 10), 0.25)
     maps[0, :5] = 0.75
-    mask = torch.zeros(10, 10)
-    mask[:5] = 0.1
+    mask = torch.zeros(1, 10, 10)
+    mask[:, :5] = 0.1
     _, inside = roi.means(maps, roi.weights(mask, "normalised"))
     assert float(inside) == pytest.approx(0.75, abs=1e-6)
