@@ -295,7 +295,7 @@ class Scorer:
             masks = roi.area_average(masks, height, width)
             masks = masks[:, margin : height - margin, margin : width - margin]
             weights = roi.weights(masks, self.settings.roi_weighting)
-            for one, own in zip(new, weights.split(1), strict=True):
+            for one, own in zip(new, weights[:, None], strict=True):
                 one._weights[key] = own
         return roi.means(maps, _joined([one._weights[key] for one in references]))
 
@@ -315,7 +315,8 @@ class _Batch:
     ) -> None:
         self._columns, self._size, self._scales = columns, size, scales
         self._values = values.to("cpu", non_blocking=True)
-        self._there = torch.cuda.Event() if values.is_cuda else None
+        # torch leaves its events without types.
+        self._there = torch.cuda.Event() if values.is_cuda else None  # type: ignore[no-untyped-call]
         if self._there is not None:
             self._there.record(torch.cuda.current_stream(values.device))
 

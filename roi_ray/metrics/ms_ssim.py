@@ -5,13 +5,15 @@ reference once, `maps` does what is left for each distorted image. `combine` mak
 the maps' means, over the whole image or under a mask.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from roi_ray.compiler import compiled
 from roi_ray.errors import ImageTooSmall
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -105,30 +107,57 @@ def maps(reference: list[Moments], distorted: Tensor) -> list[Tensor]:
     for scale, x in enumerate(reference):
         if scale:
             distorted = _half(distorted)
-        height, width = x.mean.shape[-2:]
-        similarity = distorted.new_empty(*distorted.shape[:2], height, width)
-        for some, rows in _pieces(len(distorted), height, width, distorted.device):
-            start, end = rows
-            part = x.of(slice(None) if len(x.image) == 1 else some, start, end)
-            image = distorted[some, :, start : end + 2 * MARGIN]
-            similarity[some, :, start:end] = _similarity(part, image, scale == last)
-        result.append(similarity)
+        of = _similarity_in_strips if distorted.device.type == "cpu" else _similarity_at_once
+        result.append(of(x, distorted, scale == last))
     return result
 
 
-def _similarity(x: Moments, image: Tensor, luminance: bool) -> Tensor:
-    """SSIM's contrast-structure, (N, 3, h, w); full SSIM with the luminance."""
-    inputs = image.new_empty(3, *image.shape)
-    inputs[0] = image
-    torch.mul(image, image, out=inputs[1])
-    torch.mul(image, x.image, out=inputs[2])
-    mean, square, product = _window(inputs)
+def _similarity_in_strips(x: Moments, y: Tensor, luminance: bool) -> Tensor:
+    """SSIM's contrast-structure, (N, 3, h, w), full SSIM with the luminance: for a CPU.
+
+    What is between fits into a cache.
+    """
+    height, width = x.mean.shape[-2:]
+    similarity = y.new_empty(*y.shape[:2], height, width)
+    rows = max(_STRIP_ROWS, _STRIP_PIXELS // width)
+    for number in range(len(y)):
+        one = slice(number, number + 1)
+        for start in range(0, height, rows):
+            end = min(start + rows, height)
+            part = x.of(one if len(x.image) > 1 else slice(None), start, end)
+            image = y[one, :, start : end + 2 * MARGIN]
+            inputs = image.new_empty(3, *image.shape)
+            inputs[0] = image
+            torch.mul(image, image, out=inputs[1])
+            torch.mul(image, part.image, out=inputs[2])
+            means = _window(inputs).unbind()
+            similarity[one, :, start:end] = _ssim(means, part.mean, part.variance, luminance)
+    return similarity
+
+
+def _similarity_at_once(x: Moments, y: Tensor, luminance: bool) -> Tensor:
+    """The same for a GPU, whose compiler makes a kernel of each pass."""
+    return compiled(_filter_and_compare)(x.image, y, x.mean, x.variance, luminance)
+
+
+def _filter_and_compare(
+    x: Tensor, y: Tensor, mean: Tensor, variance: Tensor, luminance: bool
+) -> Tensor:
+    filtered = [_shifted_sums(image) for image in (y, y * y, y * x)]
+    return _ssim(filtered, mean, variance, luminance)
+
+
+def _ssim(
+    filtered: Sequence[Tensor], x_mean: Tensor, x_variance: Tensor, luminance: bool
+) -> Tensor:
+    """From the local means of `y`, `y y` and `x y`, which are overwritten."""
+    mean, square, product = filtered
     variance = square.addcmul_(mean, mean, value=-1)
-    covariance = product.addcmul_(x.mean, mean, value=-1)
-    similarity: Tensor = covariance.mul_(2).add_(_C2).div_(variance.add_(x.variance).add_(_C2))
+    covariance = product.addcmul_(x_mean, mean, value=-1)
+    similarity: Tensor = covariance.mul_(2).add_(_C2).div_(variance.add_(x_variance).add_(_C2))
     if luminance:
-        means = x.mean * mean
-        similarity *= (2 * means + _C1) / (x.mean * x.mean + mean * mean + _C1)
+        means = x_mean * mean
+        similarity *= (2 * means + _C1) / (x_mean * x_mean + mean * mean + _C1)
     return similarity
 
 
@@ -163,32 +192,15 @@ def _half(image: Tensor) -> Tensor:
     return (pairs[..., 0::2] + pairs[..., 1::2]).mul_(0.25)
 
 
-def _pieces(
-    count: int, height: int, width: int, device: torch.device
-) -> Iterator[tuple[slice, tuple[int, int]]]:
-    """Images, and rows of their maps, that are worked on at once."""
-    if device.type != "cpu":
-        yield slice(None), (0, height)
-        return
-    # So that what is between fits into a cache.
-    rows = max(_STRIP_ROWS, _STRIP_PIXELS // width)
-    for image in range(count):
-        for start in range(0, height, rows):
-            yield slice(image, image + 1), (start, min(start + rows, height))
-
-
 def _window(images: Tensor) -> Tensor:
     """Gaussian means over the window, valid positions only: (..., H, W) -> (..., H-10, W-10)."""
-    height, width = (side - 2 * MARGIN for side in images.shape[-2:])
-    planes = images.reshape(-1, *images.shape[-2:])
     if images.device.type != "cpu":
-        count = len(planes)
-        column = _KERNEL.to(images, non_blocking=True).view(1, 1, WINDOW, 1).expand(count, -1, -1, -1)
-        tall = F.conv2d(planes[None], column, groups=count)
-        return F.conv2d(tall, column.mT, groups=count).view(*images.shape[:-2], height, width)
+        return compiled(_shifted_sums)(images)
     # A product with a band of the kernel, a block of rows (columns) at a time. Of all that a CPU
     # has for one channel (convolutions, shifted sums) this is the fastest, several times so.
+    height, width = (side - 2 * MARGIN for side in images.shape[-2:])
     band = _BAND.to(images)
+    planes = images.reshape(-1, *images.shape[-2:])
     tall = planes.new_empty(len(planes), height, planes.shape[2])
     for start, rows, taps in _blocks(height):
         block = band[:rows, :taps].expand(len(planes), -1, -1)
@@ -200,6 +212,15 @@ def _window(images: Tensor) -> Tensor:
         block = band[:columns, :taps].T
         torch.mm(lines[:, start : start + taps], block, out=means[:, start : start + columns])
     return means.view(*images.shape[:-2], height, width)
+
+
+def _shifted_sums(images: Tensor) -> Tensor:
+    """The same as a sum of shifted images: for a compiler, which keeps none of the terms."""
+    for dim in (-2, -1):
+        length = images.shape[dim] - 2 * MARGIN
+        terms = [tap * images.narrow(dim, start, length) for start, tap in enumerate(_TAPS)]
+        images = functools.reduce(torch.add, terms)
+    return images
 
 
 def _blocks(length: int) -> Iterator[tuple[int, int, int]]:
@@ -218,10 +239,10 @@ def _kernel() -> Tensor:
 def _band() -> Tensor:
     """The Gaussian kernel in each of `_BLOCK` rows, one column further right in each."""
     band = torch.zeros(_BLOCK, _BLOCK + 2 * MARGIN)
-    for offset, tap in enumerate(_KERNEL.tolist()):
+    for offset, tap in enumerate(_TAPS):
         band.diagonal(offset).fill_(tap)
     return band
 
 
-_KERNEL = _kernel()
+_TAPS: list[float] = _kernel().tolist()
 _BAND = _band()
