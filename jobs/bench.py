@@ -17,7 +17,7 @@ from roi_ray.bench.run import Plan, run
 from roi_ray.errors import RoiRayError
 from roi_ray.memory import keep_freed_memory
 from roi_ray.report.bench import draw, tables
-from roi_ray.scorer import Precision, Settings
+from roi_ray.scorer import Precision, Settings, find_device
 from roi_ray.sweep import photographs
 
 
@@ -38,6 +38,12 @@ def main(
     precision: Annotated[Precision, typer.Option(help="Of roi-ray's networks.")] = "fp32",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU; else all.")] = None,
+    references: Annotated[
+        int | None, typer.Option(min=1, help="Scored together. Default: 1; 8 on a GPU.")
+    ] = None,
+    decoded: Annotated[
+        bool, typer.Option("--decoded", help="Images are in memory already, not in files.")
+    ] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
     job_pairs: Annotated[int, typer.Option(min=96, help="Pairs of the job.")] = 640,
     images: Annotated[
@@ -62,6 +68,8 @@ def main(
             saliency=saliency,
             settings=Settings(precision=precision),
             device=device,
+            references=references or (8 if find_device(device).type == "cuda" else 1),
+            decoded=decoded,
             rounds=2 if quick else rounds,
             job_pairs=0 if quick or no_ray else job_pairs,
         )

@@ -24,7 +24,8 @@ from roi_ray.models.saliency import u2net
 from roi_ray.scorer import Scorer, Settings, upload
 
 Numbers = dict[str, float]
-Contender = Callable[[Group], list[Numbers]]
+Contender = Callable[[Sequence[Group]], list[Numbers]]
+Reader = Callable[[Path], Pixels]
 
 SaliencyName = Literal["u2netp", "packaged"]
 
@@ -58,30 +59,40 @@ def backbones(saliency: SaliencyName) -> Backbones:
     return Backbones(networks, tensors)
 
 
-def scorer(scorer: Scorer) -> Contender:
+def read_file(path: Path) -> Pixels:
+    """Read and decode a file."""
+    return decode(path.read_bytes())
+
+
+def scorer(scorer: Scorer, read: Reader = read_file) -> Contender:
     """roi-ray without Ray: eight features, and the mask."""
 
-    def score(group: Group) -> list[Numbers]:
-        prepared = scorer.prepare(_read(group.reference))
-        scores = scorer.score(prepared, [_read(path) for path in group.distorted])
-        return [asdict(one) for one in scores]
+    def score(groups: Sequence[Group]) -> list[Numbers]:
+        references = [read(group.reference) for group in groups]
+        prepared = scorer.prepare_all(references, [None] * len(groups))
+        pairs = [
+            (reference, read(path))
+            for reference, group in zip(prepared, groups, strict=True)
+            for path in group.distorted
+        ]
+        return [asdict(one) for one in scorer.score_pairs(pairs)]
 
     return score
 
 
-def shared(networks: Networks, device: torch.device) -> Contender:
+def shared(networks: Networks, device: torch.device, read: Reader = read_file) -> Contender:
     """roi-ray's metrics that other libraries have too: PSNR, MS-SSIM, LPIPS."""
     networks.to(device, torch.float32)
 
     @torch.inference_mode()
     def score(group: Group) -> list[Numbers]:
-        x = _pixels(group.reference, device)
+        x = upload([read(group.reference)], device)
         image = x.float().div_(255)
         moments = ms_ssim.prepare(image.contiguous())
         features = networks.lpips.features(image)
         results = []
         for path in group.distorted:
-            y = _pixels(path, device)
+            y = upload([read(path)], device)
             image = y.float().div_(255)
             levels = ms_ssim.maps(moments, image.contiguous())
             distances = networks.lpips.maps(features, networks.lpips.features(image))
@@ -95,10 +106,10 @@ def shared(networks: Networks, device: torch.device) -> Contender:
             )
         return results
 
-    return score
+    return lambda groups: [numbers for group in groups for numbers in score(group)]
 
 
-def naive(given: Backbones, device: torch.device) -> Contender:
+def naive(given: Backbones, device: torch.device, read: Reader = read_file) -> Contender:
     """What people write: for each pair both files, the packages' metrics, and both networks."""
     package_ms_ssim = _optional("pytorch_msssim").ms_ssim
     perceptual = _package_lpips(given.alexnet).to(device)
@@ -108,7 +119,7 @@ def naive(given: Backbones, device: torch.device) -> Contender:
 
     @torch.no_grad()
     def pair(reference: Path, distorted: Path) -> Numbers:
-        x, y = (_planes(path, device) for path in (reference, distorted))
+        x, y = (_planes(read(path), device) for path in (reference, distorted))
         mask = F.conv2d(F.pad(torch.sigmoid(saliency(x)), (25, 24, 25, 24)), ones)
         error = (x - y).square().mean(dim=1, keepdim=True)
         loss = F.softplus(-discriminator(y))
@@ -120,10 +131,10 @@ def naive(given: Backbones, device: torch.device) -> Contender:
             "d_loss": float(loss.mean()),
         }
 
-    return lambda group: [pair(group.reference, path) for path in group.distorted]
+    return _pair_by_pair(pair)
 
 
-def torchmetrics(given: Backbones, device: torch.device) -> Contender:
+def torchmetrics(given: Backbones, device: torch.device, read: Reader = read_file) -> Contender:
     """PSNR, MS-SSIM and LPIPS by torchmetrics."""
     functional = _optional("torchmetrics.functional.image")
     network = _optional("torchmetrics.functional.image.lpips")._LPIPS(net="alex", pnet_rand=True)
@@ -132,7 +143,7 @@ def torchmetrics(given: Backbones, device: torch.device) -> Contender:
 
     @torch.no_grad()
     def pair(reference: Path, distorted: Path) -> Numbers:
-        x, y = (_planes(path, device) for path in (reference, distorted))
+        x, y = (_planes(read(path), device) for path in (reference, distorted))
         similarity = functional.multiscale_structural_similarity_index_measure(
             y, x, data_range=1.0, sigma=1.5, kernel_size=11
         )
@@ -142,10 +153,10 @@ def torchmetrics(given: Backbones, device: torch.device) -> Contender:
             "lpips": float(network(x, y, normalize=True)),
         }
 
-    return lambda group: [pair(group.reference, path) for path in group.distorted]
+    return _pair_by_pair(pair)
 
 
-def pyiqa(given: Backbones, device: torch.device) -> Contender:
+def pyiqa(given: Backbones, device: torch.device, read: Reader = read_file) -> Contender:
     """PSNR, MS-SSIM (of luma, its default) and LPIPS by pyiqa."""
     from torchvision import models
 
@@ -158,17 +169,28 @@ def pyiqa(given: Backbones, device: torch.device) -> Contender:
 
     @torch.no_grad()
     def pair(reference: Path, distorted: Path) -> Numbers:
-        x, y = (_planes(path, device) for path in (reference, distorted))
+        x, y = (_planes(read(path), device) for path in (reference, distorted))
         metrics = {"psnr": psnr, "ms_ssim": similarity, "lpips": perceptual}
         return {name: float(metric(y, x)) for name, metric in metrics.items()}
 
-    return lambda group: [pair(group.reference, path) for path in group.distorted]
+    return _pair_by_pair(pair)
 
 
 def make(
-    rivals: Sequence[str], settings: Settings, device: torch.device, saliency: SaliencyName
+    rivals: Sequence[str],
+    settings: Settings,
+    device: torch.device,
+    saliency: SaliencyName,
+    read: Reader = read_file,
 ) -> dict[str, Contender]:
     """The contenders by name: the rivals, and what of roi-ray each is held against.
+
+    Args:
+        rivals: names.
+        settings: of roi-ray.
+        device: of all.
+        saliency: N of all.
+        read: how all of them come by an image.
 
     Raises:
         RoiRayError: no such rival, or it is not installed.
@@ -177,17 +199,17 @@ def make(
     if unknown := set(rivals) - set(makers):
         raise RoiRayError(f"rivals are {', '.join(makers)}; not {', '.join(unknown)}")
     found: dict[str, Contender] = {
-        name: makers[name](backbones(saliency), device) for name in rivals
+        name: makers[name](backbones(saliency), device, read) for name in rivals
     }
     own = Scorer(settings, str(device), networks=backbones(saliency).networks)
-    found["roi-ray"] = scorer(own)
+    found["roi-ray"] = scorer(own, read)
     if settings.precision == "fp32" and device.type == "cpu":
         half = replace(settings, precision="bf16")
         found["roi-ray bf16"] = scorer(
-            Scorer(half, str(device), networks=backbones(saliency).networks)
+            Scorer(half, str(device), networks=backbones(saliency).networks), read
         )
     if set(rivals) - {"naive"}:
-        found["roi-ray shared"] = shared(backbones(saliency).networks, device)
+        found["roi-ray shared"] = shared(backbones(saliency).networks, device, read)
     return found
 
 
@@ -219,18 +241,15 @@ def _optional(name: str) -> ModuleType:
         ) from error
 
 
-def _read(path: Path) -> Pixels:
-    return decode(path.read_bytes())
+def _pair_by_pair(pair: Callable[[Path, Path], Numbers]) -> Contender:
+    return lambda groups: [
+        pair(group.reference, path) for group in groups for path in group.distorted
+    ]
 
 
-def _pixels(path: Path, device: torch.device) -> Tensor:
-    """uint8, (1, 3, H, W), channels last."""
-    return upload([_read(path)], device)
-
-
-def _planes(path: Path, device: torch.device) -> Tensor:
+def _planes(pixels: Pixels, device: torch.device) -> Tensor:
     """float32, (1, 3, H, W), in [0, 1]: what everybody begins with."""
-    return _pixels(path, device).contiguous().float() / 255
+    return upload([pixels], device).contiguous().float() / 255
 
 
 def _mean(maps: Tensor) -> Tensor:

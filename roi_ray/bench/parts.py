@@ -1,17 +1,31 @@
 """Where the scorer's time goes, and how far each part is from what the machine can do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from roi_ray.bench.timing import interleave
+from roi_ray.bench.timing import Timing, interleave
 from roi_ray.images import decode
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models.networks import Networks
 from roi_ray.scorer import upload
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the machine can do at most.
+
+    Attributes:
+        gflops: GFLOP/s of a large matrix product: what convolutions can come near to.
+        gbytes: GB/s of a large copy, read and written.
+    """
+
+    gflops: float
+    gbytes: float
 
 
 @dataclass(frozen=True)
@@ -24,30 +38,47 @@ class Part:
         milliseconds: median.
         gflop: counted multiplications and additions of convolutions and matrix products, 10^9;
             0 for what has none.
-        share: of the machine's measured peak; higher is better, None for what has no GFLOP.
+        gbyte: of what goes in and comes out, 10^9: what has to be moved at least; 0 where it is no
+            tensor.
+        share: of the machine's limit, the least time that operations or bytes take over the time
+            taken; higher is better, None where neither was counted.
     """
 
     name: str
     once: bool
     milliseconds: float
     gflop: float
+    gbyte: float
     share: float | None
 
 
-def peak(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> float:
-    """GFLOP/s of a large matrix product: what convolutions can come near to."""
-    side = 2048 if device.type == "cpu" else 8192
+@dataclass(frozen=True)
+class _Work:
+    do: Callable[[], object]
+    given: Sequence[Tensor] = ()
+    images: int = 1
+    once: bool = False
+    network: bool = False
+
+
+def limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> Limits:
+    """Measure them."""
+    side, size = (2048, 1 << 28) if device.type == "cpu" else (8192, 1 << 32)
     a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
-    timing = interleave({"product": lambda: a @ b}, rounds, device=device)["product"]
+    source = torch.ones(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    works = {"product": lambda: a @ b, "copy": lambda: target.copy_(source)}
+    timings = interleave(works, rounds, device=device)
     # The best round: what else runs on the machine only ever makes it slower.
-    return 2 * side**3 / min(timing.seconds) / 1e9
+    best = {name: min(timing.seconds) * 1e9 for name, timing in timings.items()}
+    return Limits(2 * side**3 / best["product"], 2 * size / best["copy"])
 
 
 @torch.inference_mode()
 def measure(
     networks: Networks, reference: bytes, distorted: bytes, device: torch.device, rounds: int
-) -> tuple[list[Part], float]:
-    """Time each part by itself, interleaved.
+) -> tuple[list[Part], Limits]:
+    """Time each part by itself, interleaved; on a GPU for many images at once.
 
     Args:
         networks: on the device already, in the precision that is to be measured.
@@ -55,56 +86,77 @@ def measure(
         distorted: another.
         device: where.
         rounds: that count.
-
-    Returns:
-        the parts, and the peak in GFLOP/s.
     """
     dtype = next(networks.discriminator.layers.parameters()).dtype
-    x, y = (upload([decode(data)], device) for data in (reference, distorted))
+    count = 1 if device.type == "cpu" else _MANY
+    given = [[decode(data)] * count for data in (reference, distorted)]
+    x, y = (upload(pixels, device) for pixels in given)
     image, other = x.float().div_(255), y.float().div_(255)
-    planes = image.contiguous()
+    planes, others = image.contiguous(), other.contiguous()
     moments = ms_ssim.prepare(planes)
-    features, others = (networks.lpips.features(one) for one in (image, other))
+    filtered = [tensor for one in moments for tensor in (one.image, one.mean, one.variance)]
+    features, theirs = (networks.lpips.features(one) for one in (image, other))
     logits = networks.saliency(image)
     mask = roi.smooth(logits[:, 0].sigmoid())
-    error = mse.squared_error(x, y)
-    maps = [*ms_ssim.maps(moments, other.contiguous()), error]
-    maps += [*networks.lpips.maps(features, others)]
+    maps = [*ms_ssim.maps(moments, others), mse.squared_error(x, y)]
+    maps += [*networks.lpips.maps(features, theirs)]
     weights = [roi.weights(roi.area_average(mask, *level.shape[-2:]), "mean") for level in maps]
-    works: dict[str, Callable[[], object]] = {
-        "decode reference": lambda: decode(reference),
-        "saliency": lambda: networks.saliency(image),
-        "mask": lambda: roi.smooth(logits[:, 0].sigmoid()),
-        "MS-SSIM moments": lambda: ms_ssim.prepare(planes),
-        "LPIPS features": lambda: networks.lpips.features(image),
-        "decode": lambda: decode(distorted),
-        "to the networks' layout": lambda: y.float().div_(255).contiguous(),
-        "MSE": lambda: mse.squared_error(x, y),
-        "MS-SSIM": lambda: ms_ssim.maps(moments, other.contiguous()),
-        "LPIPS network": lambda: networks.lpips.features(other),
-        "LPIPS maps": lambda: networks.lpips.maps(features, others),
-        "discriminator": lambda: F.softplus(-networks.discriminator(other)),
-        "means": lambda: [
-            roi.means(level, weight) for level, weight in zip(maps, weights, strict=True)
-        ],
+    works = {
+        "decode reference": _Work(lambda: decode(reference), once=True),
+        "saliency": _Work(lambda: networks.saliency(image), [image], count, True, True),
+        "mask": _Work(lambda: roi.smooth(logits[:, 0].sigmoid()), [logits], count, True),
+        "MS-SSIM moments": _Work(lambda: ms_ssim.prepare(planes), [planes], count, True),
+        "LPIPS features": _Work(lambda: networks.lpips.features(image), [image], count, True, True),
+        "decode": _Work(lambda: decode(distorted)),
+        "to the device": _Work(lambda: upload(given[1], device), images=count),
+        "to the networks' layout": _Work(lambda: y.float().div_(255).contiguous(), [y], count),
+        "MSE": _Work(lambda: mse.squared_error(x, y), [x, y], count),
+        "MS-SSIM": _Work(lambda: ms_ssim.maps(moments, others), [*filtered, others], count),
+        "LPIPS network": _Work(
+            lambda: networks.lpips.features(other), [other], count, network=True
+        ),
+        "LPIPS maps": _Work(
+            lambda: networks.lpips.maps(features, theirs), [*features, *theirs], count
+        ),
+        "discriminator": _Work(
+            lambda: F.softplus(-networks.discriminator(other)), [other], count, network=True
+        ),
+        "means": _Work(
+            lambda: [roi.means(level, w) for level, w in zip(maps, weights, strict=True)],
+            [*maps, *weights],
+            count,
+        ),
     }
-    timings = interleave(works, rounds, device=device)
-    limit = peak(device, dtype)
-    parts = []
-    for name, work in works.items():
-        milliseconds = timings[name].per_pair
-        gflop = _gflop(work) if name in _NETWORKS else 0.0
-        share = gflop / (milliseconds / 1000) / limit if gflop else None
-        parts.append(Part(name, name in _ONCE, milliseconds, gflop, share))
-    return parts, limit
+    timings = interleave({name: work.do for name, work in works.items()}, rounds, device=device)
+    found = limits(device, dtype)
+    return [_part(name, work, timings[name], found) for name, work in works.items()], found
 
 
-_ONCE = ("decode reference", "saliency", "mask", "MS-SSIM moments", "LPIPS features")
-_NETWORKS = ("saliency", "LPIPS features", "LPIPS network", "discriminator")
+_MANY = 24
+
+
+def _part(name: str, work: _Work, timing: Timing, limits: Limits) -> Part:
+    milliseconds = timing.per_pair / work.images
+    gflop = _gflop(work.do) / work.images if work.network else 0.0
+    moved = [*work.given, *_tensors(work.do())] if work.given else []
+    gbyte = sum(tensor.nbytes for tensor in moved) / 1e9 / work.images
+    least = 1000 * max(gflop / limits.gflops, gbyte / limits.gbytes)
+    share = least / milliseconds if least else None
+    return Part(name, work.once, milliseconds, gflop, gbyte, share)
+
+
+def _tensors(result: object) -> Iterator[Tensor]:
+    if isinstance(result, Tensor):
+        yield result
+    elif isinstance(result, ms_ssim.Moments):
+        yield from (result.image, result.mean, result.variance)
+    elif isinstance(result, list | tuple):
+        for item in result:
+            yield from _tensors(item)
 
 
 def networks_share(parts: list[Part], limit: float, per_reference: int) -> float:
-    """Share of the limit that all networks together reach, for K images of a reference."""
+    """Share of a limit in GFLOP/s that all networks together reach, for K images of a reference."""
     counted = [(part, 1 if part.once else per_reference) for part in parts if part.gflop]
     gflop = sum(part.gflop * times for part, times in counted)
     seconds = sum(part.milliseconds * times for part, times in counted) / 1000

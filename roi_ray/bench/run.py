@@ -1,5 +1,6 @@
 """The benchmark as a whole: contenders, parts, growth and the job, in one run."""
 
+import functools
 import platform
 import tempfile
 from collections.abc import Callable, Sequence
@@ -11,9 +12,16 @@ import numpy as np
 import torch
 
 from roi_ray.bench import parts, workload
-from roi_ray.bench.contenders import Contender, SaliencyName, against, backbones, make
+from roi_ray.bench.contenders import (
+    Contender,
+    SaliencyName,
+    against,
+    backbones,
+    make,
+    read_file,
+)
 from roi_ray.bench.job import JobRate, bare, job
-from roi_ray.bench.parts import Part
+from roi_ray.bench.parts import Limits, Part
 from roi_ray.bench.timing import Timing, interleave, ratio
 from roi_ray.bench.workload import Group
 from roi_ray.scorer import DTYPES, Settings, find_device
@@ -35,6 +43,8 @@ class Plan:
         saliency: N of all contenders.
         settings: of roi-ray; the precision counts, the networks are chosen by the contenders.
         device: see `find_device`.
+        references: of the races and the growth, scored together: a GPU takes many at once.
+        decoded: all images are in memory beforehand, instead of in files.
         rounds: that count.
         job_pairs: pairs of the job; 0 for no job.
     """
@@ -46,6 +56,8 @@ class Plan:
     saliency: SaliencyName
     settings: Settings
     device: str
+    references: int
+    decoded: bool
     rounds: int
     job_pairs: int
 
@@ -70,7 +82,7 @@ class Result:
             the largest relative distance of the curve from fixed / K + marginal.
         sizes: milliseconds a pair of roi-ray, by side, at the first K.
         parts: where the time goes.
-        limit: GFLOP/s of the machine.
+        limits: of the machine.
         shares: of the limit that the networks reach together, by K.
         job: None if it was left out.
     """
@@ -81,7 +93,7 @@ class Result:
     fit: tuple[float, float, float]
     sizes: dict[int, float]
     parts: list[Part]
-    limit: float
+    limits: Limits
     shares: dict[int, float]
     job: JobResult | None
 
@@ -105,33 +117,36 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
         RoiRayError: no such device, or a rival is not installed.
     """
     device = find_device(plan.device)
-    contenders = make(plan.rivals, plan.settings, device, plan.saliency)
+    read = functools.cache(read_file) if plan.decoded else read_file
+    contenders = make(plan.rivals, plan.settings, device, plan.saliency, read)
     first = plan.sizes[0]
     with tempfile.TemporaryDirectory() as folder:
 
-        def group(size: int, images: int) -> Group:
-            here = Path(folder) / f"{size}-{images}"
-            return workload.make_groups(plan.photographs, here, (size, size), 1, images)[0]
+        def groups(size: int, images: int) -> list[Group]:
+            here, square = Path(folder) / f"{size}-{images}", (size, size)
+            return workload.make_groups(plan.photographs, here, square, plan.references, images)
 
         races = {}
         for k in plan.per_reference[:2]:
             say(f"{first} x {first}, {k} images of a reference: {', '.join(contenders)}")
-            races[k] = _time(contenders, group(first, k), plan.rounds, device)
+            races[k] = _time(contenders, groups(first, k), plan.rounds, device)
         own = {_OWN: contenders[_OWN]}
         say("growth with the images of a reference, and with their size")
         curve = {
-            k: _time(own, group(first, k), plan.rounds, device)[_OWN].per_pair
+            k: _time(own, groups(first, k), plan.rounds, device)[_OWN].per_pair
             for k in sorted(plan.per_reference)
         }
         sizes = {
-            side: _time(own, group(side, plan.per_reference[0]), plan.rounds, device)[_OWN].per_pair
+            side: _time(own, groups(side, plan.per_reference[0]), plan.rounds, device)[
+                _OWN
+            ].per_pair
             for side in plan.sizes
         }
         say("the parts, and the limit")
         networks = backbones(plan.saliency).networks.to(device, DTYPES[plan.settings.precision])
-        pair = group(_SIZE, 2)
+        pair = groups(_SIZE, 2)[0]
         files = (pair.reference.read_bytes(), pair.distorted[0].read_bytes())
-        split, limit = parts.measure(networks, *files, device, plan.rounds)
+        split, limits = parts.measure(networks, *files, device, plan.rounds)
         jobs = _job(plan, Path(folder), say) if plan.job_pairs else None
     return Result(
         machine=_machine(device),
@@ -140,8 +155,8 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
         fit=_fit(curve),
         sizes=sizes,
         parts=split,
-        limit=limit,
-        shares={k: parts.networks_share(split, limit, k) for k in races},
+        limits=limits,
+        shares={k: parts.networks_share(split, limits.gflops, k) for k in races},
         job=jobs,
     )
 
@@ -156,10 +171,10 @@ def _fit(curve: dict[int, float]) -> tuple[float, float, float]:
 
 
 def _time(
-    contenders: dict[str, Contender], group: Group, rounds: int, device: torch.device
+    contenders: dict[str, Contender], groups: Sequence[Group], rounds: int, device: torch.device
 ) -> dict[str, Timing]:
-    works = {name: lambda score=score: score(group) for name, score in contenders.items()}
-    return interleave(works, rounds, len(group.distorted), device)
+    works = {name: lambda score=score: score(groups) for name, score in contenders.items()}
+    return interleave(works, rounds, sum(len(group.distorted) for group in groups), device)
 
 
 def _job(plan: Plan, folder: Path, say: Callable[[str], None]) -> JobResult:

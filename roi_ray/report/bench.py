@@ -51,7 +51,7 @@ def _contenders(title: str, timings: Mapping[str, Timing]) -> Table:
     for name, timing in timings.items():
         other = against(name)
         held = [] if name == other else [other, f"{ratio(timing, timings[other]):.2f}"]
-        table.add_row(name, f"{timing.per_pair:.1f}", f"{timing.spread:.2f}", *held)
+        table.add_row(name, f"{timing.per_pair:.3g}", f"{timing.spread:.2f}", *held)
     return table
 
 
@@ -59,28 +59,30 @@ def _growth(result: Result) -> Table:
     table = _table("growth of roi-ray", "", "ms a pair", "ms a megapixel")
     area = next(iter(result.sizes)) ** 2 / 1e6
     for k, value in result.curve.items():
-        table.add_row(f"{k} images of a reference", f"{value:.1f}", f"{value / area:.0f}")
+        table.add_row(f"{k} images of a reference", f"{value:.3g}", f"{value / area:.3g}")
     fixed, marginal, off = result.fit
     if len(result.curve) > 2:
-        table.add_row(f"{fixed:.0f} / K + {marginal:.1f}, within {off:.0%}", "", "")
+        table.add_row(f"{fixed:.3g} / K + {marginal:.3g}, within {off:.0%}", "", "")
     for side, value in result.sizes.items():
-        table.add_row(f"{side} x {side}", f"{value:.1f}", f"{value / side**2 * 1e6:.0f}")
+        table.add_row(f"{side} x {side}", f"{value:.3g}", f"{value / side**2 * 1e6:.3g}")
     return table
 
 
 def _parts(result: Result) -> Table:
-    title = f"parts, 512 x 512; the limit is {result.limit:.0f} GFLOP/s"
-    table = _table(title, "", "for each", "ms", "GFLOP", "of the limit")
+    limits = f"{result.limits.gflops:.0f} GFLOP/s and {result.limits.gbytes:.0f} GB/s"
+    title = f"parts, 512 x 512; the limits are {limits}"
+    table = _table(title, "", "for each", "ms", "GFLOP", "MB", "of the limit")
     for part in result.parts:
         table.add_row(
             part.name,
             "reference" if part.once else "pair",
-            f"{part.milliseconds:.2f}",
+            f"{part.milliseconds:.3g}",
             f"{part.gflop:.2f}" if part.gflop else "",
+            f"{1000 * part.gbyte:.1f}" if part.gbyte else "",
             "" if part.share is None else f"{part.share:.0%}",
         )
     for k, share in result.shares.items():
-        table.add_row(f"all networks, {k} images of a reference", "", "", "", f"{share:.0%}")
+        table.add_row(f"all networks, {k} images of a reference", *[""] * 4, f"{share:.0%}")
     return table
 
 

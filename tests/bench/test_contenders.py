@@ -13,32 +13,32 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def group(tmp_path_factory):
+def groups(tmp_path_factory):
     photos = list(photographs().values())
-    return make_groups(photos, tmp_path_factory.mktemp("files"), (256, 320), 1, 3)[0]
+    return make_groups(photos, tmp_path_factory.mktemp("files"), (256, 320), 2, 3)
 
 
 @pytest.mark.parametrize("saliency", ["packaged", "u2netp"])
-def test_the_naive_loop_finds_the_same_numbers(group, saliency) -> None:
+def test_the_naive_loop_finds_the_same_numbers(groups, saliency) -> None:
     entrants = contenders.make(["naive"], Settings(), CPU, saliency)
-    for ours, theirs in zip(entrants["roi-ray"](group), entrants["naive"](group), strict=True):
+    for ours, theirs in zip(entrants["roi-ray"](groups), entrants["naive"](groups), strict=True):
         assert set(theirs) == {"mse", "roi_mse", "ms_ssim", "lpips", "d_loss"}
         for name in ("mse", "roi_mse", "ms_ssim", "lpips"):
             assert ours[name] == pytest.approx(theirs[name], abs=1e-5), name
         assert ours["d_loss"] == pytest.approx(theirs["d_loss"], abs=1e-4)
 
 
-def test_the_shared_metrics_are_the_scorer_s(group) -> None:
-    whole = contenders.make([], Settings(), CPU, "packaged")["roi-ray"](group)
-    part = contenders.shared(contenders.backbones("packaged").networks, CPU)(group)
+def test_the_shared_metrics_are_the_scorer_s(groups) -> None:
+    whole = contenders.make([], Settings(), CPU, "packaged")["roi-ray"](groups)
+    part = contenders.shared(contenders.backbones("packaged").networks, CPU)(groups)
     for all_of_it, some in zip(whole, part, strict=True):
         assert some == pytest.approx({name: all_of_it[name] for name in contenders.SHARED})
 
 
-def test_torchmetrics_finds_the_same_numbers(group) -> None:
+def test_torchmetrics_finds_the_same_numbers(groups) -> None:
     pytest.importorskip("torchmetrics")
     entrants = contenders.make(["torchmetrics"], Settings(), CPU, "packaged")
-    pairs = zip(entrants["roi-ray shared"](group), entrants["torchmetrics"](group), strict=True)
+    pairs = zip(entrants["roi-ray shared"](groups), entrants["torchmetrics"](groups), strict=True)
     for ours, theirs in pairs:
         assert ours["psnr"] == pytest.approx(theirs["psnr"], abs=1e-3)
         assert ours["ms_ssim"] == pytest.approx(theirs["ms_ssim"], abs=5e-3)
