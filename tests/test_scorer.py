@@ -17,11 +17,14 @@ from roi_ray.scorer import Scorer, Settings, find_device
 from tests import literal
 from tests.conftest import jpeg
 
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
-@pytest.fixture(scope="module")
-def scorers():
+
+@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=needs_cuda)])
+def scorers(request):
     return {
-        weighting: Scorer(Settings(roi_weighting=weighting)) for weighting in ("mean", "normalised")
+        weighting: Scorer(Settings(roi_weighting=weighting), device=request.param)
+        for weighting in ("mean", "normalised")
     }
 
 
@@ -57,10 +60,10 @@ def test_all_numbers_equal_the_literal_method(
         logits = network(torch.from_numpy(x / 255.0).permute(2, 0, 1)[None].float())
     mask = literal.box(logits[0, 0].sigmoid().double().numpy())
     prepared = scorer.prepare(x)
-    np.testing.assert_allclose(prepared.mask.numpy(), mask, atol=1e-5)
+    np.testing.assert_allclose(prepared.mask.cpu().numpy(), mask, atol=1e-5)
     # From here on under one mask: its last digits, which differ with the layout of the network's
     # convolutions, would count tenfold in decibels.
-    mask = prepared.mask.double().numpy()
+    mask = prepared.mask.double().cpu().numpy()
     for y, scores in zip(several, scorer.score(prepared, several), strict=True):
         expected = literal.scores(x, y, mask, weighting, package, d)
         got = {key: value for key, value in asdict(scores).items() if key in expected}
@@ -168,14 +171,78 @@ def test_devices() -> None:
         find_device("tpu9")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_cuda_equals_the_cpu(photos, scorers) -> None:
-    x = photos["astronaut"]
-    several = [jpeg(x, 10), jpeg(x, 90)]
-    gpu = Scorer(device="cuda")
-    expected = scorers["mean"].score(scorers["mean"].prepare(x), several)
-    for got, want in zip(gpu.score(gpu.prepare(x), several), expected, strict=True):
-        assert asdict(got) == pytest.approx(asdict(want), rel=1e-3, abs=1e-4)
+def pairs_of(scorer, photos, size=(150, 170)):
+    """Of three references, 1 to 4 distorted images of each."""
+    names = ("coffee", "rocket", "chelsea")
+    xs = [np.ascontiguousarray(photos[name][: size[0], : size[1]]) for name in names]
+    masks = [None, np.full(size, 77, np.uint8), None]
+    ys = [
+        [jpeg(x, q) for q in (20, 40, 60, 80)[:count]]
+        for x, count in zip(xs, (4, 1, 3), strict=True)
+    ]
+    references = scorer.prepare_all(xs, masks)
+    pairs = [(r, y) for r, several in zip(references, ys, strict=True) for y in several]
+    alone = Scorer(scorer.settings)
+    expected = [
+        score
+        for x, mask, several in zip(xs, masks, ys, strict=True)
+        for score in alone.score(alone.prepare(x, mask), several)
+    ]
+    return pairs, expected
+
+
+@pytest.mark.parametrize("batch", [1, 2, 16])
+@pytest.mark.parametrize("weighting", ["mean", "normalised"])
+def test_pairs_of_several_references_get_what_each_gets_alone(photos, batch, weighting) -> None:
+    scorer = Scorer(Settings(roi_weighting=weighting), batch=batch)
+    pairs, expected = pairs_of(scorer, photos)
+    for got, want in zip(scorer.score_pairs(pairs), expected, strict=True):
+        assert asdict(got) == pytest.approx(asdict(want), rel=1e-5, abs=1e-6)
+
+
+def test_references_and_pairs_of_several_sizes_are_refused(photos, scorers) -> None:
+    scorer, x = scorers["mean"], photos["coffee"]
+    small = x[:64, :64]
+    with pytest.raises(SizeMismatch, match="64 x 64, but its reference is 600 x 400"):
+        scorer.prepare_all([x, small], [None, None])
+    with pytest.raises(SizeMismatch):
+        scorer.score_pairs([(scorer.prepare(x), x), (scorer.prepare(small), small)])
+
+
+# What the networks' precision may change: of fp32 the order of sums.
+TOLERANCES = {"fp32": 2e-6, "fp16": 2e-3, "bf16": 2e-2}
+
+
+@needs_cuda
+@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize("size", [(512, 512), (299, 451), (163, 640), (37, 600)])
+@pytest.mark.parametrize("batch", [1, 3, 64])
+def test_cuda_equals_the_cpu(photos, precision, size, batch) -> None:
+    x = photos["astronaut" if size == (512, 512) else "rocket"]
+    x = photos["chelsea"] if size == (299, 451) else x
+    x = np.ascontiguousarray(x[: size[0], : size[1]])
+    several = [jpeg(x, quality) for quality in (10, 30, 60, 90)]
+    cpu, gpu = Scorer(), Scorer(Settings(precision=precision), device="cuda", batch=batch)
+    tolerance = TOLERANCES[precision]
+    for got, want in zip(
+        gpu.score(gpu.prepare(x), several), cpu.score(cpu.prepare(x), several), strict=True
+    ):
+        for name in ("mse", "psnr", "ms_ssim"):
+            assert getattr(got, name) == pytest.approx(getattr(want, name), rel=1e-6), name
+        for name in ("lpips", "d_loss"):
+            assert getattr(got, name) == pytest.approx(getattr(want, name), rel=tolerance), name
+        # The mask is a network's too, and where it is small its error is not.
+        for name in ("roi_mse", "roi_ms_ssim", "roi_lpips", "roi_d_loss", "roi_fraction"):
+            loose = pytest.approx(getattr(want, name), rel=10 * tolerance, abs=tolerance / 2)
+            assert getattr(got, name) == loose, name
+
+
+@needs_cuda
+def test_cuda_takes_several_references_at_once(photos) -> None:
+    scorer = Scorer(device="cuda", batch=3)
+    pairs, expected = pairs_of(scorer, photos)
+    for got, want in zip(scorer.score_pairs(pairs), expected, strict=True):
+        assert asdict(got) == pytest.approx(asdict(want), rel=1e-5, abs=2e-5)
 
 
 class _Crowded(torch.nn.Module):

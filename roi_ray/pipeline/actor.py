@@ -1,5 +1,6 @@
-"""The scoring stage: an actor that holds the models, chunks in, rows of scores out."""
+"""The scoring stage: an actor that holds the models; chunks in, rows of scores out."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,7 +9,6 @@ import pyarrow as pa
 import torch
 
 from roi_ray import schema
-from roi_ray.images import Pixels
 from roi_ray.memory import keep_freed_memory, resident
 from roi_ray.pipeline import logs, telemetry
 from roi_ray.pipeline.decode import Chunk, describe
@@ -23,7 +23,7 @@ RESULTS = pa.schema([pa.field(SHARD, pa.int32()), pa.field(ROW, pa.int64()), *sc
 
 
 class ScoringActor:
-    """Loads the models once, then scores one chunk a call.
+    """Loads the models once, then scores some chunks a call.
 
     Args:
         settings: what decides the numbers.
@@ -46,41 +46,72 @@ class ScoringActor:
         logs.in_worker()
         self._scorer = Scorer(settings, device, batch, weights_dir)
         # A reference whose images fill several chunks is still prepared once.
-        self._last: tuple[str, Prepared] | None = None
+        self._last: dict[str, Prepared] = {}
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Score the chunk in a table of one row."""
-        chunk = Chunk.from_arrow(table)
-        good = [image for image in chunk.images if image is not None]
-        scores: list[Scores | None]
-        errors = chunk.errors
+        """Score the chunks in a table, one a row; those of one size together."""
+        chunks = [Chunk.from_arrow(table.slice(row, 1)) for row in range(len(table))]
+        by_size: dict[tuple[int, ...], list[Chunk]] = {}
+        for chunk in chunks:
+            shape = () if chunk.pixels is None else chunk.pixels.shape
+            by_size.setdefault(shape, []).append(chunk)
+        return pa.concat_tables(
+            table for same in by_size.values() for table in self._score_or_say_why(same)
+        )
+
+    def _score_or_say_why(self, chunks: list[Chunk]) -> Iterator[pa.Table]:
         try:
-            scored = iter(self._score(chunk, good) if good else [])
-            scores = [next(scored) if error is None else None for error in errors]
-        except Exception as error:  # whatever it is, it costs these rows only
-            scores = [None] * len(errors)
+            scored = self._score(chunks)
+        except Exception as error:  # whatever it is, it costs the rows of its chunk only
+            if len(chunks) > 1:
+                for chunk in chunks:
+                    yield from self._score_or_say_why([chunk])
+                return
+            (chunk,) = chunks
             text = describe(error, f"reference {chunk.reference.splitlines()[0]}")
-            errors = [own or text for own in errors]
+            yield self._table(
+                chunk, [None] * len(chunk.rows), [own or text for own in chunk.errors]
+            )
+            return
+        for chunk in chunks:
+            scores = [next(scored) if error is None else None for error in chunk.errors]
+            yield self._table(chunk, scores, chunk.errors)
+
+    def _score(self, chunks: list[Chunk]) -> Iterator[Scores]:
+        good = [chunk for chunk in chunks if any(error is None for error in chunk.errors)]
+        if not good:
+            return iter(())
+        references = self._prepare(good)
+        pairs = [
+            (references[chunk.reference], image)
+            for chunk in good
+            for image in chunk.images
+            if image is not None
+        ]
+        with telemetry.timed("score"):
+            return iter(self._scorer.score_pairs(pairs))
+
+    def _prepare(self, chunks: list[Chunk]) -> dict[str, Prepared]:
+        wanted = {chunk.reference: chunk for chunk in chunks}
+        # Lets go of the others before there are more.
+        self._last = {name: self._last[name] for name in wanted if name in self._last}
+        if new := [chunk for name, chunk in wanted.items() if name not in self._last]:
+            pixels = [chunk.pixels for chunk in new if chunk.pixels is not None]
+            with telemetry.timed("prepare"):
+                made = self._scorer.prepare_all(pixels, [chunk.mask for chunk in new])
+            self._last |= zip((chunk.reference for chunk in new), made, strict=True)
+        return self._last
+
+    def _table(
+        self, chunk: Chunk, scores: Sequence[Scores | None], errors: Sequence[str | None]
+    ) -> pa.Table:
         rows = [
             _row(chunk.shard, *values) for values in zip(chunk.rows, scores, errors, strict=True)
         ]
         self._tell(chunk, [row[schema.ERROR] for row in rows])
         return pa.Table.from_pylist(rows, RESULTS)
 
-    def _score(self, chunk: Chunk, images: list[Pixels]) -> list[Scores]:
-        prepared = self._prepare(chunk)
-        with telemetry.timed("score"):
-            return self._scorer.score(prepared, images)
-
-    def _prepare(self, chunk: Chunk) -> Prepared:
-        if self._last is None or self._last[0] != chunk.reference:
-            assert chunk.pixels is not None
-            self._last = None  # lets go of the old one before there are two
-            with telemetry.timed("prepare"):
-                self._last = (chunk.reference, self._scorer.prepare(chunk.pixels, chunk.mask))
-        return self._last[1]
-
-    def _tell(self, chunk: Chunk, errors: list[str | None]) -> None:
+    def _tell(self, chunk: Chunk, errors: Sequence[str | None]) -> None:
         telemetry.pairs(errors)
         telemetry.memory(resident())
         # Those that were not decoded have been logged where they were not.

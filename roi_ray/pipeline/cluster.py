@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 _FORWARDED = "AWS_"
 _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+_GPU_CHUNKS = 4
 
 
 @contextmanager
@@ -64,6 +65,7 @@ class Workers:
         actors_now: how many of them fit into the cluster as it is; autoscaling may bring room.
         device: of each.
         threads: CPU threads of each.
+        chunks: that an actor takes at once: a GPU scores those of several references together.
         actor: resources of each, as `map_batches` takes them.
         decode: resources of a decode task; never those of an actor, or Ray would fuse the two and
             decode inside the actor, one after the other.
@@ -73,6 +75,7 @@ class Workers:
     actors_now: int
     device: str
     threads: int
+    chunks: int
     actor: dict[str, float]
     decode: dict[str, float]
 
@@ -97,7 +100,15 @@ def plan_workers(device: str, actors: int | None, gpus_per_actor: float = 1.0) -
         actors = actors or max(1, room)
         now = max(1, min(actors, room))
         actor = {"num_cpus": 1, "num_gpus": gpus_per_actor}
-        return Workers(actors, now, device, 1, actor, {"num_cpus": 1})
+        return Workers(
+            actors=actors,
+            actors_now=now,
+            device=device,
+            threads=1,
+            chunks=_GPU_CHUNKS,
+            actor=actor,
+            decode={"num_cpus": 1},
+        )
     actors = actors or cpus
     # An actor leaves a quarter of its CPU to decoding, so that decode tasks always find room.
     return Workers(
@@ -105,6 +116,7 @@ def plan_workers(device: str, actors: int | None, gpus_per_actor: float = 1.0) -
         actors_now=min(actors, cpus),
         device=device,
         threads=max(1, cpus // actors),
+        chunks=1,
         actor={"num_cpus": 0.75},
         decode={"num_cpus": 0.25},
     )

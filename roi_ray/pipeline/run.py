@@ -218,7 +218,7 @@ def _dataset(
                 )
                 .map_batches(
                     stages.actor,
-                    batch_size=1,
+                    batch_size=workers.chunks,
                     batch_format="pyarrow",
                     fn_constructor_kwargs={
                         "settings": settings,

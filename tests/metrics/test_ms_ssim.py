@@ -70,3 +70,18 @@ def test_a_batch_gets_what_each_image_gets(photos: Photos) -> None:
     levels = ms_ssim.maps(ms_ssim.prepare(image(x)[None]), torch.stack([image(y) for y in several]))
     together = ms_ssim.combine([level.double().mean((-2, -1)) for level in levels])
     assert together.tolist() == pytest.approx([measure(x, y) for y in several], abs=1e-7)
+
+
+@pytest.mark.parametrize("references", [1, 3])
+def test_what_a_gpu_compiles_is_the_same(photos: Photos, monkeypatch, references) -> None:
+    monkeypatch.setattr(ms_ssim, "compiled", lambda function: function)
+    x = torch.stack([image(photos["coffee"][:90, :121])] * references)
+    y = torch.stack([image(jpeg(photos["coffee"][:90, :121], quality)) for quality in (5, 40, 90)])
+    for moments in ms_ssim.prepare(x):
+        size = moments.image.shape[-2:]
+        for luminance in (False, True):
+            ours = ms_ssim._similarity_at_once(moments, y[..., : size[0], : size[1]], luminance)
+            strips = ms_ssim._similarity_in_strips(moments, y[..., : size[0], : size[1]], luminance)
+            # Where an image is flat, a difference of squares leaves few digits.
+            assert float((ours - strips).abs().mean()) < 1e-6
+            assert torch.allclose(ours, strips, rtol=0, atol=1e-3)

@@ -48,8 +48,8 @@ def test_a_mask_in_the_chunk_is_the_mask(photos, scoring) -> None:
 def test_a_reference_in_several_chunks_is_prepared_once(photos, scoring, monkeypatch) -> None:
     x, other = photos["coffee"][:64, :64], photos["rocket"][:64, :64]
     prepared = []
-    prepare = Scorer.prepare
-    monkeypatch.setattr(Scorer, "prepare", lambda *args: prepared.append(1) or prepare(*args))
+    prepare = Scorer.prepare_all
+    monkeypatch.setattr(Scorer, "prepare_all", lambda *args: prepared.append(1) or prepare(*args))
     for _ in range(3):
         scoring(chunk(x, jpeg(x, 20), reference="one"))
     scoring(chunk(other, jpeg(other, 20), reference="two"))
@@ -62,7 +62,7 @@ def test_whatever_goes_wrong_costs_the_chunks_rows_only(photos, scoring, monkeyp
     def fail(*_: object) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(Scorer, "score", fail)
+    monkeypatch.setattr(Scorer, "score_pairs", fail)
     results = scoring(chunk(x, x, None))
     assert results[schema.ERROR].to_pylist() == [
         "RuntimeError: reference r: CUDA error: an illegal memory access was encountered",
@@ -85,6 +85,46 @@ def test_numbers_that_are_not_finite_are_an_error(photos, scoring, monkeypatch) 
     (row,) = scoring(chunk(x, x)).to_pylist()
     assert row["error"] == "FloatingPointError: lpips, d_loss not finite"
     assert row["mse"] is None
+
+
+def test_chunks_of_several_references_are_scored_together(photos, scoring, monkeypatch) -> None:
+    names = ("coffee", "rocket", "chelsea")
+    xs = [photos[name][:64, : 64 + 16 * (name == "chelsea")] for name in names]
+    tiny = photos["coffee"][:8, :64]
+    tables = [
+        chunk(x, jpeg(x, 20), None, reference=name) for name, x in zip(names, xs, strict=True)
+    ]
+    tables.append(chunk(tiny, tiny, tiny, reference="tiny"))
+    calls = []
+    score = Scorer.score_pairs
+    monkeypatch.setattr(
+        Scorer, "score_pairs", lambda own, pairs: calls.append(len(pairs)) or score(own, pairs)
+    )
+    rows = scoring(pa.concat_tables(tables)).to_pylist()
+    assert calls == [2, 1]
+    assert [row["row"] for row in rows] == [10, 11] * 4
+    for x, row in zip(xs, rows[:6:2], strict=True):
+        (expected,) = Scorer().score(Scorer().prepare(x), [jpeg(x, 20)])
+        assert row["lpips"] == pytest.approx(expected.lpips, abs=1e-6)
+    assert [row["error"] for row in rows[1:6:2]] == ["ImageReadError: 1"] * 3
+    assert all(row["error"].startswith("ImageTooSmall: reference tiny") for row in rows[6:])
+
+
+def test_of_chunks_scored_together_a_bad_one_costs_its_own_rows(
+    photos, scoring, monkeypatch
+) -> None:
+    x = photos["coffee"][:64, :64]
+    prepare = Scorer.prepare_all
+
+    def fail_on(own, references, masks):
+        if any(reference.max() == 0 for reference in references):
+            raise RuntimeError("CUDA error")
+        return prepare(own, references, masks)
+
+    monkeypatch.setattr(Scorer, "prepare_all", fail_on)
+    good, bad = chunk(x, jpeg(x, 20), reference="good"), chunk(0 * x, x, reference="bad")
+    rows = scoring(pa.concat_tables([good, bad])).to_pylist()
+    assert [row["error"] for row in rows] == [None, "RuntimeError: reference bad: CUDA error"]
 
 
 def test_a_chunk_without_any_image_needs_no_scorer(scoring) -> None:
