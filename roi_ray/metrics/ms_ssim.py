@@ -6,6 +6,9 @@ the maps' means, over the whole image or under a mask.
 """
 
 import functools
+import importlib.util
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.compiler import compiled
 from roi_ray.errors import ImageTooSmall
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -136,15 +138,23 @@ def _similarity_in_strips(x: Moments, y: Tensor, luminance: bool) -> Tensor:
 
 
 def _similarity_at_once(x: Moments, y: Tensor, luminance: bool) -> Tensor:
-    """The same for a GPU, whose compiler makes a kernel of each pass."""
-    return compiled(_filter_and_compare)(x.image, y, x.mean, x.variance, luminance)
+    """The same for a GPU, which has many small kernels to fear and no cache to fit into."""
+    if _has_triton():
+        from roi_ray.metrics import ssim_kernels
+
+        constants = (_C1, _C2)
+        taps = _taps(y.device)
+        return ssim_kernels.similarity(x.image, y, x.mean, x.variance, taps, constants, luminance)
+    filtered = _convolved(torch.stack([y, y * y, y * x.image]))
+    return _ssim(filtered.unbind(), x.mean, x.variance, luminance)
 
 
-def _filter_and_compare(
-    x: Tensor, y: Tensor, mean: Tensor, variance: Tensor, luminance: bool
-) -> Tensor:
-    filtered = [_shifted_sums(image) for image in (y, y * y, y * x)]
-    return _ssim(filtered, mean, variance, luminance)
+@functools.cache
+def _has_triton() -> bool:
+    """Whether its kernels can be compiled here: it needs a C compiler as well."""
+    compilers = (os.environ.get("CC"), "cc", "gcc", "clang")
+    there = any(name and shutil.which(name) for name in compilers)
+    return there and importlib.util.find_spec("triton") is not None
 
 
 def _ssim(
@@ -195,7 +205,7 @@ def _half(image: Tensor) -> Tensor:
 def _window(images: Tensor) -> Tensor:
     """Gaussian means over the window, valid positions only: (..., H, W) -> (..., H-10, W-10)."""
     if images.device.type != "cpu":
-        return compiled(_shifted_sums)(images)
+        return _convolved(images)
     # A product with a band of the kernel, a block of rows (columns) at a time. Of all that a CPU
     # has for one channel (convolutions, shifted sums) this is the fastest, several times so.
     height, width = (side - 2 * MARGIN for side in images.shape[-2:])
@@ -214,13 +224,13 @@ def _window(images: Tensor) -> Tensor:
     return means.view(*images.shape[:-2], height, width)
 
 
-def _shifted_sums(images: Tensor) -> Tensor:
-    """The same as a sum of shifted images: for a compiler, which keeps none of the terms."""
-    for dim in (-2, -1):
-        length = images.shape[dim] - 2 * MARGIN
-        terms = [tap * images.narrow(dim, start, length) for start, tap in enumerate(_TAPS)]
-        images = functools.reduce(torch.add, terms)
-    return images
+def _convolved(images: Tensor) -> Tensor:
+    """The same as two convolutions, each plane being a channel."""
+    planes = images.reshape(1, -1, *images.shape[-2:])
+    count = planes.shape[1]
+    column = _taps(images.device).view(1, 1, WINDOW, 1).expand(count, -1, -1, -1)
+    means = F.conv2d(F.conv2d(planes, column, groups=count), column.mT, groups=count)
+    return means.view(*images.shape[:-2], *means.shape[-2:])
 
 
 def _blocks(length: int) -> Iterator[tuple[int, int, int]]:
@@ -230,19 +240,20 @@ def _blocks(length: int) -> Iterator[tuple[int, int, int]]:
         yield start, means, means + 2 * MARGIN
 
 
-def _kernel() -> Tensor:
+@functools.cache
+def _taps(device: torch.device) -> Tensor:
+    """The Gaussian window, float32, (11,)."""
     distance = torch.arange(WINDOW, dtype=torch.float32) - MARGIN
     kernel = torch.exp(-(distance**2) / (2 * _SIGMA**2))
-    return kernel / kernel.sum()
+    return (kernel / kernel.sum()).to(device)
 
 
 def _band() -> Tensor:
     """The Gaussian kernel in each of `_BLOCK` rows, one column further right in each."""
     band = torch.zeros(_BLOCK, _BLOCK + 2 * MARGIN)
-    for offset, tap in enumerate(_TAPS):
+    for offset, tap in enumerate(_taps(torch.device("cpu")).tolist()):
         band.diagonal(offset).fill_(tap)
     return band
 
 
-_TAPS: list[float] = _kernel().tolist()
 _BAND = _band()

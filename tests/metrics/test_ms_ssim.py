@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from pytorch_msssim import ms_ssim as package_ms_ssim
@@ -73,15 +77,56 @@ def test_a_batch_gets_what_each_image_gets(photos: Photos) -> None:
 
 
 @pytest.mark.parametrize("references", [1, 3])
-def test_what_a_gpu_compiles_is_the_same(photos: Photos, monkeypatch, references) -> None:
-    monkeypatch.setattr(ms_ssim, "compiled", lambda function: function)
-    x = torch.stack([image(photos["coffee"][:90, :121])] * references)
-    y = torch.stack([image(jpeg(photos["coffee"][:90, :121], quality)) for quality in (5, 40, 90)])
-    for moments in ms_ssim.prepare(x):
-        size = moments.image.shape[-2:]
+def test_what_a_gpu_without_triton_does_is_the_same(
+    photos: Photos, monkeypatch, references
+) -> None:
+    monkeypatch.setattr(ms_ssim, "_has_triton", lambda: False)
+    assert_the_same_as_strips(photos["coffee"], references, ms_ssim._similarity_at_once)
+
+
+def assert_the_same_as_strips(photo, references, similarity) -> None:
+    """At two scales of odd sizes, for one reference or for one each."""
+    x = torch.stack([image(photo[:90, :141])] * references)
+    y = torch.stack([image(jpeg(photo[:90, :141], quality)) for quality in (5, 40, 90)])
+    for scale, moments in enumerate(ms_ssim.prepare(x)[:2]):
+        distorted = ms_ssim._half(y) if scale else y
         for luminance in (False, True):
-            ours = ms_ssim._similarity_at_once(moments, y[..., : size[0], : size[1]], luminance)
-            strips = ms_ssim._similarity_in_strips(moments, y[..., : size[0], : size[1]], luminance)
+            ours = similarity(moments, distorted, luminance)
+            strips = ms_ssim._similarity_in_strips(moments, distorted, luminance)
             # Where an image is flat, a difference of squares leaves few digits.
-            assert float((ours - strips).abs().mean()) < 1e-6
-            assert torch.allclose(ours, strips, rtol=0, atol=1e-3)
+            assert float((ours - strips).abs().mean()) < 1e-5
+            assert torch.allclose(ours, strips, rtol=0, atol=2e-3)
+
+
+KERNELS = """
+from roi_ray import images
+from roi_ray.metrics import ms_ssim, ssim_kernels
+from roi_ray.sweep import photographs
+from tests.metrics.test_ms_ssim import assert_the_same_as_strips
+import torch
+
+def similarity(x, y, luminance):
+    taps = ms_ssim._taps(y.device)
+    constants = (ms_ssim._C1, ms_ssim._C2)
+    return ssim_kernels.similarity(x.image, y, x.mean, x.variance, taps, constants, luminance)
+
+photo = images.decode(photographs()["coffee"].read_bytes())
+for references in (1, 3):
+    assert_the_same_as_strips(photo, references, similarity)
+print("the same")
+"""
+
+
+def test_the_kernels_of_a_gpu_are_the_same() -> None:
+    pytest.importorskip("triton")
+    # Triton's interpreter runs them without a GPU; it is chosen when Triton is imported.
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", KERNELS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "the same\n"
