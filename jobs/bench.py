@@ -37,6 +37,9 @@ def main(
     saliency: Annotated[SaliencyName, typer.Option(help="N of all contenders.")] = "u2netp",
     precision: Annotated[Precision, typer.Option(help="Of roi-ray's networks.")] = "fp32",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images that go through roi-ray's networks at once.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU; else all.")] = None,
     references: Annotated[
         int | None, typer.Option(min=1, help="Scored together. Default: 1; 8 on a GPU.")
@@ -68,6 +71,7 @@ def main(
             saliency=saliency,
             settings=Settings(precision=precision),
             device=device,
+            batch=batch,
             references=references or (8 if find_device(device).type == "cuda" else 1),
             decoded=decoded,
             rounds=2 if quick else rounds,

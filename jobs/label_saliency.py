@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from roi_ray import storage
-from roi_ray.errors import RoiRayError
+from roi_ray.errors import ManifestError, RoiRayError
 from roi_ray.training.labels import Material, label, write_views
 from roi_ray.training.pairs import named
 from roi_ray.training.split import split
@@ -30,6 +30,10 @@ def main(
     photographs: Annotated[
         list[str] | None, typer.Option(help="Folder of further photographs; repeatable.")
     ] = None,
+    cut_outs: Annotated[
+        list[str] | None,
+        typer.Option(help="Folder of objects to paste: images with an alpha channel; repeatable."),
+    ] = None,
     crops: Annotated[int, typer.Option(min=0, help="Parts of photographs to label.")] = 700,
     composites: Annotated[
         int, typer.Option(min=0, help="Photographs with objects pasted in to label.")
@@ -45,6 +49,9 @@ def main(
         ask = Teacher(teacher, sha256)
         # What a view was made of is told by names, so no two images may share one.
         uris = named(images, *(photographs or []))
+        objects = named(*(cut_outs or []))
+        if both := sorted(set(uris) & set(objects)):
+            raise ManifestError(f"{uris[both[0]]} and {objects[both[0]]} have the same name")
         training, held = split(named(images), held_out)
         further = [name for name in uris if name not in {*training, *held}]
         typer.echo(f"{len(training)} training images, {len(further)} further photographs")
@@ -56,6 +63,7 @@ def main(
         material = Material(
             {name: uris[name] for name in training} | {name: seen[name] for name in further},
             named(maps) | {name: mapped[name] for name in further},
+            objects,
         )
         planned = plan(material.sources(), crops, composites, seed)
         write_views(output, [*whole, *planned])

@@ -27,7 +27,7 @@ from roi_ray.training.judgement import judge, maskers
 from roi_ray.training.labels import read_table
 from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.training.pairs import read_pairs
-from roi_ray.training.saliency import Recipe, SaliencyTraining
+from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
 from roi_ray.training.split import split
 
 
@@ -48,6 +48,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the order and the augmentation.")] = 0,
     held_out: Annotated[int, typer.Option(min=1, help="Images never trained on.")] = 40,
     batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = Recipe.batch,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Train on a GPU.")] = False,
     runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
     every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
     comparisons: Annotated[
@@ -68,7 +69,8 @@ def main(
         if views:
             typer.echo(f"{len(views)} further views, less those with a held-out part")
         state = fit(
-            partial(SaliencyTraining, *folders, training, efficientnet_lite0(), recipe, further),
+            partial(_make, *folders, training, further, recipe, "cuda" if gpu else "cpu"),
+            use_gpu=gpu,
             folder=runs or runs_beside(output),
             name=run_name("saliency", [*folders, *views, training, asdict(recipe)]),
             every=every,
@@ -104,6 +106,13 @@ def main(
         f"{output}: {len(data)} bytes, SHA-256 {identity.sha256}, "
         f"{time.monotonic() - began:.0f} s, torch {torch.__version__}; {picture}"
     )
+
+
+def _make(
+    images: str, maps: str, names: list[str], more: list[str], recipe: Recipe, device: str
+) -> SaliencyTraining:
+    pairs = read_training(images, maps, names, more)
+    return SaliencyTraining(pairs, efficientnet_lite0(), recipe, device)
 
 
 if __name__ == "__main__":

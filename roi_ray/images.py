@@ -87,6 +87,11 @@ def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     return _decode(data, max_pixels, lambda image: _eight_bit(image).convert("L"))
 
 
+def decode_cut_out(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode an image with its alpha channel: uint8, (H, W, 4), 255 = opaque."""
+    return _decode(data, max_pixels, lambda image: image.convert("RGBA"))
+
+
 def check_size(image: Pixels, reference: Pixels | tuple[int, int]) -> None:
     """Check that an image, or a mask, is of its reference's size.
 

@@ -29,7 +29,7 @@ from roi_ray.schema import Scores
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-_BATCHES = {"cuda": 16}
+_BATCHES = {"cuda": 32}
 _BATCH_PIXELS = 512 * 512
 
 
@@ -94,7 +94,7 @@ class Scorer:
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU if there is one.
         batch: distorted images of 512 x 512 pixels that go through the networks at once; of larger
             images as many fewer, but at least one. None: one on a CPU, whose caches hold no more
-            and whose numbers then do not depend on an image's company; 16 on a GPU.
+            and whose numbers then do not depend on an image's company; 32 on a GPU.
         weights_dir: folder with torchvision's backbone files, for LPIPS `alex`, `vgg`, `squeeze`.
         networks: to use in place of those that the settings name; they are moved to the device.
 

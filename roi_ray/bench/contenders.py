@@ -182,6 +182,7 @@ def make(
     device: torch.device,
     saliency: SaliencyName,
     read: Reader = read_file,
+    batch: int | None = None,
 ) -> dict[str, Contender]:
     """The contenders by name: the rivals, and what of roi-ray each is held against.
 
@@ -191,6 +192,7 @@ def make(
         device: of all.
         saliency: N of all.
         read: how all of them come by an image.
+        batch: of roi-ray; see `Scorer`.
 
     Raises:
         RoiRayError: no such rival, or it is not installed.
@@ -201,7 +203,7 @@ def make(
     found: dict[str, Contender] = {
         name: makers[name](backbones(saliency), device, read) for name in rivals
     }
-    own = Scorer(settings, str(device), networks=backbones(saliency).networks)
+    own = Scorer(settings, str(device), batch, networks=backbones(saliency).networks)
     found["roi-ray"] = scorer(own, read)
     if settings.precision == "fp32" and device.type == "cpu":
         half = replace(settings, precision="bf16")

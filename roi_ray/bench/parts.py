@@ -20,7 +20,8 @@ class Limits:
     """What the machine can do at most.
 
     Attributes:
-        gflops: GFLOP/s of a large matrix product: what convolutions can come near to.
+        gflops: GFLOP/s of a large matrix product or convolution, whichever is faster: some
+            libraries know a processor's instructions for one of them only.
         gbytes: GB/s of a large copy, read and written.
     """
 
@@ -63,15 +64,25 @@ class _Work:
 
 def limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> Limits:
     """Measure them."""
-    side, size = (2048, 1 << 28) if device.type == "cpu" else (8192, 1 << 32)
+    cpu = device.type == "cpu"
+    side, size, images = (2048, 1 << 28, 1) if cpu else (8192, 1 << 32, 64)
     a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
+    planes = torch.rand(images, 256, 64, 64, device=device).to(dtype)
+    kernels = torch.rand(256, 256, 3, 3, device=device).to(dtype)
+    planes, kernels = (t.to(memory_format=torch.channels_last) for t in (planes, kernels))
     source = torch.ones(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    works = {"product": lambda: a @ b, "copy": lambda: target.copy_(source)}
+    works = {
+        "product": lambda: a @ b,
+        "convolution": lambda: F.conv2d(planes, kernels, padding=1),
+        "copy": lambda: target.copy_(source),
+    }
     timings = interleave(works, rounds, device=device)
     # The best round: what else runs on the machine only ever makes it slower.
     best = {name: min(timing.seconds) * 1e9 for name, timing in timings.items()}
-    return Limits(2 * side**3 / best["product"], 2 * size / best["copy"])
+    product = 2 * side**3 / best["product"]
+    convolution = 2 * planes.numel() * kernels.numel() / 256 / best["convolution"]
+    return Limits(max(product, convolution), 2 * size / best["copy"])
 
 
 @torch.inference_mode()

@@ -43,6 +43,7 @@ class Plan:
         saliency: N of all contenders.
         settings: of roi-ray; the precision counts, the networks are chosen by the contenders.
         device: see `find_device`.
+        batch: of roi-ray; see `Scorer`.
         references: of the races and the growth, scored together: a GPU takes many at once.
         decoded: all images are in memory beforehand, instead of in files.
         rounds: that count.
@@ -56,6 +57,7 @@ class Plan:
     saliency: SaliencyName
     settings: Settings
     device: str
+    batch: int | None
     references: int
     decoded: bool
     rounds: int
@@ -118,7 +120,7 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
     """
     device = find_device(plan.device)
     read = functools.cache(read_file) if plan.decoded else read_file
-    contenders = make(plan.rivals, plan.settings, device, plan.saliency, read)
+    contenders = make(plan.rivals, plan.settings, device, plan.saliency, read, plan.batch)
     first = plan.sizes[0]
     with tempfile.TemporaryDirectory() as folder:
 

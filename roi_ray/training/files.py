@@ -29,6 +29,15 @@ def read_map(uri: str) -> Pixels:
     return _read(uri, images.decode_mask)
 
 
+def read_cut_out(uri: str) -> Pixels:
+    """An image with its alpha channel, uint8 (H, W, 4).
+
+    Raises:
+        ImageError, StorageError: as `read_image`.
+    """
+    return _read(uri, images.decode_cut_out)
+
+
 def read_planes(uri: str) -> Tensor:
     """An image as a tensor; see `planes`.
 

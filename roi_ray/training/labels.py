@@ -3,17 +3,17 @@
 import io
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from PIL import Image
 
 from roi_ray import images, storage
 from roi_ray.errors import ManifestError
 from roi_ray.images import Pixels
-from roi_ray.training.files import read_image, read_map
+from roi_ray.training.files import read_cut_out, read_image, read_map
 from roi_ray.training.pairs import Pair, read_pair
 from roi_ray.training.teacher import Labeller
-from roi_ray.training.views import Sources, View, cut, has_object
+from roi_ray.training.views import Sources, View, cut, has_object, trim
 
 _TABLE = "views.jsonl"
 _KEPT = 0.8
@@ -27,26 +27,30 @@ class Material:
     Attributes:
         images: photographs.
         maps: theirs.
+        cut_outs: objects to paste, images with an alpha channel, besides those that maps show.
 
     Raises:
-        ManifestError: one has no map.
+        ManifestError: one has no map, or a cut-out a photograph's name.
         ImageError, StorageError: a file cannot be read.
     """
 
     images: Mapping[str, str]
     maps: Mapping[str, str]
+    cut_outs: Mapping[str, str] = field(default_factory=dict)
 
     def sources(self) -> Sources:
         """The names; every map is looked at."""
         objects = [name for name in self.images if has_object(self._map(name))]
-        return Sources(list(self.images), objects)
+        return Sources(list(self.images), [*objects, *self.cut_outs])
 
     def photograph(self, name: str) -> Image.Image:
         """RGB."""
         return Image.fromarray(read_image(self.images[name]))
 
     def cut_out(self, name: str) -> Image.Image:
-        """A photograph's object: RGBA, without the transparent border."""
+        """A photograph's object, or a cut-out: RGBA, without the transparent border."""
+        if name in self.cut_outs:
+            return trim(Image.fromarray(read_cut_out(self.cut_outs[name])))
         return cut(read_image(self.images[name]), self._map(name))
 
     def _map(self, name: str) -> Pixels:

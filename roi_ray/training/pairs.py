@@ -1,6 +1,6 @@
 """Images and the saliency maps that a teacher gave them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,6 +25,10 @@ class Pair:
     image: Tensor
     map: Tensor
     kept: float = 0.6
+
+    def to(self, device: torch.device) -> "Pair":
+        """The same on a device."""
+        return replace(self, image=self.image.to(device), map=self.map.to(device))
 
 
 def read_pairs(images_folder: str, maps_folder: str) -> list[Pair]:

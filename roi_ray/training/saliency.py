@@ -60,29 +60,24 @@ class SaliencyTraining(Parts):
     is the moving average of the weights. One worker: batch norm sees the whole batch.
 
     Args:
-        images_folder: of images.
-        maps_folder: of the teacher's maps; see `read_pairs`.
-        names: of the pairs that are trained on: hold out beforehand.
+        pairs: to train on; kept on the device, a megabyte for 512 x 512.
         start: tensors of EfficientNet-lite0 as published for ImageNet; None starts at random.
         recipe: how.
-        more: folders of labelled views, of which those are trained on that no image of
-            `images_folder` outside `names` is a part of; see `read_views`.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        ManifestError: there are too few pairs.
     """
 
     def __init__(
         self,
-        images_folder: str,
-        maps_folder: str,
-        names: Collection[str],
+        pairs: Sequence[Pair],
         start: Mapping[str, Tensor] | None,
         recipe: Recipe,
-        more: Sequence[str] = (),
+        device: str = "cpu",
     ) -> None:
-        pairs = read_pairs(images_folder, maps_folder)
-        self._pairs = [pair for pair in pairs if pair.name in names]
-        held_out = {pair.name for pair in pairs}.difference(names)
-        for folder in more:
-            self._pairs += read_views(folder, held_out)
+        self._device = torch.device(device)
+        self._pairs = [pair.to(self._device) for pair in pairs]
         self._recipe = recipe
         self._batches = len(self._pairs) // recipe.batch
         if self._batches == 0:
@@ -96,7 +91,7 @@ class SaliencyTraining(Parts):
             self._network.load_state_dict(imagenet_encoder(start), strict=False)
         # Depthwise convolutions are twice as fast this way round on a CPU.
         self._network.to(memory_format=torch.channels_last).train()
-        self._whole = lite0(self._network)
+        self._whole = lite0(self._network).to(self._device)
         parts = [self._network.stem, *self._network.stages]
         if start is not None:
             for part in parts[: 1 + _FROZEN]:
@@ -114,9 +109,10 @@ class SaliencyTraining(Parts):
             multi_avg_fn=get_ema_multi_avg_fn(memory),  # type: ignore[no-untyped-call]
             use_buffers=True,
         )
-        for module in self._network.modules():
-            if isinstance(module, nn.Conv2d) and module.groups > 1:
-                _in_fp32(module)
+        if self._device.type == "cpu":
+            for module in self._network.modules():
+                if isinstance(module, nn.Conv2d) and module.groups > 1:
+                    _in_fp32(module)
 
     def step(self, number: int) -> dict[str, float]:
         """One batch."""
@@ -126,7 +122,7 @@ class SaliencyTraining(Parts):
             group["lr"] = rate * decay
         inputs, targets = self._draw(number)
         x = self._whole.prepare(inputs).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self._device.type, torch.bfloat16):
             logits = self._network(x).float()
         loss = _loss(logits, F.interpolate(targets, size=logits.shape[-2:], mode="area"))
         self._optimiser.zero_grad(set_to_none=True)
@@ -153,13 +149,36 @@ class SaliencyTraining(Parts):
         return torch.stack([view[0] for view in views]), torch.stack([view[1] for view in views])
 
 
+def read_training(
+    images_folder: str, maps_folder: str, names: Collection[str], more: Sequence[str] = ()
+) -> list[Pair]:
+    """What N is trained on.
+
+    Args:
+        images_folder: of images.
+        maps_folder: of the teacher's maps; see `read_pairs`.
+        names: of the pairs that are trained on: hold out beforehand.
+        more: folders of labelled views, of which those are trained on that no image of
+            `images_folder` outside `names` is a part of; see `read_views`.
+
+    Raises:
+        ManifestError, ImageError, StorageError: as `read_pairs` and `read_views`.
+    """
+    every = read_pairs(images_folder, maps_folder)
+    pairs = [pair for pair in every if pair.name in names]
+    held_out = {pair.name for pair in every}.difference(names)
+    for folder in more:
+        pairs += read_views(folder, held_out)
+    return pairs
+
+
 def packed(state: State) -> dict[str, Tensor]:
     """What is written to the packaged file: the average, batch norms folded, fp16."""
     network = Lite0Saliency()
     prefix = "module."
     average: Mapping[str, Tensor] = state["average"]
     network.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in average.items() if k.startswith(prefix)}
+        {k.removeprefix(prefix): v.cpu() for k, v in average.items() if k.startswith(prefix)}
     )
     folded = folded_state_dict(network.eval())
     return {name: tensor.half().contiguous() for name, tensor in folded.items()}

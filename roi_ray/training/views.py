@@ -116,8 +116,12 @@ def has_object(mask: Pixels) -> bool:
 
 def cut(image: Pixels, mask: Pixels) -> Image.Image:
     """The object that a map shows, RGBA: uint8 (H, W, 3) and (H, W), the alpha."""
-    rgba = Image.fromarray(np.dstack([image, mask]))
-    return rgba.crop(Image.fromarray(mask).point(lambda value: 255 * (value > 60)).getbbox())
+    return trim(Image.fromarray(np.dstack([image, mask])))
+
+
+def trim(image: Image.Image) -> Image.Image:
+    """RGBA, without the border that is transparent."""
+    return image.crop(image.getchannel("A").point(lambda value: 255 * (value > 60)).getbbox())
 
 
 def _name(kind: str, made_of: Sequence[int | str]) -> str:

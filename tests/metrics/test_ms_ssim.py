@@ -86,8 +86,8 @@ def test_what_a_gpu_without_triton_does_is_the_same(
 
 def assert_the_same_as_strips(photo, references, similarity) -> None:
     """At two scales of odd sizes, for one reference or for one each."""
-    x = torch.stack([image(photo[:90, :141])] * references)
-    y = torch.stack([image(jpeg(photo[:90, :141], quality)) for quality in (5, 40, 90)])
+    x = torch.stack([image(photo[:37, :61])] * references)
+    y = torch.stack([image(jpeg(photo[:37, :61], quality)) for quality in (5, 40, 90)])
     for scale, moments in enumerate(ms_ssim.prepare(x)[:2]):
         distorted = ms_ssim._half(y) if scale else y
         for luminance in (False, True):

@@ -11,7 +11,7 @@ from jobs import label_saliency
 from roi_ray.errors import ImageReadError, ManifestError
 from roi_ray.sweep import photographs
 from roi_ray.training.labels import read_views
-from roi_ray.training.saliency import Recipe, SaliencyTraining
+from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
 from tests.training.test_teacher import red_teacher
 
 
@@ -72,15 +72,30 @@ def test_photographs_crops_and_composites_get_maps_that_can_be_trained_on(folder
     for pair in pairs:
         red = (pair.image[0] > 200) & (pair.image[1:] < 60).all(0)
         assert ((pair.map[0] > 128) != red).float().mean() < 0.05
-    training = SaliencyTraining(
-        str(folders / "images"),
-        str(folders / "maps"),
-        [path.stem for path in (folders / "images").iterdir() if path.stem != held],
-        None,
-        Recipe(epochs=1, batch=4),
-        [str(folders / "views")],
-    )
+    names = [path.stem for path in (folders / "images").iterdir() if path.stem != held]
+    where = (str(folders / "images"), str(folders / "maps"))
+    trained_on = read_training(*where, names, [str(folders / "views")])
+    training = SaliencyTraining(trained_on, None, Recipe(epochs=1, batch=4))
     assert training.steps == 13 // 4
+
+
+def test_cut_outs_are_pasted_too(folders):
+    (folders / "stamps").mkdir()
+    stamp = np.zeros((50, 40, 4), np.uint8)
+    stamp[10:40, 5:35] = (255, 0, 0, 255)
+    Image.fromarray(stamp).save(folders / "stamps" / "disc.png")
+    run(folders, crops=0, composites=30, cut_outs=[str(folders / "stamps")])
+    lines = (folders / "views" / "views.jsonl").read_text().splitlines()
+    pasted = [view for view in map(json.loads, lines) if "disc" in view["parents"][1:]]
+    assert pasted
+    pairs = {pair.name: pair for pair in read_views(str(folders / "views"), [])}
+    assert all((pairs[view["name"]].map > 128).any() for view in pasted)
+
+
+def test_a_cut_out_with_a_photograph_s_name_is_refused(folders, capsys):
+    with pytest.raises(typer.Exit):
+        run(folders, cut_outs=[str(folders / "further")])
+    assert "have the same name" in capsys.readouterr().err
 
 
 def test_a_view_with_a_held_out_part_is_not_trained_on(folders):

@@ -15,7 +15,7 @@ from roi_ray.sweep import photographs
 from roi_ray.training import saliency
 from roi_ray.training.imagenet import efficientnet_lite0
 from roi_ray.training.pairs import read_pairs
-from roi_ray.training.saliency import Recipe, SaliencyTraining
+from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
 
 
 @pytest.fixture
@@ -72,7 +72,8 @@ def train(folders, steps=None, **options):
 
 def make(folders, seed=0):
     names = list(photographs())[:5]
-    return SaliencyTraining(*folders, names, None, Recipe(epochs=2, batch=2, seed=seed))
+    pairs = read_training(*folders, names)
+    return SaliencyTraining(pairs, None, Recipe(epochs=2, batch=2, seed=seed))
 
 
 def test_the_same_seed_gives_the_same_weights(folders):
@@ -112,7 +113,7 @@ def test_without_the_imagenet_weights(monkeypatch):
 def test_pairs_that_do_not_fit(tmp_path, folders):
     images, maps = folders
     with pytest.raises(ManifestError, match="1 images to train on do not fill a batch of 8"):
-        SaliencyTraining(images, maps, ["coffee"], None, Recipe())
+        SaliencyTraining(read_training(images, maps, ["coffee"]), None, Recipe())
     with pytest.raises(ManifestError, match="there are no images in"):
         read_pairs(str(tmp_path / "none"), maps)
     Image.new("L", (120, 95)).save(tmp_path / "maps" / "coffee.png")
