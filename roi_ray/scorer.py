@@ -194,8 +194,8 @@ class Scorer:
 
         Args:
             pairs: a reference from `prepare`, and an image of its size: uint8, (H, W, 3), sRGB. All
-                references are of one size. Those of one reference belong next to each other: it
-                then counts once in what a batch copies.
+                references are of one size. Those of one reference belong next to each other: a
+                batch of several has to copy them.
 
         Returns:
             the scores, in the order of the pairs.
