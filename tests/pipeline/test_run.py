@@ -111,7 +111,7 @@ def test_a_gpu_s_actor_takes_several_references_at_once(
     ours, theirs = (
         pq.read_table(folder).sort_by("distorted") for folder in (tmp_path / "scores", output)
     )
-    # The mask, by a network that saw several images at once, is small: decibels show its last digits.
+    # Of a mask that is nearly empty, decibels show the last digits.
     assert_the_same_scores(ours, theirs, within=1e-5)
 
 
