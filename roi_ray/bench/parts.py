@@ -114,10 +114,14 @@ def measure(
     weights = [roi.weights(roi.area_average(mask, *level.shape[-2:]), "mean") for level in maps]
     works = {
         "decode reference": _Work(lambda: decode(reference), once=True),
-        "saliency": _Work(lambda: networks.saliency(image), [image], count, True, True),
-        "mask": _Work(lambda: roi.smooth(logits[:, 0].sigmoid()), [logits], count, True),
-        "MS-SSIM moments": _Work(lambda: ms_ssim.prepare(planes), [planes], count, True),
-        "LPIPS features": _Work(lambda: networks.lpips.features(image), [image], count, True, True),
+        "saliency": _Work(
+            lambda: networks.saliency(image), [image], count, once=True, network=True
+        ),
+        "mask": _Work(lambda: roi.smooth(logits[:, 0].sigmoid()), [logits], count, once=True),
+        "MS-SSIM moments": _Work(lambda: ms_ssim.prepare(planes), [planes], count, once=True),
+        "LPIPS features": _Work(
+            lambda: networks.lpips.features(image), [image], count, once=True, network=True
+        ),
         "decode": _Work(lambda: decode(distorted)),
         "to the device": _Work(lambda: upload(given[1], device), images=count),
         "to the networks' layout": _Work(lambda: y.float().div_(255).contiguous(), [y], count),

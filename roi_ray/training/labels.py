@@ -30,7 +30,7 @@ class Material:
         cut_outs: objects to paste, images with an alpha channel, besides those that maps show.
 
     Raises:
-        ManifestError: one has no map, or a cut-out a photograph's name.
+        ManifestError: one has no map.
         ImageError, StorageError: a file cannot be read.
     """
 
