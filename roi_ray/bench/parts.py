@@ -65,7 +65,7 @@ class _Work:
 def limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> Limits:
     """Measure them."""
     cpu = device.type == "cpu"
-    side, size, images = (2048, 1 << 28, 1) if cpu else (8192, 1 << 32, 64)
+    side, size, images = (2048, 1 << 28, 1) if cpu else (8192, 1 << 30, 64)
     a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
     planes = torch.rand(images, 256, 64, 64, device=device).to(dtype)
     kernels = torch.rand(256, 256, 3, 3, device=device).to(dtype)
