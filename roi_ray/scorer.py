@@ -164,13 +164,13 @@ class Scorer:
         fractions = regions.mean((-2, -1), dtype=torch.float64)
         return [
             Prepared(
-                pixels=pixels[one],
+                pixels=pixels[number : number + 1],
                 mask=regions[number],
-                moments=[level.of(one) for level in moments],
-                features=[layer[one] for layer in features],
+                moments=[level.of(slice(number, number + 1)) for level in moments],
+                features=[layer[number : number + 1] for layer in features],
                 _fraction=fractions[number],
             )
-            for number, one in enumerate(_singles(len(references)))
+            for number in range(len(references))
         ]
 
     def _regions(self, images: Tensor, masks: Sequence[Pixels | None]) -> Tensor:
@@ -351,10 +351,6 @@ def _joined(tensors: Sequence[Tensor]) -> Tensor:
 
 def _fields(moments: ms_ssim.Moments) -> tuple[Tensor, Tensor, Tensor]:
     return moments.image, moments.mean, moments.variance
-
-
-def _singles(count: int) -> list[slice]:
-    return [slice(one, one + 1) for one in range(count)]
 
 
 @contextmanager
