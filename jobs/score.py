@@ -15,7 +15,6 @@ from roi_ray.metrics.roi import Weighting
 from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.pipeline.logs import LogLevel, on_stderr
 from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options, Summary, score_manifest
-from roi_ray.report.demo import make_demo, report_demo
 from roi_ray.scorer import Precision, Settings
 
 EXIT_UNUSABLE = 2
@@ -58,7 +57,7 @@ def main(
     ] = 1.0,
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="512 x 512 images at once; 1 on a CPU, 16 on a GPU."),
+        typer.Option(min=1, help="512 x 512 images at once; 1 on a CPU, 32 on a GPU."),
     ] = None,
     precision: Annotated[
         Precision, typer.Option(help="Of the networks; metrics are always fp32 or better.")
@@ -109,6 +108,9 @@ def main(
     )
     try:
         if demo is not None:
+            # What draws takes two seconds to import, which no other job should wait for.
+            from roi_ray.report.demo import make_demo, report_demo
+
             manifest, output = make_demo(demo)
         assert manifest is not None and output is not None
         summary = score_manifest(manifest, output, settings, options)

@@ -15,9 +15,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 SECONDS = float(os.environ.get("ROI_RAY_SOAK_SECONDS", "180"))
 
+ARENA = 64
+"""MiB: what glibc keeps for a thread besides the heap; seen to fill and to empty at any time. A
+pair that left its image behind would take 0.1."""
+
 
 def test_memory_and_open_files_stay_as_they_are(tmp_path: Path, photos: Photos) -> None:
-    manifest = many_small_pairs(tmp_path, photos, 600, height=96)
+    manifest = many_small_pairs(tmp_path, photos, 600, height=192)
     # More than can be scored in that time: the same pairs again and again.
     table = pa.concat_tables([pq.read_table(manifest)] * int(1 + SECONDS / 3))
     names = pa.array(map(str, range(len(table))))
@@ -34,6 +38,6 @@ def test_memory_and_open_files_stay_as_they_are(tmp_path: Path, photos: Photos) 
     assert all(sample["spilled"] == 0 for sample in samples)
     for process in early[0]["mib"]:
         before, after = (median(s["mib"][process] for s in half) for half in (early, late))
-        assert after <= 1.05 * before, (process, before, after)
+        assert after <= before + ARENA, (process, before, after)
         before, after = (median(s["files"][process] for s in half) for half in (early, late))
         assert after <= before, (process, before, after)
