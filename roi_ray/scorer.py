@@ -10,7 +10,7 @@ qualities are scored against it.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,12 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.errors import OutOfMemory, WeightsError
+from roi_ray.device import Download, find_device, upload
+from roi_ray.errors import OutOfMemory
 from roi_ray.images import Pixels, check_size
 from roi_ray.memory import is_out_of_memory
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.models.networks import Networks, load_networks
+from roi_ray.prepared import Prepared, References, at_least
 from roi_ray.schema import Scores
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -54,36 +56,6 @@ class Settings:
     def networks(self, weights_dir: str | None = None) -> Networks:
         """Load the networks that are named here; see `load_networks`."""
         return load_networks(self.lpips, self.saliency, self.discriminator, weights_dir)
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A reference, with everything that does not depend on a distorted image.
-
-    Attributes:
-        pixels: uint8, (1, 3, H, W).
-        mask: `R`, float32, (H, W), in [0, 1].
-        moments: for MS-SSIM.
-        features: for LPIPS.
-    """
-
-    pixels: Tensor
-    mask: Tensor
-    moments: list[ms_ssim.Moments]
-    features: list[Tensor]
-    _fraction: Tensor
-    _weights: dict[tuple[int, ...], Tensor] = field(default_factory=dict, repr=False)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        height, width = self.pixels.shape[-2:]
-        return height, width
-
-    @property
-    def fraction(self) -> float:
-        """Mean of the mask."""
-        return float(self._fraction)
 
 
 class Scorer:
@@ -160,7 +132,7 @@ class Scorer:
         moments = ms_ssim.prepare(images.contiguous())
         regions = self._regions(images, masks)
         network = self._networks.lpips
-        features = network.features(_at_least(images, network.min_side))
+        features = network.features(at_least(images, network.min_side))
         fractions = regions.mean((-2, -1), dtype=torch.float64)
         return [
             Prepared(
@@ -232,40 +204,33 @@ class Scorer:
         return scores + under_way.pop().scores()
 
     def _begin(self, pairs: Sequence[tuple[Prepared, Pixels]]) -> "_Batch":
-        references = [reference for reference, _ in pairs]
-        if all(reference is references[0] for reference in references):
-            references = references[:1]
+        references = References([one for one, _ in pairs], self.settings.roi_weighting)
         pixels = upload([image for _, image in pairs], self.device)
         images = pixels.float().div_(255)
 
-        originals = _joined([reference.pixels for reference in references])
-        error, roi_error = self._means(references, mse.squared_error(originals, pixels))
-        moments = [
-            ms_ssim.Moments(*map(_joined, zip(*map(_fields, level), strict=True)))
-            for level in zip(*(reference.moments for reference in references), strict=True)
-        ]
+        error, roi_error = references.means(mse.squared_error(references.pixels, pixels))
         similarity, roi_similarity = zip(
             *(
-                self._means(references, level, margin=ms_ssim.MARGIN)
-                for level in ms_ssim.maps(moments, images.contiguous())
+                references.means(level, margin=ms_ssim.MARGIN)
+                for level in ms_ssim.maps(references.moments, images.contiguous())
             ),
             strict=True,
         )
         network = self._networks.lpips
         side = network.min_side
-        expected = map(_joined, zip(*(reference.features for reference in references), strict=True))
         distances, roi_distances = zip(
             *(
-                self._means(references, layer, min_side=side)
-                for layer in network.maps(list(expected), network.features(_at_least(images, side)))
+                references.means(layer, min_side=side)
+                for layer in network.maps(
+                    references.features, network.features(at_least(images, side))
+                )
             ),
             strict=True,
         )
         side = self._networks.discriminator.min_side
-        logits = self._networks.discriminator(_at_least(images, side))
-        loss, roi_loss = self._means(references, F.softplus(-logits[:, 0]), min_side=side)
+        logits = self._networks.discriminator(at_least(images, side))
+        loss, roi_loss = references.means(F.softplus(-logits[:, 0]), min_side=side)
 
-        fractions = torch.stack([reference._fraction for reference in references])
         columns = {
             "mse": error,
             "psnr": mse.psnr(error),
@@ -277,80 +242,27 @@ class Scorer:
             "roi_ms_ssim": ms_ssim.combine(list(roi_similarity)),
             "roi_lpips": torch.stack(roi_distances).sum(0),
             "roi_d_loss": roi_loss,
-            "roi_fraction": fractions.expand(len(pairs)),
+            "roi_fraction": references.fractions.expand(len(pairs)),
         }
-        values = torch.stack(list(columns.values()), dim=1)
-        return _Batch(tuple(columns), values, references[0].size, len(moments))
-
-    def _means(
-        self, references: Sequence[Prepared], maps: Tensor, margin: int = 0, min_side: int = 0
-    ) -> tuple[Tensor, Tensor]:
-        """The means over the whole image, and the means under the mask."""
-        key = (*maps.shape[-2:], margin, min_side)
-        if new := [one for one in dict.fromkeys(references) if key not in one._weights]:
-            # The mask follows the image: bordered like it where it is tiny, brought to the map's
-            # resolution, and without the margin that SSIM's valid window loses.
-            masks = _at_least(torch.stack([one.mask for one in new])[:, None], min_side)[:, 0]
-            height, width = (side + 2 * margin for side in maps.shape[-2:])
-            masks = roi.area_average(masks, height, width)
-            masks = masks[:, margin : height - margin, margin : width - margin]
-            weights = roi.weights(masks, self.settings.roi_weighting)
-            for one, own in zip(new, weights[:, None], strict=True):
-                one._weights[key] = own
-        return roi.means(maps, _joined([one._weights[key] for one in references]))
+        height, width = references.size
+        same = {"width": width, "height": height, "ms_ssim_scales": len(references.moments)}
+        return _Batch(same, tuple(columns), Download(torch.stack(list(columns.values()), dim=1)))
 
 
+@dataclass(frozen=True)
 class _Batch:
-    """Numbers of some pairs, which a GPU may still be working on.
+    """Pairs that a GPU may still be working on: what they share, and the rest of their scores."""
 
-    Args:
-        columns: names of scores.
-        values: (N, columns).
-        size: height and width of the images.
-        scales: of MS-SSIM.
-    """
-
-    def __init__(
-        self, columns: Sequence[str], values: Tensor, size: tuple[int, int], scales: int
-    ) -> None:
-        self._columns, self._size, self._scales = columns, size, scales
-        self._values = values.to("cpu", non_blocking=True)
-        # torch leaves its events without types.
-        self._there = torch.cuda.Event() if values.is_cuda else None  # type: ignore[no-untyped-call]
-        if self._there is not None:
-            self._there.record(torch.cuda.current_stream(values.device))
+    same: dict[str, int]
+    columns: tuple[str, ...]
+    values: Download
 
     def scores(self) -> list[Scores]:
         """Wait for them."""
-        if self._there is not None:
-            self._there.synchronize()
-        height, width = self._size
         return [
-            Scores(
-                width=width,
-                height=height,
-                ms_ssim_scales=self._scales,
-                **dict(zip(self._columns, row, strict=True)),
-            )
-            for row in self._values.tolist()
+            Scores(**self.same, **dict(zip(self.columns, row, strict=True)))  # type: ignore[arg-type]
+            for row in self.values.rows()
         ]
-
-
-def upload(images: Sequence[Pixels], device: torch.device) -> Tensor:
-    """Images of one size as uint8, (N, 3, H, W), laid out as files have them: channels last."""
-    shape = (len(images), *images[0].shape)
-    # From pinned memory a GPU fetches them by itself, while the CPU goes on.
-    staged = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
-    np.stack(images, out=staged.numpy())
-    return staged.to(device, non_blocking=True).permute(0, 3, 1, 2)
-
-
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(tuple(tensors))
-
-
-def _fields(moments: ms_ssim.Moments) -> tuple[Tensor, Tensor, Tensor]:
-    return moments.image, moments.mean, moments.variance
 
 
 @contextmanager
@@ -365,29 +277,3 @@ def _enough_memory(size: tuple[int, int]) -> Iterator[None]:
         raise OutOfMemory(
             f"{size[1]} x {size[0]} needs more memory than there is: {str(error).splitlines()[0]}"
         ) from error
-
-
-def find_device(name: str) -> torch.device:
-    """The device of that name; for `auto`, a GPU if there is one.
-
-    Raises:
-        WeightsError: there is no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise WeightsError(f"no device {name!r} here: {str(error).splitlines()[0]}") from error
-    return device
-
-
-def _at_least(images: Tensor, side: int) -> Tensor:
-    """Images whose sides are at least `side`: edge pixels repeated to the right and downwards."""
-    height, width = images.shape[-2:]
-    right, down = max(0, side - width), max(0, side - height)
-    if right or down:
-        images = F.pad(images, (0, right, 0, down), mode="replicate")
-        return images.contiguous(memory_format=torch.channels_last)
-    return images

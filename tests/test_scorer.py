@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from roi_ray import schema
-from roi_ray.errors import ImageTooSmall, OutOfMemory, SizeMismatch, WeightsError
+from roi_ray.errors import ImageTooSmall, OutOfMemory, SizeMismatch
 from roi_ray.models import discriminator, saliency
-from roi_ray.scorer import Scorer, Settings, find_device
+from roi_ray.scorer import Scorer, Settings
 from tests import literal
 from tests.conftest import jpeg
 
@@ -162,13 +162,6 @@ def test_unfit_images_are_refused(photos, scorers) -> None:
     with pytest.raises(SizeMismatch):
         scorer.prepare(x, np.zeros((400, 599), np.uint8))
     assert scorer.score(scorer.prepare(x), []) == []
-
-
-def test_devices() -> None:
-    assert find_device("cpu").type == "cpu"
-    assert find_device("auto").type in ("cpu", "cuda")
-    with pytest.raises(WeightsError, match="no device 'tpu9'"):
-        find_device("tpu9")
 
 
 def pairs_of(scorer, photos, size=(150, 170)):

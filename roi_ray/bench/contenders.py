@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from roi_ray.bench.workload import Group
+from roi_ray.device import upload
 from roi_ray.errors import RoiRayError
 from roi_ray.images import Pixels, decode
 from roi_ray.metrics import ms_ssim, mse, roi
@@ -21,7 +22,7 @@ from roi_ray.models.lpips import build_lpips, fill_backbone, trained_heads
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.models.saliency import DEFAULT as PACKAGED
 from roi_ray.models.saliency import u2net
-from roi_ray.scorer import Scorer, Settings, upload
+from roi_ray.scorer import Scorer, Settings
 
 Numbers = dict[str, float]
 Contender = Callable[[Sequence[Group]], list[Numbers]]
@@ -255,4 +256,4 @@ def _planes(pixels: Pixels, device: torch.device) -> Tensor:
 
 
 def _mean(maps: Tensor) -> Tensor:
-    return roi.means(maps, torch.ones(1, *maps.shape[-2:], 2, device=maps.device))[0]
+    return roi.means(maps, torch.ones(1, *maps.shape[-2:], device=maps.device))[0]

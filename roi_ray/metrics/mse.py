@@ -20,7 +20,8 @@ def squared_error(reference: Tensor, distorted: Tensor) -> Tensor:
     # Differences of 8-bit values, their squares and the sum of three are whole numbers below 2^24:
     # float32 holds them exactly, and the only rounding is the division.
     difference = distorted.float() - reference.float()
-    return difference.square_().sum(dim=1) / (3 * 255**2)
+    red, green, blue = difference.square_().unbind(1)
+    return (red + green).add_(blue).div_(3 * 255**2)
 
 
 def psnr(mse: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 _WINDOW = 50
 _BEFORE = _WINDOW // 2  # an even window has no centre: it covers rows i-25 .. i+24
 _NO_ROI = 1e-6
-_STRIP = 128
 
 
 def smooth(saliency: Tensor) -> Tensor:
@@ -44,40 +43,41 @@ def smooth(saliency: Tensor) -> Tensor:
     return (sums / _WINDOW**2).clamp(0, 1).to(saliency.dtype)
 
 
-def area_average(mask: Tensor, height: int, width: int) -> Tensor:
+def area_average(mask: Tensor, height: int, width: int, margin: int = 0) -> Tensor:
     """Bring a mask to a map's resolution by averaging over the area of each of its cells.
 
     Args:
         mask: (N, H, W).
         height: of the map.
         width: of the map.
+        margin: that the map has lost on each side, as SSIM's has.
 
     Returns:
         (N, height, width), in the mask's range.
     """
-    if mask.shape[1:] == (height, width):
-        return mask
-    return F.adaptive_avg_pool2d(mask, (height, width))
+    whole = (height + 2 * margin, width + 2 * margin)
+    if mask.shape[1:] != whole:
+        mask = F.adaptive_avg_pool2d(mask, whole)
+    return mask[:, margin : margin + height, margin : margin + width]
 
 
 def weights(mask: Tensor, weighting: Weighting) -> Tensor:
-    """Weights for which `mean(L weights)` is a metric: over the whole image, and under the mask.
+    """`W`, for which `mean(L W)` is the metric under the mask.
 
-    Under the mask, `mean` gives the paper's `mean(L R)`; `normalised` gives `sum(L R) / sum(R)`,
-    and where the mask is empty, there being no region of interest, the basic `mean(L)`.
+    `mean` gives the paper's `mean(L R)`; `normalised` gives `sum(L R) / sum(R)`, and where the mask
+    is empty, there being no region of interest, the basic `mean(L)`.
 
     Args:
         mask: `R` at the map's resolution, (N, h, w), in [0, 1].
         weighting: which of the two.
 
     Returns:
-        (N, h, w, 2): ones, and `W`, whose mean is 1 if normalised.
+        `W`, (N, h, w); its mean is 1 if normalised.
     """
-    ones = torch.ones_like(mask)
-    if weighting == "normalised":
-        mean = mask.mean((-2, -1), keepdim=True, dtype=torch.float64)
-        mask = torch.where(mean < _NO_ROI, ones, (mask / mean).to(mask.dtype))
-    return torch.stack([ones, mask], dim=-1)
+    if weighting == "mean":
+        return mask
+    mean = mask.mean((-2, -1), keepdim=True, dtype=torch.float64)
+    return torch.where(mean < _NO_ROI, torch.ones_like(mask), (mask / mean).to(mask.dtype))
 
 
 def means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,22 +85,16 @@ def means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         maps: (N, ..., h, w).
-        weights: (N, h, w, 2), from `weights`, or (1, h, w, 2) for all of them.
+        weights: (N, h, w), from `weights`, or (1, h, w) for all of them.
 
     Returns:
         two of (N, ...), float64: sums over megapixels need more digits than the maps.
     """
-    *shape, height, width = maps.shape
-    if maps.device.type != "cpu":
-        mask = weights[..., 1].view(len(weights), *[1] * (maps.ndim - 3), height, width)
-        whole, under = (m.mean((-2, -1), dtype=torch.float64) for m in (maps, maps * mask))
-        return whole, under
-    # Sums over rows as products of matrices, both at once: a third of the time of two reductions.
-    # In strips, as some processors' products add up in float32 from the first column to the last.
-    maps = maps.reshape(len(weights), -1, height, width).transpose(1, 2)
-    sums = maps.new_zeros(len(weights), maps.shape[2], 2, dtype=torch.float64)
-    for start in range(0, width, _STRIP):
-        strip = slice(start, start + _STRIP)
-        sums += (maps[..., strip] @ weights[:, :, strip]).sum(dim=1, dtype=torch.float64)
-    whole, under = (sums / (height * width)).reshape(*shape, 2).unbind(-1)
+    height, width = maps.shape[-2:]
+    weights = weights.view(len(weights), *[1] * (maps.ndim - 3), height, width)
+    # Within a row the maps' own digits are enough, and many times as fast.
+    whole, under = (
+        each.sum(-1).sum(-1, dtype=torch.float64) / (height * width)
+        for each in (maps, maps * weights)
+    )
     return whole, under

@@ -13,8 +13,9 @@ from roi_ray.memory import keep_freed_memory, resident
 from roi_ray.pipeline import logs, telemetry
 from roi_ray.pipeline.decode import Chunk, describe
 from roi_ray.pipeline.shards import SHARD
+from roi_ray.prepared import Prepared
 from roi_ray.schema import Scores
-from roi_ray.scorer import Prepared, Scorer, Settings
+from roi_ray.scorer import Scorer, Settings
 
 ROW = "row"
 

@@ -95,10 +95,8 @@ def _under(
 
 
 def _mean(level: Tensor, region: Tensor) -> Tensor:
-    margin = ms_ssim.MARGIN
-    height, width = (side + 2 * margin for side in level.shape[-2:])
-    mask = roi.area_average(region[None], height, width)
-    mask = mask[:, margin : height - margin, margin : width - margin]
+    height, width = level.shape[-2:]
+    mask = roi.area_average(region[None], height, width, ms_ssim.MARGIN)
     return roi.means(level, roi.weights(mask, "normalised"))[1]
 
 
