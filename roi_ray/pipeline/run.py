@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from roi_ray import images, schema, storage
-from roi_ray.errors import AccessError, OutputError, StorageUnavailable
+from roi_ray import images, storage
+from roi_ray.errors import StorageUnavailable
 from roi_ray.manifest import Manifest, read_manifest
-from roi_ray.pipeline import logs, telemetry
-from roi_ray.pipeline.actor import RESULTS, ROW, ScoringActor
+from roi_ray.pipeline import logs
+from roi_ray.pipeline.actor import ScoringActor
 from roi_ray.pipeline.cluster import Workers, connect, plan_workers
 from roi_ray.pipeline.decode import decode
+from roi_ray.pipeline.gather import Gather, without
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.progress import Reporter
-from roi_ray.pipeline.shards import SHARD, Rows, blocks, plans, work_items
+from roi_ray.pipeline.shards import blocks, plans, work_items
 from roi_ray.policy import allow
 from roi_ray.scorer import Settings
 
@@ -144,7 +143,7 @@ def score_manifest(
                     connection.enter_context(connect())
                     workers = plan_workers(options.device, options.actors, options.gpus_per_actor)
                 output.set_torn_aside()
-                gather = _Gather(rows, output, todo, failures, first_failures, reporter)
+                gather = Gather(rows, output, todo, failures, first_failures, reporter)
                 graph = partial(_dataset, manifest.base, settings, options, workers, stages)
                 _score(rows, gather, graph)
             scored += new
@@ -159,7 +158,7 @@ def score_manifest(
     )
 
 
-def _score(rows: pa.Table, gather: "_Gather", graph: Callable[[list[pa.Table]], "Dataset"]) -> None:
+def _score(rows: pa.Table, gather: Gather, graph: Callable[[list[pa.Table]], "Dataset"]) -> None:
     # What kills its process is lost with everything that is in work beside it. A second pass gives
     # each lost pair a process's attention of its own, and S3 more time for what it would not give.
     for isolate in (False, True):
@@ -171,7 +170,7 @@ def _score(rows: pa.Table, gather: "_Gather", graph: Callable[[list[pa.Table]], 
                 # Otherwise results wait for those of the next block before they are committed.
                 prefetch_batches=0,
             ):
-                gather.add(results if isolate else _without(StorageUnavailable, results))
+                gather.add(results if isolate else without(StorageUnavailable, results))
     gather.give_up()
 
 
@@ -237,96 +236,6 @@ def _dataset(
                     **workers.actor,
                 )
             )
-
-
-class _Gather:
-    """Collects results, which come in any order, and commits a shard when it is complete."""
-
-    def __init__(
-        self,
-        manifest: pa.Table,
-        output: Output,
-        todo: dict[int, Rows],
-        failures: dict[int, int],
-        first_failures: logs.FirstFailures,
-        reporter: Reporter,
-    ) -> None:
-        self._manifest = manifest
-        self._output = output
-        self._todo = dict(todo)
-        self._failures = failures
-        self._first_failures = first_failures
-        self._reporter = reporter
-        self._parts: dict[int, list[pa.Table]] = {}
-        self._since: dict[int, float] = {}
-
-    def add(self, results: pa.Table) -> None:
-        """Take results of any shards.
-
-        Raises:
-            AccessError: S3 refuses the workers' credentials.
-        """
-        if refused := results.filter(_failed_by(AccessError, results))[schema.ERROR].to_pylist():
-            raise AccessError(refused[0].removeprefix(f"{AccessError.__name__}: "))
-        shards = results[SHARD].to_numpy()
-        for shard in np.unique(shards).tolist():
-            part = results.filter(pa.array(shards == shard))
-            self._parts.setdefault(shard, []).append(part)
-            self._since.setdefault(shard, time.monotonic())
-            bad = part.filter(pc.is_valid(part[schema.ERROR]))
-            pair_ids = self._manifest[schema.PAIR_ID].take(bad[ROW]).to_pylist()
-            self._first_failures.add(shard, pair_ids, bad[schema.ERROR].to_pylist())
-            self._reporter.advance(len(part), len(bad))
-            self._commit_if_complete(shard)
-
-    def missing(self) -> dict[int, Rows]:
-        """Rows without a result, by shard."""
-        return {shard: self._without_result(shard) for shard in self._todo}
-
-    def give_up(self) -> None:
-        """Record what no process survived."""
-        text = "WorkerDied: the process that scored this pair was killed, time and again"
-        for shard, rows in self.missing().items():
-            lost = [{SHARD: shard, ROW: row, schema.ERROR: text} for row in rows.tolist()]
-            telemetry.pairs([text] * len(lost))
-            self.add(pa.Table.from_pylist(lost, RESULTS))
-
-    def _without_result(self, shard: int) -> Rows:
-        parts = self._parts.get(shard, [])
-        there = np.concatenate([part[ROW].to_numpy() for part in parts] or [np.empty(0, np.int64)])
-        rows = self._todo[shard]
-        return rows[~np.isin(rows, there)]
-
-    def _commit_if_complete(self, shard: int) -> None:
-        if sum(len(part) for part in self._parts[shard]) < len(self._todo[shard]):
-            return
-        results = pa.concat_tables(self._parts.pop(shard)).combine_chunks()
-        rows = self._todo.pop(shard)
-        results = results.take(pc.index_in(pa.array(rows), results[ROW].combine_chunks()))
-        if not np.array_equal(results[ROW].to_numpy(), rows):
-            raise OutputError(f"shard {shard} got results for other rows than its own")
-        scores = results.select(schema.SCORES.names)
-        with telemetry.timed("commit"):
-            failed = self._output.commit(shard, self._manifest.take(rows), scores)
-        self._failures[shard] = failed
-        seconds = time.monotonic() - self._since.pop(shard)
-        logs.LOGGER.info(
-            "shard %d: %d rows, %d failed, %.1f s since its first",
-            shard,
-            len(rows),
-            failed,
-            seconds,
-        )
-
-
-def _failed_by(kind: type[Exception], results: pa.Table) -> pa.ChunkedArray:
-    """Which rows of results have an error of this kind."""
-    named = pc.starts_with(results[schema.ERROR], f"{kind.__name__}: ")
-    return pc.fill_null(named, fill_value=False)
-
-
-def _without(kind: type[Exception], results: pa.Table) -> pa.Table:
-    return results.filter(pc.invert(_failed_by(kind, results)))
 
 
 def _config(

@@ -1,0 +1,115 @@
+"""Collects results, which come in any order, into committed shards."""
+
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from roi_ray import schema
+from roi_ray.errors import AccessError, OutputError
+from roi_ray.pipeline import logs, telemetry
+from roi_ray.pipeline.actor import RESULTS, ROW
+from roi_ray.pipeline.output import Output
+from roi_ray.pipeline.progress import Reporter
+from roi_ray.pipeline.shards import SHARD, Rows
+
+
+class Gather:
+    """Commits a shard when all of its results are there.
+
+    Args:
+        manifest: all rows of this part of the manifest.
+        output: where to.
+        todo: the rows that are missing, by shard.
+        failures: receives the number of failed rows of each shard.
+        first_failures: receives some of them.
+        reporter: is told of every result.
+    """
+
+    def __init__(
+        self,
+        manifest: pa.Table,
+        output: Output,
+        todo: dict[int, Rows],
+        failures: dict[int, int],
+        first_failures: logs.FirstFailures,
+        reporter: Reporter,
+    ) -> None:
+        self._manifest = manifest
+        self._output = output
+        self._todo = dict(todo)
+        self._failures = failures
+        self._first_failures = first_failures
+        self._reporter = reporter
+        self._parts: dict[int, list[pa.Table]] = {}
+        self._since: dict[int, float] = {}
+
+    def add(self, results: pa.Table) -> None:
+        """Take results of any shards.
+
+        Raises:
+            AccessError: S3 refuses the workers' credentials.
+        """
+        if refused := results.filter(_failed_by(AccessError, results))[schema.ERROR].to_pylist():
+            raise AccessError(refused[0].removeprefix(f"{AccessError.__name__}: "))
+        shards = results[SHARD].to_numpy()
+        for shard in np.unique(shards).tolist():
+            part = results.filter(pa.array(shards == shard))
+            self._parts.setdefault(shard, []).append(part)
+            self._since.setdefault(shard, time.monotonic())
+            bad = part.filter(pc.is_valid(part[schema.ERROR]))
+            pair_ids = self._manifest[schema.PAIR_ID].take(bad[ROW]).to_pylist()
+            self._first_failures.add(shard, pair_ids, bad[schema.ERROR].to_pylist())
+            self._reporter.advance(len(part), len(bad))
+            self._commit_if_complete(shard)
+
+    def missing(self) -> dict[int, Rows]:
+        """Rows without a result, by shard."""
+        return {shard: self._without_result(shard) for shard in self._todo}
+
+    def give_up(self) -> None:
+        """Record what no process survived."""
+        text = "WorkerDied: the process that scored this pair was killed, time and again"
+        for shard, rows in self.missing().items():
+            lost = [{SHARD: shard, ROW: row, schema.ERROR: text} for row in rows.tolist()]
+            telemetry.pairs([text] * len(lost))
+            self.add(pa.Table.from_pylist(lost, RESULTS))
+
+    def _without_result(self, shard: int) -> Rows:
+        parts = self._parts.get(shard, [])
+        there = np.concatenate([part[ROW].to_numpy() for part in parts] or [np.empty(0, np.int64)])
+        rows = self._todo[shard]
+        return rows[~np.isin(rows, there)]
+
+    def _commit_if_complete(self, shard: int) -> None:
+        if sum(len(part) for part in self._parts[shard]) < len(self._todo[shard]):
+            return
+        results = pa.concat_tables(self._parts.pop(shard)).combine_chunks()
+        rows = self._todo.pop(shard)
+        results = results.take(pc.index_in(pa.array(rows), results[ROW].combine_chunks()))
+        if not np.array_equal(results[ROW].to_numpy(), rows):
+            raise OutputError(f"shard {shard} got results for other rows than its own")
+        scores = results.select(schema.SCORES.names)
+        with telemetry.timed("commit"):
+            failed = self._output.commit(shard, self._manifest.take(rows), scores)
+        self._failures[shard] = failed
+        seconds = time.monotonic() - self._since.pop(shard)
+        logs.LOGGER.info(
+            "shard %d: %d rows, %d failed, %.1f s since its first",
+            shard,
+            len(rows),
+            failed,
+            seconds,
+        )
+
+
+def _failed_by(kind: type[Exception], results: pa.Table) -> pa.ChunkedArray:
+    """Which rows of results have an error of this kind."""
+    named = pc.starts_with(results[schema.ERROR], f"{kind.__name__}: ")
+    return pc.fill_null(named, fill_value=False)
+
+
+def without(kind: type[Exception], results: pa.Table) -> pa.Table:
+    """Results but for those that failed by this kind of error."""
+    return results.filter(pc.invert(_failed_by(kind, results)))
