@@ -145,8 +145,12 @@ class SaliencyTraining(Parts):
         order = random.Random(f"{self._recipe.seed}/{epoch}").sample(range(count), count)
         draw = random.Random(f"{self._recipe.seed}/{epoch}/{index}")
         chosen = order[index * size : (index + 1) * size]
-        views = [_augment(self._pairs[item], draw) for item in chosen]
-        return torch.stack([view[0] for view in views]), torch.stack([view[1] for view in views])
+        images, maps, factors = zip(
+            *((*_window(self._pairs[item], draw), _factors(draw)) for item in chosen), strict=True
+        )
+        # All at once: on a GPU a step is many small kernels already.
+        jittered = _jitter(torch.stack(images), torch.tensor(factors, device=self._device))
+        return jittered, torch.stack(maps)
 
 
 def read_training(
@@ -242,7 +246,8 @@ def _rate(step: int, steps: int) -> float:
     return warm * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
 
 
-def _augment(pair: Pair, draw: random.Random) -> tuple[Tensor, Tensor]:
+def _window(pair: Pair, draw: random.Random) -> tuple[Tensor, Tensor]:
+    """A part of an image and of its map, mirrored or not, at the network's size."""
     height, width = pair.image.shape[1:]
     # Of less than the pair says, the teacher would choose another object.
     rows, columns = (max(1, round(side * draw.uniform(pair.kept, 1))) for side in (height, width))
@@ -254,11 +259,19 @@ def _augment(pair: Pair, draw: random.Random) -> tuple[Tensor, Tensor]:
     square = (LITE0_SIDE, LITE0_SIDE)
     image = F.interpolate(image[None], size=square, mode="bilinear", antialias=True)[0]
     mask = F.interpolate(mask[None], size=square, mode="area")[0]
-    return _jitter(image, draw), mask
+    return image, mask
 
 
-def _jitter(image: Tensor, draw: random.Random) -> Tensor:
-    image = image * draw.uniform(0.7, 1.3)
-    image = image.mean() + (image - image.mean()) * draw.uniform(0.7, 1.3)
-    grey = image.mean(0, keepdim=True)
-    return (grey + (image - grey) * draw.uniform(0.5, 1.5)).clamp(0, 1)
+def _factors(draw: random.Random) -> tuple[float, float, float]:
+    """Of brightness, contrast and saturation."""
+    return draw.uniform(0.7, 1.3), draw.uniform(0.7, 1.3), draw.uniform(0.5, 1.5)
+
+
+def _jitter(images: Tensor, factors: Tensor) -> Tensor:
+    """Each image, (N, 3, H, W), by its own factors, (N, 3)."""
+    brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
+    images = images * brightness
+    mean = images.mean((1, 2, 3), keepdim=True)
+    images = mean + (images - mean) * contrast
+    grey = images.mean(1, keepdim=True)
+    return (grey + (images - grey) * saturation).clamp(0, 1)
