@@ -64,7 +64,8 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
         else:
             shutil.copy(source, target)
     port, dashboard, agent, clients = free_ports(4)
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "RAY_"))}
+    ours = ("AWS_", "RAY_", "UV_COMPILE", "PYTHONDONTWRITE")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     # `python` on a cluster's nodes is that of their image; here, the tests'.
     inherited["PATH"] = f"{BIN}:{inherited['PATH']}"
     # Sockets lie below it, and their names must be short.
@@ -127,7 +128,9 @@ def test_by_python_without_tokens(tmp_path: Path, s3: dict[str, str], photos: Ph
     crops = {f"{n}-{k}": p[8 * k :] for n, p in photos.items() for k in range(6)}
     make_sweep_of(crops, sweep)
     manifest = f"{upload_folder(s3, sweep, 'stopped')}/manifest.parquet"
-    with head_node(tmp_path, RAY_AUTH_MODE="disabled") as head:
+    # Under `uv run pytest`, Ray would take the head for one that `uv run` has started.
+    settings = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    with head_node(tmp_path, **settings) as head:
         check_stop_and_resume(head, s3, manifest, rows=6 * len(crops))
         check_exit_code(head)
         check_comparisons_and_training(head, s3, sweep, tmp_path)
