@@ -74,14 +74,14 @@ def test_the_restorer_joins_late_or_not_at_all(originals):
 
 def test_it_learns_to_order_images(originals):
     jpegs = [Original(o.name, o.uri, o.decoded[:2]) for o in originals]
-    ranked = train(jpegs, steps=60, batch=4, generator=False, order=1.0)[1]
-    unranked = train(jpegs, steps=60, batch=4, generator=False, order=0.0)[1]
+    ranked = train(jpegs, steps=40, batch=4, generator=False, order=1.0)[1]
+    unranked = train(jpegs, steps=40, batch=4, generator=False, order=0.0)[1]
     late, other = (sum(x["order"] for x in losses[-15:]) / 15 for losses in (ranked, unranked))
     assert late < 0.66 < other + 0.05  # log 2 = 0.693 is chance
 
 
 def test_the_restorer_starts_as_the_identity_and_comes_nearer_to_the_original(originals):
-    _, losses = train(originals, steps=40, batch=4, joins=0.0)
+    _, losses = train(originals, steps=40, batch=2, joins=0.0)
     early, late = (sum(loss["l1"] for loss in part) / 10 for part in (losses[:10], losses[-10:]))
     assert late < early
 
