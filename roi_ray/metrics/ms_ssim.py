@@ -26,9 +26,8 @@ MARGIN = WINDOW // 2
 _SIGMA = 1.5
 _C1 = 0.01**2
 _C2 = 0.03**2
-_ROWS = 32
 _COLUMNS = 16
-_STRIP_PIXELS = 1 << 17
+_STRIP_PIXELS = 1 << 16
 _STRIP_ROWS = 32
 
 
@@ -207,29 +206,19 @@ def _window(images: Tensor) -> Tensor:
     """Gaussian means over the window, valid positions only: (..., H, W) -> (..., H-10, W-10)."""
     if images.device.type != "cpu":
         return _convolved(images)
-    height, width = (side - 2 * MARGIN for side in images.shape[-2:])
-    planes = images.reshape(-1, *images.shape[-2:])
-    blocks = -(-width // _COLUMNS)
-    padded = blocks * _COLUMNS + 2 * MARGIN
-    tall = planes.new_empty(len(planes), height, padded)
-    tall[..., planes.shape[2] :] = 0
-
-    # Down the columns: a product with a band of the kernel, some rows at a time.
-    band = _ROW_BAND.to(images)
-    within = tall[..., : planes.shape[2]]
-    for start in range(0, height, _ROWS):
-        rows = min(_ROWS, height - start)
-        taps = rows + 2 * MARGIN
-        block = band[:rows, :taps].expand(len(planes), -1, -1)
-        torch.bmm(block, planes[:, start : start + taps], out=within[:, start : start + rows])
-
-    # Along the rows: a convolution that makes some columns as its channels, then strides past
-    # them. With channels last, these are columns of the image again.
-    lines = len(planes) * height
-    strides = (lines * padded, 1, padded, 1)
-    row = tall.as_strided((1, 1, lines, padded), strides)
-    means = F.conv2d(row, _COLUMN_BAND.to(images), stride=(1, _COLUMNS)).permute(0, 2, 3, 1)
-    return means.reshape(*images.shape[:-2], height, blocks * _COLUMNS)[..., :width]
+    *shape, height, width = images.shape
+    planes = images.reshape(-1, height, width)
+    # Down the columns: each is a channel, so that a plane, as it lies there, has its channels last.
+    taps = _taps(images.device).to(images).view(1, 1, WINDOW, 1).expand(width, -1, -1, -1)
+    tall = F.conv2d(planes[:, :, None].permute(0, 3, 1, 2), taps, groups=width)
+    # Along the rows: some columns at once are the channels of what is made, before it strides past
+    # them. With channels last, they lie as columns again.
+    lines = tall.permute(0, 2, 3, 1).reshape(1, 1, -1, width)
+    border = _COLUMNS - 1  # of zeros, so that the last columns are not left over
+    band = _BAND.to(images)
+    means = F.conv2d(lines, band, stride=(1, _COLUMNS), padding=(0, border)).permute(0, 2, 3, 1)
+    means = means.reshape(*shape, height - 2 * MARGIN, -1)
+    return means[..., border : border + width - 2 * MARGIN]
 
 
 def _convolved(images: Tensor) -> Tensor:
@@ -249,13 +238,12 @@ def _taps(device: torch.device) -> Tensor:
     return (kernel / kernel.sum()).to(device)
 
 
-def _band(means: int) -> Tensor:
-    """The Gaussian kernel in each of so many rows, one column further right in each."""
-    band = torch.zeros(means, means + 2 * MARGIN)
+def _band() -> Tensor:
+    """The window in each of `_COLUMNS` rows, one column further right in each."""
+    band = torch.zeros(_COLUMNS, _COLUMNS + 2 * MARGIN)
     for offset, tap in enumerate(_taps(torch.device("cpu")).tolist()):
         band.diagonal(offset).fill_(tap)
-    return band
+    return band.view(_COLUMNS, 1, 1, -1)
 
 
-_ROW_BAND = _band(_ROWS)
-_COLUMN_BAND = _band(_COLUMNS).view(_COLUMNS, 1, 1, -1)
+_BAND = _band()
