@@ -8,9 +8,10 @@ What depends on the reference alone is computed once, by `prepare`, however many
 qualities are scored against it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -245,23 +246,23 @@ class Scorer:
             "roi_fraction": references.fractions.expand(len(pairs)),
         }
         height, width = references.size
-        same = {"width": width, "height": height, "ms_ssim_scales": len(references.moments)}
-        return _Batch(same, tuple(columns), Download(torch.stack(list(columns.values()), dim=1)))
+        scales = len(references.moments)
+        make = partial(Scores, width=width, height=height, ms_ssim_scales=scales)
+        return _Batch(make, tuple(columns), Download(torch.stack(list(columns.values()), dim=1)))
 
 
 @dataclass(frozen=True)
 class _Batch:
     """Pairs that a GPU may still be working on: what they share, and the rest of their scores."""
 
-    same: dict[str, int]
+    make: Callable[..., Scores]
     columns: tuple[str, ...]
     values: Download
 
     def scores(self) -> list[Scores]:
         """Wait for them."""
         return [
-            Scores(**self.same, **dict(zip(self.columns, row, strict=True)))  # type: ignore[arg-type]
-            for row in self.values.rows()
+            self.make(**dict(zip(self.columns, row, strict=True))) for row in self.values.rows()
         ]
 
 

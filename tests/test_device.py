@@ -4,14 +4,7 @@ import torch
 
 from roi_ray.device import Download, find_device, upload
 from roi_ray.errors import WeightsError
-
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda",
-        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
-    ),
-]
+from tests.conftest import needs_cuda
 
 
 def test_devices() -> None:
@@ -21,7 +14,7 @@ def test_devices() -> None:
         find_device("tpu9")
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
 def test_there_and_back(photos, device) -> None:
     photo = photos["chelsea"]
     images = [photo[:50, :70], photo[50:100, :70]]

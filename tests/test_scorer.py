@@ -15,9 +15,7 @@ from roi_ray.errors import ImageTooSmall, OutOfMemory, SizeMismatch
 from roi_ray.models import discriminator, saliency
 from roi_ray.scorer import Scorer, Settings
 from tests import literal
-from tests.conftest import jpeg
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+from tests.conftest import jpeg, needs_cuda
 
 
 @pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=needs_cuda)])

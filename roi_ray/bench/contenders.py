@@ -97,12 +97,12 @@ def shared(networks: Networks, device: torch.device, read: Reader = read_file) -
             image = y.float().div_(255)
             levels = ms_ssim.maps(moments, image.contiguous())
             distances = networks.lpips.maps(features, networks.lpips.features(image))
-            similarity = ms_ssim.combine([_mean(level) for level in levels])
+            similarity = ms_ssim.combine([roi.mean(level) for level in levels])
             results.append(
                 {
-                    "psnr": float(mse.psnr(_mean(mse.squared_error(x, y)))),
+                    "psnr": float(mse.psnr(roi.mean(mse.squared_error(x, y)))),
                     "ms_ssim": float(similarity),
-                    "lpips": float(torch.stack([_mean(layer) for layer in distances]).sum()),
+                    "lpips": float(torch.stack([roi.mean(layer) for layer in distances]).sum()),
                 }
             )
         return results
@@ -253,7 +253,3 @@ def _pair_by_pair(pair: Callable[[Path, Path], Numbers]) -> Contender:
 def _planes(pixels: Pixels, device: torch.device) -> Tensor:
     """float32, (1, 3, H, W), in [0, 1]: what everybody begins with."""
     return upload([pixels], device).contiguous().float() / 255
-
-
-def _mean(maps: Tensor) -> Tensor:
-    return roi.means(maps, torch.ones(1, *maps.shape[-2:], device=maps.device))[0]

@@ -90,11 +90,12 @@ def means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         two of (N, ...), float64: sums over megapixels need more digits than the maps.
     """
+    weights = weights.view(len(weights), *[1] * (maps.ndim - 3), *maps.shape[-2:])
+    return mean(maps), mean(maps * weights)
+
+
+def mean(maps: Tensor) -> Tensor:
+    """Spatial means of L maps, (..., h, w) -> (...), float64."""
     height, width = maps.shape[-2:]
-    weights = weights.view(len(weights), *[1] * (maps.ndim - 3), height, width)
     # Within a row the maps' own digits are enough, and many times as fast.
-    whole, under = (
-        each.sum(-1).sum(-1, dtype=torch.float64) / (height * width)
-        for each in (maps, maps * weights)
-    )
-    return whole, under
+    return maps.sum(-1).sum(-1, dtype=torch.float64) / (height * width)

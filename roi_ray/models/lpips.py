@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from roi_ray import storage, weights
 from roi_ray.errors import WeightsError
 from roi_ray.models import shift_tolerant
-from roi_ray.models.shift_tolerant import Blur, BlurredConv
 from roi_ray.weights import Weights
 
 LpipsName = Literal["st-alex", "st-vgg", "alex", "vgg", "squeeze"]
@@ -163,8 +162,8 @@ def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
         slices.append(nn.Sequential(*layers[start:end]))
     if name == "st-alex":
         conv, blur = layers[0], layers[1]
-        assert isinstance(conv, nn.Conv2d) and isinstance(blur, Blur)
-        slices[0] = nn.Sequential(BlurredConv(conv, blur), *slices[0][2:])
+        assert isinstance(conv, nn.Conv2d) and isinstance(blur, shift_tolerant.Blur)
+        slices[0] = nn.Sequential(shift_tolerant.BlurredConv(conv, blur), *slices[0][2:])
     return Lpips(slices, _heads(tensors, len(slices)), _MIN_SIDES[name])
 
 

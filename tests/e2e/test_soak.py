@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.long]
 SECONDS = float(os.environ.get("ROI_RAY_SOAK_SECONDS", "180"))
 
 ARENA = 64
-"""MiB: what glibc keeps for a thread besides the heap; seen to fill and to empty at any time. A
-pair that left its image behind would take 0.1."""
+"""MiB: what glibc keeps for a thread besides the heap; in actors seen to fill and to empty at any
+time. A pair that left its image behind would take 0.1."""
 
 
 def test_memory_and_open_files_stay_as_they_are(tmp_path: Path, photos: Photos) -> None:
@@ -38,6 +38,7 @@ def test_memory_and_open_files_stay_as_they_are(tmp_path: Path, photos: Photos) 
     assert all(sample["spilled"] == 0 for sample in samples)
     for process in early[0]["mib"]:
         before, after = (median(s["mib"][process] for s in half) for half in (early, late))
-        assert after <= before + ARENA, (process, before, after)
+        allowed = 1.05 * before if process == "driver" else before + ARENA
+        assert after <= allowed, (process, before, after)
         before, after = (median(s["files"][process] for s in half) for half in (early, late))
         assert after <= before, (process, before, after)

@@ -26,10 +26,9 @@ def results(shard, rows, error=None):
 
 @pytest.fixture
 def gather(tmp_path):
-    failures = {}
     with Reporter(5) as reporter:
         output = Output(str(tmp_path), CONFIG)
-        yield Gather(manifest(range(5)), output, PLAN, failures, FirstFailures(), reporter)
+        yield Gather(manifest(range(5)), output, PLAN, {}, FirstFailures(), reporter)
 
 
 def committed(folder):
