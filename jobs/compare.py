@@ -11,13 +11,16 @@ import typer
 from roi_ray.errors import RoiRayError
 from roi_ray.metrics.roi import Weighting
 from roi_ray.models import lpips
-from roi_ray.pipeline.logs import on_stderr
+from roi_ray.pipeline.cluster import Device
+from roi_ray.pipeline.logs import on_stderr, one_line
 from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options
 from roi_ray.preference.compare import compare
 from roi_ray.preference.model import DEFAULT
 from roi_ray.scorer import Settings
 
 _NONE = "none"
+EXIT_UNUSABLE = 2
+EXIT_TOO_MANY_FAILED = 3
 
 
 def main(
@@ -27,7 +30,11 @@ def main(
     ],
     output: Annotated[str, typer.Option(help="Folder or s3:// prefix for the result.")],
     scores: Annotated[
-        str | None, typer.Option(help="An output of jobs/score.py to take instead of scoring.")
+        str | None,
+        typer.Option(
+            help="An output of jobs/score.py to take instead of scoring; --lpips and the like are "
+            "then what they were there."
+        ),
     ] = None,
     model: Annotated[
         str,
@@ -38,15 +45,22 @@ def main(
     ] = lpips.DEFAULT,
     roi_weighting: Annotated[Weighting, typer.Option(help="See jobs/score.py.")] = "mean",
     weights_dir: Annotated[str | None, typer.Option(help="See jobs/score.py.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[Device, typer.Option(help="See jobs/score.py.")] = "auto",
     actors: Annotated[int | None, typer.Option(min=1, help="Scoring actors.")] = None,
     allow_prefix: Annotated[
         list[str] | None,
         typer.Option(help="Another folder that images may be in; repeatable."),
     ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Pairs a file.")] = DEFAULT_SHARD_SIZE,
+    fail_above: Annotated[
+        float, typer.Option(min=0, max=1, help="Exit with 3 if a larger share has no features.")
+    ] = 0.1,
 ) -> None:
-    """Add sixteen features and P(people prefer a) to comparisons."""
+    """Add sixteen features and P(people prefer a) to comparisons.
+
+    Exit code 0: done. 2: unusable arguments, images' weights or model. 3: too many comparisons
+    without features; they are in the output all the same, each with its error.
+    """
     on_stderr()
     settings = Settings(lpips=lpips_, roi_weighting=roi_weighting)
     allow = tuple(allow_prefix or ())
@@ -62,12 +76,15 @@ def main(
         )
     except RoiRayError as error:
         print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
+        raise typer.Exit(EXIT_UNUSABLE) from error
     print(f"{done.rows} comparisons, {done.failed} without features -> {done.output}")
     for text in done.examples:
-        print(f"  {text}")
+        print(f"  {one_line(text)}")
     if done.agree is not None:
         print(f"the prediction agrees with {100 * done.agree:.1f} % of the answers")
+    if done.failed > fail_above * done.rows:
+        print(f"error: more than --fail-above {fail_above} have no features", file=sys.stderr)
+        raise typer.Exit(EXIT_TOO_MANY_FAILED)
 
 
 if __name__ == "__main__":

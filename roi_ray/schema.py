@@ -100,6 +100,9 @@ FEATURES = BASIC_FEATURES + ROI_FEATURES
 
 SIDES = ("a", "b")
 
+CROP = ("crop_x", "crop_y", "crop_width", "crop_height")
+"""Of a comparison, where people saw a part of the images: which, in pixels."""
+
 
 def features_of(side: str) -> list[str]:
     """Columns of a comparison's eight features of one side: `psnr_a`, ..."""

@@ -36,8 +36,6 @@ from roi_ray.datasets.rows import fail, required, text
 from roi_ray.errors import ManifestError
 
 NAME = "mucped22"
-CROP = ("crop_x", "crop_y", "crop_width", "crop_height")
-"""Columns beside the schema's: the part of the images that was judged, in pixels."""
 
 _MIN_FLIPS = 3
 _MIN_MS = 3000
@@ -95,7 +93,7 @@ def import_mucped22(folder: str) -> pa.Table:
     p_a = [found[schema.P_A] for found in rows]
     polarity = check_polarity(NAME, "the study's Elo scores", p_a, advantage)
     table = table_of(rows, Account(NAME, folder, dict(dropped), polarity=(polarity,)))
-    for column, values in zip(CROP, zip(*crops, strict=True), strict=True):
+    for column, values in zip(schema.CROP, zip(*crops, strict=True), strict=True):
         table = table.append_column(column, pa.array(values, pa.int32()))
     return table
 

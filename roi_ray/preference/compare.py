@@ -1,15 +1,15 @@
 """Comparisons in; the same with sixteen features and a prediction out."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from roi_ray import schema, storage
 from roi_ray.pipeline.run import Options
-from roi_ray.preference.comparisons import read_comparisons, write_comparisons
-from roi_ray.preference.features import join_features, score_pairs
+from roi_ray.preference.comparisons import counted, read_comparisons, write_comparisons
+from roi_ray.preference.features import join_features, make_of, make_of_scores, score_pairs
 from roi_ray.preference.model import DEFAULT, PreferenceModel, load_model
 from roi_ray.scorer import Settings
 
@@ -22,8 +22,8 @@ class Compared:
         output: URI of the comparisons with features.
         rows: comparisons.
         failed: of them without features.
-        agree: share of the labelled, untied answers that the prediction agrees with; None where
-            there are none.
+        agree: share of the labelled, untied answers that the prediction agrees with, control
+            questions left out; None where there are none.
         examples: some of the errors.
     """
 
@@ -60,10 +60,13 @@ def compare(
         WeightsError: the model, or a network's weights, cannot be used.
         OutputError: the output belongs to a run with other settings.
     """
-    # Before anything is scored: it may be what cannot be used.
-    chosen = load_model(model) if model is not None else None
     comparisons = read_comparisons(comparisons_uri, labels=False)
     output = storage.absolute(output)
+    chosen = load_model(model) if model is not None else None
+    if chosen is not None:
+        # Before anything is scored, which may take days.
+        make = _make_of(settings, options) if scores is None else make_of_scores(scores)
+        chosen[0].check_make(make, comparisons.name)
     if scores is None:
         scores = score_pairs(comparisons, storage.join(output, "_scored"), settings, options)
     table = join_features(comparisons, scores)
@@ -73,6 +76,12 @@ def compare(
     write_comparisons(uri, table)
     errors = table[schema.ERROR].drop_null().to_pylist()
     return Compared(uri, len(table), len(errors), _agreement(table), tuple(errors[:5]))
+
+
+def _make_of(settings: Settings | None, options: Options | None) -> str:
+    settings, options = settings or Settings(), options or Options()
+    weights = settings.networks(options.weights_dir).provenance
+    return make_of({**asdict(settings), "weights": weights})
 
 
 def _with_prediction(
@@ -89,6 +98,7 @@ def _with_prediction(
 def _agreement(table: pa.Table) -> float | None:
     if not {schema.P_A, schema.P_A_PREFERRED} <= set(table.column_names):
         return None
+    table = counted(table)
     said = table[schema.P_A].to_numpy() - 0.5
     predicted = table[schema.P_A_PREFERRED].to_numpy() - 0.5
     decided = (said != 0) & ~np.isnan(said) & ~np.isnan(predicted)

@@ -35,7 +35,7 @@ class Comparisons:
             there are, always with `group`, then all others.
         name: where they came from.
         base: URI of the folder that relative URIs are relative to.
-        sha256: of the rows, whatever file format they came in.
+        sha256: of the rows as the files have them.
     """
 
     table: pa.Table
@@ -53,7 +53,7 @@ def read_comparisons(uri: str, *, labels: bool = True) -> Comparisons:
 
     Raises:
         ManifestError: no such file, no rows, a missing column, an empty URI, a `p_a` outside 0..1,
-            an image compared with itself; the text names the row, counted from 1.
+            `votes` below 1, an image compared with itself; the text names the row, counted from 1.
     """
     table, base = read_table(uri, _TEXT)
     name = storage.absolute(uri)
@@ -85,6 +85,11 @@ def check(table: pa.Table, name: str, *, labels: bool = True) -> pa.Table:
         fail(f"row {row + 1} compares {table[schema.A][row].as_py()!r} with itself")
     if schema.P_A in table.column_names:
         _check_labels(table[schema.P_A], fail, needed=labels)
+    if schema.VOTES in table.column_names:
+        too_few = pc.fill_null(pc.less(table[schema.VOTES], 1), fill_value=False)
+        if (row := first_row(too_few)) is not None:
+            votes = table[schema.VOTES][row].as_py()
+            fail(f"row {row + 1} has {votes} {schema.VOTES!r}; leave it empty, or give 1 or more")
     if schema.GROUP not in table.column_names:
         table = table.append_column(schema.GROUP, table[schema.REFERENCE])
     groups = pc.coalesce(table[schema.GROUP], table[schema.REFERENCE])
@@ -116,6 +121,17 @@ def from_rows(rows: list[dict[str, Any]], name: str) -> pa.Table:
     there = {key for row in rows for key in row}
     fields = [(key, kind) for key, kind in schema.COMPARISON.items() if key in there]
     return check(pa.Table.from_pylist(rows, pa.schema(fields)), name)
+
+
+def counted(table: pa.Table) -> pa.Table:
+    """The rows that count: no control questions (`gold`), and none whose `error` is filled in."""
+    keep = pa.repeat(pa.scalar(True), len(table))
+    if schema.GOLD in table.column_names:
+        keep = pc.and_(keep, pc.invert(pc.fill_null(table[schema.GOLD], fill_value=False)))
+    if schema.ERROR in table.column_names:
+        error = pc.fill_null(table[schema.ERROR].cast(pa.string()), "")
+        keep = pc.and_(keep, pc.equal(error, ""))
+    return table.filter(keep)
 
 
 def _check_labels(column: pa.ChunkedArray, fail: Fail, *, needed: bool) -> None:

@@ -11,6 +11,7 @@ import torch
 
 import roi_ray
 from roi_ray import schema
+from roi_ray.pipeline.cluster import connect
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.examples import Examples, sides, to_examples
 from roi_ray.preference.features import scored_with
@@ -44,8 +45,9 @@ def train_model(
         features: which of them.
         recipe: a name of `networks.RECIPES`.
         runs: folder for checkpoints, local or `s3://`.
-        workers: that share the comparisons; None for one per hundred thousand of them: of a small
-            model, the start of two workers takes longer than the whole training by one.
+        workers: that share the comparisons; None for one per hundred thousand of them, as far as
+            the cluster has CPUs (GPUs) for them: of a small model, the start of two workers takes
+            longer than the whole training by one.
         use_gpu: one GPU a worker.
         seed: of the start and the order.
         report: receives the progress.
@@ -54,20 +56,22 @@ def train_model(
         ManifestError: the comparisons cannot be learned from; see `to_examples`.
     """
     examples = to_examples(comparisons.table, features, comparisons.name)
-    workers = workers or 1 + len(examples) // _ROWS_A_WORKER
     settings = RECIPES[recipe]
     scale = Scale.of(examples, settings)
     batches = batches_of(len(examples), settings)
-    state = fit(
-        partial(_of_shard, features, recipe, scale, batches, seed, "cuda" if use_gpu else "cpu"),
-        folder=runs,
-        name=run_name("preference", [comparisons.sha256, features, asdict(settings), seed]),
-        workers=workers,
-        use_gpu=use_gpu,
-        every=max(batches, settings.epochs * batches // 10),
-        report=report,
-        datasets=partial(_datasets, examples),
-    )
+    device = "cuda" if use_gpu else "cpu"
+    with connect(worker_logs=False):
+        workers = workers or _workers(len(examples), use_gpu=use_gpu)
+        state = fit(
+            partial(_of_shard, features, recipe, scale, batches, seed, device),
+            folder=runs,
+            name=run_name("preference", [comparisons.sha256, features, asdict(settings), seed]),
+            workers=workers,
+            use_gpu=use_gpu,
+            every=max(batches, settings.epochs * batches // 10),
+            report=report,
+            datasets=partial(_datasets, examples),
+        )
     provenance = {
         "roi_ray": roi_ray.__version__,
         "torch": torch.__version__,
@@ -79,6 +83,14 @@ def train_model(
         schema.SCORED_WITH: scored_with(comparisons.table, comparisons.name),
     }
     return finished(state, features, settings, scale, provenance)
+
+
+def _workers(comparisons: int, *, use_gpu: bool) -> int:
+    import ray
+
+    room = int(ray.cluster_resources().get("GPU" if use_gpu else "CPU", 0))
+    wanted = 1 + comparisons // _ROWS_A_WORKER
+    return min(wanted, room or wanted)
 
 
 def _datasets(examples: Examples) -> dict[str, "Dataset"]:

@@ -95,7 +95,7 @@ def evaluate(
         comparisons: labelled, with all eight features of both sides.
         recipes: names of `networks.RECIPES`, each with the basic features and with all eight.
         models: trained models that are evaluated as they are: only honest on references that
-            they were not trained on.
+            they were not trained on; one that was trained on these very comparisons is named so.
         nested: also choose the recipe anew in each fold, from its training part alone.
         folds: of each cross-validation.
         repeats: with other divisions into folds.
@@ -106,7 +106,7 @@ def evaluate(
         WeightsError: a model cannot be used.
     """
     examples = to_examples(comparisons.table, schema.FEATURES, comparisons.name)
-    table = usable(comparisons.table)
+    table = usable(comparisons.table, schema.FEATURES)
     parts = _parts(table, examples)
     predicted: dict[str, Floats] = {}
     for name in recipes:
@@ -124,7 +124,10 @@ def evaluate(
         predicted[f"{label} logistic"] = out_of_fold(examples, learner, folds, repeats)
     for source in models:
         model, _ = load_model(source)
-        predicted[f"model {source}"] = model.predict_table(table, comparisons.name)[None]
+        trained_on = model.provenance.get("comparisons", {}).get("sha256")
+        its_own = ", its own training data" if trained_on == comparisons.sha256 else ""
+        name = f"model {source}{its_own}"
+        predicted[name] = model.predict_table(table, comparisons.name)[None]
     rules = {feature: by_sign(examples, feature)[None] for feature in schema.FEATURES}
     lines = [_line(name, p, examples, parts, rule=False) for name, p in predicted.items()]
     lines += [_line(name, p, examples, parts, rule=True) for name, p in rules.items()]
@@ -134,10 +137,7 @@ def evaluate(
         lines=lines,
         paired=_paired(predicted, rules, examples, recipes),
         ceiling=measures.human_ceiling(*_questions(table)),
-        reliability={
-            name: measures.reliability(p.ravel(), np.tile(examples.p_a, len(p)))
-            for name, p in predicted.items()
-        },
+        reliability={name: _reliability(p, examples) for name, p in predicted.items()},
         sizes={name: int(mask.sum()) for name, mask in parts.items()},
     )
 
@@ -156,17 +156,22 @@ def _line(
 ) -> Line:
     right = _right(predicted, examples)
     loss = np.mean([measures.log_loss(p, examples.p_a) for p in predicted], axis=0)
-    truth = np.tile(examples.p_a, len(predicted))
+    calibration = measures.expected_calibration_error(_reliability(predicted, examples))
     return Line(
         name,
         measures.over_references(right, examples),
         None if rule else float(np.average(loss, weights=examples.weight)),
-        None if rule else measures.expected_calibration_error(predicted.ravel(), truth),
+        None if rule else calibration,
         {
             part: float(np.average(right[mask], weights=examples.weight[mask]))
             for part, mask in parts.items()
         },
     )
+
+
+def _reliability(predicted: Floats, examples: Examples) -> list[measures.Bin]:
+    truth, weight = (np.tile(x, len(predicted)) for x in (examples.p_a, examples.weight))
+    return measures.reliability(predicted.ravel(), truth, weight)
 
 
 def _right(predicted: Floats, examples: Examples) -> Floats:
@@ -220,11 +225,12 @@ def _parts(table: pa.Table, examples: Examples) -> dict[str, NDArray[np.bool_]]:
 
 def _questions(table: pa.Table) -> tuple[NDArray[np.int64], Floats]:
     """A number for each question, and the answers turned to one order of its images."""
-    numbers: dict[tuple[str, str, str], int] = {}
-    columns = (table[name].to_pylist() for name in (*schema.COMPARISON_URIS, schema.P_A))
+    numbers: dict[tuple[object, ...], int] = {}
+    crop = [name for name in schema.CROP if name in table.column_names]
+    columns = (table[name].to_pylist() for name in (*schema.COMPARISON_URIS, schema.P_A, *crop))
     asked, answers = [], []
-    for reference, a, b, p_a in zip(*columns, strict=True):
-        question = (reference, *sorted((a, b)))
+    for reference, a, b, p_a, *place in zip(*columns, strict=True):
+        question = (reference, *sorted((a, b)), *place)
         asked.append(numbers.setdefault(question, len(numbers)))
         answers.append(p_a if a < b else 1 - p_a)
     return np.array(asked), np.array(answers)

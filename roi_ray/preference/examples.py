@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.preference.features import check_features, good_rows
+from roi_ray.preference.comparisons import counted
+from roi_ray.preference.features import check_features, scored_with
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -79,17 +80,15 @@ def named_features(text: str) -> tuple[str, ...]:
     return names
 
 
-def usable(table: pa.Table) -> pa.Table:
+def usable(table: pa.Table, features: tuple[str, ...]) -> pa.Table:
     """Comparisons that can be learned from: labelled, no control questions, both sides scored."""
-    table = good_rows(table)
-    keep = pc.is_valid(table[schema.P_A])
-    if schema.GOLD in table.column_names:
-        keep = pc.and_(keep, pc.invert(pc.fill_null(table[schema.GOLD], fill_value=False)))
-    return table.filter(keep)
+    table = counted(table)
+    scored = np.isfinite(sides(table, features)).all((0, 2))
+    return table.filter(pc.and_(pc.is_valid(table[schema.P_A]), pa.array(scored)))
 
 
 def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Examples:
-    """Labelled comparisons as arrays.
+    """Labelled comparisons as arrays: those that are `usable`.
 
     Args:
         table: comparisons with features, checked by `read_comparisons`.
@@ -97,11 +96,12 @@ def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Exampl
         name: of the table, for errors.
 
     Raises:
-        ManifestError: features are missing, fewer than two references are left, or all answers
-            say the same side.
+        ManifestError: features are missing, or not all of one make; fewer than two references are
+            left, or all answers say the same side.
     """
     check_features(table, features, name)
-    table = usable(table)
+    scored_with(table, name)
+    table = usable(table, features)
     groups = table[schema.GROUP].combine_chunks().dictionary_encode()
     if len(groups.dictionary) < 2:
         raise ManifestError(

@@ -5,8 +5,9 @@ However many comparisons share an image, it goes through the pipeline of `jobs/s
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -120,7 +121,7 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
             f"{scores} has scores of none of the {len(table)} comparisons' images: are its "
             "'reference' and 'distorted' spelled as in the comparisons, or absolute?"
         )
-    made_by = pa.repeat(pa.scalar(_scored_with(scores), pa.string()), len(joined))
+    made_by = pa.repeat(pa.scalar(make_of_scores(scores), pa.string()), len(joined))
     joined = joined.append_column(schema.SCORED_WITH, made_by)
     return joined.append_column(schema.ERROR, pa.array(errors, pa.string()))
 
@@ -151,7 +152,7 @@ def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> Non
         name: of the table, for the error.
 
     Raises:
-        ManifestError: an unknown feature, or one without a column.
+        ManifestError: an unknown feature, or one without a column of numbers.
     """
     if unknown := [feature for feature in features if feature not in schema.FEATURES]:
         raise ManifestError(
@@ -163,6 +164,10 @@ def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> Non
             f"comparisons {name} have no column {missing[0]!r}; "
             "jobs/compare.py adds the features to comparisons"
         )
+    for column in wanted:
+        kind = table.schema.field(column).type
+        if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+            raise ManifestError(f"comparisons {name}: column {column!r} is {kind}, not numbers")
 
 
 def _read_scores(uri: str) -> pa.Table:
@@ -175,17 +180,21 @@ def _read_scores(uri: str) -> pa.Table:
     return table.select(_SCORED)
 
 
-def _scored_with(scores: str) -> str | None:
-    """Weights and settings in one line, from what the scores' job wrote beside them."""
-    uri = storage.join(storage.absolute(scores), *RUN_JSON)
-    if not storage.is_file(uri):
-        return None
-    config = json.loads(storage.read_bytes(uri))["config"]
+def make_of(config: Mapping[str, Any]) -> str:
+    """Weights and settings in one line, from a run's `roi_weighting`, `precision` and `weights`."""
     made_by = [f"{name}={config[name]}" for name in ("roi_weighting", "precision")]
     for network, files in sorted(config["weights"].items()):
         named = "+".join(f"{file['name']}:{file['sha256'][:12]}" for file in files)
         made_by.append(f"{network}={named}")
     return " ".join(made_by)
+
+
+def make_of_scores(scores: str) -> str | None:
+    """The same, from what the scores' job wrote beside them; None if it is not there."""
+    uri = storage.join(storage.absolute(scores), *RUN_JSON)
+    if not storage.is_file(uri):
+        return None
+    return make_of(json.loads(storage.read_bytes(uri))["config"])
 
 
 def _absolute(reference: str, image: str, base: str) -> tuple[str, str]:
@@ -194,10 +203,3 @@ def _absolute(reference: str, image: str, base: str) -> tuple[str, str]:
 
 def _added() -> tuple[str, ...]:
     return (*schema.PAIR_FEATURES, schema.SCORED_WITH, schema.ERROR, schema.P_A_PREFERRED)
-
-
-def good_rows(table: pa.Table) -> pa.Table:
-    """Comparisons whose both sides have features."""
-    if schema.ERROR not in table.column_names:
-        return table
-    return table.filter(pc.is_null(table[schema.ERROR]))

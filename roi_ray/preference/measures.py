@@ -1,5 +1,6 @@
 """How well probabilities fit what people said. Uncertainty is over references, not over answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from roi_ray.preference.examples import Examples, Floats
 
 _RESAMPLES = 2000
+_DRAWN_AT_ONCE = 50
 _BINS = 10
 _TINY = 1e-6
 
@@ -43,29 +45,37 @@ def log_loss(predicted: Floats, p_a: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Bin:
-    """Predictions of about the same confidence: its mean, the share that came true, how many."""
+    """Predictions of about the same confidence: its mean, the share that came true, the votes."""
 
     predicted: float
     observed: float
-    count: int
+    votes: float
 
 
-def reliability(predicted: Floats, p_a: Floats) -> list[Bin]:
-    """Confidence against truth in ten equal bins of 0..1, each comparison in both orders."""
+def reliability(predicted: Floats, p_a: Floats, weight: Floats) -> list[Bin]:
+    """Confidence against truth in ten equal bins of 0..1, each comparison in both orders.
+
+    Args:
+        predicted: P(people prefer a), (N,).
+        p_a: share of people who do, (N,).
+        weight: votes behind it, (N,).
+    """
     both, truth = np.concatenate([predicted, 1 - predicted]), np.concatenate([p_a, 1 - p_a])
     place = np.minimum((both * _BINS).astype(int), _BINS - 1)
+    votes, sums, came_true = (
+        np.bincount(place, np.tile(weight, 2) * values, _BINS)
+        for values in (np.ones_like(both), both, truth)
+    )
     return [
-        Bin(float(both[place == at].mean()), float(truth[place == at].mean()), int(n))
-        for at in range(_BINS)
-        if (n := np.count_nonzero(place == at))
+        Bin(float(sums[at] / votes[at]), float(came_true[at] / votes[at]), float(votes[at]))
+        for at in np.flatnonzero(votes)
     ]
 
 
-def expected_calibration_error(predicted: Floats, p_a: Floats) -> float:
+def expected_calibration_error(bins: Sequence[Bin]) -> float:
     """Mean distance of confidence from truth over bins (Naeini et al., AAAI 2015); 0 is best."""
-    bins = reliability(predicted, p_a)
-    total = sum(each.count for each in bins)
-    return sum(each.count * abs(each.predicted - each.observed) for each in bins) / total
+    total = sum(each.votes for each in bins)
+    return sum(each.votes * abs(each.predicted - each.observed) for each in bins) / total
 
 
 def over_references(values: Floats, examples: Examples, seed: int = 0) -> Interval:
@@ -76,9 +86,7 @@ def over_references(values: Floats, examples: Examples, seed: int = 0) -> Interv
         examples: their references and votes.
         seed: of the resampling.
     """
-    means = _resampled_means(values, examples, seed)
-    low, high = np.quantile(means, [0.025, 0.975]).tolist()
-    return Interval(float(np.average(values, weights=examples.weight)), low, high)
+    return _interval(values, examples, _resampled_means(values, examples, seed))
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ def paired(first: Floats, second: Floats, examples: Examples, seed: int = 0) -> 
     below = np.count_nonzero(means <= 0) + 0.5
     above = np.count_nonzero(means >= 0) + 0.5
     p = min(1.0, 2 * min(below, above) / (len(means) + 1))
-    return Paired(over_references(first - second, examples, seed), p)
+    return Paired(_interval(first - second, examples, means), p)
 
 
 @dataclass(frozen=True)
@@ -119,16 +127,19 @@ def human_ceiling(questions: NDArray[np.int64], p_a: Floats) -> Ceiling | None:
 
     Args:
         questions: a number for each question (reference and two images), (N,).
-        p_a: answers, (N,), turned so that `a` is the same image in all answers to a question.
+        p_a: answers, (N,), turned so that `a` is the same image in all answers to a question;
+            each counts once, whatever its votes.
     """
     asked = np.bincount(questions)
-    preferred = np.bincount(questions, weights=p_a)
     again = asked > 1
     if not again.any():
         return None
-    n, k = asked[again], preferred[again]
-    same = np.maximum(k * (k - 1) + (n - k) * (n - k - 1), 0)
-    share = float(same.sum() / (n * (n - 1)).sum())
+    # Of two answers p and q, the chance is p q + (1 - p) (1 - q), summed over all ordered pairs.
+    same = np.zeros(len(asked))
+    for side in (p_a, 1 - p_a):
+        same += np.bincount(questions, side) ** 2 - np.bincount(questions, side**2)
+    n = asked[again]
+    share = float(same[again].sum() / (n * (n - 1)).sum())
     return Ceiling(int(again.sum()), share, (1 + max(2 * share - 1, 0) ** 0.5) / 2)
 
 
@@ -137,6 +148,15 @@ def _resampled_means(values: Floats, examples: Examples, seed: int) -> Floats:
     sums = np.bincount(examples.group, weights=values * examples.weight, minlength=groups)
     counts = np.bincount(examples.group, weights=examples.weight, minlength=groups)
     there = np.flatnonzero(counts)
-    drawn = np.random.default_rng(seed).choice(there, (_RESAMPLES, len(there)))
-    means: Floats = sums[drawn].sum(1) / counts[drawn].sum(1)
+    generator = np.random.default_rng(seed)
+    means = np.empty(_RESAMPLES)
+    # A few at a time: there may be as many references as comparisons.
+    for start in range(0, _RESAMPLES, _DRAWN_AT_ONCE):
+        drawn = generator.choice(there, (_DRAWN_AT_ONCE, len(there)))
+        means[start : start + _DRAWN_AT_ONCE] = sums[drawn].sum(1) / counts[drawn].sum(1)
     return means
+
+
+def _interval(values: Floats, examples: Examples, means: Floats) -> Interval:
+    low, high = np.quantile(means, [0.025, 0.975]).tolist()
+    return Interval(float(np.average(values, weights=examples.weight)), low, high)

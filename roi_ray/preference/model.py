@@ -31,7 +31,8 @@ class Scale:
 
     Attributes:
         centre: subtracted, (F,).
-        spread: divided by, (F,); negative where lower is better, so that higher is.
+        spread: divided by, (F,); negative where lower is better, so that higher is; 1 or -1 of a
+            feature that is the same in all comparisons, which says nothing.
         logarithms: taken first.
     """
 
@@ -48,9 +49,10 @@ class Scale:
         )
         both = np.concatenate([a, b])
         spread = (a - b if recipe.network == "utility" else both).std(0)
+        varies = spread > _TINY * np.abs(both).max(0)
         better = [schema.MEANINGS[feature].better for feature in examples.features]
         sign = np.where([direction == "lower" for direction in better], -1.0, 1.0)
-        return cls(both.mean(0), sign * np.maximum(spread, _TINY), recipe.logarithms)
+        return cls(both.mean(0), sign * np.where(varies, spread, 1.0), recipe.logarithms)
 
     def __call__(self, values: Floats, features: tuple[str, ...]) -> Tensor:
         """Standardised features, float32 (N, F)."""
@@ -112,14 +114,27 @@ class PreferenceModel:
                 weights or settings than those that the model was trained on.
         """
         check_features(table, self.features, name)
-        made_by, known = scored_with(table, name), self.provenance.get(schema.SCORED_WITH)
+        self.check_make(scored_with(table, name), name)
+        return self.predict(*sides(table, self.features))
+
+    def check_make(self, made_by: str | None, name: str) -> None:
+        """Check that features are such as the model was trained on, as far as that is known.
+
+        Args:
+            made_by: weights and settings that made the features; see `features.scored_with`.
+            name: of the comparisons, for the error.
+
+        Raises:
+            ManifestError: they were made by others.
+        """
+        known = self.provenance.get(schema.SCORED_WITH)
         if made_by and known and made_by != known:
             raise ManifestError(
                 f"the model was trained on features of another make than those of {name}:\n"
                 f"  model:       {known}\n  comparisons: {made_by}\n"
-                "score again with the model's, or train a model on these"
+                "score with the model's weights and settings, or without a model, and train one "
+                "on these"
             )
-        return self.predict(*sides(table, self.features))
 
 
 def save_model(uri: str, model: PreferenceModel) -> None:
@@ -152,8 +167,10 @@ def load_model(source: str = DEFAULT) -> tuple[PreferenceModel, dict[str, str]]:
         features = tuple(facts["features"])
         network = build(recipe, len(features))
         network.load_state_dict(found.tensors)
-        scale = Scale(np.array(facts["centre"]), np.array(facts["spread"]), recipe.logarithms)
-        model = PreferenceModel(features, recipe, scale, network.eval(), facts["provenance"])
+        centre, spread = (np.array(facts[name], float) for name in ("centre", "spread"))
+        np.stack([centre, spread, np.empty(len(features))])  # all of one length
+        scale = Scale(centre, spread, recipe.logarithms)
+        model = PreferenceModel(features, recipe, scale, network.eval(), dict(facts["provenance"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{uri} is no preference model: {error}") from error
     return model, found.identity

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
+from roi_ray.preference.comparisons import counted
 from roi_ray.tables import as_type, check_columns, first_row
 
 # Values of command-line options; labels are columns: `schema.P_A` and its prediction.
@@ -118,13 +119,7 @@ def usable(table: pa.Table, by: By = "method", labels: Labels = "p_a") -> pa.Tab
     if (row := first_row(pc.fill_null(outside, fill_value=False))) is not None:
         _fail(f"row {row + 1} has a {labels!r} of {label[row].as_py()}, not within 0..1")
     # Without a name, this is null; null rows are dropped.
-    keep = pc.and_(pc.is_valid(label), pc.not_equal(table[a], table[b]))
-    if schema.GOLD in table.column_names:
-        keep = pc.and_(keep, pc.invert(pc.fill_null(table[schema.GOLD], fill_value=False)))
-    if schema.ERROR in table.column_names:
-        error = pc.fill_null(table[schema.ERROR].cast(pa.string()), "")
-        keep = pc.and_(keep, pc.equal(error, ""))
-    return table.filter(keep)
+    return counted(table.filter(pc.and_(pc.is_valid(label), pc.not_equal(table[a], table[b]))))
 
 
 def rank(
@@ -181,11 +176,11 @@ def bands(
     if not {schema.BPP_A, schema.BPP_B} <= set(table.column_names):
         return []
     rows = usable(table, by, labels)
-    least = pc.min_element_wise(rows[schema.BPP_A], rows[schema.BPP_B], skip_nulls=False)
-    most = pc.max_element_wise(rows[schema.BPP_A], rows[schema.BPP_B], skip_nulls=False)
+    rates = np.stack([rows[name].to_numpy() for name in (schema.BPP_A, schema.BPP_B)])
+    least, most = rates.min(0), rates.max(0)  # not a number, where one is not known
     found = []
     for lower, upper in pairwise((0.0, *EDGES, np.inf)):
-        inside = rows.filter(pc.and_(pc.greater_equal(least, lower), pc.less(most, upper)))
+        inside = rows.filter(pa.array((least >= lower) & (most < upper)))
         if inside.num_rows:
             found.append(Band(lower, upper, rank(inside, by, labels, resamples)))
     return found

@@ -21,7 +21,8 @@ class PreferenceTraining:
 
     Every comparison is also seen swapped. The loss is cross-entropy with the share of people, who
     count by their votes. Member m of several leaves out the references whose number is m modulo
-    the members, and ends with the weights of the epoch that predicted them best.
+    the members, and ends with the weights of the epoch that predicted them best; with the last
+    epoch's where there are no such references.
 
     Args:
         examples: this worker's part.
@@ -58,14 +59,15 @@ class PreferenceTraining:
         self._optimiser = torch.optim.Adam(self._network.parameters(), lr=recipe.rate)
         self._best = {k: v.clone() for k, v in self._network.state_dict().items()}
         self._best_loss = torch.full((recipe.members,), _FOREVER, device=device)
+        self._order = (-1, torch.empty(0))
 
     def step(self, number: int) -> dict[str, float]:
         """One batch; at the end of an epoch, each member's left-out comparisons are looked at."""
         epoch, index = divmod(number, self._batches)
         count = len(self._p_a)
-        generator = torch.Generator().manual_seed(1_000_003 * self._seed + epoch)
-        order = torch.randperm(count, generator=generator).to(self._device)
-        rows = order[index * count // self._batches : (index + 1) * count // self._batches]
+        rows = self._order_of(epoch)[
+            index * count // self._batches : (index + 1) * count // self._batches
+        ]
         losses = self._losses(rows) * self._kept[:, rows]
         total = (losses.sum(1) / self._kept[:, rows].sum(1).clamp_min(1)).sum()
         if self._recipe.decay:
@@ -96,6 +98,14 @@ class PreferenceTraining:
         self._best = {k: v.to(self._device) for k, v in state["best"].items()}
         self._best_loss = state["best_loss"].to(self._device)
 
+    def _order_of(self, epoch: int) -> Tensor:
+        """The comparisons as an epoch sees them; of the last epoch it is still known."""
+        if self._order[0] != epoch:
+            generator = torch.Generator().manual_seed(1_000_003 * self._seed + epoch)
+            order = torch.randperm(len(self._p_a), generator=generator)
+            self._order = (epoch, order.to(self._device))
+        return self._order[1]
+
     def _losses(self, rows: Tensor) -> Tensor:
         """Cross-entropy of both orders, (members, rows)."""
         a, b, p_a = self._a[rows], self._b[rows], self._p_a[rows]
@@ -123,7 +133,8 @@ class PreferenceTraining:
         if dist.is_initialized():
             dist.all_reduce(sums)
         losses = sums[0] / sums[1].clamp_min(1e-9)
-        better = losses < self._best_loss
+        # Where a member leaves nothing out, nothing says which epoch is best: the last one.
+        better = (losses < self._best_loss) | (sums[1] == 0)
         self._best_loss = torch.where(better, losses, self._best_loss)
         for name, tensor in self._network.state_dict().items():
             # The first dimension of every tensor is the member's.

@@ -5,8 +5,11 @@ import io
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
+from rich.text import Text
 
 from roi_ray.preference.evaluation import PAPER, Evaluation
+
+_LONGEST = 48
 
 
 def to_table(evaluation: Evaluation) -> Table:
@@ -18,7 +21,7 @@ def to_table(evaluation: Evaluation) -> Table:
     for line in evaluation.lines:
         accuracy = line.accuracy
         table.add_row(
-            line.name,
+            Text(line.name),  # which may hold what looks like markup
             f"{100 * accuracy.value:.2f}",
             f"{100 * accuracy.low:.1f} .. {100 * accuracy.high:.1f}",
             _number(line.log_loss),
@@ -46,7 +49,7 @@ def to_parts_table(evaluation: Evaluation, names: list[str]) -> Table:
     lines = {line.name: line for line in evaluation.lines}
     for part, size in evaluation.sizes.items():
         cells = (f"{100 * lines[name].parts[part]:.1f}" for name in names)
-        table.add_row(part, str(size), *cells)
+        table.add_row(Text(part), str(size), *cells)
     return table
 
 
@@ -57,7 +60,8 @@ def draw(evaluation: Evaluation) -> bytes:
     _accuracies(left, evaluation)
     right.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
     for name, bins in evaluation.reliability.items():
-        right.plot([b.predicted for b in bins], [b.observed for b in bins], marker="o", label=name)
+        x, y = [b.predicted for b in bins], [b.observed for b in bins]
+        right.plot(x, y, marker="o", label=_short(name))
     right.set_xlabel("predicted P(people prefer a)")
     right.set_ylabel("share that did")
     right.grid(alpha=0.3)
@@ -73,12 +77,17 @@ def _accuracies(axes: Axes, evaluation: Evaluation) -> None:
         accuracy = line.accuracy
         axes.plot([100 * accuracy.low, 100 * accuracy.high], [at, at], color="C0")
         axes.plot(100 * accuracy.value, at, marker="o", color="C0")
-    axes.set_yticks(range(len(lines)), [line.name for line in lines])
+    axes.set_yticks(range(len(lines)), [_short(line.name) for line in lines])
     if evaluation.ceiling is not None:
         axes.axvline(100 * evaluation.ceiling.implied, color="grey", linestyle="--", linewidth=1)
         axes.set_title("dashed: implied by people who were asked again", fontsize=9)
     axes.set_xlabel("share of human answers predicted [%], 95 % over references")
     axes.grid(alpha=0.3, axis="x")
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for what is drawn: of a long path, its end."""
+    return name if len(name) <= _LONGEST else f"...{name[3 - _LONGEST :]}"
 
 
 def _number(value: float | None) -> str:

@@ -160,3 +160,32 @@ def test_what_is_wrong_is_said_in_one_line(choices, tmp_path, capsys, job, optio
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert text in error
+
+
+def test_what_the_model_does_not_fit_is_said_before_anything_is_scored(choices, tmp_path, capsys):
+    with pytest.raises(typer.Exit) as raised:
+        compare.main(comparisons=choices, output=str(tmp_path / "out"), roi_weighting="normalised")
+    assert raised.value.exit_code == 2
+    error = capsys.readouterr().err
+    assert "trained on features of another make" in error and "roi_weighting=normalised" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_many_comparisons_without_features_exit_with_3(choices, compared, tmp_path, capsys):
+    with pytest.raises(typer.Exit) as raised:
+        compare.main(
+            comparisons=choices,
+            output=str(tmp_path),
+            scores=str(compared / "_scored" / "scores"),
+            fail_above=0.01,
+        )
+    assert raised.value.exit_code == 3
+    assert "more than --fail-above 0.01 have no features" in capsys.readouterr().err
+    assert len(pq.read_table(tmp_path / "comparisons.parquet")) == 91
+
+
+def test_an_output_that_could_not_be_loaded_is_refused_before_the_training(tmp_path, capsys):
+    with pytest.raises(typer.Exit) as raised:
+        train.main(comparisons="none.parquet", output=str(tmp_path / "m.pt"))
+    assert raised.value.exit_code == 2
+    assert "m.pt does not end in .safetensors" in capsys.readouterr().err

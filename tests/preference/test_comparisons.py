@@ -57,6 +57,7 @@ def test_without_labels(tmp_path):
         ({"p_a": ["A", "B"]}, "column 'p_a' is of type string, not double"),
         ({"b": ["2/x.jpg", "2/x.jpg"]}, "row 2 compares '2/x.jpg' with itself"),
         ({"a": ["1/x.jpg", " "]}, "row 2 has an empty 'a'"),
+        ({"votes": [3, 0]}, "row 2 has 0 'votes'; leave it empty, or give 1 or more"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_row(tmp_path, changes, text):

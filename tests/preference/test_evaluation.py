@@ -41,6 +41,16 @@ def test_every_model_and_rule_has_a_line(result):
     assert list(evaluation.reliability) == models
 
 
+def test_a_model_s_own_training_data_is_called_so(given, tmp_path):
+    examples = to_examples(given.table, ("psnr", "roi_psnr"), "given")
+    trained = train_here(examples, RECIPES["roi-ray"])
+    trained.provenance["comparisons"] = {"rows": 300, "sha256": given.sha256}
+    uri = str(tmp_path / "m.safetensors")
+    save_model(uri, trained)
+    lines = evaluate(given, [], models=[uri], folds=2, repeats=1).lines
+    assert f"model {uri}, its own training data" in [line.name for line in lines]
+
+
 def test_a_rule_s_accuracy_is_the_share_of_answers_it_predicts(given, result):
     examples = to_examples(given.table, schema.FEATURES, "synthetic")
     line = next(line for line in result[0].lines if line.name == "lpips")
@@ -74,6 +84,10 @@ def test_the_ceiling_is_of_questions_in_either_order(given):
     again = Comparisons(both, "again", "/", "0" * 64)
     ceiling = evaluate(again, [], folds=2, repeats=1).ceiling
     assert (ceiling.questions, ceiling.agreement, ceiling.implied) == (60, 1, 1)
+    # Another part of the images is another question.
+    for number, name in enumerate(schema.CROP):
+        both = both.append_column(name, pa.array(np.arange(len(both)) * (number == 0), pa.int32()))
+    assert evaluate(Comparisons(both, "", "/", ""), [], folds=2, repeats=1).ceiling is None
 
 
 def test_table_picture_and_json(result):

@@ -35,10 +35,10 @@ def test_control_questions_failed_and_unlabelled_rows_are_left_out():
     table = changed(table, schema.ERROR, pa.array([None] * 2 + ["bad"] + [None] * 9, pa.string()))
     labels = table[schema.P_A].to_pylist()
     table = changed(table, schema.P_A, pa.array([*labels[:-1], None]))
-    table = changed(table, schema.VOTES, pa.array([None, *range(11)], pa.int32()))
+    table = changed(table, schema.VOTES, pa.array([None, *range(1, 12)], pa.int32()))
     examples = to_examples(table, ("psnr",), "here")
     assert len(examples) == 9
-    assert examples.weight.tolist() == [0, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert examples.weight.tolist() == [1, 3, 4, 5, 6, 7, 8, 9, 10]
     assert np.array_equal(examples.a[0, 0], table["psnr_a"][1].as_py())
 
 
@@ -60,3 +60,23 @@ def test_named_features():
     assert named_features("psnr, roi_lpips") == ("psnr", "roi_lpips")
     with pytest.raises(ManifestError, match="unknown feature 'vmaf': give basic, roi"):
         named_features("psnr,vmaf")
+
+
+def test_sides_without_features_are_left_out_whatever_says_so():
+    table = comparisons(references=3, each=4)
+    psnr = table["psnr_a"].to_pylist()
+    without = changed(table, "psnr_a", pa.array([None, np.nan, np.inf, *psnr[3:]], pa.float64()))
+    assert len(to_examples(without.drop_columns([schema.ERROR]), ("psnr",), "here")) == 9
+    assert len(to_examples(without, ("lpips",), "here")) == 12
+    blank = changed(table, schema.ERROR, pa.array(["", "bad", *[None] * 10]))
+    assert len(to_examples(blank, ("psnr",), "here")) == 11
+
+
+def test_features_of_two_makes_or_of_no_numbers_are_refused():
+    table = comparisons(references=3, each=4)
+    two = changed(table, schema.SCORED_WITH, pa.array(["one"] * 6 + ["other"] * 6))
+    with pytest.raises(ManifestError, match="features of different makes"):
+        to_examples(two, ("psnr",), "here")
+    words = changed(table, "psnr_b", pa.array(["high"] * 12))
+    with pytest.raises(ManifestError, match="column 'psnr_b' is string, not numbers"):
+        to_examples(words, ("psnr",), "here")

@@ -26,12 +26,22 @@ def test_calibration_of_one_who_knows_and_one_who_boasts():
     random = np.random.default_rng(0)
     truth = random.random(50_000)
     said = (random.random(50_000) < truth).astype(float)
-    assert measures.expected_calibration_error(truth, said) < 0.01
-    boast = np.where(truth > 0.5, 0.99, 0.01)
-    assert measures.expected_calibration_error(boast, said) == pytest.approx(0.24, abs=0.01)
-    bins = measures.reliability(truth, said)
+    bins = measures.reliability(truth, said, np.ones(50_000))
+    assert measures.expected_calibration_error(bins) < 0.01
     assert [each.predicted for each in bins] == pytest.approx(np.arange(0.05, 1, 0.1), abs=0.01)
-    assert sum(each.count for each in bins) == 100_000
+    assert sum(each.votes for each in bins) == 100_000
+    boast = measures.reliability(np.where(truth > 0.5, 0.99, 0.01), said, np.ones(50_000))
+    assert measures.expected_calibration_error(boast) == pytest.approx(0.24, abs=0.01)
+
+
+def test_calibration_is_over_votes():
+    # Three say what was predicted, one does not: as if they were four comparisons.
+    together = measures.reliability(
+        np.array([0.75, 0.75]), np.array([1.0, 0.0]), np.array([3, 1.0])
+    )
+    apart = measures.reliability(np.full(4, 0.75), np.array([1.0, 1, 1, 0]), np.ones(4))
+    assert together == apart
+    assert measures.expected_calibration_error(together) == pytest.approx(0)
 
 
 def test_an_interval_is_over_references_not_over_answers():
@@ -74,5 +84,10 @@ def test_human_ceiling():
     assert ceiling.agreement == pytest.approx((2 + 2) / (2 + 6))
     assert ceiling.implied == 0.5
     assert measures.human_ceiling(np.array([0, 1]), np.array([1.0, 0.0])) is None
+    # Of people who cannot tell, half agree by chance; of four in five, 0.8^2 + 0.2^2.
+    for share in (0.5, 0.8):
+        ceiling = measures.human_ceiling(np.array([0, 0]), np.full(2, share))
+        assert ceiling.agreement == pytest.approx(share**2 + (1 - share) ** 2)
+        assert ceiling.implied == pytest.approx(share)
     sure = measures.human_ceiling(np.array([0, 0]), np.array([1.0, 1.0]))
     assert sure.agreement == sure.implied == 1

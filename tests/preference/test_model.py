@@ -1,3 +1,6 @@
+import dataclasses
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,11 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.torch import save_file
 
-from roi_ray import schema
+from roi_ray import schema, weights
 from roi_ray.errors import ManifestError, WeightsError
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.model import PreferenceModel, Scale, load_model, save_model
 from roi_ray.preference.networks import RECIPES, Recipe, build
+from roi_ray.preference.training import train_here
 from tests.preference.synthetic import comparisons
 
 FEATURES = ("psnr", "lpips", "roi_ms_ssim")
@@ -116,3 +120,27 @@ def test_the_paper_s_network():
     assert shapes == [(192, 16), (64, 192), (64, 64), (32, 64), (2, 32)]
     logits = network(torch.zeros(7, 8), torch.ones(7, 8))
     assert logits.shape == (1, 7)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_feature_that_never_varied_in_training_says_nothing(name):
+    table = comparisons(references=12)
+    for side in schema.SIDES:
+        at = table.column_names.index(f"roi_lpips_{side}")
+        table = table.set_column(at, f"roi_lpips_{side}", pa.array(np.full(len(table), 1e-6)))
+    recipe = dataclasses.replace(RECIPES[name], epochs=20)
+    model = train_here(to_examples(table, schema.FEATURES, "constant"), recipe)
+    others = to_examples(comparisons(references=40, seed=1), schema.FEATURES, "others")
+    predicted = model.predict(others.a, others.b)
+    assert ((predicted > 0.5) == (others.p_a > 0.5)).mean() > 0.8
+
+
+@pytest.mark.parametrize("change", [{"provenance": None}, {"centre": [1.0]}, {"spread": ["x"] * 3}])
+def test_a_damaged_file_is_no_model(tmp_path, change):
+    uri = str(tmp_path / "m.safetensors")
+    save_model(uri, untrained(RECIPES["roi-ray"]))
+    found = weights.load(uri)
+    facts = json.loads(found.metadata["roi_ray"]) | change
+    save_file(found.tensors, uri, {"roi_ray": json.dumps(facts)})
+    with pytest.raises(WeightsError, match="is no preference model"):
+        load_model(uri)

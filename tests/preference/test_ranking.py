@@ -211,6 +211,7 @@ def test_win_rates() -> None:
 
 def test_bands_of_bit_rate() -> None:
     rates = [(0.1, 0.2), (0.2, 0.3), (0.5, 0.9), (1.0, 1.5), (2.0, 9.0), (None, 0.1)]
+    rates += [(np.nan, 0.1), (0.1, np.nan)]
     rows = [
         row(f"x{i}", f"y{i}", 1.0, bpp_a=low, bpp_b=high) for i, (low, high) in enumerate(rates)
     ]

@@ -100,3 +100,15 @@ def test_votes_weigh(examples):
         weight=np.where(turned, 0.01, votes),
     )
     assert accuracy(train_here(mixed, short("roi-ray")), examples) > 0.8
+
+
+def test_members_that_leave_nothing_out_end_with_the_last_epoch():
+    few = to_examples(comparisons(references=4, each=60), schema.FEATURES, "few")
+    recipe = dataclasses.replace(RECIPES["ensemble"], epochs=10)
+    training = PreferenceTraining(few, recipe, Scale.of(few, recipe), 3)
+    for number in range(training.steps):
+        training.step(number)
+    state = training.state()
+    for name, tensor in state["network"].items():
+        # Four references: members 4 to 7 have none of their own.
+        assert torch.equal(state["best"][name][4:], tensor[4:])
