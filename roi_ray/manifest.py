@@ -19,17 +19,28 @@ from typing import NoReturn
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from roi_ray import schema, storage
 from roi_ray.errors import ManifestError
-from roi_ray.tables import Source, as_text, check_columns, check_filled, find_source, first_row
+from roi_ray.tables import (
+    Fail,
+    Source,
+    as_text,
+    check_columns,
+    check_filled,
+    find_source,
+    first_row,
+)
 
 PART_ROWS = 2_000_000
 """Rows that are held in memory at once, about: a gigabyte of URIs and what is made of them."""
 
 _TEXT = (schema.PAIR_ID, schema.REFERENCE, schema.DISTORTED, schema.MASK)
 _BATCH_ROWS = 500_000
+_ROWS_A_BYTE = 256
+"""At most, of a Parquet file: of few names in many combinations it holds several in a byte."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,7 @@ class Manifest:
         uri: where it was read, absolute.
         rows: how many there are.
         base: URI of the folder that relative URIs are relative to.
-        sha256: of the rows, whatever file format they came in.
+        sha256: of the rows as the files have them: written anew in another way, it may be another.
     """
 
     uri: str
@@ -74,17 +85,18 @@ def read_manifest(uri: str, limit: int | None = None, part_rows: int = PART_ROWS
 
     Raises:
         ManifestError: no such file, no rows, a missing column, an empty URI, a duplicate `pair_id`,
-            a column that scoring would overwrite; the text names the row, counted from 1.
+            a column that scoring would overwrite or cannot carry; the text names the row, counted
+            from 1.
     """
     source = find_source(uri, _TEXT)
     name = storage.absolute(uri)
     rows = source.rows()
-    if rows > source.size():
+    if rows > _ROWS_A_BYTE * source.size():
         raise ManifestError(f"manifest {name}: it claims {rows} rows, which its size does not hold")
     if limit is not None:
         rows = min(rows, limit)
     if rows <= part_rows:
-        table = _checked(source.read().slice(0, rows), name)
+        table = _checked(source.read(limit), name)
         _check_all_there(len(table), rows, name)
         if pc.count_distinct(table[schema.PAIR_ID]).as_py() < rows:
             _fail_on_twins(source, name, rows, _hashes(table))
@@ -97,8 +109,12 @@ def _spread(source: Source, uri: str, rows: int, count: int) -> Manifest:
     folder = tempfile.mkdtemp(prefix="roi-ray-manifest-")
     try:
         return _spread_into(Path(folder), source, uri, rows, count)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder)
+        if isinstance(error, OSError):
+            raise ManifestError(
+                f"manifest {uri}: cannot spread it over {folder}: {error}"
+            ) from error
         raise
 
 
@@ -195,7 +211,20 @@ def _checked(table: pa.Table, uri: str, first: int = 0) -> pa.Table:
     else:
         table = table.append_column(schema.PAIR_ID, _pair_ids(table))
     leading = [name for name in _TEXT if name in table.column_names]
-    return table.select(leading + [name for name in table.column_names if name not in leading])
+    table = table.select(leading + [name for name in table.column_names if name not in leading])
+    _check_carried(table, fail)
+    return table
+
+
+def _check_carried(table: pa.Table, fail: Fail) -> None:
+    """Check that a shard can be made of such rows: not every type can be, and it is late then."""
+    for name in table.column_names:
+        row = table.select([name]).slice(0, 1)
+        try:
+            pq.write_table(row.take(pa.array([0])), pa.BufferOutputStream())
+        except pa.ArrowException as error:
+            kind = table[name].type
+            fail(f"column {name!r} of type {kind} cannot be carried: {error}; drop or change it")
 
 
 def _pair_ids(table: pa.Table) -> pa.Array:
@@ -226,7 +255,7 @@ def _fail_on_twins(source: Source, uri: str, rows: int, suspects: NDArray[np.int
 
 
 def digest(table: pa.Table) -> str:
-    """SHA-256 of a table's rows and columns, whatever file format they came in."""
+    """SHA-256 of a table's rows and columns as they are in memory."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)

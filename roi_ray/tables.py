@@ -57,20 +57,35 @@ class Source:
         with _parquet(self.files[0]) as opened:
             return list(opened.schema_arrow.names)
 
-    def read(self) -> pa.Table:
-        """All rows.
+    def read(self, limit: int | None = None) -> pa.Table:
+        """All rows, or the first ones.
 
         Raises:
             ManifestError: a file is not what its name says, or they have different columns.
         """
-        return self._whole
+        if limit is None or limit >= self.rows() or not self._parquet():
+            return self._whole.slice(0, limit)
+        # Of a large manifest, no more is read than is wanted.
+        found: list[pa.Table] = []
+        for piece in self.pieces(limit):
+            found.append(piece.slice(0, limit - sum(map(len, found))))
+            if sum(map(len, found)) == limit:
+                break
+        return self._together(found)
 
     @cached_property
     def _whole(self) -> pa.Table:
-        tables = [_read(file, self.text) for file in self.files]
+        return self._together([_read(file, self.text) for file in self.files])
+
+    def _together(self, tables: list[pa.Table]) -> pa.Table:
+        for table in tables:
+            if twice := {name for name in table.column_names if table.column_names.count(name) > 1}:
+                raise ManifestError(f"{self.uri}: column {min(twice)!r} is there more than once")
         try:
+            # A name that looks like a number in one file may look like text in another.
+            tables = [_with_text(table, self.text) for table in tables]
             table = pa.concat_tables(tables, promote_options="permissive")
-        except pa.ArrowInvalid as error:
+        except pa.ArrowException as error:
             text = f"the files of {self.uri} have different columns: {error}"
             raise ManifestError(text) from error
         return table.replace_schema_metadata(None).combine_chunks()
@@ -174,6 +189,15 @@ def _read(file: str, text: Collection[str]) -> pa.Table:
         raise ManifestError(f"{file} cannot be read as {_suffix(file)}: {error}") from error
 
 
+def _with_text(table: pa.Table, names: Collection[str]) -> pa.Table:
+    """The table with plain numbers and dictionaries of these columns as text."""
+    for at, name in enumerate(table.column_names):
+        kind = table[name].type
+        if name in names and (pa.types.is_integer(kind) or pa.types.is_dictionary(kind)):
+            table = table.set_column(at, name, table[name].cast(pa.string()))
+    return table
+
+
 def _valid(table: pa.Table) -> pa.Table:
     table.validate(full=True)
     table.column_names  # noqa: B018 raises if they are not UTF-8, which `validate` lets pass
@@ -190,13 +214,22 @@ def _parquet(file: str) -> Iterator[pq.ParquetFile]:
 
 
 def _read_csv(data: bytes, text: Collection[str]) -> pa.Table:
+    # `NA` is no number, but it may be a codec's name.
     types = {name: pa.string() for name in text}
-    options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=True)
-    return pacsv.read_csv(pa.BufferReader(data), convert_options=options)
+    options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
+    table = pacsv.read_csv(pa.BufferReader(data), convert_options=options)
+    for at, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
+        if column.type == pa.string():
+            table = table.set_column(at, name, _nothing_is_null(column))
+    return table
+
+
+def _nothing_is_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 # pyarrow dies of a block of lines that begins with null.
-_NULL_LINE = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])[ \t\r\n]*null")
+_NULL_LINE = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])[ \t]*null")
 
 
 def _read_json(data: bytes, text: Collection[str]) -> pa.Table:

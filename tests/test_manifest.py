@@ -234,3 +234,72 @@ def test_a_line_that_is_null(tmp_path, content) -> None:
     (tmp_path / "m.jsonl").write_bytes(content)
     with pytest.raises(ManifestError, match="a line is null"):
         read_manifest(str(tmp_path / "m.jsonl"))
+
+
+def test_few_names_in_many_combinations_are_not_too_many_rows(tmp_path) -> None:
+    names = [str(number) for number in range(300)]
+    rows = {
+        "reference": [f"{name}.png" for name in names for _ in names],
+        "distorted": [f"{name}.jpg" for _ in names for name in names],
+    }
+    uri = write(tmp_path / "m.parquet", rows)
+    assert Path(uri).stat().st_size < 90_000
+    assert read_manifest(uri).rows == 90_000
+
+
+def test_what_cannot_be_carried_is_found_before_anything_is_scored(tmp_path) -> None:
+    with pytest.raises(ManifestError, match=r"'meta' of type struct<> cannot be carried"):
+        read_manifest(write(tmp_path / "m.jsonl", {**ROWS, "meta": [{}] * 3}))
+    views = pa.table({**ROWS, "note": pa.array(["x"] * 3, pa.string_view())})
+    pq.write_table(views, tmp_path / "m.parquet")
+    with pytest.raises(ManifestError, match=r"'note' of type string_view cannot be carried"):
+        read_manifest(str(tmp_path / "m.parquet"))
+
+
+def test_files_that_disagree_are_told_apart_in_words(tmp_path) -> None:
+    write(tmp_path / "a.csv", {**ROWS, "quality": [1, 2, 3]})
+    write(tmp_path / "b.csv", {**ROWS, "quality": ["lossless"] * 3})
+    with pytest.raises(ManifestError, match=r"have different columns: .*quality"):
+        read_manifest(str(tmp_path))
+    (tmp_path / "twice").mkdir()
+    (tmp_path / "twice" / "m.csv").write_text("reference,distorted,x,x\na,b,1,2\n")
+    with pytest.raises(ManifestError, match=r"column 'x' is there more than once"):
+        read_manifest(str(tmp_path / "twice"))
+
+
+def test_ids_are_text_whatever_each_file_takes_them_for(tmp_path) -> None:
+    write(tmp_path / "a.parquet", {**ROWS, "pair_id": [1, 2, 3]})
+    write(tmp_path / "b.parquet", {**ROWS, "pair_id": ["x", "y", "z"]})
+    ids = read_manifest(str(tmp_path)).table["pair_id"].to_pylist()
+    assert ids == ["1", "2", "3", "x", "y", "z"]
+
+
+def test_na_is_a_word_and_nothing_is_null(tmp_path) -> None:
+    (tmp_path / "m.csv").write_text(
+        "reference,distorted,pair_id,codec,bpp,mask\n"
+        "a,b,NA,null,0.5,\n"
+        "a,c,NaN,,NA,m.png\n"
+        "a,d,x,jpeg,1,\n"
+    )
+    table = read_manifest(str(tmp_path / "m.csv")).table
+    assert table["pair_id"].to_pylist() == ["NA", "NaN", "x"]
+    assert table["codec"].to_pylist() == ["null", None, "jpeg"]
+    assert table["bpp"].to_pylist() == [0.5, None, 1.0]
+    assert table["mask"].to_pylist() == [None, "m.png", None]
+
+
+def test_the_first_rows_are_read_without_the_others(tmp_path, monkeypatch) -> None:
+    many = {name: values * 4 for name, values in ROWS.items()}
+    many["distorted"] = [f"{number}.jpg" for number in range(12)]
+    uri = write(tmp_path / "m.parquet", many)
+    whole = read_manifest(uri, part_rows=5)
+    monkeypatch.setattr("roi_ray.tables.Source._whole", None)
+    some = read_manifest(uri, limit=4, part_rows=5)
+    assert some.rows == 4
+    assert some.table["distorted"].to_pylist() == [f"{number}.jpg" for number in range(4)]
+    assert whole.rows == 12
+
+
+def test_many_blank_lines_are_passed_over_in_no_time(tmp_path) -> None:
+    (tmp_path / "m.jsonl").write_text("\n" * 200_000 + '{"reference": "a", "distorted": "b"}\n')
+    assert read_manifest(str(tmp_path / "m.jsonl")).rows == 1
