@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from roi_ray import storage
+from roi_ray.errors import StorageError
 
 PROVENANCE = ("roi_ray", "config", "columns")
-"""Of `run.json`: what stands in every file as well, for it is what made the numbers."""
+"""Of `run.json`: what stands in every file as well, for those who read it alone."""
+
+_IDENTITY = ("roi_ray", "config")
+"""Of these: what made the numbers, and so must be the same in all files of a run."""
 
 _PROVENANCE_KEY = b"roi_ray"
 _WHEN_KEY = b"roi_ray_when"
@@ -42,14 +46,20 @@ def provenance(run: dict[str, Any]) -> bytes:
     return json.dumps({name: run[name] for name in PROVENANCE}, sort_keys=True).encode()
 
 
+def identity(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What made the numbers of a run: version and configuration, as JSON has them."""
+    found: dict[str, Any] = json.loads(json.dumps({name: run[name] for name in _IDENTITY}))
+    return found
+
+
 def metadata(provenance: bytes, job_started: str, committed: str) -> dict[bytes, bytes]:
     """The metadata of a shard's file; times are in ISO 8601."""
     when = {"job_started": job_started, "committed": committed}
     return {_PROVENANCE_KEY: provenance, _WHEN_KEY: json.dumps(when).encode()}
 
 
-def read_footer(uri: str, provenance: bytes) -> Footer | None:
-    """The footer of a shard's file; None if it is torn, or does not have this provenance.
+def read_footer(uri: str, expected: dict[str, Any]) -> Footer | None:
+    """The footer of a shard's file; None if it is torn, or does not have this `identity`.
 
     Raises:
         StorageError: it cannot be read.
@@ -66,7 +76,7 @@ def read_footer(uri: str, provenance: bytes) -> Footer | None:
         except (pa.ArrowException, OSError):
             return None
     pairs = found.metadata or {}
-    if pairs.get(_PROVENANCE_KEY) != provenance:
+    if not _is_of(pairs.get(_PROVENANCE_KEY, b""), expected):
         return None
     when = json.loads(pairs.get(_WHEN_KEY, b"{}"))
     # The last column is `error`, and where it is null there are scores.
@@ -80,11 +90,34 @@ def read_footer(uri: str, provenance: bytes) -> Footer | None:
     )
 
 
+def read_shard(uri: str, columns: list[str] | None = None) -> pa.Table:
+    """The rows of a shard's file, or some columns of them.
+
+    Raises:
+        StorageError: it cannot be read, or is damaged behind its footer.
+    """
+    try:
+        with storage.open_file(uri) as stream:
+            return pq.read_table(stream, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise StorageError(
+            f"cannot read {uri}: {reason}; delete it if it is damaged; the same job makes it anew"
+        ) from error
+
+
 def shard_files(uri: str) -> Iterator[tuple[int, str]]:
     """Number and URI of what is named as a shard's file in an output."""
     for name in storage.list_files(uri):
         if found := re.fullmatch(r"shard-(\d{6,})\.parquet", name):
             yield int(found[1]), storage.join(uri, name)
+
+
+def _is_of(provenance: bytes, expected: dict[str, Any]) -> bool:
+    try:
+        return identity(json.loads(provenance)) == expected
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _time(text: str | None) -> datetime | None:

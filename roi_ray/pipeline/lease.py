@@ -37,12 +37,13 @@ class _Held:
 
     owner: str
     host: str
+    machine: str
     pid: int
     beat: int
 
     def is_dead(self) -> bool:
         """Whether the owner ran on this machine and is gone."""
-        if self.host != socket.gethostname():
+        if self.machine != _machine():
             return False
         try:
             os.kill(self.pid, 0)
@@ -65,7 +66,7 @@ class Lease:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._mine = _Held(uuid.uuid4().hex, socket.gethostname(), os.getpid(), 0)
+        self._mine = _Held(uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(), 0)
         self._over = threading.Event()
         self._thief: _Held | None = None
         self._heart = threading.Thread(target=self._beat_on, daemon=True)
@@ -156,6 +157,15 @@ def _read(uri: str) -> _Held | None:
         return _Held(**json.loads(storage.read_bytes(uri)))
     except (StorageError, TypeError, ValueError):
         return None  # released just now, or no lease of ours
+
+
+def _machine() -> str:
+    """Where a process's number means a process: not in another container of the same name."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # not Linux
+        return socket.gethostname()
 
 
 def _who(held: _Held) -> str:

@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 import roi_ray
 from roi_ray import schema, storage
 from roi_ray.errors import OutputError
-from roi_ray.pipeline.footer import PROVENANCE, metadata, provenance, read_footer
+from roi_ray.pipeline.footer import PROVENANCE, identity, metadata, provenance, read_footer
 from roi_ray.pipeline.lease import Lease
+from roi_ray.pipeline.logs import LOGGER
 from roi_ray.pipeline.shards import Rows
 
 Config = dict[str, Any]
@@ -46,7 +47,8 @@ class Output:
             is still the same.
 
     Raises:
-        OutputError: the folder belongs to a run of another configuration.
+        OutputError: the folder belongs to a run of another configuration, or of another version
+            of roi-ray.
     """
 
     def __init__(self, uri: str, config: Config, manifest: Mapping[str, str] | None = None) -> None:
@@ -72,9 +74,10 @@ class Output:
             },
         }
         self._provenance = provenance(self._run)
+        self._identity = identity(self._run)
         if storage.is_file(self._run_json):
-            there = json.loads(storage.read_bytes(self._run_json))
-            self._check_same(there["config"])
+            there = read_run(self.uri)
+            self._check_same(identity(there))
             self._run["started"] = there.get("started", self._started)
             self._stale = self._told(there) != self._told(self._run)
         elif storage.list_files(self.uri):
@@ -124,7 +127,9 @@ class Output:
         """Move files that `done` found in a shard's place, but not that shard, to `_run/torn/`."""
         while self._torn:
             name = self._torn.pop()
-            storage.move(storage.join(self.uri, name), storage.join(self.uri, _RUN, "torn", name))
+            aside = storage.join(self.uri, _RUN, "torn", name)
+            LOGGER.warning("%s is torn, or not of this run: moved to %s", name, aside)
+            storage.move(storage.join(self.uri, name), aside)
 
     def commit(self, shard: int, manifest_rows: pa.Table, scores: pa.Table) -> int:
         """Write a shard's file, whole or not at all; returns how many of its rows failed.
@@ -153,7 +158,7 @@ class Output:
 
     def _failed(self, shard: int, rows: int) -> int | None:
         """Failed rows of a shard's file; None if it is not the whole shard."""
-        footer = read_footer(self.shard_uri(shard), self._provenance)
+        footer = read_footer(self.shard_uri(shard), self._identity)
         return footer.failed if footer is not None and footer.rows == rows else None
 
     def _write_run(self) -> None:
@@ -165,7 +170,7 @@ class Output:
         return {name: run.get(name) for name in ("manifest", *PROVENANCE)}
 
     def _check_same(self, there: Config) -> None:
-        old, new = _flat(there), _flat(self._config)
+        old, new = _flat(there), _flat(self._identity)
         differing = [
             f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now"
             for key in sorted(old.keys() | new.keys())
@@ -177,10 +182,28 @@ class Output:
                     [
                         f"{self.uri} holds the scores of a run that differs from this one:",
                         *differing,
-                        "give the same settings to go on with it, or name another --output",
+                        "give the same settings to go on with it (of `roi_ray`, install the same "
+                        "version), or name another --output",
                     ]
                 )
             )
+
+
+def read_run(uri: str) -> Config:
+    """What `_run/run.json` of an output holds.
+
+    Raises:
+        OutputError: it is not there, or not what `Output` writes.
+    """
+    file = storage.join(uri, *RUN_JSON)
+    if not storage.is_file(file):
+        raise OutputError(f"{uri} has no {'/'.join(RUN_JSON)}: it is no output of jobs/score.py")
+    try:
+        run: Config = json.loads(storage.read_bytes(file))
+        provenance(run), run["config"]["manifest"]["rows"], run["config"]["shard_size"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{file} is not what jobs/score.py writes: {error!r}") from error
+    return run
 
 
 def _now() -> str:

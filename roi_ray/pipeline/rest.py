@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from roi_ray import schema, storage
 from roi_ray.errors import ManifestError, NotAllowed, RoiRayError
 from roi_ray.manifest import Manifest, read_manifest
+from roi_ray.pipeline.footer import read_shard
 from roi_ray.pipeline.shards import plans
 from roi_ray.pipeline.status import Status, in_parallel
 from roi_ray.policy import allow
@@ -54,7 +55,8 @@ def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> R
         ManifestError: it may not be written there, or nobody knows what its URIs are relative to.
     """
     base = _place(status, "base") if manifest_uri is None else find_source(manifest_uri, ()).base
-    return _write(status, uri, base, in_parallel(_failed_of, status.failed_shards))
+    failed = in_parallel(_failed_of, status.failed_shards)
+    return _write(status, uri, base, manifest_uri and storage.absolute(manifest_uri), failed)
 
 
 def write_missing(status: Status, uri: str, manifest_uri: str | None = None) -> Rest:
@@ -78,7 +80,7 @@ def write_missing(status: Status, uri: str, manifest_uri: str | None = None) -> 
         ) from error
     if manifest.sha256 != config["manifest"]["sha256"]:
         raise ManifestError(f"{place} is not the manifest of this run, or its rows have changed")
-    return _write(status, uri, manifest.base, _missing(status, manifest))
+    return _write(status, uri, manifest.base, manifest.uri, _missing(status, manifest))
 
 
 def _place(status: Status, name: str) -> str:
@@ -91,8 +93,7 @@ def _place(status: Status, name: str) -> str:
 
 
 def _failed_of(file: str) -> pa.Table:
-    with storage.open_file(file) as stream:
-        table = pq.read_table(stream)
+    table = read_shard(file)
     return table.filter(pc.is_valid(table[schema.ERROR])).drop_columns(schema.SCORES.names)
 
 
@@ -103,14 +104,16 @@ def _missing(status: Status, manifest: Manifest) -> Iterator[pa.Table]:
             yield part.take(np.concatenate(left))
 
 
-def _write(status: Status, uri: str, base: str, tables: Iterator[pa.Table]) -> Rest:
+def _write(
+    status: Status, uri: str, base: str, moved_to: str | None, tables: Iterator[pa.Table]
+) -> Rest:
     uri = storage.absolute(uri)
-    folder, old = storage.parent(uri), status.run.get("manifest", {}).get("uri")
+    folder, manifests = storage.parent(uri), {status.run.get("manifest", {}).get("uri"), moved_to}
     if not uri.endswith(".parquet"):
         raise ManifestError(f"{uri} does not end in .parquet")
     if _is_below(uri, status.output):
         raise ManifestError(f"{uri} is in the output, whose readers would take it for scores")
-    if old in (uri, folder):
+    if uri in manifests or folder in manifests:
         raise ManifestError(f"{uri} would change the run's own manifest")
     rows = 0
     with tempfile.TemporaryDirectory(prefix="roi-ray-rest-") as here:

@@ -4,20 +4,17 @@ Of each shard's file the footer is read, and the errors where there are any; of 
 10^5 files. Nothing is kept of a file but a few numbers.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-import pyarrow.parquet as pq
-
 from roi_ray import schema, storage
-from roi_ray.errors import OutputError, kind_of
-from roi_ray.pipeline.footer import Footer, provenance, read_footer, shard_files
+from roi_ray.errors import kind_of
+from roi_ray.pipeline.footer import Footer, identity, read_footer, read_shard, shard_files
 from roi_ray.pipeline.lease import writer
-from roi_ray.pipeline.output import LEASE_JSON, RUN_JSON
+from roi_ray.pipeline.output import LEASE_JSON, read_run
 
 _EXAMPLES = 3
 _READERS = 32
@@ -113,8 +110,8 @@ def read_status(output_uri: str) -> Status:
         StorageError: it cannot be read.
     """
     uri = storage.absolute(output_uri)
-    status = Status(uri, _read_run(uri))
-    expected = provenance(status.run)
+    status = Status(uri, read_run(uri))
+    expected = identity(status.run)
     jobs: dict[datetime, Job] = {}
     with ThreadPoolExecutor(1) as aside:
         watched = aside.submit(writer, storage.join(uri, *LEASE_JSON))
@@ -143,18 +140,6 @@ def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
             yield from readers.map(function, every[start : start + _AT_ONCE])
 
 
-def _read_run(uri: str) -> dict[str, Any]:
-    file = storage.join(uri, *RUN_JSON)
-    if not storage.is_file(file):
-        raise OutputError(f"{uri} has no {'/'.join(RUN_JSON)}: it is no output of jobs/score.py")
-    try:
-        run: dict[str, Any] = json.loads(storage.read_bytes(file))
-        provenance(run), run["config"]["manifest"]["rows"], run["config"]["shard_size"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise OutputError(f"{file} is not what jobs/score.py writes: {error!r}") from error
-    return run
-
-
 def _count_job(jobs: dict[datetime, Job], footer: Footer) -> None:
     if footer.job_started is None or footer.committed is None:
         return
@@ -175,7 +160,5 @@ def _kinds(files: list[str]) -> dict[str, Kind]:
 
 
 def _errors(file: str) -> list[str]:
-    with storage.open_file(file) as stream:
-        column = pq.read_table(stream, columns=[schema.ERROR])[schema.ERROR]
-    errors: list[str] = column.drop_null().to_pylist()
+    errors: list[str] = read_shard(file, [schema.ERROR])[schema.ERROR].drop_null().to_pylist()
     return errors

@@ -56,7 +56,7 @@ def test_on_another_machine_the_dead_are_known_by_their_silence(uri, holder) -> 
     holder.kill()
     holder.wait()
     file = Path(uri)
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"host": "elsewhere"}))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"machine": "elsewhere"}))
     started = time.monotonic()
     with Lease(uri):
         assert time.monotonic() - started >= lease.LASTS
@@ -73,10 +73,19 @@ def test_it_is_given_back(uri, tmp_path) -> None:
 
 
 def test_who_is_overwritten_stops(uri) -> None:
-    thief = {"owner": "x", "host": "elsewhere", "pid": 7, "beat": 3}
+    thief = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "beat": 3}
     with Lease(uri) as held:
         Path(uri).write_text(json.dumps(thief))
         time.sleep(4 * lease._BEAT)
         with pytest.raises(OutputError, match=r"a job on elsewhere \(process 7\) has taken over"):
             held.check()
     assert json.loads(Path(uri).read_text()) == thief
+
+
+def test_another_container_of_the_same_name_is_another_machine(uri, holder) -> None:
+    """Its processes have numbers that mean nothing here."""
+    file = Path(uri)
+    here = json.loads(file.read_text())
+    there = here | {"machine": here["machine"].replace("pid:[", "pid:[9"), "pid": 2**22 + 1}
+    assert not lease._Held(**there).is_dead()
+    assert lease._Held(**there | {"machine": here["machine"]}).is_dead()

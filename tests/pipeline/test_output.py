@@ -118,3 +118,30 @@ def test_a_folder_with_other_things_is_refused(tmp_path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"x")
     with pytest.raises(OutputError, match="holds files but no _run/run.json"):
         Output(str(tmp_path), CONFIG)
+
+
+def test_another_version_is_refused_and_other_words_are_not(tmp_path, monkeypatch) -> None:
+    commit(Output(str(tmp_path), CONFIG))
+    meanings = {**schema.MEANINGS, "psnr": schema.Meaning("dB", "higher", "said in another way")}
+    monkeypatch.setattr(schema, "MEANINGS", meanings)
+    assert Output(str(tmp_path), CONFIG).done(dict(enumerate(PLAN))) == {0: 1, 1: 0}
+    monkeypatch.setattr("roi_ray.__version__", "99.0")
+    with pytest.raises(OutputError, match=r"roi_ray: '.*' there, '99.0' now"):
+        Output(str(tmp_path), CONFIG)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"roi_ray": "0.1.0", "config": {}}'])
+def test_a_run_json_that_is_none_is_told(tmp_path, text) -> None:
+    (tmp_path / "_run").mkdir()
+    (tmp_path / "_run" / "run.json").write_text(text)
+    with pytest.raises(OutputError, match=r"run.json is not what jobs/score.py writes"):
+        Output(str(tmp_path), CONFIG)
+
+
+def test_what_is_set_aside_is_logged(tmp_path, caplog) -> None:
+    output = Output(str(tmp_path), CONFIG)
+    commit(output)
+    (tmp_path / "shard-000001.parquet").write_bytes(b"PAR1")
+    output.done(dict(enumerate(PLAN)))
+    output.set_torn_aside()
+    assert "shard-000001.parquet is torn, or not of this run: moved to" in caplog.text

@@ -135,3 +135,13 @@ def test_where_it_would_do_harm_it_is_not_written(tmp_path, status, place, why) 
         with pytest.raises(ManifestError, match=why):
             write(status, str(tmp_path / place))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_moved_manifest_is_not_overwritten_either(tmp_path, manifest, status) -> None:
+    moved = str(tmp_path / "moved" / "m.parquet")
+    os.makedirs(os.path.dirname(moved))
+    os.rename(manifest, moved)
+    for write in (write_missing, write_failed):
+        with pytest.raises(ManifestError, match="would change the run's own manifest"):
+            write(status, moved, moved)
+    assert read_manifest(moved).rows == 10

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.errors import OutputError
+from roi_ray.errors import OutputError, StorageError
 from roi_ray.pipeline.lease import Lease
 from roi_ray.pipeline.status import read_status
 from tests.pipeline.outputs import ERRORS, write_manifest, write_output
@@ -88,7 +88,7 @@ def test_a_job_that_writes_is_seen_and_a_dead_one_is_not(tmp_path, manifest) -> 
     place = tmp_path / "scores" / "_run" / "lease.json"
     with Lease(str(place)):
         assert read_status(uri).writer.startswith("a job on ")
-    dead = {"owner": "x", "host": "elsewhere", "pid": 7, "beat": 3}
+    dead = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "beat": 3}
     place.write_text(json.dumps(dead))
     assert read_status(uri).writer is None
 
@@ -123,3 +123,15 @@ def test_a_manifest_that_was_moved_is_found_where_it_was_last(tmp_path, manifest
     assert run["manifest"]["uri"] == str(moved)
     assert run["started"] == begun
     assert read_status(uri).done == 4
+
+
+def test_a_shard_that_is_damaged_behind_its_footer_is_named(tmp_path) -> None:
+    manifest = write_manifest(tmp_path)
+    uri = write_output(str(tmp_path / "scores"), manifest, [0, 1], failed=["y/1.jpg"])
+    file = tmp_path / "scores" / "shard-000000.parquet"
+    data = bytearray(file.read_bytes())
+    length = int.from_bytes(data[-8:-4], "little")
+    data[4 : -8 - length] = b"x" * (len(data) - 12 - length)
+    file.write_bytes(data)
+    with pytest.raises(StorageError, match=r"cannot read .*shard-000000.parquet: .*; delete it"):
+        read_status(uri)
