@@ -49,7 +49,7 @@ def _place(uri: str) -> str:
     if "://" in uri and not uri.startswith("file://"):
         scheme, path = uri.split("://", 1)
         return f"{scheme}://{posixpath.normpath(path)}"
-    return os.path.realpath(uri.removeprefix("file://"))
+    return os.path.realpath(storage.locate(uri)[1])
 
 
 def _is_below(place: str, prefix: str) -> bool:

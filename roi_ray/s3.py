@@ -87,6 +87,15 @@ def failure(text: str, error: Exception, filesystem: pafs.S3FileSystem, path: st
             f"{text}. S3 refuses the credentials ({name}): renew or correct them, then give the "
             "same command again"
         )
+    return _passing_or_not(text, name, status)
+
+
+def no_client(text: str, error: Exception) -> StorageError:
+    """The same of a client that could not be made, since its bucket could not be asked about."""
+    return _passing_or_not(text, *_code(error))
+
+
+def _passing_or_not(text: str, name: str, status: int) -> StorageError:
     if _plain(name) in _PASSING or status == 429 or status >= 500:
         return StorageUnavailable(f"{text}. S3 was tried time and again")
     return StorageError(text)

@@ -26,17 +26,22 @@ def is_remote(uri: str) -> bool:
 
 
 def absolute(uri: str) -> str:
-    """A local path made absolute, to mean the same in any process; `s3://` as it is."""
-    if is_remote(uri):
-        return uri.rstrip("/")
-    return os.path.abspath(os.path.expanduser(uri.removeprefix("file://")))
+    """A local path made absolute, to mean the same in any process; `s3://` as it is.
+
+    Raises:
+        StorageError: it is neither.
+    """
+    return uri.rstrip("/") if is_remote(uri) else _local(uri)
 
 
 def resolve(uri: str, base: str) -> str:
-    """`uri` itself if it is absolute, else `uri` below the folder `base`."""
-    if "://" in uri or os.path.isabs(uri):
-        return uri
-    return posixpath.join(base, uri)
+    """`uri` itself if it is absolute, else `uri` below the folder `base`; on S3 without dots."""
+    if "://" not in uri and not os.path.isabs(uri):
+        uri = posixpath.join(base, uri)
+    if is_remote(uri) and {".", ".."} & set(uri.split("/")):
+        # Elsewhere the dots would be a part of the name, or of a request that was not signed.
+        uri = "s3://" + posixpath.normpath(uri.removeprefix("s3://"))
+    return uri
 
 
 def join(folder: str, *parts: str) -> str:
@@ -194,11 +199,15 @@ def locate(uri: str) -> tuple[pafs.FileSystem, str]:
         if not path:
             raise StorageError(f"{uri} names no bucket")
         return _s3(path.split("/")[0]), path
+    return pafs.LocalFileSystem(), _local(uri)
+
+
+def _local(uri: str) -> str:
     path = uri.removeprefix("file://")
-    if "://" in path:
-        scheme = path.split("://")[0]
-        raise StorageError(f"cannot open {uri}: only local paths and s3:// are, not {scheme}://")
-    return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(path))
+    if "://" in path or path.lower().startswith("s3:/"):
+        scheme = path.removesuffix(path.split(":", 1)[1].lstrip("/"))
+        raise StorageError(f"cannot open {uri}: only local paths and s3:// are, not {scheme}")
+    return os.path.abspath(os.path.expanduser(path))
 
 
 @lru_cache(maxsize=64)
@@ -207,7 +216,7 @@ def _s3(bucket: str) -> pafs.FileSystem:
     try:
         return s3.client(bucket)
     except (OSError, ValueError) as error:
-        raise StorageError(f"cannot use s3://{bucket}: {_reason(error)}") from error
+        raise s3.no_client(f"cannot use s3://{bucket}: {_reason(error)}", error) from error
 
 
 def _failure(what: str, uri: str, error: Exception, where: str = "") -> StorageError:

@@ -47,6 +47,15 @@ def test_a_whole_bucket_or_machine_can_be_allowed() -> None:
     allow("/").check("/etc/hostname")
 
 
+def test_a_tilde_is_where_it_leads(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for uri in ("file://~/secret.png", "~/secret.png"):
+        with pytest.raises(NotAllowed):
+            allow(str(tmp_path / "sweep")).check(uri)
+        allow(str(tmp_path / "home")).check(uri)
+
+
 def test_links_are_followed(tmp_path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "x.png").write_bytes(b"")

@@ -52,6 +52,10 @@ def test_resolve() -> None:
     assert storage.resolve("x.png", "s3://bucket/sweep") == "s3://bucket/sweep/x.png"
     assert storage.resolve("/abs/x.png", "s3://bucket/sweep") == "/abs/x.png"
     assert storage.resolve("s3://other/x.png", "/data") == "s3://other/x.png"
+    # A key has no dots; where they lead, the policy looks at.
+    for dotted in ("./x.png", "y/../x.png", "s3://bucket/sweep/./x.png"):
+        assert storage.resolve(dotted, "s3://bucket/sweep") == "s3://bucket/sweep/x.png"
+    assert storage.resolve("..x/a...png", "s3://bucket/sweep") == "s3://bucket/sweep/..x/a...png"
 
 
 def test_absolute(monkeypatch, tmp_path) -> None:
@@ -60,3 +64,7 @@ def test_absolute(monkeypatch, tmp_path) -> None:
     assert storage.absolute("file:///a/b") == "/a/b"
     assert storage.absolute("s3://bucket/prefix/") == "s3://bucket/prefix"
     assert storage.absolute("~/x") == os.path.expanduser("~/x")
+    # Not folders of these names on the driver's disk.
+    for uri in ("gs://bucket/scores", "S3://bucket/scores", "s3a://bucket/scores", "s3:/bucket/x"):
+        with pytest.raises(StorageError, match=f"cannot open {uri}: only local paths and s3://"):
+            storage.absolute(uri)

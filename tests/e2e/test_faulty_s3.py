@@ -184,3 +184,18 @@ def shards(environment: dict[str, str], prefix: str) -> dict[str, bytes]:
     listing = bucket.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/").get("Contents", [])
     keys = [item["Key"] for item in listing if item["Key"].endswith(".parquet")]
     return {key: bucket.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+
+
+def test_a_bucket_whose_region_cannot_be_asked_for_is_no_missing_file(monkeypatch) -> None:
+    """As on AWS, where no endpoint is given: the first question is where the bucket is."""
+
+    def fail(bucket: str) -> str:
+        raise OSError(
+            f"When resolving region for bucket '{bucket}': AWS Error NETWORK_CONNECTION during "
+            "HeadBucket operation: curlCode: 6, Couldn't resolve host name"
+        )
+
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr("pyarrow.fs.resolve_s3_region", fail)
+    with pytest.raises(StorageUnavailable, match=r"cannot use s3://far-away: .*NETWORK_CONNECTION"):
+        storage.read_bytes("s3://far-away/x.png")
