@@ -166,6 +166,7 @@ def _check_pixels(image: Image.Image, max_pixels: int) -> None:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    _check_depth(image)
     profile = image.info.get("icc_profile")
     image = _eight_bit(_upright(image))
     if image.mode == "P":
@@ -176,6 +177,21 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGB", image.size, "white")
         return Image.composite(_to_srgb(image.convert("RGB"), profile), white, alpha)
     return _to_srgb(image, profile)
+
+
+def _check_depth(image: Image.Image) -> None:
+    # What a TIFF holds of more than 8 bits, Pillow gives as it is, whatever its values mean.
+    tags = getattr(image, "tag_v2", None)
+    if tags is None or not image.mode.startswith("I"):
+        return
+    depth, signed, white_is_zero = tags.get(258, (1,)), tags.get(339, (1,)), tags.get(262) == 0
+    if depth != (16,) or signed != (1,) or white_is_zero:
+        raise ImageReadError(
+            f"a grey TIFF of {depth[0]} bits"
+            + (", signed or floating" if signed != (1,) else "")
+            + (", in which 0 is white" if white_is_zero else "")
+            + "; of more than 8 bits, only 16 unsigned ones from black to white are read"
+        )
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -95,6 +95,33 @@ def test_floating_point_pixels_are_refused() -> None:
         images.decode(saved(Image.new("F", (20, 20)), "TIFF"))
 
 
+def grey_tiff(
+    depth: int, raw: bytes, *, white_is_zero: bool = False, signed: bool = False
+) -> bytes:
+    """Four pixels in a row."""
+    tags = [(256, 4), (257, 1), (258, depth), (259, 1), (262, int(not white_is_zero)), (273, 8)]
+    tags += [(277, 1), (278, 1), (279, len(raw)), (339, 1 + signed)]
+    place = 8 + len(raw) + len(raw) % 2
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    table = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", place) + raw.ljust(place - 8, b"\0") + table
+
+
+def test_of_tiffs_with_more_than_8_bits_those_that_mean_what_they_say_are_read() -> None:
+    values = np.array([0, 256, 32768, 65535], "<u2")
+    found = images.decode(grey_tiff(16, values.tobytes()))
+    assert found[0, :, 0].tolist() == [0, 1, 128, 255]
+    # Twelve bits, packed, all white; and so on: none of them may come out as nearly black.
+    for data, text in (
+        (grey_tiff(12, b"\xff" * 6), "12 bits"),
+        (grey_tiff(32, np.full(4, 255, "<u4").tobytes()), "32 bits"),
+        (grey_tiff(16, values.tobytes(), white_is_zero=True), "16 bits, in which 0 is white"),
+        (grey_tiff(16, values.tobytes(), signed=True), "signed"),
+    ):
+        with pytest.raises(ImageReadError, match=text):
+            images.decode(data)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(photos, orientation) -> None:
     upright = photo(photos)
