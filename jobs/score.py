@@ -13,7 +13,8 @@ from roi_ray.errors import RoiRayError
 from roi_ray.images import MAX_PIXELS
 from roi_ray.metrics.roi import Weighting
 from roi_ray.models import discriminator, lpips, saliency
-from roi_ray.pipeline.logs import LogLevel, on_stderr
+from roi_ray.pipeline.cluster import Device
+from roi_ray.pipeline.logs import LogLevel, on_stderr, one_line
 from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options, Summary, score_manifest
 from roi_ray.scorer import Precision, Settings
 
@@ -48,7 +49,7 @@ def main(
     roi_weighting: Annotated[
         Weighting, typer.Option(help="mean: mean(L R), the paper's; normalised: sum(L R) / sum(R).")
     ] = "mean",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[Device, typer.Option(help="auto: GPUs if the cluster has any.")] = "auto",
     actors: Annotated[
         int | None, typer.Option(min=1, help="Scoring actors; one a GPU, else one a CPU.")
     ] = None,
@@ -132,7 +133,7 @@ def print_summary(summary: Summary) -> None:
         f"in {summary.seconds:.1f} s -> {summary.output}"
     )
     for text in summary.examples:
-        print(f"  {text}")
+        print(f"  {one_line(text)}")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,15 @@ def resident() -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that an allocation failed, on a GPU or on the CPU."""
-    # On the CPU torch has no type for it, and oneDNN says only what it could not make.
+    # On the CPU torch has no type for it, and oneDNN says only what it could not make; on a GPU,
+    # pinned memory, Triton and CUDA's libraries have words of their own.
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        text in str(error) for text in ("can't allocate memory", "bad_alloc", "could not create")
+        text in str(error)
+        for text in (
+            "can't allocate memory",
+            "bad_alloc",
+            "could not create",
+            "out of memory",
+            "ALLOC_FAILED",
+        )
     )

@@ -26,7 +26,7 @@ class Prepared:
     moments: list[ms_ssim.Moments]
     features: list[Tensor]
     _fraction: Tensor
-    _weights: dict[tuple[int, ...], Tensor] = field(default_factory=dict, repr=False)
+    _weights: dict[tuple[object, ...], Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -85,7 +85,7 @@ class References:
             two of (N, ...), float64.
         """
         height, width = maps.shape[-2:]
-        key = (height, width, margin, min_side)
+        key = (height, width, margin, min_side, self._weighting)
         if new := [one for one in dict.fromkeys(self._prepared) if key not in one._weights]:
             # The mask follows the image: bordered like it where it is tiny, brought to the map's
             # resolution, and without the margin that SSIM's valid window loses.

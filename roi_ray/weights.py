@@ -25,6 +25,19 @@ from roi_ray.errors import StorageError, WeightsError
 
 PACKAGED = Path(__file__).parent / "weights"
 
+_DAMAGED = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    # What torch.load falls over in damaged files.
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -53,26 +66,47 @@ def packaged(name: str) -> Weights:
     return load(str(PACKAGED / f"{name}.safetensors"))
 
 
-def load(uri: str) -> Weights:
+def load(uri: str, digits: str = "") -> Weights:
     """Weights from a `.safetensors`, `.pth`, `.pt` or `.ckpt` file, local or on S3.
 
+    Args:
+        uri: of the file.
+        digits: that its SHA-256 must begin with, in hex.
+
     Raises:
-        WeightsError: the file is missing, is not of that kind, or holds more than tensors.
+        WeightsError: the file is missing, another one, or not of that kind, or holds more than
+            tensors.
     """
     try:
         data = storage.read_bytes(uri)
     except StorageError as error:
         raise WeightsError(str(error)) from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    if not sha256.startswith(digits):
+        raise WeightsError(
+            f"{uri} is not the file that its name says: its SHA-256 begins with "
+            f"{sha256[: len(digits)]}, not {digits}; delete it and get it again"
+        )
     name = uri.rstrip("/").split("/")[-1]
     try:
         safe = name.endswith(".safetensors")
         tensors = load_safetensors(data) if safe else _unpickle(data)
         metadata = _metadata(data) if safe else {}
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+    except _DAMAGED as error:
         raise WeightsError(f"{uri} is not a file of plain tensors: {_first_line(error)}") from error
     if not tensors:
         raise WeightsError(f"{uri} holds no tensors")
-    return Weights(name, hashlib.sha256(data).hexdigest(), tensors, metadata)
+    return Weights(name, sha256, tensors, metadata)
+
+
+def check_output(uri: str) -> None:
+    """Check that weights that are written to a file can be loaded from it.
+
+    Raises:
+        WeightsError: its name does not end in `.safetensors`.
+    """
+    if not uri.endswith(".safetensors"):
+        raise WeightsError(f"--output {uri} does not end in .safetensors, which is what is written")
 
 
 def torchvision_backbone(url: str, folder: str | None) -> Weights:
@@ -95,18 +129,12 @@ def torchvision_backbone(url: str, folder: str | None) -> Weights:
         found = str(cached)
     else:
         found = _download(url, cached, digits, folder)
-    weights = load(found)
-    if not weights.sha256.startswith(digits):
-        raise WeightsError(
-            f"{found} is not the file that its name says: its SHA-256 begins with "
-            f"{weights.sha256[: len(digits)]}, not {digits}; delete it and get it again"
-        )
-    return weights
+    return load(found, digits)
 
 
 def _download(url: str, target: Path, digits: str, folder: str | None) -> str:
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(target), hash_prefix=digits, progress=False)
     except (OSError, RuntimeError) as error:
         looked_in = [str(target.parent)] if folder is None else [folder, str(target.parent)]

@@ -191,6 +191,16 @@ def test_pairs_of_several_references_get_what_each_gets_alone(photos, batch, wei
         assert asdict(got) == pytest.approx(asdict(want), rel=1e-5, abs=1e-6)
 
 
+def test_a_reference_is_weighted_as_who_scores_it_says(photos) -> None:
+    x = photos["coffee"][:64, :96]
+    mean, normalised = (Scorer(Settings(roi_weighting=name)) for name in ("mean", "normalised"))
+    shared = mean.prepare(x)
+    mean.score(shared, [jpeg(x, 10)])
+    (got,) = normalised.score(shared, [jpeg(x, 10)])
+    (expected,) = normalised.score(normalised.prepare(x), [jpeg(x, 10)])
+    assert got == expected
+
+
 def test_references_and_pairs_of_several_sizes_are_refused(photos, scorers) -> None:
     scorer, x = scorers["mean"], photos["coffee"]
     small = x[:64, :64]
@@ -259,6 +269,10 @@ class _Crowded(torch.nn.Module):
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried ..."),
         MemoryError("std::bad_alloc"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_a_batch_too_large_for_the_memory_is_halved(photos, error) -> None:

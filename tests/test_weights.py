@@ -108,3 +108,27 @@ def test_what_cannot_be_downloaded_says_what_to_do(tmp_path, monkeypatch) -> Non
     url = (tmp_path / "net-12345678.pth").as_uri()
     with pytest.raises(WeightsError, match=r"net-12345678.pth is in none of .*--weights-dir"):
         weights.torchvision_backbone(url, None)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_damaged_files_are_told_and_never_half_read(tmp_path, rng) -> None:
+    torch.save(TENSORS, tmp_path / "w.pth")
+    whole = (tmp_path / "w.pth").read_bytes()
+    refused = []
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for at in rng.integers(0, len(whole), 3):
+            damaged[at] = rng.integers(0, 256)
+        (tmp_path / "w.pth").write_bytes(damaged)
+        try:
+            weights.load(str(tmp_path / "w.pth"))
+        except WeightsError as error:
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert all("w.pth is not a file of plain tensors: " in text for text in refused)
+
+
+def test_what_is_written_can_be_loaded() -> None:
+    weights.check_output("s3://models/n.safetensors")
+    with pytest.raises(WeightsError, match=r"--output n.pth does not end in .safetensors"):
+        weights.check_output("n.pth")

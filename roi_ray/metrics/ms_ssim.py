@@ -9,6 +9,7 @@ import functools
 import importlib.util
 import os
 import shutil
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -151,10 +152,11 @@ def _similarity_at_once(x: Moments, y: Tensor, luminance: bool) -> Tensor:
 
 @functools.cache
 def _has_triton() -> bool:
-    """Whether its kernels can be compiled here: it needs a C compiler as well."""
+    """Whether its kernels can be compiled here: it needs a C compiler and Python's headers too."""
     compilers = (os.environ.get("CC"), "cc", "gcc", "clang")
-    there = any(name and shutil.which(name) for name in compilers)
-    return there and importlib.util.find_spec("triton") is not None
+    compiler = any(name and shutil.which(name) for name in compilers)
+    headers = os.path.isfile(os.path.join(sysconfig.get_path("include"), "Python.h"))
+    return compiler and headers and importlib.util.find_spec("triton") is not None
 
 
 def _ssim(
@@ -175,7 +177,8 @@ def combine(means: list[Tensor]) -> Tensor:
     """The product over scales, each under Wang's weight, averaged over channels.
 
     The weights are renormalised where fewer than five scales fit. A negative mean counts as 0, as
-    it has no real power.
+    it has no real power. In flat areas float32 leaves so little of a variance that a mean may come
+    out above 1, by up to 1e-3; it counts as 1.
 
     Args:
         means: the maps' means, one (N, 3) a scale.
@@ -187,7 +190,7 @@ def combine(means: list[Tensor]) -> Tensor:
     total = sum(weights) if len(means) < len(SCALE_WEIGHTS) else 1.0
     product = torch.ones_like(means[0])
     for mean, weight in zip(means, weights, strict=True):
-        product *= mean.relu() ** (weight / total)
+        product *= mean.clamp(0, 1) ** (weight / total)
     return product.mean(dim=-1)
 
 

@@ -64,19 +64,19 @@ class ScoringActor:
         try:
             scored = self._score(chunks)
         except Exception as error:  # whatever it is, it costs the rows of its chunk only
-            if len(chunks) > 1:
-                for chunk in chunks:
-                    yield from self._score_or_say_why([chunk])
-                return
-            (chunk,) = chunks
-            text = describe(error, f"reference {chunk.reference.splitlines()[0]}")
-            yield self._table(
-                chunk, [None] * len(chunk.rows), [own or text for own in chunk.errors]
-            )
+            failed = describe(error, f"reference {chunks[0].reference.splitlines()[0]}")
+        else:
+            for chunk in chunks:
+                scores = [next(scored) if error is None else None for error in chunk.errors]
+                yield self._table(chunk, scores, chunk.errors)
             return
-        for chunk in chunks:
-            scores = [next(scored) if error is None else None for error in chunk.errors]
-            yield self._table(chunk, scores, chunk.errors)
+        # Out here, where the error no longer holds on to what was on the device when it was raised.
+        if len(chunks) > 1:
+            for chunk in chunks:
+                yield from self._score_or_say_why([chunk])
+            return
+        (chunk,) = chunks
+        yield self._table(chunk, [None] * len(chunk.rows), [own or failed for own in chunk.errors])
 
     def _score(self, chunks: list[Chunk]) -> Iterator[Scores]:
         good = [chunk for chunk in chunks if any(error is None for error in chunk.errors)]

@@ -6,6 +6,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
+
+Device = Literal["auto", "cpu", "cuda"]
 
 _FORWARDED = "AWS_"
 _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -73,14 +76,14 @@ class Workers:
 
     actors: int
     actors_now: int
-    device: str
+    device: Device
     threads: int
     chunks: int
     actor: dict[str, float]
     decode: dict[str, float]
 
 
-def plan_workers(device: str, actors: int | None, gpus_per_actor: float = 1.0) -> Workers:
+def plan_workers(device: Device, actors: int | None, gpus_per_actor: float = 1.0) -> Workers:
     """Spread the work over the cluster as it is now.
 
     Args:

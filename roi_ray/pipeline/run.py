@@ -16,7 +16,7 @@ from roi_ray.errors import StorageUnavailable
 from roi_ray.manifest import Manifest, read_manifest
 from roi_ray.pipeline import logs
 from roi_ray.pipeline.actor import ScoringActor
-from roi_ray.pipeline.cluster import Workers, connect, plan_workers
+from roi_ray.pipeline.cluster import Device, Workers, connect, plan_workers
 from roi_ray.pipeline.decode import decode
 from roi_ray.pipeline.gather import Gather, without
 from roi_ray.pipeline.output import Output
@@ -52,7 +52,7 @@ class Options:
         allow: folders that images may be in, besides the manifest's own.
     """
 
-    device: str = "auto"
+    device: Device = "auto"
     actors: int | None = None
     gpus_per_actor: float = 1.0
     batch: int | None = None

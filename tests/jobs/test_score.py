@@ -40,6 +40,8 @@ def test_help_explains_every_option_with_its_default(run, monkeypatch) -> None:
         ("--manifest", "m.csv", "--output", "out", "--roi-weighting", "median"),
         ("--manifest", "m.csv", "--output", "out", "--lpips", "resnet"),
         ("--manifest", "m.csv", "--output", "out", "--actors", "0"),
+        ("--manifest", "m.csv", "--output", "out", "--device", "gpu"),
+        ("--manifest", "m.csv", "--output", "gs://bucket/out"),
         ("--manifest", "m.csv", "--output", "out", "--fail-above", "2"),
         ("--manifest", "no-such.csv", "--output", "out"),
     ],

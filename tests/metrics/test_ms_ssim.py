@@ -7,7 +7,7 @@ import torch
 from pytorch_msssim import ms_ssim as package_ms_ssim
 
 from roi_ray.errors import ImageTooSmall
-from roi_ray.metrics import ms_ssim
+from roi_ray.metrics import ms_ssim, roi
 from tests.conftest import Photos, jpeg
 from tests.literal import ms_ssim as literal_ms_ssim
 
@@ -55,6 +55,16 @@ def test_small_images_use_the_scales_that_fit(photos, height, width, scales, qua
 def test_identical_images_get_one(photos: Photos) -> None:
     x = photos["astronaut"]
     assert measure(x, x) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(("x", "y"), [(210, 212), (225, 230), (200, 190), (250, 250)])
+def test_flat_images_get_one_at_most_and_what_they_are_worth(x, y) -> None:
+    one, other = (torch.full((1, 3, 200, 200), level / 255) for level in (x, y))
+    (got,) = ms_ssim.combine([roi.mean(m) for m in ms_ssim.maps(ms_ssim.prepare(one), other)])
+    exact = package_ms_ssim(one.double(), other.double(), data_range=1.0).item()
+    assert got <= 1
+    # float32 keeps this much of a variance of nothing; the package's is as far away.
+    assert got.item() == pytest.approx(exact, abs=1e-3)
 
 
 def test_an_inverted_image_gets_no_complex_number(photos: Photos) -> None:

@@ -1,6 +1,9 @@
+import weakref
+
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from roi_ray import schema
 from roi_ray.pipeline import actor
@@ -69,6 +72,27 @@ def test_whatever_goes_wrong_costs_the_chunks_rows_only(photos, scoring, monkeyp
         "ImageReadError: 1",
     ]
     assert results["mse"].null_count == 2
+
+
+def test_chunks_that_are_tried_again_find_the_memory_free(photos, scoring, monkeypatch) -> None:
+    x, y = photos["coffee"][:64, :64], photos["rocket"][:64, :64]
+    prepare, alive = Scorer._prepare, []
+
+    def crowded(self, references, masks):
+        if len(references) > 1:
+            on_the_device = torch.ones(len(references), 64, 64)
+            alive.append(weakref.ref(on_the_device))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        assert alive[0]() is None
+        return prepare(self, references, masks)
+
+    monkeypatch.setattr(Scorer, "_prepare", crowded)
+    both = pa.concat_tables(
+        [chunk(x, jpeg(x, 20), reference="crowd"), chunk(y, jpeg(y, 20), reference="ed")]
+    )
+    results = scoring(both)
+    assert len(alive) == 1
+    assert results[schema.ERROR].null_count == len(results) == 2
 
 
 def test_a_reference_that_is_too_small_is_named(photos, scoring) -> None:
