@@ -17,6 +17,7 @@ from roi_ray.preference.examples import named_features
 from roi_ray.preference.model import load_model, save_model
 from roi_ray.preference.networks import DEFAULT, RECIPES
 from roi_ray.training.loop import RUNS_HELP, runs_beside
+from roi_ray.weights import check_output
 
 
 def main(
@@ -37,6 +38,7 @@ def main(
     """Fit a model that says which of two images people prefer."""
     began = time.monotonic()
     try:
+        check_output(output)
         if recipe not in RECIPES:
             raise ManifestError(f"unknown recipe {recipe!r}; there are {', '.join(RECIPES)}")
         model = train_model(

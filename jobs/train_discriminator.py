@@ -23,6 +23,7 @@ from roi_ray.training.files import read_image
 from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.training.split import split
 from roi_ray.training.windows import read_originals
+from roi_ray.weights import check_output
 
 
 def main(
@@ -31,6 +32,10 @@ def main(
     output: Annotated[
         str, typer.Option(help="The .safetensors file to write; a picture goes beside it.")
     ],
+    allow_prefix: Annotated[
+        list[str] | None,
+        typer.Option(help="Another folder than the manifest's that images may be in."),
+    ] = None,
     generator: Annotated[
         bool, typer.Option(help="Train a restorer against D, as in a GAN codec.")
     ] = True,
@@ -48,14 +53,16 @@ def main(
     began = time.monotonic()
     recipe = Recipe(steps=steps, batch=batch, generator=generator, order=order, seed=seed)
     try:
+        check_output(output)
         if batch % workers:
             raise ManifestError(f"a --batch of {batch} cannot be divided among {workers} workers")
-        originals = {original.name: original for original in read_originals(manifest)}
+        rows = read_manifest(manifest)
+        found = read_originals(rows, allow_prefix or ())
+        originals = {original.name: original for original in found}
         training, held = split(originals, held_out)
         if not training:
             raise ManifestError(f"{manifest} has no more than {held_out} references to hold out")
         typer.echo(f"{len(training)} references to train on, {len(held)} held out")
-        rows = read_manifest(manifest).sha256
         state = fit(
             partial(
                 DiscriminatorTraining,
@@ -64,7 +71,7 @@ def main(
                 "cuda" if gpu else "cpu",
             ),
             folder=runs or runs_beside(output),
-            name=run_name("discriminator", [asdict(recipe), rows, held_out]),
+            name=run_name("discriminator", [asdict(recipe), rows.sha256, held_out]),
             workers=workers,
             use_gpu=gpu,
             every=every,

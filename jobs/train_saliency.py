@@ -24,11 +24,12 @@ from roi_ray.training.agreement import box
 from roi_ray.training.files import planes
 from roi_ray.training.imagenet import efficientnet_lite0
 from roi_ray.training.judgement import judge, maskers
-from roi_ray.training.labels import read_table
+from roi_ray.training.labels import labelled
 from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
-from roi_ray.training.pairs import read_pairs
+from roi_ray.training.pairs import digest, read_pairs
 from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
 from roi_ray.training.split import split
+from roi_ray.weights import check_output
 
 
 def main(
@@ -60,19 +61,22 @@ def main(
     began = time.monotonic()
     recipe = Recipe(epochs=epochs, batch=batch, seed=seed)
     try:
+        check_output(output)
+        given = read_comparisons(comparisons) if comparisons else None
         pairs = {pair.name: pair for pair in read_pairs(images, maps)}
         training, held = split(pairs, held_out)
         typer.echo(f"{len(training)} images to train on, {len(held)} held out")
         folders = (storage.absolute(images), storage.absolute(maps))
         further = [storage.absolute(folder) for folder in more or []]
-        views = [view.name for folder in further for view in read_table(folder)]
+        views = [view.name for folder in further for view in labelled(folder, held)]
         if views:
-            typer.echo(f"{len(views)} further views, less those with a held-out part")
+            typer.echo(f"{len(views)} further views, none with a held-out part")
+        content = digest([pairs[name] for name in training])
         state = fit(
             partial(_make, *folders, training, further, recipe, "cuda" if gpu else "cpu"),
             use_gpu=gpu,
             folder=runs or runs_beside(output),
-            name=run_name("saliency", [*folders, *views, training, asdict(recipe)]),
+            name=run_name("saliency", [*folders, *views, training, content, asdict(recipe)]),
             every=every,
         )
         data = save(saliency.packed(state))
@@ -86,7 +90,6 @@ def main(
             name: box(saliency.predict(written, planes(pixels))) for name, pixels in photos.items()
         }
         storage.write_bytes(picture, draw_masks(photos, masks))
-        given = read_comparisons(comparisons) if comparisons else None
         judged = judge(given, maskers(written)) if given else {}
     except RoiRayError as error:
         typer.echo(f"error: {error}", err=True)

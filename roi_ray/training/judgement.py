@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
 from roi_ray import schema, storage
+from roi_ray.errors import ManifestError, SizeMismatch
 from roi_ray.metrics import ms_ssim, roi
 from roi_ray.models.saliency import Saliency
-from roi_ray.preference.comparisons import Comparisons
+from roi_ray.preference.comparisons import Comparisons, counted
 from roi_ray.preference.examples import Examples
 from roi_ray.preference.measures import Interval, agreement, over_references
 from roi_ray.preference.validation import by_sign
@@ -43,16 +45,21 @@ def judge(comparisons: Comparisons, masks: Mapping[str, Masker]) -> dict[str, In
     """Share of human answers that `roi_ms_ssim` predicts under each mask.
 
     Args:
-        comparisons: labelled; their images are read.
+        comparisons: labelled, their images are read; control questions and rows without an answer
+            are left out.
         masks: by name.
 
     Returns:
         by the masks' names; higher is better.
 
     Raises:
-        ImageError, StorageError: an image cannot be read.
+        ManifestError: no row has an answer.
+        ImageError, StorageError: an image cannot be read, or is not of its reference's size.
     """
-    table = comparisons.table
+    table = counted(comparisons.table)
+    table = table.filter(pc.is_valid(table[schema.P_A]))
+    if not len(table):
+        raise ManifestError(f"comparisons {comparisons.name}: no row has an answer")
     names = (schema.REFERENCE, schema.A, schema.B)
     rows = list(zip(*(table[name].to_pylist() for name in names), strict=True))
     wanted: dict[str, set[str]] = {}
@@ -86,7 +93,11 @@ def _under(
         regions = [mask(image) for mask in masks.values()]
         found = {}
         for candidate in candidates:
-            maps = ms_ssim.maps(moments, _read(storage.resolve(candidate, base))[None])
+            uri = storage.resolve(candidate, base)
+            pixels = _read(uri)
+            if pixels.shape != image.shape:
+                raise SizeMismatch(f"{uri} is not of the size of its reference {reference}")
+            maps = ms_ssim.maps(moments, pixels[None])
             found[candidate] = [
                 float(ms_ssim.combine([_mean(level, region) for level in maps])[0])
                 for region in regions

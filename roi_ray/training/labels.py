@@ -114,16 +114,22 @@ def read_views(folder: str, held_out: Collection[str]) -> list[Pair]:
         ManifestError: as `read_table`.
         ImageError, StorageError: a file cannot be read.
     """
+    pairs = []
+    for view in labelled(folder, held_out):
+        image, mask = (storage.join(folder, path) for path in _paths(view))
+        pairs.append(read_pair(view.name, image, mask, _KEPT))
+    return pairs
+
+
+def labelled(folder: str, held_out: Collection[str]) -> list[View]:
+    """Those views of a folder; arguments and errors: see `read_views`."""
     there = set(storage.list_files(storage.join(folder, "maps")))
     held = set(held_out)
-    pairs = []
-    for view in read_table(folder):
-        image, mask = _paths(view)
-        if not held.intersection(view.parents) and mask.split("/")[1] in there:
-            pairs.append(
-                read_pair(view.name, storage.join(folder, image), storage.join(folder, mask), _KEPT)
-            )
-    return pairs
+    return [
+        view
+        for view in read_table(folder)
+        if not held.intersection(view.parents) and _paths(view)[1].split("/")[1] in there
+    ]
 
 
 def _view(line: str) -> View:

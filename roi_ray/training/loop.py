@@ -120,8 +120,11 @@ def fit(
         from ray.train.v2.api.exceptions import TrainingFailedError
         from ray.util.queue import Queue
 
-        cpus = max(1, int(ray.cluster_resources().get("CPU", 1)) // workers)
-        threads = min(cpus, max(1, (os.cpu_count() or 1) // workers))
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        cpus = cpus_each([int(node.get("CPU", 0)) for node in nodes], workers)
+        threads = max(1, min(int(cpus), (os.cpu_count() or 1) // workers))
+        if use_gpu and (gpus := int(sum(node.get("GPU", 0) for node in nodes))) < workers:
+            report(f"waits for {workers} GPUs, as the cluster has {gpus} now")
         lines = Queue(actor_options={"num_cpus": 0})
         config = {"make": make, "every": every, "threads": threads, "lines": lines}
         trainer = TorchTrainer(
@@ -154,6 +157,26 @@ def fit(
     if refused:
         raise refused[0]
     return _read(result.checkpoint)
+
+
+def cpus_each(nodes: Sequence[int], workers: int) -> float:
+    """CPUs that each worker asks for: as many as there are for all of them at once.
+
+    Args:
+        nodes: CPUs of each node; none of a cluster that begins without any.
+        workers: how many.
+
+    Returns:
+        a whole number; or a fraction, where there are more workers than CPUs.
+    """
+    total = sum(nodes)
+    if not total:
+        return 1.0
+    for cpus in range(total // workers, 0, -1):
+        if sum(node // cpus for node in nodes) >= workers:
+            return float(cpus)
+    # Rounded down, as Ray counts in ten-thousandths.
+    return (10_000 // -(-workers // total)) / 10_000
 
 
 def runs_beside(output: str) -> str:

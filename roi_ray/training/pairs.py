@@ -1,5 +1,7 @@
 """Images and the saliency maps that a teacher gave them."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -61,6 +63,17 @@ def read_pair(name: str, image_uri: str, map_uri: str, kept: float = Pair.kept) 
     if image.shape[:2] != mask.shape:
         raise ManifestError(f"the map {map_uri} is not of the size of its image")
     return Pair(name, planes(image).contiguous(), torch.from_numpy(mask.copy())[None], kept)
+
+
+def digest(pairs: Iterable[Pair]) -> str:
+    """SHA-256 of names, images and maps."""
+    found = hashlib.sha256()
+    for pair in pairs:
+        found.update(pair.name.encode())
+        for tensor in (pair.image, pair.map):
+            found.update(str(tuple(tensor.shape)).encode())
+            found.update(tensor.numpy().tobytes())
+    return found.hexdigest()
 
 
 def named(*folders: str) -> dict[str, str]:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from roi_ray import schema, storage
-from roi_ray.errors import ManifestError
-from roi_ray.manifest import read_manifest
+from roi_ray.errors import ManifestError, NotAllowed
+from roi_ray.manifest import Manifest
+from roi_ray.policy import allow
 from roi_ray.training.files import read_planes
 
 CROP = 128
@@ -37,18 +38,32 @@ class Original:
     decoded: tuple[Decoded, ...]
 
 
-def read_originals(manifest: str) -> list[Original]:
-    """The manifest's rows, gathered by reference, in the order of the references' first rows."""
-    rows = read_manifest(manifest)
+def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Original]:
+    """A manifest's rows, gathered by reference, in the order of the references' first rows.
+
+    Args:
+        manifest: from `read_manifest`.
+        allowed: folders that images may be in, besides the manifest's own.
+
+    Raises:
+        ManifestError: an image is elsewhere.
+    """
+    policy = allow(manifest.base, allowed)
+
+    def resolved(written: str) -> str:
+        uri = storage.resolve(written, manifest.base)
+        try:
+            policy.check(uri)
+        except NotAllowed as error:
+            raise ManifestError(f"manifest {manifest.uri}: {written} is {error}") from error
+        return uri
+
     gathered: dict[str, list[Decoded]] = {}
-    for row in rows.table.to_pylist():
-        uri = storage.resolve(row[schema.DISTORTED], rows.base)
+    for row in manifest.table.to_pylist():
         facts = (row.get(schema.CODEC), row.get(schema.QUALITY), row.get(schema.BPP))
-        gathered.setdefault(row[schema.REFERENCE], []).append(Decoded(uri, *facts))
-    return [
-        Original(name, storage.resolve(name, rows.base), tuple(decoded))
-        for name, decoded in gathered.items()
-    ]
+        decoded = Decoded(resolved(row[schema.DISTORTED]), *facts)
+        gathered.setdefault(row[schema.REFERENCE], []).append(decoded)
+    return [Original(name, resolved(name), tuple(of)) for name, of in gathered.items()]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from roi_ray.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
 from roi_ray.training.split import split
@@ -50,7 +51,7 @@ def test_a_killed_training_takes_the_steps_that_it_would_have_taken(
     assert f"step {STEPS}/{STEPS}" in again.stdout
     assert "step 1/" not in again.stdout
 
-    originals = {original.name: original for original in read_originals(manifest)}
+    originals = {original.name: original for original in read_originals(read_manifest(manifest))}
     training, _ = split(originals, 2)
     alone = DiscriminatorTraining(
         [originals[name] for name in training], Recipe(steps=STEPS, batch=2)

@@ -1,7 +1,12 @@
+import dataclasses
+
+import pyarrow as pa
 import pytest
 import torch
 from torch import nn
 
+from roi_ray import storage
+from roi_ray.errors import ManifestError, SizeMismatch
 from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import Comparisons, from_rows
 from roi_ray.scorer import Scorer
@@ -34,6 +39,24 @@ def test_a_mask_of_where_people_look_predicts_them(given):
     found = judge(given, {"left": lambda image: left, "right": lambda image: right})
     assert found["left"].value == 1
     assert found["right"].value == 0
+
+
+def test_only_answers_count(given, photos):
+    ones = {"ones": lambda image: torch.ones(200, 300)}
+    unasked = given.table.slice(0, 1)
+    at = given.table.column_names.index("p_a")
+    unasked = unasked.set_column(at, "p_a", pa.array([None], pa.float64()))
+    gold = [False] * len(given.table) + [False, True]
+    more = pa.concat_tables([given.table, unasked, given.table.slice(1, 1)])
+    more = more.append_column("gold", pa.array(gold))
+    found = judge(dataclasses.replace(given, table=more), ones)
+    assert found == judge(given, ones)
+    with pytest.raises(ManifestError, match="no row has an answer"):
+        judge(dataclasses.replace(given, table=unasked), ones)
+    small = storage.join(given.base, given.table["a"][0].as_py())
+    storage.write_bytes(small, encode(photos["coffee"][:100, :300]))
+    with pytest.raises(SizeMismatch, match="coffee-left.png is not of the size"):
+        judge(given, ones)
 
 
 def test_the_numbers_are_the_scorer_s(given, tmp_path, photos):

@@ -9,7 +9,14 @@ import ray
 import torch
 
 from roi_ray.errors import ManifestError, RoiRayError
-from roi_ray.training.loop import average_gradients, fit, my_share, run_name, runs_beside
+from roi_ray.training.loop import (
+    average_gradients,
+    cpus_each,
+    fit,
+    my_share,
+    run_name,
+    runs_beside,
+)
 
 # Ray's workers do not import test modules.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -103,3 +110,29 @@ def test_a_batch_that_cannot_be_divided(monkeypatch):
     assert my_share([1, 2, 3, 4, 5, 6]) == [3, 4]
     with pytest.raises(RoiRayError, match="a batch of 8 cannot be divided among 3 workers"):
         my_share(list(range(8)))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "cpus"),
+    [
+        ([16], 1, 16),
+        ([16], 3, 5),
+        # What all nodes have together, no node may have.
+        ([16, 16], 1, 16),
+        ([16, 16], 3, 8),
+        ([0, 8], 2, 4),
+        ([2], 14, 0.1428),
+        ([4, 4], 9, 0.5),
+        # A cluster that is yet to come.
+        ([0], 4, 1),
+        ([], 4, 1),
+    ],
+)
+def test_every_worker_finds_room(nodes, workers, cpus):
+    assert cpus_each(nodes, workers) == cpus
+
+
+@pytest.mark.long
+def test_more_workers_than_cpus(tmp_path, ray_cluster):
+    state = fit(partial(Descent, 2), folder=str(tmp_path), name="run", workers=8, report=print)
+    torch.testing.assert_close(state["weights"], alone(2), atol=1e-6, rtol=1e-5)

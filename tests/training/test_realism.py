@@ -1,6 +1,7 @@
 import pytest
 
 from roi_ray import images
+from roi_ray.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
 from roi_ray.training import realism
@@ -23,7 +24,9 @@ def test_figures_by_codec_and_bit_rate(tmp_path):
         qualities={"jpeg": [5], "webp": [5, 90]},
     )
     network, _ = load_discriminator()
-    figures = realism.tell_apart(network, read_originals(str(tmp_path / "manifest.parquet")))
+    figures = realism.tell_apart(
+        network, read_originals(read_manifest(str(tmp_path / "manifest.parquet")))
+    )
     assert list(figures) == ["all", "jpeg", "webp"]
     for groups in figures.values():
         assert next(iter(groups)) == "all"

@@ -5,8 +5,9 @@ import torch
 import typer
 
 from jobs import train_discriminator
-from roi_ray import images
+from roi_ray import images, storage
 from roi_ray.errors import ManifestError
+from roi_ray.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
@@ -27,7 +28,7 @@ def manifest(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def originals(manifest):
-    return read_originals(manifest)
+    return read_originals(read_manifest(manifest))
 
 
 def train(originals, **options):
@@ -131,7 +132,10 @@ def test_a_manifest_without_codecs_will_do(tmp_path, originals):
     plain = tmp_path / "pairs.csv"
     rows = [f"{original.uri},{d.uri}" for original in originals for d in original.decoded]
     plain.write_text("\n".join(["reference,distorted", *rows]))
-    bare = read_originals(str(plain))
+    manifest = read_manifest(str(plain))
+    with pytest.raises(ManifestError, match=r"pairs.csv: .*jpg is not below .*--allow-prefix"):
+        read_originals(manifest)
+    bare = read_originals(manifest, [storage.parent(storage.parent(originals[0].uri))])
     assert len(bare) == len(photographs())
     assert bare[0].decoded[0].codec is None
     train(bare)
@@ -142,7 +146,7 @@ def test_images_that_are_too_small(tmp_path, ray_cluster, capsys):
     make_sweep({"a": crop, "b": crop}, str(tmp_path), codecs=["jpeg"])
     manifest = str(tmp_path / "manifest.parquet")
     with pytest.raises(ManifestError, match="128 x 128 pixels or more"):
-        train(read_originals(manifest))
+        train(read_originals(read_manifest(manifest)))
     with pytest.raises(typer.Exit):
         run(manifest, tmp_path)
     assert "has no more than 2 references" in capsys.readouterr().err
