@@ -202,7 +202,7 @@ def make(
     if unknown := set(rivals) - set(makers):
         raise RoiRayError(f"rivals are {', '.join(makers)}; not {', '.join(unknown)}")
     found: dict[str, Contender] = {
-        name: makers[name](backbones(saliency), device, read) for name in rivals
+        name: _as_torch_is(makers[name](backbones(saliency), device, read)) for name in rivals
     }
     own = Scorer(settings, str(device), batch, networks=backbones(saliency).networks)
     found["roi-ray"] = scorer(own, read)
@@ -214,6 +214,20 @@ def make(
     if set(rivals) - {"naive"}:
         found["roi-ray shared"] = shared(backbones(saliency).networks, device, read)
     return found
+
+
+def _as_torch_is(contender: Contender) -> Contender:
+    """Rivals' convolutions may round to TF32 on a GPU, as by default; roi-ray's may not."""
+
+    def score(groups: Sequence[Group]) -> list[Numbers]:
+        before = torch.backends.cudnn.allow_tf32
+        torch.backends.cudnn.allow_tf32 = True
+        try:
+            return contender(groups)
+        finally:
+            torch.backends.cudnn.allow_tf32 = before
+
+    return score
 
 
 def against(rival: str) -> str:

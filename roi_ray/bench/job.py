@@ -33,7 +33,7 @@ class JobRate:
     Attributes:
         pairs: in the manifest.
         seconds: of all of it, with the start of Ray and of the actors.
-        steady: pairs a second from the first committed shard to the last.
+        steady: pairs a second, from when each actor has committed a shard to the last one.
         memory: MiB of the largest actor's own memory, the median of each tenth of the steady time;
             empty where there is no `/proc`.
     """
@@ -91,11 +91,12 @@ def job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) ->
     if summary.failed:
         raise RoiRayError(f"{summary.failed} pairs failed: {summary.examples}")
     committed = sorted(path.stat().st_mtime for path in output.glob("shard-*.parquet"))
-    first, last = committed[0], committed[-1]
+    # As many as there are actors, which begin together, end together at first.
+    first, last = committed[cpus - 1], committed[-1]
     return JobRate(
         pairs=len(pairs),
         seconds=seconds,
-        steady=(len(pairs) - each) / (last - first),
+        steady=(len(committed) - cpus) * each / (last - first),
         memory=memory.tenths(first, last),
     )
 
