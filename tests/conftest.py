@@ -19,6 +19,10 @@ from roi_ray.sweep import make_sweep, photographs
 
 # A local Ray writes an authentication token into the home folder otherwise.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+# Tests that run side by side, and what they start, share the cores.
+_THREADS = (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) or 1
+os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))
+torch.set_num_threads(_THREADS)
 # Under `uv run`, Ray would have every worker resolve the project again.
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 

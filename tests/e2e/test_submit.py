@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,8 +69,9 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     # `python` on a cluster's nodes is that of their image; here, the tests'.
     inherited["PATH"] = f"{BIN}:{inherited['PATH']}"
-    # Sockets lie below it, and their names must be short.
-    inherited["RAY_TMPDIR"] = os.environ.get("RAY_TMPDIR", "/tmp")
+    # Of its own: what it starts would else take any other Ray of this machine for it. Sockets lie
+    # below it, and their names must be short.
+    inherited["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     environment = {**inherited, **settings}
     command = f"start --head --block --num-cpus=2 --port={port} --ray-client-server-port={clients}"
     command += f" --dashboard-port={dashboard} --dashboard-agent-listen-port={agent}"
@@ -91,6 +93,7 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
     finally:
         server.terminate()  # the nodes that it started end with it
         server.wait()
+        shutil.rmtree(inherited["RAY_TMPDIR"], ignore_errors=True)
 
 
 def shards(s3: dict[str, str], prefix: str) -> list[str]:
