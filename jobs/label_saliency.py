@@ -12,7 +12,7 @@ import typer
 
 from roi_ray import storage
 from roi_ray.errors import ManifestError, RoiRayError
-from roi_ray.training.labels import Material, label, write_views
+from roi_ray.training.labels import Material, claim, label, write_views
 from roi_ray.training.pairs import named
 from roi_ray.training.split import split
 from roi_ray.training.teacher import ISNET, Teacher
@@ -47,6 +47,7 @@ def main(
     """Label photographs, then crops and composites of them and of the training images."""
     try:
         ask = Teacher(teacher, sha256)
+        claim(output, sha256)
         # What a view was made of is told by names, so no two images may share one.
         uris = named(images, *(photographs or []))
         objects = named(*(cut_outs or []))

@@ -16,6 +16,7 @@ from roi_ray.training.teacher import Labeller
 from roi_ray.training.views import Sources, View, cut, has_object, trim
 
 _TABLE = "views.jsonl"
+_TEACHER = "teacher.txt"
 _KEPT = 0.8
 """Of each side, at least, by the crops of training: most views are crops already."""
 
@@ -57,6 +58,25 @@ class Material:
         if name not in self.maps:
             raise ManifestError(f"the image {self.images[name]} has no map")
         return read_map(self.maps[name])
+
+
+def claim(folder: str, teacher: str) -> None:
+    """Make sure that all maps in a folder are of one teacher: `teacher.txt` says of which.
+
+    Args:
+        folder: local or `s3://`.
+        teacher: SHA-256 of its file.
+
+    Raises:
+        ManifestError: they are of another.
+    """
+    uri = storage.join(folder, _TEACHER)
+    if not storage.is_file(uri):
+        storage.write_bytes(uri, f"{teacher}\n".encode())
+    elif (there := storage.read_bytes(uri).decode().strip()) != teacher:
+        raise ManifestError(
+            f"{folder} holds maps of another teacher, whose SHA-256 is {there}; name a new folder"
+        )
 
 
 def label(folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller) -> None:

@@ -125,6 +125,17 @@ def test_a_second_run_makes_what_is_missing_and_the_same(folders, capsys):
     assert len(made(folders)) == 4 + 2 * 8
 
 
+def test_another_teacher_s_maps_are_not_added_to(folders, capsys):
+    run(folders)
+    file = folders / "views" / "teacher.txt"
+    file.write_text("0" * 64)
+    with pytest.raises(typer.Exit):
+        run(folders)
+    assert f"views holds maps of another teacher, whose SHA-256 is {'0' * 64}" in (
+        capsys.readouterr().err
+    )
+
+
 def test_what_cannot_be_used_is_named(folders, capsys):
     def refused(**options):
         with pytest.raises(typer.Exit) as exit_:
