@@ -58,7 +58,7 @@ def main(
 ) -> None:
     """Add sixteen features and P(people prefer a) to comparisons.
 
-    Exit code 0: done. 2: unusable arguments, images' weights or model. 3: too many comparisons
+    Exit code 0: done. 2: unusable arguments, weights or model. 3: too many comparisons
     without features; they are in the output all the same, each with its error.
     """
     on_stderr()

@@ -4,7 +4,7 @@ python jobs/label_saliency.py --teacher ISNET.onnx --images DIR --maps DIR --out
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import typer
 
 from roi_ray import storage
 from roi_ray.errors import ManifestError, RoiRayError
-from roi_ray.training.labels import Material, claim, label, write_views
+from roi_ray.training.labels import Material, claim, label, names_labelled, write_views
 from roi_ray.training.pairs import named
 from roi_ray.training.split import split
 from roi_ray.training.teacher import ISNET, Teacher
@@ -47,7 +47,6 @@ def main(
     """Label photographs, then crops and composites of them and of the training images."""
     try:
         ask = Teacher(teacher, sha256)
-        claim(output, sha256)
         # What a view was made of is told by names, so no two images may share one.
         uris = named(images, *(photographs or []))
         objects = named(*(cut_outs or []))
@@ -56,8 +55,9 @@ def main(
         training, held = split(named(images), held_out)
         further = [name for name in uris if name not in {*training, *held}]
         typer.echo(f"{len(training)} training images, {len(further)} further photographs")
+        claim(output, sha256)
         whole = [View(name, "whole", (name,)) for name in further]
-        label_all = partial(_label_all, output, ask, time.monotonic())
+        label_all = partial(_label_all, output, ask, names_labelled(output), time.monotonic())
         label_all(whole, Material(uris, maps={}), "photographs")
         # From here on a photograph is as large as its whole view, which has a map.
         seen, mapped = (named(storage.join(output, folder)) for folder in ("images", "maps"))
@@ -75,10 +75,17 @@ def main(
 
 
 def _label_all(
-    output: str, ask: Teacher, began: float, views: Sequence[View], material: Material, what: str
+    output: str,
+    ask: Teacher,
+    done: Collection[str],
+    began: float,
+    views: Sequence[View],
+    material: Material,
+    what: str,
 ) -> None:
     for number, view in enumerate(views, 1):
-        label(output, view, partial(render, view, material), ask)
+        if view.name not in done:
+            label(output, view, partial(render, view, material), ask)
         if number % _EVERY == 0 or number == len(views):
             typer.echo(f"{number}/{len(views)} {what}  {time.monotonic() - began:.0f} s")
 

@@ -24,7 +24,7 @@ from roi_ray.training.agreement import box
 from roi_ray.training.files import planes
 from roi_ray.training.imagenet import efficientnet_lite0
 from roi_ray.training.judgement import judge, maskers
-from roi_ray.training.labels import labelled
+from roi_ray.training.labels import labelled, views_identity
 from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.training.pairs import digest, read_pairs
 from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
@@ -71,12 +71,12 @@ def main(
         views = [view.name for folder in further for view in labelled(folder, held)]
         if views:
             typer.echo(f"{len(views)} further views, none with a held-out part")
-        content = digest([pairs[name] for name in training])
+        content = [digest([pairs[name] for name in training]), *map(views_identity, further)]
         state = fit(
             partial(_make, *folders, training, further, recipe, "cuda" if gpu else "cpu"),
             use_gpu=gpu,
             folder=runs or runs_beside(output),
-            name=run_name("saliency", [*folders, *views, training, content, asdict(recipe)]),
+            name=run_name("saliency", [*folders, *views, training, *content, asdict(recipe)]),
             every=every,
         )
         data = save(saliency.packed(state))

@@ -51,7 +51,7 @@ class Manifest:
         uri: where it was read, absolute.
         rows: how many there are.
         base: URI of the folder that relative URIs are relative to.
-        sha256: of the rows as the files have them: written anew in another way, it may be another.
+        sha256: of the rows; of the same rows with other types or encodings it may be another.
     """
 
     uri: str

@@ -91,7 +91,7 @@ def failure(text: str, error: Exception, filesystem: pafs.S3FileSystem, path: st
 
 
 def no_client(text: str, error: Exception) -> StorageError:
-    """The same of a client that could not be made, since its bucket could not be asked about."""
+    """What it means that a client could not be made, as its bucket could not be asked about."""
     return _passing_or_not(text, *_code(error))
 
 

@@ -39,7 +39,7 @@ def resolve(uri: str, base: str) -> str:
     if "://" not in uri and not os.path.isabs(uri):
         uri = posixpath.join(base, uri)
     if is_remote(uri) and {".", ".."} & set(uri.split("/")):
-        # Elsewhere the dots would be a part of the name, or of a request that was not signed.
+        # To S3 they are a part of a key; and a request that has them is signed as if it had not.
         uri = "s3://" + posixpath.normpath(uri.removeprefix("s3://"))
     return uri
 
@@ -205,8 +205,7 @@ def locate(uri: str) -> tuple[pafs.FileSystem, str]:
 def _local(uri: str) -> str:
     path = uri.removeprefix("file://")
     if "://" in path or path.lower().startswith("s3:/"):
-        scheme = path.removesuffix(path.split(":", 1)[1].lstrip("/"))
-        raise StorageError(f"cannot open {uri}: only local paths and s3:// are, not {scheme}")
+        raise StorageError(f"cannot open {uri}: only local paths and s3://BUCKET/KEY can be")
     return os.path.abspath(os.path.expanduser(path))
 
 

@@ -28,7 +28,7 @@ class Source:
         uri: as it was given, made absolute.
         base: URI of the folder that relative URIs in the rows are relative to.
         files: URIs.
-        text: columns that are text in CSV, even where all their values look like numbers.
+        text: columns that are text, even where all their values are whole numbers.
     """
 
     uri: str
@@ -190,10 +190,11 @@ def _read(file: str, text: Collection[str]) -> pa.Table:
 
 
 def _with_text(table: pa.Table, names: Collection[str]) -> pa.Table:
-    """The table with plain numbers and dictionaries of these columns as text."""
+    """The table with whole numbers in these columns, and dictionaries of text, as text."""
     for at, name in enumerate(table.column_names):
         kind = table[name].type
-        if name in names and (pa.types.is_integer(kind) or pa.types.is_dictionary(kind)):
+        texts = pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)
+        if name in names and (pa.types.is_integer(kind) or texts):
             table = table.set_column(at, name, table[name].cast(pa.string()))
     return table
 
@@ -214,18 +215,9 @@ def _parquet(file: str) -> Iterator[pq.ParquetFile]:
 
 
 def _read_csv(data: bytes, text: Collection[str]) -> pa.Table:
-    # `NA` is no number, but it may be a codec's name.
     types = {name: pa.string() for name in text}
-    options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
-    table = pacsv.read_csv(pa.BufferReader(data), convert_options=options)
-    for at, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
-        if column.type == pa.string():
-            table = table.set_column(at, name, _nothing_is_null(column))
-    return table
-
-
-def _nothing_is_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+    options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=True)
+    return pacsv.read_csv(pa.BufferReader(data), convert_options=options)
 
 
 # pyarrow dies of a block of lines that begins with null.

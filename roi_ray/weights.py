@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import pickle
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ _DAMAGED = (
     # What torch.load falls over in damaged files.
     RuntimeError,
     EOFError,
+    struct.error,
     LookupError,
     ValueError,
     TypeError,
@@ -100,13 +102,14 @@ def load(uri: str, digits: str = "") -> Weights:
 
 
 def check_output(uri: str) -> None:
-    """Check that weights that are written to a file can be loaded from it.
+    """Check that weights can be written to a file, and loaded from it, before they are trained.
 
     Raises:
         WeightsError: its name does not end in `.safetensors`.
+        StorageError: it is neither local nor on S3.
     """
-    if not uri.endswith(".safetensors"):
-        raise WeightsError(f"--output {uri} does not end in .safetensors, which is what is written")
+    if not storage.absolute(uri).endswith(".safetensors"):
+        raise WeightsError(f"{uri} does not end in .safetensors, which is what is written")
 
 
 def torchvision_backbone(url: str, folder: str | None) -> Weights:

@@ -274,20 +274,6 @@ def test_ids_are_text_whatever_each_file_takes_them_for(tmp_path) -> None:
     assert ids == ["1", "2", "3", "x", "y", "z"]
 
 
-def test_na_is_a_word_and_nothing_is_null(tmp_path) -> None:
-    (tmp_path / "m.csv").write_text(
-        "reference,distorted,pair_id,codec,bpp,mask\n"
-        "a,b,NA,null,0.5,\n"
-        "a,c,NaN,,NA,m.png\n"
-        "a,d,x,jpeg,1,\n"
-    )
-    table = read_manifest(str(tmp_path / "m.csv")).table
-    assert table["pair_id"].to_pylist() == ["NA", "NaN", "x"]
-    assert table["codec"].to_pylist() == ["null", None, "jpeg"]
-    assert table["bpp"].to_pylist() == [0.5, None, 1.0]
-    assert table["mask"].to_pylist() == [None, "m.png", None]
-
-
 def test_the_first_rows_are_read_without_the_others(tmp_path, monkeypatch) -> None:
     many = {name: values * 4 for name, values in ROWS.items()}
     many["distorted"] = [f"{number}.jpg" for number in range(12)]

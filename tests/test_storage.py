@@ -41,7 +41,9 @@ def test_errors_name_the_file_and_the_reason(tmp_path) -> None:
         storage.read_bytes(str(tmp_path / "nothing"))
     with pytest.raises(StorageError, match="cannot read"):
         storage.read_bytes(str(tmp_path))
-    with pytest.raises(StorageError, match=r"only local paths and s3:// are, not https://"):
+    with pytest.raises(
+        StorageError, match=r"open https://example.org/x.png: only local paths and s3://BUCKET/KEY"
+    ):
         storage.read_bytes("https://example.org/x.png")
     with pytest.raises(StorageError, match="names no bucket"):
         storage.read_bytes("s3://")

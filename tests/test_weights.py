@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save
 
 from roi_ray import weights
-from roi_ray.errors import WeightsError
+from roi_ray.errors import StorageError, WeightsError
 
 TENSORS = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.zeros(2)}
 
@@ -111,13 +111,14 @@ def test_what_cannot_be_downloaded_says_what_to_do(tmp_path, monkeypatch) -> Non
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_damaged_files_are_told_and_never_half_read(tmp_path, rng) -> None:
-    torch.save(TENSORS, tmp_path / "w.pth")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_damaged_files_are_told(tmp_path, rng, zipped) -> None:
+    torch.save(TENSORS, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
     whole = (tmp_path / "w.pth").read_bytes()
     refused = []
-    for _ in range(300):
-        damaged = bytearray(whole)
-        for at in rng.integers(0, len(whole), 3):
+    for length in rng.integers(1, len(whole), 300):
+        damaged = bytearray(whole if length % 2 else whole[:length])
+        for at in rng.integers(0, len(damaged), 3):
             damaged[at] = rng.integers(0, 256)
         (tmp_path / "w.pth").write_bytes(damaged)
         try:
@@ -130,5 +131,7 @@ def test_damaged_files_are_told_and_never_half_read(tmp_path, rng) -> None:
 
 def test_what_is_written_can_be_loaded() -> None:
     weights.check_output("s3://models/n.safetensors")
-    with pytest.raises(WeightsError, match=r"--output n.pth does not end in .safetensors"):
+    with pytest.raises(WeightsError, match=r"n.pth does not end in .safetensors"):
         weights.check_output("n.pth")
+    with pytest.raises(StorageError, match="only local paths and s3://"):
+        weights.check_output("gs://models/n.safetensors")

@@ -155,7 +155,9 @@ def _has_triton() -> bool:
     """Whether its kernels can be compiled here: it needs a C compiler and Python's headers too."""
     compilers = (os.environ.get("CC"), "cc", "gcc", "clang")
     compiler = any(name and shutil.which(name) for name in compilers)
-    headers = os.path.isfile(os.path.join(sysconfig.get_path("include"), "Python.h"))
+    # Where Triton looks for them, whatever scheme the system has for its own packages.
+    include = sysconfig.get_path("include", "posix_prefix")
+    headers = os.path.isfile(os.path.join(include, "Python.h"))
     return compiler and headers and importlib.util.find_spec("triton") is not None
 
 

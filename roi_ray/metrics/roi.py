@@ -72,7 +72,8 @@ def weights(mask: Tensor, weighting: Weighting) -> Tensor:
         weighting: which of the two.
 
     Returns:
-        `W`, (N, h, w); its mean is 1 if normalised.
+        `W`, (N, h, w); its mean is 1 if normalised, and it is 1 everywhere where a map has no ROI
+        left, as at SSIM's coarse scales, whose margin may hold all of it.
     """
     if weighting == "mean":
         return mask

@@ -96,13 +96,13 @@ def read_shard(uri: str, columns: list[str] | None = None) -> pa.Table:
     Raises:
         StorageError: it cannot be read, or is damaged behind its footer.
     """
+    content = pa.BufferReader(storage.read_bytes(uri))
     try:
-        with storage.open_file(uri) as stream:
-            return pq.read_table(stream, columns=columns)
+        return pq.read_table(content, columns=columns)
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise StorageError(
-            f"cannot read {uri}: {reason}; delete it if it is damaged; the same job makes it anew"
+            f"{uri} is damaged ({reason}): delete it, and the same job makes it anew"
         ) from error
 
 

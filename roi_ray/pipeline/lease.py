@@ -37,9 +37,9 @@ class _Held:
 
     owner: str
     host: str
-    machine: str
     pid: int
     beat: int
+    machine: str = ""
 
     def is_dead(self) -> bool:
         """Whether the owner ran on this machine and is gone."""
@@ -66,7 +66,7 @@ class Lease:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._mine = _Held(uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(), 0)
+        self._mine = _Held(uuid.uuid4().hex, socket.gethostname(), os.getpid(), 0, _machine())
         self._over = threading.Event()
         self._thief: _Held | None = None
         self._heart = threading.Thread(target=self._beat_on, daemon=True)

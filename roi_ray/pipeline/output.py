@@ -170,7 +170,9 @@ class Output:
         return {name: run.get(name) for name in ("manifest", *PROVENANCE)}
 
     def _check_same(self, there: Config) -> None:
-        old, new = _flat(there), _flat(self._identity)
+        old, new = (
+            _flat({"roi_ray": run["roi_ray"], **run["config"]}) for run in (there, self._identity)
+        )
         differing = [
             f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now"
             for key in sorted(old.keys() | new.keys())
@@ -182,8 +184,8 @@ class Output:
                     [
                         f"{self.uri} holds the scores of a run that differs from this one:",
                         *differing,
-                        "give the same settings to go on with it (of `roi_ray`, install the same "
-                        "version), or name another --output",
+                        "give the same settings and manifest, with the same version of roi-ray, to "
+                        "go on with it, or name another --output",
                     ]
                 )
             )

@@ -124,9 +124,9 @@ def evaluate(
         predicted[f"{label} logistic"] = out_of_fold(examples, learner, folds, repeats)
     for source in models:
         model, _ = load_model(source)
-        trained_on = model.provenance.get("comparisons", {}).get("sha256")
-        its_own = ", its own training data" if trained_on == comparisons.sha256 else ""
-        name = f"model {source}{its_own}"
+        trained_on = model.provenance.get("comparisons") or {}
+        own = trained_on.get("sha256") == comparisons.sha256
+        name = f"model {source}" + (", its own training data" if own else "")
         predicted[name] = model.predict_table(table, comparisons.name)[None]
     rules = {feature: by_sign(examples, feature)[None] for feature in schema.FEATURES}
     lines = [_line(name, p, examples, parts, rule=False) for name, p in predicted.items()]

@@ -4,7 +4,6 @@ However many comparisons share an image, it goes through the pipeline of `jobs/s
 """
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from roi_ray import schema, storage
 from roi_ray.errors import ManifestError
-from roi_ray.pipeline.output import RUN_JSON
+from roi_ray.pipeline.output import RUN_JSON, read_run
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.scorer import Settings
@@ -191,10 +190,10 @@ def make_of(config: Mapping[str, Any]) -> str:
 
 def make_of_scores(scores: str) -> str | None:
     """The same, from what the scores' job wrote beside them; None if it is not there."""
-    uri = storage.join(storage.absolute(scores), *RUN_JSON)
-    if not storage.is_file(uri):
+    uri = storage.absolute(scores)
+    if not storage.is_file(storage.join(uri, *RUN_JSON)):
         return None
-    return make_of(json.loads(storage.read_bytes(uri))["config"])
+    return make_of(read_run(uri)["config"])
 
 
 def _absolute(reference: str, image: str, base: str) -> tuple[str, str]:

@@ -168,9 +168,10 @@ def load_model(source: str = DEFAULT) -> tuple[PreferenceModel, dict[str, str]]:
         network = build(recipe, len(features))
         network.load_state_dict(found.tensors)
         centre, spread = (np.array(facts[name], float) for name in ("centre", "spread"))
-        np.stack([centre, spread, np.empty(len(features))])  # all of one length
         scale = Scale(centre, spread, recipe.logarithms)
         model = PreferenceModel(features, recipe, scale, network.eval(), dict(facts["provenance"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{uri} is no preference model: {error}") from error
+    if not centre.shape == spread.shape == (len(features),):
+        raise WeightsError(f"{uri} is no preference model: its scale is not of its features")
     return model, found.identity

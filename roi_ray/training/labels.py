@@ -1,5 +1,6 @@
 """A folder of images with a teacher's maps, and what each was made of."""
 
+import hashlib
 import io
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -71,16 +72,29 @@ def claim(folder: str, teacher: str) -> None:
         ManifestError: they are of another.
     """
     uri = storage.join(folder, _TEACHER)
-    if not storage.is_file(uri):
-        storage.write_bytes(uri, f"{teacher}\n".encode())
-    elif (there := storage.read_bytes(uri).decode().strip()) != teacher:
+    if storage.is_file(uri):
+        if (there := storage.read_bytes(uri).decode().strip()) != teacher:
+            raise ManifestError(
+                f"{folder} holds maps of another teacher, of SHA-256 {there}; name a new folder"
+            )
+    elif storage.list_files(storage.join(folder, "maps")):
         raise ManifestError(
-            f"{folder} holds maps of another teacher, whose SHA-256 is {there}; name a new folder"
+            f"{folder} holds maps, and no {_TEACHER} that says whose; name a new folder, or write "
+            "their teacher's SHA-256 into that file"
         )
+    else:
+        storage.write_bytes(uri, f"{teacher}\n".encode())
+
+
+def views_identity(folder: str) -> str:
+    """What tells a folder of views from others of the same names: SHA-256 of whose and of what."""
+    files = (storage.join(folder, name) for name in (_TEACHER, _TABLE))
+    found = (storage.read_bytes(file) for file in files if storage.is_file(file))
+    return hashlib.sha256(b"".join(found)).hexdigest()
 
 
 def label(folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller) -> None:
-    """Make a view and ask the teacher about it, unless both files are there.
+    """Make a view and ask the teacher about it.
 
     Written are `images/NAME.webp` and, when the teacher has seen what a reader of that file sees,
     `maps/NAME.png`.
@@ -92,8 +106,6 @@ def label(folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller
         teacher: their map.
     """
     image, mask = (storage.join(folder, path) for path in _paths(view))
-    if storage.is_file(image) and storage.is_file(mask):
-        return
     stream = io.BytesIO()
     Image.fromarray(make()).save(stream, "WEBP", quality=95)
     storage.write_bytes(image, stream.getvalue())
@@ -101,6 +113,15 @@ def label(folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller
     stream = io.BytesIO()
     Image.fromarray(answer).save(stream, "PNG")
     storage.write_bytes(mask, stream.getvalue())
+
+
+def names_labelled(folder: str) -> set[str]:
+    """The names of views in a folder that need no labelling any more."""
+    images, maps = (
+        {file.rsplit(".", 1)[0] for file in storage.list_files(storage.join(folder, kind))}
+        for kind in ("images", "maps")
+    )
+    return images & maps
 
 
 def write_views(folder: str, views: Iterable[View]) -> None:
@@ -143,12 +164,11 @@ def read_views(folder: str, held_out: Collection[str]) -> list[Pair]:
 
 def labelled(folder: str, held_out: Collection[str]) -> list[View]:
     """Those views of a folder; arguments and errors: see `read_views`."""
-    there = set(storage.list_files(storage.join(folder, "maps")))
-    held = set(held_out)
+    there, held = names_labelled(folder), set(held_out)
     return [
         view
         for view in read_table(folder)
-        if not held.intersection(view.parents) and _paths(view)[1].split("/")[1] in there
+        if not held.intersection(view.parents) and view.name in there
     ]
 
 

@@ -89,3 +89,13 @@ def test_another_container_of_the_same_name_is_another_machine(uri, holder) -> N
     there = here | {"machine": here["machine"].replace("pid:[", "pid:[9"), "pid": 2**22 + 1}
     assert not lease._Held(**there).is_dead()
     assert lease._Held(**there | {"machine": here["machine"]}).is_dead()
+
+
+def test_a_lease_without_a_machine_is_watched_all_the_same(uri, holder) -> None:
+    """The version before wrote none."""
+    file = Path(uri)
+    found = json.loads(file.read_text())
+    del found["machine"]
+    file.write_text(json.dumps(found))
+    with pytest.raises(OutputError, match="is writing there"):
+        Lease(uri).__enter__()

@@ -133,5 +133,5 @@ def test_a_shard_that_is_damaged_behind_its_footer_is_named(tmp_path) -> None:
     length = int.from_bytes(data[-8:-4], "little")
     data[4 : -8 - length] = b"x" * (len(data) - 12 - length)
     file.write_bytes(data)
-    with pytest.raises(StorageError, match=r"cannot read .*shard-000000.parquet: .*; delete it"):
+    with pytest.raises(StorageError, match=r"shard-000000.parquet is damaged \(.*\): delete it"):
         read_status(uri)

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError
+from roi_ray.errors import ManifestError, OutputError
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.features import distinct_pairs, join_features, scored_with
 from tests.conftest import write
@@ -74,7 +74,9 @@ def test_what_made_the_scores_is_told(tmp_path, given):
         "precision": "fp32",
         "weights": {"lpips": [{"name": "alex.pth", "sha256": "0123456789abcdef"}]},
     }
-    write(tmp_path / "scores" / "_run" / "run.json", json.dumps({"config": config}).encode())
+    run = {"roi_ray": "0", "columns": {}}
+    run["config"] = {**config, "manifest": {"rows": 3}, "shard_size": 1024}
+    write(tmp_path / "scores" / "_run" / "run.json", json.dumps(run).encode())
     table = join_features(given(), uri)
     made_by = "roi_weighting=mean precision=fp32 lpips=alex.pth:0123456789ab"
     assert table["scored_with"].to_pylist() == [made_by] * 3
@@ -84,6 +86,9 @@ def test_what_made_the_scores_is_told(tmp_path, given):
     )
     with pytest.raises(ManifestError, match="here have features of different makes.*: x; y"):
         scored_with(other, "here")
+    write(tmp_path / "scores" / "_run" / "run.json", b"{}")
+    with pytest.raises(OutputError, match=r"run.json is not what jobs/score.py writes"):
+        join_features(given(), uri)
 
 
 def test_features_from_an_earlier_time_are_replaced(tmp_path, given):

@@ -10,7 +10,7 @@ from PIL import Image
 from jobs import label_saliency
 from roi_ray.errors import ImageReadError, ManifestError
 from roi_ray.sweep import photographs
-from roi_ray.training.labels import read_views
+from roi_ray.training.labels import read_views, views_identity
 from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
 from tests.training.test_teacher import red_teacher
 
@@ -56,6 +56,10 @@ def run(folders, **options):
 
 def made(folders):
     return {path.name: path.read_bytes() for path in (folders / "views" / "maps").iterdir()}
+
+
+def times(folders):
+    return {path.name: path.stat().st_mtime_ns for path in (folders / "views" / "maps").iterdir()}
 
 
 def test_photographs_crops_and_composites_get_maps_that_can_be_trained_on(folders, capsys):
@@ -117,8 +121,10 @@ def test_a_second_run_makes_what_is_missing_and_the_same(folders, capsys):
     for name in gone:
         (folders / "views" / "maps" / name).unlink()
     assert len(read_views(str(folders / "views"), [])) == 10
+    kept = times(folders)
     run(folders)
     assert made(folders) == first
+    assert {name for name, time in times(folders).items() if kept.get(name) != time} == set(gone)
     # Other views have other names: no file is taken for what it is not.
     run(folders, seed=1)
     assert len(read_views(str(folders / "views"), [])) == 12
@@ -131,9 +137,15 @@ def test_another_teacher_s_maps_are_not_added_to(folders, capsys):
     file.write_text("0" * 64)
     with pytest.raises(typer.Exit):
         run(folders)
-    assert f"views holds maps of another teacher, whose SHA-256 is {'0' * 64}" in (
+    assert f"views holds maps of another teacher, of SHA-256 {'0' * 64}" in (
         capsys.readouterr().err
     )
+    before = views_identity(str(folders / "views"))
+    file.unlink()
+    with pytest.raises(typer.Exit):
+        run(folders)
+    assert "holds maps, and no teacher.txt that says whose" in capsys.readouterr().err
+    assert views_identity(str(folders / "views")) != before
 
 
 def test_what_cannot_be_used_is_named(folders, capsys):
