@@ -63,11 +63,11 @@ def main(
     keep_freed_memory()
     console = Console()
     try:
-        counts = [int(count) for count in per_reference.split(",")]
+        counts = _numbers("--per-reference", per_reference)
         plan = Plan(
             photographs=sorted(images.iterdir()) if images else list(photographs().values()),
             rivals=[name.strip() for name in against.split(",") if name.strip()],
-            sizes=[int(side) for side in sizes.split(",")],
+            sizes=_numbers("--sizes", sizes),
             per_reference=counts[:1] if quick else counts,
             saliency=saliency,
             settings=Settings(precision=precision),
@@ -88,6 +88,16 @@ def main(
     (output / "bench.json").write_text(json.dumps(result.as_json(), indent=2) + "\n")
     (output / "bench.png").write_bytes(draw(result))
     console.print(f"{output / 'bench.json'}, {output / 'bench.png'}")
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        numbers = [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} {text!r}: whole numbers with commas between") from error
+    if min(numbers) < 1:
+        raise typer.BadParameter(f"{option} {text!r}: 1 or more")
+    return numbers
 
 
 if __name__ == "__main__":

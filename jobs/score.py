@@ -117,7 +117,7 @@ def main(
         summary = score_manifest(manifest, output, settings, options)
         print_summary(summary)
         if demo is not None:
-            report_demo(demo, settings)
+            report_demo(demo, settings, weights_dir)
     except RoiRayError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_UNUSABLE) from error

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from roi_ray import storage
 from roi_ray.errors import RoiRayError
 from roi_ray.pipeline.logs import one_line
 from roi_ray.pipeline.progress import clock
@@ -41,6 +42,8 @@ def main(
     arguments, or no output of jobs/score.py.
     """
     try:
+        if failed and missing and storage.absolute(failed) == storage.absolute(missing):
+            raise typer.BadParameter("--failed and --missing name the same file")
         status = read_status(output)
         print_status(status)
         if failed is not None:

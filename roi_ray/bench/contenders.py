@@ -209,7 +209,7 @@ def make(
     if settings.precision == "fp32" and device.type == "cpu":
         half = replace(settings, precision="bf16")
         found["roi-ray bf16"] = scorer(
-            Scorer(half, str(device), networks=backbones(saliency).networks), read
+            Scorer(half, str(device), batch, networks=backbones(saliency).networks), read
         )
     if set(rivals) - {"naive"}:
         found["roi-ray shared"] = shared(backbones(saliency).networks, device, read)

@@ -9,6 +9,9 @@ from roi_ray.models.lpips import Lpips, load_lpips
 from roi_ray.models.saliency import Saliency, load_saliency
 from roi_ray.weights import Weights
 
+Provenance = dict[str, list[dict[str, str]]]
+"""Name and SHA-256 of weights, by the network."""
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -24,7 +27,7 @@ class Networks:
     lpips: Lpips
     saliency: Saliency
     discriminator: PatchDiscriminator
-    provenance: dict[str, list[dict[str, str]]]
+    provenance: Provenance
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Networks":
         """Move to a device, with weights and activations of that type.

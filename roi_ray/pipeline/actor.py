@@ -1,5 +1,6 @@
 """The scoring stage: an actor that holds the models; chunks in, rows of scores out."""
 
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +10,9 @@ import pyarrow as pa
 import torch
 
 from roi_ray import schema
+from roi_ray.errors import StorageUnavailable, WeightsError
 from roi_ray.memory import keep_freed_memory, resident
+from roi_ray.models.networks import Provenance
 from roi_ray.pipeline import logs, telemetry
 from roi_ray.pipeline.decode import Chunk, describe
 from roi_ray.pipeline.shards import SHARD
@@ -32,6 +35,10 @@ class ScoringActor:
         batch: see `Scorer`.
         weights_dir: see `Scorer`.
         threads: CPU threads of this actor.
+        weights: the job's, as `Networks` has them in `provenance`; None for whatever is found.
+
+    Raises:
+        WeightsError: they cannot be had here, or are others.
     """
 
     def __init__(
@@ -41,11 +48,17 @@ class ScoringActor:
         batch: int | None,
         weights_dir: str | None,
         threads: int,
+        weights: Provenance | None = None,
     ) -> None:
         torch.set_num_threads(threads)
         keep_freed_memory()
         logs.in_worker()
         self._scorer = Scorer(settings, device, batch, weights_dir)
+        if weights is not None and self._scorer.provenance != weights:
+            raise WeightsError(
+                f"the weights on {socket.gethostname()} are {self._scorer.provenance}, those of "
+                f"this job {weights}"
+            )
         # A reference whose images fill several chunks is still prepared once.
         self._last: dict[str, Prepared] = {}
 
@@ -113,7 +126,9 @@ class ScoringActor:
         return pa.Table.from_pylist(rows, RESULTS)
 
     def _tell(self, chunk: Chunk, errors: Sequence[str | None]) -> None:
-        telemetry.pairs(errors)
+        # What S3 would not give is tried once more; see `Gather`.
+        passing = f"{StorageUnavailable.__name__}: "
+        telemetry.pairs(error for error in errors if not (error or "").startswith(passing))
         telemetry.memory(resident())
         # Those that were not decoded have been logged where they were not.
         new = [None if own else error for own, error in zip(chunk.errors, errors, strict=True)]

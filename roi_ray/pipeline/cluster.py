@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from roi_ray.errors import WeightsError
+
 Device = Literal["auto", "cpu", "cuda"]
 
 _FORWARDED = "AWS_"
@@ -16,7 +18,7 @@ _GPU_CHUNKS = 4
 
 
 @contextmanager
-def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[None]:
+def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bool]:
     """Use the Ray that this process is connected to, else the one at `RAY_ADDRESS`, else start one.
 
     Under `ray job submit`, `RAY_ADDRESS` is set. The S3 settings of this process's environment are
@@ -26,6 +28,9 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[No
     Args:
         worker_logs: print here what the workers print.
         cpus: that a Ray of our own sees; None for those of this machine.
+
+    Yields:
+        whether it is one of our own, which gets no other nodes than it has.
     """
     existing = bool(os.environ.get("RAY_ADDRESS"))
     if not existing:
@@ -36,7 +41,7 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[No
     import ray
 
     if ray.is_initialized():
-        yield
+        yield False
         return
     environment = {}
     if existing and _SUBMITTED not in os.environ:
@@ -54,7 +59,7 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[No
             runtime_env={"env_vars": environment} if environment else None,
         )
     try:
-        yield
+        yield not existing
     finally:
         ray.shutdown()
 
@@ -83,13 +88,19 @@ class Workers:
     decode: dict[str, float]
 
 
-def plan_workers(device: Device, actors: int | None, gpus_per_actor: float = 1.0) -> Workers:
+def plan_workers(
+    device: Device, actors: int | None, gpus_per_actor: float = 1.0, *, grows: bool = True
+) -> Workers:
     """Spread the work over the cluster as it is now.
 
     Args:
         device: `cpu`, `cuda`, or `auto`: GPUs if the cluster has any.
         actors: how many, or None for as many as its GPUs hold, or one a CPU where there is none.
         gpus_per_actor: share of a GPU that an actor asks for.
+        grows: the cluster may get nodes that it does not have yet.
+
+    Raises:
+        WeightsError: there is no GPU, and will be none.
     """
     import ray
 
@@ -99,10 +110,14 @@ def plan_workers(device: Device, actors: int | None, gpus_per_actor: float = 1.0
     if device == "auto":
         device = "cuda" if gpus else "cpu"
     if device != "cpu":
-        room = int(gpus / gpus_per_actor)
+        if not gpus and not grows:
+            raise WeightsError(f"no device {device!r} here: Ray sees no GPU on this machine")
+        room = gpus * int(1 / gpus_per_actor + 1e-9)  # no actor is on two
         actors = actors or max(1, room)
         now = max(1, min(actors, room))
-        actor = {"num_cpus": 1, "num_gpus": gpus_per_actor}
+        # All actors together leave half of the CPUs to decoding, or it might never find room.
+        share = min(1.0, cpus / 2 / now) if gpus else 1.0
+        actor = {"num_cpus": share, "num_gpus": gpus_per_actor}
         return Workers(
             actors=actors,
             actors_now=now,
@@ -110,7 +125,7 @@ def plan_workers(device: Device, actors: int | None, gpus_per_actor: float = 1.0
             threads=1,
             chunks=_GPU_CHUNKS,
             actor=actor,
-            decode={"num_cpus": 1},
+            decode={"num_cpus": min(1.0, cpus / 2)},
         )
     actors = actors or cpus
     # An actor leaves a quarter of its CPU to decoding, so that decode tasks always find room.

@@ -6,9 +6,11 @@ that memory does not depend on how many images a reference has, nor on how large
 Nothing here imports torch: a decode task's process starts ten seconds earlier without it.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,8 @@ CHUNK_BYTES = 32 << 20
 
 # Reading waits for the network or the disk, so it is done ahead, many files at a time.
 _READERS = 16
-_READ_AHEAD = 32
+_READ_AHEAD, _FIRST = 32, 4
+_READ_AHEAD_BYTES = 64 << 20
 
 _CHUNK = pa.schema(
     {
@@ -180,23 +183,37 @@ def _decode_item(
         return
 
     assert fresh.pixels is not None
-    for start in range(0, len(pairs), _READ_AHEAD):
-        window = pairs[start : start + _READ_AHEAD]
-        contents = readers.map(lambda pair: _try(read, pair[2]), window)
-        for (row, pair_id, uri), content in zip(window, contents, strict=True):
-            try:
-                if isinstance(content, _FAILED):
-                    raise content
-                image = _timed(images.decode, content, max_pixels)
-                images.check_size(image, fresh.pixels)
-                chunk.add(row, pair_id, image)
-            except _FAILED as error:
-                chunk.add(row, pair_id, None, describe(error, uri))
-            if sum(i.nbytes for i in chunk.images if i is not None) >= CHUNK_BYTES:
-                yield chunk
-                chunk = _copy(fresh)
+    contents = _read_ahead([uri for _, _, uri in pairs], read, readers)
+    for (row, pair_id, uri), content in zip(pairs, contents, strict=True):
+        try:
+            if isinstance(content, _FAILED):
+                raise content
+            image = _timed(images.decode, content, max_pixels)
+            images.check_size(image, fresh.pixels)
+            chunk.add(row, pair_id, image)
+        except _FAILED as error:
+            chunk.add(row, pair_id, None, describe(error, uri))
+        if sum(i.nbytes for i in chunk.images if i is not None) >= CHUNK_BYTES:
+            yield chunk
+            chunk = _copy(fresh)
     if chunk.rows:
         yield chunk
+
+
+def _read_ahead(
+    uris: Iterable[str], read: Read, readers: ThreadPoolExecutor
+) -> Iterator[bytes | ImageError | StorageError]:
+    """The files in order, each with some after it under way: fewer, if they are large."""
+    left, under_way, most = iter(uris), deque[Future[bytes | ImageError | StorageError]](), _FIRST
+    while True:
+        more = islice(left, max(0, most - len(under_way)))
+        under_way.extend(readers.submit(_try, read, uri) for uri in more)
+        if not under_way:
+            return
+        content = under_way.popleft().result()
+        yield content
+        if isinstance(content, bytes):
+            most = max(1, min(_READ_AHEAD, _READ_AHEAD_BYTES // max(1, len(content))))
 
 
 def describe(error: Exception, subject: str) -> str:

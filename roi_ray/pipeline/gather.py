@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from roi_ray import schema
-from roi_ray.errors import AccessError, OutputError
+from roi_ray.errors import AccessError, OutputError, StorageUnavailable
 from roi_ray.pipeline import logs, telemetry
 from roi_ray.pipeline.actor import RESULTS, ROW
 from roi_ray.pipeline.output import Output
@@ -53,6 +53,10 @@ class Gather:
         """
         if refused := results.filter(_failed_by(AccessError, results))[schema.ERROR].to_pylist():
             raise AccessError(refused[0].removeprefix(f"{AccessError.__name__}: "))
+        # Whatever else there is was counted where it happened.
+        telemetry.pairs(
+            results.filter(_failed_by(StorageUnavailable, results))[schema.ERROR].to_pylist()
+        )
         shards = results[SHARD].to_numpy()
         for shard in np.unique(shards).tolist():
             part = results.filter(pa.array(shards == shard))

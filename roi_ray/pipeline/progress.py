@@ -51,7 +51,7 @@ class Reporter:
         self._before += pairs
         self._shown = self._done
         if self._bar is not None:
-            self._bar.update(self._task, advance=pairs)
+            self._bar.reset(self._task, completed=self._done)
 
     def advance(self, pairs: int, failed: int) -> None:
         """Count pairs as done."""

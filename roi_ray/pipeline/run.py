@@ -1,19 +1,21 @@
 """Score a manifest: the whole job, from a manifest's URI to committed Parquet files."""
 
 import logging
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from roi_ray import images, storage
-from roi_ray.errors import StorageUnavailable
+from roi_ray.errors import StorageUnavailable, WeightsError
 from roi_ray.manifest import Manifest, read_manifest
+from roi_ray.models.networks import Provenance
 from roi_ray.pipeline import logs
 from roi_ray.pipeline.actor import ScoringActor
 from roi_ray.pipeline.cluster import Device, Workers, connect, plan_workers
@@ -115,7 +117,7 @@ def score_manifest(
 
     Raises:
         ManifestError: the manifest cannot be used.
-        WeightsError: weights are missing, altered, or of an unknown layout.
+        WeightsError: weights are missing, altered, or of an unknown layout; or there is no GPU.
         OutputError: the output belongs to another run, or another job is writing to it.
         StorageError: the manifest or the output cannot be reached, or S3 refuses the credentials,
             be it half-way. What is done by then stays done.
@@ -140,12 +142,17 @@ def score_manifest(
             if todo:
                 if workers is None:
                     connection.enter_context(output.held())
-                    connection.enter_context(connect())
-                    workers = plan_workers(options.device, options.actors, options.gpus_per_actor)
+                    own = connection.enter_context(connect())
+                    workers = plan_workers(
+                        options.device, options.actors, options.gpus_per_actor, grows=not own
+                    )
                 output.set_torn_aside()
                 gather = Gather(rows, output, todo, failures, first_failures, reporter)
-                graph = partial(_dataset, manifest.base, settings, options, workers, stages)
-                _score(rows, gather, graph)
+                graph = partial(
+                    _dataset, manifest.base, settings, options, weights, workers, stages
+                )
+                with _actors_errors():
+                    _score(rows, gather, graph)
             scored += new
             failed += sum(failures.values())
     return Summary(
@@ -174,10 +181,24 @@ def _score(rows: pa.Table, gather: Gather, graph: Callable[[list[pa.Table]], "Da
     gather.give_up()
 
 
+@contextmanager
+def _actors_errors() -> Iterator[None]:
+    """What an actor raised on purpose when it was made: Ray tells it as a text."""
+    from ray.exceptions import RayActorError
+
+    try:
+        yield
+    except RayActorError as error:
+        if said := re.findall(rf"{WeightsError.__module__}\.WeightsError: (.+)", str(error)):
+            raise WeightsError(f"a scoring actor cannot start: {said[-1]}") from error
+        raise
+
+
 def _dataset(
     base: str,
     settings: Settings,
     options: Options,
+    weights: Provenance,
     workers: Workers,
     stages: Stages,
     parts: list[pa.Table],
@@ -225,6 +246,7 @@ def _dataset(
                         "batch": options.batch,
                         "weights_dir": options.weights_dir,
                         "threads": workers.threads,
+                        "weights": weights,
                     },
                     # The next chunk is unpacked while one is being scored.
                     compute=ActorPoolStrategy(
@@ -239,7 +261,7 @@ def _dataset(
 
 
 def _config(
-    manifest: Manifest, settings: Settings, options: Options, weights: dict[str, Any]
+    manifest: Manifest, settings: Settings, options: Options, weights: Provenance
 ) -> dict[str, object]:
     """What makes two runs the same run: all that decides the rows and their numbers."""
     return {

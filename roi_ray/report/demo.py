@@ -4,10 +4,13 @@ import pyarrow.dataset as ds
 from rich.console import Console
 
 from roi_ray import images, storage
+from roi_ray.errors import OutputError
 from roi_ray.report.figure import draw
 from roi_ray.report.summary import by_quality, to_table
 from roi_ray.scorer import Scorer, Settings
 from roi_ray.sweep import make_sweep, photographs
+from roi_ray.sweep.plan import SWEEP
+from roi_ray.tables import read_table
 
 _SHOWN = "astronaut"
 
@@ -16,6 +19,7 @@ def make_demo(folder: str) -> tuple[str, str]:
     """Make the sweep; returns the manifest's URI and where its scores shall go.
 
     Raises:
+        OutputError: the folder holds another manifest.
         RoiRayError: the photographs are not installed.
     """
     folder = storage.absolute(folder)
@@ -23,18 +27,26 @@ def make_demo(folder: str) -> tuple[str, str]:
     # Started again, it goes on from where it was interrupted.
     if not storage.is_file(manifest):
         make_sweep(photographs(), folder)
+    elif not set(SWEEP.names) <= set(read_table(manifest, ())[0].column_names):
+        raise OutputError(f"{manifest} is not of a demonstration; name another folder")
     return manifest, storage.join(folder, "scores")
 
 
-def report_demo(folder: str, settings: Settings) -> None:
-    """Print the summary table, draw the picture, and say where everything is."""
+def report_demo(folder: str, settings: Settings, weights_dir: str | None = None) -> None:
+    """Print the summary table, draw the picture, and say where everything is.
+
+    Args:
+        folder: that `make_demo` was given.
+        settings: of the scores.
+        weights_dir: see `Scorer`.
+    """
     folder = storage.absolute(folder)
     means = by_quality(ds.dataset(storage.join(folder, "scores")).to_table())
     console = Console(width=160)
     console.print(to_table(means))
 
     reference = images.decode(photographs()[_SHOWN].read_bytes())
-    mask = Scorer(settings).prepare(reference).mask.numpy()
+    mask = Scorer(settings, weights_dir=weights_dir).prepare(reference).mask.numpy()
     picture = storage.join(folder, "summary.png")
     storage.write_bytes(picture, draw(means, reference, mask, _SHOWN))
     for what, where in {

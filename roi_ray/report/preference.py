@@ -77,7 +77,7 @@ def _accuracies(axes: Axes, evaluation: Evaluation) -> None:
         accuracy = line.accuracy
         axes.plot([100 * accuracy.low, 100 * accuracy.high], [at, at], color="C0")
         axes.plot(100 * accuracy.value, at, marker="o", color="C0")
-    axes.set_yticks(range(len(lines)), [_short(line.name) for line in lines])
+    axes.set_yticks(range(len(lines)), [_short(line.name) for line in lines], parse_math=False)
     if evaluation.ceiling is not None:
         axes.axvline(100 * evaluation.ceiling.implied, color="grey", linestyle="--", linewidth=1)
         axes.set_title("dashed: implied by people who were asked again", fontsize=9)

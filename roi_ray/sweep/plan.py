@@ -18,7 +18,7 @@ from roi_ray.sweep.codecs import CODECS, Codec
 
 # Hidden files are left out by whoever lists a folder.
 _NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
-_SCHEMA = pa.schema(
+SWEEP = pa.schema(
     [
         pa.field(schema.REFERENCE, pa.string(), nullable=False),
         pa.field(schema.DISTORTED, pa.string(), nullable=False),
@@ -78,7 +78,7 @@ def make_sweep(
             references.items(),
         )
         rows = [row for part in parts for row in part]
-    table = pa.Table.from_pylist(rows, _SCHEMA)
+    table = pa.Table.from_pylist(rows, SWEEP)
     stream = io.BytesIO()
     pq.write_table(table, stream)
     # Last, so that a manifest never names a file that is not there yet.
@@ -96,6 +96,10 @@ def _plan(
     for codec, steps in plan:
         for quality in steps:
             codec.check(quality)
+        if len(set(steps)) < len(steps):
+            raise ManifestError(f"codec {codec.name!r}: a quality is given twice")
+    if len(set(names)) < len(names):
+        raise ManifestError(f"a codec is given twice: {', '.join(names)}")
     return plan
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from PIL import Image
 
 
@@ -24,3 +25,12 @@ def test_what_cannot_be_measured_is_said(run, tmp_path) -> None:
     result = run("--against", "nobody", "--output", tmp_path)
     assert result.exit_code == 2
     assert "rivals are naive, torchmetrics, pyiqa; not nobody" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--sizes", "512,"), ("--per-reference", "x"), ("--sizes", "0")]
+)
+def test_numbers_that_are_none_exit_with_2(run, arguments) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert arguments[0] in result.output

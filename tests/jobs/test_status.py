@@ -77,3 +77,12 @@ def test_what_failed_can_be_scored_as_it_says(run, tmp_path, photos, ray_cluster
     assert (again.rows, again.failed) == (1, 0)
     new, old = pq.read_table(tmp_path / "new"), pq.read_table(output)
     assert new["pair_id"].to_pylist() == old.filter(old["error"].is_valid())["pair_id"].to_pylist()
+
+
+def test_one_file_cannot_hold_both(run, tmp_path, manifest) -> None:
+    output = write_output(str(tmp_path / "scores"), manifest, [0, 1], failed=["y/1.jpg"])
+    both = str(tmp_path / "both.parquet")
+    result = run(output, "--failed", both, "--missing", f"{tmp_path}/./both.parquet")
+    assert result.exit_code == 2
+    assert "name the same file" in result.stderr
+    assert not (tmp_path / "both.parquet").exists()

@@ -1,6 +1,7 @@
 import pytest
 import ray
 
+from roi_ray.errors import WeightsError
 from roi_ray.pipeline.cluster import connect, plan_workers
 
 
@@ -34,8 +35,28 @@ def test_on_gpus_an_actor_has_one_to_itself(monkeypatch) -> None:
 def test_actors_may_share_a_gpu(monkeypatch) -> None:
     cluster(monkeypatch, CPU=32.0, GPU=2.0)
     workers = plan_workers("auto", None, 0.4)
-    assert (workers.actors, workers.actors_now) == (5, 5)
+    # Not the five that 2 / 0.4 would be: none is on two GPUs.
+    assert (workers.actors, workers.actors_now) == (4, 4)
     assert workers.actor["num_gpus"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "share"), [(1, 1, 1), (4, 1, 0.25), (8, 4, 0.5), (16, 1, 1), (2, 8, 0.1)]
+)
+def test_beside_gpus_decoding_always_finds_room(monkeypatch, cpus, gpus, share) -> None:
+    cluster(monkeypatch, CPU=float(cpus), GPU=float(gpus))
+    workers = plan_workers("auto", None, share)
+    assert workers.actors_now == gpus * round(1 / share)
+    used = workers.actors_now * workers.actor["num_cpus"]
+    assert cpus - used >= workers.decode["num_cpus"]
+    assert workers.actor["num_cpus"] <= 1
+
+
+def test_a_gpu_that_never_comes_is_not_waited_for(monkeypatch) -> None:
+    cluster(monkeypatch, CPU=8.0)
+    with pytest.raises(WeightsError, match="no device 'cuda' here"):
+        plan_workers("cuda", 1, grows=False)
+    assert plan_workers("auto", None, grows=False).device == "cpu"
 
 
 def test_gpus_may_still_have_to_come(monkeypatch) -> None:

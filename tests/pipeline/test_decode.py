@@ -1,10 +1,12 @@
 import subprocess
 import sys
+from concurrent.futures import Future
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from roi_ray.errors import StorageError
 from roi_ray.pipeline import decode as stage
 from roi_ray.pipeline.decode import Chunk, decode
 from roi_ray.pipeline.shards import plan, work_items
@@ -151,3 +153,35 @@ def test_many_images_of_one_reference_come_in_bounded_chunks(tree, monkeypatch) 
     assert [part.pair_ids[0] for part in parts[:2]] == ["p0", "p5"]
     assert all(np.array_equal(part.pixels, x) for part in parts)
     assert len({part.reference for part in parts}) == 1
+
+
+class AtOnce:
+    """In place of threads: what is submitted is done when it is submitted."""
+
+    def submit(self, function, *arguments):
+        done = Future()
+        done.set_result(function(*arguments))
+        return done
+
+
+@pytest.mark.parametrize(("size", "most"), [(100, 32), (30 << 20, 2), (100 << 20, 1)])
+def test_of_large_files_few_are_read_ahead(size, most) -> None:
+    content, asked, ahead = bytes(size), [], []
+
+    def read(uri: str) -> bytes:
+        asked.append(uri)
+        if uri == "5":
+            raise StorageError("gone")
+        return content
+
+    uris = [str(number) for number in range(60)]
+    found = []
+    for one in stage._read_ahead(uris, read, AtOnce()):
+        found.append(one)
+        ahead.append(len(asked) - len(found))
+    assert asked == uris
+    assert len(found) == 60
+    assert [number for number, one in enumerate(found) if isinstance(one, StorageError)] == [5]
+    # Of the first ones the size is not known.
+    assert ahead[0] == 3
+    assert max(ahead[4:]) == most - 1

@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 
@@ -52,3 +53,16 @@ def test_a_terminal_gets_one_bar(capsys, monkeypatch) -> None:
     text = capsys.readouterr().err
     assert "4/4" in text
     assert "left" not in text
+
+
+def test_what_was_done_before_is_not_this_job_s_speed(monkeypatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Reporter(total=10_000_000) as reporter:
+        for _ in range(3):
+            reporter.skip(2_000_000)
+        for _ in range(3):
+            time.sleep(0.02)
+            reporter.advance(1, 0)
+        task = reporter._bar.tasks[0]
+        assert task.completed == 6_000_003
+        assert task.speed < 1000

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
+from safetensors.torch import load, save
 
-from roi_ray import images, schema
+from roi_ray import images, schema, weights
 from roi_ray.errors import ManifestError, OutputError, WeightsError
 from roi_ray.manifest import read_manifest
 from roi_ray.pipeline import run
@@ -92,7 +93,9 @@ def test_a_gpu_s_actor_takes_several_references_at_once(
 ) -> None:
     _, output = scored
     plan = run.plan_workers
-    monkeypatch.setattr(run, "plan_workers", lambda *args: replace(plan(*args), chunks=4))
+    monkeypatch.setattr(
+        run, "plan_workers", lambda *args, **more: replace(plan(*args, **more), chunks=4)
+    )
     sizes = tmp_path / "sizes"
 
     class Counting(ScoringActor):
@@ -196,6 +199,32 @@ def test_unusable_arguments_are_found_before_any_work(sweep, tmp_path) -> None:
     with pytest.raises(ManifestError):
         score_manifest(str(tmp_path), output)
     assert not Path(output).exists()
+
+
+@pytest.mark.parametrize(
+    ("late", "said"),
+    [("gone", "cannot read .*d.safetensors: No such file"), ("other", "the weights on .* are")],
+)
+def test_weights_that_an_actor_finds_otherwise_are_one_message(
+    sweep, tmp_path, monkeypatch, late, said
+) -> None:
+    """As on another node, or after a file was replaced: what `run.json` says must be true."""
+    packaged = (weights.PACKAGED / "discriminator-patch70.safetensors").read_bytes()
+    file = tmp_path / "d.safetensors"
+    file.write_bytes(packaged)
+    config = run._config
+
+    def then(*args):
+        file.unlink()
+        if late == "other":
+            tensors = load(packaged)
+            file.write_bytes(save({name: tensor * 2 for name, tensor in tensors.items()}))
+        return config(*args)
+
+    monkeypatch.setattr(run, "_config", then)
+    settings = Settings(discriminator=str(file))
+    with pytest.raises(WeightsError, match=f"a scoring actor cannot start: {said}"):
+        score_manifest(sweep, str(tmp_path / "out"), settings, SMALL)
 
 
 def test_a_manifest_in_parts_gives_the_same_scores(sweep, scored, tmp_path, monkeypatch) -> None:

@@ -5,9 +5,11 @@ import io
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
 from roi_ray import schema
+from roi_ray.errors import OutputError
 from roi_ray.manifest import read_manifest
 from roi_ray.report import demo
 from roi_ray.report.figure import draw
@@ -26,6 +28,14 @@ def test_the_sweep_is_made_once_and_is_a_manifest(tmp_path, monkeypatch, photos)
     before = (tmp_path / "manifest.parquet").stat().st_mtime_ns
     assert demo.make_demo(str(tmp_path)) == (manifest, output)
     assert (tmp_path / "manifest.parquet").stat().st_mtime_ns == before
+
+
+def test_another_manifest_is_not_taken_for_its_own(tmp_path) -> None:
+    pq.write_table(
+        pa.table({"reference": ["a"], "distorted": ["b"]}), tmp_path / "manifest.parquet"
+    )
+    with pytest.raises(OutputError, match=r"manifest.parquet is not of a demonstration"):
+        demo.make_demo(str(tmp_path))
 
 
 def test_the_report_shows_the_scores_and_draws_a_picture(tmp_path, capsys) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 
@@ -48,3 +49,10 @@ def test_the_picture_grows_with_the_names(n) -> None:
     image = Image.open(io.BytesIO(draw(ranks(n), rates(n), "codec", "p_a")))
     assert image.format == "PNG"
     assert (image.height > 800) == (n == 30)
+
+
+def test_names_are_no_formulas() -> None:
+    several, shares = ranks(2), rates(2)
+    several[0] = dataclasses.replace(several[0], name=r"a$\\x$")
+    shares.names[0] = several[0].name
+    assert draw(several, shares, "codec", "p_a").startswith(b"\x89PNG")

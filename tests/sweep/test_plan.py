@@ -58,6 +58,8 @@ def test_made_twice_it_is_the_same(tmp_path, pixels):
         (["cat"], {"codecs": ["gif"]}, "unknown codec 'gif'; there are jpeg, webp"),
         (["cat"], {"qualities": {"jpg": [50]}}, "unknown codec 'jpg'"),
         (["cat"], {"qualities": {"avif": [50, 101]}}, "avif has no quality 101"),
+        (["cat"], {"codecs": ["jpeg", "jpeg"]}, "a codec is given twice"),
+        (["cat"], {"qualities": {"jpeg": [5, 50, 5]}}, "'jpeg': a quality is given twice"),
         (["cat", "a/b"], {}, "reference 'a/b' cannot be a file name"),
         (["", "cat"], {}, "reference '' cannot be a file name"),
         ([".cat"], {}, "reference '.cat' cannot be a file name"),
