@@ -41,7 +41,8 @@ def test_actors_may_share_a_gpu(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpus", "gpus", "share"), [(1, 1, 1), (4, 1, 0.25), (8, 4, 0.5), (16, 1, 1), (2, 8, 0.1)]
+    ("cpus", "gpus", "share"),
+    [(1, 1, 1), (4, 1, 0.25), (8, 4, 0.5), (16, 1, 1), (2, 8, 0.1), (1, 1, 1 / 3)],
 )
 def test_beside_gpus_decoding_always_finds_room(monkeypatch, cpus, gpus, share) -> None:
     cluster(monkeypatch, CPU=float(cpus), GPU=float(gpus))
