@@ -115,8 +115,8 @@ def plan_workers(
         room = gpus * int(1 / gpus_per_actor + 1e-9)  # no actor is on two
         actors = actors or max(1, room)
         now = max(1, min(actors, room))
-        # All actors together leave half of the CPUs to decoding, or it might never find room. Rounded
-        # down, as Ray counts in ten-thousandths.
+        # All actors together leave half of the CPUs to decoding, or it might never find room.
+        # Rounded down, as Ray counts in ten-thousandths.
         share = min(1.0, int(10_000 * cpus / 2 / now) / 10_000) if gpus else 1.0
         actor = {"num_cpus": share, "num_gpus": gpus_per_actor}
         return Workers(
