@@ -115,9 +115,11 @@ def plan_workers(
         room = gpus * int(1 / gpus_per_actor + 1e-9)  # no actor is on two
         actors = actors or max(1, room)
         now = max(1, min(actors, room))
-        # All actors together leave half of the CPUs to decoding, or it might never find room.
+        # All actors together leave half of the CPUs to decoding, or it might never find room; nodes
+        # that are yet to come have enough for both.
+        half = cpus / 2 if gpus else float(now)
         # Rounded down, as Ray counts in ten-thousandths.
-        share = min(1.0, int(10_000 * cpus / 2 / now) / 10_000) if gpus else 1.0
+        share = min(1.0, int(10_000 * half / now) / 10_000)
         actor = {"num_cpus": share, "num_gpus": gpus_per_actor}
         return Workers(
             actors=actors,
@@ -126,7 +128,7 @@ def plan_workers(
             threads=1,
             chunks=_GPU_CHUNKS,
             actor=actor,
-            decode={"num_cpus": min(1.0, cpus / 2)},
+            decode={"num_cpus": min(1.0, half)},
         )
     actors = actors or cpus
     # An actor leaves a quarter of its CPU to decoding, so that decode tasks always find room.

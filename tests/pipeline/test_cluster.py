@@ -64,6 +64,9 @@ def test_gpus_may_still_have_to_come(monkeypatch) -> None:
     cluster(monkeypatch, CPU=8.0)
     workers = plan_workers("cuda", 6)
     assert (workers.actors, workers.actors_now, workers.device) == (6, 1, "cuda")
+    cluster(monkeypatch)
+    workers = plan_workers("cuda", 6)
+    assert (workers.actor["num_cpus"], workers.decode["num_cpus"]) == (1, 1)
 
 
 def test_a_ray_that_is_there_is_used_and_left_running(ray_cluster) -> None:
