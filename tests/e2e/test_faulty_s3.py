@@ -148,7 +148,8 @@ def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
         job = start_job(*arguments, **environment)
         deadline = time.monotonic() + 240
         while not (early := shards(s3, "expired")):
-            assert job.poll() is None and time.monotonic() < deadline
+            assert job.poll() is None, job.communicate()[1]
+            assert time.monotonic() < deadline
             time.sleep(0.1)
         proxy.release(Fault("ExpiredToken", key="expiring/"), *mix)
         out, err = job.communicate(timeout=240)

@@ -40,7 +40,7 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
         wanted = min(49, len(kept) + dice.randint(1, 6))
         deadline = time.monotonic() + 240
         while len(list(output.glob("*.parquet"))) < wanted:
-            assert job.poll() is None
+            assert job.poll() is None, job.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.02)
         time.sleep(dice.uniform(0, 0.3))
@@ -58,7 +58,7 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
     # In the last run one of the scoring actors is lost, and the job goes on.
     job = start_job(*command, "--actors", "2")
     while len(list(output.glob("*.parquet"))) <= len(kept) - len(gone):
-        assert job.poll() is None
+        assert job.poll() is None, job.communicate()[1]
         time.sleep(0.02)
     os.kill(_scoring_actors(job.pid)[0], signal.SIGKILL)
     out, err = job.communicate(timeout=240)
@@ -93,7 +93,7 @@ def test_two_jobs_do_not_write_to_one_output(tmp_path: Path, photos: Photos) -> 
     first = start_job(*command, "--actors", "1")
     deadline = time.monotonic() + 240
     while not (output / "_run" / "lease.json").exists():
-        assert first.poll() is None
+        assert first.poll() is None, first.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.05)
     second = run_job(*command, "--actors", "1", cwd=tmp_path)
