@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 
 from roi_ray import schema
-from roi_ray.errors import StorageUnavailable, WeightsError
+from roi_ray.errors import StorageUnavailable, WeightsError, kind_of
 from roi_ray.memory import keep_freed_memory, resident
 from roi_ray.models.networks import Provenance
 from roi_ray.pipeline import logs, telemetry
@@ -127,8 +127,8 @@ class ScoringActor:
 
     def _tell(self, chunk: Chunk, errors: Sequence[str | None]) -> None:
         # What S3 would not give is tried once more; see `Gather`.
-        passing = f"{StorageUnavailable.__name__}: "
-        telemetry.pairs(error for error in errors if not (error or "").startswith(passing))
+        passing = StorageUnavailable.__name__
+        telemetry.pairs(error for error in errors if error is None or kind_of(error) != passing)
         telemetry.memory(resident())
         # Those that were not decoded have been logged where they were not.
         new = [None if own else error for own, error in zip(chunk.errors, errors, strict=True)]

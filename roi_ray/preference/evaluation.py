@@ -156,12 +156,11 @@ def _line(
 ) -> Line:
     right = _right(predicted, examples)
     loss = np.mean([measures.log_loss(p, examples.p_a) for p in predicted], axis=0)
-    calibration = measures.expected_calibration_error(_reliability(predicted, examples))
     return Line(
         name,
         measures.over_references(right, examples),
         None if rule else float(np.average(loss, weights=examples.weight)),
-        None if rule else calibration,
+        None if rule else measures.expected_calibration_error(_reliability(predicted, examples)),
         {
             part: float(np.average(right[mask], weights=examples.weight[mask]))
             for part, mask in parts.items()
