@@ -14,14 +14,15 @@ from rich.console import Console
 
 from roi_ray.bench.contenders import SaliencyName
 from roi_ray.bench.run import Plan, run
+from roi_ray.command import errors_told
 from roi_ray.device import find_device
-from roi_ray.errors import RoiRayError
 from roi_ray.memory import keep_freed_memory
 from roi_ray.report.bench import draw, tables
 from roi_ray.scorer import Precision, Settings
 from roi_ray.sweep import photographs
 
 
+@errors_told
 def main(
     *,
     quick: Annotated[
@@ -62,26 +63,22 @@ def main(
         torch.set_num_threads(threads)
     keep_freed_memory()
     console = Console()
-    try:
-        counts = _numbers("--per-reference", per_reference)
-        plan = Plan(
-            photographs=sorted(images.iterdir()) if images else list(photographs().values()),
-            rivals=[name.strip() for name in against.split(",") if name.strip()],
-            sizes=_numbers("--sizes", sizes),
-            per_reference=counts[:1] if quick else counts,
-            saliency=saliency,
-            settings=Settings(precision=precision),
-            device=device,
-            batch=batch,
-            references=references or (8 if find_device(device).type == "cuda" else 1),
-            decoded=decoded,
-            rounds=2 if quick else rounds,
-            job_pairs=0 if quick or no_ray else job_pairs,
-        )
-        result = run(plan, say=lambda text: console.print(f"... {text}", style="dim"))
-    except RoiRayError as error:
-        console.print(f"error: {error}", style="red")
-        raise typer.Exit(2) from error
+    counts = _numbers("--per-reference", per_reference)
+    plan = Plan(
+        photographs=sorted(images.iterdir()) if images else list(photographs().values()),
+        rivals=[name.strip() for name in against.split(",") if name.strip()],
+        sizes=_numbers("--sizes", sizes),
+        per_reference=counts[:1] if quick else counts,
+        saliency=saliency,
+        settings=Settings(precision=precision),
+        device=device,
+        batch=batch,
+        references=references or (8 if find_device(device).type == "cuda" else 1),
+        decoded=decoded,
+        rounds=2 if quick else rounds,
+        job_pairs=0 if quick or no_ray else job_pairs,
+    )
+    result = run(plan, say=lambda text: console.print(f"... {text}", style="dim"))
     for table in tables(result):
         console.print(table)
     output.mkdir(parents=True, exist_ok=True)

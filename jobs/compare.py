@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.errors import RoiRayError
+from roi_ray.command import EXIT_TOO_MANY_FAILED, errors_told
 from roi_ray.metrics.roi import Weighting
 from roi_ray.models import lpips
 from roi_ray.pipeline.cluster import Device
@@ -19,10 +19,9 @@ from roi_ray.preference.model import DEFAULT
 from roi_ray.scorer import Settings
 
 _NONE = "none"
-EXIT_UNUSABLE = 2
-EXIT_TOO_MANY_FAILED = 3
 
 
+@errors_told
 def main(
     *,
     comparisons: Annotated[
@@ -65,18 +64,14 @@ def main(
     settings = Settings(lpips=lpips_, roi_weighting=roi_weighting)
     allow = tuple(allow_prefix or ())
     options = Options(device, actors, shard_size=shard_size, weights_dir=weights_dir, allow=allow)
-    try:
-        done = compare(
-            comparisons,
-            output,
-            scores=scores,
-            model=None if model == _NONE else model,
-            settings=settings,
-            options=options,
-        )
-    except RoiRayError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_UNUSABLE) from error
+    done = compare(
+        comparisons,
+        output,
+        scores=scores,
+        model=None if model == _NONE else model,
+        settings=settings,
+        options=options,
+    )
     print(f"{done.rows} comparisons, {done.failed} without features -> {done.output}")
     for text in done.examples:
         print(f"  {one_line(text)}")

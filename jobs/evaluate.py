@@ -12,13 +12,15 @@ import typer
 from rich.console import Console
 
 from roi_ray import schema, storage
-from roi_ray.errors import ManifestError, RoiRayError
+from roi_ray.command import errors_told
+from roi_ray.errors import ManifestError
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.evaluation import evaluate
 from roi_ray.preference.networks import DEFAULT, RECIPES
 from roi_ray.report import preference as report
 
 
+@errors_told
 def main(
     *,
     comparisons: Annotated[
@@ -42,26 +44,22 @@ def main(
     """Say how many of people's choices each model predicts, on references it has not seen."""
     recipes = recipe or list(RECIPES)
     torch.set_num_threads(1)  # the networks are too small to be divided
-    try:
-        if unknown := [name for name in recipes if name not in RECIPES]:
-            raise ManifestError(f"unknown recipe {unknown[0]!r}; there are {', '.join(RECIPES)}")
-        given = read_comparisons(comparisons)
-        result = evaluate(
-            given,
-            recipes,
-            models=model or [],
-            nested=nested,
-            folds=folds,
-            repeats=repeats,
-            report=lambda line: print(line, file=sys.stderr),
-        )
-        facts = {"comparisons_sha256": given.sha256, "folds": folds, "repeats": repeats}
-        data = json.dumps({**facts, **result.to_json()}, indent=2)
-        storage.write_bytes(storage.join(output, "evaluation.json"), data.encode())
-        storage.write_bytes(storage.join(output, "evaluation.png"), report.draw(result))
-    except RoiRayError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
+    if unknown := [name for name in recipes if name not in RECIPES]:
+        raise ManifestError(f"unknown recipe {unknown[0]!r}; there are {', '.join(RECIPES)}")
+    given = read_comparisons(comparisons)
+    result = evaluate(
+        given,
+        recipes,
+        models=model or [],
+        nested=nested,
+        folds=folds,
+        repeats=repeats,
+        report=lambda line: print(line, file=sys.stderr),
+    )
+    facts = {"comparisons_sha256": given.sha256, "folds": folds, "repeats": repeats}
+    data = json.dumps({**facts, **result.to_json()}, indent=2)
+    storage.write_bytes(storage.join(output, "evaluation.json"), data.encode())
+    storage.write_bytes(storage.join(output, "evaluation.png"), report.draw(result))
     console = Console(width=140)
     console.print(f"{result.comparisons} answers about {result.references} references")
     console.print(report.to_table(result))

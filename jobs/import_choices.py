@@ -3,17 +3,15 @@
 python jobs/import_choices.py mucped23 data/mucped23 --output choices.parquet
 """
 
-import sys
 from typing import Annotated
 
 import typer
 
+from roi_ray.command import errors_told
 from roi_ray.datasets import DatasetName, Summary, import_choices
-from roi_ray.errors import RoiRayError
-
-EXIT_UNUSABLE = 2
 
 
+@errors_told
 def main(
     dataset: Annotated[
         DatasetName, typer.Argument(help="Which data set it is.", metavar="DATASET")
@@ -37,11 +35,7 @@ def main(
     Exit code 0: the comparisons are written. 2: unusable arguments, a folder of another layout, or
     answers that are the wrong way round; nothing is written then.
     """
-    try:
-        summary = import_choices(dataset, path, output, min_standard_errors)
-    except RoiRayError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_UNUSABLE) from error
+    summary = import_choices(dataset, path, output, min_standard_errors)
     print_summary(summary)
 
 

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from roi_ray import storage
-from roi_ray.errors import ManifestError, RoiRayError
+from roi_ray.command import errors_told
+from roi_ray.errors import ManifestError
 from roi_ray.training.labels import Material, claim, label, names_labelled, write_views
 from roi_ray.training.pairs import named
 from roi_ray.training.split import split
@@ -21,6 +22,7 @@ from roi_ray.training.views import View, plan, render
 _EVERY = 50
 
 
+@errors_told
 def main(
     *,
     teacher: Annotated[str, typer.Option(help="ONNX file of the network that is asked.")],
@@ -45,33 +47,29 @@ def main(
     sha256: Annotated[str, typer.Option(help="What the teacher's file must be.")] = ISNET,
 ) -> None:
     """Label photographs, then crops and composites of them and of the training images."""
-    try:
-        ask = Teacher(teacher, sha256)
-        # What a view was made of is told by names, so no two images may share one.
-        uris = named(images, *(photographs or []))
-        objects = named(*(cut_outs or []))
-        if both := sorted(set(uris) & set(objects)):
-            raise ManifestError(f"{uris[both[0]]} and {objects[both[0]]} have the same name")
-        training, held = split(named(images), held_out)
-        further = [name for name in uris if name not in {*training, *held}]
-        typer.echo(f"{len(training)} training images, {len(further)} further photographs")
-        claim(output, sha256)
-        whole = [View(name, "whole", (name,)) for name in further]
-        label_all = partial(_label_all, output, ask, names_labelled(output), time.monotonic())
-        label_all(whole, Material(uris, maps={}), "photographs")
-        # From here on a photograph is as large as its whole view, which has a map.
-        seen, mapped = (named(storage.join(output, folder)) for folder in ("images", "maps"))
-        material = Material(
-            {name: uris[name] for name in training} | {name: seen[name] for name in further},
-            named(maps) | {name: mapped[name] for name in further},
-            objects,
-        )
-        planned = plan(material.sources(), crops, composites, seed)
-        write_views(output, [*whole, *planned])
-        label_all(planned, material, "views")
-    except RoiRayError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
+    ask = Teacher(teacher, sha256)
+    # What a view was made of is told by names, so no two images may share one.
+    uris = named(images, *(photographs or []))
+    objects = named(*(cut_outs or []))
+    if both := sorted(set(uris) & set(objects)):
+        raise ManifestError(f"{uris[both[0]]} and {objects[both[0]]} have the same name")
+    training, held = split(named(images), held_out)
+    further = [name for name in uris if name not in {*training, *held}]
+    typer.echo(f"{len(training)} training images, {len(further)} further photographs")
+    claim(output, sha256)
+    whole = [View(name, "whole", (name,)) for name in further]
+    label_all = partial(_label_all, output, ask, names_labelled(output), time.monotonic())
+    label_all(whole, Material(uris, maps={}), "photographs")
+    # From here on a photograph is as large as its whole view, which has a map.
+    seen, mapped = (named(storage.join(output, folder)) for folder in ("images", "maps"))
+    material = Material(
+        {name: uris[name] for name in training} | {name: seen[name] for name in further},
+        named(maps) | {name: mapped[name] for name in further},
+        objects,
+    )
+    planned = plan(material.sources(), crops, composites, seed)
+    write_views(output, [*whole, *planned])
+    label_all(planned, material, "views")
 
 
 def _label_all(

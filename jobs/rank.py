@@ -4,19 +4,17 @@ python jobs/rank.py --comparisons comparisons.parquet --output ranking/
 python jobs/rank.py --comparisons predicted.parquet --labels p_a_preferred --output ranking/
 """
 
-import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from roi_ray.errors import RoiRayError
+from roi_ray.command import errors_told
 from roi_ray.preference.ranking import By, Labels
 from roi_ray.report.ranking import report_ranking
 
-EXIT_UNUSABLE = 2
 
-
+@errors_told
 def main(
     *,
     comparisons: Annotated[
@@ -36,11 +34,7 @@ def main(
 
     Exit code 0: done. 2: unusable arguments or comparisons.
     """
-    try:
-        report_ranking(comparisons, output, by, labels, Console(width=120))
-    except RoiRayError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_UNUSABLE) from error
+    report_ranking(comparisons, output, by, labels, Console(width=120))
 
 
 if __name__ == "__main__":

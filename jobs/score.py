@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.errors import RoiRayError
+from roi_ray.command import EXIT_TOO_MANY_FAILED, errors_told
 from roi_ray.images import MAX_PIXELS
 from roi_ray.metrics.roi import Weighting
 from roi_ray.models import discriminator, lpips, saliency
@@ -18,10 +18,8 @@ from roi_ray.pipeline.logs import LogLevel, on_stderr, one_line
 from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options, Summary, score_manifest
 from roi_ray.scorer import Precision, Settings
 
-EXIT_UNUSABLE = 2
-EXIT_TOO_MANY_FAILED = 3
 
-
+@errors_told
 def main(
     manifest: Annotated[
         str | None,
@@ -107,20 +105,16 @@ def main(
         weights_dir=weights_dir,
         allow=tuple(allow_prefix or ()),
     )
-    try:
-        if demo is not None:
-            # What draws takes two seconds to import, which no other job should wait for.
-            from roi_ray.report.demo import make_demo, report_demo
+    if demo is not None:
+        # What draws takes two seconds to import, which no other job should wait for.
+        from roi_ray.report.demo import make_demo, report_demo
 
-            manifest, output = make_demo(demo)
-        assert manifest is not None and output is not None
-        summary = score_manifest(manifest, output, settings, options)
-        print_summary(summary)
-        if demo is not None:
-            report_demo(demo, settings, weights_dir)
-    except RoiRayError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_UNUSABLE) from error
+        manifest, output = make_demo(demo)
+    assert manifest is not None and output is not None
+    summary = score_manifest(manifest, output, settings, options)
+    print_summary(summary)
+    if demo is not None:
+        report_demo(demo, settings, weights_dir)
     if summary.failed > fail_above * summary.rows:
         print(f"error: more than --fail-above {fail_above} of the rows failed", file=sys.stderr)
         raise typer.Exit(EXIT_TOO_MANY_FAILED)

@@ -5,22 +5,19 @@ python jobs/status.py s3://bucket/scores --failed again/failed.parquet
 """
 
 import shlex
-import sys
 from typing import Annotated
 
 import typer
 
 from roi_ray import storage
-from roi_ray.errors import RoiRayError
+from roi_ray.command import EXIT_INCOMPLETE, errors_told
 from roi_ray.pipeline.logs import one_line
 from roi_ray.pipeline.progress import clock
 from roi_ray.pipeline.rest import Rest, write_failed, write_missing
 from roi_ray.pipeline.status import Status, read_status
 
-EXIT_UNUSABLE = 2
-EXIT_INCOMPLETE = 4
 
-
+@errors_told
 def main(
     output: Annotated[
         str, typer.Argument(help="Folder or s3:// prefix that jobs/score.py writes.")
@@ -41,18 +38,14 @@ def main(
     Exit code 0: every pair is there, with scores or an error. 4: pairs are missing. 2: unusable
     arguments, or no output of jobs/score.py.
     """
-    try:
-        if failed and missing and storage.absolute(failed) == storage.absolute(missing):
-            raise typer.BadParameter("--failed and --missing name the same file")
-        status = read_status(output)
-        print_status(status)
-        if failed is not None:
-            print_rest("failed", write_failed(status, failed, manifest))
-        if missing is not None:
-            print_rest("missing", write_missing(status, missing, manifest))
-    except RoiRayError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_UNUSABLE) from error
+    if failed and missing and storage.absolute(failed) == storage.absolute(missing):
+        raise typer.BadParameter("--failed and --missing name the same file")
+    status = read_status(output)
+    print_status(status)
+    if failed is not None:
+        print_rest("failed", write_failed(status, failed, manifest))
+    if missing is not None:
+        print_rest("missing", write_missing(status, missing, manifest))
     if status.missing:
         raise typer.Exit(EXIT_INCOMPLETE)
 

@@ -3,14 +3,14 @@
 python jobs/train.py --comparisons compared/comparisons.parquet --output model.safetensors
 """
 
-import sys
 import time
 from typing import Annotated
 
 import typer
 
 from roi_ray import storage
-from roi_ray.errors import ManifestError, RoiRayError
+from roi_ray.command import errors_told
+from roi_ray.errors import ManifestError
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import named_features
@@ -20,6 +20,7 @@ from roi_ray.training.loop import RUNS_HELP, runs_beside
 from roi_ray.weights import check_output
 
 
+@errors_told
 def main(
     *,
     comparisons: Annotated[
@@ -37,24 +38,20 @@ def main(
 ) -> None:
     """Fit a model that says which of two images people prefer."""
     began = time.monotonic()
-    try:
-        check_output(output)
-        if recipe not in RECIPES:
-            raise ManifestError(f"unknown recipe {recipe!r}; there are {', '.join(RECIPES)}")
-        model = train_model(
-            read_comparisons(comparisons),
-            named_features(features),
-            recipe,
-            runs=runs or runs_beside(output),
-            workers=workers,
-            use_gpu=gpu,
-            seed=seed,
-        )
-        save_model(output, model)
-        _, identity = load_model(storage.absolute(output))
-    except RoiRayError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
+    check_output(output)
+    if recipe not in RECIPES:
+        raise ManifestError(f"unknown recipe {recipe!r}; there are {', '.join(RECIPES)}")
+    model = train_model(
+        read_comparisons(comparisons),
+        named_features(features),
+        recipe,
+        runs=runs or runs_beside(output),
+        workers=workers,
+        use_gpu=gpu,
+        seed=seed,
+    )
+    save_model(output, model)
+    _, identity = load_model(storage.absolute(output))
     print(
         f"{output}: recipe {recipe}, {len(model.features)} features a side, "
         f"SHA-256 {identity['sha256']}, {time.monotonic() - began:.0f} s"

@@ -14,7 +14,8 @@ from rich.console import Console
 from safetensors.torch import save
 
 from roi_ray import storage
-from roi_ray.errors import ManifestError, RoiRayError
+from roi_ray.command import errors_told
+from roi_ray.errors import ManifestError
 from roi_ray.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.training import realism
@@ -26,6 +27,7 @@ from roi_ray.training.windows import read_originals
 from roi_ray.weights import check_output
 
 
+@errors_told
 def main(
     *,
     manifest: Annotated[str, typer.Option(help="Of a sweep: reference, distorted.")],
@@ -52,43 +54,39 @@ def main(
     """Train D; report on held-out references how well it tells originals from decoded images."""
     began = time.monotonic()
     recipe = Recipe(steps=steps, batch=batch, generator=generator, order=order, seed=seed)
-    try:
-        check_output(output)
-        if batch % workers:
-            raise ManifestError(f"a --batch of {batch} cannot be divided among {workers} workers")
-        rows = read_manifest(manifest)
-        found = read_originals(rows, allow_prefix or ())
-        originals = {original.name: original for original in found}
-        training, held = split(originals, held_out)
-        if not training:
-            raise ManifestError(f"{manifest} has no more than {held_out} references to hold out")
-        typer.echo(f"{len(training)} references to train on, {len(held)} held out")
-        state = fit(
-            partial(
-                DiscriminatorTraining,
-                [originals[name] for name in training],
-                recipe,
-                "cuda" if gpu else "cpu",
-            ),
-            folder=runs or runs_beside(output),
-            name=run_name("discriminator", [asdict(recipe), rows.sha256, held_out]),
-            workers=workers,
-            use_gpu=gpu,
-            every=every,
-        )
-        data = save(packed(state))
-        storage.write_bytes(output, data)
-        unseen = [originals[name] for name in held]
-        # The file is judged, not what it was made from: fp16.
-        written, identity = load_discriminator(storage.absolute(output))
-        apart = realism.tell_apart(written, unseen)
-        pixels = (read_image(original.uri) for original in unseen)
-        untouched, rungs = realism.d_loss_by_quality(written, pixels)
-        picture = output.removesuffix(".safetensors") + ".png"
-        storage.write_bytes(picture, realism.draw_curve(untouched, rungs))
-    except RoiRayError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
+    check_output(output)
+    if batch % workers:
+        raise ManifestError(f"a --batch of {batch} cannot be divided among {workers} workers")
+    rows = read_manifest(manifest)
+    found = read_originals(rows, allow_prefix or ())
+    originals = {original.name: original for original in found}
+    training, held = split(originals, held_out)
+    if not training:
+        raise ManifestError(f"{manifest} has no more than {held_out} references to hold out")
+    typer.echo(f"{len(training)} references to train on, {len(held)} held out")
+    state = fit(
+        partial(
+            DiscriminatorTraining,
+            [originals[name] for name in training],
+            recipe,
+            "cuda" if gpu else "cpu",
+        ),
+        folder=runs or runs_beside(output),
+        name=run_name("discriminator", [asdict(recipe), rows.sha256, held_out]),
+        workers=workers,
+        use_gpu=gpu,
+        every=every,
+    )
+    data = save(packed(state))
+    storage.write_bytes(output, data)
+    unseen = [originals[name] for name in held]
+    # The file is judged, not what it was made from: fp16.
+    written, identity = load_discriminator(storage.absolute(output))
+    apart = realism.tell_apart(written, unseen)
+    pixels = (read_image(original.uri) for original in unseen)
+    untouched, rungs = realism.d_loss_by_quality(written, pixels)
+    picture = output.removesuffix(".safetensors") + ".png"
+    storage.write_bytes(picture, realism.draw_curve(untouched, rungs))
     typer.echo("held out, original against decoded:")
     Console(width=120).print(realism.to_table(apart))
     typer.echo(f"held out, mean d_loss: original {untouched:.3f}")

@@ -13,7 +13,7 @@ import typer
 from safetensors.torch import save
 
 from roi_ray import storage
-from roi_ray.errors import RoiRayError
+from roi_ray.command import errors_told
 from roi_ray.images import decode
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons
@@ -32,6 +32,7 @@ from roi_ray.training.split import split
 from roi_ray.weights import check_output
 
 
+@errors_told
 def main(
     *,
     images: Annotated[str, typer.Option(help="Folder of images.")],
@@ -60,40 +61,36 @@ def main(
     """Distil a saliency network's maps into the packaged one; report on held-out images."""
     began = time.monotonic()
     recipe = Recipe(epochs=epochs, batch=batch, seed=seed)
-    try:
-        check_output(output)
-        given = read_comparisons(comparisons) if comparisons else None
-        pairs = {pair.name: pair for pair in read_pairs(images, maps)}
-        training, held = split(pairs, held_out)
-        typer.echo(f"{len(training)} images to train on, {len(held)} held out")
-        folders = (storage.absolute(images), storage.absolute(maps))
-        further = [storage.absolute(folder) for folder in more or []]
-        views = [view.name for folder in further for view in labelled(folder, held)]
-        if views:
-            typer.echo(f"{len(views)} further views, none with a held-out part")
-        content = [digest([pairs[name] for name in training]), *map(views_identity, further)]
-        state = fit(
-            partial(_make, *folders, training, further, recipe, "cuda" if gpu else "cpu"),
-            use_gpu=gpu,
-            folder=runs or runs_beside(output),
-            name=run_name("saliency", [*folders, *views, training, *content, asdict(recipe)]),
-            every=every,
-        )
-        data = save(saliency.packed(state))
-        storage.write_bytes(output, data)
-        # The file is judged, not what it was made from: fp16 and folded.
-        written, identity = load_saliency(storage.absolute(output))
-        result = saliency.evaluate(written, [pairs[name] for name in held])
-        picture = output.removesuffix(".safetensors") + ".png"
-        photos = {name: decode(path.read_bytes()) for name, path in photographs().items()}
-        masks = {
-            name: box(saliency.predict(written, planes(pixels))) for name, pixels in photos.items()
-        }
-        storage.write_bytes(picture, draw_masks(photos, masks))
-        judged = judge(given, maskers(written)) if given else {}
-    except RoiRayError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
+    check_output(output)
+    given = read_comparisons(comparisons) if comparisons else None
+    pairs = {pair.name: pair for pair in read_pairs(images, maps)}
+    training, held = split(pairs, held_out)
+    typer.echo(f"{len(training)} images to train on, {len(held)} held out")
+    folders = (storage.absolute(images), storage.absolute(maps))
+    further = [storage.absolute(folder) for folder in more or []]
+    views = [view.name for folder in further for view in labelled(folder, held)]
+    if views:
+        typer.echo(f"{len(views)} further views, none with a held-out part")
+    content = [digest([pairs[name] for name in training]), *map(views_identity, further)]
+    state = fit(
+        partial(_make, *folders, training, further, recipe, "cuda" if gpu else "cpu"),
+        use_gpu=gpu,
+        folder=runs or runs_beside(output),
+        name=run_name("saliency", [*folders, *views, training, *content, asdict(recipe)]),
+        every=every,
+    )
+    data = save(saliency.packed(state))
+    storage.write_bytes(output, data)
+    # The file is judged, not what it was made from: fp16 and folded.
+    written, identity = load_saliency(storage.absolute(output))
+    result = saliency.evaluate(written, [pairs[name] for name in held])
+    picture = output.removesuffix(".safetensors") + ".png"
+    photos = {name: decode(path.read_bytes()) for name, path in photographs().items()}
+    masks = {
+        name: box(saliency.predict(written, planes(pixels))) for name, pixels in photos.items()
+    }
+    storage.write_bytes(picture, draw_masks(photos, masks))
+    judged = judge(given, maskers(written)) if given else {}
     typer.echo(
         f"held out, {result.images} images: MAE {result.mae:.4f}  max-F {result.max_f:.4f} "
         f"({result.empty} images without an object left out)  "

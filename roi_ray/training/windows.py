@@ -4,7 +4,6 @@ import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -108,7 +107,7 @@ def _draw(
     one = draw.choice(original.decoded)
     rivals = [other for other in original.decoded if other.codec == one.codec and other is not one]
     other = draw.choice(rivals) if rivals else one
-    real = read_image(original.uri)
+    real = read_planes(original.uri)
     height, width = real.shape[1:]
     sides = [real]
     for decoded in (one, other):
@@ -126,9 +125,3 @@ def _draw(
         for side in sides
     )
     return real, first, second
-
-
-@lru_cache(maxsize=256)
-def read_image(uri: str) -> Tensor:
-    """uint8, (3, H, W); the last 256 stay in memory, as originals are asked for again."""
-    return read_planes(uri)

@@ -156,3 +156,16 @@ def test_a_chunk_without_any_image_needs_no_scorer(scoring) -> None:
     made.add(7, "p", None, "ImageReadError: reference bad: gone")
     table: pa.Table = scoring(made.to_arrow())
     assert table[schema.ERROR].to_pylist() == ["ImageReadError: reference bad: gone"]
+
+
+def test_what_s3_would_not_give_is_not_counted_yet(photos, scoring, monkeypatch) -> None:
+    x = photos["coffee"][:64, :64]
+    told: list[str | None] = []
+    monkeypatch.setattr(actor.telemetry, "pairs", told.extend)
+    made = Chunk(5, "r", x)
+    made.add(0, "p0", x)
+    made.add(1, "p1", None, "StorageUnavailable: b.png: no answer")
+    made.add(2, "p2", None, "ImageReadError: c.png: empty")
+    results = scoring(made.to_arrow())
+    assert told == [None, "ImageReadError: c.png: empty"]
+    assert results[schema.ERROR].to_pylist()[1] == "StorageUnavailable: b.png: no answer"

@@ -1,0 +1,39 @@
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from roi_ray.command import errors_told
+from roi_ray.errors import ManifestError
+
+
+@errors_told
+def main(row: int = typer.Argument(help="Which one."), *, broken: bool = False) -> None:
+    if broken:
+        raise ZeroDivisionError
+    if row > 9:
+        raise ManifestError(f"row {row}: there are 9")
+    print(f"row {row}")
+
+
+@pytest.fixture
+def command() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(main)
+    return app
+
+
+def test_an_error_on_purpose_is_one_line_and_exit_code_2(command: typer.Typer) -> None:
+    result = CliRunner().invoke(command, ["12"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "error: row 12: there are 9\n"
+
+
+def test_arguments_and_help_are_those_of_the_function(command: typer.Typer) -> None:
+    result = CliRunner().invoke(command, ["7"])
+    assert (result.exit_code, result.stdout) == (0, "row 7\n")
+    assert "Which one." in CliRunner().invoke(command, ["--help"]).stdout
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(command: typer.Typer) -> None:
+    result = CliRunner().invoke(command, ["7", "--broken"])
+    assert isinstance(result.exception, ZeroDivisionError)
