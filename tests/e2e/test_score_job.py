@@ -20,14 +20,18 @@ from tests.e2e.conftest import many_small_pairs, run_job, start_job
 
 pytestmark = pytest.mark.e2e
 
+PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "1000"))
+"""In fifty shards."""
+
 
 @pytest.mark.long
 def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
     tmp_path: Path, photos: Photos
 ) -> None:
     """`ROI_RAY_KILLS` kills, at random moments; each time another number of actors goes on."""
-    manifest = many_small_pairs(tmp_path, photos, 2000)
-    base = ["--manifest", manifest, "--shard-size", "40"]
+    manifest = many_small_pairs(tmp_path, photos, PAIRS)
+    shard = PAIRS // 50
+    base = ["--manifest", manifest, "--shard-size", str(shard)]
     whole = run_job(*base, "--output", str(tmp_path / "whole"), "--actors", "2", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
 
@@ -49,7 +53,7 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
         there = {path: path.read_bytes() for path in output.glob("*.parquet")}
         assert {path: there[path] for path in kept} == kept  # what was done is not touched
         kept = there
-        assert all(pq.read_metadata(path).num_rows == 40 for path in kept)  # whole, or not there
+        assert all(pq.read_metadata(path).num_rows == shard for path in kept)  # whole, or not there
     assert 0 < len(kept) < 50
 
     gone = dice.sample(sorted(kept), min(3, len(kept)))
@@ -63,11 +67,11 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
     os.kill(_scoring_actors(job.pid)[0], signal.SIGKILL)
     out, err = job.communicate(timeout=240)
     assert job.returncode == 0, err
-    redone = 40 * (50 - len(kept) + len(gone))
-    assert f"2000 pairs, 0 failed; {redone} scored now" in out
-    assert "2000/2000 pairs" in err
+    redone = shard * (50 - len(kept) + len(gone))
+    assert f"{PAIRS} pairs, 0 failed; {redone} scored now" in out
+    assert f"{PAIRS}/{PAIRS} pairs" in err
     got, expected = (pq.read_table(at) for at in (output, tmp_path / "whole"))
-    assert len(set(got["pair_id"].to_pylist())) == 2000
+    assert len(set(got["pair_id"].to_pylist())) == PAIRS
     # The same but for the last digits, which depend on an actor's number of threads.
     numbers = [name for name in got.column_names if pa.types.is_floating(got[name].type)]
     assert got.drop_columns(numbers).equals(expected.drop_columns(numbers))

@@ -13,7 +13,7 @@ from tests.e2e.conftest import many_small_pairs, run_script
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
-SECONDS = float(os.environ.get("ROI_RAY_SOAK_SECONDS", "180"))
+SECONDS = float(os.environ.get("ROI_RAY_SOAK_SECONDS", "90"))
 
 ARENA = 64
 """MiB: what glibc keeps for a thread besides the heap; in actors seen to fill and to empty at any

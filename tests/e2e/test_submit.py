@@ -128,7 +128,7 @@ def test_by_uv_run_with_tokens(tmp_path: Path, s3: dict[str, str], photos: Photo
 
 def test_by_python_without_tokens(tmp_path: Path, s3: dict[str, str], photos: Photos) -> None:
     sweep = tmp_path / "sweep"
-    crops = {f"{n}-{k}": p[8 * k :] for n, p in photos.items() for k in range(6)}
+    crops = {f"{n}-{k}": p[8 * k :] for n, p in photos.items() for k in range(4)}
     make_sweep_of(crops, sweep)
     manifest = f"{upload_folder(s3, sweep, 'stopped')}/manifest.parquet"
     # Under `uv run pytest`, Ray would take the head for one that `uv run` has started.
