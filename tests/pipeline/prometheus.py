@@ -3,7 +3,6 @@
 import re
 import time
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -17,13 +16,15 @@ def metrics_address() -> str:
     return f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
 
 
-def wait_for(address: str, condition: Callable[[Samples], bool], seconds: float = 60) -> Samples:
-    """The first samples of which this holds: each process hands in its own, at its own time."""
+def wait_for(address: str, least: Samples, seconds: float = 60) -> None:
+    """Until all are there and as large: each process hands in each instrument in its own time."""
     deadline = time.monotonic() + seconds
-    while not condition(found := samples(address)):
+    while True:
+        found = samples(address)
+        if all(found.get(key, 0) >= value for key, value in least.items()):
+            return
         assert time.monotonic() < deadline, found
         time.sleep(0.3)
-    return found
 
 
 def samples(address: str) -> Samples:

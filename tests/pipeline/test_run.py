@@ -137,12 +137,9 @@ def test_what_it_measures_is_at_the_prometheus_endpoint_of_the_node(scored) -> N
         ("stage_seconds_count", "commit"): 3,
         "actor_memory_bytes": 10**8,
     }
-    found = wait_for(
-        metrics_address(),
-        lambda found: all(found.get(key, 0) >= count for key, count in least.items()),
-    )
     for stage in ("read", "decode", "prepare", "score", "commit"):
-        assert found["stage_busy_seconds_total", stage] > 0
+        least["stage_busy_seconds_total", stage] = 1e-9
+    wait_for(metrics_address(), least)
 
 
 def test_mixed_sizes_and_bad_rows(tmp_path, photos, caplog) -> None:
