@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch import nn
 
 from roi_ray import storage
-from roi_ray.errors import RoiRayError
+from roi_ray.errors import RoiRayError, StorageUnavailable
 from roi_ray.pipeline.cluster import connect
 
 if TYPE_CHECKING:
@@ -125,8 +125,14 @@ def fit(
         threads = max(1, min(int(cpus), (os.cpu_count() or 1) // workers))
         if use_gpu and (gpus := int(sum(node.get("GPU", 0) for node in nodes))) < workers:
             report(f"waits for {workers} GPUs, as the cluster has {gpus} now")
-        lines = Queue(actor_options={"num_cpus": 0})
-        config = {"make": make, "every": every, "threads": threads, "lines": lines}
+        lines, refusals = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
+        config = {
+            "make": make,
+            "every": every,
+            "threads": threads,
+            "lines": lines,
+            "refusals": refusals,
+        }
         trainer = TorchTrainer(
             _work,
             train_loop_config=config,
@@ -144,8 +150,7 @@ def fit(
                 logging_config=LoggingConfig(log_level="ERROR"),
             ),
         )
-        refused: list[RoiRayError] = []
-        printer = Thread(target=_pass_on, args=(lines, report, refused))
+        printer = Thread(target=_pass_on, args=(lines, report))
         printer.start()
         try:
             result = trainer.fit()
@@ -154,8 +159,8 @@ def fit(
         finally:
             lines.put(None)
             printer.join()
-    if refused:
-        raise refused[0]
+        if not refusals.empty():
+            raise refusals.get()
     return _read(result.checkpoint)
 
 
@@ -227,14 +232,17 @@ def _work(config: dict[str, Any]) -> None:
     """What each worker does."""
     import ray.train
 
+    if not config["refusals"].empty():
+        return  # this is another try of what was refused, which would not help
     try:
         _train(config)
+    except StorageUnavailable:
+        raise  # which may pass: Ray goes on from the last checkpoint
     except RoiRayError as error:
-        # Trying again would not help. But workers that wait for this one's gradients must be told
-        # by its failure.
+        config["refusals"].put(error)
+        # Workers that wait for this one's gradients must be told by its failure.
         if ray.train.get_context().get_world_size() > 1:
             raise
-        config["lines"].put(error)
 
 
 def _train(config: dict[str, Any]) -> None:
@@ -271,12 +279,9 @@ def _train(config: dict[str, Any]) -> None:
             ray.train.report({"step": done, **means}, checkpoint=saved)
 
 
-def _pass_on(lines: "Queue", report: Callable[[str], None], refused: list[RoiRayError]) -> None:
+def _pass_on(lines: "Queue", report: Callable[[str], None]) -> None:
     for line in iter(lines.get, None):
-        if isinstance(line, RoiRayError):
-            refused.append(line)
-        else:
-            report(line)
+        report(line)
 
 
 def _read(checkpoint: "Checkpoint") -> State:

@@ -19,6 +19,10 @@ ARENA = 64
 """MiB: what glibc keeps for a thread besides the heap; in actors seen to fill and to empty at any
 time. A pair that left its image behind would take 0.1."""
 
+CONNECTIONS = 4
+"""Open files of an actor: one more for each decode process, which Ray starts and ends as it sees
+fit. A file left open a chunk would make dozens."""
+
 
 def test_memory_and_open_files_stay_as_they_are(tmp_path: Path, photos: Photos) -> None:
     manifest = many_small_pairs(tmp_path, photos, 600, height=192)
@@ -41,4 +45,4 @@ def test_memory_and_open_files_stay_as_they_are(tmp_path: Path, photos: Photos) 
         allowed = 1.05 * before if process == "driver" else before + ARENA
         assert after <= allowed, (process, before, after)
         before, after = (median(s["files"][process] for s in half) for half in (early, late))
-        assert after <= before, (process, before, after)
+        assert after <= before + CONNECTIONS, (process, before, after)

@@ -8,7 +8,7 @@ import pytest
 import ray
 import torch
 
-from roi_ray.errors import ManifestError, RoiRayError
+from roi_ray.errors import ManifestError, RoiRayError, StorageUnavailable
 from roi_ray.training.loop import (
     average_gradients,
     cpus_each,
@@ -90,13 +90,26 @@ def test_checkpoints_go_where_the_nodes_see_them():
     assert runs_beside("s3://models/2026/n.safetensors") == "s3://models/2026/runs"
 
 
-def refuse():
+def refuse(folder, passes):
+    """Raises what may pass, the first time in a process of a rank; then what will not."""
+    rank = ray.train.get_context().get_world_rank()
+    if passes and not (folder / f"passed-{rank}").exists():
+        (folder / f"passed-{rank}").touch()
+        raise StorageUnavailable("no answer")
+    (folder / f"refused-{os.getpid()}").touch()
     raise ManifestError("row 7 is no good")
 
 
-def test_what_a_worker_raises_on_purpose_arrives_as_it_is(tmp_path, ray_cluster):
+@pytest.mark.parametrize(
+    ("workers", "passes"), [(1, False), pytest.param(2, True, marks=pytest.mark.long)]
+)
+def test_what_a_worker_raises_on_purpose_arrives_as_it_is(tmp_path, ray_cluster, workers, passes):
+    make = partial(refuse, tmp_path, passes)
     with pytest.raises(ManifestError, match="row 7 is no good"):
-        fit(refuse, folder=str(tmp_path), name="run")
+        fit(make, folder=str(tmp_path), name="run", workers=workers)
+    # What may pass is tried again, and what will not is not.
+    assert 1 <= len(list(tmp_path.glob("refused-*"))) <= workers
+    assert bool(list(tmp_path.glob("passed-*"))) is passes
 
 
 def test_a_share_of_a_batch():
@@ -134,5 +147,5 @@ def test_every_worker_finds_room(nodes, workers, cpus):
 
 @pytest.mark.long
 def test_more_workers_than_cpus(tmp_path, ray_cluster):
-    state = fit(partial(Descent, 2), folder=str(tmp_path), name="run", workers=3, report=print)
+    state = fit(partial(Descent, 2), folder=str(tmp_path), name="run", workers=4, report=print)
     torch.testing.assert_close(state["weights"], alone(2), atol=1e-6, rtol=1e-5)
