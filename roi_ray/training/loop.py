@@ -108,6 +108,9 @@ def fit(
     with connect(worker_logs=False), warnings.catch_warnings():
         # Ray's own copying of a data context touches settings that it calls deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
+        # How often Ray looks at its workers, in seconds: a checkpoint waits for it, and so does the
+        # end. By default 2, in which small trainings spend most of their time.
+        os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.25")
         import ray
         from ray.train import (
             CheckpointConfig,
