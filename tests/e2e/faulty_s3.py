@@ -1,7 +1,9 @@
 """A proxy before an S3 server that goes wrong on purpose.
 
-What a request gets is decided by the first of the proxy's faults that matches it and whose die
-falls that way. Headers pass through unchanged, `Host` among them, so signatures stay valid.
+What a request gets is decided by the first of the proxy's faults that matches it and is due: a
+share of 0.04 is due at every 25th request that matches, from a random one on, so it happens for
+certain where there are enough of them, and to no request again and again. Headers pass through
+unchanged, `Host` among them, so signatures stay valid.
 """
 
 import contextlib
@@ -13,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -43,10 +45,11 @@ class Fault:
             `slow`: the second half comes in drops, over half a second; `silent`: nothing comes at
             all; `lost`: the request is carried out, its answer lost; `held`: waits for
             `FaultyS3.release`, then meets what is there by then.
-        share: of the matching requests.
+        share: of the matching requests, at even distances.
         methods: that it concerns.
         key: part of the object's path, or of the prefix that is listed.
         times: how often at most.
+        due: grows by `share` with each matching request; at 1 it happens.
     """
 
     kind: str
@@ -54,6 +57,7 @@ class Fault:
     methods: tuple[str, ...] = ("GET", "HEAD", "PUT", "POST", "DELETE")
     key: str = ""
     times: int = 1 << 30
+    due: float = field(default=0.0, init=False)
 
 
 class FaultyS3:
@@ -62,7 +66,7 @@ class FaultyS3:
     Args:
         endpoint: URL of the server behind it.
         faults: see `Fault`.
-        seed: of the dice.
+        seed: of the requests that faults of a share begin with.
 
     Attributes:
         url: of the proxy.
@@ -72,10 +76,12 @@ class FaultyS3:
 
     def __init__(self, endpoint: str, *faults: Fault, seed: int = 0) -> None:
         self.faults = list(faults)
+        chance = random.Random(seed)
+        for fault in faults:
+            fault.due = chance.random()
         self.injected: Counter[str] = Counter()
         self.requests: Counter[tuple[str, str]] = Counter()
         self._released = threading.Event()
-        self._dice = random.Random(seed)
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, endpoint))
         self._server.daemon_threads = True
@@ -98,14 +104,18 @@ class FaultyS3:
         self._released.set()
 
     def _draw(self, method: str, address: str) -> str | None:
+        drawn = None
         with self._lock:
             for fault in self.faults:
                 if method not in fault.methods or fault.key not in address or fault.times <= 0:
                     continue
-                if self._dice.random() < fault.share:
+                if fault.due < 1:  # else it waits for one that another fault leaves to it
+                    fault.due += fault.share
+                if fault.due >= 1 and drawn is None:
+                    fault.due -= 1
                     fault.times -= 1
-                    return fault.kind
-        return None
+                    drawn = fault.kind
+        return drawn
 
     def __enter__(self) -> "FaultyS3":
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

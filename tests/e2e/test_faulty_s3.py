@@ -26,7 +26,7 @@ READ, WRITE = ("GET", "HEAD"), ("PUT", "POST", "DELETE")
 
 
 class Behind(Protocol):
-    def __call__(self, *faults: Fault, seed: int = 0) -> AbstractContextManager[FaultyS3]: ...
+    def __call__(self, *faults: Fault) -> AbstractContextManager[FaultyS3]: ...
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def behind(s3, monkeypatch) -> Behind:
     """Puts the proxy between this process and the server."""
 
     @contextmanager
-    def put(*faults: Fault, seed: int = 0) -> Iterator[FaultyS3]:
-        with FaultyS3(s3["AWS_ENDPOINT_URL"], *faults, seed=seed) as proxy:
+    def put(*faults: Fault) -> Iterator[FaultyS3]:
+        with FaultyS3(s3["AWS_ENDPOINT_URL"], *faults) as proxy:
             for name, value in {**s3, "AWS_ENDPOINT_URL": proxy.url}.items():
                 monkeypatch.setenv(name, value)
             storage._s3.cache_clear()
@@ -138,9 +138,10 @@ def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
     upload_folder(s3, tmp_path / "sweep", "expiring")
     arguments = ("--manifest", f"s3://{BUCKET}/expiring/manifest.parquet", "--shard-size", "6")
     arguments += ("--output", f"s3://{BUCKET}/expired", "--actors", "1")
-    passing = ("InternalError", "SlowDown", "reset", "truncated")
+    passing = ("InternalError", "SlowDown", "reset")
     mix = [Fault(kind, share=0.04, methods=READ) for kind in passing]
-    mix += [Fault(kind, share=0.04, methods=WRITE) for kind in ("SlowDown", "reset", "lost")]
+    mix += [Fault("truncated", share=0.04, methods=("GET",))]
+    mix += [Fault(kind, share=0.06, methods=WRITE) for kind in ("SlowDown", "reset", "lost")]
     # The last photograph's images come when the credentials are no longer good for images.
     last = f"expiring/decoded/webp/{list(photos)[-1]}"
     with FaultyS3(s3["AWS_ENDPOINT_URL"], Fault("held", key=last), *mix, seed=6) as proxy:
@@ -168,7 +169,7 @@ def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
         out, err = job.communicate(timeout=240)
     assert job.returncode == 0, err
     assert f"36 pairs, 0 failed; {36 - 6 * len(stayed)} scored now" in out
-    assert proxy.injected.keys() >= {*passing, "lost"}
+    assert proxy.injected.keys() >= {*passing, "truncated", "lost"}
     # The lease apart, which is written anew every few seconds.
     assert max(n for (_, path), n in proxy.requests.items() if "/_run/" not in path) < 30
 
