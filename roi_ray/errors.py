@@ -7,6 +7,7 @@ RoiRayError
 │   └── StorageUnavailable  the storage did not answer, or not as it should, time and again
 ├── WeightsError         weights that are missing, altered, or not of the layout asked for
 ├── OutputError          an output that belongs to another run, or cannot take this one's results
+├── ClusterError         a Ray that cannot be reached or started
 └── ImageError           one image that cannot be scored; becomes the `error` text of its rows
     ├── NotAllowed       not below the manifest's folder, nor below `--allow-prefix`
     ├── ImageReadError   missing, empty, truncated, or not an image
@@ -52,6 +53,10 @@ class WeightsError(RoiRayError):
 
 class OutputError(RoiRayError):
     """The output belongs to another run, or cannot take this one's results."""
+
+
+class ClusterError(RoiRayError):
+    """No Ray can be reached or started."""
 
 
 class ImageError(RoiRayError):

@@ -4,10 +4,12 @@ What a viewer would show is what is scored:
 
 - The orientation in EXIF is applied; EXIF that cannot be read is ignored.
 - An embedded ICC profile other than sRGB is converted to sRGB (relative colorimetric, with black
-  point compensation). A profile that cannot be used is ignored, as browsers do.
+  point compensation). Which it is, is seen from what it does, as names mislead ("Linear sRGB"). A
+  profile that cannot be used is ignored, as browsers do.
 - CMYK is converted through its profile, else by Pillow's plain formula.
 - Grey becomes three equal channels; a palette is looked up.
-- Alpha is composited over white.
+- Alpha is composited over white. One colour of 16 bits a channel that stands for transparency is
+  refused, as it is not to be found in the upper 8. So is a mask that is transparent anywhere.
 - Of 16 bits a channel the upper 8 count; floating-point pixels are refused.
 - Of an animation, or a file of several pages, the first image counts.
 
@@ -23,6 +25,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +54,16 @@ _UPRIGHT = {
 """What undoes an orientation of EXIF."""
 
 _TIFF_TILE = 1 << 20
+
+_RAMP = np.arange(0, 256, 15, np.uint8)
+_PROBES = {
+    "L": _RAMP[None],
+    "RGB": np.stack(np.meshgrid(_RAMP[::4], _RAMP[::4], _RAMP[::4]), -1).reshape(1, -1, 3),
+}
+"""Colours by which a profile is told from sRGB's."""
+
+_ROUNDING = 3
+"""Of 255: an sRGB profile's tables and curves differ from the formula by no more."""
 
 _lock = threading.Lock()
 _decoding = 0
@@ -84,7 +97,7 @@ def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     Raises:
         ImageReadError, ImageTooLarge: as `decode`.
     """
-    return _decode(data, max_pixels, lambda image: _eight_bit(image).convert("L"))
+    return _decode(data, max_pixels, _to_mask)
 
 
 def decode_cut_out(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -172,14 +185,30 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
+        rgba = image.convert("RGBA")
+        # A profile of grey is for grey.
+        grey = image.mode in ("L", "LA")
+        colour = image.getchannel("L") if grey else rgba.convert("RGB")
         white = Image.new("RGB", image.size, "white")
-        return Image.composite(_to_srgb(image.convert("RGB"), profile), white, alpha)
+        return Image.composite(_to_srgb(colour, profile), white, rgba.getchannel("A"))
     return _to_srgb(image, profile)
 
 
+def _to_mask(image: Image.Image) -> Image.Image:
+    _check_depth(image)
+    image = _eight_bit(_upright(image))
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (
+        255,
+        255,
+    ):
+        raise ImageReadError("a mask that is transparent somewhere: white is inside, black outside")
+    return image.convert("L")
+
+
 def _check_depth(image: Image.Image) -> None:
+    keyed = image.format == "PNG" and "transparency" in image.info
+    if keyed and any(";16" in tile.args for tile in getattr(image, "tile", ())):
+        raise ImageReadError("one colour of 16 bits a channel stands for transparency: give alpha")
     # What a TIFF holds of more than 8 bits, Pillow gives as it is, whatever its values mean.
     tags = getattr(image, "tag_v2", None)
     if tags is None or not image.mode.startswith("I"):
@@ -206,21 +235,35 @@ def _upright(image: Image.Image) -> Image.Image:
 def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
     if isinstance(profile, bytes) and profile:  # a PNG may have a text of that name
         try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "sRGB" not in ImageCms.getProfileDescription(source):
-                converted = ImageCms.profileToProfile(
-                    image,
-                    source,
-                    _SRGB,
-                    renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                    outputMode="RGB",
-                    flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-                )
-                if converted is not None:
-                    return converted
+            if not _is_srgb(profile, image.mode):
+                return _convert(image, profile)
         except (ImageCms.PyCMSError, OSError, ValueError):
             pass  # a profile that cannot be used is ignored: see the policy above
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+@lru_cache(maxsize=64)
+def _is_srgb(profile: bytes, mode: str) -> bool:
+    """Whether a profile leaves colours as they are, but for rounding."""
+    if mode not in _PROBES:
+        return False
+    probe = Image.fromarray(_PROBES[mode])
+    before, after = (np.asarray(i, int) for i in (probe.convert("RGB"), _convert(probe, profile)))
+    return bool(np.abs(after - before).max() <= _ROUNDING)
+
+
+def _convert(image: Image.Image, profile: bytes) -> Image.Image:
+    converted = ImageCms.profileToProfile(
+        image,
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        _SRGB,
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    if converted is None:
+        raise ValueError("no conversion")
+    return converted
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

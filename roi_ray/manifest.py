@@ -19,15 +19,14 @@ from typing import NoReturn
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from roi_ray import schema, storage
 from roi_ray.errors import ManifestError
 from roi_ray.tables import (
-    Fail,
     Source,
     as_text,
+    check_carried,
     check_columns,
     check_filled,
     find_source,
@@ -212,19 +211,8 @@ def _checked(table: pa.Table, uri: str, first: int = 0) -> pa.Table:
         table = table.append_column(schema.PAIR_ID, _pair_ids(table))
     leading = [name for name in _TEXT if name in table.column_names]
     table = table.select(leading + [name for name in table.column_names if name not in leading])
-    _check_carried(table, fail)
+    check_carried(table, fail)
     return table
-
-
-def _check_carried(table: pa.Table, fail: Fail) -> None:
-    """Check that a shard can be made of such rows: not every type can be, and it is late then."""
-    for name in table.column_names:
-        row = table.select([name]).slice(0, 1)
-        try:
-            pq.write_table(row.take(pa.array([0])), pa.BufferOutputStream())
-        except pa.ArrowException as error:
-            kind = table[name].type
-            fail(f"column {name!r} of type {kind} cannot be carried: {error}; drop or change it")
 
 
 def _pair_ids(table: pa.Table) -> pa.Array:

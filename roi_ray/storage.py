@@ -118,7 +118,7 @@ def write_bytes(uri: str, data: bytes) -> None:
             if os.path.exists(partial):
                 os.unlink(partial)
             raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _failure("write", uri, error) from error
 
 
@@ -132,7 +132,7 @@ def list_files(uri: str) -> list[str]:
         infos = filesystem.get_file_info(
             pafs.FileSelector(path, recursive=False, allow_not_found=True)
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _failure("list", uri, error) from error
     names = (info.base_name for info in infos if info.type == pafs.FileType.File)
     return sorted(name for name in names if not name.startswith((".", "_")))
@@ -143,7 +143,7 @@ def size(uri: str) -> int:
     filesystem, path = locate(uri)
     try:
         return int(filesystem.get_file_info(path).size or 0)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _failure("look up", uri, error) from error
 
 
@@ -165,7 +165,7 @@ def move(source: str, target: str) -> None:
         if not is_remote(target):
             os.makedirs(os.path.dirname(target_path), exist_ok=True)
         filesystem.move(source_path, target_path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _failure("move", source, error, f" to {target}") from error
 
 
@@ -176,7 +176,7 @@ def delete(uri: str) -> None:
         filesystem.delete_file(path)
     except FileNotFoundError:
         pass
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _failure("delete", uri, error) from error
 
 
@@ -184,7 +184,7 @@ def _type(uri: str) -> pafs.FileType:
     filesystem, path = locate(uri)
     try:
         return filesystem.get_file_info(path).type
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _failure("look up", uri, error) from error
 
 
@@ -196,9 +196,15 @@ def locate(uri: str) -> tuple[pafs.FileSystem, str]:
     """
     if is_remote(uri):
         path = uri.removeprefix("s3://").rstrip("/")
-        if not path:
+        bucket = path.split("/")[0]
+        if not bucket:
             raise StorageError(f"{uri} names no bucket")
-        return _s3(path.split("/")[0]), path
+        if "@" in bucket:  # not to be repeated here
+            raise StorageError(
+                "an s3:// URI has an @ in its bucket: credentials belong into AWS_ACCESS_KEY_ID "
+                "and AWS_SECRET_ACCESS_KEY, and never into a URI"
+            )
+        return _s3(bucket), path
     return pafs.LocalFileSystem(), _local(uri)
 
 

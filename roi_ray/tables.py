@@ -170,6 +170,17 @@ def check_filled(table: pa.Table, name: str, fail: Fail, first: int = 0) -> None
         fail(f"row {first + row + 1} has an empty {name!r}")
 
 
+def check_carried(table: pa.Table, fail: Fail) -> None:
+    """Check that Parquet can hold such rows, before work is done on them: not every type can be."""
+    for name in table.column_names:
+        row = table.select([name]).slice(0, 1)
+        try:
+            pq.write_table(row.take(pa.array([0])), pa.BufferOutputStream())
+        except pa.ArrowException as error:
+            kind = table[name].type
+            fail(f"column {name!r} of type {kind} cannot be carried: {error}; drop or change it")
+
+
 def first_row(flags: pa.ChunkedArray) -> int | None:
     """The first row whose flag is set."""
     row: int = pc.index(flags, value=True).as_py()
@@ -216,8 +227,12 @@ def _parquet(file: str) -> Iterator[pq.ParquetFile]:
 
 def _read_csv(data: bytes, text: Collection[str]) -> pa.Table:
     types = {name: pa.string() for name in text}
-    options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=True)
-    return pacsv.read_csv(pa.BufferReader(data), convert_options=options)
+    return pacsv.read_csv(
+        pa.BufferReader(data),
+        # Else a large file is cut into blocks wherever a line ends, within quotes too.
+        parse_options=pacsv.ParseOptions(newlines_in_values=True),
+        convert_options=pacsv.ConvertOptions(column_types=types, strings_can_be_null=True),
+    )
 
 
 # pyarrow dies of a block of lines that begins with null.
@@ -227,7 +242,18 @@ _NULL_LINE = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])[ \t]*null")
 def _read_json(data: bytes, text: Collection[str]) -> pa.Table:
     if _NULL_LINE.search(data):
         raise ValueError("a line is null, not an object")
-    return pajson.read_json(pa.BufferReader(data))
+    table = pajson.read_json(pa.BufferReader(data))
+    # What looks like a date has become one, and would not be the same text again.
+    dates = [f.name for f in table.schema if f.name in text and pa.types.is_temporal(f.type)]
+    if not dates:
+        return table
+    as_written = pajson.ParseOptions(
+        explicit_schema=pa.schema([(name, pa.string()) for name in dates]),
+        unexpected_field_behavior="infer",
+    )
+    return pajson.read_json(pa.BufferReader(data), parse_options=as_written).select(
+        table.column_names
+    )
 
 
 _READERS: dict[str, Callable[[bytes, Collection[str]], pa.Table]] = {

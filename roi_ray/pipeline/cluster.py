@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from roi_ray.errors import WeightsError
+from roi_ray.errors import ClusterError, WeightsError
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -31,6 +31,9 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
 
     Yields:
         whether it is one of our own, which gets no other nodes than it has.
+
+    Raises:
+        ClusterError: none can be reached or started.
     """
     existing = bool(os.environ.get("RAY_ADDRESS"))
     if not existing:
@@ -49,15 +52,19 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
     with warnings.catch_warnings():
         # Ray announces a change of defaults for workers that ask for no GPU.
         warnings.simplefilter("ignore", FutureWarning)
-        ray.init(
-            # Else Ray would look for one that `ray start` has left running here.
-            address=None if existing else "local",
-            num_cpus=None if existing else cpus,
-            logging_level=logging.ERROR,
-            log_to_driver=worker_logs,
-            include_dashboard=None if existing else False,
-            runtime_env={"env_vars": environment} if environment else None,
-        )
+        try:
+            ray.init(
+                # Else Ray would look for one that `ray start` has left running here.
+                address=None if existing else "local",
+                num_cpus=None if existing else cpus,
+                logging_level=logging.ERROR,
+                log_to_driver=worker_logs,
+                include_dashboard=None if existing else False,
+                runtime_env={"env_vars": environment} if environment else None,
+            )
+        except (ValueError, ConnectionError) as error:
+            where = f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}" if existing else "a Ray of its own"
+            raise ClusterError(f"cannot use {where}: {error}") from error
     try:
         yield not existing
     finally:

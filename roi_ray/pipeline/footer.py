@@ -21,6 +21,7 @@ _IDENTITY = ("roi_ray", "config")
 """Of these: what made the numbers, and so must be the same in all files of a run."""
 
 _PROVENANCE_KEY = b"roi_ray"
+_SHARD_KEY = b"roi_ray_shard"
 _WHEN_KEY = b"roi_ray_when"
 
 
@@ -52,14 +53,18 @@ def identity(run: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def metadata(provenance: bytes, job_started: str, committed: str) -> dict[bytes, bytes]:
+def metadata(provenance: bytes, shard: int, job_started: str, committed: str) -> dict[bytes, bytes]:
     """The metadata of a shard's file; times are in ISO 8601."""
     when = {"job_started": job_started, "committed": committed}
-    return {_PROVENANCE_KEY: provenance, _WHEN_KEY: json.dumps(when).encode()}
+    return {
+        _PROVENANCE_KEY: provenance,
+        _SHARD_KEY: str(shard).encode(),
+        _WHEN_KEY: json.dumps(when).encode(),
+    }
 
 
-def read_footer(uri: str, expected: dict[str, Any]) -> Footer | None:
-    """The footer of a shard's file; None if it is torn, or does not have this `identity`.
+def read_footer(uri: str, shard: int, expected: dict[str, Any]) -> Footer | None:
+    """The footer of a shard's file; None if it is torn, another shard's, or of another `identity`.
 
     Raises:
         StorageError: it cannot be read.
@@ -77,6 +82,8 @@ def read_footer(uri: str, expected: dict[str, Any]) -> Footer | None:
             return None
     pairs = found.metadata or {}
     if not _is_of(pairs.get(_PROVENANCE_KEY, b""), expected):
+        return None
+    if pairs.get(_SHARD_KEY) != str(shard).encode():
         return None
     when = json.loads(pairs.get(_WHEN_KEY, b"{}"))
     # The last column is `error`, and where it is null there are scores.

@@ -100,6 +100,7 @@ class Output:
         """
         present = set(storage.list_files(self.uri))
         names = {self.shard_uri(shard).split("/")[-1]: shard for shard in plan}
+        self._torn.clear()
         candidates = [(shard, name) for name, shard in names.items() if name in present]
         with ThreadPoolExecutor(16) as readers:
             failures = readers.map(lambda c: self._failed(c[0], len(plan[c[0]])), candidates)
@@ -113,15 +114,23 @@ class Output:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other jobs from writing here meanwhile.
+        """Keep other jobs from writing here meanwhile. What `done` said before may have changed.
 
         Raises:
-            OutputError: another job is writing here already.
+            OutputError: another job is writing here already; or one of another configuration has
+                begun here since this one looked.
         """
         with Lease(storage.join(self.uri, *LEASE_JSON)) as self._lease:
+            self._check_same(identity(read_run(self.uri)))
             if self._stale:
                 self._write_run()
             yield
+
+    def tell(self) -> None:
+        """Let `run.json` tell of this job, though it has nothing to write: of a moved manifest."""
+        if self._stale:
+            with self.held():
+                pass
 
     def set_torn_aside(self) -> None:
         """Move files that `done` found in a shard's place, but not that shard, to `_run/torn/`."""
@@ -148,7 +157,7 @@ class Output:
             manifest_rows.columns + scores.columns,
             schema=pa.schema(
                 [*manifest_rows.schema, *schema.SCORES],
-                metadata(self._provenance, self._started, _now()),
+                metadata(self._provenance, shard, self._started, _now()),
             ),
         )
         buffer = io.BytesIO()
@@ -158,7 +167,7 @@ class Output:
 
     def _failed(self, shard: int, rows: int) -> int | None:
         """Failed rows of a shard's file; None if it is not the whole shard."""
-        footer = read_footer(self.shard_uri(shard), self._identity)
+        footer = read_footer(self.shard_uri(shard), shard, self._identity)
         return footer.failed if footer is not None and footer.rows == rows else None
 
     def _write_run(self) -> None:

@@ -22,7 +22,6 @@ from roi_ray.pipeline.footer import read_shard
 from roi_ray.pipeline.shards import plans
 from roi_ray.pipeline.status import Status, in_parallel
 from roi_ray.policy import allow
-from roi_ray.tables import find_source
 
 _ROWS_AT_ONCE = 100_000
 
@@ -52,11 +51,13 @@ def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> R
             relative to that.
 
     Raises:
-        ManifestError: it may not be written there, or nobody knows what its URIs are relative to.
+        ManifestError: it may not be written there, nobody knows what its URIs are relative to, or
+            `manifest_uri` is another manifest.
     """
-    base = _place(status, "base") if manifest_uri is None else find_source(manifest_uri, ()).base
+    manifest = None if manifest_uri is None else _manifest(status, manifest_uri)
+    base = manifest.base if manifest else _place(status, "base")
     failed = in_parallel(_failed_of, status.failed_shards)
-    return _write(status, uri, base, manifest_uri and storage.absolute(manifest_uri), failed)
+    return _write(status, uri, base, manifest.uri if manifest else None, failed)
 
 
 def write_missing(status: Status, uri: str, manifest_uri: str | None = None) -> Rest:
@@ -70,17 +71,22 @@ def write_missing(status: Status, uri: str, manifest_uri: str | None = None) -> 
     Raises:
         ManifestError: it may not be written there, or the manifest is gone or has changed.
     """
-    config, place = status.run["config"], manifest_uri or _place(status, "uri")
     try:
-        manifest = read_manifest(place, config["manifest"]["rows"])
+        manifest = _manifest(status, manifest_uri or _place(status, "uri"))
     except RoiRayError as error:
         raise ManifestError(
             f"which pairs are missing is known from the run's manifest alone: {error}; if it was "
             "moved, say with --manifest where it is"
         ) from error
-    if manifest.sha256 != config["manifest"]["sha256"]:
-        raise ManifestError(f"{place} is not the manifest of this run, or its rows have changed")
     return _write(status, uri, manifest.base, manifest.uri, _missing(status, manifest))
+
+
+def _manifest(status: Status, uri: str) -> Manifest:
+    there = status.run["config"]["manifest"]
+    manifest = read_manifest(uri, there["rows"])
+    if manifest.sha256 != there["sha256"]:
+        raise ManifestError(f"{uri} is not the manifest of this run, or its rows have changed")
+    return manifest
 
 
 def _place(status: Status, name: str) -> str:

@@ -134,14 +134,19 @@ def score_manifest(
     first_failures = logs.FirstFailures()
     with Reporter(manifest.rows) as reporter, ExitStack() as connection:
         workers: Workers | None = None
+        held = False
         for rows, part in plans(manifest.parts(), options.shard_size):
             failures = output.done(part)
+            if len(failures) < len(part) and not held:
+                connection.enter_context(output.held())
+                held = True
+                # Once more: another job may have ended since.
+                failures = output.done(part)
             todo = {shard: which for shard, which in part.items() if shard not in failures}
             new = sum(map(len, todo.values()))
             reporter.skip(len(rows) - new)
             if todo:
                 if workers is None:
-                    connection.enter_context(output.held())
                     own = connection.enter_context(connect())
                     workers = plan_workers(
                         options.device, options.actors, options.gpus_per_actor, grows=not own
@@ -155,6 +160,8 @@ def score_manifest(
                     _score(rows, gather, graph)
             scored += new
             failed += sum(failures.values())
+        if not held:
+            output.tell()
     return Summary(
         output=output.uri,
         rows=manifest.rows,

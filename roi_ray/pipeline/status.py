@@ -116,7 +116,7 @@ def read_status(output_uri: str) -> Status:
     with ThreadPoolExecutor(1) as aside:
         watched = aside.submit(writer, storage.join(uri, *LEASE_JSON))
         files = list(shard_files(uri))
-        footers = in_parallel(lambda file: read_footer(file[1], expected), files)
+        footers = in_parallel(lambda file: read_footer(file[1], file[0], expected), files)
         for (shard, file), footer in zip(files, footers, strict=True):
             if footer is None:
                 status.foreign.append(file)

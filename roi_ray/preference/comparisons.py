@@ -17,6 +17,7 @@ from roi_ray.manifest import digest
 from roi_ray.tables import (
     Fail,
     as_type,
+    check_carried,
     check_columns,
     check_filled,
     first_row,
@@ -96,6 +97,7 @@ def check(table: pa.Table, name: str, *, labels: bool = True) -> pa.Table:
     table = table.set_column(table.column_names.index(schema.GROUP), schema.GROUP, groups)
     known = [column for column in schema.COMPARISON if column in table.column_names]
     others = [column for column in table.column_names if column not in schema.COMPARISON]
+    check_carried(table, fail)
     return table.select(known + others)
 
 

@@ -85,13 +85,15 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
         side has no features, which are null then.
 
     Raises:
-        ManifestError: no comparison at all has scores, or the scores lack a column.
+        ManifestError: no comparison at all has scores, one has several, or the scores lack a
+            column.
     """
     rows = _read_scores(scores)
-    places = {
-        pair: row
-        for row, pair in enumerate(zip(*(rows[n].to_pylist() for n in _PAIR), strict=True))
-    }
+    places: dict[tuple[str, str], int] = {}
+    twice = set()
+    for row, pair in enumerate(zip(*(rows[n].to_pylist() for n in _PAIR), strict=True)):
+        if places.setdefault(pair, row) != row:
+            twice.add(pair)
     table = comparisons.table
     references = table[schema.REFERENCE].to_pylist()
     errors: list[str | None] = [None] * len(table)
@@ -100,10 +102,15 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     for side in schema.SIDES:
         at = []
         for reference, image in zip(references, table[side].to_pylist(), strict=True):
-            place = places.get((reference, image))
-            if place is None:
-                place = places.get(_absolute(reference, image, comparisons.base))
-            at.append(place)
+            pair = (reference, image)
+            if pair not in places:
+                pair = _absolute(reference, image, comparisons.base)
+            if pair in twice:
+                raise ManifestError(
+                    f"{scores} has several rows for {image} with the reference {reference}: under "
+                    "several masks? give scores with one"
+                )
+            at.append(places.get(pair))
         part = rows.take(pa.array(at, pa.int64()))
         for row, (place, failed) in enumerate(zip(at, part[schema.ERROR].to_pylist(), strict=True)):
             if place is None:
