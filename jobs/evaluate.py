@@ -47,6 +47,7 @@ def main(
     if unknown := [name for name in recipes if name not in RECIPES]:
         raise ManifestError(f"unknown recipe {unknown[0]!r}; there are {', '.join(RECIPES)}")
     given = read_comparisons(comparisons)
+    storage.check_writable(output)
     result = evaluate(
         given,
         recipes,

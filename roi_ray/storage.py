@@ -122,6 +122,17 @@ def write_bytes(uri: str, data: bytes) -> None:
         raise _failure("write", uri, error) from error
 
 
+def check_writable(folder: str) -> None:
+    """Write to a folder and delete it again: better now than when there is something to write.
+
+    Raises:
+        StorageError: it cannot be written to.
+    """
+    probe = join(folder, f".{uuid.uuid4().hex}")
+    write_bytes(probe, b"")
+    delete(probe)
+
+
 def list_files(uri: str) -> list[str]:
     """The names of the files directly in a folder, sorted, hidden ones (`.`, `_`) left out.
 

@@ -275,3 +275,73 @@ def test_check_size(photos) -> None:
     images.check_size(x[..., 0], (400, 600))
     with pytest.raises(SizeMismatch, match="599 x 400, but its reference is 600 x 400"):
         images.check_size(x[:, 1:], x)
+
+
+def linear_profile(description: str) -> bytes:
+    """sRGB's profile without its curve, under a name of as many letters as sRGB's has."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    at = profile.index(b"para")
+    # Function type 0, an exponent of 1: (type, reserved, function, reserved, exponent).
+    curve = b"para" + bytes(4) + bytes(4) + (1 << 16).to_bytes(4)
+    profile = profile[:at] + curve + profile[at + len(curve) :]
+    for encoding in ("ascii", "utf-16-be"):
+        profile = profile.replace("sRGB built-in".encode(encoding), description.encode(encoding))
+    return profile
+
+
+@pytest.mark.parametrize("description", ["Linear sRGB !", "Linear Rec709"])
+def test_a_profile_is_known_by_what_it_does(description) -> None:
+    grey = Image.new("RGB", (8, 8), (128, 128, 128))
+    decoded = images.decode(saved(grey, icc_profile=linear_profile(description)))
+    assert np.abs(decoded.astype(int) - 188).max() <= 1  # 255 (1.055 (128 / 255)^(1 / 2.4) - 0.055)
+
+
+def grey_profile(gamma: float) -> bytes:
+    """A profile of grey (ICC.1:2001): a header, white and a curve."""
+    tags = {
+        b"wtpt": b"XYZ " + bytes(4) + bytes.fromhex("0000f6d6000100000000d32d"),
+        b"kTRC": b"curv" + bytes(4) + (1).to_bytes(4) + round(gamma * 256).to_bytes(2) + bytes(2),
+    }
+    directory, data = len(tags).to_bytes(4), b""
+    for name, value in tags.items():
+        offset = 128 + 4 + 12 * len(tags) + len(data)
+        directory += name + offset.to_bytes(4) + len(value).to_bytes(4)
+        data += value
+    header = bytearray(128)
+    header[8:12] = bytes([2, 0x10, 0, 0])
+    header[12:24] = b"mntrGRAYXYZ "
+    header[36:40] = b"acsp"
+    header[68:80] = bytes.fromhex("0000f6d6000100000000d32d")
+    profile = bytes(header) + directory + data
+    return len(profile).to_bytes(4) + profile[4:]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_a_profile_of_grey_is_applied_with_alpha_too(mode) -> None:
+    image = Image.new("L", (8, 8), 128).convert(mode)
+    decoded = images.decode(saved(image, icc_profile=grey_profile(1.0)))
+    assert np.abs(decoded.astype(int) - 188).max() <= 1
+
+
+def test_a_transparent_colour_of_16_bits_is_refused() -> None:
+    grey = Image.fromarray(np.full((8, 8), 7000, np.uint16))
+    with pytest.raises(ImageReadError, match="16 bits a channel stands for transparency"):
+        images.decode(saved(grey, transparency=7000))
+    eight = Image.fromarray(np.full((8, 8), 70, np.uint8))
+    assert (images.decode(saved(eight, transparency=70)) == 255).all()
+
+
+def test_a_mask_is_upright_and_opaque() -> None:
+    pixels = np.zeros((64, 96), np.uint8)
+    pixels[:32] = 255
+    image = Image.fromarray(pixels)
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    assert np.array_equal(images.decode_mask(saved(image, exif=exif)), pixels[::-1])
+    exif[0x0112] = 6
+    assert images.decode_mask(saved(image, exif=exif)).shape == (96, 64)
+    opaque = image.convert("LA")
+    assert np.array_equal(images.decode_mask(saved(opaque)), pixels)
+    opaque.putpixel((3, 3), (255, 200))
+    with pytest.raises(ImageReadError, match="transparent somewhere"):
+        images.decode_mask(saved(opaque))

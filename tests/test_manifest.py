@@ -289,3 +289,20 @@ def test_the_first_rows_are_read_without_the_others(tmp_path, monkeypatch) -> No
 def test_many_blank_lines_are_passed_over_in_no_time(tmp_path) -> None:
     (tmp_path / "m.jsonl").write_text("\n" * 200_000 + '{"reference": "a", "distorted": "b"}\n')
     assert read_manifest(str(tmp_path / "m.jsonl")).rows == 1
+
+
+def test_line_ends_within_quotes_are_no_ends_of_rows(tmp_path) -> None:
+    """Of a file that is large enough to be read in blocks."""
+    note = '"aaa\nbb,c,d"'
+    lines = [f"r.png,d{i}.png,{note}" for i in range(60_000)]
+    (tmp_path / "m.csv").write_text("\n".join(["reference,distorted,note", *lines]) + "\n")
+    table = read_manifest(str(tmp_path / "m.csv")).table
+    assert len(table) == 60_000
+    assert set(table["note"].to_pylist()) == {"aaa\nbb,c,d"}
+
+
+def test_what_looks_like_a_date_stays_the_text_that_it_is(tmp_path) -> None:
+    row = {"reference": "2024-01-15", "distorted": "2024-01-15T10:00:00", "pair_id": "2024-01-15"}
+    (tmp_path / "m.jsonl").write_text(json.dumps({**row, "quality": 80}) + "\n")
+    (found,) = read_manifest(str(tmp_path / "m.jsonl")).table.to_pylist()
+    assert found == {**row, "quality": 80}

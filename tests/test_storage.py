@@ -70,3 +70,23 @@ def test_absolute(monkeypatch, tmp_path) -> None:
     for uri in ("gs://bucket/scores", "S3://bucket/scores", "s3a://bucket/scores", "s3:/bucket/x"):
         with pytest.raises(StorageError, match=f"cannot open {uri}: only local paths and s3://"):
             storage.absolute(uri)
+
+
+@pytest.mark.parametrize(
+    "act", ["read_bytes", "list_files", "is_file", "is_folder", "size", "delete"]
+)
+@pytest.mark.parametrize("uri", ["s3://bucket//a", "s3://KEY:HIDDEN@bucket/a", "s3:///a"])
+def test_uris_that_are_none(monkeypatch, act, uri) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with pytest.raises(StorageError) as caught:
+        getattr(storage, act)(uri)
+    assert "HIDDEN" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path) -> None:
+    storage.check_writable(str(tmp_path / "new"))
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="cannot write"):
+        storage.check_writable(str(tmp_path / "file"))

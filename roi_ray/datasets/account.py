@@ -6,7 +6,7 @@ the answers agree with what the data set itself says of the images.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -46,15 +46,21 @@ def table_of(rows: list[dict[str, Any]], account: Account) -> pa.Table:
 
     Args:
         rows: by the schema's column names; `dataset` is added.
-        account: of the import.
+        account: of the import; `repeated` is added.
 
     Raises:
         ManifestError: no rows, or rows that are no comparisons.
     """
     if not rows:
         raise ManifestError(nothing_left(account))
+    account = replace(account, repeated=len(rows) - len(set(map(_question, rows))))
     named = [{**row, schema.DATASET: account.dataset} for row in rows]
     return with_account(from_rows(named, account.dataset), account)
+
+
+def _question(row: dict[str, Any]) -> tuple[object, ...]:
+    crop = tuple(row.get(name) for name in schema.CROP)
+    return (row[schema.REFERENCE], frozenset((row[schema.A], row[schema.B])), crop)
 
 
 def nothing_left(account: Account) -> str:

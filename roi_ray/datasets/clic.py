@@ -89,12 +89,10 @@ def import_clic(folder: str) -> pa.Table:
                     schema.GOLD: original in (a, b),
                 }
                 rows.append({**dict(zip(schema.COMPARISON_URIS, images, strict=True)), **facts})
-    asked = {(row[schema.REFERENCE], frozenset((row[schema.A], row[schema.B]))) for row in rows}
     account = Account(
         NAME,
         folder,
         dict(dropped),
-        repeated=len(rows) - len(asked),
         polarity=(_against_gold(rows), _against_sizes(rows)),
     )
     return table_of(rows, account)

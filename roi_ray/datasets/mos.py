@@ -84,7 +84,8 @@ def comparisons_of(
     if not len(a):
         raise ManifestError(nothing_left(Account(dataset, folder, dropped)))
     turned = [
-        not in_order(rated[i].distorted, rated[j].distorted) for i, j in zip(a, b, strict=True)
+        not in_order(*(rated[at].distorted.removeprefix(folder) for at in pair))
+        for pair in zip(a, b, strict=True)
     ]
     a, b = np.where(turned, b, a), np.where(turned, a, b)
     p_a = _normal_cdf(score[a] - score[b], np.hypot(error[a], error[b]))

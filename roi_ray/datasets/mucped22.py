@@ -64,7 +64,6 @@ def import_mucped22(folder: str) -> pa.Table:
     folder = storage.absolute(folder)
     uri = required(folder, "evaluations.json", "the evaluations")
     rows: list[dict[str, Any]] = []
-    crops: list[list[int]] = []
     advantage: list[float] = []
     dropped: Counter[str] = Counter()
     for row, found in enumerate(_evaluations(uri), 1):
@@ -85,16 +84,17 @@ def import_mucped22(folder: str) -> pa.Table:
                 schema.TIE: tie,
                 schema.METHOD_A: a,
                 schema.METHOD_B: b,
+                **dict(zip(schema.CROP, evaluation["crop"], strict=True)),
             }
         )
-        crops.append([int(value) for value in evaluation["crop"]])
         lead = _elo(evaluation, "greater_elo") - _elo(evaluation, "lesser_elo")
         advantage.append(lead if first else -lead)
     p_a = [found[schema.P_A] for found in rows]
     polarity = check_polarity(NAME, "the study's Elo scores", p_a, advantage)
     table = table_of(rows, Account(NAME, folder, dict(dropped), polarity=(polarity,)))
-    for column, values in zip(schema.CROP, zip(*crops, strict=True), strict=True):
-        table = table.append_column(column, pa.array(values, pa.int32()))
+    for column in schema.CROP:
+        values = pa.array([row[column] for row in rows], pa.int32())
+        table = table.append_column(column, values)
     return table
 
 
@@ -115,11 +115,20 @@ def _checked(uri: str, row: int, found: object) -> dict[str, Any]:
         if not isinstance(found.get(name), kind):
             fail(uri, row, f"has {found.get(name)!r} for {name!r}")
     for name, length in (("crop", 4), ("image_dims", 2)):
-        if len(found[name]) != length or not all(isinstance(v, int) for v in found[name]):
+        if len(found[name]) != length or not all(map(_is_pixels, found[name])):
             fail(uri, row, f"has {found[name]!r} for {name!r}, not {length} whole numbers")
+    if min(found["crop"][2:]) < 1:
+        fail(uri, row, f"has {found['crop']!r} for 'crop', which holds no pixels")
+    for name in ("rater_time_ms", "rater_flips"):
+        if not math.isfinite(found[name]):
+            fail(uri, row, f"has {found[name]!r} for {name!r}")
     if found["greater"] == found["lesser"]:
         fail(uri, row, f"compares {found['greater']!r} with itself")
     return found
+
+
+def _is_pixels(value: object) -> bool:
+    return type(value) is int and abs(value) < 1 << 31
 
 
 def _reason_to_drop(evaluation: dict[str, Any]) -> str | None:

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from roi_ray import schema, storage
 from roi_ray.pipeline.run import Options
-from roi_ray.preference.comparisons import counted, read_comparisons, write_comparisons
+from roi_ray.preference.comparisons import counted, read_comparisons, votes_of, write_comparisons
 from roi_ray.preference.features import join_features, make_of, make_of_scores, score_pairs
+from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import DEFAULT, PreferenceModel, load_model
 from roi_ray.scorer import Settings
 
@@ -22,8 +23,8 @@ class Compared:
         output: URI of the comparisons with features.
         rows: comparisons.
         failed: of them without features.
-        agree: share of the labelled, untied answers that the prediction agrees with, control
-            questions left out; None where there are none.
+        agree: share of the answers that the prediction agrees with, see `measures.agreement`;
+            control questions left out; None where there are none.
         examples: some of the errors.
     """
 
@@ -99,9 +100,9 @@ def _agreement(table: pa.Table) -> float | None:
     if not {schema.P_A, schema.P_A_PREFERRED} <= set(table.column_names):
         return None
     table = counted(table)
-    said = table[schema.P_A].to_numpy() - 0.5
-    predicted = table[schema.P_A_PREFERRED].to_numpy() - 0.5
-    decided = (said != 0) & ~np.isnan(said) & ~np.isnan(predicted)
-    if not decided.any():
+    said, predicted = (table[name].to_numpy() for name in (schema.P_A, schema.P_A_PREFERRED))
+    known = np.isfinite(said) & np.isfinite(predicted)
+    if not known.any():
         return None
-    return float((np.sign(said) == np.sign(predicted))[decided].mean())
+    agree = agreement(predicted[known], said[known])
+    return float(np.average(agree, weights=votes_of(table)[known]))

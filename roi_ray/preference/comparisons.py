@@ -4,12 +4,15 @@ Parquet, CSV or JSON Lines like a manifest; `roi_ray.schema.COMPARISON` describe
 """
 
 import io
+import posixpath
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from roi_ray import schema, storage
 from roi_ray.errors import ManifestError
@@ -58,15 +61,18 @@ def read_comparisons(uri: str, *, labels: bool = True) -> Comparisons:
     """
     table, base = read_table(uri, _TEXT)
     name = storage.absolute(uri)
-    return Comparisons(check(table, name, labels=labels), name, base, digest(table))
+    return Comparisons(check(table, name, base, labels=labels), name, base, digest(table))
 
 
-def check(table: pa.Table, name: str, *, labels: bool = True) -> pa.Table:
+def check(table: pa.Table, name: str, base: str = "", *, labels: bool = True) -> pa.Table:
     """The table with the schema's types and a `group`, its columns in the schema's order.
+
+    A row without a `group` is of that of its reference, however its URI is spelled.
 
     Args:
         table: comparisons.
         name: of the table, for errors.
+        base: that relative URIs are relative to.
         labels: `p_a` must be there.
 
     Raises:
@@ -80,8 +86,15 @@ def check(table: pa.Table, name: str, *, labels: bool = True) -> pa.Table:
     for column, kind in schema.COMPARISON.items():
         if column in table.column_names:
             table = as_type(table, column, kind, fail)
+    if schema.ERROR in table.column_names:
+        table = as_type(table, schema.ERROR, pa.string(), fail)
     for column in schema.COMPARISON_URIS:
         check_filled(table, column, fail)
+    for column in set(_TEXT).difference(schema.COMPARISON_URIS).intersection(table.column_names):
+        # As CSV has it: nothing between two commas is no name.
+        blank = pc.equal(pc.utf8_trim_whitespace(table[column]), "")
+        filled = pc.if_else(blank, pa.scalar(None, pa.string()), table[column])
+        table = table.set_column(table.column_names.index(column), column, filled)
     if (row := first_row(pc.equal(table[schema.A], table[schema.B]))) is not None:
         fail(f"row {row + 1} compares {table[schema.A][row].as_py()!r} with itself")
     if schema.P_A in table.column_names:
@@ -91,9 +104,10 @@ def check(table: pa.Table, name: str, *, labels: bool = True) -> pa.Table:
         if (row := first_row(too_few)) is not None:
             votes = table[schema.VOTES][row].as_py()
             fail(f"row {row + 1} has {votes} {schema.VOTES!r}; leave it empty, or give 1 or more")
+    references = _one_spelling(table[schema.REFERENCE], base)
     if schema.GROUP not in table.column_names:
-        table = table.append_column(schema.GROUP, table[schema.REFERENCE])
-    groups = pc.coalesce(table[schema.GROUP], table[schema.REFERENCE])
+        table = table.append_column(schema.GROUP, references)
+    groups = pc.coalesce(table[schema.GROUP], references)
     table = table.set_column(table.column_names.index(schema.GROUP), schema.GROUP, groups)
     known = [column for column in schema.COMPARISON if column in table.column_names]
     others = [column for column in table.column_names if column not in schema.COMPARISON]
@@ -134,6 +148,22 @@ def counted(table: pa.Table) -> pa.Table:
         error = pc.fill_null(table[schema.ERROR].cast(pa.string()), "")
         keep = pc.and_(keep, pc.equal(error, ""))
     return table.filter(keep)
+
+
+def votes_of(table: pa.Table) -> NDArray[np.float64]:
+    """How many answers each row stands for, (N,): its `votes`, else 1."""
+    if schema.VOTES not in table.column_names:
+        return np.ones(len(table))
+    votes: NDArray[np.float64] = pc.fill_null(table[schema.VOTES], 1).to_numpy().astype(np.float64)
+    return votes
+
+
+def _one_spelling(uris: pa.ChunkedArray, base: str) -> pa.Array:
+    """URIs made absolute, without detours: the same for the same file."""
+    encoded = uris.combine_chunks().dictionary_encode()
+    absolute = (storage.resolve(uri, base) for uri in encoded.dictionary.to_pylist())
+    spelled = [uri if "://" in uri else posixpath.normpath(uri) for uri in absolute]
+    return pa.array(spelled, pa.string()).take(encoded.indices)
 
 
 def _check_labels(column: pa.ChunkedArray, fail: Fail, *, needed: bool) -> None:

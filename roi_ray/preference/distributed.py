@@ -17,6 +17,7 @@ from roi_ray.preference.examples import Examples, sides, to_examples
 from roi_ray.preference.features import scored_with
 from roi_ray.preference.model import PreferenceModel, Scale
 from roi_ray.preference.networks import RECIPES
+from roi_ray.preference.seen import SAMPLE, sample
 from roi_ray.preference.training import PreferenceTraining, batches_of, finished
 from roi_ray.training.loop import fit, run_name
 
@@ -78,7 +79,11 @@ def train_model(
         "recipe": recipe,
         "seed": seed,
         "workers": workers,
-        "comparisons": {"rows": len(examples), "sha256": comparisons.sha256},
+        "comparisons": {
+            "rows": len(examples),
+            "sha256": comparisons.sha256,
+            SAMPLE: sample(examples),
+        },
         "references": len(np.unique(examples.group)),
         schema.SCORED_WITH: scored_with(comparisons.table, comparisons.name),
     }

@@ -17,6 +17,7 @@ from roi_ray.preference.examples import Examples, Floats, to_examples, usable
 from roi_ray.preference.measures import Interval
 from roi_ray.preference.model import load_model
 from roi_ray.preference.networks import RECIPES
+from roi_ray.preference.seen import share_seen
 from roi_ray.preference.validation import (
     by_sign,
     logistic_learner,
@@ -30,6 +31,8 @@ PAPER = {"BASIC": 0.7672, "ROI": 0.784}
 
 SETS = {"BASIC": schema.BASIC_FEATURES, "ROI": schema.FEATURES}
 _BPP_EDGES = (0.25, 0.5, 1.0, 2.0)
+ASKED_AGAIN = "questions asked again"
+"""The part of the comparisons that the ceiling of people is of."""
 _CLOSENESS = ("closest third", "middle third", "farthest third")
 
 
@@ -95,7 +98,8 @@ def evaluate(
         comparisons: labelled, with all eight features of both sides.
         recipes: names of `networks.RECIPES`, each with the basic features and with all eight.
         models: trained models that are evaluated as they are: only honest on references that
-            they were not trained on; one that was trained on these very comparisons is named so.
+            they were not trained on; of one that was trained on some of these very answers, the
+            name says on how many.
         nested: also choose the recipe anew in each fold, from its training part alone.
         folds: of each cross-validation.
         repeats: with other divisions into folds.
@@ -107,7 +111,10 @@ def evaluate(
     """
     examples = to_examples(comparisons.table, schema.FEATURES, comparisons.name)
     table = usable(comparisons.table, schema.FEATURES)
+    questions, answers = _questions(table)
     parts = _parts(table, examples)
+    if (again := np.bincount(questions)[questions] > 1).any():
+        parts[ASKED_AGAIN] = again
     predicted: dict[str, Floats] = {}
     for name in recipes:
         for label, features in SETS.items():
@@ -124,9 +131,8 @@ def evaluate(
         predicted[f"{label} logistic"] = out_of_fold(examples, learner, folds, repeats)
     for source in models:
         model, _ = load_model(source)
-        trained_on = model.provenance.get("comparisons") or {}
-        own = trained_on.get("sha256") == comparisons.sha256
-        name = f"model {source}" + (", its own training data" if own else "")
+        own = share_seen(examples.only(model.features), model.provenance)
+        name = f"model {source}" + (f", trained on {100 * own:.0f} % of these" if own else "")
         predicted[name] = model.predict_table(table, comparisons.name)[None]
     rules = {feature: by_sign(examples, feature)[None] for feature in schema.FEATURES}
     lines = [_line(name, p, examples, parts, rule=False) for name, p in predicted.items()]
@@ -136,7 +142,7 @@ def evaluate(
         references=len(np.unique(examples.group)),
         lines=lines,
         paired=_paired(predicted, rules, examples, recipes),
-        ceiling=measures.human_ceiling(*_questions(table)),
+        ceiling=measures.human_ceiling(questions, answers),
         reliability={name: _reliability(p, examples) for name, p in predicted.items()},
         sizes={name: int(mask.sum()) for name, mask in parts.items()},
     )

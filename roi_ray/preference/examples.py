@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.preference.comparisons import counted
+from roi_ray.preference.comparisons import counted, votes_of
 from roi_ray.preference.features import check_features, scored_with
 
 Floats = NDArray[np.float64]
@@ -115,16 +115,11 @@ def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Exampl
             f"comparisons {name}: no answer prefers {'b' if p_a.min() >= 0.5 else 'a'}; there must "
             "be answers for both sides (is the winner always in the same column?)"
         )
-    votes = (
-        pc.fill_null(table[schema.VOTES], 1).to_numpy().astype(np.float64)
-        if schema.VOTES in table.column_names
-        else np.ones(len(table))
-    )
     return Examples(
         features,
         *(sides(table, features)),
         p_a,
-        votes,
+        votes_of(table),
         groups.indices.to_numpy().astype(np.int64),
     )
 

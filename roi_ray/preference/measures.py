@@ -112,7 +112,8 @@ class Ceiling:
 
     Attributes:
         questions: that were asked more than once.
-        agreement: chance that two answers to one of them are the same.
+        agreement: chance that another answer to the same question is the same as an answer; a mean
+            over answers, as accuracies are.
         implied: accuracy of someone who always knows the majority, were all questions equally
             hard: q with q^2 + (1 - q)^2 = agreement.
     """
@@ -134,12 +135,13 @@ def human_ceiling(questions: NDArray[np.int64], p_a: Floats) -> Ceiling | None:
     again = asked > 1
     if not again.any():
         return None
-    # Of two answers p and q, the chance is p q + (1 - p) (1 - q), summed over all ordered pairs.
+    # Of two answers p and q, the chance is p q + (1 - p) (1 - q), summed over all ordered pairs. A
+    # question of n answers has n (n - 1) of these and counts n times: hard ones were asked more.
     same = np.zeros(len(asked))
     for side in (p_a, 1 - p_a):
         same += np.bincount(questions, side) ** 2 - np.bincount(questions, side**2)
     n = asked[again]
-    share = float(same[again].sum() / (n * (n - 1)).sum())
+    share = float((same[again] / (n - 1)).sum() / n.sum())
     return Ceiling(int(again.sum()), share, (1 + max(2 * share - 1, 0) ** 0.5) / 2)
 
 

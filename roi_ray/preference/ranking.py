@@ -59,6 +59,8 @@ class Rank:
         comparisons: answers that it took part in.
         win_rate: share of these that preferred it, 0..1, a tie being half; unlike the score, it
             depends on how strong its opponents were.
+        bit_rate: its bit rate over that of its opponents, geometric mean over these answers: above
+            1, it was given more bits, which its score profits from; None if rates are not known.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Rank:
     high: float
     comparisons: int
     win_rate: float
+    bit_rate: float | None
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,8 @@ def rank(
     replacement (Efron, Annals of Statistics 7, 1979): answers on one image are alike, so that
     drawing answers would make intervals too narrow. A draw without a name says nothing of it.
 
-    Where codecs have different bit rates, their scores compare bit rates too: see `bands`.
+    Where codecs have different bit rates, their scores compare bit rates too: see `bands`, and
+    `Rank.bit_rate` for how much of that is left within a band.
 
     `table`, `by` and `labels`: see `usable`. References are drawn `resamples` times, by `seed`.
 
@@ -153,7 +157,10 @@ def rank(
     samples = np.empty((resamples, n))
     for sample, times in zip(samples, draws, strict=True):
         drawn = answers.wins(times)
-        sample[:] = np.where(drawn.sum(0) + drawn.sum(1) > 0, _fit(drawn, scores), np.nan)
+        there = drawn.sum(0) + drawn.sum(1) > 0
+        found = _fit(drawn, scores)
+        # Whoever is absent is given the average, which must not move the others.
+        sample[:] = np.where(there, found - found[there].mean() + scores[there].mean(), np.nan)
     ranks = []
     for i, name in enumerate(answers.names):
         low = high = np.nan
@@ -161,7 +168,9 @@ def rank(
         if seen.size and np.unique(answers.group[(answers.a == i) | (answers.b == i)]).size > 1:
             low, high = np.percentile(seen, PERCENTILES).tolist()
         rate = float(wins[i].sum() / played[i])
-        ranks.append(Rank(name, float(scores[i]), low, high, round(float(played[i])), rate))
+        answered = round(float(played[i]))
+        bits = answers.bit_rate(i)
+        ranks.append(Rank(name, float(scores[i]), low, high, answered, rate, bits))
     return sorted(ranks, key=lambda r: (-r.score, r.name))
 
 
@@ -197,7 +206,10 @@ def win_rates(table: pa.Table, by: By = "method", labels: Labels = "p_a") -> Win
 
 @dataclass(frozen=True)
 class _Answers:
-    """Rows as arrays: the numbers of the two names and of the group, share for `a`, weight."""
+    """Rows as arrays: numbers of the names and the group, share for `a`, weight, lead in bits.
+
+    `lead` is the logarithm of the bit rate of `a` over that of `b`; NaN where one is not known.
+    """
 
     names: list[str]
     a: NDArray[np.intp]
@@ -205,6 +217,15 @@ class _Answers:
     group: NDArray[np.intp]
     share: Floats
     weight: Floats
+    lead: Floats
+
+    def bit_rate(self, name: int) -> float | None:
+        """See `Rank`."""
+        lead = np.where(self.a == name, self.lead, -self.lead)
+        its = ((self.a == name) | (self.b == name)) & np.isfinite(lead)
+        if not its.any():
+            return None
+        return float(np.exp(np.average(lead[its], weights=self.weight[its])))
 
     def wins(self, times: NDArray[np.int64] | None = None) -> Floats:
         """(n, n) answers that prefer the row to the column, each group counted `times` over."""
@@ -225,7 +246,12 @@ def _answers(rows: pa.Table, by: By, labels: Labels) -> _Answers:
         # A prediction may be of a pair that nobody was asked about: it still counts once.
         weight = np.fmax(rows[schema.VOTES].cast(pa.float64()).to_numpy(), 1.0)
     a, b = np.split(numbers, 2)
-    return _Answers(names.tolist(), a, b, group, rows[labels].to_numpy(), weight)
+    lead = np.full(rows.num_rows, np.nan)
+    if {schema.BPP_A, schema.BPP_B} <= set(rows.column_names):
+        with np.errstate(all="ignore"):  # of no bits, it is not finite
+            a_bits, b_bits = (np.log(rows[bpp].to_numpy()) for bpp in (schema.BPP_A, schema.BPP_B))
+            lead = a_bits - b_bits
+    return _Answers(names.tolist(), a, b, group, rows[labels].to_numpy(), weight, lead)
 
 
 def _fit(wins: Floats, start: Floats | None = None) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray import schema
+from roi_ray.errors import ManifestError
 from roi_ray.preference.examples import Examples, Floats
 from roi_ray.preference.measures import log_loss
 from roi_ray.preference.networks import Recipe
@@ -38,7 +39,12 @@ def out_of_fold(examples: Examples, learner: Learner, count: int, repeats: int) 
 
     Returns:
         P(people prefer a), (repeats, N).
+
+    Raises:
+        ManifestError: of one reference alone: there is nothing left to train on.
     """
+    if len(np.unique(examples.group)) < 2:
+        raise ManifestError("too few references: with one held out, at least 2 must be left")
     predicted = np.empty((repeats, len(examples)))
     for repeat in range(repeats):
         fold = folds(examples.group, count, repeat)
@@ -100,7 +106,8 @@ def logistic_learner(features: tuple[str, ...]) -> Learner:
     def learn(examples: Examples, seed: int) -> Predictor:
         chosen = examples.only(features)
         difference = chosen.a - chosen.b
-        spread = np.maximum(difference.std(0), 1e-12)
+        # About zero, and not about their mean: exchanging the candidates must change nothing.
+        spread = np.maximum(np.sqrt((difference**2).mean(0)), 1e-12)
         weights = _newton(difference / spread, chosen.p_a, chosen.weight)
 
         def predict(others: Examples) -> Floats:

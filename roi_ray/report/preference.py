@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
-from roi_ray.preference.evaluation import PAPER, Evaluation
+from roi_ray.preference.evaluation import ASKED_AGAIN, PAPER, Evaluation
 
 _LONGEST = 48
+_STYLES = ("-", ":", "-.")
 
 
 def to_table(evaluation: Evaluation) -> Table:
@@ -37,7 +38,8 @@ def to_table(evaluation: Evaluation) -> Table:
             "",
             "",
         )
-        table.add_row("  the best accuracy it implies", f"{100 * ceiling.implied:.2f}", "", "", "")
+        implied = f"{100 * ceiling.implied:.2f}"
+        table.add_row("  the best accuracy on these that it implies", implied, "", "", "")
     return table
 
 
@@ -59,9 +61,11 @@ def draw(evaluation: Evaluation) -> bytes:
     left, right = figure.subplots(1, 2)
     _accuracies(left, evaluation)
     right.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
-    for name, bins in evaluation.reliability.items():
+    for at, (name, bins) in enumerate(evaluation.reliability.items()):
         x, y = [b.predicted for b in bins], [b.observed for b in bins]
-        right.plot(x, y, marker="o", label=_short(name))
+        # Of colours there are ten.
+        style = _STYLES[at // 10 % len(_STYLES)]
+        right.plot(x, y, marker="o", linestyle=style, label=_short(name))
     right.set_xlabel("predicted P(people prefer a)")
     right.set_ylabel("share that did")
     right.grid(alpha=0.3)
@@ -77,10 +81,16 @@ def _accuracies(axes: Axes, evaluation: Evaluation) -> None:
         accuracy = line.accuracy
         axes.plot([100 * accuracy.low, 100 * accuracy.high], [at, at], color="C0")
         axes.plot(100 * accuracy.value, at, marker="o", color="C0")
+        if evaluation.ceiling is not None:
+            again = 100 * line.parts[ASKED_AGAIN]
+            axes.plot(again, at, marker="o", color="grey", fillstyle="none")
     axes.set_yticks(range(len(lines)), [_short(line.name) for line in lines], parse_math=False)
     if evaluation.ceiling is not None:
         axes.axvline(100 * evaluation.ceiling.implied, color="grey", linestyle="--", linewidth=1)
-        axes.set_title("dashed: implied by people who were asked again", fontsize=9)
+        axes.set_title(
+            "grey: on questions asked again; dashed: the best that people's answers to these imply",
+            fontsize=9,
+        )
     axes.set_xlabel("share of human answers predicted [%], 95 % over references")
     axes.grid(alpha=0.3, axis="x")
 

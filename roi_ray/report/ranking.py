@@ -61,7 +61,11 @@ def to_table(ranks: list[Rank], title: str) -> Table:
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     table.add_column("rank", justify="right")
     table.add_column("name", no_wrap=True)
-    for name in ("score↑ (logit)", "95 % interval", "comparisons", "win rate↑"):
+    columns = ["score↑ (logit)", "95 % interval", "comparisons", "win rate↑"]
+    # Better for more bits is no merit: the table says who had more.
+    if rated := any(r.bit_rate is not None for r in ranks):
+        columns.append("bits / opponents'")
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for place, r in enumerate(ranks, 1):
         interval = "unknown" if math.isnan(r.low) else f"{r.low:+.2f} .. {r.high:+.2f}"
@@ -72,6 +76,7 @@ def to_table(ranks: list[Rank], title: str) -> Table:
             interval,
             str(r.comparisons),
             f"{r.win_rate:.2f}",
+            *(("" if r.bit_rate is None else f"{r.bit_rate:.2f}",) if rated else ()),
         )
     return table
 

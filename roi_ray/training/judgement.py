@@ -11,7 +11,7 @@ from roi_ray import schema, storage
 from roi_ray.errors import ManifestError, SizeMismatch
 from roi_ray.metrics import ms_ssim, roi
 from roi_ray.models.saliency import Saliency
-from roi_ray.preference.comparisons import Comparisons, counted
+from roi_ray.preference.comparisons import Comparisons, counted, votes_of
 from roi_ray.preference.examples import Examples
 from roi_ray.preference.measures import Interval, agreement, over_references
 from roi_ray.preference.validation import by_sign
@@ -77,7 +77,7 @@ def judge(comparisons: Comparisons, masks: Mapping[str, Masker]) -> dict[str, In
         a, b = (
             np.array([[values[row[0], row[side]][at]] for row in rows], float) for side in (1, 2)
         )
-        examples = Examples((_FEATURE,), a, b, p_a, np.ones(len(rows)), group.astype(np.int64))
+        examples = Examples((_FEATURE,), a, b, p_a, votes_of(table), group.astype(np.int64))
         right = agreement(by_sign(examples, _FEATURE), p_a)
         result[name] = over_references(right, examples)
     return result

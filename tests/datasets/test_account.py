@@ -17,14 +17,15 @@ ACCOUNT = Account(
 
 
 def test_an_account_travels_with_the_comparisons(tmp_path) -> None:
-    table = table_of([{"reference": "o", "a": "x", "b": "y", "p_a": 1.0}], ACCOUNT)
-    assert table.to_pylist() == [
-        {"reference": "o", "a": "x", "b": "y", "p_a": 1.0, "group": "o", "dataset": "set"}
-    ]
+    row = {"reference": "o", "a": "x", "b": "y", "p_a": 1.0}
+    # The same question twice more, once turned round; and another one.
+    rows = [row, row, {**row, "a": "y", "b": "x"}, {**row, "a": "z"}]
+    table = table_of(rows, ACCOUNT)
+    assert table.slice(0, 1).to_pylist() == [{**row, "group": "o", "dataset": "set"}]
     uri = str(tmp_path / "choices.parquet")
     write_comparisons(uri, table)
     assert account_of(pq.read_table(uri)) == ACCOUNT
-    assert read_comparisons(uri).table.num_rows == 1
+    assert read_comparisons(uri).table.num_rows == 4
 
 
 def test_no_rows() -> None:

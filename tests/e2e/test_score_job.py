@@ -76,7 +76,9 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(
     numbers = [name for name in got.column_names if pa.types.is_floating(got[name].type)]
     assert got.drop_columns(numbers).equals(expected.drop_columns(numbers))
     for name in numbers:
-        np.testing.assert_allclose(got[name], expected[name], rtol=1e-6, atol=1e-6, err_msg=name)
+        # In dB, the last digits of a small error count as much as those of a large one.
+        atol = 1e-3 if name.endswith("psnr") else 1e-6
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-6, atol=atol, err_msg=name)
 
 
 def _scoring_actors(job: int) -> list[int]:

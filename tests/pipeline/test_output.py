@@ -82,7 +82,7 @@ def test_what_is_done_is_read_from_the_files(tmp_path) -> None:
     assert Output(str(tmp_path), CONFIG).done(dict(enumerate(PLAN))) == {1: 0}
 
 
-@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "short"])
+@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "short", "another"])
 def test_a_file_that_is_not_its_shard_is_set_aside(tmp_path, damage) -> None:
     output = Output(str(tmp_path), CONFIG)
     commit(output)
@@ -91,6 +91,10 @@ def test_a_file_that_is_not_its_shard_is_set_aside(tmp_path, damage) -> None:
         path.write_bytes(path.read_bytes()[:-50])
     elif damage == "empty":
         path.write_bytes(b"")
+    elif damage == "another":
+        output.commit(0, manifest([3, 4]), scores([3, 4]))
+        (tmp_path / "shard-000000.parquet").rename(path)
+        output.commit(0, manifest(PLAN[0]), scores(PLAN[0], [1]))
     elif damage == "foreign":
         pq.write_table(pa.table({"x": [1, 2]}), path)
     else:
@@ -145,3 +149,24 @@ def test_what_is_set_aside_is_logged(tmp_path, caplog) -> None:
     output.done(dict(enumerate(PLAN)))
     output.set_torn_aside()
     assert "shard-000001.parquet is torn, or not of this run: moved to" in caplog.text
+
+
+def test_of_two_that_begin_at_once_only_one_configuration_goes_on(tmp_path) -> None:
+    """Both found nothing there; what the later one wrote is what counts."""
+    early = Output(str(tmp_path), CONFIG)
+    (tmp_path / "_run" / "run.json").unlink()
+    other = {**CONFIG, "precision": "bf16"}
+    later = Output(str(tmp_path), other)
+    with pytest.raises(OutputError, match="precision: 'bf16' there, 'fp32' now"), early.held():
+        pass
+    with later.held():
+        pass
+
+
+def test_a_job_without_work_tells_of_a_manifest_that_was_moved(tmp_path) -> None:
+    Output(str(tmp_path), CONFIG, {"given": "m", "uri": "/old/m", "base": "/old"})
+    moved = Output(str(tmp_path), CONFIG, {"given": "m", "uri": "/new/m", "base": "/new"})
+    moved.tell()
+    run = json.loads((tmp_path / "_run" / "run.json").read_text())
+    assert run["manifest"]["base"] == "/new"
+    assert not (tmp_path / "_run" / "lease.json").exists()

@@ -116,6 +116,8 @@ def test_another_manifest_is_refused(tmp_path, manifest, status) -> None:
     pq.write_table(table.slice(1), manifest)
     with pytest.raises(ManifestError, match="is not the manifest of this run"):
         write_missing(status, str(tmp_path / "missing.parquet"))
+    with pytest.raises(ManifestError, match="is not the manifest of this run"):
+        write_failed(status, str(tmp_path / "failed.parquet"), manifest)
     status.run["manifest"] = {}
     with pytest.raises(ManifestError, match="does not say where its manifest was"):
         write_failed(status, str(tmp_path / "failed.parquet"))

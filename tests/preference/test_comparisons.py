@@ -1,5 +1,6 @@
 import pyarrow as pa
 import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import ManifestError
@@ -25,7 +26,7 @@ def test_types_group_and_order_of_columns(tmp_path):
     assert found.table.column_names == ["reference", "a", "b", "p_a", "rater", "group", "mood"]
     assert found.table["p_a"].to_pylist() == [1.0, 0.25]
     assert found.table["rater"].to_pylist() == ["7", "8"]
-    assert found.table["group"].to_pylist() == ["x.png", "x.png"]
+    assert found.table["group"].to_pylist() == [str(tmp_path / "x.png")] * 2
     assert found.base == str(tmp_path)
 
 
@@ -39,7 +40,25 @@ def test_a_group_that_is_given_is_kept_and_filled_up(tmp_path):
     table = pa.table({**ROWS, "group": pa.array(["g", None])})
     write_comparisons(str(tmp_path / "c.parquet"), table)
     found = read_comparisons(str(tmp_path / "c.parquet"))
-    assert found.table["group"].to_pylist() == ["g", "x.png"]
+    assert found.table["group"].to_pylist() == ["g", str(tmp_path / "x.png")]
+
+
+def test_one_reference_is_one_group_however_it_is_spelled(tmp_path):
+    names = ["x.png", "./x.png", str(tmp_path / "x.png"), "s/../x.png", "y.png"]
+    rows = {"reference": names, "a": ["1"] * 5, "b": ["2"] * 5, "p_a": [1.0] * 5}
+    pq.write_table(pa.table({**rows, "group": ["", " ", None, None, None]}), tmp_path / "c.parquet")
+    groups = read_comparisons(str(tmp_path / "c.parquet")).table["group"].to_pylist()
+    assert groups == [str(tmp_path / "x.png")] * 4 + [str(tmp_path / "y.png")]
+
+
+def test_columns_that_cannot_be_written_are_found_at_once(tmp_path):
+    (tmp_path / "c.jsonl").write_text('{"reference":"r","a":"x","b":"y","p_a":1.0,"meta":{}}\n')
+    with pytest.raises(ManifestError, match="column 'meta' .* cannot be carried"):
+        read_comparisons(str(tmp_path / "c.jsonl"))
+    table = pa.table({**ROWS, "error": [["no text"], []]})
+    pq.write_table(table, tmp_path / "c.parquet")
+    with pytest.raises(ManifestError, match="column 'error' is of type list"):
+        read_comparisons(str(tmp_path / "c.parquet"))
 
 
 def test_without_labels(tmp_path):

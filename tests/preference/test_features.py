@@ -111,3 +111,11 @@ def test_scores_that_do_not_fit(tmp_path, given):
         )
     with pytest.raises(ManifestError, match="column 'lpips' is missing; there are"):
         join_features(given(), scores(tmp_path, lpips=None))
+
+
+def test_several_scores_of_one_image_are_refused(tmp_path, given):
+    table = pa.table(SCORES)
+    folder = scores(tmp_path)
+    pq.write_table(pa.concat_tables([table, table.slice(1, 1)]), f"{folder}/shard-000000.parquet")
+    with pytest.raises(ManifestError, match=r"several rows for .*2.jpg with the reference .*x.png"):
+        join_features(given(), folder)

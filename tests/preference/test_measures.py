@@ -79,10 +79,10 @@ def test_paired():
 def test_human_ceiling():
     questions = np.array([0, 0, 1, 1, 1, 2])
     ceiling = measures.human_ceiling(questions, np.array([1.0, 1.0, 1.0, 1.0, 0.0, 1.0]))
-    # Of one pair, the only one agrees; of three pairs of the second question, one does.
+    # Both answers to the one find a like one; of the second's, the third of others that is like.
     assert ceiling.questions == 2
-    assert ceiling.agreement == pytest.approx((2 + 2) / (2 + 6))
-    assert ceiling.implied == 0.5
+    assert ceiling.agreement == pytest.approx((2 * 1 + 3 / 3) / 5)
+    assert ceiling.implied == pytest.approx((1 + 0.2**0.5) / 2)
     assert measures.human_ceiling(np.array([0, 1]), np.array([1.0, 0.0])) is None
     # Of people who cannot tell, half agree by chance; of four in five, 0.8^2 + 0.2^2.
     for share in (0.5, 0.8):

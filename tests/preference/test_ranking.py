@@ -251,3 +251,27 @@ def test_hopelessly_one_sided_votes_are_refused() -> None:
     ladder = [row(f"m{i:03}", f"m{i + 1:03}", 1.0, votes=10**6) for i in range(100)]
     with pytest.raises(ManifestError, match="too one-sided"):
         rank(table(*ladder), resamples=0)
+
+
+def test_who_is_absent_from_a_draw_moves_nobody(rng) -> None:
+    """`r`, far better, is in two of twenty references: often in none that are drawn."""
+    rows = []
+    for reference in range(20):
+        pairs = [("a", "b", 0.4), ("b", "c", 0.4), ("a", "c", 0.3)]
+        if reference < 2:
+            pairs += [("r", name, 0.9) for name in "abc"]
+        for first, second, share in pairs:
+            rows += [row(first, second, float(rng.random() < share), f"r{reference}", votes=20)]
+    ranks = {r.name: r for r in rank(table(*rows))}
+    alone = {r.name: r for r in rank(table(*(one for one in rows if one["method_a"] != "r")))}
+    for name in "abc":
+        width, width_alone = (each[name].high - each[name].low for each in (ranks, alone))
+        assert width < 1.6 * width_alone
+
+
+def test_who_had_more_bits_is_told() -> None:
+    rates = [(1.0, 0.5), (2.0, 1.0), (1.0, None)]
+    rows = [row("x", "y", 1.0, f"r{i}", bpp_a=a, bpp_b=b) for i, (a, b) in enumerate(rates)]
+    found = {r.name: r.bit_rate for r in rank(table(*rows))}
+    assert found == {"x": pytest.approx(2.0), "y": pytest.approx(0.5)}
+    assert {r.bit_rate for r in rank(table(row("x", "y", 1.0)))} == {None}

@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from roi_ray import schema
+from roi_ray.errors import ManifestError
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.networks import Recipe
 from roi_ray.preference.validation import (
@@ -99,3 +100,15 @@ def test_the_features_that_people_follow_win(examples):
     }
     assert right["roi"] > right["basic"] + 0.01
     assert right["roi"] > 0.82
+
+
+def test_one_reference_leaves_nothing_to_train_on(examples):
+    one = examples.take(examples.group == examples.group[0])
+    with pytest.raises(ManifestError, match="too few references"):
+        out_of_fold(one, logistic_learner(("psnr",)), 2, 1)
+
+
+def test_logistic_regression_of_one_answer_is_finite(examples):
+    one = examples.take(np.arange(1))
+    predicted = logistic_learner(schema.FEATURES)(one, 0)(examples)
+    assert np.isfinite(predicted).all()

@@ -13,9 +13,11 @@ from roi_ray.report.ranking import draw, to_dict, to_table
 
 def ranks(n: int) -> list[Rank]:
     """Best first; of the last, no interval is known, and that of the first does not hold it."""
-    known = [Rank(f"codec-{i}[x]", n - i, n - i - 0.5, n - i + 1.0, 10, 0.5) for i in range(n - 1)]
-    known[0] = Rank("codec-0[x]", n, n + 0.1, n + 0.2, 10, 0.5)
-    return [*known, Rank("few", -3.0, np.nan, np.nan, 1, 0.0)]
+    known = [
+        Rank(f"codec-{i}[x]", n - i, n - i - 0.5, n - i + 1.0, 10, 0.5, 1.2) for i in range(n - 1)
+    ]
+    known[0] = Rank("codec-0[x]", n, n + 0.1, n + 0.2, 10, 0.5, 0.7)
+    return [*known, Rank("few", -3.0, np.nan, np.nan, 1, 0.0, None)]
 
 
 def rates(n: int) -> WinRates:
@@ -29,8 +31,8 @@ def test_the_table_says_what_is_better_and_what_is_not_known() -> None:
     console.print(to_table(ranks(3), "codecs"))
     title, header, *rows = [line.split() for line in console.file.getvalue().splitlines()]
     assert title == ["codecs"]
-    assert "score↑" in header and "rate↑" in header
-    assert rows[1] == ["2", "codec-1[x]", "+2.00", "+1.50", "..", "+3.00", "10", "0.50"]
+    assert "score↑" in header and "rate↑" in header and "bits" in header
+    assert rows[1] == ["2", "codec-1[x]", "+2.00", "+1.50", "..", "+3.00", "10", "0.50", "1.20"]
     assert rows[2] == ["3", "few", "-3.00", "unknown", "1", "0.00"]
 
 
