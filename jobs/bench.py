@@ -21,6 +21,9 @@ from roi_ray.report.bench import draw, tables
 from roi_ray.scorer import Precision, Settings
 from roi_ray.sweep import photographs
 
+_LEAST = 161
+"""pytorch_msssim's least side, in pixels, with five scales."""
+
 
 @errors_told
 def main(
@@ -64,10 +67,16 @@ def main(
     keep_freed_memory()
     console = Console()
     counts = _numbers("--per-reference", per_reference)
+    rivals = [name.strip() for name in against.split(",") if name.strip()]
+    sides = _numbers("--sizes", sizes)
+    if rivals and sides[0] < _LEAST:
+        raise typer.BadParameter(f"--sizes {sizes!r}: rivals take no images below {_LEAST} pixels")
+    if images and not images.is_dir():
+        raise typer.BadParameter(f"--images {images}: no such folder")
     plan = Plan(
-        photographs=sorted(images.iterdir()) if images else list(photographs().values()),
-        rivals=[name.strip() for name in against.split(",") if name.strip()],
-        sizes=_numbers("--sizes", sizes),
+        photographs=_files(images) if images else list(photographs().values()),
+        rivals=rivals,
+        sizes=sides,
         per_reference=counts[:1] if quick else counts,
         saliency=saliency,
         settings=Settings(precision=precision),
@@ -85,6 +94,13 @@ def main(
     (output / "bench.json").write_text(json.dumps(result.as_json(), indent=2) + "\n")
     (output / "bench.png").write_bytes(draw(result))
     console.print(f"{output / 'bench.json'}, {output / 'bench.png'}")
+
+
+def _files(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+    if not found:
+        raise typer.BadParameter(f"--images {folder}: no files")
+    return found
 
 
 def _numbers(option: str, text: str) -> list[int]:

@@ -22,8 +22,8 @@ from roi_ray.training import realism
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
 from roi_ray.training.files import read_image
 from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
-from roi_ray.training.split import split
-from roi_ray.training.windows import read_originals
+from roi_ray.training.split import split, stem
+from roi_ray.training.windows import identity, read_originals
 from roi_ray.weights import check_output
 
 
@@ -60,7 +60,7 @@ def main(
     rows = read_manifest(manifest)
     found = read_originals(rows, allow_prefix or ())
     originals = {original.name: original for original in found}
-    training, held = split(originals, held_out)
+    training, held = split(originals, held_out, by=stem)
     if not training:
         raise ManifestError(f"{manifest} has no more than {held_out} references to hold out")
     typer.echo(f"{len(training)} references to train on, {len(held)} held out")
@@ -72,7 +72,7 @@ def main(
             "cuda" if gpu else "cpu",
         ),
         folder=runs or runs_beside(output),
-        name=run_name("discriminator", [asdict(recipe), rows.sha256, held_out]),
+        name=run_name("discriminator", [asdict(recipe), rows.sha256, identity(found), held_out]),
         workers=workers,
         use_gpu=gpu,
         every=every,
@@ -81,7 +81,7 @@ def main(
     storage.write_bytes(output, data)
     unseen = [originals[name] for name in held]
     # The file is judged, not what it was made from: fp16.
-    written, identity = load_discriminator(storage.absolute(output))
+    written, weights = load_discriminator(storage.absolute(output))
     apart = realism.tell_apart(written, unseen)
     pixels = (read_image(original.uri) for original in unseen)
     untouched, rungs = realism.d_loss_by_quality(written, pixels)
@@ -93,7 +93,7 @@ def main(
     for codec, ladder in rungs.items():
         typer.echo(f"  {codec}: " + "  ".join(f"q{r.quality} {r.d_loss:.3f}" for r in ladder))
     typer.echo(
-        f"{output}: {len(data)} bytes, SHA-256 {identity.sha256}, "
+        f"{output}: {len(data)} bytes, SHA-256 {weights.sha256}, "
         f"{time.monotonic() - began:.0f} s, torch {torch.__version__}; {picture}"
     )
 

@@ -105,6 +105,17 @@ def decode_cut_out(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     return _decode(data, max_pixels, lambda image: image.convert("RGBA"))
 
 
+def check_pixels(image: Pixels, channels: tuple[int, ...] = (3,)) -> None:
+    """Check that an array is what `decode` gives; or `decode_mask`, where there are no channels.
+
+    Raises:
+        ImageReadError: it is not.
+    """
+    if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] != channels:
+        wanted = f"uint8 (height, width{''.join(f', {each}' for each in channels)})"
+        raise ImageReadError(f"an array of {image.dtype} {image.shape}, which should be {wanted}")
+
+
 def check_size(image: Pixels, reference: Pixels | tuple[int, int]) -> None:
     """Check that an image, or a mask, is of its reference's size.
 

@@ -10,6 +10,7 @@ qualities are scored against it.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from roi_ray.device import Download, find_device, upload
 from roi_ray.errors import OutOfMemory
-from roi_ray.images import Pixels, check_size
+from roi_ray.images import Pixels, check_pixels, check_size
 from roi_ray.memory import is_out_of_memory
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models import discriminator, lpips, saliency
@@ -65,11 +66,11 @@ class Scorer:
     Args:
         settings: what decides the numbers.
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU if there is one.
-        batch: distorted images of 512 x 512 pixels that go through the networks at once; of larger
-            images as many fewer, but at least one. None: one on a CPU, whose caches hold no more
-            and whose numbers then do not depend on an image's company; 32 on a GPU.
+        batch: distorted images of 512 x 512 pixels that go through the networks at once; of other
+            images as many as have that many pixels, but at least one. None: one on a CPU, whose
+            caches hold no more; 32 on a GPU.
         weights_dir: folder with torchvision's backbone files, for LPIPS `alex`, `vgg`, `squeeze`.
-        networks: to use in place of those that the settings name; they are moved to the device.
+        networks: to use, a copy of them, in place of those that the settings name.
 
     Attributes:
         provenance: name and SHA-256 of each network's weights.
@@ -89,7 +90,8 @@ class Scorer:
         self.settings = settings or Settings()
         self.device = find_device(device)
         self._pixels = (batch or _BATCHES.get(self.device.type, 1)) * _BATCH_PIXELS
-        networks = networks or self.settings.networks(weights_dir)
+        # In another precision, another scorer's would be changed.
+        networks = deepcopy(networks) if networks else self.settings.networks(weights_dir)
         self._networks = networks.to(self.device, DTYPES[self.settings.precision])
         if self.device.type == "cuda":
             # By default torch rounds what goes into float32 convolutions to 10 bits.
@@ -112,14 +114,19 @@ class Scorer:
                 one that the saliency network gives, which is None; it is not smoothed.
 
         Raises:
+            ImageReadError: an array is not of that type or shape.
             ImageTooSmall: a side is below SSIM's 11 pixels.
             SizeMismatch: a mask is not of its reference's size, or a reference not of the others'.
             OutOfMemory: it needs more memory than there is.
         """
+        if not references:
+            return []
         height, width = references[0].shape[:2]
         for reference, mask in zip(references, masks, strict=True):
+            check_pixels(reference)
             check_size(reference, (height, width))
             if mask is not None:
+                check_pixels(mask, channels=())
                 check_size(mask, (height, width))
         with _enough_memory((height, width)):
             return self._prepare(references, masks)
@@ -174,6 +181,7 @@ class Scorer:
             the scores, in the order of the pairs.
 
         Raises:
+            ImageReadError: an image is not of that type or shape; nothing is scored.
             SizeMismatch: an image is not of its reference's size, or a reference not of the others'
                 size; nothing is scored.
             OutOfMemory: one of them needs more memory than there is. A batch that does is halved.
@@ -182,22 +190,26 @@ class Scorer:
             return []
         size = pairs[0][0].size
         for reference, image in pairs:
+            check_pixels(image)
             check_size(image, reference.size)
             check_size(image, size)
-        height, width = size
+        # The networks border what is tiny.
+        least = max(self._networks.lpips.min_side, self._networks.discriminator.min_side)
+        area = max(size[0], least) * max(size[1], least)
+        batch = max(1, self._pixels // area)
         scores: list[Scores] = []
         # A GPU's numbers are read when the next batch has been sent to it, not before.
         under_way: list[_Batch] = []
         begun = 0
         while begun < len(pairs):
-            some = pairs[begun : begun + max(1, self._pixels // (height * width))]
+            some = pairs[begun : begun + batch]
             try:
                 with _enough_memory(size):
                     under_way.append(self._begin(some))
             except OutOfMemory:
                 if len(some) == 1:
                     raise
-                self._pixels = len(some) // 2 * height * width
+                batch = len(some) // 2
                 continue
             begun += len(some)
             if len(under_way) > 1:

@@ -44,6 +44,11 @@ def resolve(uri: str, base: str) -> str:
     return uri
 
 
+def normal(uri: str) -> str:
+    """An absolute URI without detours (`./`, `a/../`): the same for the same file."""
+    return uri if "://" in uri else posixpath.normpath(uri)
+
+
 def join(folder: str, *parts: str) -> str:
     """A URI below `folder`."""
     return posixpath.join(folder, *parts)
@@ -138,6 +143,11 @@ def list_files(uri: str) -> list[str]:
 
     A folder that does not exist is empty: object stores know no folders.
     """
+    return list(sizes(uri))
+
+
+def sizes(uri: str) -> dict[str, int]:
+    """The same files with their bytes."""
     filesystem, path = locate(uri)
     try:
         infos = filesystem.get_file_info(
@@ -145,8 +155,8 @@ def list_files(uri: str) -> list[str]:
         )
     except (OSError, ValueError) as error:
         raise _failure("list", uri, error) from error
-    names = (info.base_name for info in infos if info.type == pafs.FileType.File)
-    return sorted(name for name in names if not name.startswith((".", "_")))
+    found = {info.base_name: info.size for info in infos if info.type == pafs.FileType.File}
+    return {name: found[name] for name in sorted(found) if not name.startswith((".", "_"))}
 
 
 def size(uri: str) -> int:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from roi_ray import schema
-from roi_ray.errors import ImageTooSmall, OutOfMemory, SizeMismatch
+from roi_ray.errors import ImageReadError, ImageTooSmall, OutOfMemory, SizeMismatch
 from roi_ray.models import discriminator, saliency
 from roi_ray.scorer import Scorer, Settings
 from tests import literal
@@ -282,6 +282,7 @@ def test_a_batch_too_large_for_the_memory_is_halved(photos, error) -> None:
     networks = settings.networks()
     crowded = _Crowded(networks.discriminator, 2, error)
     scorer = Scorer(settings, batch=16, networks=replace(networks, discriminator=crowded))
+    crowded = scorer._networks.discriminator  # a copy
     plain = Scorer(settings)
     got = scorer.score(scorer.prepare(x), several)
     for one, other in zip(got, plain.score(plain.prepare(x), several), strict=True):
@@ -316,8 +317,10 @@ reference = scorer.prepare(x)
 scorer.score(reference, [x])
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (400 << 20), resource.RLIM_INFINITY))
+begin, sizes = scorer._begin, []
+scorer._begin = lambda pairs: sizes.append(len(pairs)) or begin(pairs)
 scores = scorer.score(reference, [x] * 64)
-print(len(scores), scorer._pixels // 256**2)
+print(len(scores), sizes[-1])
 large = rng.integers(0, 256, (2048, 2048, 3), dtype=np.uint8)
 try:
     scorer.prepare(large)
@@ -337,3 +340,48 @@ def test_a_process_that_runs_out_of_memory_goes_on_with_less_at_once() -> None:
     assert 1 <= left < 64
     assert refusal.startswith("2048 x 2048 needs more memory than there is")
     assert after == "3"
+
+
+def test_memory_that_was_short_once_is_tried_again(photos) -> None:
+    x = photos["coffee"][:64, :96]
+    networks = Settings().networks()
+    crowded = _Crowded(networks.discriminator, 2, MemoryError("std::bad_alloc"))
+    scorer = Scorer(batch=16, networks=replace(networks, discriminator=crowded))
+    crowded = scorer._networks.discriminator
+    reference = scorer.prepare(x)
+    scorer.score(reference, [x] * 4)
+    crowded.room = 100
+    crowded.seen.clear()
+    scorer.score(reference, [x] * 4)
+    assert crowded.seen == [4]
+
+
+def test_another_precision_changes_no_other_scorer(photos) -> None:
+    x = photos["coffee"][:64, :96]
+    networks = Settings().networks()
+    scorer = Scorer(networks=networks)
+    before = scorer.score(scorer.prepare(x), [jpeg(x, 30)])
+    Scorer(Settings(precision="bf16"), networks=networks)
+    assert scorer.score(scorer.prepare(x), [jpeg(x, 30)]) == before
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((32, 32), np.uint8), r"uint8 \(32, 32\), which should be uint8 .*, 3\)"),
+        (np.zeros((32, 32, 1), np.uint8), r"\(32, 32, 1\)"),
+        (np.zeros((32, 32, 3), np.uint16), "an array of uint16"),
+        (np.zeros((32, 32, 3), np.float32), "an array of float32"),
+    ],
+)
+def test_arrays_that_are_no_images(image, message) -> None:
+    scorer = Scorer()
+    fine = np.zeros((32, 32, 3), np.uint8)
+    with pytest.raises(ImageReadError, match=message):
+        scorer.prepare(image)
+    with pytest.raises(ImageReadError, match=message):
+        scorer.score(scorer.prepare(fine), [image])
+    for mask in (np.ones((32, 32), bool), fine):
+        with pytest.raises(ImageReadError, match=r"should be uint8 \(height, width\)"):
+            scorer.prepare(fine, mask)
+    assert scorer.prepare_all([], []) == []

@@ -150,7 +150,11 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
         pair = groups(_SIZE, 2)[0]
         files = (pair.reference.read_bytes(), pair.distorted[0].read_bytes())
         split, limits = parts.measure(networks, *files, device, plan.rounds)
-        jobs = _job(plan, Path(folder), say) if plan.job_pairs else None
+        jobs = None
+        if plan.job_pairs and device.type == "cpu":
+            jobs = _job(plan, Path(folder), say)
+        elif plan.job_pairs:
+            say("the job is measured on a CPU alone: left out")
     return Result(
         machine=_machine(device),
         against=races,

@@ -186,7 +186,7 @@ def combine(means: list[Tensor]) -> Tensor:
         means: the maps' means, one (N, 3) a scale.
 
     Returns:
-        (N,), in [0, 1]; higher is better; 1 for identical images.
+        (N,), in [0, 1]; higher is better; 1 for identical images (to 1e-7).
     """
     weights = SCALE_WEIGHTS[: len(means)]
     total = sum(weights) if len(means) < len(SCALE_WEIGHTS) else 1.0

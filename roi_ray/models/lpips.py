@@ -90,7 +90,7 @@ class Lpips(nn.Module):
             distorted: from `features`, with any N.
 
         Returns:
-            one (N, h, w) a layer, 0 or more; lower is better, 0 for identical images.
+            one (N, h, w) a layer, 0 or more; lower is better, 0 for identical images (to 1e-12).
         """
         return [
             F.conv2d((y - x).square_(), self.get_buffer(f"head{layer}"))[:, 0]

@@ -4,7 +4,6 @@ Parquet, CSV or JSON Lines like a manifest; `roi_ray.schema.COMPARISON` describe
 """
 
 import io
-import posixpath
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -158,11 +157,11 @@ def votes_of(table: pa.Table) -> NDArray[np.float64]:
     return votes
 
 
-def _one_spelling(uris: pa.ChunkedArray, base: str) -> pa.Array:
+def _one_spelling(written: pa.ChunkedArray, base: str) -> pa.Array:
     """URIs made absolute, without detours: the same for the same file."""
-    encoded = uris.combine_chunks().dictionary_encode()
-    absolute = (storage.resolve(uri, base) for uri in encoded.dictionary.to_pylist())
-    spelled = [uri if "://" in uri else posixpath.normpath(uri) for uri in absolute]
+    encoded = written.combine_chunks().dictionary_encode()
+    uris = encoded.dictionary.to_pylist()
+    spelled = [storage.normal(storage.resolve(uri, base)) for uri in uris]
     return pa.array(spelled, pa.string()).take(encoded.indices)
 
 

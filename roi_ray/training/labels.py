@@ -87,9 +87,14 @@ def claim(folder: str, teacher: str) -> None:
 
 
 def views_identity(folder: str) -> str:
-    """What tells a folder of views from others of the same names: SHA-256 of whose and of what."""
+    """What tells a folder of views from others of the same names: SHA-256 of whose and of what.
+
+    Images and maps count by their bytes' number, for which none need be read.
+    """
     files = (storage.join(folder, name) for name in (_TEACHER, _TABLE))
-    found = (storage.read_bytes(file) for file in files if storage.is_file(file))
+    found = [storage.read_bytes(file) for file in files if storage.is_file(file)]
+    for kind in ("images", "maps"):
+        found.append(json.dumps(storage.sizes(storage.join(folder, kind))).encode())
     return hashlib.sha256(b"".join(found)).hexdigest()
 
 

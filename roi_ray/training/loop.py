@@ -22,6 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+import roi_ray
 from roi_ray import storage
 from roi_ray.errors import RoiRayError, StorageUnavailable
 from roi_ray.pipeline.cluster import connect
@@ -197,9 +198,10 @@ def run_name(prefix: str, settings: object) -> str:
 
     Args:
         prefix: how it begins.
-        settings: all that decides the result; JSON.
+        settings: all that decides the result, beside the version of roi-ray; JSON.
     """
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    text = json.dumps([roi_ray.__version__, settings], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
     return f"{prefix}-{digest[:8]}"
 
 
@@ -267,9 +269,9 @@ def _train(config: dict[str, Any]) -> None:
         done = number + 1
         if done % config["every"] and done < training.steps:
             continue
-        means = {
-            name: sum(loss.get(name, 0.0) for loss in losses) / len(losses) for name in losses[-1]
-        }
+        # A loss may begin later than the others.
+        known = {name: [each[name] for each in losses if name in each] for name in losses[-1]}
+        means = {name: sum(values) / len(values) for name, values in known.items()}
         losses.clear()
         with tempfile.TemporaryDirectory() as folder:
             saved = None

@@ -1,5 +1,6 @@
 """Originals, what was decoded from them, and random windows of both, for training D."""
 
+import hashlib
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Original:
-    """An original with everything that was decoded from it; `name` as the manifest spells it."""
+    """An original with everything that was decoded from it; `name` as it is first spelled."""
 
     name: str
     uri: str
@@ -57,12 +58,25 @@ def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Orig
             raise ManifestError(f"manifest {manifest.uri}: {written} is {error}") from error
         return uri
 
-    gathered: dict[str, list[Decoded]] = {}
+    # By the file: one image may be spelled in two ways.
+    gathered: dict[str, tuple[str, list[Decoded]]] = {}
     for row in manifest.table.to_pylist():
         facts = (row.get(schema.CODEC), row.get(schema.QUALITY), row.get(schema.BPP))
         decoded = Decoded(resolved(row[schema.DISTORTED]), *facts)
-        gathered.setdefault(row[schema.REFERENCE], []).append(decoded)
-    return [Original(name, resolved(name), tuple(of)) for name, of in gathered.items()]
+        name = row[schema.REFERENCE]
+        gathered.setdefault(storage.normal(resolved(name)), (name, []))[1].append(decoded)
+    return [Original(name, uri, tuple(of)) for uri, (name, of) in gathered.items()]
+
+
+def identity(originals: Sequence[Original]) -> str:
+    """What tells images from others of the same names: SHA-256 of their places and sizes."""
+    uris = [uri for each in originals for uri in (each.uri, *(d.uri for d in each.decoded))]
+    sizes = {folder: storage.sizes(folder) for folder in set(map(storage.parent, uris))}
+    found = hashlib.sha256()
+    for uri in uris:
+        size = sizes[storage.parent(uri)].get(uri.rpartition("/")[2])
+        found.update(f"{uri} {size}\n".encode())
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)
