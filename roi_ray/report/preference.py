@@ -69,7 +69,7 @@ def draw(evaluation: Evaluation) -> bytes:
     right.set_xlabel("predicted P(people prefer a)")
     right.set_ylabel("share that did")
     right.grid(alpha=0.3)
-    right.legend(fontsize=8)
+    right.legend(fontsize=7, loc="lower right")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     return buffer.getvalue()

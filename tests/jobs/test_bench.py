@@ -28,7 +28,14 @@ def test_what_cannot_be_measured_is_said(run, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--sizes", "512,"), ("--per-reference", "x"), ("--sizes", "0")]
+    "arguments",
+    [
+        ("--sizes", "512,"),
+        ("--per-reference", "x"),
+        ("--sizes", "0"),
+        ("--sizes", "160"),
+        ("--images", "no/such/folder"),
+    ],
 )
 def test_numbers_that_are_none_exit_with_2(run, arguments) -> None:
     result = run(*arguments)

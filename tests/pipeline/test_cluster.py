@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import ray
 
@@ -73,3 +77,16 @@ def test_a_ray_that_is_there_is_used_and_left_running(ray_cluster) -> None:
     with connect():
         assert ray.cluster_resources()["CPU"] == 4
     assert ray.is_initialized()
+
+
+def test_a_ray_that_cannot_be_reached_is_one_message(tmp_path) -> None:
+    script = "from roi_ray.pipeline.cluster import connect\nwith connect(): pass"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "RAY_ADDRESS": "nonsense"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("roi_ray.errors.ClusterError: cannot use RAY_ADDRESS=nonsense: ")

@@ -141,6 +141,12 @@ def test_another_teacher_s_maps_are_not_added_to(folders, capsys):
         capsys.readouterr().err
     )
     before = views_identity(str(folders / "views"))
+    view = next((folders / "views" / "images").iterdir())
+    content = view.read_bytes()
+    view.write_bytes(content + b" ")
+    assert views_identity(str(folders / "views")) != before
+    view.write_bytes(content)
+    assert views_identity(str(folders / "views")) == before
     file.unlink()
     with pytest.raises(typer.Exit):
         run(folders)

@@ -1,4 +1,4 @@
-from roi_ray.training.split import split
+from roi_ray.training.split import split, stem
 
 
 def test_it_depends_on_the_names_alone():
@@ -15,3 +15,15 @@ def test_holding_out_more_keeps_what_was_held_out():
     names = [f"image{number}" for number in range(20)]
     assert set(split(names, 5)[1]) < set(split(names, 8)[1])
     assert split(names, 30) == ([], sorted(names))
+
+
+def test_one_image_is_not_divided_whatever_its_path():
+    paths = ("a.b/image{}.png", "image{}.webp")
+    names = [path.format(n) for n in range(20) for path in paths]
+    training, held = split(names, 5, by=stem)
+    bare = split([f"image{n}" for n in range(20)], 5)[1]
+    assert {stem(name) for name in held} == set(bare)
+    assert len(held) == 10 and len(training) == 30
+    # Of a name that is no path, all counts.
+    numbered = [f"photo.{n:03}" for n in range(50)]
+    assert split(numbered, 5)[1] != numbered[:5]

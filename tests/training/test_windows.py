@@ -1,0 +1,33 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from roi_ray.manifest import read_manifest
+from roi_ray.training.windows import identity, read_originals
+from tests.conftest import encode, write
+
+
+def sweep(folder, photos, quality):
+    """Rows that spell their reference in two ways; files of one name in every folder."""
+    x = photos["coffee"][:64, :64]
+    write(folder / "x.png", encode(x))
+    for number in (1, 2):
+        write(folder / f"{number}.jpg", encode(x, "JPEG", quality=quality + number))
+    rows = {"reference": ["x.png", "./x.png"], "distorted": ["1.jpg", "2.jpg"]}
+    pq.write_table(pa.table(rows), folder / "m.parquet")
+    return read_originals(read_manifest(str(folder / "m.parquet")))
+
+
+def test_one_original_may_be_spelled_in_two_ways(tmp_path, photos):
+    (original,) = sweep(tmp_path, photos, 10)
+    assert (original.name, original.uri) == ("x.png", str(tmp_path / "x.png"))
+    assert [decoded.uri for decoded in original.decoded] == [
+        str(tmp_path / "1.jpg"),
+        str(tmp_path / "2.jpg"),
+    ]
+
+
+def test_other_files_are_told_from_these(tmp_path, photos):
+    first = identity(sweep(tmp_path / "a", photos, 10))
+    assert identity(sweep(tmp_path / "a", photos, 10)) == first
+    assert identity(sweep(tmp_path / "b", photos, 10)) != first
+    assert identity(sweep(tmp_path / "a", photos, 90)) != first  # anew, in place
