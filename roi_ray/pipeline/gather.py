@@ -60,6 +60,10 @@ class Gather:
         shards = results[SHARD].to_numpy()
         for shard in np.unique(shards).tolist():
             part = results.filter(pa.array(shards == shard))
+            # What was lost with its node and made anew may come twice, its shard committed or not.
+            part = part.filter(pa.array(~np.isin(part[ROW].to_numpy(), self._there(shard))))
+            if shard not in self._todo or not len(part):
+                continue
             self._parts.setdefault(shard, []).append(part)
             self._since.setdefault(shard, time.monotonic())
             bad = part.filter(pc.is_valid(part[schema.ERROR]))
@@ -81,10 +85,12 @@ class Gather:
             self.add(pa.Table.from_pylist(lost, RESULTS))
 
     def _without_result(self, shard: int) -> Rows:
-        parts = self._parts.get(shard, [])
-        there = np.concatenate([part[ROW].to_numpy() for part in parts] or [np.empty(0, np.int64)])
         rows = self._todo[shard]
-        return rows[~np.isin(rows, there)]
+        return rows[~np.isin(rows, self._there(shard))]
+
+    def _there(self, shard: int) -> Rows:
+        parts = self._parts.get(shard, [])
+        return np.concatenate([part[ROW].to_numpy() for part in parts] or [np.empty(0, np.int64)])
 
     def _commit_if_complete(self, shard: int) -> None:
         if sum(len(part) for part in self._parts[shard]) < len(self._todo[shard]):

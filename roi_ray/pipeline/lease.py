@@ -96,8 +96,9 @@ class Lease:
     ) -> None:
         self._over.set()
         self._heart.join()
-        if self._thief is None:
-            with suppress(StorageError):  # it is void soon, and must not hide what went wrong
+        with suppress(StorageError):  # it is void soon, and must not hide what went wrong
+            # A job that was stopped for a while may have lost it, and not have seen that yet.
+            if (held := _read(self._uri)) is not None and held.owner == self._mine.owner:
                 storage.delete(self._uri)
 
     def _beat_on(self) -> None:

@@ -24,7 +24,9 @@ def sample(examples: Examples) -> list[str]:
 
 
 def share_seen(examples: Examples, provenance: Mapping[str, Any]) -> float:
-    """How many of these answers a model was trained on, about: 0..1; 0 if that is not known.
+    """How many of these answers a model was trained on, about: 0..1; 0 if that cannot be told.
+
+    Of a model of very many answers, a few are too few to be told by.
 
     Args:
         examples: with the model's features.

@@ -72,3 +72,14 @@ def test_without_a_kind_of_error():
     table = pa.concat_tables([results(0, [0]), results(0, [1], "AccessError: no")])
     assert without(AccessError, table)[ROW].to_pylist() == [0]
     assert without(OutputError, table)[ROW].to_pylist() == [0, 1]
+
+
+def test_what_comes_twice_counts_once(gather, tmp_path):
+    gather.add(results(0, [2, 1]))
+    gather.add(results(0, [1, 2]))
+    assert committed(tmp_path) == {}
+    gather.add(results(0, [1, 0]))
+    gather.add(results(0, [0, 2]))  # after its shard is there
+    (table,) = committed(tmp_path).values()
+    assert table["pair_id"].to_pylist() == ["p0", "p2", "p1"]
+    assert list(gather.missing()) == [1]

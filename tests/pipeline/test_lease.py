@@ -99,3 +99,12 @@ def test_a_lease_without_a_machine_is_watched_all_the_same(uri, holder) -> None:
     file.write_text(json.dumps(found))
     with pytest.raises(OutputError, match="is writing there"):
         Lease(uri).__enter__()
+
+
+def test_who_has_lost_it_unseen_leaves_it_to_its_owner(uri, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "_BEAT", 60.0)
+    with Lease(uri):
+        # Stopped for so long that another took it, and ended before its next beat.
+        held = json.loads(Path(uri).read_text())
+        Path(uri).write_text(json.dumps({**held, "owner": "another"}))
+    assert json.loads(Path(uri).read_text())["owner"] == "another"
