@@ -1,6 +1,7 @@
 import os
 import signal
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,10 @@ class Descent:
 
     def step(self, number):
         if number == self._die_at and not Path(self._marker).exists():
+            # Steps are so short that no checkpoint may have been registered yet.
+            registered = Path(self._marker).with_name("run") / "checkpoint_manager_snapshot.json"
+            while not registered.exists():
+                time.sleep(0.1)
             Path(self._marker).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         points = torch.randn(8, 3, generator=torch.Generator().manual_seed(number))
@@ -70,7 +75,7 @@ def test_a_killed_worker_costs_nothing_and_a_finished_run_is_not_done_again(tmp_
     said = [line.split("  ")[0] for line in lines]
     assert said[0] == "step 2/6"
     assert said[-1] == "step 6/6"
-    # The checkpoint of step 4 may not have been registered yet when the worker died.
+    # That of step 4 may not have been registered yet when the worker died.
     assert {"goes on from step 2", "goes on from step 4"} & set(said)
 
     lines.clear()
