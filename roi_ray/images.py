@@ -208,10 +208,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _to_mask(image: Image.Image) -> Image.Image:
     _check_depth(image)
     image = _eight_bit(_upright(image))
-    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (
-        255,
-        255,
-    ):
+    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
         raise ImageReadError("a mask that is transparent somewhere: white is inside, black outside")
     return image.convert("L")
 
