@@ -35,7 +35,8 @@ def share_seen(examples: Examples, provenance: Mapping[str, Any]) -> float:
     seen = set((provenance.get("comparisons") or {}).get(SAMPLE, ()))
     hashes = _hashes(examples)
     if len(seen) == _SIZE:  # else it is all that there were
-        hashes = [each for each in hashes if each <= max(seen)]
+        largest = max(seen)
+        hashes = [each for each in hashes if each <= largest]
     return sum(each in seen for each in hashes) / len(hashes) if hashes else 0.0
 
 
