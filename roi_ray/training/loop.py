@@ -25,6 +25,7 @@ from torch import nn
 import roi_ray
 from roi_ray import storage
 from roi_ray.errors import RoiRayError, StorageUnavailable
+from roi_ray.memory import keep_freed_memory
 from roi_ray.pipeline.cluster import connect
 
 if TYPE_CHECKING:
@@ -254,6 +255,8 @@ def _train(config: dict[str, Any]) -> None:
     import ray.train
 
     torch.set_num_threads(config["threads"])
+    # Each batch is tens of megabytes, drawn anew.
+    keep_freed_memory()
     training: Training = config["make"]()
     head = ray.train.get_context().get_world_rank() == 0
     first = 0

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,10 +27,6 @@ class Pair:
     image: Tensor
     map: Tensor
     kept: float = 0.6
-
-    def to(self, device: torch.device) -> "Pair":
-        """The same on a device."""
-        return replace(self, image=self.image.to(device), map=self.map.to(device))
 
 
 def read_pairs(images_folder: str, maps_folder: str) -> list[Pair]:

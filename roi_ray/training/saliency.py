@@ -1,9 +1,11 @@
 """Distils a strong saliency network's maps into the small packaged one."""
 
 import math
+import os
 import random
 import re
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +20,9 @@ from roi_ray.training.agreement import Agreement, Mask, agreement
 from roi_ray.training.labels import read_views
 from roi_ray.training.loop import Parts, State
 from roi_ray.training.pairs import Pair, read_pairs
+
+# Images and maps at the network's size, and factors of each image's jitter.
+_Batch = tuple[Tensor, Tensor, Tensor]
 
 # Published name of a block's part -> index of the same unit, counted from the block's end.
 _PARTS = {
@@ -34,6 +39,8 @@ _DECAY = 1e-4
 # Edges and textures, which ImageNet has taught well: the stem and as many stages stay as they are,
 # which saves a third of the time as well.
 _FROZEN = 2
+# Batches that are drawn ahead while a GPU is busy with earlier ones.
+_AHEAD = 32
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class SaliencyTraining(Parts):
     is the moving average of the weights. One worker: batch norm sees the whole batch.
 
     Args:
-        pairs: to train on; kept on the device, a megabyte for 512 x 512.
+        pairs: to train on; kept in memory, a megabyte for 512 x 512.
         start: tensors of EfficientNet-lite0 as published for ImageNet; None starts at random.
         recipe: how.
         device: `cpu` or `cuda`.
@@ -77,8 +84,16 @@ class SaliencyTraining(Parts):
         device: str = "cpu",
     ) -> None:
         self._device = torch.device(device)
-        self._pairs = [pair.to(self._device) for pair in pairs]
+        self._pairs = pairs
         self._recipe = recipe
+        # Images differ in size, so a GPU would cut windows one by one, each in many small kernels.
+        # Threads do it on the CPU meanwhile; on a CPU alone there is no meanwhile.
+        self._drawn: dict[int, Future[_Batch]] = {}
+        self._pool = (
+            ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+            if self._device.type == "cuda"
+            else None
+        )
         self._batches = len(self._pairs) // recipe.batch
         if self._batches == 0:
             raise ManifestError(
@@ -120,7 +135,9 @@ class SaliencyTraining(Parts):
         rates = (_ENCODER_RATE, _DECODER_RATE)
         for group, rate in zip(self._optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * decay
-        inputs, targets = self._draw(number)
+        images, targets, factors = (part.to(self._device) for part in self._batch(number))
+        # All at once: on a GPU a step is many small kernels already.
+        inputs = _jitter(images, factors)
         x = self._whole.prepare(inputs).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16):
             logits = self._network(x).float()
@@ -139,7 +156,16 @@ class SaliencyTraining(Parts):
             "optimiser": self._optimiser,
         }
 
-    def _draw(self, number: int) -> tuple[Tensor, Tensor]:
+    def _batch(self, number: int) -> _Batch:
+        """Of a step. What it sees depends on its number alone, so it can be drawn beforehand."""
+        if self._pool is None:
+            return self._draw(number)
+        for ahead in range(number, min(number + _AHEAD, self.steps)):
+            if ahead not in self._drawn:
+                self._drawn[ahead] = self._pool.submit(self._draw, ahead)
+        return self._drawn.pop(number).result()
+
+    def _draw(self, number: int) -> _Batch:
         epoch, index = divmod(number, self._batches)
         count, size = len(self._pairs), self._recipe.batch
         order = random.Random(f"{self._recipe.seed}/{epoch}").sample(range(count), count)
@@ -148,9 +174,7 @@ class SaliencyTraining(Parts):
         images, maps, factors = zip(
             *((*_window(self._pairs[item], draw), _factors(draw)) for item in chosen), strict=True
         )
-        # All at once: on a GPU a step is many small kernels already.
-        jittered = _jitter(torch.stack(images), torch.tensor(factors, device=self._device))
-        return jittered, torch.stack(maps)
+        return torch.stack(images), torch.stack(maps), torch.tensor(factors)
 
 
 def read_training(
