@@ -15,7 +15,7 @@ from roi_ray.weights import Weights
 DEFAULT = "saliency-lite0"
 """The packaged network; its model card is `roi_ray/weights/README.md`."""
 
-LITE0_SIDE = 320
+LITE0_SIDE = 352
 U2NET_SIDE = 320
 
 
