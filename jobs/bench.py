@@ -60,9 +60,9 @@ def main(
             exists=True, file_okay=False, help="Folder of photographs, in place of scikit-image's."
         ),
     ] = None,
-    output: Annotated[Path, typer.Option(help="Folder for bench.json and bench.png.")] = Path(
-        "out/bench"
-    ),
+    output: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for bench.json and bench.png.")
+    ] = Path("out/bench"),
 ) -> None:
     """Every figure is a median of interleaved rounds of one run: trust the ratios."""
     if threads:
@@ -88,10 +88,10 @@ def main(
         rounds=2 if quick else rounds,
         job_pairs=0 if quick or no_ray else job_pairs,
     )
+    output.mkdir(parents=True, exist_ok=True)
     result = run(plan, say=lambda text: console.print(f"... {text}", style="dim"))
     for table in tables(result):
         console.print(table)
-    output.mkdir(parents=True, exist_ok=True)
     (output / "bench.json").write_text(json.dumps(result.as_json(), indent=2) + "\n")
     (output / "bench.png").write_bytes(draw(result))
     console.print(f"{output / 'bench.json'}, {output / 'bench.png'}")

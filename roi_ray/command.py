@@ -1,5 +1,6 @@
 """What the commands in `jobs/` have in common: how they end."""
 
+import io
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -21,6 +22,10 @@ def errors_told(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
     @wraps(main)
     def told(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal of few characters gets question marks for the others.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         try:
             main(*args, **kwargs)
         except RoiRayError as error:

@@ -155,12 +155,9 @@ def _check_all_there(found: int, rows: int, uri: str) -> None:
 
 def _pieces(source: Source, uri: str, rows: int) -> Iterator[tuple[int, pa.Table]]:
     """Checked rows with the number of the first one, some at a time."""
-    done, first = 0, None
+    done = 0
     for piece in source.pieces(_BATCH_ROWS):
         checked = _checked(piece.slice(0, rows - done), uri, done)
-        first = first or checked.schema
-        if checked.schema != first:
-            raise ManifestError(f"manifest {uri}: row {done + 1} begins a file of other columns")
         yield done, checked
         done += len(checked)
         if done == rows:
@@ -197,6 +194,10 @@ def _checked(table: pa.Table, uri: str, first: int = 0) -> pa.Table:
     names = table.column_names
     if overwritten := [name for name in schema.SCORES.names if name in names]:
         fail(f"column {overwritten[0]!r} is one that scoring writes; rename or drop it")
+    # Without any value in it, a column may have any type.
+    for name in (each for each in _TEXT if each in names and len(table[each].drop_null())):
+        if pa.types.is_floating(kind := table[name].type):
+            fail(f"column {name!r} is of type {kind}, which loses digits; write it as text")
     for name in schema.URIS:
         table = as_text(table, name, fail)
         check_filled(table, name, fail, first)

@@ -121,6 +121,7 @@ class Scorer:
         """
         if not references:
             return []
+        check_pixels(references[0])
         height, width = references[0].shape[:2]
         for reference, mask in zip(references, masks, strict=True):
             check_pixels(reference)

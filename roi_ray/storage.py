@@ -231,6 +231,8 @@ def locate(uri: str) -> tuple[pafs.FileSystem, str]:
 
 def _local(uri: str) -> str:
     path = uri.removeprefix("file://")
+    if not path:  # an unset variable, which would be the current folder
+        raise StorageError("an empty path names no file and no folder")
     if "://" in path or path.lower().startswith("s3:/"):
         raise StorageError(f"cannot open {uri}: only local paths and s3://BUCKET/KEY can be")
     return os.path.abspath(os.path.expanduser(path))

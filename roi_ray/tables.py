@@ -40,22 +40,15 @@ class Source:
         """How many there are; of Parquet files, what their footers claim."""
         if not self._parquet():
             return int(self._whole.num_rows)
-        counts = [0]
-        for file in self.files:
-            with _parquet(file) as opened:
-                counts.append(opened.metadata.num_rows)
-        return sum(counts)
+        return sum(rows for rows, _ in self._footers)
 
     def size(self) -> int:
         """Bytes of all files."""
         return sum(map(storage.size, self.files))
 
     def names(self) -> list[str]:
-        """Columns of the first file."""
-        if not self._parquet():
-            return list(self._whole.column_names)
-        with _parquet(self.files[0]) as opened:
-            return list(opened.schema_arrow.names)
+        """Columns of all files."""
+        return list((self._columns if self._parquet() else self._whole).column_names)
 
     def read(self, limit: int | None = None) -> pa.Table:
         """All rows, or the first ones.
@@ -77,6 +70,20 @@ class Source:
     def _whole(self) -> pa.Table:
         return self._together([_read(file, self.text) for file in self.files])
 
+    @cached_property
+    def _columns(self) -> pa.Table:
+        """Of Parquet files: no rows, and the columns that all of them have together."""
+        return self._together([columns for _, columns in self._footers])
+
+    @cached_property
+    def _footers(self) -> list[tuple[int, pa.Table]]:
+        """Rows that each Parquet file claims to have, and a table of its columns without any."""
+        found = []
+        for file in self.files:
+            with _parquet(file) as opened:
+                found.append((opened.metadata.num_rows, opened.schema_arrow.empty_table()))
+        return found
+
     def _together(self, tables: list[pa.Table]) -> pa.Table:
         for table in tables:
             if twice := {name for name in table.column_names if table.column_names.count(name) > 1}:
@@ -91,7 +98,10 @@ class Source:
         return table.replace_schema_metadata(None).combine_chunks()
 
     def pieces(self, rows: int) -> Iterator[pa.Table]:
-        """The rows in order, at most so many at a time; only of Parquet without reading all."""
+        """The rows in order, at most so many at a time; only of Parquet without reading all.
+
+        All pieces have the same columns, those of `read`.
+        """
         if not self._parquet():
             table = self._whole
             for start in range(0, len(table), rows):
@@ -100,7 +110,7 @@ class Source:
         for file in self.files:
             with _parquet(file) as opened:
                 for batch in opened.iter_batches(rows):
-                    yield _valid(pa.Table.from_batches([batch])).replace_schema_metadata(None)
+                    yield self._together([self._columns, _valid(pa.Table.from_batches([batch]))])
 
     def _parquet(self) -> bool:
         return _suffix(self.files[0]) == ".parquet"
@@ -227,12 +237,17 @@ def _parquet(file: str) -> Iterator[pq.ParquetFile]:
 
 def _read_csv(data: bytes, text: Collection[str]) -> pa.Table:
     types = {name: pa.string() for name in text}
-    return pacsv.read_csv(
+    table = pacsv.read_csv(
         pa.BufferReader(data),
         # Else a large file is cut into blocks wherever a line ends, within quotes too.
         parse_options=pacsv.ParseOptions(newlines_in_values=True),
         convert_options=pacsv.ConvertOptions(column_types=types, strings_can_be_null=True),
     )
+    # Which pyarrow makes of text that is not UTF-8.
+    for field in table.schema:
+        if pa.types.is_binary(field.type):
+            raise ValueError(f"column {field.name!r} is not UTF-8; convert the file")
+    return table
 
 
 # pyarrow dies of a block of lines that begins with null.

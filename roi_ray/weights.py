@@ -106,10 +106,11 @@ def check_output(uri: str) -> None:
 
     Raises:
         WeightsError: its name does not end in `.safetensors`.
-        StorageError: it is neither local nor on S3.
+        StorageError: its folder cannot be written to.
     """
     if not storage.absolute(uri).endswith(".safetensors"):
         raise WeightsError(f"{uri} does not end in .safetensors, which is what is written")
+    storage.check_writable(storage.parent(storage.absolute(uri)))
 
 
 def torchvision_backbone(url: str, folder: str | None) -> Weights:

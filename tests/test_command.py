@@ -1,3 +1,6 @@
+import io
+import sys
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -37,3 +40,10 @@ def test_arguments_and_help_are_those_of_the_function(command: typer.Typer) -> N
 def test_a_mistake_of_ours_keeps_its_traceback(command: typer.Typer) -> None:
     result = CliRunner().invoke(command, ["7", "--broken"])
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_a_terminal_of_few_characters_gets_question_marks(monkeypatch) -> None:
+    screen = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii"))
+    errors_told(lambda: print("higher is better \u2191", flush=True))()
+    assert screen.getvalue() == b"higher is better ?\n"

@@ -199,11 +199,47 @@ def test_what_is_wrong_in_a_large_manifest_is_said_with_its_row(
         read_manifest(uri, part_rows=10)
 
 
-def test_files_of_a_large_manifest_have_the_same_columns(tmp_path) -> None:
-    write(tmp_path / "a.parquet", MANY)
-    write(tmp_path / "b.parquet", {**MANY, "distorted": MANY["reference"], "codec": ["x"] * 40})
-    with pytest.raises(ManifestError, match="row 41 begins a file of other columns"):
-        read_manifest(str(tmp_path), part_rows=10)
+@pytest.mark.parametrize("part_rows", [10, 10**6])
+def test_files_of_a_manifest_have_all_columns_together(tmp_path, part_rows) -> None:
+    write(tmp_path / "a.parquet", {**MANY, "note": [None] * 40, "quality": [1] * 40})
+    more = {
+        "reference": MANY["reference"],
+        "distorted": [f"c{row}.jpg" for row in range(40)],
+    }
+    write(tmp_path / "b.parquet", {**more, "note": ["x"] * 40, "codec": ["jpeg"] * 40})
+    manifest = read_manifest(str(tmp_path), part_rows=part_rows)
+    table = pa.concat_tables(list(manifest.parts()))
+    assert [str(table.schema.field(n).type) for n in ("note", "quality", "codec")] == [
+        "string",
+        "int64",
+        "string",
+    ]
+    for row in table.to_pylist():
+        later = row["distorted"].startswith("c")
+        assert (row["note"], row["codec"]) == (("x", "jpeg") if later else (None, None))
+        assert row["quality"] == (None if later else 1)
+
+
+def test_twins_in_files_of_other_columns_are_named(tmp_path) -> None:
+    write(tmp_path / "a.parquet", {"reference": ["a"], "distorted": ["x"], "note": [None]})
+    write(tmp_path / "b.parquet", {"reference": ["a"], "distorted": ["x"], "note": ["k"]})
+    with pytest.raises(ManifestError, match="rows 1 and 2 are the same pair"):
+        read_manifest(str(tmp_path))
+
+
+def test_ids_that_lost_digits_are_refused(tmp_path) -> None:
+    rows = {**ROWS, "pair_id": [16045690984503111693, 2, 3]}
+    with pytest.raises(ManifestError, match="'pair_id' is of type double, which loses digits"):
+        read_manifest(write(tmp_path / "m.jsonl", rows))
+    # As pandas writes a column without any value.
+    rows = {**ROWS, "mask": pa.nulls(3, pa.float64())}
+    assert read_manifest(write(tmp_path / "m.parquet", rows)).table["mask"].null_count == 3
+
+
+def test_a_csv_of_another_encoding_is_refused(tmp_path) -> None:
+    (tmp_path / "m.csv").write_bytes("reference,distorted,codec\na,b,jp\u00e9g\n".encode("latin-1"))
+    with pytest.raises(ManifestError, match="column 'codec' is not UTF-8"):
+        read_manifest(str(tmp_path / "m.csv"))
 
 
 @pytest.mark.parametrize("claimed", [7, 120, 10**9])

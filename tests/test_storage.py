@@ -72,6 +72,11 @@ def test_absolute(monkeypatch, tmp_path) -> None:
             storage.absolute(uri)
 
 
+def test_an_unset_variable_is_not_the_current_folder() -> None:
+    with pytest.raises(StorageError, match="an empty path"):
+        storage.absolute("")
+
+
 @pytest.mark.parametrize(
     "act", ["read_bytes", "list_files", "is_file", "is_folder", "size", "delete"]
 )

@@ -129,8 +129,11 @@ def test_damaged_files_are_told(tmp_path, rng, zipped) -> None:
     assert all("w.pth is not a file of plain tensors: " in text for text in refused)
 
 
-def test_what_is_written_can_be_loaded() -> None:
-    weights.check_output("s3://models/n.safetensors")
+def test_what_is_written_can_be_loaded(tmp_path) -> None:
+    weights.check_output(str(tmp_path / "new" / "n.safetensors"))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="cannot write"):
+        weights.check_output(str(tmp_path / "file" / "n.safetensors"))
     with pytest.raises(WeightsError, match=r"n.pth does not end in .safetensors"):
         weights.check_output("n.pth")
     with pytest.raises(StorageError, match="only local paths and s3://"):

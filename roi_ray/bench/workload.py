@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from roi_ray import images
 from roi_ray.errors import RoiRayError
 from roi_ray.images import Pixels
+from roi_ray.training.files import read_image
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,12 @@ def make_groups(
 
     Raises:
         RoiRayError: there are no photographs.
+        ImageError: one cannot be decoded; begins with its path.
     """
     if not photographs:
         raise RoiRayError("there are no photographs to measure on")
     folder.mkdir(parents=True, exist_ok=True)
-    decoded = [images.decode(path.read_bytes()) for path in photographs[:references]]
+    decoded = [read_image(str(path)) for path in photographs[:references]]
     qualities = np.linspace(5, 95, each).round().astype(int).tolist()
     groups = []
     for index in range(references):

@@ -65,7 +65,7 @@ def weights(mask: Tensor, weighting: Weighting) -> Tensor:
     """`W`, for which `mean(L W)` is the metric under the mask.
 
     `mean` gives the paper's `mean(L R)`; `normalised` gives `sum(L R) / sum(R)`, and where the mask
-    is empty, there being no region of interest, the basic `mean(L)`.
+    is empty, there being no region of interest, the basic `mean(L)`. Empty: its mean is below 1e-6.
 
     Args:
         mask: `R` at the map's resolution, (N, h, w), in [0, 1].

@@ -1,4 +1,4 @@
-"""The Ray Train job: labelled comparisons in Ray Data shards, any number of workers."""
+"""The Ray Train job: labelled comparisons in a Ray data set, any number of workers."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -64,7 +64,7 @@ def train_model(
     with connect(worker_logs=False):
         workers = workers or _workers(len(examples), use_gpu=use_gpu)
         state = fit(
-            partial(_of_shard, features, recipe, scale, batches, seed, device),
+            partial(_of_data, features, recipe, scale, batches, seed, device),
             folder=runs,
             name=run_name("preference", [comparisons.sha256, features, asdict(settings), seed]),
             workers=workers,
@@ -110,14 +110,14 @@ def _datasets(examples: Examples) -> dict[str, "Dataset"]:
     return {_TRAIN: ray.data.from_blocks([pa.table({**columns, **facts})])}
 
 
-def _of_shard(
+def _of_data(
     features: tuple[str, ...], recipe: str, scale: Scale, batches: int, seed: int, device: str
 ) -> PreferenceTraining:
-    """Built on each worker, from its part of the data set."""
+    """Built on each worker, from the whole data set."""
     import ray.train
 
-    shard = ray.train.get_dataset_shard(_TRAIN)
-    parts = list(shard.iter_batches(batch_size=None, batch_format="pyarrow"))
+    data = ray.train.get_dataset_shard(_TRAIN)
+    parts = list(data.iter_batches(batch_size=None, batch_format="pyarrow"))
     table = pa.concat_tables(parts)
     examples = Examples(
         features,

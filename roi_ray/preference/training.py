@@ -4,20 +4,19 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
 from roi_ray.preference.examples import Examples
 from roi_ray.preference.model import PreferenceModel, Scale
 from roi_ray.preference.networks import Recipe, build
-from roi_ray.training.loop import State, average_gradients
+from roi_ray.training.loop import State, average_gradients, place
 
 _FOREVER = float("inf")
 
 
 class PreferenceTraining:
-    """A recipe's members, trained side by side on this worker's part of the comparisons.
+    """A recipe's members, trained side by side; workers share the comparisons of each step.
 
     Every comparison is also seen swapped. The loss is cross-entropy with the share of people, who
     count by their votes. Member m of several leaves out the references whose number is m modulo
@@ -25,9 +24,9 @@ class PreferenceTraining:
     epoch's where there are no such references.
 
     Args:
-        examples: this worker's part.
+        examples: all of them, on every worker.
         recipe: how.
-        scale: of all workers' parts together.
+        scale: of the examples.
         batches: steps an epoch; the same for all workers.
         seed: of the start and the order.
         device: of the network and the comparisons.
@@ -65,11 +64,15 @@ class PreferenceTraining:
         """One batch; at the end of an epoch, each member's left-out comparisons are looked at."""
         epoch, index = divmod(number, self._batches)
         count = len(self._p_a)
-        rows = self._order_of(epoch)[
+        batch = self._order_of(epoch)[
             index * count // self._batches : (index + 1) * count // self._batches
         ]
-        losses = self._losses(rows) * self._kept[:, rows]
-        total = (losses.sum(1) / self._kept[:, rows].sum(1).clamp_min(1)).sum()
+        # A mean over votes: how many there are altogether does not count against the decay.
+        votes = (self._kept[:, batch] * self._weight[batch]).sum(1).clamp_min(1e-9)
+        rank, workers = place()
+        rows = batch[rank::workers]
+        losses = (self._losses(rows) * self._kept[:, rows]).sum(1)
+        total = (losses * workers / votes).sum()
         if self._recipe.decay:
             # In the loss, not by the optimiser, so that what is minimised is what is written down.
             squares = [weights.square().sum() for weights in self._network.parameters()]
@@ -101,7 +104,7 @@ class PreferenceTraining:
     def _order_of(self, epoch: int) -> Tensor:
         """The comparisons as an epoch sees them; of the last epoch it is still known."""
         if self._order[0] != epoch:
-            generator = torch.Generator().manual_seed(1_000_003 * self._seed + epoch)
+            generator = torch.Generator().manual_seed((1_000_003 * self._seed + epoch) % 2**63)
             order = torch.randperm(len(self._p_a), generator=generator)
             self._order = (epoch, order.to(self._device))
         return self._order[1]
@@ -122,19 +125,11 @@ class PreferenceTraining:
     def _keep_the_best(self) -> None:
         with torch.no_grad():
             left_out = 1 - self._kept
-            sums = torch.stack(
-                [
-                    (
-                        self._losses(torch.arange(len(self._p_a), device=self._device)) * left_out
-                    ).sum(1),
-                    (left_out * self._weight).sum(1),
-                ]
-            )
-        if dist.is_initialized():
-            dist.all_reduce(sums)
-        losses = sums[0] / sums[1].clamp_min(1e-9)
+            every = torch.arange(len(self._p_a), device=self._device)
+            votes = (left_out * self._weight).sum(1)
+            losses = (self._losses(every) * left_out).sum(1) / votes.clamp_min(1e-9)
         # Where a member leaves nothing out, nothing says which epoch is best: the last one.
-        better = (losses < self._best_loss) | (sums[1] == 0)
+        better = (losses < self._best_loss) | (votes == 0)
         self._best_loss = torch.where(better, losses, self._best_loss)
         for name, tensor in self._network.state_dict().items():
             # The first dimension of every tensor is the member's.

@@ -97,7 +97,7 @@ def fit(
         use_gpu: one GPU a worker.
         every: steps between checkpoints.
         report: receives a line with the losses at every checkpoint.
-        datasets: makes Ray data sets, once Ray is there; each worker finds its part of them by
+        datasets: makes Ray data sets, once Ray is there; each worker finds them, whole, by
             `ray.train.get_dataset_shard`.
 
     Returns:
@@ -116,6 +116,7 @@ def fit(
         import ray
         from ray.train import (
             CheckpointConfig,
+            DataConfig,
             FailureConfig,
             LoggingConfig,
             RunConfig,
@@ -142,6 +143,8 @@ def fit(
             _work,
             train_loop_config=config,
             datasets=datasets() if datasets else None,
+            # Whole: equal parts would leave out what is left over, and depend on the workers.
+            dataset_config=DataConfig(datasets_to_split=[]),
             scaling_config=ScalingConfig(
                 num_workers=workers,
                 use_gpu=use_gpu,
@@ -206,13 +209,18 @@ def run_name(prefix: str, settings: object) -> str:
     return f"{prefix}-{digest[:8]}"
 
 
+def place() -> tuple[int, int]:
+    """This worker's number, from 0, and how many there are."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
 def my_share(items: Sequence[Item]) -> Sequence[Item]:
     """This worker's part of a step's batch.
 
     Raises:
         RoiRayError: the batch cannot be divided evenly, which averaging gradients relies on.
     """
-    rank, workers = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    rank, workers = place()
     if len(items) % workers:
         raise RoiRayError(f"a batch of {len(items)} cannot be divided among {workers} workers")
     size = len(items) // workers

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from roi_ray import images
 from roi_ray.models.discriminator import PatchDiscriminator
+from roi_ray.prepared import at_least
 from roi_ray.sweep.codecs import CODECS
 from roi_ray.training.files import planes, read_planes
 from roi_ray.training.windows import Decoded, Original
@@ -154,5 +155,5 @@ def _score(network: PatchDiscriminator, planes: Tensor) -> float:
 
 def _logits(network: PatchDiscriminator, planes: Tensor) -> Tensor:
     with torch.inference_mode():
-        logits: Tensor = network(planes[None] / 255)
+        logits: Tensor = network(at_least(planes[None] / 255, network.min_side))
     return logits

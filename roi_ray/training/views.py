@@ -22,6 +22,9 @@ from roi_ray.images import Pixels
 _SIDE = 512
 """A view has at most as many pixels as a square of this side."""
 
+_LONGEST = 16_383
+"""Of an image in WebP."""
+
 _LANCZOS, _BICUBIC = Image.Resampling.LANCZOS, Image.Resampling.BICUBIC
 
 
@@ -131,7 +134,7 @@ def _name(kind: str, made_of: Sequence[int | str]) -> str:
 
 def _shrink(image: Image.Image) -> Image.Image:
     width, height = image.size
-    ratio = _SIDE / math.sqrt(width * height)
+    ratio = min(_SIDE / math.sqrt(width * height), _LONGEST / max(width, height))
     if ratio >= 1:
         return image
     return image.resize((max(1, round(width * ratio)), max(1, round(height * ratio))), _LANCZOS)

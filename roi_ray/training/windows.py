@@ -2,9 +2,10 @@
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Orig
         allowed: folders that images may be in, besides the manifest's own.
 
     Raises:
-        ManifestError: an image is elsewhere.
+        ManifestError: an image is elsewhere, or a quality or bit rate is no number.
     """
     policy = allow(manifest.base, allowed)
 
@@ -58,11 +59,23 @@ def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Orig
             raise ManifestError(f"manifest {manifest.uri}: {written} is {error}") from error
         return uri
 
+    def number(row: Mapping[str, Any], name: str) -> float | None:
+        try:
+            return None if row.get(name) is None else float(row[name])
+        except (TypeError, ValueError) as error:
+            text = f"{name!r} of {row[schema.DISTORTED]} is no number: {row[name]!r}"
+            raise ManifestError(f"manifest {manifest.uri}: {text}") from error
+
     # By the file: one image may be spelled in two ways.
     gathered: dict[str, tuple[str, list[Decoded]]] = {}
     for row in manifest.table.to_pylist():
-        facts = (row.get(schema.CODEC), row.get(schema.QUALITY), row.get(schema.BPP))
-        decoded = Decoded(resolved(row[schema.DISTORTED]), *facts)
+        codec = row.get(schema.CODEC)
+        decoded = Decoded(
+            resolved(row[schema.DISTORTED]),
+            None if codec is None else str(codec),
+            number(row, schema.QUALITY),
+            number(row, schema.BPP),
+        )
         name = row[schema.REFERENCE]
         gathered.setdefault(storage.normal(resolved(name)), (name, []))[1].append(decoded)
     return [Original(name, uri, tuple(of)) for uri, (name, of) in gathered.items()]

@@ -3,7 +3,7 @@ import pytest
 
 from roi_ray import images
 from roi_ray.bench.workload import make_groups
-from roi_ray.errors import RoiRayError
+from roi_ray.errors import ImageReadError, RoiRayError
 from roi_ray.sweep import photographs
 
 
@@ -24,3 +24,9 @@ def test_groups_are_real_files_of_the_size(tmp_path) -> None:
 def test_without_photographs_there_is_nothing_to_measure(tmp_path) -> None:
     with pytest.raises(RoiRayError, match="no photographs"):
         make_groups([], tmp_path, (64, 64), 1, 1)
+
+
+def test_a_file_that_is_no_photograph_is_named(tmp_path) -> None:
+    (tmp_path / "notes.txt").write_text("none")
+    with pytest.raises(ImageReadError, match=r"notes\.txt"):
+        make_groups([tmp_path / "notes.txt"], tmp_path / "out", (64, 64), 1, 1)

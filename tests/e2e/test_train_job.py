@@ -8,6 +8,7 @@ import time
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -31,7 +32,9 @@ def accuracy(model: PreferenceModel) -> float:
 
 
 def test_the_number_of_workers_changes_nothing_that_matters(tmp_path: Path, ray_cluster) -> None:
-    given = Comparisons(comparisons(), "synthetic", "/", "0" * 64)
+    # Of a number of answers that nothing divides.
+    given = Comparisons(comparisons().slice(0, 479), "synthetic", "/", "0" * 64)
+    others = to_examples(comparisons(references=40, seed=1), schema.FEATURES, "others")
     found = {}
     for workers in (1, 3):
         model = train_model(
@@ -43,11 +46,9 @@ def test_the_number_of_workers_changes_nothing_that_matters(tmp_path: Path, ray_
             report=lambda line: None,
         )
         assert model.provenance["workers"] == workers
-        found[workers] = accuracy(model)
-    print(found)
-    # 1,600 answers: their standard error is 0.9 %.
-    assert min(found.values()) > 0.85
-    assert max(found.values()) - min(found.values()) < 0.02
+        assert accuracy(model) > 0.85
+        found[workers] = model.predict(others.a, others.b)
+    np.testing.assert_allclose(found[3], found[1], atol=1e-3)
 
 
 def test_a_killed_worker_goes_on_from_its_checkpoint_on_s3(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,6 +69,11 @@ def test_comparisons_come_back_with_features_and_a_prediction(choices, compared)
     assert {*given.column_names, *schema.PAIR_FEATURES, "p_a_preferred", "error"} <= set(
         table.column_names
     )
+    # Another folder's relative URIs would lead nowhere, or elsewhere.
+    for name in ("reference", "a", "b"):
+        assert table[name].to_pylist() == [
+            str(Path(choices).parent / uri) for uri in given[name].to_pylist()
+        ]
     errors = table["error"].to_pylist()
     assert errors[:-1] == [None] * (len(table) - 1)
     assert re.match(r"ImageReadError: .*missing\.png.*\(side b\)", errors[-1])

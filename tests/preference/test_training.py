@@ -102,6 +102,21 @@ def test_votes_weigh(examples):
     assert accuracy(train_here(mixed, short("roi-ray")), examples) > 0.8
 
 
+def test_votes_weigh_against_each_other_and_not_against_the_decay(examples):
+    recipe = short("roi-ray")
+    once, often = (
+        train_here(dataclasses.replace(examples, weight=examples.weight * factor), recipe)
+        for factor in (1, 1000)
+    )
+    np.testing.assert_allclose(
+        once.predict(examples.a, examples.b), often.predict(examples.a, examples.b), atol=1e-4
+    )
+
+
+def test_a_date_may_be_a_seed(examples):
+    train_here(examples, short("roi-ray"), 20260101123456)
+
+
 def test_members_that_leave_nothing_out_end_with_the_last_epoch():
     few = to_examples(comparisons(references=4, each=60), schema.FEATURES, "few")
     recipe = dataclasses.replace(RECIPES["ensemble"], epochs=10)

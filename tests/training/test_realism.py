@@ -49,3 +49,9 @@ def test_d_loss_by_quality_is_the_mean_over_images():
     assert [rung.quality for rung in rungs["jpeg"]] == [90, 10]
     assert rungs["jpeg"][0].bpp > rungs["jpeg"][1].bpp > 0
     assert images.decode(realism.draw_curve(original, rungs)).std() > 10
+
+
+def test_an_image_below_a_patch_has_a_d_loss():
+    network, _ = load_discriminator()
+    crop = images.decode(photographs()["coffee"].read_bytes())[:12, :30]
+    assert 0 < realism.d_loss(network, crop) < 5

@@ -98,3 +98,8 @@ def test_an_object_is_one_thing_shown_clearly():
     assert rgba.mode == "RGBA"
     assert rgba.size == (30, 30)
     assert rgba.getextrema() == ((9, 9), (9, 9), (9, 9), (255, 255))
+
+
+def test_a_very_long_photograph_fits_a_webp_file():
+    photos = Photographs({"long": np.zeros((10, 20_000, 3), np.uint8)})
+    assert render(View("v", "whole", ("long",)), photos).shape[1] <= 16_383

@@ -1,6 +1,8 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from roi_ray.errors import ManifestError
 from roi_ray.manifest import read_manifest
 from roi_ray.training.windows import identity, read_originals
 from tests.conftest import encode, write
@@ -31,3 +33,16 @@ def test_other_files_are_told_from_these(tmp_path, photos):
     assert identity(sweep(tmp_path / "a", photos, 10)) == first
     assert identity(sweep(tmp_path / "b", photos, 10)) != first
     assert identity(sweep(tmp_path / "a", photos, 90)) != first  # anew, in place
+
+
+def test_facts_of_other_types(tmp_path):
+    def originals(**facts):
+        rows = {"reference": ["x.png"], "distorted": ["1.jpg"], **facts}
+        pq.write_table(pa.table(rows), tmp_path / "m.parquet")
+        return read_originals(read_manifest(str(tmp_path / "m.parquet")))
+
+    (original,) = originals(codec=[264], quality=["90"], bpp=[1])
+    (decoded,) = original.decoded
+    assert (decoded.codec, decoded.quality, decoded.bpp) == ("264", 90, 1)
+    with pytest.raises(ManifestError, match="'bpp' of 1.jpg is no number: 'high'"):
+        originals(bpp=["high"])
