@@ -1,5 +1,6 @@
 import importlib.util
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -94,6 +95,14 @@ def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(folders):
     rest.step(3)
     resumed = saliency.packed(rest.state())
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+
+
+def test_batches_drawn_ahead_are_those_of_their_steps(folders):
+    inside, ahead = make(folders), make(folders)
+    ahead._pool = ThreadPoolExecutor(2)  # as beside a GPU
+    for number in (0, 1, 3):
+        for one, other in zip(inside._batch(number), ahead._batch(number), strict=True):
+            assert torch.equal(one, other)
 
 
 def test_the_encoder_starts_from_all_of_imagenet_s_tensors():
