@@ -195,7 +195,7 @@ def _checked(table: pa.Table, uri: str, first: int = 0) -> pa.Table:
     if overwritten := [name for name in schema.SCORES.names if name in names]:
         fail(f"column {overwritten[0]!r} is one that scoring writes; rename or drop it")
     # Without any value in it, a column may have any type.
-    for name in (each for each in _TEXT if each in names and len(table[each].drop_null())):
+    for name in (each for each in _TEXT if each in names and table[each].null_count < len(table)):
         if pa.types.is_floating(kind := table[name].type):
             fail(f"column {name!r} is of type {kind}, which loses digits; write it as text")
     for name in schema.URIS:

@@ -22,11 +22,10 @@ _READERS = 8
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded image; codec, quality and bits per pixel where the manifest says them."""
+    """A decoded image; codec and bits per pixel where the manifest says them."""
 
     uri: str
     codec: str | None
-    quality: float | None
     bpp: float | None
 
 
@@ -47,7 +46,7 @@ def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Orig
         allowed: folders that images may be in, besides the manifest's own.
 
     Raises:
-        ManifestError: an image is elsewhere, or a quality or bit rate is no number.
+        ManifestError: an image is elsewhere, or a bit rate is no number.
     """
     policy = allow(manifest.base, allowed)
 
@@ -59,23 +58,20 @@ def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Orig
             raise ManifestError(f"manifest {manifest.uri}: {written} is {error}") from error
         return uri
 
-    def number(row: Mapping[str, Any], name: str) -> float | None:
+    def bit_rate(row: Mapping[str, Any]) -> float | None:
+        bpp = row.get(schema.BPP)
         try:
-            return None if row.get(name) is None else float(row[name])
+            return None if bpp is None else float(bpp)
         except (TypeError, ValueError) as error:
-            text = f"{name!r} of {row[schema.DISTORTED]} is no number: {row[name]!r}"
+            text = f"{schema.BPP!r} of {row[schema.DISTORTED]} is no number: {bpp!r}"
             raise ManifestError(f"manifest {manifest.uri}: {text}") from error
 
     # By the file: one image may be spelled in two ways.
     gathered: dict[str, tuple[str, list[Decoded]]] = {}
     for row in manifest.table.to_pylist():
         codec = row.get(schema.CODEC)
-        decoded = Decoded(
-            resolved(row[schema.DISTORTED]),
-            None if codec is None else str(codec),
-            number(row, schema.QUALITY),
-            number(row, schema.BPP),
-        )
+        named = None if codec is None else str(codec)
+        decoded = Decoded(resolved(row[schema.DISTORTED]), named, bit_rate(row))
         name = row[schema.REFERENCE]
         gathered.setdefault(storage.normal(resolved(name)), (name, []))[1].append(decoded)
     return [Original(name, uri, tuple(of)) for uri, (name, of) in gathered.items()]
