@@ -61,7 +61,7 @@ def test_every_pair_gets_what_the_scorer_says(sweep, scored) -> None:
         x, y = (images.decode((base / row[name]).read_bytes()) for name in schema.URIS)
         (expected,) = scorer.score(scorer.prepare(x), [y])
         got = {name: row[name] for name in asdict(expected)}
-        assert got == pytest.approx(asdict(expected), abs=1e-5)
+        assert got == pytest.approx(asdict(expected), abs=1e-5, rel=1e-6)
         assert row["error"] is None
 
 
