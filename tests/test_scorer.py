@@ -370,6 +370,7 @@ def test_another_precision_changes_no_other_scorer(photos) -> None:
     [
         (np.zeros((32, 32), np.uint8), r"uint8 \(32, 32\), which should be uint8 .*, 3\)"),
         (np.zeros((32, 32, 1), np.uint8), r"\(32, 32, 1\)"),
+        (np.zeros(5, np.uint8), r"uint8 \(5,\), which should be"),
         (np.zeros((32, 32, 3), np.uint16), "an array of uint16"),
         (np.zeros((32, 32, 3), np.float32), "an array of float32"),
     ],

@@ -35,6 +35,7 @@ def test_what_cannot_be_measured_is_said(run, tmp_path) -> None:
         ("--sizes", "0"),
         ("--sizes", "160"),
         ("--images", "no/such/folder"),
+        ("--output", __file__),
     ],
 )
 def test_numbers_that_are_none_exit_with_2(run, arguments) -> None:
