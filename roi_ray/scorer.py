@@ -121,15 +121,14 @@ class Scorer:
         """
         if not references:
             return []
-        check_pixels(references[0])
-        height, width = references[0].shape[:2]
+        first = references[0]
         for reference, mask in zip(references, masks, strict=True):
             check_pixels(reference)
-            check_size(reference, (height, width))
+            check_size(reference, first)
             if mask is not None:
                 check_pixels(mask, channels=())
-                check_size(mask, (height, width))
-        with _enough_memory((height, width)):
+                check_size(mask, first)
+        with _enough_memory(first.shape[:2]):
             return self._prepare(references, masks)
 
     def _prepare(

@@ -161,6 +161,19 @@ def as_type(table: pa.Table, name: str, to: pa.DataType, fail: Fail) -> pa.Table
     return table.set_column(table.column_names.index(name), name, column)
 
 
+def with_absolute(table: pa.Table, names: Collection[str], base: str) -> pa.Table:
+    """The table for another folder: of these columns, those there are with absolute URIs.
+
+    Relative ones are relative to the folder `base`.
+    """
+    for name in names:
+        if name in table.column_names:
+            uris = (uri and storage.resolve(uri, base) for uri in table[name].to_pylist())
+            at = table.column_names.index(name)
+            table = table.set_column(at, name, pa.array(uris, pa.string()))
+    return table
+
+
 def check_columns(table: pa.Table, needed: Collection[str], fail: Fail) -> None:
     """Check that the needed columns are there, none of them twice, and that there are rows."""
     names = table.column_names

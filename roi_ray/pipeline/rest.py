@@ -22,6 +22,7 @@ from roi_ray.pipeline.footer import read_shard
 from roi_ray.pipeline.shards import plans
 from roi_ray.pipeline.status import Status, in_parallel
 from roi_ray.policy import allow
+from roi_ray.tables import with_absolute
 
 _ROWS_AT_ONCE = 100_000
 
@@ -162,9 +163,5 @@ def _is_below(place: str, folder: str) -> bool:
 
 def _absolute(table: pa.Table, base: str) -> pa.Table:
     """The table with absolute URIs, and without what its file said of scores."""
-    for name in (*schema.URIS, schema.MASK):
-        if name in table.column_names:
-            uris = (uri and storage.resolve(uri, base) for uri in table[name].to_pylist())
-            at = table.column_names.index(name)
-            table = table.set_column(at, name, pa.array(uris, pa.string()))
+    table = with_absolute(table, (*schema.URIS, schema.MASK), base)
     return table.replace_schema_metadata(None)

@@ -13,6 +13,7 @@ from roi_ray.preference.features import join_features, make_of, make_of_scores, 
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import DEFAULT, PreferenceModel, load_model
 from roi_ray.scorer import Settings
+from roi_ray.tables import with_absolute
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def compare(
         chosen[0].check_make(make, comparisons.name)
     if scores is None:
         scores = score_pairs(comparisons, storage.join(output, "_scored"), settings, options)
-    table = _placed(join_features(comparisons, scores), comparisons.base)
+    table = join_features(comparisons, scores)
+    table = with_absolute(table, (schema.REFERENCE, *schema.SIDES), comparisons.base)
     if chosen is not None:
         table = _with_prediction(table, *chosen, comparisons.name)
     uri = storage.join(output, "comparisons.parquet")
@@ -83,14 +85,6 @@ def _make_of(settings: Settings | None, options: Options | None) -> str:
     settings, options = settings or Settings(), options or Options()
     weights = settings.networks(options.weights_dir).provenance
     return make_of({**asdict(settings), "weights": weights})
-
-
-def _placed(table: pa.Table, base: str) -> pa.Table:
-    """With absolute URIs: relative ones would be relative to another folder from now on."""
-    for name in (schema.REFERENCE, *schema.SIDES):
-        uris = pa.array([storage.resolve(uri, base) for uri in table[name].to_pylist()])
-        table = table.set_column(table.column_names.index(name), name, uris)
-    return table
 
 
 def _with_prediction(

@@ -233,12 +233,13 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     DistributedDataParallel would do it behind the scenes, but two networks that are trained
     against each other, each seeing gradients of the other's, are not what it is made for.
     """
-    if not dist.is_initialized() or dist.get_world_size() == 1:
+    _, workers = place()
+    if workers == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
-    flat /= dist.get_world_size()
+    flat /= workers
     nn.utils.vector_to_parameters(flat, gradients)
 
 
