@@ -2,16 +2,18 @@
 
 What a viewer would show is what is scored:
 
-- The orientation in EXIF is applied; EXIF that cannot be read is ignored.
+- The orientation in EXIF is applied; EXIF that cannot be read is ignored, and XMP's is.
 - An embedded ICC profile other than sRGB is converted to sRGB (relative colorimetric, with black
   point compensation). Which it is, is seen from what it does, as names mislead ("Linear sRGB"). A
-  profile that cannot be used is ignored, as browsers do.
+  profile that cannot be used is ignored, as browsers do; so are the gamma and the primaries that a
+  PNG may have in place of one.
 - CMYK is converted through its profile, else by Pillow's plain formula.
 - Grey becomes three equal channels; a palette is looked up.
 - Alpha is composited over white. One colour of 16 bits a channel that stands for transparency is
   refused, as it is not to be found in the upper 8. So is a mask that is transparent anywhere.
 - Of 16 bits a channel the upper 8 count; floating-point pixels are refused.
-- Of an animation, or a file of several pages, the first image counts.
+- Of an animation, or a file of several pages, the first image counts; around a first frame that is
+  smaller than its GIF, the background's colour.
 
 Formats: those of `FORMATS`, decoded by Pillow. Others are refused, whatever Pillow could open:
 fewer decoders see other people's bytes.
@@ -25,13 +27,13 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from roi_ray import bombs
+from roi_ray.colour import of_jpeg2000, to_srgb
 from roi_ray.errors import ImageError, ImageReadError, ImageTooLarge, SizeMismatch
 
 FORMATS = ("PNG", "JPEG", "WEBP", "JPEG2000", "AVIF", "TIFF", "BMP", "GIF", "PPM")
@@ -40,7 +42,6 @@ MAX_PIXELS = 1 << 26
 
 Pixels = NDArray[np.uint8]
 
-_SRGB = ImageCms.createProfile("sRGB")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -55,15 +56,11 @@ _UPRIGHT = {
 
 _TIFF_TILE = 1 << 20
 
-_RAMP = np.arange(0, 256, 15, np.uint8)
-_PROBES = {
-    "L": _RAMP[None],
-    "RGB": np.stack(np.meshgrid(_RAMP[::4], _RAMP[::4], _RAMP[::4]), -1).reshape(1, -1, 3),
-}
-"""Colours by which a profile is told from sRGB's."""
+_XMP = ("xmp", "XML:com.adobe.xmp")
+"""Where Pillow keeps it."""
 
-_ROUNDING = 3
-"""Of 255: an sRGB profile's tables and curves differ from the formula by no more."""
+_GREY_STEPS = {"L;2": 85, "L;4": 17}
+"""Between the levels of a PNG's grey of 2 and 4 bits, once they are levels of 8."""
 
 _lock = threading.Lock()
 _decoding = 0
@@ -140,6 +137,8 @@ def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image
         bombs.check(data)
         with _pillow(max_pixels), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_pixels(image, max_pixels)
+            if image.format == "JPEG2000" and (profile := of_jpeg2000(data)):
+                image.info["icc_profile"] = profile
             return np.asarray(convert(image))
     except ImageError:
         raise
@@ -201,8 +200,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         grey = image.mode in ("L", "LA")
         colour = image.getchannel("L") if grey else rgba.convert("RGB")
         white = Image.new("RGB", image.size, "white")
-        return Image.composite(_to_srgb(colour, profile), white, rgba.getchannel("A"))
-    return _to_srgb(image, profile)
+        return Image.composite(to_srgb(colour, profile), white, rgba.getchannel("A"))
+    return to_srgb(image, profile)
 
 
 def _to_mask(image: Image.Image) -> Image.Image:
@@ -215,13 +214,20 @@ def _to_mask(image: Image.Image) -> Image.Image:
 
 def _check_depth(image: Image.Image) -> None:
     keyed = image.format == "PNG" and "transparency" in image.info
-    if keyed and any(";16" in tile.args for tile in getattr(image, "tile", ())):
+    kinds = [tile.args for tile in getattr(image, "tile", ())] if keyed else []
+    if any(";16" in kind for kind in kinds):
         raise ImageReadError("one colour of 16 bits a channel stands for transparency: give alpha")
-    # What a TIFF holds of more than 8 bits, Pillow gives as it is, whatever its values mean.
+    for kind in kinds[:1]:  # Pillow brings the pixels to 8 bits, and leaves this as it is
+        image.info["transparency"] *= _GREY_STEPS.get(kind, 1)
     tags = getattr(image, "tag_v2", None)
-    if tags is None or not image.mode.startswith("I"):
+    if tags is None:
         return
     depth, signed, white_is_zero = tags.get(258, (1,)), tags.get(339, (1,)), tags.get(262) == 0
+    if image.mode == "L" and 2 in signed:
+        raise ImageReadError("a grey TIFF of signed values")
+    # What it holds of more than 8 bits, Pillow gives as it is, whatever its values mean.
+    if not image.mode.startswith("I"):
+        return
     if depth != (16,) or signed != (1,) or white_is_zero:
         raise ImageReadError(
             f"a grey TIFF of {depth[0]} bits"
@@ -232,6 +238,8 @@ def _check_depth(image: Image.Image) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    for name in _XMP:  # Pillow would take its orientation where EXIF has none
+        image.info.pop(name, None)
     image.load()
     try:
         method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -240,41 +248,9 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
-    if isinstance(profile, bytes) and profile:  # a PNG may have a text of that name
-        try:
-            if not _is_srgb(profile, image.mode):
-                return _convert(image, profile)
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a profile that cannot be used is ignored: see the policy above
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-@lru_cache(maxsize=64)
-def _is_srgb(profile: bytes, mode: str) -> bool:
-    """Whether a profile leaves colours as they are, but for rounding."""
-    if mode not in _PROBES:
-        return False
-    probe = Image.fromarray(_PROBES[mode])
-    before, after = (np.asarray(i, int) for i in (probe.convert("RGB"), _convert(probe, profile)))
-    return bool(np.abs(after - before).max() <= _ROUNDING)
-
-
-def _convert(image: Image.Image, profile: bytes) -> Image.Image:
-    converted = ImageCms.profileToProfile(
-        image,
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        _SRGB,
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        outputMode="RGB",
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    if converted is None:
-        raise ValueError("no conversion")
-    return converted
-
-
 def _eight_bit(image: Image.Image) -> Image.Image:
+    if image.mode == "La":  # grey that has been multiplied by its alpha
+        return image.convert("LA")
     if image.mode == "F":
         raise ImageReadError("floating-point pixels have no declared range")
     if image.mode == "I" or image.mode in _SIXTEEN_BIT:

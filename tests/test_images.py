@@ -345,3 +345,49 @@ def test_a_mask_is_upright_and_opaque() -> None:
     opaque.putpixel((3, 3), (255, 200))
     with pytest.raises(ImageReadError, match="transparent somewhere"):
         images.decode_mask(saved(opaque))
+
+
+XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "WEBP", "AVIF", "TIFF"])
+def test_the_orientation_in_xmp_is_ignored(file_format) -> None:
+    options = {"tiffinfo": {700: XMP}} if file_format == "TIFF" else {"xmp": XMP}
+    data = saved(Image.new("RGB", (30, 20)), file_format, **options)
+    assert XMP in data
+    assert images.decode(data).shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize(("bits", "key", "other"), [(1, 1, 0), (2, 1, 3), (4, 7, 15)])
+def test_a_transparent_grey_of_few_bits(bits, key, other) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    packed = [sum(grey << shift for shift in range(0, 8, bits)) for grey in (key, other)]
+    lines = b"".join(bytes([0, grey, grey]) for grey in packed)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(
+        b"IHDR", (16 // bits).to_bytes(4) + (2).to_bytes(4) + bytes([bits, 0, 0, 0, 0])
+    )
+    data += chunk(b"tRNS", key.to_bytes(2)) + chunk(b"IDAT", zlib.compress(lines))
+    decoded = images.decode(data + chunk(b"IEND", b""))
+    assert (decoded[0] == 255).all()
+    assert (decoded[1] == round(other * 255 / (2**bits - 1))).all()
+
+
+def test_grey_tiffs_of_signed_bytes_are_refused() -> None:
+    with pytest.raises(ImageReadError, match="a grey TIFF of signed values"):
+        images.decode(grey_tiff(8, bytes([0x90] * 4), signed=True))
+    assert (images.decode(grey_tiff(8, bytes([0x90] * 4))) == 0x90).all()
+
+
+def test_grey_that_was_multiplied_by_its_alpha() -> None:
+    image = Image.new("LA", (8, 8), (99, 128))
+    data = bytearray(saved(image, "TIFF"))
+    # ExtraSamples: from unassociated (2) to associated alpha (1).
+    at = data.index(struct.pack("<HHI", 338, 3, 1)) + 8
+    assert data[at] == 2
+    data[at] = 1
+    expected = 99 * 255 / 128 * 128 / 255 + 255 - 128
+    assert np.abs(images.decode(bytes(data)).astype(int) - expected).max() <= 1

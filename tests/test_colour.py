@@ -1,0 +1,43 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from roi_ray import images
+from roi_ray.colour import of_jpeg2000
+from tests.test_images import linear_profile
+
+
+def with_profile(jp2: bytes, box: bytes) -> bytes:
+    """A JP2 file with another colour box."""
+    at = jp2.index(b"colr") - 4
+    old = int.from_bytes(jp2[at : at + 4])
+    new = (8 + len(box)).to_bytes(4) + b"colr" + box
+    header = jp2.index(b"jp2h") - 4
+    size = int.from_bytes(jp2[header : header + 4]) - old + len(new)
+    return jp2[:header] + size.to_bytes(4) + jp2[header + 4 : at] + new + jp2[at + old :]
+
+
+@pytest.fixture
+def grey() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32), (128, 128, 128)).save(buffer, "JPEG2000")
+    return buffer.getvalue()
+
+
+def test_the_profile_of_a_jpeg_2000_file_is_applied(grey) -> None:
+    profile = linear_profile("Linear Rec709")
+    assert of_jpeg2000(grey) is None
+    assert (images.decode(grey) == 128).all()
+    data = with_profile(grey, b"\2\0\0" + profile)
+    assert of_jpeg2000(data) == profile
+    # As in other formats: 255 (1.055 (128 / 255)^(1 / 2.4) - 0.055).
+    assert np.abs(images.decode(data).astype(int) - 188).max() <= 1
+
+
+@pytest.mark.parametrize("kept", [0, 4, 20, 30, 50, 60, 90])
+def test_boxes_that_end_early(grey, kept) -> None:
+    data = with_profile(grey, b"\2\0\0" + linear_profile("Linear Rec709"))
+    assert of_jpeg2000(data[:kept]) is None or kept > data.index(b"colr")
+    assert of_jpeg2000(data[:8] + bytes(8) + data[16:]) is None
