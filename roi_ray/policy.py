@@ -33,6 +33,8 @@ class Policy:
         """
         place = _place(uri)
         if not any(_is_below(place, prefix) for prefix in map(_place, self.prefixes)):
+            if "://" in uri and not uri.startswith(("s3://", "file:///")):
+                raise NotAllowed("only local paths, file:/// and s3:// can be opened, spelled so")
             raise NotAllowed(
                 f"not below {' or '.join(self.prefixes)}; if that is where it should be, name its "
                 "folder with --allow-prefix"

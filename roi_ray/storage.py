@@ -26,12 +26,12 @@ def is_remote(uri: str) -> bool:
 
 
 def absolute(uri: str) -> str:
-    """A local path made absolute, to mean the same in any process; `s3://` as it is.
+    """A local path made absolute, to mean the same in any process; `s3://` without dots.
 
     Raises:
-        StorageError: it is neither.
+        StorageError: it is neither, or has credentials in it.
     """
-    return uri.rstrip("/") if is_remote(uri) else _local(uri)
+    return resolve(f"s3://{_key(uri)}", "") if is_remote(uri) else _local(uri)
 
 
 def resolve(uri: str, base: str) -> str:
@@ -76,6 +76,9 @@ def read_bytes(uri: str) -> bytes:
         StorageUnavailable: S3 fails time and again.
     """
     filesystem, path = locate(uri)
+    if not is_remote(uri) and os.path.exists(path) and not os.path.isfile(path):
+        # Of a pipe or a device there may be no end; of a folder there is nothing to read.
+        raise StorageError(f"cannot read {uri}: it is not a regular file")
     try:
         # Of S3, this is two requests, HEAD and GET: a stream asks for an object piece by piece.
         with filesystem.open_input_file(path) as file:
@@ -216,17 +219,23 @@ def locate(uri: str) -> tuple[pafs.FileSystem, str]:
         StorageError: there is none for it.
     """
     if is_remote(uri):
-        path = uri.removeprefix("s3://").rstrip("/")
-        bucket = path.split("/")[0]
-        if not bucket:
-            raise StorageError(f"{uri} names no bucket")
-        if "@" in bucket:  # not to be repeated here
-            raise StorageError(
-                "an s3:// URI has an @ in its bucket: credentials belong into AWS_ACCESS_KEY_ID "
-                "and AWS_SECRET_ACCESS_KEY, and never into a URI"
-            )
-        return _s3(bucket), path
+        path = _key(uri)
+        return _s3(path.split("/")[0]), path
     return pafs.LocalFileSystem(), _local(uri)
+
+
+def _key(uri: str) -> str:
+    """Bucket and key of an `s3://` URI."""
+    path = uri.removeprefix("s3://").rstrip("/")
+    bucket = path.split("/")[0]
+    if not bucket:
+        raise StorageError(f"{uri} names no bucket")
+    if "@" in bucket or ":" in bucket:  # not to be repeated here
+        raise StorageError(
+            "an s3:// URI has an @ or a colon in its bucket: credentials belong into "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and never into a URI"
+        )
+    return path
 
 
 def _local(uri: str) -> str:

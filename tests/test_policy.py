@@ -38,7 +38,9 @@ def test_what_is_below_the_folders_may_be_opened(uri) -> None:
     ],
 )
 def test_nothing_else_may_be(uri) -> None:
-    with pytest.raises(NotAllowed, match=r"not below /data/sweep or s3://bucket/images; .*--allow"):
+    with pytest.raises(
+        NotAllowed, match=r"not below /data/sweep or s3://bucket/images; .*--allow|only"
+    ):
         allow("/data/sweep", ["s3://bucket/images"]).check(uri)
 
 
@@ -67,3 +69,9 @@ def test_links_are_followed(tmp_path) -> None:
     # A tree that is itself reached by a link is one tree.
     (tmp_path / "alias").symlink_to(tmp_path / "tree")
     allow(str(tmp_path / "alias")).check(str(tmp_path / "tree" / "y.png"))
+
+
+@pytest.mark.parametrize("uri", ["http://data/sweep/a.png", "FILE:///data/sweep/a.png", "gs://b/x"])
+def test_what_no_option_could_allow_is_not_sent_to_one(uri) -> None:
+    with pytest.raises(NotAllowed, match="only local paths, file:/// and s3:// can be opened"):
+        allow("/data/sweep").check(uri)

@@ -65,6 +65,10 @@ def test_absolute(monkeypatch, tmp_path) -> None:
     assert storage.absolute("out/") == str(tmp_path / "out")
     assert storage.absolute("file:///a/b") == "/a/b"
     assert storage.absolute("s3://bucket/prefix/") == "s3://bucket/prefix"
+    assert storage.absolute("s3://bucket/a/../prefix") == "s3://bucket/prefix"
+    for unset in ("s3://", "s3:///scores"):
+        with pytest.raises(StorageError, match="names no bucket"):
+            storage.absolute(unset)
     assert storage.absolute("~/x") == os.path.expanduser("~/x")
     # Not folders of these names on the driver's disk.
     for uri in ("gs://bucket/scores", "S3://bucket/scores", "s3a://bucket/scores", "s3:/bucket/x"):
@@ -95,3 +99,17 @@ def test_a_folder_that_cannot_be_written_to(tmp_path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="cannot write"):
         storage.check_writable(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("uri", ["s3://KEY:topsecret@bucket/x", "s3://KEY:top/secret@bucket/x"])
+@pytest.mark.parametrize("use", [storage.absolute, storage.read_bytes, storage.list_files])
+def test_credentials_in_a_uri_are_refused_and_not_repeated(use, uri) -> None:
+    with pytest.raises(StorageError, match="never into a URI") as told:
+        use(uri)
+    assert "secret" not in str(told.value)
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(StorageError, match=r"cannot read .*pipe.png: it is not a regular file"):
+        storage.read_bytes(str(tmp_path / "pipe.png"))
