@@ -88,7 +88,7 @@ def print_rest(what: str, rest: Rest) -> None:
         print(f"no {what} pairs: {rest.uri} is not written")
         return
     prefixes = [word for prefix in rest.allow for word in ("--allow-prefix", prefix)]
-    command = ["jobs/score.py", "--manifest", rest.uri, *prefixes, "--output"]
+    command = ["uv", "run", "jobs/score.py", "--manifest", rest.uri, *prefixes, "--output"]
     print(f"{rest.rows} {what} pairs -> {rest.uri}")
     print(f"  score them, with the options of this run: {shlex.join(command)} NEW")
 

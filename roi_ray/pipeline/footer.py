@@ -114,10 +114,17 @@ def read_shard(uri: str, columns: list[str] | None = None) -> pa.Table:
 
 
 def shard_files(uri: str) -> Iterator[tuple[int, str]]:
-    """Number and URI of what is named as a shard's file in an output."""
+    """Number and URI of what is named like a shard's file in an output; -1 if no shard is."""
     for name in storage.list_files(uri):
-        if found := re.fullmatch(r"shard-(\d{6,})\.parquet", name):
-            yield int(found[1]), storage.join(uri, name)
+        if found := re.fullmatch(r"shard-(.*)\.parquet", name):
+            number = int(found[1]) if re.fullmatch(r"[0-9]{6,}", found[1]) else -1
+            # One name for each: another one would be the same rows again.
+            yield number if name == shard_name(number) else -1, storage.join(uri, name)
+
+
+def shard_name(shard: int) -> str:
+    """The name of a shard's file."""
+    return f"shard-{shard:06}.parquet"
 
 
 def _is_of(provenance: bytes, expected: dict[str, Any]) -> bool:

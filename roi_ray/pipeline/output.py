@@ -24,7 +24,15 @@ import pyarrow.parquet as pq
 import roi_ray
 from roi_ray import schema, storage
 from roi_ray.errors import OutputError
-from roi_ray.pipeline.footer import PROVENANCE, identity, metadata, provenance, read_footer
+from roi_ray.pipeline.footer import (
+    PROVENANCE,
+    identity,
+    metadata,
+    provenance,
+    read_footer,
+    shard_files,
+    shard_name,
+)
 from roi_ray.pipeline.lease import Lease
 from roi_ray.pipeline.logs import LOGGER
 from roi_ray.pipeline.shards import Rows
@@ -90,7 +98,7 @@ class Output:
 
     def shard_uri(self, shard: int) -> str:
         """Where a shard's file is."""
-        return storage.join(self.uri, f"shard-{shard:06}.parquet")
+        return storage.join(self.uri, shard_name(shard))
 
     def done(self, plan: Mapping[int, Rows]) -> dict[int, int]:
         """Those of the shards that are complete, and how many of their rows failed.
@@ -99,7 +107,7 @@ class Output:
             StorageError: it cannot be found out.
         """
         present = set(storage.list_files(self.uri))
-        names = {self.shard_uri(shard).split("/")[-1]: shard for shard in plan}
+        names = {shard_name(shard): shard for shard in plan}
         self._torn.clear()
         candidates = [(shard, name) for name, shard in names.items() if name in present]
         with ThreadPoolExecutor(16) as readers:
@@ -135,10 +143,18 @@ class Output:
     def set_torn_aside(self) -> None:
         """Move files that `done` found in a shard's place, but not that shard, to `_run/torn/`."""
         while self._torn:
-            name = self._torn.pop()
-            aside = storage.join(self.uri, _RUN, "torn", name)
-            LOGGER.warning("%s is torn, or not of this run: moved to %s", name, aside)
-            storage.move(storage.join(self.uri, name), aside)
+            self.set_aside(self._torn.pop())
+
+    def strays(self, shards: int) -> list[str]:
+        """Names that readers would take for a shard's file, of none of the run's so many shards."""
+        files = shard_files(self.uri)
+        return [uri.rpartition("/")[2] for shard, uri in files if shard not in range(shards)]
+
+    def set_aside(self, name: str) -> None:
+        """Move a file that readers would take for a shard, and that is none, to `_run/torn/`."""
+        aside = storage.join(self.uri, _RUN, "torn", name)
+        LOGGER.warning("%s is torn, or not of this run: moved to %s", name, aside)
+        storage.move(storage.join(self.uri, name), aside)
 
     def commit(self, shard: int, manifest_rows: pa.Table, scores: pa.Table) -> int:
         """Write a shard's file, whole or not at all; returns how many of its rows failed.

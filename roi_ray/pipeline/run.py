@@ -135,7 +135,9 @@ def score_manifest(
     with Reporter(manifest.rows) as reporter, ExitStack() as connection:
         workers: Workers | None = None
         held = False
+        shards = 0
         for rows, part in plans(manifest.parts(), options.shard_size):
+            shards += len(part)
             failures = output.done(part)
             if len(failures) < len(part) and not held:
                 connection.enter_context(output.held())
@@ -160,6 +162,11 @@ def score_manifest(
                     _score(rows, gather, graph)
             scored += new
             failed += sum(failures.values())
+        if (strays := output.strays(shards)) and not held:
+            connection.enter_context(output.held())
+            held = True
+        for name in strays:
+            output.set_aside(name)
         if not held:
             output.tell()
     return Summary(

@@ -73,6 +73,19 @@ def test_a_finished_run_started_again_does_nothing(sweep, scored) -> None:
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
 
 
+def test_what_readers_would_take_for_a_shard_is_set_aside(sweep, scored) -> None:
+    _, output = scored
+    expected = pq.read_table(output)
+    (output / "shard-000099.parquet").write_bytes(b"garbage")
+    first = (output / "shard-000000.parquet").read_bytes()
+    (output / "shard-0000000.parquet").write_bytes(first)
+    assert score_manifest(sweep, str(output), options=SMALL).scored == 0
+    aside = sorted(path.name for path in (output / "_run" / "torn").glob("*"))
+    assert aside == ["shard-0000000.parquet", "shard-000099.parquet"]
+    assert pq.read_table(output).equals(expected)
+    assert not (output / "_run" / "lease.json").exists()
+
+
 def test_only_what_is_missing_is_done_and_gets_the_same_numbers(sweep, scored) -> None:
     _, output = scored
     expected = pq.read_table(output)

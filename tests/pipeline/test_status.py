@@ -77,8 +77,11 @@ def test_what_is_torn_or_of_another_run_does_not_count(tmp_path, manifest) -> No
     foreign.write_bytes((tmp_path / "other" / "shard-000001.parquet").read_bytes())
     pq.write_table(pa.table({"x": [1]}), alien)
     (tmp_path / "scores" / "notes.parquet").write_bytes(b"not named as a shard")
+    whole = tmp_path / "scores" / "shard-000004.parquet"
+    again = whole.with_name("shard-0000004.parquet")
+    again.write_bytes(whole.read_bytes())
     status = read_status(uri)
-    assert status.foreign == [str(path) for path in (torn, empty, foreign, alien)]
+    assert status.foreign == [str(path) for path in (torn, again, empty, foreign, alien)]
     assert (status.done, status.missing, status.shards) == (2, 8, {4: 2})
     assert read_status(other).foreign == []
 
