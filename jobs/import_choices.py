@@ -3,12 +3,16 @@
 python jobs/import_choices.py mucped23 data/mucped23 --output choices.parquet
 """
 
+import shlex
 from typing import Annotated
 
 import typer
 
+from roi_ray import storage
 from roi_ray.command import errors_told
 from roi_ray.datasets import DatasetName, Summary, import_choices
+from roi_ray.errors import NotAllowed
+from roi_ray.policy import allow
 
 
 @errors_told
@@ -37,6 +41,11 @@ def main(
     """
     summary = import_choices(dataset, path, output, min_standard_errors)
     print_summary(summary)
+    folder = storage.absolute(path)
+    try:
+        allow(storage.parent(storage.absolute(output))).check(folder)
+    except NotAllowed:
+        print(f"  jobs/compare.py opens the images with --allow-prefix {shlex.quote(folder)}")
 
 
 def print_summary(summary: Summary) -> None:

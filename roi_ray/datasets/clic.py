@@ -78,7 +78,7 @@ def import_clic(folder: str) -> pa.Table:
             original, a, b = question
             votes[question] += 1 if p_a == 1 else -1
             images = [finder.find(name) for name in question]
-            if a == b:
+            if a == b or (images[1] is not None and images[1] == images[2]):
                 dropped["with one image on both sides"] += 1
             elif None in images:
                 dropped["with an image that is not there"] += 1

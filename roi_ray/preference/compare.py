@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from roi_ray import schema, storage
+from roi_ray.errors import OutputError
 from roi_ray.pipeline.run import Options
 from roi_ray.preference.comparisons import counted, read_comparisons, votes_of, write_comparisons
 from roi_ray.preference.features import join_features, make_of, make_of_scores, score_pairs
@@ -60,10 +62,16 @@ def compare(
     Raises:
         ManifestError: the comparisons or the scores cannot be used.
         WeightsError: the model, or a network's weights, cannot be used.
-        OutputError: the output belongs to a run with other settings.
+        OutputError: the output belongs to a run with other settings or of other images, or the
+            comparisons would be overwritten.
     """
     comparisons = read_comparisons(comparisons_uri, labels=False)
     output = storage.absolute(output)
+    uri = storage.join(output, "comparisons.parquet")
+    if comparisons.name in (output, uri):
+        raise OutputError(
+            f"{uri} would be among the comparisons that it is made of: name another --output"
+        )
     chosen = load_model(model) if model is not None else None
     if chosen is not None:
         # Before anything is scored, which may take days.
@@ -75,10 +83,11 @@ def compare(
     table = with_absolute(table, (schema.REFERENCE, *schema.SIDES), comparisons.base)
     if chosen is not None:
         table = _with_prediction(table, *chosen, comparisons.name)
-    uri = storage.join(output, "comparisons.parquet")
     write_comparisons(uri, table)
-    errors = table[schema.ERROR].drop_null().to_pylist()
-    return Compared(uri, len(table), len(errors), _agreement(table), tuple(errors[:5]))
+    none = pc.or_(*(pc.is_null(table[f"{schema.FEATURES[0]}_{side}"]) for side in schema.SIDES))
+    errors = table.filter(none)[schema.ERROR].to_pylist()
+    different = tuple(dict.fromkeys(errors))
+    return Compared(uri, len(table), len(errors), _agreement(table), different[:5])
 
 
 def _make_of(settings: Settings | None, options: Options | None) -> str:

@@ -94,7 +94,8 @@ def check(table: pa.Table, name: str, base: str = "", *, labels: bool = True) ->
         blank = pc.equal(pc.utf8_trim_whitespace(table[column]), "")
         filled = pc.if_else(blank, pa.scalar(None, pa.string()), table[column])
         table = table.set_column(table.column_names.index(column), column, filled)
-    if (row := first_row(pc.equal(table[schema.A], table[schema.B]))) is not None:
+    a, b = (_one_spelling(table[side], base) for side in schema.SIDES)
+    if (row := first_row(pa.chunked_array([pc.equal(a, b)]))) is not None:
         fail(f"row {row + 1} compares {table[schema.A][row].as_py()!r} with itself")
     if schema.P_A in table.column_names:
         _check_labels(table[schema.P_A], fail, needed=labels)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from roi_ray import schema
+from roi_ray import schema, storage
 from roi_ray.preference import measures
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.examples import Examples, Floats, to_examples, usable
@@ -115,6 +115,13 @@ def evaluate(
     parts = _parts(table, examples)
     if (again := np.bincount(questions)[questions] > 1).any():
         parts[ASKED_AGAIN] = again
+    # Before what takes long: one that cannot be used is found at once.
+    given: dict[str, Floats] = {}
+    for source in models:
+        model, _ = load_model(source)
+        own = share_seen(examples.only(model.features), model.provenance)
+        name = f"model {source}" + (f", trained on {100 * own:.0f} % of these" if own else "")
+        given[name] = model.predict_table(table, comparisons.name)[None]
     predicted: dict[str, Floats] = {}
     for name in recipes:
         for label, features in SETS.items():
@@ -129,11 +136,7 @@ def evaluate(
     for label, features in SETS.items():
         learner = logistic_learner(features)
         predicted[f"{label} logistic"] = out_of_fold(examples, learner, folds, repeats)
-    for source in models:
-        model, _ = load_model(source)
-        own = share_seen(examples.only(model.features), model.provenance)
-        name = f"model {source}" + (f", trained on {100 * own:.0f} % of these" if own else "")
-        predicted[name] = model.predict_table(table, comparisons.name)[None]
+    predicted |= given
     rules = {feature: by_sign(examples, feature)[None] for feature in schema.FEATURES}
     lines = [_line(name, p, examples, parts, rule=False) for name, p in predicted.items()]
     lines += [_line(name, p, examples, parts, rule=True) for name, p in rules.items()]
@@ -175,7 +178,9 @@ def _line(
 
 
 def _reliability(predicted: Floats, examples: Examples) -> list[measures.Bin]:
-    truth, weight = (np.tile(x, len(predicted)) for x in (examples.p_a, examples.weight))
+    truth, weight = (
+        np.tile(x, len(predicted)) for x in (examples.p_a, examples.weight / len(predicted))
+    )
     return measures.reliability(predicted.ravel(), truth, weight)
 
 
@@ -232,9 +237,10 @@ def _questions(table: pa.Table) -> tuple[NDArray[np.int64], Floats]:
     """A number for each question, and the answers turned to one order of its images."""
     numbers: dict[tuple[object, ...], int] = {}
     crop = [name for name in schema.CROP if name in table.column_names]
-    columns = (table[name].to_pylist() for name in (*schema.COMPARISON_URIS, schema.P_A, *crop))
+    uris = (map(storage.normal, table[name].to_pylist()) for name in schema.COMPARISON_URIS)
+    others = (table[name].to_pylist() for name in (schema.P_A, *crop))
     asked, answers = [], []
-    for reference, a, b, p_a, *place in zip(*columns, strict=True):
+    for reference, a, b, p_a, *place in zip(*uris, *others, strict=True):
         question = (reference, *sorted((a, b)), *place)
         asked.append(numbers.setdefault(question, len(numbers)))
         answers.append(p_a if a < b else 1 - p_a)

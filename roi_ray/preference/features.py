@@ -4,7 +4,7 @@ However many comparisons share an image, it goes through the pipeline of `jobs/s
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -13,12 +13,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from roi_ray import schema, storage
-from roi_ray.errors import ManifestError
+from roi_ray.errors import ManifestError, OutputError
+from roi_ray.pipeline.logs import LOGGER
 from roi_ray.pipeline.output import RUN_JSON, read_run
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.scorer import Settings
 from roi_ray.tables import check_columns, read_table
+
+# A reference and an image that is compared with it.
+_Uris = tuple[str, str]
 
 _PAIR = [schema.REFERENCE, schema.DISTORTED]
 _SCORED = [*_PAIR, *schema.FEATURES, schema.ERROR]
@@ -44,14 +48,21 @@ def score_pairs(
     Raises:
         WeightsError, OutputError: see `score_manifest`.
     """
-    manifest = storage.join(folder, "pairs.parquet")
-    buffer = io.BytesIO()
-    pq.write_table(distinct_pairs(comparisons), buffer)
-    storage.write_bytes(manifest, buffer.getvalue())
+    manifest, scores = (storage.join(folder, name) for name in ("pairs.parquet", "scores"))
+    pairs = distinct_pairs(comparisons)
+    begun = storage.is_file(storage.join(scores, *RUN_JSON)) and storage.is_file(manifest)
+    if not begun:
+        buffer = io.BytesIO()
+        pq.write_table(pairs, buffer)
+        storage.write_bytes(manifest, buffer.getvalue())
+    elif not pairs.equals(pq.read_table(pa.BufferReader(storage.read_bytes(manifest)))):
+        raise OutputError(
+            f"{folder} has the scores of other comparisons' images: name another --output"
+        )
     # The manifest is ours, and lies elsewhere than what it names.
     options = options or Options()
     options = replace(options, allow=(*options.allow, comparisons.base))
-    return score_manifest(manifest, storage.join(folder, "scores"), settings, options).output
+    return score_manifest(manifest, scores, settings, options).output
 
 
 def distinct_pairs(comparisons: Comparisons) -> pa.Table:
@@ -61,19 +72,27 @@ def distinct_pairs(comparisons: Comparisons) -> pa.Table:
         table.select([schema.REFERENCE, side]).rename_columns(_PAIR)
         for side in (schema.A, schema.B)
     ]
-    written = pa.concat_tables(sides).group_by(_PAIR).aggregate([])
+    order = [(name, "ascending") for name in _PAIR]
+    written = pa.concat_tables(sides).group_by(_PAIR).aggregate([]).sort_by(order)
+    # One image may be spelled in several ways: the first one counts. A detour is left to the
+    # storage, as with links in it it may lead elsewhere.
+    first: dict[str, str] = {}
     absolute = {
-        name: [storage.resolve(uri, base) for uri in written[name].to_pylist()] for name in _PAIR
+        name: [
+            first.setdefault(_absolute(uri, base), storage.resolve(uri, base))
+            for uri in written[name].to_pylist()
+        ]
+        for name in _PAIR
     }
-    # Once more: one image may be spelled in two ways.
-    pairs = pa.table(absolute).group_by(_PAIR).aggregate([])
-    return pairs.sort_by([(name, "ascending") for name in _PAIR])
+    return pa.table(absolute).group_by(_PAIR).aggregate([]).sort_by(order)
 
 
 def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     """The comparisons with their sixteen features and an `error`.
 
-    Scores are found by the two URIs as the comparison spells them, or made absolute.
+    Scores are found by the two URIs made absolute: of comparisons by their folder, of scores by
+    that of their manifest. Where none is found, or the scores' folder is not known, they are found
+    by the URIs as they are spelled, or as those of the comparisons are when made absolute.
 
     Args:
         comparisons: from `read_comparisons`.
@@ -82,35 +101,20 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     Returns:
         the comparisons' columns, `schema.PAIR_FEATURES`, `scored_with` (weights and settings that
         made the scores; null where their `_run/run.json` is not there) and `error`: null, or why a
-        side has no features, which are null then.
+        side has no features, which are null then; one that the comparisons have themselves stays.
 
     Raises:
         ManifestError: no comparison at all has scores, one has several, or the scores lack a
             column.
     """
     rows = _read_scores(scores)
-    places: dict[tuple[str, str], int] = {}
-    twice = set()
-    for row, pair in enumerate(zip(*(rows[n].to_pylist() for n in _PAIR), strict=True)):
-        if places.setdefault(pair, row) != row:
-            twice.add(pair)
     table = comparisons.table
-    references = table[schema.REFERENCE].to_pylist()
-    errors: list[str | None] = [None] * len(table)
+    # An error of the comparisons' own stays; one from an earlier join does not.
+    own = schema.ERROR in table.column_names and schema.SCORED_WITH not in table.column_names
+    errors: list[str | None] = table[schema.ERROR].to_pylist() if own else [None] * len(table)
     joined = table.drop_columns([n for n in _added() if n in table.column_names])
     found = 0
-    for side in schema.SIDES:
-        at = []
-        for reference, image in zip(references, table[side].to_pylist(), strict=True):
-            pair = (reference, image)
-            if pair not in places:
-                pair = _absolute(reference, image, comparisons.base)
-            if pair in twice:
-                raise ManifestError(
-                    f"{scores} has several rows for {image} with the reference {reference}: under "
-                    "several masks? give scores with one"
-                )
-            at.append(places.get(pair))
+    for side, at in _find(comparisons, rows, scores).items():
         part = rows.take(pa.array(at, pa.int64()))
         for row, (place, failed) in enumerate(zip(at, part[schema.ERROR].to_pylist(), strict=True)):
             if place is None:
@@ -130,6 +134,61 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     made_by = pa.repeat(pa.scalar(make_of_scores(scores), pa.string()), len(joined))
     joined = joined.append_column(schema.SCORED_WITH, made_by)
     return joined.append_column(schema.ERROR, pa.array(errors, pa.string()))
+
+
+def _find(comparisons: Comparisons, rows: pa.Table, scores: str) -> dict[str, list[int | None]]:
+    """For each side, the rows that have its images' scores; None where there is none."""
+    table, base = comparisons.table, comparisons.base
+    references = table[schema.REFERENCE].to_pylist()
+    written: dict[str, list[_Uris]] = {
+        side: list(zip(references, table[side].to_pylist(), strict=True)) for side in schema.SIDES
+    }
+    absolute = {side: [_both(pair, base) for pair in pairs] for side, pairs in written.items()}
+    scored: list[_Uris] = list(zip(*(rows[n].to_pylist() for n in _PAIR), strict=True))
+    folder = _folder_of_scores(scores)
+    if folder is not None:
+        places = _Places([_both(pair, folder) for pair in scored], scores)
+        found = {side: list(map(places.row, pairs)) for side, pairs in absolute.items()}
+        if any(row is not None for at in found.values() for row in at):
+            return found
+        LOGGER.warning(
+            "the images of %s were below %s, and those of the comparisons are below %s: taken for "
+            "the same where they are spelled alike",
+            scores,
+            folder,
+            base,
+        )
+    places = _Places(scored, scores)
+    return {
+        side: [
+            places.row(pair if pair in places else spelled)
+            for pair, spelled in zip(pairs, absolute[side], strict=True)
+        ]
+        for side, pairs in written.items()
+    }
+
+
+class _Places:
+    """In which row the scores of a (reference, image) are."""
+
+    def __init__(self, scored: Sequence[_Uris], scores: str) -> None:
+        self._scores = scores
+        self._rows: dict[_Uris, int] = {}
+        self._twice = set()
+        for row, pair in enumerate(scored):
+            if self._rows.setdefault(pair, row) != row:
+                self._twice.add(pair)
+
+    def __contains__(self, pair: _Uris) -> bool:
+        return pair in self._rows
+
+    def row(self, pair: _Uris) -> int | None:
+        if pair in self._twice:
+            raise ManifestError(
+                f"{self._scores} has several rows for {pair[1]} with the reference {pair[0]}: "
+                "under several masks? give scores with one"
+            )
+        return self._rows.get(pair)
 
 
 def scored_with(table: pa.Table, name: str) -> str | None:
@@ -203,8 +262,20 @@ def make_of_scores(scores: str) -> str | None:
     return make_of(read_run(uri)["config"])
 
 
-def _absolute(reference: str, image: str, base: str) -> tuple[str, str]:
-    return storage.resolve(reference, base), storage.resolve(image, base)
+def _absolute(uri: str, base: str) -> str:
+    return storage.normal(storage.resolve(uri, base))
+
+
+def _both(pair: _Uris, base: str) -> _Uris:
+    return _absolute(pair[0], base), _absolute(pair[1], base)
+
+
+def _folder_of_scores(scores: str) -> str | None:
+    """What the URIs of scores are relative to; None if that is not known."""
+    uri = storage.absolute(scores)
+    if not storage.is_file(storage.join(uri, *RUN_JSON)):
+        return None
+    return dict(read_run(uri).get("manifest", {})).get("base")
 
 
 def _added() -> tuple[str, ...]:

@@ -33,7 +33,11 @@ def share_seen(examples: Examples, provenance: Mapping[str, Any]) -> float:
         provenance: of the model.
     """
     seen = set((provenance.get("comparisons") or {}).get(SAMPLE, ()))
-    hashes = _hashes(examples)
+    # An answer was seen as it is written here, or turned round.
+    return min(1.0, sum(_share(_hashes(each), seen) for each in (examples, examples.swapped())))
+
+
+def _share(hashes: list[str], seen: set[str]) -> float:
     if len(seen) == _SIZE:  # else it is all that there were
         largest = max(seen)
         hashes = [each for each in hashes if each <= largest]

@@ -4,6 +4,7 @@ import io
 import json
 import math
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ from roi_ray.preference import ranking
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.ranking import Band, By, Labels, Rank, WinRates
 
+_LARGEST = 40.0  # inches, of a side of a heat map
 _WRITTEN_OUT = 12  # names in a heat map whose cells still have room for their numbers
 
 
@@ -61,7 +63,7 @@ def to_table(ranks: list[Rank], title: str) -> Table:
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     table.add_column("rank", justify="right")
     table.add_column("name", no_wrap=True)
-    columns = ["score↑ (logit)", "95 % interval", "comparisons", "win rate↑"]
+    columns = ["score↑ (logit)", "95 % interval", "answers", "win rate↑"]
     # Better for more bits is no merit: the table says who had more.
     if rated := any(r.bit_rate is not None for r in ranks):
         columns.append("bits / opponents'")
@@ -120,7 +122,7 @@ def draw(ranks: list[Rank], rates: WinRates, by: By, labels: Labels) -> bytes:
         by: what is ranked.
         labels: by whose choices.
     """
-    side = 2.4 + 0.3 * len(ranks)
+    side = min(2.4 + 0.3 * len(ranks), _LARGEST)
     figure = Figure(figsize=(6 + side + 2.2, max(side + 1.2, 3.2)), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(5, side + 2))
     _scores(left, ranks)
@@ -138,7 +140,7 @@ def _scores(axes: Axes, ranks: list[Rank]) -> None:
     arms = np.maximum([score - low, high - score], 0)
     axes.errorbar(score, places, xerr=arms, fmt="o", capsize=3)
     axes.axvline(0, color="grey", linewidth=0.8)
-    axes.set_yticks(places, [r.name for r in ranks], parse_math=False)
+    axes.set_yticks(places, [r.name for r in ranks], **_text(len(ranks)))
     axes.set_ylim(len(ranks) - 0.5, -0.5)
     axes.set_xlabel("Bradley-Terry score [logit], higher is better")
     axes.set_title("score and 95 % interval over references")
@@ -147,10 +149,10 @@ def _scores(axes: Axes, ranks: list[Rank]) -> None:
 
 def _heat_map(axes: Axes, rates: WinRates) -> None:
     axes.set_facecolor("lightgrey")
-    image = axes.imshow(rates.share, cmap="RdBu", vmin=0, vmax=1)
+    image = axes.imshow(rates.share, cmap="RdBu", vmin=0, vmax=1, interpolation="nearest")
     places = range(len(rates.names))
-    axes.set_xticks(places, rates.names, rotation=90, parse_math=False)
-    axes.set_yticks(places, rates.names, parse_math=False)
+    axes.set_xticks(places, rates.names, rotation=90, **_text(len(places)))
+    axes.set_yticks(places, rates.names, **_text(len(places)))
     axes.set_title("share that prefers row to column")
     axes.figure.colorbar(image, ax=axes, shrink=0.8)
     if len(rates.names) <= _WRITTEN_OUT:
@@ -158,6 +160,11 @@ def _heat_map(axes: Axes, rates: WinRates) -> None:
             if not math.isnan(share):
                 color = "black" if 0.2 < share < 0.8 else "white"
                 axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=color)
+
+
+def _text(names: int) -> dict[str, Any]:
+    """How names are written, so many below each other."""
+    return {"parse_math": False, "fontsize": min(10, 60 * _LARGEST / names)}
 
 
 def _ordered(rates: WinRates, ranks: list[Rank]) -> WinRates:

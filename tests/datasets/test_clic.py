@@ -48,6 +48,15 @@ def test_repeated_questions_are_kept_and_counted(tmp_path) -> None:
     assert account_of(table).repeated == 2
 
 
+def test_one_file_under_two_names_is_left_out(tmp_path) -> None:
+    folder = make(
+        tmp_path, "o.png d/x.png y.png", oracle="o.png,p/x.png,q/x.png,0\no.png,x.png,y.png,1"
+    )
+    table = import_clic(folder)
+    assert len(table) == 1
+    assert account_of(table).dropped == {"with one image on both sides": 1}
+
+
 def test_the_original_as_a_candidate_is_a_control_question(tmp_path) -> None:
     answers = "o.png,o.png,x.png,0\no.png,x.png,o.png,0\no.png,x.png,y.png,1\n"
     table = import_clic(make(tmp_path, clic2024_perceptual_image_test_answers=answers))

@@ -23,7 +23,11 @@ def labels(folder: Path, *lines: str, split: str = "train", ref: str = "ref_1") 
 
 def test_the_preference_is_for_a(tmp_path) -> None:
     folder = labels(
-        tmp_path, TRAIN, f"ref_1.png,{BLUR},{NOISE},0.725,0.7", f"ref_1.png,{NOISE},{BLUR},,0.3"
+        tmp_path,
+        TRAIN,
+        f"ref_1.png,{BLUR},{NOISE},0.725,0.7",
+        f"ref_1.png,{NOISE},{BLUR},,0.3",
+        f"ref_1.png,{NOISE},{BLUR},NaN,0.3",
     )
     rows = import_pieapp(folder).to_pylist()
     assert rows[0] == {
@@ -36,8 +40,9 @@ def test_the_preference_is_for_a(tmp_path) -> None:
         "split": "train",
         "dataset": "pieapp",
     }
-    # Nobody was asked about the second: its preference is an estimate.
-    assert rows[1]["p_a"] == 0.3 and rows[1]["votes"] is None
+    # Nobody was asked about the others: their preferences are estimates.
+    for row in rows[1:]:
+        assert row["p_a"] == 0.3 and row["votes"] is None
 
 
 def test_in_test_the_reference_is_a_candidate(tmp_path) -> None:

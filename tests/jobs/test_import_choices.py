@@ -37,8 +37,14 @@ def test_comparisons_and_a_summary(run, tmp_path, kadid) -> None:
     assert result.exit_code == 0, result.output
     assert "kadid10k: 30 comparisons of 3 references, 0 ties, 0 control" in result.stdout
     assert f"-> {output}" in result.stdout
+    assert "--allow-prefix" not in result.stdout
     assert "polarity: 100.0% of 30 answers agree with distortion level" in result.stdout
     assert read_comparisons(str(output)).table.num_rows == 30
+
+
+def test_how_the_images_are_opened_is_said(run, tmp_path, kadid) -> None:
+    result = run("kadid10k", kadid, "--output", tmp_path / "elsewhere" / "choices.parquet")
+    assert f"jobs/compare.py opens the images with --allow-prefix {kadid}" in result.stdout
 
 
 def test_what_is_left_out_is_said(run, tmp_path, kadid) -> None:

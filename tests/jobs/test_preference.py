@@ -195,3 +195,22 @@ def test_an_output_that_could_not_be_loaded_is_refused_before_the_training(tmp_p
         train.main(comparisons="none.parquet", output=str(tmp_path / "m.pt"))
     assert raised.value.exit_code == 2
     assert "m.pt does not end in .safetensors" in capsys.readouterr().err
+
+
+def test_what_compare_would_overwrite_is_refused(choices, compared, tmp_path, capsys):
+    def refused(text, **options):
+        with pytest.raises(typer.Exit) as ended:
+            compare.main(**options, scores=None, model="none", actors=1, device="cpu")
+        assert ended.value.exit_code == 2
+        assert text in capsys.readouterr().err
+
+    own = tmp_path / "comparisons.parquet"
+    own.write_bytes(Path(choices).read_bytes())
+    for given in (tmp_path, own):
+        refused("would be among the comparisons", comparisons=str(given), output=str(tmp_path))
+    assert own.read_bytes() == Path(choices).read_bytes()
+    fewer = Path(choices).with_name("fewer.parquet")
+    pq.write_table(pq.read_table(choices).slice(0, 5), fewer)
+    pairs = (compared / "_scored" / "pairs.parquet").read_bytes()
+    refused("scores of other comparisons' images", comparisons=str(fewer), output=str(compared))
+    assert (compared / "_scored" / "pairs.parquet").read_bytes() == pairs

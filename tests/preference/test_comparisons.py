@@ -75,6 +75,7 @@ def test_without_labels(tmp_path):
         ({"p_a": [0.5, 1.5]}, "row 2 has a 'p_a' of 1.5, not within 0..1"),
         ({"p_a": ["A", "B"]}, "column 'p_a' is of type string, not double"),
         ({"b": ["2/x.jpg", "2/x.jpg"]}, "row 2 compares '2/x.jpg' with itself"),
+        ({"b": ["2/x.jpg", "./2/x.jpg"]}, "row 2 compares '2/x.jpg' with itself"),
         ({"a": ["1/x.jpg", " "]}, "row 2 has an empty 'a'"),
         ({"votes": [3, 0]}, "row 2 has 0 'votes'; leave it empty, or give 1 or more"),
     ],

@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from roi_ray import images, schema
+from roi_ray.errors import WeightsError
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.evaluation import ASKED_AGAIN, evaluate
 from roi_ray.preference.examples import to_examples
@@ -51,6 +53,14 @@ def test_a_model_s_own_training_data_is_called_so(given, tmp_path):
     save_model(uri, trained)
     lines = evaluate(given, [], models=[uri], folds=2, repeats=1).lines
     assert f"model {uri}, trained on 50 % of these" in [line.name for line in lines]
+
+
+def test_a_model_that_cannot_be_used_is_found_first(given):
+    said = []
+    network = str(Path(images.__file__).parent / "weights" / "saliency-lite0.safetensors")
+    with pytest.raises(WeightsError, match="is no preference model"):
+        evaluate(given, ["roi-ray"], models=[network], report=said.append)
+    assert said == []
 
 
 def test_a_rule_s_accuracy_is_the_share_of_answers_it_predicts(given, result):

@@ -67,15 +67,51 @@ def test_scores_are_found_as_the_comparison_spells_them_too(tmp_path, given):
     assert table["error"].to_pylist()[1].startswith("MissingScores: a: /d/2.jpg in ")
 
 
+def run_of(base):
+    """What a job's `run.json` has to say."""
+    return {
+        "roi_ray": "0",
+        "columns": {},
+        "manifest": {"base": base},
+        "config": {
+            "roi_weighting": "mean",
+            "precision": "fp32",
+            "weights": {"lpips": [{"name": "alex.pth", "sha256": "0123456789abcdef"}]},
+            "manifest": {"rows": 3},
+            "shard_size": 1024,
+        },
+    }
+
+
+def test_images_of_one_name_in_two_folders_are_two(tmp_path, given, caplog):
+    spelled = {"reference": ["x.png"] * 3, "distorted": ["1.jpg", "2.jpg", "3.jpg"]}
+    uri = scores(tmp_path, **spelled)
+    write(tmp_path / "scores" / "_run" / "run.json", json.dumps(run_of("/d")).encode())
+    # Absolute there, relative here, and with a detour.
+    rows = {"reference": ["/d/./x.png"] * 2, "a": ["/d/1.jpg", "/e/1.jpg"], "b": ["2.jpg"] * 2}
+    table = join_features(given(**rows, p_a=[0, 1]), uri)
+    assert table["psnr_a"].to_pylist() == [1, None]
+    assert table["psnr_b"].to_pylist() == [2, 2]
+    assert table["error"].to_pylist()[1].startswith("MissingScores: a: /e/1.jpg in ")
+    assert not caplog.records
+    # Where nothing is the same, the tree may have been moved; that is said.
+    table = join_features(
+        given(
+            "/moved",
+            **{k: v[:1] for k, v in spelled.items() if k != "distorted"},
+            a=["1.jpg"],
+            b=["2.jpg"],
+            p_a=[0],
+        ),
+        uri,
+    )
+    assert (table["psnr_a"].to_pylist(), table["psnr_b"].to_pylist()) == ([1], [2])
+    assert "were below /d, and those of the comparisons are below /moved" in caplog.text
+
+
 def test_what_made_the_scores_is_told(tmp_path, given):
     uri = scores(tmp_path)
-    config = {
-        "roi_weighting": "mean",
-        "precision": "fp32",
-        "weights": {"lpips": [{"name": "alex.pth", "sha256": "0123456789abcdef"}]},
-    }
-    run = {"roi_ray": "0", "columns": {}}
-    run["config"] = {**config, "manifest": {"rows": 3}, "shard_size": 1024}
+    run = run_of("/d")
     write(tmp_path / "scores" / "_run" / "run.json", json.dumps(run).encode())
     table = join_features(given(), uri)
     made_by = "roi_weighting=mean precision=fp32 lpips=alex.pth:0123456789ab"
@@ -91,8 +127,21 @@ def test_what_made_the_scores_is_told(tmp_path, given):
         join_features(given(), uri)
 
 
+def test_an_error_of_the_comparisons_own_stays(tmp_path, given):
+    withdrawn = given(error=["withdrawn", None, "withdrawn"])
+    table = join_features(withdrawn, scores(tmp_path))
+    assert table["error"].to_pylist() == ["withdrawn", None, "withdrawn"]
+    assert table["psnr_a"].to_pylist()[:2] == [1, 2]
+
+
+def test_one_image_is_there_once_however_it_is_spelled(given):
+    rows = {"reference": ["x.png", "./x.png"], "a": ["1.jpg", "y/../1.jpg"], "b": ["2.jpg"] * 2}
+    pairs = distinct_pairs(given(**rows, p_a=[0, 1]))
+    assert len(pairs) == 2
+
+
 def test_features_from_an_earlier_time_are_replaced(tmp_path, given):
-    old = given(psnr_a=[9.0] * 3, error=["old"] * 3, p_a_preferred=[0.1] * 3)
+    old = given(psnr_a=[9.0] * 3, error=["old"] * 3, p_a_preferred=[0.1] * 3, scored_with=["x"] * 3)
     table = join_features(old, scores(tmp_path))
     assert table["psnr_a"].to_pylist()[:2] == [1, 2]
     assert table["error"].to_pylist()[0] is None

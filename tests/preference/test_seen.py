@@ -23,3 +23,10 @@ def test_a_sample_tells_how_much_was_seen(rng, rows):
     half = {"comparisons": {"sample": sample(examples.take(np.arange(rows // 2)))}}
     assert share_seen(examples, half) == pytest.approx(0.5, abs=0.1)
     assert share_seen(examples, {}) == 0
+
+
+@pytest.mark.parametrize("rows", [100, 5000])
+def test_answers_that_are_turned_round_are_known(rng, rows):
+    examples = made(rng, rows)
+    provenance = {"comparisons": {"sample": sample(examples)}}
+    assert share_seen(examples.swapped(), provenance) == 1

@@ -53,6 +53,11 @@ def test_the_picture_grows_with_the_names(n) -> None:
     assert (image.height > 800) == (n == 30)
 
 
+def test_the_picture_of_many_names_is_no_larger_than_a_screen_can_show() -> None:
+    image = Image.open(io.BytesIO(draw(ranks(300), rates(300), "method", "p_a")))
+    assert 4000 < max(image.size) < 5500
+
+
 def test_names_are_no_formulas() -> None:
     several, shares = ranks(2), rates(2)
     several[0] = dataclasses.replace(several[0], name=r"a$\\x$")
