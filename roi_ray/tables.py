@@ -213,6 +213,8 @@ def first_row(flags: pa.ChunkedArray) -> int | None:
 def _read(file: str, text: Collection[str]) -> pa.Table:
     reader = _READERS.get(_suffix(file))
     if reader is None:
+        if not storage.is_file(file):
+            raise ManifestError(f"there is neither a file nor a folder {file}")
         raise ManifestError(f"{file} ends in none of {', '.join(_READERS)}")
     data = storage.read_bytes(file)
     if not data:
