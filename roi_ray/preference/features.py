@@ -25,6 +25,8 @@ from roi_ray.tables import check_columns, read_table
 _Uris = tuple[str, str]
 
 _PAIR = [schema.REFERENCE, schema.DISTORTED]
+_MISSING = "MissingScores: "
+_SIDE = {side: f" (side {side})" for side in schema.SIDES}
 _SCORED = [*_PAIR, *schema.FEATURES, schema.ERROR]
 
 
@@ -109,20 +111,16 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     """
     rows = _read_scores(scores)
     table = comparisons.table
-    # An error of the comparisons' own stays; one from an earlier join does not.
-    own = schema.ERROR in table.column_names and schema.SCORED_WITH not in table.column_names
-    errors: list[str | None] = table[schema.ERROR].to_pylist() if own else [None] * len(table)
+    errors = _own_errors(table)
     joined = table.drop_columns([n for n in _added() if n in table.column_names])
     found = 0
     for side, at in _find(comparisons, rows, scores).items():
         part = rows.take(pa.array(at, pa.int64()))
         for row, (place, failed) in enumerate(zip(at, part[schema.ERROR].to_pylist(), strict=True)):
             if place is None:
-                errors[row] = (
-                    errors[row] or f"MissingScores: {side}: {table[side][row]} in {scores}"
-                )
+                errors[row] = errors[row] or f"{_MISSING}{side}: {table[side][row]} in {scores}"
             elif failed is not None:
-                errors[row] = errors[row] or f"{failed} (side {side})"
+                errors[row] = errors[row] or f"{failed}{_SIDE[side]}"
         found += sum(place is not None for place in at)
         for feature in schema.FEATURES:
             joined = joined.append_column(f"{feature}_{side}", part[feature])
@@ -134,6 +132,18 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     made_by = pa.repeat(pa.scalar(make_of_scores(scores), pa.string()), len(joined))
     joined = joined.append_column(schema.SCORED_WITH, made_by)
     return joined.append_column(schema.ERROR, pa.array(errors, pa.string()))
+
+
+def _own_errors(table: pa.Table) -> list[str | None]:
+    """An error of the comparisons' own stays; one from an earlier join does not."""
+    if schema.ERROR not in table.column_names:
+        return [None] * len(table)
+    return [
+        None
+        if text and (text.startswith(_MISSING) or text.endswith(tuple(_SIDE.values())))
+        else text
+        for text in table[schema.ERROR].to_pylist()
+    ]
 
 
 def _find(comparisons: Comparisons, rows: pa.Table, scores: str) -> dict[str, list[int | None]]:

@@ -141,10 +141,11 @@ def test_one_image_is_there_once_however_it_is_spelled(given):
 
 
 def test_features_from_an_earlier_time_are_replaced(tmp_path, given):
-    old = given(psnr_a=[9.0] * 3, error=["old"] * 3, p_a_preferred=[0.1] * 3, scored_with=["x"] * 3)
+    errors = ["MissingScores: a: 1.jpg in s", "ImageReadError: 2.jpg: empty (side b)", None]
+    old = given(psnr_a=[9.0] * 3, error=errors, p_a_preferred=[0.1] * 3)
     table = join_features(old, scores(tmp_path))
     assert table["psnr_a"].to_pylist()[:2] == [1, 2]
-    assert table["error"].to_pylist()[0] is None
+    assert table["error"].to_pylist()[:2] == [None, None]
     assert "p_a_preferred" not in table.column_names
     assert len(set(table.column_names)) == len(table.column_names)
 
