@@ -42,13 +42,15 @@ class Scale:
 
     @classmethod
     def of(cls, examples: Examples, recipe: Recipe) -> "Scale":
-        """From training comparisons: means, and for utilities the deviation of differences."""
+        """From training comparisons: means and deviations; of differences, for utilities."""
         a, b = (
             _entered(side, examples.features, recipe.logarithms)
             for side in (examples.a, examples.b)
         )
         both = np.concatenate([a, b])
-        spread = (a - b if recipe.network == "utility" else both).std(0)
+        # About zero: each comparison is seen in both orders, and either may be the one written.
+        differ = np.sqrt(np.square(a - b).mean(0))
+        spread = differ if recipe.network == "utility" else both.std(0)
         varies = spread > _TINY * np.abs(both).max(0)
         better = [schema.MEANINGS[feature].better for feature in examples.features]
         sign = np.where([direction == "lower" for direction in better], -1.0, 1.0)

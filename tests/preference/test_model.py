@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from roi_ray import schema, weights
 from roi_ray.errors import ManifestError, WeightsError
-from roi_ray.preference.examples import to_examples
+from roi_ray.preference.examples import Examples, to_examples
 from roi_ray.preference.model import PreferenceModel, Scale, load_model, save_model
 from roi_ray.preference.networks import RECIPES, Recipe, build
 from roi_ray.preference.training import train_here
@@ -120,6 +120,19 @@ def test_the_paper_s_network():
     assert shapes == [(192, 16), (64, 192), (64, 64), (32, 64), (2, 32)]
     logits = network(torch.zeros(7, 8), torch.ones(7, 8))
     assert logits.shape == (1, 7)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_which_candidate_is_called_a_changes_nothing(name):
+    # The one of the better PSNR, always: then all differences have one sign.
+    turned = EXAMPLES.swapped()
+    better = EXAMPLES.a[:, 0] > EXAMPLES.b[:, 0]
+    sides = (np.where(better[:, None], getattr(EXAMPLES, n), getattr(turned, n)) for n in "ab")
+    p_a = np.where(better, EXAMPLES.p_a, turned.p_a)
+    other = Examples(FEATURES, *sides, p_a, EXAMPLES.weight, EXAMPLES.group)
+    one, two = (Scale.of(examples, RECIPES[name]) for examples in (EXAMPLES, other))
+    np.testing.assert_allclose(two.spread, one.spread)
+    np.testing.assert_allclose(two.centre, one.centre)
 
 
 @pytest.mark.parametrize("name", RECIPES)
