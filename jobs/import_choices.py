@@ -11,7 +11,6 @@ import typer
 from roi_ray import storage
 from roi_ray.command import errors_told
 from roi_ray.datasets import DatasetName, Summary, import_choices
-from roi_ray.errors import NotAllowed
 from roi_ray.policy import allow
 
 
@@ -42,9 +41,7 @@ def main(
     summary = import_choices(dataset, path, output, min_standard_errors)
     print_summary(summary)
     folder = storage.absolute(path)
-    try:
-        allow(storage.parent(storage.absolute(output))).check(folder)
-    except NotAllowed:
+    if not allow(storage.parent(storage.absolute(output))).allows(folder):
         print(f"  jobs/compare.py opens the images with --allow-prefix {shlex.quote(folder)}")
 
 

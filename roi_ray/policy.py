@@ -31,14 +31,19 @@ class Policy:
         Raises:
             NotAllowed: it is below none of the folders.
         """
+        if self.allows(uri):
+            return
+        if "://" in uri and not uri.startswith(("s3://", "file:///")):
+            raise NotAllowed("only local paths, file:/// and s3:// can be opened, spelled so")
+        raise NotAllowed(
+            f"not below {' or '.join(self.prefixes)}; if that is where it should be, name its "
+            "folder with --allow-prefix"
+        )
+
+    def allows(self, uri: str) -> bool:
+        """Whether it is below one of the folders."""
         place = _place(uri)
-        if not any(_is_below(place, prefix) for prefix in map(_place, self.prefixes)):
-            if "://" in uri and not uri.startswith(("s3://", "file:///")):
-                raise NotAllowed("only local paths, file:/// and s3:// can be opened, spelled so")
-            raise NotAllowed(
-                f"not below {' or '.join(self.prefixes)}; if that is where it should be, name its "
-                "folder with --allow-prefix"
-            )
+        return any(_is_below(place, prefix) for prefix in map(_place, self.prefixes))
 
 
 def allow(base: str, more: Iterable[str] = ()) -> Policy:

@@ -1,12 +1,10 @@
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from roi_ray import images
 from roi_ray.colour import of_jpeg2000
-from tests.test_images import linear_profile
+from tests.test_images import linear_profile, saved
 
 
 def with_profile(jp2: bytes, box: bytes) -> bytes:
@@ -21,9 +19,7 @@ def with_profile(jp2: bytes, box: bytes) -> bytes:
 
 @pytest.fixture
 def grey() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (32, 32), (128, 128, 128)).save(buffer, "JPEG2000")
-    return buffer.getvalue()
+    return saved(Image.new("RGB", (32, 32), (128, 128, 128)), "JPEG2000")
 
 
 def test_the_profile_of_a_jpeg_2000_file_is_applied(grey) -> None:

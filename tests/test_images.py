@@ -75,9 +75,11 @@ def test_of_16_bits_the_upper_8_count(photos) -> None:
     assert np.array_equal(images.decode(saved(Image.fromarray(wide)))[..., 0], grey)
 
 
-def png(width: int, height: int, depth: int, raw: bytes) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+def png(
+    width: int, height: int, depth: int, raw: bytes, *more: tuple[bytes, bytes], colour: int = 2
+) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    chunks = ((b"IHDR", header), *more, (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in chunks
@@ -362,16 +364,10 @@ def test_the_orientation_in_xmp_is_ignored(file_format) -> None:
 
 @pytest.mark.parametrize(("bits", "key", "other"), [(1, 1, 0), (2, 1, 3), (4, 7, 15)])
 def test_a_transparent_grey_of_few_bits(bits, key, other) -> None:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
-
     packed = [sum(grey << shift for shift in range(0, 8, bits)) for grey in (key, other)]
     lines = b"".join(bytes([0, grey, grey]) for grey in packed)
-    data = b"\x89PNG\r\n\x1a\n" + chunk(
-        b"IHDR", (16 // bits).to_bytes(4) + (2).to_bytes(4) + bytes([bits, 0, 0, 0, 0])
-    )
-    data += chunk(b"tRNS", key.to_bytes(2)) + chunk(b"IDAT", zlib.compress(lines))
-    decoded = images.decode(data + chunk(b"IEND", b""))
+    transparent = (b"tRNS", key.to_bytes(2))
+    decoded = images.decode(png(16 // bits, 2, bits, lines, transparent, colour=0))
     assert (decoded[0] == 255).all()
     assert (decoded[1] == round(other * 255 / (2**bits - 1))).all()
 

@@ -28,19 +28,14 @@ def test_what_is_below_the_folders_may_be_opened(uri) -> None:
         "/data/sweep/../sweeper/a.png",
         "/data/sweep-of-another/a.png",
         "/data",
-        "http://169.254.169.254/latest/meta-data/",
-        "https://data/sweep/a.png",
         "s3://bucket/images/../secrets/key",
         "s3://bucket/images-of-another/x.png",
         "s3://another/images/x.png",
         "s3:///data/sweep/a.png",
-        "gs://bucket/images/x.png",
     ],
 )
 def test_nothing_else_may_be(uri) -> None:
-    with pytest.raises(
-        NotAllowed, match=r"not below /data/sweep or s3://bucket/images; .*--allow|only"
-    ):
+    with pytest.raises(NotAllowed, match=r"not below /data/sweep or s3://bucket/images; .*--allow"):
         allow("/data/sweep", ["s3://bucket/images"]).check(uri)
 
 
@@ -71,7 +66,15 @@ def test_links_are_followed(tmp_path) -> None:
     allow(str(tmp_path / "alias")).check(str(tmp_path / "tree" / "y.png"))
 
 
-@pytest.mark.parametrize("uri", ["http://data/sweep/a.png", "FILE:///data/sweep/a.png", "gs://b/x"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://169.254.169.254/latest/meta-data/",
+        "https://data/sweep/a.png",
+        "gs://bucket/images/x.png",
+        "FILE:///data/sweep/a.png",
+    ],
+)
 def test_what_no_option_could_allow_is_not_sent_to_one(uri) -> None:
     with pytest.raises(NotAllowed, match="only local paths, file:/// and s3:// can be opened"):
-        allow("/data/sweep").check(uri)
+        allow("/data/sweep", ["s3://bucket/images"]).check(uri)

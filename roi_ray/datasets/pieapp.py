@@ -94,8 +94,7 @@ def _pairs(folder: str, split: str, stem: str, uri: str) -> list[dict[str, Any]]
         if len(cells) != len(header):
             fail(uri, row, f"has {len(cells)} cells, but the header {len(header)}")
         # In pandas' files, what is not there is not a number.
-        blank = ("", "nan")
-        value = {n: "" if cells[i].lower() in blank else cells[i] for n, i in at.items()}
+        value = {n: "" if cells[i].lower() == "nan" else cells[i] for n, i in at.items()}
         a, b = (
             # Files of references are named ref_1.png; of distorted images distort_1_....png.
             storage.join(

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from roi_ray import schema, storage
-from roi_ray.errors import ManifestError, NotAllowed, RoiRayError
+from roi_ray.errors import ManifestError, RoiRayError
 from roi_ray.manifest import Manifest, read_manifest
 from roi_ray.pipeline.footer import read_shard
 from roi_ray.pipeline.shards import plans
@@ -118,7 +118,7 @@ def _write(
     folder, manifests = storage.parent(uri), {status.run.get("manifest", {}).get("uri"), moved_to}
     if not uri.endswith(".parquet"):
         raise ManifestError(f"{uri} does not end in .parquet")
-    if _is_below(uri, status.output):
+    if allow(status.output).allows(uri):
         raise ManifestError(f"{uri} is in the output, whose readers would take it for scores")
     if uri in manifests or folder in manifests:
         raise ManifestError(f"{uri} would change the run's own manifest")
@@ -136,7 +136,8 @@ def _write(
             with pa.memory_map(file) as mapped:
                 storage.write_bytes(uri, mapped.read_buffer())
     allowed = dict.fromkeys([base, *status.run["config"].get("allow", [])])
-    return Rest(uri, rows, tuple(prefix for prefix in allowed if not _is_below(prefix, folder)))
+    below = allow(folder)
+    return Rest(uri, rows, tuple(prefix for prefix in allowed if not below.allows(prefix)))
 
 
 def _gathered(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -151,14 +152,6 @@ def _gathered(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
             waiting, rows = [], 0
     if rows:
         yield pa.concat_tables(waiting)
-
-
-def _is_below(place: str, folder: str) -> bool:
-    try:
-        allow(folder).check(place)
-    except NotAllowed:
-        return False
-    return True
 
 
 def _absolute(table: pa.Table, base: str) -> pa.Table:

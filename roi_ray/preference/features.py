@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from roi_ray import schema, storage
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.pipeline.logs import LOGGER
-from roi_ray.pipeline.output import RUN_JSON, read_run
+from roi_ray.pipeline.output import RUN_JSON, Config, read_run
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.scorer import Settings
@@ -57,7 +57,7 @@ def score_pairs(
         buffer = io.BytesIO()
         pq.write_table(pairs, buffer)
         storage.write_bytes(manifest, buffer.getvalue())
-    elif not pairs.equals(pq.read_table(pa.BufferReader(storage.read_bytes(manifest)))):
+    elif not pairs.equals(read_table(manifest, _PAIR)[0]):
         raise OutputError(
             f"{folder} has the scores of other comparisons' images: name another --output"
         )
@@ -266,10 +266,8 @@ def make_of(config: Mapping[str, Any]) -> str:
 
 def make_of_scores(scores: str) -> str | None:
     """The same, from what the scores' job wrote beside them; None if it is not there."""
-    uri = storage.absolute(scores)
-    if not storage.is_file(storage.join(uri, *RUN_JSON)):
-        return None
-    return make_of(read_run(uri)["config"])
+    run = _run_of(scores)
+    return None if run is None else make_of(run["config"])
 
 
 def _absolute(uri: str, base: str) -> str:
@@ -282,10 +280,14 @@ def _both(pair: _Uris, base: str) -> _Uris:
 
 def _folder_of_scores(scores: str) -> str | None:
     """What the URIs of scores are relative to; None if that is not known."""
+    run = _run_of(scores)
+    return None if run is None else run.get("manifest", {}).get("base")
+
+
+def _run_of(scores: str) -> Config | None:
+    """What the scores' job wrote beside them."""
     uri = storage.absolute(scores)
-    if not storage.is_file(storage.join(uri, *RUN_JSON)):
-        return None
-    return dict(read_run(uri).get("manifest", {})).get("base")
+    return read_run(uri) if storage.is_file(storage.join(uri, *RUN_JSON)) else None
 
 
 def _added() -> tuple[str, ...]:

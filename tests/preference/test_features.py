@@ -95,16 +95,8 @@ def test_images_of_one_name_in_two_folders_are_two(tmp_path, given, caplog):
     assert table["error"].to_pylist()[1].startswith("MissingScores: a: /e/1.jpg in ")
     assert not caplog.records
     # Where nothing is the same, the tree may have been moved; that is said.
-    table = join_features(
-        given(
-            "/moved",
-            **{k: v[:1] for k, v in spelled.items() if k != "distorted"},
-            a=["1.jpg"],
-            b=["2.jpg"],
-            p_a=[0],
-        ),
-        uri,
-    )
+    moved = given("/moved", reference=["x.png"], a=["1.jpg"], b=["2.jpg"], p_a=[0])
+    table = join_features(moved, uri)
     assert (table["psnr_a"].to_pylist(), table["psnr_b"].to_pylist()) == ([1], [2])
     assert "were below /d, and those of the comparisons are below /moved" in caplog.text
 
