@@ -235,7 +235,7 @@ class Scorer:
             *(
                 references.means(layer, min_side=side)
                 for layer in network.maps(
-                    references.features, network.features(at_least(images, side))
+                    references.features, network.layers(at_least(images, side))
                 )
             ),
             strict=True,

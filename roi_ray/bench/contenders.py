@@ -96,7 +96,7 @@ def shared(networks: Networks, device: torch.device, read: Reader = read_file) -
             y = upload([read(path)], device)
             image = y.float().div_(255)
             levels = ms_ssim.maps(moments, image.contiguous())
-            distances = networks.lpips.maps(features, networks.lpips.features(image))
+            distances = networks.lpips.maps(features, networks.lpips.layers(image))
             similarity = ms_ssim.combine([roi.mean(level) for level in levels])
             results.append(
                 {

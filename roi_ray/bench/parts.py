@@ -106,7 +106,7 @@ def measure(
     planes, others = image.contiguous(), other.contiguous()
     moments = ms_ssim.prepare(planes)
     filtered = [tensor for one in moments for tensor in (one.image, one.mean, one.variance)]
-    features, theirs = (networks.lpips.features(one) for one in (image, other))
+    features, theirs = networks.lpips.features(image), networks.lpips.layers(other)
     logits = networks.saliency(image)
     mask = roi.smooth(logits[:, 0].sigmoid())
     maps = [*ms_ssim.maps(moments, others), mse.squared_error(x, y)]
@@ -127,9 +127,7 @@ def measure(
         "to the networks' layout": _Work(lambda: y.float().div_(255).contiguous(), [y], count),
         "MSE": _Work(lambda: mse.squared_error(x, y), [x, y], count),
         "MS-SSIM": _Work(lambda: ms_ssim.maps(moments, others), [*filtered, others], count),
-        "LPIPS network": _Work(
-            lambda: networks.lpips.features(other), [other], count, network=True
-        ),
+        "LPIPS network": _Work(lambda: networks.lpips.layers(other), [other], count, network=True),
         "LPIPS maps": _Work(
             lambda: networks.lpips.maps(features, theirs), [*features, *theirs], count
         ),

@@ -6,10 +6,6 @@ the maps' means, over the whole image or under a mask.
 """
 
 import functools
-import importlib.util
-import os
-import shutil
-import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from roi_ray.compiler import has_triton
 from roi_ray.errors import ImageTooSmall
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -140,7 +137,7 @@ def _similarity_in_strips(x: Moments, y: Tensor, luminance: bool) -> Tensor:
 
 def _similarity_at_once(x: Moments, y: Tensor, luminance: bool) -> Tensor:
     """The same for a GPU, which has many small kernels to fear and no cache to fit into."""
-    if _has_triton():
+    if has_triton():
         from roi_ray.metrics import ssim_kernels
 
         constants = (_C1, _C2)
@@ -148,17 +145,6 @@ def _similarity_at_once(x: Moments, y: Tensor, luminance: bool) -> Tensor:
         return ssim_kernels.similarity(x.image, y, x.mean, x.variance, taps, constants, luminance)
     filtered = _convolved(torch.stack([y, y * y, y * x.image]))
     return _ssim(filtered.unbind(), x.mean, x.variance, luminance)
-
-
-@functools.cache
-def _has_triton() -> bool:
-    """Whether its kernels can be compiled here: it needs a C compiler and Python's headers too."""
-    compilers = (os.environ.get("CC"), "cc", "gcc", "clang")
-    compiler = any(name and shutil.which(name) for name in compilers)
-    # Where Triton looks for them, whatever scheme the system has for its own packages.
-    include = sysconfig.get_path("include", "posix_prefix")
-    headers = os.path.isfile(os.path.join(include, "Python.h"))
-    return compiler and headers and importlib.util.find_spec("triton") is not None
 
 
 def _ssim(

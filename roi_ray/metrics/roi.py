@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from roi_ray.compiler import has_triton
+
 Weighting = Literal["mean", "normalised"]
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
@@ -91,6 +93,10 @@ def means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         two of (N, ...), float64: sums over megapixels need more digits than the maps.
     """
+    if maps.is_cuda and has_triton():
+        from roi_ray.metrics import mean_kernels
+
+        return mean_kernels.means(maps, weights)
     weights = weights.view(len(weights), *[1] * (maps.ndim - 3), *maps.shape[-2:])
     return mean(maps), mean(maps * weights)
 

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from roi_ray import storage, weights
+from roi_ray.compiler import has_triton
 from roi_ray.errors import WeightsError
 from roi_ray.models import shift_tolerant
 from roi_ray.weights import Weights
@@ -62,40 +63,56 @@ class Lpips(nn.Module):
         self.register_buffer("offset", (-(1 + shift) / scale).view(1, 3, 1, 1))
         self.min_side = min_side
 
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Features of unit length at each position.
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """What the slices give.
 
         Args:
             images: float32, (N, 3, H, W), in [0, 1].
 
         Returns:
-            one float32 (N, C, h, w) a layer.
+            one (N, C, h, w) a layer, in the network's precision.
         """
         weight = next(self.slices.parameters())
         x = torch.addcmul(self.offset, images, self.gain).to(weight.dtype)
         layers = []
         for part in self.slices:
             x = part(x)
-            # Not in place: the next slice still needs the features as they are.
-            features = x.float()
-            norm = torch.linalg.vector_norm(features, dim=1, keepdim=True)
-            layers.append(features / norm.add_(1e-10))
+            layers.append(x)
         return layers
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The layers, of unit length at each position, float32; see `layers`."""
+        return [_unit(layer) for layer in self.layers(images)]
 
     def maps(self, reference: list[Tensor], distorted: list[Tensor]) -> list[Tensor]:
         """The L maps; LPIPS is the sum over layers of their spatial means.
 
         Args:
-            reference: from `features`, with N = 1.
-            distorted: from `features`, with any N.
+            reference: from `features`: of one image, or of as many as there are distorted ones.
+            distorted: from `layers`.
 
         Returns:
             one (N, h, w) a layer, 0 or more; lower is better, 0 for identical images (to 1e-12).
         """
+        distance = _distance
+        if distorted[0].is_cuda and has_triton():
+            from roi_ray.models.lpips_kernels import distance
         return [
-            F.conv2d((y - x).square_(), self.get_buffer(f"head{layer}"))[:, 0]
-            for layer, (x, y) in enumerate(zip(reference, distorted, strict=True))
+            distance(x, y, self.get_buffer(f"head{number}"))
+            for number, (x, y) in enumerate(zip(reference, distorted, strict=True))
         ]
+
+
+def _unit(layer: Tensor) -> Tensor:
+    # Not in place: the next slice needs the layer as it is.
+    layer = layer.float()
+    norm: Tensor = torch.linalg.vector_norm(layer, dim=1, keepdim=True)
+    return layer / norm.add_(1e-10)
+
+
+def _distance(x: Tensor, y: Tensor, head: Tensor) -> Tensor:
+    """Of features `x` and a layer `y`."""
+    return F.conv2d((_unit(y) - x).square_(), head)[:, 0]
 
 
 def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[Weights]]:
@@ -164,6 +181,7 @@ def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
         conv, blur = layers[0], layers[1]
         assert isinstance(conv, nn.Conv2d) and isinstance(blur, shift_tolerant.Blur)
         slices[0] = nn.Sequential(shift_tolerant.BlurredConv(conv, blur), *slices[0][2:])
+    slices = [shift_tolerant.with_blurred_pools(part) for part in slices]
     return Lpips(slices, _heads(tensors, len(slices)), _MIN_SIDES[name])
 
 

@@ -1,10 +1,12 @@
 """The layers of shift-tolerant LPIPS (Ghildyal and Liu, ECCV 2022)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from roi_ray.compiler import has_triton
 
 
 class Blur(nn.Module):
@@ -58,6 +60,41 @@ class BlurredConv(nn.Module):
     def _one_by_one(self, x: Tensor) -> Tensor:
         blurred: Tensor = self.blur(self.conv(x))
         return blurred
+
+
+class BlurredPool(nn.Module):
+    """Pooling of stride 1 and the blur of what it gives; on a GPU as one kernel.
+
+    Args:
+        pool: without a border.
+        blur: of its channels.
+    """
+
+    def __init__(self, pool: nn.MaxPool2d, blur: Blur) -> None:
+        super().__init__()
+        assert isinstance(pool.kernel_size, int)
+        self.pool, self.blur, self.window = pool, blur, pool.kernel_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float (N, C, h, w) -> (N, C, (h' + 1) // 2 + 1, (w' + 1) // 2 + 1), h' as pooled."""
+        if x.is_cuda and has_triton():
+            from roi_ray.models.blur_kernels import blurred_pool
+
+            return blurred_pool(x, self.blur.filt, self.window)
+        blurred: Tensor = self.blur(self.pool(x))
+        return blurred
+
+
+def with_blurred_pools(layers: Iterable[nn.Module]) -> nn.Sequential:
+    """The same layers, each pooling and the blur after it as one."""
+    together: list[nn.Module] = []
+    for layer in layers:
+        last = together[-1] if together else None
+        if isinstance(layer, Blur) and isinstance(last, nn.MaxPool2d):
+            together[-1] = BlurredPool(last, layer)
+        else:
+            together.append(layer)
+    return nn.Sequential(*together)
 
 
 def _framed(

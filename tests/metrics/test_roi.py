@@ -3,6 +3,7 @@ import torch
 
 from roi_ray.metrics import roi
 from tests import literal
+from tests.conftest import interpreted
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (51, 77), (37, 300), (120, 49)])
@@ -63,3 +64,29 @@ def test_normalised_reads_the_quality_inside_the_region() -> None:
     mask[:, :5] = 0.1
     _, inside = roi.means(maps, roi.weights(mask, "normalised"))
     assert float(inside) == pytest.approx(0.75, abs=1e-6)
+
+
+KERNEL = """
+from itertools import product
+from roi_ray.metrics import mean_kernels, roi
+import torch
+
+draw = torch.Generator().manual_seed(0)
+# Of less than a block of the kernel's, of a whole number of blocks, and of something between.
+for size, references in product(((7, 5), (64, 128), (130, 97)), (1, 3)):
+    for shape in ((3, *size), (3, 2, *size)):
+        maps = torch.rand(shape, generator=draw) * 2 - 1
+        weights = torch.rand(references, *size, generator=draw)
+        for ours, torchs in zip(
+            mean_kernels.means(maps, weights), roi.means(maps.double(), weights.double())
+        ):
+            assert ours.dtype == torch.float64
+            assert torch.allclose(ours, torchs, rtol=0, atol=1e-7), (ours, torchs)
+        whole, under = mean_kernels.means(maps, torch.ones(references, *size))
+        assert torch.equal(whole, under)
+print("the same")
+"""
+
+
+def test_the_kernel_of_a_gpu_is_the_same() -> None:
+    assert interpreted(KERNEL) == "the same\n"

@@ -18,7 +18,7 @@ def image(pixels):
 
 def measure(network, x, y):
     with torch.inference_mode():
-        layers = network.maps(network.features(image(x)), network.features(image(y)))
+        layers = network.maps(network.features(image(x)), network.layers(image(y)))
     return float(sum(layer.mean() for layer in layers))
 
 
