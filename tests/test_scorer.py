@@ -210,8 +210,9 @@ def test_references_and_pairs_of_several_sizes_are_refused(photos, scorers) -> N
         scorer.score_pairs([(scorer.prepare(x), x), (scorer.prepare(small), small)])
 
 
-# What the networks' precision may change: of fp32 the order of sums.
-TOLERANCES = {"fp32": 2e-6, "fp16": 2e-3, "bf16": 2e-2}
+# What the networks' precision may change: of fp32 the order of sums. Least on large images, whose
+# positions make up for each other; these are for one of 37 rows.
+TOLERANCES = {"fp32": 5e-6, "fp16": 3e-3, "bf16": 2e-2}
 
 
 @needs_cuda

@@ -7,7 +7,7 @@ import torch
 
 from roi_ray.errors import WeightsError
 from roi_ray.models import lpips
-from tests.conftest import Photos, jpeg
+from tests.conftest import Photos, interpreted, jpeg
 
 SIZES = [("astronaut", 512, 512), ("chelsea", 300, 451), ("rocket", 65, 64), ("coffee", 37, 600)]
 
@@ -113,3 +113,51 @@ def test_unknown_names_and_other_weights_are_refused() -> None:
         lpips.load_lpips("resnet")
     with pytest.raises(WeightsError, match="do not fit the LPIPS backbone"):
         lpips.build_lpips("alex", {"features.0.weight": torch.zeros(1)}, {})
+
+
+KERNELS = """
+from roi_ray import images
+from roi_ray.models import lpips, lpips_kernels
+from roi_ray.models.blur_kernels import blurred_pool
+from roi_ray.models.shift_tolerant import Blur, BlurredPool
+from roi_ray.sweep import photographs
+from tests.conftest import jpeg
+from tests.models.test_lpips import image
+import torch
+
+photo = images.decode(photographs()["chelsea"].read_bytes())[:33, :34]
+network, _ = lpips.load_lpips("st-alex")
+layers = network.layers(torch.cat([image(jpeg(photo, quality)) for quality in (10, 80)]))
+same = network.features(image(photo))
+for number, (layer, one) in enumerate(zip(layers, same, strict=True)):
+    head = network.get_buffer(f"head{number}")
+    for reference in (one, torch.cat([one, lpips._unit(layer[:1])])):
+        ours = lpips_kernels.distance(reference, layer, head)
+        assert torch.allclose(ours, lpips._distance(reference, layer, head), rtol=1e-5, atol=1e-7)
+    assert float(lpips_kernels.distance(lpips._unit(layer), layer, head).max()) < 1e-12
+
+pools = [module for module in network.modules() if isinstance(module, BlurredPool)]
+assert len(pools) == 2
+for pool in pools:
+    channels = len(pool.blur.filt)
+    # As small as it can be, and with more columns than the kernel takes at once.
+    for size in ((5, 5), (6, 36)):
+        x = torch.rand(1, channels, *size)
+        ours = blurred_pool(x, pool.blur.filt, pool.window)
+        assert torch.allclose(ours, pool(x), rtol=0, atol=1e-6)
+        half = blurred_pool(x.half(), pool.blur.filt, pool.window)
+        assert half.dtype == torch.float16
+        assert torch.allclose(half.float(), ours, rtol=0, atol=2e-3)
+x[0, 0, 0, 0] = float("nan")
+assert torch.equal(blurred_pool(x, pool.blur.filt, pool.window).isnan(), pool(x).isnan())
+# Another window, and channels that fill no block of the kernel's.
+x, blur = torch.rand(2, 70, 4, 5), Blur(70)
+blur.filt.data = torch.rand(70, 1, 3, 3)
+expected = BlurredPool(torch.nn.MaxPool2d(2, stride=1), blur)(x)
+assert torch.allclose(blurred_pool(x, blur.filt, 2), expected, rtol=0, atol=1e-5)
+print("the same")
+"""
+
+
+def test_the_kernels_of_a_gpu_are_the_same() -> None:
+    assert interpreted(KERNELS) == "the same\n"
