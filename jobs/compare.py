@@ -77,7 +77,7 @@ def main(
         print(f"  {one_line(text)}")
     if done.agree is not None:
         print(f"the prediction agrees with {100 * done.agree:.1f} % of the answers")
-    if done.failed > fail_above * done.rows:
+    if done.failed / done.rows > fail_above:
         print(f"error: more than --fail-above {fail_above} have no features", file=sys.stderr)
         raise typer.Exit(EXIT_TOO_MANY_FAILED)
 

@@ -57,12 +57,19 @@ def main(
         repeats=repeats,
         report=lambda line: print(line, file=sys.stderr),
     )
-    facts = {"comparisons_sha256": given.sha256, "folds": folds, "repeats": repeats}
+    facts = {
+        "comparisons_sha256": given.sha256,
+        "folds": min(folds, result.references),
+        "repeats": repeats,
+    }
     data = json.dumps({**facts, **result.to_json()}, indent=2)
     storage.write_bytes(storage.join(output, "evaluation.json"), data.encode())
     storage.write_bytes(storage.join(output, "evaluation.png"), report.draw(result))
     console = Console(width=140)
-    console.print(f"{result.comparisons} answers about {result.references} references")
+    console.print(
+        f"{len(given.table)} comparisons, {result.comparisons} used, "
+        f"about {result.references} references"
+    )
     console.print(report.to_table(result))
     main_recipe = DEFAULT if DEFAULT in recipes else recipes[0]
     shown = [f"BASIC {main_recipe}", f"ROI {main_recipe}", *schema.FEATURES[:2]]
@@ -71,10 +78,15 @@ def main(
         d = test.difference
         console.print(
             f"{name}: {100 * d.value:+.2f} points ({100 * d.low:+.2f} .. {100 * d.high:+.2f}), "
-            f"p = {test.p:.3f}",
+            f"p {_p(test.p)}",
             highlight=False,
         )
     print(f"-> {output}")
+
+
+def _p(p: float) -> str:
+    # Of 2,000 resamples, more digits would say nothing.
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 if __name__ == "__main__":

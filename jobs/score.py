@@ -115,7 +115,7 @@ def main(
     print_summary(summary)
     if demo is not None:
         report_demo(demo, settings, weights_dir)
-    if summary.failed > fail_above * summary.rows:
+    if summary.failed / summary.rows > fail_above:
         print(f"error: more than --fail-above {fail_above} of the rows failed", file=sys.stderr)
         raise typer.Exit(EXIT_TOO_MANY_FAILED)
 

@@ -192,7 +192,8 @@ def _checked(table: pa.Table, uri: str, first: int = 0) -> pa.Table:
 
     check_columns(table, schema.URIS, fail)
     names = table.column_names
-    if overwritten := [name for name in schema.SCORES.names if name in names]:
+    # SQL takes no notice of a name's case: of PSNR and psnr it would give the wrong one.
+    if overwritten := [name for name in names if name.lower() in schema.SCORES.names]:
         fail(f"column {overwritten[0]!r} is one that scoring writes; rename or drop it")
     # Without any value in it, a column may have any type.
     for name in (each for each in _TEXT if each in names and table[each].null_count < len(table)):

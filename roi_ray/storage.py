@@ -10,6 +10,7 @@ import posixpath
 import uuid
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -239,7 +240,7 @@ def _key(uri: str) -> str:
 
 
 def _local(uri: str) -> str:
-    path = uri.removeprefix("file://")
+    path = unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
     if not path:  # an unset variable, which would be the current folder
         raise StorageError("an empty path names no file and no folder")
     if "://" in path or path.lower().startswith("s3:/"):

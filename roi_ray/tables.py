@@ -56,7 +56,9 @@ class Source:
         Raises:
             ManifestError: a file is not what its name says, or they have different columns.
         """
-        if limit is None or limit >= self.rows() or not self._parquet():
+        if limit is None or limit >= self.rows():
+            return self._whole
+        if not self._parquet():
             return self._whole.slice(0, limit)
         # Of a large manifest, no more is read than is wanted.
         found: list[pa.Table] = []
@@ -90,12 +92,12 @@ class Source:
                 raise ManifestError(f"{self.uri}: column {min(twice)!r} is there more than once")
         try:
             # A name that looks like a number in one file may look like text in another.
-            tables = [_with_text(table, self.text) for table in tables]
-            table = pa.concat_tables(tables, promote_options="permissive")
+            tables = [_with_room(_with_text(table, self.text)) for table in tables]
+            table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
         except pa.ArrowException as error:
             text = f"the files of {self.uri} have different columns: {error}"
             raise ManifestError(text) from error
-        return table.replace_schema_metadata(None).combine_chunks()
+        return table.replace_schema_metadata(None)
 
     def pieces(self, rows: int) -> Iterator[pa.Table]:
         """The rows in order, at most so many at a time; only of Parquet without reading all.
@@ -148,6 +150,9 @@ def read_table(uri: str, text: Collection[str]) -> tuple[pa.Table, str]:
 
 def as_text(table: pa.Table, name: str, fail: Fail) -> pa.Table:
     """The table with a column cast to text."""
+    if str(table[name].type) == "extension<arrow.uuid>":  # Arrow has no cast for it
+        uuids = [value and str(value) for value in table[name].to_pylist()]
+        return table.set_column(table.column_names.index(name), name, pa.array(uuids, pa.string()))
     return as_type(table, name, pa.string(), fail)
 
 
@@ -155,9 +160,12 @@ def as_type(table: pa.Table, name: str, to: pa.DataType, fail: Fail) -> pa.Table
     """The table with a column cast to a type."""
     try:
         column = table[name].cast(to)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         kind = "text" if to == pa.string() else str(to)
-        fail(f"column {name!r} is of type {table[name].type}, not {kind}")
+        # Of numbers, a value is what is wrong.
+        numbers = pa.types.is_floating(table[name].type) or pa.types.is_integer(table[name].type)
+        why = f" ({error})" if numbers else ""
+        fail(f"column {name!r} is of type {table[name].type}, not {kind}{why}")
     return table.set_column(table.column_names.index(name), name, column)
 
 
@@ -223,6 +231,19 @@ def _read(file: str, text: Collection[str]) -> pa.Table:
         return _valid(reader(data, text))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ManifestError(f"{file} cannot be read as {_suffix(file)}: {error}") from error
+
+
+def _with_room(table: pa.Table) -> pa.Table:
+    """Dictionaries of pandas' categories, numbered by single bytes, can meet those of other files.
+
+    Together they may have more values than a byte can number.
+    """
+    for at, field in enumerate(table.schema):
+        kind = field.type
+        if pa.types.is_dictionary(kind) and kind.index_type.bit_width < 32:
+            wide = pa.dictionary(pa.int32(), kind.value_type, kind.ordered)
+            table = table.set_column(at, field.name, table[at].cast(wide))
+    return table
 
 
 def _with_text(table: pa.Table, names: Collection[str]) -> pa.Table:

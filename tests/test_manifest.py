@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pandas as pd
@@ -342,3 +343,36 @@ def test_what_looks_like_a_date_stays_the_text_that_it_is(tmp_path) -> None:
     (tmp_path / "m.jsonl").write_text(json.dumps({**row, "quality": 80}) + "\n")
     (found,) = read_manifest(str(tmp_path / "m.jsonl")).table.to_pylist()
     assert found == {**row, "quality": 80}
+
+
+@pytest.mark.parametrize("part_rows", [1000, 50])
+def test_categories_of_several_files_are_too_many_for_a_byte(tmp_path, part_rows) -> None:
+    for name in "ab":
+        rows = [f"{name}{number}" for number in range(100)]
+        table = {"reference": rows, "distorted": rows, "image": pd.Categorical(rows)}
+        pd.DataFrame(table).to_parquet(tmp_path / f"{name}.parquet")
+    manifest = read_manifest(str(tmp_path), part_rows=part_rows)
+    images = [image for part in manifest.parts() for image in part["image"].to_pylist()]
+    assert sorted(images) == sorted(f"{name}{number}" for name in "ab" for number in range(100))
+
+
+def test_no_case_makes_another_name_of_a_score(tmp_path) -> None:
+    uri = write(tmp_path / "m.csv", {"reference": ["a"], "distorted": ["b"], "PSNR": [1]})
+    with pytest.raises(ManifestError, match="column 'PSNR' is one that scoring writes"):
+        read_manifest(uri)
+
+
+def test_ids_may_be_uuids(tmp_path) -> None:
+    uuids = [uuid.UUID(int=number) for number in range(2)]
+    table = pa.table({"reference": ["a", "a"], "distorted": ["b", "c"]})
+    ids = pa.ExtensionArray.from_storage(
+        pa.uuid(), pa.array([one.bytes for one in uuids], pa.binary(16))
+    )
+    pq.write_table(table.append_column("pair_id", ids), tmp_path / "m.parquet")
+    manifest = read_manifest(str(tmp_path / "m.parquet"))
+    assert manifest.table["pair_id"].to_pylist() == [str(one) for one in uuids]
+
+
+def test_a_limit_beyond_all_rows(tmp_path) -> None:
+    uri = write(tmp_path / "m.csv", {"reference": ["a"], "distorted": ["b"]})
+    assert read_manifest(uri, 10**19).rows == 1

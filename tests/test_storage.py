@@ -113,3 +113,10 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(StorageError, match=r"cannot read .*pipe.png: it is not a regular file"):
         storage.read_bytes(str(tmp_path / "pipe.png"))
+
+
+def test_a_file_uri_is_percent_encoded(tmp_path) -> None:
+    (tmp_path / "a b%.txt").write_bytes(b"x")
+    assert storage.read_bytes((tmp_path / "a b%.txt").as_uri()) == b"x"
+    assert storage.absolute("file:///a%20b/%2e%2e/c") == "/c"
+    assert storage.absolute("/a%20b") == "/a%20b"

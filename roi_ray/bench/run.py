@@ -82,7 +82,8 @@ class Result:
         against: timings of all contenders, by K.
         curve: milliseconds a pair of roi-ray, by K.
         fit: fixed milliseconds a reference and marginal ones a pair that fit the curve best, and
-            the largest relative distance of the curve from fixed / K + marginal.
+            the largest relative distance of the curve from fixed / K + marginal; None of less than
+            three K.
         sizes: milliseconds a pair of roi-ray, by side, at the first K.
         parts: where the time goes.
         limits: of the machine.
@@ -93,7 +94,7 @@ class Result:
     machine: dict[str, Any]
     against: dict[int, dict[str, Timing]]
     curve: dict[int, float]
-    fit: tuple[float, float, float]
+    fit: tuple[float, float, float] | None
     sizes: dict[int, float]
     parts: list[Part]
     limits: Limits
@@ -168,7 +169,9 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
     )
 
 
-def _fit(curve: dict[int, float]) -> tuple[float, float, float]:
+def _fit(curve: dict[int, float]) -> tuple[float, float, float] | None:
+    if len(curve) <= 2:
+        return None  # two values fit any two
     counts, values = np.array(list(curve)), np.array(list(curve.values()))
     # Least squares of relative errors.
     terms = np.stack([1 / counts, np.ones(len(counts))], axis=1)

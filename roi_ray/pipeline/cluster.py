@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,9 @@ Device = Literal["auto", "cpu", "cuda"]
 _FORWARDED = "AWS_"
 _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _GPU_CHUNKS = 4
+
+_own = ContextVar("own", default=False)
+"""Whether the Ray that this process is connected to is one of our own."""
 
 
 @contextmanager
@@ -44,7 +48,7 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
     import ray
 
     if ray.is_initialized():
-        yield False
+        yield _own.get()
         return
     environment = {}
     if existing and _SUBMITTED not in os.environ:
@@ -65,9 +69,11 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
         except (ValueError, ConnectionError) as error:
             where = f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}" if existing else "a Ray of its own"
             raise ClusterError(f"cannot use {where}: {error}") from error
+    token = _own.set(not existing)
     try:
         yield not existing
     finally:
+        _own.reset(token)
         ray.shutdown()
 
 

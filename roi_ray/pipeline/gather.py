@@ -43,6 +43,7 @@ class Gather:
         self._first_failures = first_failures
         self._reporter = reporter
         self._parts: dict[int, list[pa.Table]] = {}
+        self._there: dict[int, set[int]] = {}
         self._since: dict[int, float] = {}
 
     def add(self, results: pa.Table) -> None:
@@ -61,9 +62,13 @@ class Gather:
         for shard in np.unique(shards).tolist():
             part = results.filter(pa.array(shards == shard))
             # What was lost with its node and made anew may come twice, its shard committed or not.
-            part = part.filter(pa.array(~np.isin(part[ROW].to_numpy(), self._there(shard))))
-            if shard not in self._todo or not len(part):
+            if shard not in self._todo:
                 continue
+            there = self._there.setdefault(shard, set())
+            part = part.filter(pa.array([row not in there for row in part[ROW].to_pylist()]))
+            if not len(part):
+                continue
+            there.update(part[ROW].to_pylist())
             self._parts.setdefault(shard, []).append(part)
             self._since.setdefault(shard, time.monotonic())
             bad = part.filter(pc.is_valid(part[schema.ERROR]))
@@ -86,15 +91,13 @@ class Gather:
 
     def _without_result(self, shard: int) -> Rows:
         rows = self._todo[shard]
-        return rows[~np.isin(rows, self._there(shard))]
-
-    def _there(self, shard: int) -> Rows:
-        parts = self._parts.get(shard, [])
-        return np.concatenate([part[ROW].to_numpy() for part in parts] or [np.empty(0, np.int64)])
+        there = self._there.get(shard, set())
+        return rows[[row not in there for row in rows.tolist()]]
 
     def _commit_if_complete(self, shard: int) -> None:
         if sum(len(part) for part in self._parts[shard]) < len(self._todo[shard]):
             return
+        del self._there[shard]
         results = pa.concat_tables(self._parts.pop(shard)).combine_chunks()
         rows = self._todo.pop(shard)
         results = results.take(pc.index_in(pa.array(rows), results[ROW].combine_chunks()))

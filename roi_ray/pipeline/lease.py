@@ -68,15 +68,15 @@ class Lease:
         self._uri = uri
         self._mine = _Held(uuid.uuid4().hex, socket.gethostname(), os.getpid(), 0, _machine())
         self._over = threading.Event()
+        self._lost = False
         self._thief: _Held | None = None
         self._heart = threading.Thread(target=self._beat_on, daemon=True)
 
     def check(self) -> None:
         """Raises OutputError if another job has taken the lease."""
-        if self._thief is not None:
-            raise OutputError(
-                f"{self._where()}: {_who(self._thief)} has taken over; this job stops"
-            )
+        if self._lost:
+            who = "another job" if self._thief is None else _who(self._thief)
+            raise OutputError(f"{self._where()}: {who} has taken over; this job stops")
 
     def __enter__(self) -> "Lease":
         if (held := _living(self._uri)) is not None:
@@ -106,8 +106,10 @@ class Lease:
         while not self._over.wait(_BEAT):
             try:
                 held = _read(self._uri)
-                if held is not None and held.owner != self._mine.owner:
-                    self._thief = held
+                # Who took over while this process was stopped may have ended since.
+                gone = held is None and not storage.is_file(self._uri)
+                if gone or (held is not None and held.owner != self._mine.owner):
+                    self._lost, self._thief = True, held
                     return
                 beat += 1
                 self._write(beat)

@@ -55,8 +55,8 @@ class Output:
             is still the same.
 
     Raises:
-        OutputError: the folder belongs to a run of another configuration, or of another version
-            of roi-ray.
+        OutputError: the folder has shards of a run of another configuration, or of another
+            version of roi-ray.
     """
 
     def __init__(self, uri: str, config: Config, manifest: Mapping[str, str] | None = None) -> None:
@@ -85,9 +85,10 @@ class Output:
         self._identity = identity(self._run)
         if storage.is_file(self._run_json):
             there = read_run(self.uri)
-            self._check_same(identity(there))
-            self._run["started"] = there.get("started", self._started)
-            self._stale = self._told(there) != self._told(self._run)
+            same = self._is_same(identity(there))
+            if same:
+                self._run["started"] = there.get("started", self._started)
+            self._stale = not same or self._told(there) != self._told(self._run)
         elif storage.list_files(self.uri):
             raise OutputError(
                 f"{self.uri} holds files but no {_RUN}/run.json: it is not an output of this job; "
@@ -129,8 +130,7 @@ class Output:
                 begun here since this one looked.
         """
         with Lease(storage.join(self.uri, *LEASE_JSON)) as self._lease:
-            self._check_same(identity(read_run(self.uri)))
-            if self._stale:
+            if not self._is_same(identity(read_run(self.uri))) or self._stale:
                 self._write_run()
             yield
 
@@ -194,7 +194,12 @@ class Output:
         """What `run.json` shall tell of the latest job, and not of the first."""
         return {name: run.get(name) for name in ("manifest", *PROVENANCE)}
 
-    def _check_same(self, there: Config) -> None:
+    def _is_same(self, there: Config) -> bool:
+        """Whether it is this run; another one may be replaced as long as it has no shards.
+
+        Raises:
+            OutputError: it is another one, and has some.
+        """
         old, new = (
             _flat({"roi_ray": run["roi_ray"], **run["config"]}) for run in (there, self._identity)
         )
@@ -203,7 +208,7 @@ class Output:
             for key in sorted(old.keys() | new.keys())
             if old.get(key) != new.get(key)
         ]
-        if differing:
+        if differing and any(shard_files(self.uri)):
             raise OutputError(
                 "\n".join(
                     [
@@ -214,6 +219,7 @@ class Output:
                     ]
                 )
             )
+        return not differing
 
 
 def read_run(uri: str) -> Config:

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from roi_ray import schema, storage
 from roi_ray.errors import OutputError
 from roi_ray.pipeline.run import Options
 from roi_ray.preference.comparisons import counted, read_comparisons, votes_of, write_comparisons
+from roi_ray.preference.examples import sides
 from roi_ray.preference.features import join_features, make_of, make_of_scores, score_pairs
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import DEFAULT, PreferenceModel, load_model
@@ -84,8 +84,8 @@ def compare(
     if chosen is not None:
         table = _with_prediction(table, *chosen, comparisons.name)
     write_comparisons(uri, table)
-    none = pc.or_(*(pc.is_null(table[f"{schema.FEATURES[0]}_{side}"]) for side in schema.SIDES))
-    errors = table.filter(none)[schema.ERROR].to_pylist()
+    scored = np.isfinite(sides(table, schema.FEATURES)).all((0, 2))
+    errors = table.filter(pa.array(~scored))[schema.ERROR].to_pylist()
     different = tuple(dict.fromkeys(errors))
     return Compared(uri, len(table), len(errors), _agreement(table), different[:5])
 

@@ -86,6 +86,10 @@ def check(table: pa.Table, name: str, base: str = "", *, labels: bool = True) ->
         if column in table.column_names:
             table = as_type(table, column, kind, fail)
     if schema.ERROR in table.column_names:
+        kind = table[schema.ERROR].type
+        if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            # Its 0 would be an error like any other text.
+            fail(f"column {schema.ERROR!r} is of type {kind}, not text, empty where there is none")
         table = as_type(table, schema.ERROR, pa.string(), fail)
     for column in schema.COMPARISON_URIS:
         check_filled(table, column, fail)
@@ -156,6 +160,13 @@ def votes_of(table: pa.Table) -> NDArray[np.float64]:
         return np.ones(len(table))
     votes: NDArray[np.float64] = pc.fill_null(table[schema.VOTES], 1).to_numpy().astype(np.float64)
     return votes
+
+
+def groups_of(table: pa.Table) -> NDArray[np.int64]:
+    """A number for each row's `group`, (N,); by name, so that the order of rows decides nothing."""
+    names = table[schema.GROUP].to_numpy().astype(str)
+    numbers: NDArray[np.int64] = np.unique(names, return_inverse=True)[1]
+    return numbers
 
 
 def _one_spelling(written: pa.ChunkedArray, base: str) -> pa.Array:

@@ -57,6 +57,11 @@ def train_model(
         ManifestError: the comparisons cannot be learned from; see `to_examples`.
     """
     examples = to_examples(comparisons.table, features, comparisons.name)
+    references = len(np.unique(examples.group))
+    report(
+        f"{len(comparisons.table)} comparisons, of which {len(examples)} can be learned from, "
+        f"about {references} references"
+    )
     settings = RECIPES[recipe]
     scale = Scale.of(examples, settings)
     batches = batches_of(len(examples), settings)
@@ -84,7 +89,7 @@ def train_model(
             "sha256": comparisons.sha256,
             SAMPLE: sample(examples),
         },
-        "references": len(np.unique(examples.group)),
+        "references": references,
         schema.SCORED_WITH: scored_with(comparisons.table, comparisons.name),
     }
     return finished(state, features, settings, scale, provenance)

@@ -110,6 +110,8 @@ def evaluate(
         WeightsError: a model cannot be used.
     """
     examples = to_examples(comparisons.table, schema.FEATURES, comparisons.name)
+    references = len(np.unique(examples.group))
+    folds = min(folds, references)
     table = usable(comparisons.table, schema.FEATURES)
     questions, answers = _questions(table)
     parts = _parts(table, examples)
@@ -142,7 +144,7 @@ def evaluate(
     lines += [_line(name, p, examples, parts, rule=True) for name, p in rules.items()]
     return Evaluation(
         comparisons=len(examples),
-        references=len(np.unique(examples.group)),
+        references=references,
         lines=lines,
         paired=_paired(predicted, rules, examples, recipes),
         ceiling=measures.human_ceiling(questions, answers),
@@ -217,14 +219,18 @@ def _parts(table: pa.Table, examples: Examples) -> dict[str, NDArray[np.bool_]]:
         for low, high in pairwise(edges):
             parts[f"{low:g}..{high:g} bpp"] = (rates >= low) & (rates < high)
     if {schema.CODEC_A, schema.CODEC_B} <= set(names):
-        pairs = [
-            " / ".join(sorted((one or "?", other or "?")))
-            for one, other in zip(
-                table[schema.CODEC_A].to_pylist(), table[schema.CODEC_B].to_pylist(), strict=True
-            )
-        ]
-        for pair in sorted(set(pairs)):
-            parts[pair] = np.array(pairs) == pair
+        pairs = np.array(
+            [
+                " / ".join(sorted((one or "?", other or "?")))
+                for one, other in zip(
+                    table[schema.CODEC_A].to_pylist(),
+                    table[schema.CODEC_B].to_pylist(),
+                    strict=True,
+                )
+            ]
+        )
+        for pair in np.unique(pairs).tolist():
+            parts[pair] = pairs == pair
     ssim = examples.only(["ms_ssim"])
     distance = np.abs(ssim.a - ssim.b)[:, 0]
     third = np.searchsorted(np.quantile(distance, [1 / 3, 2 / 3]), distance)

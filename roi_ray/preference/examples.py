@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.preference.comparisons import counted, votes_of
+from roi_ray.preference.comparisons import counted, groups_of, votes_of
 from roi_ray.preference.features import check_features, scored_with
 
 Floats = NDArray[np.float64]
@@ -102,10 +102,10 @@ def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Exampl
     check_features(table, features, name)
     scored_with(table, name)
     table = usable(table, features)
-    groups = table[schema.GROUP].combine_chunks().dictionary_encode()
-    if len(groups.dictionary) < 2:
+    group = groups_of(table)
+    if (references := len(np.unique(group))) < 2:
         raise ManifestError(
-            f"comparisons {name} have labels and features for {len(groups.dictionary)} references; "
+            f"comparisons {name} have labels and features for {references} references; "
             "at least 2 are needed, as splits are by reference"
         )
     p_a = table[schema.P_A].to_numpy().copy()  # Arrow's are read-only
@@ -120,7 +120,7 @@ def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Exampl
         *(sides(table, features)),
         p_a,
         votes_of(table),
-        groups.indices.to_numpy().astype(np.int64),
+        group,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -116,11 +117,12 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     found = 0
     for side, at in _find(comparisons, rows, scores).items():
         part = rows.take(pa.array(at, pa.int64()))
+        lacking = _lacking(part)
         for row, (place, failed) in enumerate(zip(at, part[schema.ERROR].to_pylist(), strict=True)):
             if place is None:
                 errors[row] = errors[row] or f"{_MISSING}{side}: {table[side][row]} in {scores}"
-            elif failed is not None:
-                errors[row] = errors[row] or f"{failed}{_SIDE[side]}"
+            elif reason := failed or lacking[row]:
+                errors[row] = errors[row] or f"{reason}{_SIDE[side]}"
         found += sum(place is not None for place in at)
         for feature in schema.FEATURES:
             joined = joined.append_column(f"{feature}_{side}", part[feature])
@@ -132,6 +134,17 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     made_by = pa.repeat(pa.scalar(make_of_scores(scores), pa.string()), len(joined))
     joined = joined.append_column(schema.SCORED_WITH, made_by)
     return joined.append_column(schema.ERROR, pa.array(errors, pa.string()))
+
+
+def _lacking(scores: pa.Table) -> list[str | None]:
+    """Of each row, what is wrong with its features; None where all are numbers."""
+    values = np.stack([scores[name].to_numpy().astype(float) for name in schema.FEATURES], 1)
+    missing = ~np.isfinite(values)
+    first = missing.argmax(1)
+    return [
+        f"the scores have no number for {schema.FEATURES[at]}" if any_ else None
+        for at, any_ in zip(first, missing.any(1), strict=True)
+    ]
 
 
 def _own_errors(table: pa.Table) -> list[str | None]:

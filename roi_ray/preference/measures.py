@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from roi_ray.preference.bootstrap import p_value, percentiles
 from roi_ray.preference.examples import Examples, Floats
 
 _RESAMPLES = 2000
@@ -16,7 +17,7 @@ _TINY = 1e-6
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its 95 % interval, by bootstrap over references."""
+    """An estimate with its 95 % interval, by bootstrap over references; NaN if there is but one."""
 
     value: float
     low: float
@@ -86,12 +87,15 @@ def over_references(values: Floats, examples: Examples, seed: int = 0) -> Interv
         examples: their references and votes.
         seed: of the resampling.
     """
-    return _interval(values, examples, _resampled_means(values, examples, seed))
+    return _interval(values, examples, *_resampled_means(values, examples, seed))
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Difference of two means on the same answers; `p` of its sign, two-sided, by bootstrap."""
+    """Difference of two means on the same answers; `p` of its sign, two-sided, by bootstrap.
+
+    `p` is NaN where there is but one reference.
+    """
 
     difference: Interval
     p: float
@@ -99,11 +103,10 @@ class Paired:
 
 def paired(first: Floats, second: Floats, examples: Examples, seed: int = 0) -> Paired:
     """Is `first` larger than `second`? Both (N,), on the same comparisons."""
-    means = _resampled_means(first - second, examples, seed)
-    below = np.count_nonzero(means <= 0) + 0.5
-    above = np.count_nonzero(means >= 0) + 0.5
-    p = min(1.0, 2 * min(below, above) / (len(means) + 1))
-    return Paired(_interval(first - second, examples, means), p)
+    # Shares that are equal may have come by other sums.
+    difference = (first - second).round(12)
+    means, references = _resampled_means(difference, examples, seed)
+    return Paired(_interval(difference, examples, means, references), p_value(means, references))
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ def human_ceiling(questions: NDArray[np.int64], p_a: Floats) -> Ceiling | None:
     return Ceiling(int(again.sum()), share, (1 + max(2 * share - 1, 0) ** 0.5) / 2)
 
 
-def _resampled_means(values: Floats, examples: Examples, seed: int) -> Floats:
+def _resampled_means(values: Floats, examples: Examples, seed: int) -> tuple[Floats, int]:
+    """Means over resampled references, and how many references there are."""
     groups = examples.group.max() + 1
     sums = np.bincount(examples.group, weights=values * examples.weight, minlength=groups)
     counts = np.bincount(examples.group, weights=examples.weight, minlength=groups)
@@ -156,9 +160,9 @@ def _resampled_means(values: Floats, examples: Examples, seed: int) -> Floats:
     for start in range(0, _RESAMPLES, _DRAWN_AT_ONCE):
         drawn = generator.choice(there, (_DRAWN_AT_ONCE, len(there)))
         means[start : start + _DRAWN_AT_ONCE] = sums[drawn].sum(1) / counts[drawn].sum(1)
-    return means
+    return means, len(there)
 
 
-def _interval(values: Floats, examples: Examples, means: Floats) -> Interval:
-    low, high = np.quantile(means, [0.025, 0.975]).tolist()
-    return Interval(float(np.average(values, weights=examples.weight)), low, high)
+def _interval(values: Floats, examples: Examples, means: Floats, references: int) -> Interval:
+    value = float(np.average(values, weights=examples.weight))
+    return Interval(value, *percentiles(means, references))

@@ -174,6 +174,10 @@ def load_model(source: str = DEFAULT) -> tuple[PreferenceModel, dict[str, str]]:
         model = PreferenceModel(features, recipe, scale, network.eval(), dict(facts["provenance"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{uri} is no preference model: {error}") from error
+    if unknown := [name for name in features if name not in schema.FEATURES]:
+        raise WeightsError(
+            f"{uri} is a preference model of {unknown[0]!r}, which is no feature of this version's"
+        )
     if not centre.shape == spread.shape == (len(features),):
         raise WeightsError(f"{uri} is no preference model: its scale is not of its features")
     return model, found.identity

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.preference.comparisons import counted
+from roi_ray.preference.bootstrap import percentiles
+from roi_ray.preference.comparisons import counted, groups_of
 from roi_ray.tables import as_type, check_columns, first_row
 
 # Values of command-line options; labels are columns: `schema.P_A` and its prediction.
@@ -35,7 +36,6 @@ Floats = NDArray[np.float64]
 
 PRIOR = 0.5  # wins, and losses, of each name against the opponent whom all share
 RESAMPLES, SEED = 200, 0
-PERCENTILES = (2.5, 97.5)
 EDGES = (0.25, 0.5, 1.0, 2.0)  # bits per pixel, between bands
 
 _NAMES = {"method": (schema.METHOD_A, schema.METHOD_B), "codec": (schema.CODEC_A, schema.CODEC_B)}
@@ -134,9 +134,10 @@ def rank(
 ) -> list[Rank]:
     """Score each name, best first.
 
-    Intervals are percentiles of the scores of data sets of as many references (`group`) drawn with
-    replacement (Efron, Annals of Statistics 7, 1979): answers on one image are alike, so that
-    drawing answers would make intervals too narrow. A draw without a name says nothing of it.
+    Intervals are of the scores of data sets of as many references (`group`) drawn with replacement
+    (Efron, Annals of Statistics 7, 1979; see `bootstrap`): answers on one image are
+    alike, so that drawing answers would make intervals too narrow. A draw without a name says
+    nothing of it.
 
     Where codecs have different bit rates, their scores compare bit rates too: see `bands`, and
     `Rank.bit_rate` for how much of that is left within a band.
@@ -165,8 +166,9 @@ def rank(
     for i, name in enumerate(answers.names):
         low = high = np.nan
         seen = samples[~np.isnan(samples[:, i]), i]
-        if seen.size and np.unique(answers.group[(answers.a == i) | (answers.b == i)]).size > 1:
-            low, high = np.percentile(seen, PERCENTILES).tolist()
+        if seen.size:
+            its = (answers.a == i) | (answers.b == i)
+            low, high = percentiles(seen, np.unique(answers.group[its]).size)
         rate = float(wins[i].sum() / played[i])
         answered = round(float(played[i]))
         bits = answers.bit_rate(i)
@@ -240,7 +242,7 @@ class _Answers:
 def _answers(rows: pa.Table, by: By, labels: Labels) -> _Answers:
     a, b = (rows[name].to_numpy().astype(str) for name in _NAMES[by])
     names, numbers = np.unique(np.concatenate([a, b]), return_inverse=True)
-    group = np.unique(rows[schema.GROUP].to_numpy().astype(str), return_inverse=True)[1]
+    group = groups_of(rows)
     weight = np.ones(rows.num_rows)
     if schema.VOTES in rows.column_names:
         # A prediction may be of a pair that nobody was asked about: it still counts once.

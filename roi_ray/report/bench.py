@@ -60,8 +60,8 @@ def _growth(result: Result) -> Table:
     area = next(iter(result.sizes)) ** 2 / 1e6
     for k, value in result.curve.items():
         table.add_row(f"{k} images of a reference", f"{value:.3g}", f"{value / area:.3g}")
-    fixed, marginal, off = result.fit
-    if len(result.curve) > 2:
+    if result.fit:
+        fixed, marginal, off = result.fit
         table.add_row(f"{fixed:.3g} / K + {marginal:.3g}, within {off:.0%}", "", "")
     for side, value in result.sizes.items():
         table.add_row(f"{side} x {side}", f"{value:.3g}", f"{value / side**2 * 1e6:.3g}")

@@ -16,6 +16,7 @@ from rich.text import Text
 import roi_ray
 from roi_ray import schema, storage
 from roi_ray.preference import ranking
+from roi_ray.preference.bootstrap import CONFIDENCE
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.ranking import Band, By, Labels, Rank, WinRates
 
@@ -93,7 +94,7 @@ def to_dict(
     """
     fixed = {
         "resamples": ranking.RESAMPLES,
-        "percentiles": ranking.PERCENTILES,
+        "confidence": CONFIDENCE,
         "prior": ranking.PRIOR,
         "edges": ranking.EDGES,
         "seed": ranking.SEED,

@@ -28,6 +28,9 @@ from PIL import Image
 from roi_ray.errors import ManifestError
 from roi_ray.images import Pixels
 
+WEBP_LONGEST = 16_383
+"""Pixels of a side that a WebP file can have."""
+
 
 @dataclass(frozen=True)
 class Codec:
@@ -59,11 +62,16 @@ class Codec:
             quality: `lowest`..`highest`; higher is better.
 
         Raises:
-            ManifestError: the quality is outside the codec's range.
+            ManifestError: the quality is outside the codec's range, or the image is larger than it
+                takes.
         """
         self.check(quality)
         stream = io.BytesIO()
-        Image.fromarray(image).save(stream, self.format, **self.options(quality))
+        try:
+            Image.fromarray(image).save(stream, self.format, **self.options(quality))
+        except (OSError, ValueError, RuntimeError) as error:
+            height, width = image.shape[:2]
+            raise ManifestError(f"{self.name} takes no {width} x {height}: {error}") from error
         return stream.getvalue()
 
     def check(self, quality: int) -> None:

@@ -11,7 +11,7 @@ from roi_ray import schema, storage
 from roi_ray.errors import ManifestError, SizeMismatch
 from roi_ray.metrics import ms_ssim, roi
 from roi_ray.models.saliency import Saliency
-from roi_ray.preference.comparisons import Comparisons, counted, votes_of
+from roi_ray.preference.comparisons import Comparisons, counted, groups_of, votes_of
 from roi_ray.preference.examples import Examples
 from roi_ray.preference.measures import Interval, agreement, over_references
 from roi_ray.preference.validation import by_sign
@@ -70,14 +70,14 @@ def judge(comparisons: Comparisons, masks: Mapping[str, Masker]) -> dict[str, In
         for reference, candidates in wanted.items()
         for image, numbers in _under(masks, comparisons.base, reference, sorted(candidates)).items()
     }
-    group = table[schema.GROUP].combine_chunks().dictionary_encode().indices.to_numpy()
+    group = groups_of(table)
     p_a = table[schema.P_A].to_numpy().copy()
     result = {}
     for at, name in enumerate(masks):
         a, b = (
             np.array([[values[row[0], row[side]][at]] for row in rows], float) for side in (1, 2)
         )
-        examples = Examples((_FEATURE,), a, b, p_a, votes_of(table), group.astype(np.int64))
+        examples = Examples((_FEATURE,), a, b, p_a, votes_of(table), group)
         right = agreement(by_sign(examples, _FEATURE), p_a)
         result[name] = over_references(right, examples)
     return result

@@ -14,6 +14,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -24,7 +25,7 @@ from torch import nn
 
 import roi_ray
 from roi_ray import storage
-from roi_ray.errors import RoiRayError, StorageUnavailable
+from roi_ray.errors import RoiRayError, StorageUnavailable, WeightsError
 from roi_ray.memory import keep_freed_memory
 from roi_ray.pipeline.cluster import connect
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 RUNS_HELP = (
     "For checkpoints, from which a killed job goes on: a folder that all nodes see, or s3://. "
@@ -107,7 +109,7 @@ def fit(
         RoiRayError: what a worker raised on purpose; or a worker that died time and again.
     """
     # Of what Ray Train's own actors print, there is more than of the losses.
-    with connect(worker_logs=False), warnings.catch_warnings():
+    with connect(worker_logs=False) as own, warnings.catch_warnings():
         # Ray's own copying of a data context touches settings that it calls deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         # How often Ray looks at its workers, in seconds: a checkpoint waits for it, and so does the
@@ -130,6 +132,8 @@ def fit(
         cpus = cpus_each([int(node.get("CPU", 0)) for node in nodes], workers)
         threads = max(1, min(int(cpus), (os.cpu_count() or 1) // workers))
         if use_gpu and (gpus := int(sum(node.get("GPU", 0) for node in nodes))) < workers:
+            if own:
+                raise WeightsError(f"no GPU for each of {workers} workers: Ray sees {gpus} here")
             report(f"waits for {workers} GPUs, as the cluster has {gpus} now")
         lines, refusals = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
         config = {
@@ -161,9 +165,14 @@ def fit(
         printer = Thread(target=_pass_on, args=(lines, report))
         printer.start()
         try:
-            result = trainer.fit()
+            # Elsewhere, as in the main thread Ray Train would take Control-C for itself, and in its
+            # first half minute do nothing about it.
+            result = _in_a_thread(trainer.fit)
         except TrainingFailedError as error:
             raise _cause(error) from error
+        except (KeyboardInterrupt, SystemExit):
+            report("stopped: the same command goes on from the last checkpoint")
+            raise
         finally:
             lines.put(None)
             printer.join()
@@ -294,6 +303,19 @@ def _train(config: dict[str, Any]) -> None:
                 torch.save({"step": done, **training.state()}, Path(folder) / _FILE)
                 saved = ray.train.Checkpoint.from_directory(folder)
             ray.train.report({"step": done, **means}, checkpoint=saved)
+
+
+def _in_a_thread(work: Callable[[], Outcome]) -> Outcome:
+    done: Future[Outcome] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return done.result()
 
 
 def _pass_on(lines: "Queue", report: Callable[[str], None]) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from roi_ray import images
 from roi_ray.models.discriminator import PatchDiscriminator
 from roi_ray.prepared import at_least
-from roi_ray.sweep.codecs import CODECS
+from roi_ray.sweep.codecs import CODECS, WEBP_LONGEST
 from roi_ray.training.files import planes, read_planes
 from roi_ray.training.windows import Decoded, Original
 
@@ -103,7 +103,8 @@ def d_loss_by_quality(
     """
     originals: list[float] = []
     seen: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for original in pixels:
+    for whole in pixels:
+        original = whole[:WEBP_LONGEST, :WEBP_LONGEST]
         originals.append(d_loss(network, original))
         area = original.shape[0] * original.shape[1]
         for codec, qualities in ladders.items():

@@ -18,12 +18,10 @@ from PIL import Image
 
 from roi_ray.errors import ManifestError
 from roi_ray.images import Pixels
+from roi_ray.sweep.codecs import WEBP_LONGEST
 
 _SIDE = 512
 """A view has at most as many pixels as a square of this side."""
-
-_LONGEST = 16_383
-"""Of an image in WebP."""
 
 _LANCZOS, _BICUBIC = Image.Resampling.LANCZOS, Image.Resampling.BICUBIC
 
@@ -134,7 +132,7 @@ def _name(kind: str, made_of: Sequence[int | str]) -> str:
 
 def _shrink(image: Image.Image) -> Image.Image:
     width, height = image.size
-    ratio = min(_SIDE / math.sqrt(width * height), _LONGEST / max(width, height))
+    ratio = min(_SIDE / math.sqrt(width * height), WEBP_LONGEST / max(width, height))
     if ratio >= 1:
         return image
     return image.resize((max(1, round(width * ratio)), max(1, round(height * ratio))), _LANCZOS)

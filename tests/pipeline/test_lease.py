@@ -108,3 +108,12 @@ def test_who_has_lost_it_unseen_leaves_it_to_its_owner(uri, monkeypatch) -> None
         held = json.loads(Path(uri).read_text())
         Path(uri).write_text(json.dumps({**held, "owner": "another"}))
     assert json.loads(Path(uri).read_text())["owner"] == "another"
+
+
+def test_who_took_over_may_have_ended_already(uri) -> None:
+    with Lease(uri) as first:
+        Path(uri).unlink()
+        time.sleep(4 * lease._BEAT)
+        with pytest.raises(OutputError, match="another job has taken over; this job stops"):
+            first.check()
+    assert not Path(uri).exists()

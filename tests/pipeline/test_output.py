@@ -106,7 +106,7 @@ def test_a_file_that_is_not_its_shard_is_set_aside(tmp_path, damage) -> None:
 
 
 def test_another_configuration_is_refused_with_what_differs(tmp_path) -> None:
-    Output(str(tmp_path), CONFIG)
+    commit(Output(str(tmp_path), CONFIG))
     Output(str(tmp_path), CONFIG)
     other = {**CONFIG, "precision": "bf16", "manifest": {"rows": 9, "sha256": "ab"}}
     with pytest.raises(OutputError) as caught:
@@ -116,6 +116,16 @@ def test_another_configuration_is_refused_with_what_differs(tmp_path) -> None:
     assert "precision: 'fp32' there, 'bf16' now" in text
     assert "shard_size" not in text
     assert "name another --output" in text
+
+
+def test_a_run_without_any_shard_makes_way(tmp_path) -> None:
+    Output(str(tmp_path), {**CONFIG, "shard_size": 9})
+    with (second := Output(str(tmp_path), CONFIG)).held():
+        commit(second)
+    assert json.loads((tmp_path / "_run" / "run.json").read_text())["config"] == CONFIG
+    assert Output(str(tmp_path), CONFIG).done(dict(enumerate(PLAN))) == {0: 1, 1: 0}
+    with pytest.raises(OutputError, match="shard_size: 3 there, 9 now"):
+        Output(str(tmp_path), {**CONFIG, "shard_size": 9})
 
 
 def test_a_folder_with_other_things_is_refused(tmp_path) -> None:
@@ -152,14 +162,14 @@ def test_what_is_set_aside_is_logged(tmp_path, caplog) -> None:
 
 
 def test_of_two_that_begin_at_once_only_one_configuration_goes_on(tmp_path) -> None:
-    """Both found nothing there; what the later one wrote is what counts."""
+    """Both found nothing there; the one that scores first counts."""
     early = Output(str(tmp_path), CONFIG)
     (tmp_path / "_run" / "run.json").unlink()
     other = {**CONFIG, "precision": "bf16"}
     later = Output(str(tmp_path), other)
-    with pytest.raises(OutputError, match="precision: 'bf16' there, 'fp32' now"), early.held():
-        pass
-    with later.held():
+    with early.held():
+        commit(early)
+    with pytest.raises(OutputError, match="precision: 'fp32' there, 'bf16' now"), later.held():
         pass
 
 

@@ -77,6 +77,7 @@ def test_without_labels(tmp_path):
         ({"b": ["2/x.jpg", "2/x.jpg"]}, "row 2 compares '2/x.jpg' with itself"),
         ({"b": ["2/x.jpg", "./2/x.jpg"]}, "row 2 compares '2/x.jpg' with itself"),
         ({"a": ["1/x.jpg", " "]}, "row 2 has an empty 'a'"),
+        ({"votes": [2.5, 1]}, r"'votes' is of type double, not int32 \(.*2.5"),
         ({"votes": [3, 0]}, "row 2 has 0 'votes'; leave it empty, or give 1 or more"),
     ],
 )
@@ -91,3 +92,12 @@ def test_from_rows():
     assert table["votes"].to_pylist() == [3, None]
     with pytest.raises(ManifestError, match="here: no rows"):
         from_rows([], "here")
+
+
+def test_errors_are_text(tmp_path):
+    table = read_comparisons(write(tmp_path / "c.csv")).table.append_column(
+        "error", pa.array([0, 0])
+    )
+    pq.write_table(table, tmp_path / "c.parquet")
+    with pytest.raises(ManifestError, match="column 'error' is of type int64, not text"):
+        read_comparisons(str(tmp_path / "c.parquet"))

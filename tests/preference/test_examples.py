@@ -80,3 +80,10 @@ def test_features_of_two_makes_or_of_no_numbers_are_refused():
     words = changed(table, "psnr_b", pa.array(["high"] * 12))
     with pytest.raises(ManifestError, match="column 'psnr_b' is string, not numbers"):
         to_examples(words, ("psnr",), "here")
+
+
+def test_the_order_of_rows_decides_nothing():
+    table = comparisons()
+    order = np.random.default_rng(0).permutation(len(table))
+    one, other = (to_examples(rows, schema.FEATURES, "c") for rows in (table, table.take(order)))
+    assert one.group[order].tolist() == other.group.tolist()

@@ -161,3 +161,11 @@ def test_several_scores_of_one_image_are_refused(tmp_path, given):
     pq.write_table(pa.concat_tables([table, table.slice(1, 1)]), f"{folder}/shard-000000.parquet")
     with pytest.raises(ManifestError, match=r"several rows for .*2.jpg with the reference .*x.png"):
         join_features(given(), folder)
+
+
+def test_a_score_that_is_no_number_is_an_error(tmp_path, given):
+    table = join_features(given(), scores(tmp_path, roi_lpips=[1.0, float("nan"), None]))
+    assert table["error"].to_pylist()[:2] == [
+        "the scores have no number for roi_lpips (side b)",
+        "the scores have no number for roi_lpips (side a)",
+    ]

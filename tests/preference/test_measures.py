@@ -74,6 +74,9 @@ def test_paired():
     assert better.p < 0.01
     same = measures.paired(noise, random.permutation(noise), examples(group))
     assert same.p > 0.05
+    # Equal shares, by two sums.
+    thrice = measures.paired(np.full(9, (0.8 + 0.8 + 0.8) / 3), np.full(9, 0.8), examples(range(9)))
+    assert (thrice.difference.value, thrice.p) == (0, 1)
 
 
 def test_human_ceiling():

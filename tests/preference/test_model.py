@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -156,4 +157,11 @@ def test_a_damaged_file_is_no_model(tmp_path, change):
     facts = json.loads(found.metadata["roi_ray"]) | change
     save_file(found.tensors, uri, {"roi_ray": json.dumps(facts)})
     with pytest.raises(WeightsError, match="is no preference model"):
+        load_model(uri)
+
+
+def test_a_feature_of_no_such_name_is_refused(tmp_path):
+    uri = str(tmp_path / "m.safetensors")
+    save_model(uri, replace(untrained(RECIPES["roi-ray"]), features=("psnr2", *FEATURES[1:])))
+    with pytest.raises(WeightsError, match="of 'psnr2', which is no feature of this version's"):
         load_model(uri)

@@ -63,3 +63,9 @@ def test_jpeg2000_quality_is_the_psnr_in_decibel(photograph):
     for quality in codec.qualities:
         decoded = images.decode(codec.encode(photograph, quality))
         assert psnr(photograph, decoded) == pytest.approx(quality, abs=3)
+
+
+def test_an_image_that_is_too_large_for_a_format(photograph):
+    wide = np.tile(photograph[:4], (1, 65, 1))
+    with pytest.raises(ManifestError, match=r"webp takes no 16640 x 4: .*16383"):
+        CODECS["webp"].encode(wide, 50)

@@ -9,7 +9,8 @@ import pytest
 import ray
 import torch
 
-from roi_ray.errors import ManifestError, RoiRayError, StorageUnavailable
+from roi_ray.errors import ManifestError, RoiRayError, StorageUnavailable, WeightsError
+from roi_ray.pipeline import cluster
 from roi_ray.training.loop import (
     average_gradients,
     cpus_each,
@@ -154,3 +155,12 @@ def test_every_worker_finds_room(nodes, workers, cpus):
 def test_more_workers_than_cpus(tmp_path, ray_cluster):
     state = fit(partial(Descent, 2), folder=str(tmp_path), name="run", workers=4, report=print)
     torch.testing.assert_close(state["weights"], alone(2), atol=1e-6, rtol=1e-5)
+
+
+def test_a_gpu_that_will_never_come_is_told(tmp_path, ray_cluster):
+    ours = cluster._own.set(True)
+    try:
+        with pytest.raises(WeightsError, match="no GPU for each of 1 workers: Ray sees 0 here"):
+            fit(alone, folder=str(tmp_path), name="run", use_gpu=True)
+    finally:
+        cluster._own.reset(ours)

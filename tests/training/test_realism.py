@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 
 from roi_ray import images
 from roi_ray.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
+from roi_ray.sweep.codecs import WEBP_LONGEST
 from roi_ray.training import realism
 from roi_ray.training.windows import read_originals
 
@@ -55,3 +57,12 @@ def test_an_image_below_a_patch_has_a_d_loss():
     network, _ = load_discriminator()
     crop = images.decode(photographs()["coffee"].read_bytes())[:12, :30]
     assert 0 < realism.d_loss(network, crop) < 5
+
+
+def test_of_a_wide_image_a_part_is_enough():
+    network, _ = load_discriminator()
+    photo = images.decode(photographs()["coffee"].read_bytes())[:40]
+    wide = np.tile(photo, (1, 28, 1))
+    assert wide.shape[1] > WEBP_LONGEST
+    _, rungs = realism.d_loss_by_quality(network, [wide], {"webp": [5]})
+    assert rungs["webp"][0].bpp > 0
