@@ -119,6 +119,7 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
         gpu=False,
     )
     text = capsys.readouterr().out
+    assert "91 comparisons, of which 90 can be learned from, about 6 references" in text
     assert re.search(r"step \d+/\d+  loss 0\.", text)
     loaded, identity = load_model(model)
     assert identity["sha256"] in text
@@ -141,7 +142,7 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
         repeats=1,
     )
     text = capsys.readouterr().out
-    assert re.search(r"90 answers about 6 references", text)
+    assert "91 comparisons, 90 used, about 6 references" in text
     assert re.search(r"paper, ROI \(other data: CLIC\) +78\.40", text)
     assert re.search(r"ROI roi-ray - BASIC roi-ray: [+-]\d", text)
     found = json.loads((output / "evaluation.json").read_text())
