@@ -14,7 +14,6 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
 
 RUNS_HELP = (
     "For checkpoints, from which a killed job goes on: a folder that all nodes see, or s3://. "
@@ -165,14 +163,9 @@ def fit(
         printer = Thread(target=_pass_on, args=(lines, report))
         printer.start()
         try:
-            # Elsewhere, as in the main thread Ray Train would take Control-C for itself, and in its
-            # first half minute do nothing about it.
-            result = _in_a_thread(trainer.fit)
+            result = trainer.fit()
         except TrainingFailedError as error:
             raise _cause(error) from error
-        except (KeyboardInterrupt, SystemExit):
-            report("stopped: the same command goes on from the last checkpoint")
-            raise
         finally:
             lines.put(None)
             printer.join()
@@ -303,19 +296,6 @@ def _train(config: dict[str, Any]) -> None:
                 torch.save({"step": done, **training.state()}, Path(folder) / _FILE)
                 saved = ray.train.Checkpoint.from_directory(folder)
             ray.train.report({"step": done, **means}, checkpoint=saved)
-
-
-def _in_a_thread(work: Callable[[], Outcome]) -> Outcome:
-    done: Future[Outcome] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return done.result()
 
 
 def _pass_on(lines: "Queue", report: Callable[[str], None]) -> None:

@@ -80,23 +80,6 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_on_s3(
     assert accuracy(load_model(str(output))[0]) > 0.85
 
 
-def test_control_c_ends_it_before_the_first_step(tmp_path: Path) -> None:
-    pq.write_table(comparisons(), tmp_path / "comparisons.parquet")
-    command = [sys.executable, str(JOB), "--comparisons", str(tmp_path / "comparisons.parquet")]
-    command += ["--output", str(tmp_path / "model.safetensors")]
-    log = tmp_path / "log"
-    with open(log, "w") as stream:
-        job = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + 100
-    while "can be learned from" not in log.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(10)  # Ray and Ray Train are on their way
-    job.send_signal(signal.SIGINT)
-    assert job.wait(timeout=60) == 130, log.read_text()
-    assert "stopped: the same command goes on from the last checkpoint" in log.read_text()
-
-
 def workers_of(mark: str) -> list[int]:
     """The training processes whose environment bears this mark."""
     found = []
