@@ -210,9 +210,10 @@ def test_references_and_pairs_of_several_sizes_are_refused(photos, scorers) -> N
         scorer.score_pairs([(scorer.prepare(x), x), (scorer.prepare(small), small)])
 
 
-# What the networks' precision may change: of fp32 the order of sums. Least on large images, whose
-# positions make up for each other; these are for one of 37 rows.
-TOLERANCES = {"fp32": 5e-6, "fp16": 3e-3, "bf16": 2e-2}
+# What the networks' precision may change: of fp32 the order of sums.
+TOLERANCES = {"fp32": 2e-6, "fp16": 2e-3, "bf16": 2e-2}
+# Of an image of 37 rows, which has few positions to make up for each other.
+OF_FEW_ROWS = {"fp32": 5e-6, "fp16": 3e-3, "bf16": 2e-2}
 
 
 @needs_cuda
@@ -227,7 +228,7 @@ def test_cuda_equals_the_cpu(photos, precision, size, batch) -> None:
     x = np.ascontiguousarray(x[: size[0], : size[1]])
     several = [jpeg(x, quality) for quality in (10, 30, 60, 90)]
     cpu, gpu = Scorer(), Scorer(Settings(precision=precision), device="cuda", batch=batch)
-    tolerance = TOLERANCES[precision]
+    tolerance = (OF_FEW_ROWS if size[0] == 37 else TOLERANCES)[precision]
     for got, want in zip(
         gpu.score(gpu.prepare(x), several), cpu.score(cpu.prepare(x), several), strict=True
     ):

@@ -10,7 +10,7 @@ from roi_ray import schema, storage
 from roi_ray.errors import OutputError
 from roi_ray.pipeline.run import Options
 from roi_ray.preference.comparisons import counted, read_comparisons, votes_of, write_comparisons
-from roi_ray.preference.examples import sides
+from roi_ray.preference.examples import scored
 from roi_ray.preference.features import join_features, make_of, make_of_scores, score_pairs
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import DEFAULT, PreferenceModel, load_model
@@ -84,8 +84,7 @@ def compare(
     if chosen is not None:
         table = _with_prediction(table, *chosen, comparisons.name)
     write_comparisons(uri, table)
-    scored = np.isfinite(sides(table, schema.FEATURES)).all((0, 2))
-    errors = table.filter(pa.array(~scored))[schema.ERROR].to_pylist()
+    errors = table.filter(pa.array(~scored(table, schema.FEATURES)))[schema.ERROR].to_pylist()
     different = tuple(dict.fromkeys(errors))
     return Compared(uri, len(table), len(errors), _agreement(table), different[:5])
 

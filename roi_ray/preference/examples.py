@@ -83,8 +83,13 @@ def named_features(text: str) -> tuple[str, ...]:
 def usable(table: pa.Table, features: tuple[str, ...]) -> pa.Table:
     """Comparisons that can be learned from: labelled, no control questions, both sides scored."""
     table = counted(table)
-    scored = np.isfinite(sides(table, features)).all((0, 2))
-    return table.filter(pc.and_(pc.is_valid(table[schema.P_A]), pa.array(scored)))
+    labelled = pc.is_valid(table[schema.P_A])
+    return table.filter(pc.and_(labelled, pa.array(scored(table, features))))
+
+
+def scored(table: pa.Table, features: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Whether both sides of a comparison have all features, (N,)."""
+    return np.array(np.isfinite(sides(table, features)).all((0, 2)), np.bool_)
 
 
 def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Examples:
