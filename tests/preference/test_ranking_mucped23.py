@@ -46,19 +46,22 @@ def study():
 def test_people_prefer_more_bits_of_the_same_codec(study) -> None:
     comparisons, rates = study
     ranks = rank(comparisons)
-    assert len(ranks) == 20 and all(r.low < r.score < r.high for r in ranks)
-    for codec, count in {"jpegli": 7, "libjpeg-turbo": 9, "mozjpeg": 4}.items():
-        own = [r for r in ranks if r.name.startswith(f"{codec}-q")]
+    assert len(ranks) == 31 and all(r.low < r.score < r.high for r in ranks)
+    # jpegli was shown with and without chroma subsampling at one quality, so each is a codec here.
+    counts = {("jpegli", "yuv444"): 9, ("jpegli", "yuv420"): 7, ("libjpeg-turbo", ""): 9}
+    for (codec, subsampling), count in (counts | {("mozjpeg", ""): 6}).items():
+        own = [r for r in ranks if r.name.startswith(f"{codec}-q") and r.name.endswith(subsampling)]
         assert len(own) == count
         assert own == sorted(own, key=lambda r: -rates[r.name])
-    assert kendalltau([r.score for r in ranks], [rates[r.name] for r in ranks])[0] > 0.85
+    assert kendalltau([r.score for r in ranks], [rates[r.name] for r in ranks])[0] > 0.8
 
 
 def test_codecs_within_a_band_of_bit_rate(study) -> None:
     comparisons, _ = study
     found = {band.lower: band.ranks for band in bands(comparisons, "codec")}
     for lower in (0.5, 1.0):
-        assert found[lower][0].name == "jpegli" and found[lower][0].low > 0
+        by_name = {r.name: r for r in found[lower]}
+        assert by_name["jpegli"].low > 0 > by_name["libjpeg-turbo"].high
     above = (pc.field("bpp_a") >= 2) & (pc.field("bpp_b") >= 2)
     between = comparisons.filter(above & (pc.field("codec_a") != pc.field("codec_b")))
     assert sum(r.comparisons for r in found[2.0]) == 2 * between.num_rows
