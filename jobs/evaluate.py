@@ -11,9 +11,10 @@ import torch
 import typer
 from rich.console import Console
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.command import errors_told
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.evaluation import evaluate
 from roi_ray.preference.networks import DEFAULT, RECIPES

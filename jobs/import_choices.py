@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from roi_ray import storage
 from roi_ray.command import errors_told
 from roi_ray.datasets import DatasetName, Summary, import_choices
-from roi_ray.policy import allow
+from roi_ray.io import storage
+from roi_ray.io.allowlist import allow
 
 
 @errors_told

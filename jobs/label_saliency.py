@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from roi_ray import storage
 from roi_ray.command import errors_told
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 from roi_ray.training.labels import Material, claim, label, names_labelled, write_views
 from roi_ray.training.pairs import named
 from roi_ray.training.split import split

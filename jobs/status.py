@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from roi_ray import storage
 from roi_ray.command import EXIT_INCOMPLETE, errors_told
+from roi_ray.io import storage
 from roi_ray.pipeline.logs import one_line
 from roi_ray.pipeline.progress import clock
 from roi_ray.pipeline.rest import Rest, write_failed, write_missing

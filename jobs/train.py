@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from roi_ray import storage
 from roi_ray.command import errors_told
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import named_features

@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 from safetensors.torch import save
 
-from roi_ray import storage
 from roi_ray.command import errors_told
 from roi_ray.errors import ManifestError
-from roi_ray.manifest import read_manifest
+from roi_ray.io import storage
+from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.training import realism
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed

@@ -12,9 +12,9 @@ import torch
 import typer
 from safetensors.torch import save
 
-from roi_ray import storage
 from roi_ray.command import errors_told
 from roi_ray.images import decode
+from roi_ray.io import storage
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.report.figure import draw_masks

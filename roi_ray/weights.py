@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from roi_ray import storage
 from roi_ray.errors import StorageError, WeightsError
+from roi_ray.io import storage
 
 PACKAGED = Path(__file__).parent / "weights"
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from roi_ray import images
 from roi_ray.images import Pixels
+from roi_ray.io import lock
 from roi_ray.pipeline.logs import LOGGER
 from roi_ray.sweep import make_sweep, photographs
 
@@ -63,6 +64,13 @@ def untouched_logger() -> None:
 def photos() -> Photos:
     """Real photographs by name, uint8 (H, W, 3)."""
     return {name: images.decode(path.read_bytes()) for name, path in photographs().items()}
+
+
+@pytest.fixture
+def hasty(monkeypatch) -> None:
+    """A lease whose clock goes ten times faster."""
+    for name, seconds in {"LASTS": 3.0, "_BEAT": 0.3, "_LOOK": 0.1, "_SETTLE": 0.1}.items():
+        monkeypatch.setattr(lock, name, seconds)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from PIL import Image
 
 from roi_ray import images
 from roi_ray.errors import ImageError, ManifestError
-from roi_ray.manifest import read_manifest
+from roi_ray.io.manifest import read_manifest
 from roi_ray.sweep import photographs
 from tests import hostile
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from roi_ray import errors, images
+from roi_ray.io.allowlist import allow
 from roi_ray.pipeline.decode import Chunk, decode
 from roi_ray.pipeline.shards import plan, work_items
-from roi_ray.policy import allow
 from tests import hostile
 from tests.conftest import encode, write
 

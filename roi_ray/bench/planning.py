@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from roi_ray import schema
-from roi_ray.manifest import read_manifest
+from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline.actor import RESULTS, ROW
 from roi_ray.pipeline.run import Options, Stages, score_manifest
 from roi_ray.pipeline.shards import ROWS, SHARD

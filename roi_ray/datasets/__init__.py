@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.datasets.account import Account, account_of
 from roi_ray.datasets.aic3 import import_aic3
 from roi_ray.datasets.bapps import import_bapps
@@ -24,6 +24,7 @@ from roi_ray.datasets.pieapp import import_pieapp
 from roi_ray.datasets.pipal import import_pipal
 from roi_ray.datasets.tid2013 import import_tid2013
 from roi_ray.errors import ManifestError, OutputError
+from roi_ray.io import storage
 from roi_ray.preference.comparisons import write_comparisons
 
 DatasetName = Literal[

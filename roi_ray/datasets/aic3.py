@@ -33,12 +33,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.datasets.account import Account, table_of
 from roi_ray.datasets.files import Finder
 from roi_ray.datasets.polarity import check_polarity
 from roi_ray.datasets.rows import fail, number, table_rows
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 
 NAME = "aic3"
 

@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.datasets.account import Account, table_of
 from roi_ray.datasets.files import folders, in_threads
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 
 NAME = "bapps"
 

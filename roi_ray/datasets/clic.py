@@ -35,12 +35,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.datasets.account import Account, table_of
 from roi_ray.datasets.files import Finder, byte_size, in_threads
 from roi_ray.datasets.polarity import Polarity, check_polarity
 from roi_ray.datasets.rows import fail, records
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 
 NAME = "clic"
 

@@ -10,9 +10,9 @@ from typing import TypeVar
 import pyarrow.fs as pafs
 from PIL import Image
 
-from roi_ray import storage
 from roi_ray.errors import ManifestError, StorageError
 from roi_ray.images import FORMATS
+from roi_ray.io import storage
 
 _THREADS = 16
 # What a Mac or an interrupted copy leaves: `.DS_Store`, `__MACOSX/`.

@@ -22,9 +22,9 @@ import re
 
 import pyarrow as pa
 
-from roi_ray import storage
 from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, Rated, comparisons_of
 from roi_ray.datasets.rows import fail, number, required, table_rows
+from roi_ray.io import storage
 
 NAME = "kadid10k"
 

@@ -28,12 +28,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.datasets.account import Account, table_of
 from roi_ray.datasets.order import in_order
 from roi_ray.datasets.polarity import check_polarity
 from roi_ray.datasets.rows import fail, required, text
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 
 NAME = "mucped22"
 

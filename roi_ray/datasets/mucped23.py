@@ -19,11 +19,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.datasets.account import Account, table_of
 from roi_ray.datasets.files import bits_per_pixel, in_threads
 from roi_ray.datasets.polarity import check_polarity, difference
 from roi_ray.datasets.rows import fail, required, table_rows
+from roi_ray.io import storage
 
 NAME = "mucped23"
 

@@ -21,11 +21,11 @@ import posixpath
 
 import pyarrow as pa
 
-from roi_ray import storage
 from roi_ray.datasets.files import folders
 from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, Rated, comparisons_of
 from roi_ray.datasets.rows import fail, number, records
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 
 NAME = "pipal"
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Collection
 from typing import NoReturn
 
-from roi_ray import storage
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 
 Record = tuple[int, list[str]]
 """A row's number, counted from 1, and its cells."""

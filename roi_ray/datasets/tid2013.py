@@ -24,10 +24,10 @@ import re
 
 import pyarrow as pa
 
-from roi_ray import storage
 from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, Rated, comparisons_of
 from roi_ray.datasets.rows import fail, number, required, text
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 
 NAME = "tid2013"
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from roi_ray import images, schema, storage
+from roi_ray import images, schema
 from roi_ray.errors import (
     AccessError,
     ImageError,
@@ -25,9 +25,10 @@ from roi_ray.errors import (
     StorageUnavailable,
 )
 from roi_ray.images import Pixels
+from roi_ray.io import storage
+from roi_ray.io.allowlist import Policy
 from roi_ray.pipeline import logs, telemetry
 from roi_ray.pipeline.shards import PAIR_IDS, ROWS, SHARD
-from roi_ray.policy import Policy
 
 Read = Callable[[str], bytes]
 _FAILED = (ImageError, StorageError)

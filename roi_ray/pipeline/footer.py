@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from roi_ray import storage
 from roi_ray.errors import StorageError
+from roi_ray.io import storage
 
 PROVENANCE = ("roi_ray", "config", "columns")
 """Of `run.json`: what stands in every file as well, for those who read it alone."""

@@ -22,8 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import roi_ray
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.errors import OutputError
+from roi_ray.io import storage
+from roi_ray.io.lock import Lease
 from roi_ray.pipeline.footer import (
     PROVENANCE,
     identity,
@@ -33,7 +35,6 @@ from roi_ray.pipeline.footer import (
     shard_files,
     shard_name,
 )
-from roi_ray.pipeline.lease import Lease
 from roi_ray.pipeline.logs import LOGGER
 from roi_ray.pipeline.shards import Rows
 

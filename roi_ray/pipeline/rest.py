@@ -15,14 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.errors import ManifestError, RoiRayError
-from roi_ray.manifest import Manifest, read_manifest
+from roi_ray.io import storage
+from roi_ray.io.allowlist import allow
+from roi_ray.io.manifest import Manifest, read_manifest
+from roi_ray.io.tables import with_absolute
 from roi_ray.pipeline.footer import read_shard
 from roi_ray.pipeline.shards import plans
 from roi_ray.pipeline.status import Status, in_parallel
-from roi_ray.policy import allow
-from roi_ray.tables import with_absolute
 
 _ROWS_AT_ONCE = 100_000
 

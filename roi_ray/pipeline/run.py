@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from roi_ray import images, storage
+from roi_ray import images
 from roi_ray.errors import StorageUnavailable, WeightsError
-from roi_ray.manifest import Manifest, read_manifest
+from roi_ray.io import storage
+from roi_ray.io.allowlist import allow
+from roi_ray.io.manifest import Manifest, read_manifest
 from roi_ray.models.networks import Provenance
 from roi_ray.pipeline import logs
 from roi_ray.pipeline.actor import ScoringActor
@@ -24,7 +26,6 @@ from roi_ray.pipeline.gather import Gather, without
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.progress import Reporter
 from roi_ray.pipeline.shards import blocks, plans, work_items
-from roi_ray.policy import allow
 from roi_ray.scorer import Settings
 
 if TYPE_CHECKING:

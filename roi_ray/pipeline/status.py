@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.errors import kind_of
+from roi_ray.io import storage
+from roi_ray.io.lock import writer
 from roi_ray.pipeline.footer import Footer, identity, read_footer, read_shard, shard_files
-from roi_ray.pipeline.lease import writer
 from roi_ray.pipeline.output import LEASE_JSON, read_run
 
 _EXAMPLES = 3

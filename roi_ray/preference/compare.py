@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.errors import OutputError
+from roi_ray.io import storage
+from roi_ray.io.tables import with_absolute
 from roi_ray.pipeline.run import Options
 from roi_ray.preference.comparisons import counted, read_comparisons, votes_of, write_comparisons
 from roi_ray.preference.examples import scored
@@ -15,7 +17,6 @@ from roi_ray.preference.features import join_features, make_of, make_of_scores, 
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import DEFAULT, PreferenceModel, load_model
 from roi_ray.scorer import Settings
-from roi_ray.tables import with_absolute
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.manifest import digest
-from roi_ray.tables import (
+from roi_ray.io import storage
+from roi_ray.io.manifest import digest
+from roi_ray.io.tables import (
     Fail,
     as_type,
     check_carried,

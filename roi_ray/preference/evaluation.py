@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from roi_ray import schema, storage
+from roi_ray import schema
+from roi_ray.io import storage
 from roi_ray.preference import measures
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.examples import Examples, Floats, to_examples, usable

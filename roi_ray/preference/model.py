@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from roi_ray import schema, storage, weights
+from roi_ray import schema, weights
 from roi_ray.errors import ManifestError, WeightsError
+from roi_ray.io import storage
 from roi_ray.preference.examples import Examples, Floats, sides
 from roi_ray.preference.features import check_features, scored_with
 from roi_ray.preference.networks import Recipe, build

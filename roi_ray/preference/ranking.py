@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
+from roi_ray.io.tables import as_type, check_columns, first_row
 from roi_ray.preference.bootstrap import percentiles
 from roi_ray.preference.comparisons import counted, groups_of
-from roi_ray.tables import as_type, check_columns, first_row
 
 # Values of command-line options; labels are columns: `schema.P_A` and its prediction.
 By = Literal["method", "codec"]

@@ -3,14 +3,15 @@
 import pyarrow.dataset as ds
 from rich.console import Console
 
-from roi_ray import images, storage
+from roi_ray import images
 from roi_ray.errors import OutputError
+from roi_ray.io import storage
+from roi_ray.io.tables import read_table
 from roi_ray.report.figure import draw
 from roi_ray.report.summary import by_quality, to_table
 from roi_ray.scorer import Scorer, Settings
 from roi_ray.sweep import make_sweep, photographs
 from roi_ray.sweep.plan import SWEEP
-from roi_ray.tables import read_table
 
 _SHOWN = "astronaut"
 

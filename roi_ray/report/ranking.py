@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 import roi_ray
-from roi_ray import schema, storage
+from roi_ray import schema
+from roi_ray.io import storage
 from roi_ray.preference import ranking
 from roi_ray.preference.bootstrap import CONFIDENCE
 from roi_ray.preference.comparisons import read_comparisons

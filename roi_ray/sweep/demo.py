@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from roi_ray import storage
 from roi_ray.errors import RoiRayError
+from roi_ray.io import storage
 
 _FILES = (
     "astronaut.png",

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from roi_ray import images, schema, storage
+from roi_ray import images, schema
 from roi_ray.errors import ManifestError
 from roi_ray.images import Pixels
+from roi_ray.io import storage
 from roi_ray.sweep.codecs import CODECS, Codec
 
 # Hidden files are left out by whoever lists a folder.

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from roi_ray import images, storage
+from roi_ray import images
 from roi_ray.errors import ImageError
 from roi_ray.images import Pixels
+from roi_ray.io import storage
 
 
 def read_image(uri: str) -> Pixels:

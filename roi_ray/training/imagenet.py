@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
-from roi_ray import storage, weights
+from roi_ray import weights
 from roi_ray.errors import WeightsError
+from roi_ray.io import storage
 
 
 def efficientnet_lite0() -> dict[str, Tensor]:

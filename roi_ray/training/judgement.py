@@ -7,8 +7,9 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.errors import ManifestError, SizeMismatch
+from roi_ray.io import storage
 from roi_ray.metrics import ms_ssim, roi
 from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import Comparisons, counted, groups_of, votes_of

@@ -23,8 +23,8 @@ import torch.distributed as dist
 from torch import nn
 
 import roi_ray
-from roi_ray import storage
 from roi_ray.errors import RoiRayError, StorageUnavailable, WeightsError
+from roi_ray.io import storage
 from roi_ray.memory import keep_freed_memory
 from roi_ray.pipeline.cluster import connect
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from roi_ray import storage
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 from roi_ray.training.files import planes, read_image, read_map
 
 

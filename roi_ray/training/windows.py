@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.errors import ManifestError, NotAllowed
-from roi_ray.manifest import Manifest
-from roi_ray.policy import allow
+from roi_ray.io import storage
+from roi_ray.io.allowlist import allow
+from roi_ray.io.manifest import Manifest
 from roi_ray.training.files import read_planes
 
 CROP = 128

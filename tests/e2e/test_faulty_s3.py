@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray import storage
 from roi_ray.errors import AccessError, StorageError, StorageUnavailable
+from roi_ray.io import storage
 from tests.conftest import Photos, make_sweep_of
 from tests.e2e.conftest import BUCKET, SECRET, check_scores, client, start_job, upload_folder
 from tests.e2e.faulty_s3 import Fault, FaultyS3
@@ -51,7 +51,7 @@ def upload(environment: dict[str, str], *keys: str) -> None:
 
 
 def test_what_passes_is_tried_again(s3, behind, monkeypatch) -> None:
-    monkeypatch.setattr("roi_ray.s3.SILENT_SECONDS", 1.0)
+    monkeypatch.setattr("roi_ray.io.s3.SILENT_SECONDS", 1.0)
     reads = {kind: 2 for kind in ("InternalError", "ServiceUnavailable", "SlowDown", "reset")}
     reads |= {"truncated": 2, "slow": 1, "silent": 1}
     writes = {"InternalError": 2, "SlowDown": 2, "reset": 2, "lost": 1}
@@ -77,8 +77,8 @@ def test_what_passes_is_tried_again(s3, behind, monkeypatch) -> None:
 
 
 def test_what_does_not_pass_is_given_up(s3, behind, monkeypatch) -> None:
-    monkeypatch.setattr("roi_ray.s3.SILENT_SECONDS", 1.0)
-    monkeypatch.setattr("roi_ray.s3.ATTEMPTS", 2)
+    monkeypatch.setattr("roi_ray.io.s3.SILENT_SECONDS", 1.0)
+    monkeypatch.setattr("roi_ray.io.s3.ATTEMPTS", 2)
     kinds = ("InternalError", "SlowDown", "reset", "truncated", "silent")
     upload(s3, *kinds)
     faults = [Fault(kind, methods=("GET",), key=f"/{kind}") for kind in kinds]

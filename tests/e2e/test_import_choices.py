@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from roi_ray import storage
 from roi_ray.datasets import import_choices
+from roi_ray.io import storage
 from roi_ray.preference.comparisons import read_comparisons
 from tests.conftest import encode
 from tests.e2e.conftest import BUCKET

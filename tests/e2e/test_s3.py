@@ -8,9 +8,9 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray import storage
 from roi_ray.errors import StorageError
-from roi_ray.manifest import read_manifest
+from roi_ray.io import storage
+from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline.rest import write_failed, write_missing
 from roi_ray.pipeline.status import read_status
 from tests.conftest import Photos, make_sweep_of

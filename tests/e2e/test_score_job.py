@@ -149,7 +149,7 @@ from roi_ray.pipeline.run import Options, score_manifest
 
 
 def crash_on_poison():
-    from roi_ray import storage
+    from roi_ray.io import storage
 
     read = storage.read_bytes
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from roi_ray.manifest import read_manifest
+from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
 from roi_ray.training.split import split, stem

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from roi_ray import schema
-from roi_ray.manifest import read_manifest
+from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.shards import plans
 

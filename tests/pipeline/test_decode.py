@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from roi_ray.errors import StorageError
+from roi_ray.io.allowlist import allow
 from roi_ray.pipeline import decode as stage
 from roi_ray.pipeline.decode import Chunk, decode
 from roi_ray.pipeline.shards import plan, work_items
-from roi_ray.policy import allow
 from tests.conftest import encode, write
 
 

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import ManifestError
-from roi_ray.manifest import read_manifest
+from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline import rest
 from roi_ray.pipeline.rest import write_failed, write_missing
 from roi_ray.pipeline.status import read_status

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import OutputError, StorageError
-from roi_ray.pipeline.lease import Lease
+from roi_ray.io.lock import Lease
 from roi_ray.pipeline.status import read_status
 from tests.pipeline.outputs import ERRORS, write_manifest, write_output
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from roi_ray import schema
 from roi_ray.errors import OutputError
-from roi_ray.manifest import read_manifest
+from roi_ray.io.manifest import read_manifest
 from roi_ray.report import demo
 from roi_ray.report.figure import draw
 from roi_ray.report.summary import by_quality

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from roi_ray import storage
 from roi_ray.errors import ManifestError, SizeMismatch
+from roi_ray.io import storage
 from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import Comparisons, from_rows
 from roi_ray.scorer import Scorer

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from roi_ray import images
-from roi_ray.manifest import read_manifest
+from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
 from roi_ray.sweep.codecs import WEBP_LONGEST

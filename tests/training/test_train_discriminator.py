@@ -5,9 +5,10 @@ import torch
 import typer
 
 from jobs import train_discriminator
-from roi_ray import images, storage
+from roi_ray import images
 from roi_ray.errors import ManifestError
-from roi_ray.manifest import read_manifest
+from roi_ray.io import storage
+from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed

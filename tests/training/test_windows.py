@@ -3,7 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import ManifestError
-from roi_ray.manifest import read_manifest
+from roi_ray.io.manifest import read_manifest
 from roi_ray.training.windows import identity, read_originals
 from tests.conftest import encode, write
 

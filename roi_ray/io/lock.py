@@ -21,8 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
-from roi_ray import storage
 from roi_ray.errors import OutputError, StorageError
+from roi_ray.io import storage
 
 LASTS = 30.0
 """Seconds without a beat after which an owner counts as dead."""

@@ -9,8 +9,8 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from roi_ray import storage
 from roi_ray.errors import NotAllowed
+from roi_ray.io import storage
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 import pyarrow.parquet as pq
 
-from roi_ray import storage
 from roi_ray.errors import ManifestError
+from roi_ray.io import storage
 
 Fail = Callable[[str], NoReturn]
 """Raises an error that names the table and says what is wrong with it."""

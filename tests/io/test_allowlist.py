@@ -1,7 +1,7 @@
 import pytest
 
 from roi_ray.errors import NotAllowed
-from roi_ray.policy import allow
+from roi_ray.io.allowlist import allow
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import ManifestError, StorageError
-from roi_ray.manifest import read_manifest
+from roi_ray.io.manifest import read_manifest
 
 ROWS = {
     "reference": ["a.png", "a.png", "b.png"],
@@ -153,7 +153,7 @@ MANY = {
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_a_large_manifest_is_spread_over_parts(tmp_path, monkeypatch, suffix) -> None:
-    monkeypatch.setattr("roi_ray.manifest._BATCH_ROWS", 6)
+    monkeypatch.setattr("roi_ray.io.manifest._BATCH_ROWS", 6)
     uri = write(tmp_path / f"m{suffix}", MANY)
     whole, spread = read_manifest(uri), read_manifest(uri, part_rows=10)
     parts = list(spread.parts())
@@ -194,7 +194,7 @@ def test_a_large_manifest_is_spread_over_parts(tmp_path, monkeypatch, suffix) ->
 def test_what_is_wrong_in_a_large_manifest_is_said_with_its_row(
     tmp_path, monkeypatch, change, message
 ) -> None:
-    monkeypatch.setattr("roi_ray.manifest._BATCH_ROWS", 6)
+    monkeypatch.setattr("roi_ray.io.manifest._BATCH_ROWS", 6)
     uri = write(tmp_path / "m.parquet", MANY | change)
     with pytest.raises(ManifestError, match=message):
         read_manifest(uri, part_rows=10)
@@ -316,7 +316,7 @@ def test_the_first_rows_are_read_without_the_others(tmp_path, monkeypatch) -> No
     many["distorted"] = [f"{number}.jpg" for number in range(12)]
     uri = write(tmp_path / "m.parquet", many)
     whole = read_manifest(uri, part_rows=5)
-    monkeypatch.setattr("roi_ray.tables.Source._whole", None)
+    monkeypatch.setattr("roi_ray.io.tables.Source._whole", None)
     some = read_manifest(uri, limit=4, part_rows=5)
     assert some.rows == 4
     assert some.table["distorted"].to_pylist() == [f"{number}.jpg" for number in range(4)]

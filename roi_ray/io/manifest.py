@@ -21,9 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from roi_ray import schema, storage
+from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.tables import (
+from roi_ray.io import storage
+from roi_ray.io.tables import (
     Source,
     as_text,
     check_carried,

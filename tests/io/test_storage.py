@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from roi_ray import storage
 from roi_ray.errors import StorageError
+from roi_ray.io import storage
 
 
 def test_write_read_list_move(tmp_path) -> None:

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from roi_ray.errors import OutputError
-from roi_ray.pipeline import lease
-from roi_ray.pipeline.lease import Lease
+from roi_ray.io import lock
+from roi_ray.io.lock import Lease
 
 pytestmark = pytest.mark.usefixtures("hasty")
 
 HOLDER = """
 import sys, time
-from roi_ray.pipeline import lease
-lease.LASTS, lease._BEAT = 3.0, 0.3
-with lease.Lease(sys.argv[1]):
+from roi_ray.io import lock
+lock.LASTS, lock._BEAT = 3.0, 0.3
+with lock.Lease(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -49,7 +49,7 @@ def test_the_lease_of_a_killed_job_is_free_at_once(uri, holder) -> None:
     holder.wait()
     started = time.monotonic()
     with Lease(uri):
-        assert time.monotonic() - started < lease.LASTS / 2
+        assert time.monotonic() - started < lock.LASTS / 2
 
 
 def test_on_another_machine_the_dead_are_known_by_their_silence(uri, holder) -> None:
@@ -59,13 +59,13 @@ def test_on_another_machine_the_dead_are_known_by_their_silence(uri, holder) -> 
     file.write_text(json.dumps(json.loads(file.read_text()) | {"machine": "elsewhere"}))
     started = time.monotonic()
     with Lease(uri):
-        assert time.monotonic() - started >= lease.LASTS
+        assert time.monotonic() - started >= lock.LASTS
 
 
 def test_it_is_given_back(uri, tmp_path) -> None:
     with Lease(uri) as held:
         assert (tmp_path / "scores" / "_run" / "lease.json").exists()
-        time.sleep(4 * lease._BEAT)
+        time.sleep(4 * lock._BEAT)
         held.check()
     assert not (tmp_path / "scores" / "_run" / "lease.json").exists()
     with Lease(uri):
@@ -76,7 +76,7 @@ def test_who_is_overwritten_stops(uri) -> None:
     thief = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "beat": 3}
     with Lease(uri) as held:
         Path(uri).write_text(json.dumps(thief))
-        time.sleep(4 * lease._BEAT)
+        time.sleep(4 * lock._BEAT)
         with pytest.raises(OutputError, match=r"a job on elsewhere \(process 7\) has taken over"):
             held.check()
     assert json.loads(Path(uri).read_text()) == thief
@@ -87,8 +87,8 @@ def test_another_container_of_the_same_name_is_another_machine(uri, holder) -> N
     file = Path(uri)
     here = json.loads(file.read_text())
     there = here | {"machine": here["machine"].replace("pid:[", "pid:[9"), "pid": 2**22 + 1}
-    assert not lease._Held(**there).is_dead()
-    assert lease._Held(**there | {"machine": here["machine"]}).is_dead()
+    assert not lock._Held(**there).is_dead()
+    assert lock._Held(**there | {"machine": here["machine"]}).is_dead()
 
 
 def test_a_lease_without_a_machine_is_watched_all_the_same(uri, holder) -> None:
@@ -102,7 +102,7 @@ def test_a_lease_without_a_machine_is_watched_all_the_same(uri, holder) -> None:
 
 
 def test_who_has_lost_it_unseen_leaves_it_to_its_owner(uri, monkeypatch) -> None:
-    monkeypatch.setattr(lease, "_BEAT", 60.0)
+    monkeypatch.setattr(lock, "_BEAT", 60.0)
     with Lease(uri):
         # Stopped for so long that another took it, and ended before its next beat.
         held = json.loads(Path(uri).read_text())
@@ -113,7 +113,7 @@ def test_who_has_lost_it_unseen_leaves_it_to_its_owner(uri, monkeypatch) -> None
 def test_who_took_over_may_have_ended_already(uri) -> None:
     with Lease(uri) as first:
         Path(uri).unlink()
-        time.sleep(4 * lease._BEAT)
+        time.sleep(4 * lock._BEAT)
         with pytest.raises(OutputError, match="another job has taken over; this job stops"):
             first.check()
     assert not Path(uri).exists()

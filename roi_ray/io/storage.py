@@ -15,8 +15,8 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from roi_ray import s3
 from roi_ray.errors import StorageError
+from roi_ray.io import s3
 
 _REMOTE = ("s3://",)
 
