@@ -13,7 +13,7 @@ import typer
 from safetensors.torch import save
 
 from roi_ray.command import errors_told
-from roi_ray.images import decode
+from roi_ray.images import decode_image
 from roi_ray.io import storage
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons
@@ -85,7 +85,7 @@ def main(
     written, identity = load_saliency(storage.absolute(output))
     result = saliency.evaluate(written, [pairs[name] for name in held])
     picture = output.removesuffix(".safetensors") + ".png"
-    photos = {name: decode(path.read_bytes()) for name, path in photographs().items()}
+    photos = {name: decode_image(path.read_bytes()) for name, path in photographs().items()}
     masks = {
         name: box(saliency.predict(written, planes(pixels))) for name, pixels in photos.items()
     }

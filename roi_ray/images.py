@@ -68,7 +68,7 @@ _outer = warnings.catch_warnings()
 _outer_limit: int | None = None
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
+def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode an image file.
 
     Args:
@@ -92,7 +92,7 @@ def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
         uint8 array of shape (height, width): 0 outside the region of interest, 255 inside.
 
     Raises:
-        ImageReadError, ImageTooLarge: as `decode`.
+        ImageReadError, ImageTooLarge: as `decode_image`.
     """
     return _decode(data, max_pixels, _to_mask)
 
@@ -103,7 +103,7 @@ def decode_cut_out(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 
 
 def check_pixels(image: Pixels, channels: tuple[int, ...] = (3,)) -> None:
-    """Check that an array is what `decode` gives; or `decode_mask`, where there are no channels.
+    """Check that an array is a decoded image, or with no channels a decoded mask.
 
     Raises:
         ImageReadError: it is not.

@@ -1,8 +1,8 @@
 """Score decoded images against their reference. No Ray here: a notebook can do this too.
 
     scorer = Scorer()
-    reference = scorer.prepare(images.decode(png_bytes))
-    scores = scorer.score(reference, [images.decode(b) for b in decoded_files])
+    reference = scorer.prepare(decode_image(png_bytes))
+    scores = scorer.score(reference, [decode_image(b) for b in decoded_files])
 
 What depends on the reference alone is computed once, by `prepare`, however many codecs and
 qualities are scored against it.

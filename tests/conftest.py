@@ -17,8 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from roi_ray import images
-from roi_ray.images import Pixels
+from roi_ray.images import Pixels, decode_image
 from roi_ray.io import lock
 from roi_ray.pipeline.logs import LOGGER
 from roi_ray.sweep import make_sweep, photographs
@@ -63,7 +62,7 @@ def untouched_logger() -> None:
 @pytest.fixture(scope="session")
 def photos() -> Photos:
     """Real photographs by name, uint8 (H, W, 3)."""
-    return {name: images.decode(path.read_bytes()) for name, path in photographs().items()}
+    return {name: decode_image(path.read_bytes()) for name, path in photographs().items()}
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ def encode(pixels: Pixels, file_format: str = "PNG", **options: object) -> bytes
 
 def jpeg(pixels: Pixels, quality: int) -> Pixels:
     """The pixels after a trip through JPEG."""
-    return images.decode(encode(pixels, "JPEG", quality=quality))
+    return decode_image(encode(pixels, "JPEG", quality=quality))
 
 
 def write(path: Path, data: bytes) -> str:

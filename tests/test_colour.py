@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from roi_ray import images
 from roi_ray.colour import of_jpeg2000
+from roi_ray.images import decode_image
 from tests.test_images import linear_profile, saved
 
 
@@ -25,11 +25,11 @@ def grey() -> bytes:
 def test_the_profile_of_a_jpeg_2000_file_is_applied(grey) -> None:
     profile = linear_profile("Linear Rec709")
     assert of_jpeg2000(grey) is None
-    assert (images.decode(grey) == 128).all()
+    assert (decode_image(grey) == 128).all()
     data = with_profile(grey, b"\2\0\0" + profile)
     assert of_jpeg2000(data) == profile
     # As in other formats: 255 (1.055 (128 / 255)^(1 / 2.4) - 0.055).
-    assert np.abs(images.decode(data).astype(int) - 188).max() <= 1
+    assert np.abs(decode_image(data).astype(int) - 188).max() <= 1
 
 
 @pytest.mark.parametrize("kept", [0, 4, 20, 30, 50, 60, 90])

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from roi_ray import images
 from roi_ray.errors import ImageError, ManifestError
+from roi_ray.images import FORMATS, decode_image, decode_mask
 from roi_ray.io.manifest import read_manifest
 from roi_ray.sweep import photographs
 from tests import hostile
@@ -91,13 +91,13 @@ def fuzz(strategy: st.SearchStrategy[bytes], check: Callable[[bytes], None], exa
 
 
 def image_seeds() -> list[bytes]:
-    photo = images.decode(photographs()["coffee"].read_bytes())[:24, :32]
+    photo = decode_image(photographs()["coffee"].read_bytes())[:24, :32]
     image = Image.fromarray(photo)
     rgba = image.convert("RGBA")
     rgba.putalpha(image.convert("L"))
     wide = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     profile = hostile.profile(128 + 400) + bytes(400)
-    seeds = [hostile.encoded(photo, name) for name in images.FORMATS]
+    seeds = [hostile.encoded(photo, name) for name in FORMATS]
     seeds += [
         hostile.saved(rgba, name) for name in ("PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "GIF")
     ]
@@ -118,7 +118,7 @@ def image_seeds() -> list[bytes]:
     return [*seeds, b"P3 2 2 255 # c\n1 2 3 4 5 6 7 8 9 10 11 12\n", b"P1 3 2\n010 #\n101\n"]
 
 
-@pytest.mark.parametrize("decode", [images.decode, images.decode_mask])
+@pytest.mark.parametrize("decode", [decode_image, decode_mask])
 def test_images(decode) -> None:
     def check_image(data: bytes) -> None:
         try:
@@ -126,7 +126,7 @@ def test_images(decode) -> None:
         except ImageError:
             return
         assert pixels.dtype == np.uint8
-        assert pixels.ndim == (3 if decode is images.decode else 2)
+        assert pixels.ndim == (3 if decode is decode_image else 2)
         assert 0 < pixels.shape[0] * pixels.shape[1] <= MAX_PIXELS
 
     fuzz(mutated(image_seeds(), FIELDS), check_image, 300)

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from roi_ray import errors, images
+from roi_ray import errors
+from roi_ray.images import FORMATS
 from roi_ray.io.allowlist import allow
 from roi_ray.pipeline.decode import Chunk, decode
 from roi_ray.pipeline.shards import plan, work_items
@@ -27,7 +28,6 @@ CHILD = """
 import json, os, resource, signal, sys, time
 from pathlib import Path
 import numpy as np
-from roi_ray import images
 from roi_ray.errors import ImageError
 
 folder, names, max_pixels, allowed, seconds = json.loads(sys.argv[1])
@@ -39,7 +39,7 @@ def memory(name):
 
 def outcome(data):
     try:
-        pixels = images.decode(data, max_pixels)
+        pixels = decode_image(data, max_pixels)
     except ImageError as error:
         text = f"{type(error).__name__}: {error}"
         return text, isinstance(error.__cause__, MemoryError)
@@ -75,7 +75,7 @@ def test_a_corpus_of_bad_files(tmp_path, photos) -> None:
     for name, data in hostile.corpus(photos["coffee"], MAX_PIXELS):
         write(tmp_path / str(len(names)), data)
         names.append(name)
-    assert len(names) == len(set(names)) > len(images.FORMATS) * (hostile.CUTS + hostile.FLIPS)
+    assert len(names) == len(set(names)) > len(FORMATS) * (hostile.CUTS + hostile.FLIPS)
 
     allowed = BASE + BYTES_PER_PIXEL * MAX_PIXELS
     task = json.dumps([str(tmp_path), names, MAX_PIXELS, allowed, SECONDS])

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from roi_ray.bench.timing import Timing, interleave
 from roi_ray.device import upload
-from roi_ray.images import decode
+from roi_ray.images import decode_image
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models.networks import Networks
 
@@ -100,7 +100,7 @@ def measure(
     """
     dtype = next(networks.discriminator.layers.parameters()).dtype
     count = 1 if device.type == "cpu" else _MANY
-    given = [[decode(data)] * count for data in (reference, distorted)]
+    given = [[decode_image(data)] * count for data in (reference, distorted)]
     x, y = (upload(pixels, device) for pixels in given)
     image, other = x.float().div_(255), y.float().div_(255)
     planes, others = image.contiguous(), other.contiguous()
@@ -113,7 +113,7 @@ def measure(
     maps += [*networks.lpips.maps(features, theirs)]
     weights = [roi.weights(roi.area_average(mask, *level.shape[-2:]), "mean") for level in maps]
     works = {
-        "decode reference": _Work(lambda: decode(reference), once=True),
+        "decode reference": _Work(lambda: decode_image(reference), once=True),
         "saliency": _Work(
             lambda: networks.saliency(image), [image], count, once=True, network=True
         ),
@@ -122,7 +122,7 @@ def measure(
         "LPIPS features": _Work(
             lambda: networks.lpips.features(image), [image], count, once=True, network=True
         ),
-        "decode": _Work(lambda: decode(distorted)),
+        "decode": _Work(lambda: decode_image(distorted)),
         "to the device": _Work(lambda: upload(given[1], device), images=count),
         "to the networks' layout": _Work(lambda: y.float().div_(255).contiguous(), [y], count),
         "MSE": _Work(lambda: mse.squared_error(x, y), [x, y], count),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from roi_ray import images, schema
+from roi_ray import schema
 from roi_ray.errors import (
     AccessError,
     ImageError,
@@ -24,7 +24,7 @@ from roi_ray.errors import (
     StorageError,
     StorageUnavailable,
 )
-from roi_ray.images import Pixels
+from roi_ray.images import Pixels, check_size, decode_image, decode_mask
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Policy
 from roi_ray.pipeline import logs, telemetry
@@ -162,15 +162,15 @@ def _decode_item(
     fresh = Chunk(item[SHARD], f"{reference}\n{mask or ''}")
     failed: str | None = None
     try:
-        fresh.pixels = _timed(images.decode, read(reference), max_pixels)
+        fresh.pixels = _timed(decode_image, read(reference), max_pixels)
     except _FAILED as error:
         fresh.pixels = None
         failed = describe(error, f"reference {reference}")
     else:
         try:
             if mask is not None:
-                fresh.mask = _timed(images.decode_mask, read(mask), max_pixels)
-                images.check_size(fresh.mask, fresh.pixels)
+                fresh.mask = _timed(decode_mask, read(mask), max_pixels)
+                check_size(fresh.mask, fresh.pixels)
         except _FAILED as error:
             fresh.pixels = fresh.mask = None
             failed = describe(error, f"mask {mask}")
@@ -189,8 +189,8 @@ def _decode_item(
         try:
             if isinstance(content, _FAILED):
                 raise content
-            image = _timed(images.decode, content, max_pixels)
-            images.check_size(image, fresh.pixels)
+            image = _timed(decode_image, content, max_pixels)
+            check_size(image, fresh.pixels)
             chunk.add(row, pair_id, image)
         except _FAILED as error:
             chunk.add(row, pair_id, None, describe(error, uri))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from roi_ray import images
 from roi_ray.errors import StorageUnavailable, WeightsError
+from roi_ray.images import MAX_PIXELS
 from roi_ray.io import storage
 from roi_ray.io.allowlist import allow
 from roi_ray.io.manifest import Manifest, read_manifest
@@ -60,7 +60,7 @@ class Options:
     gpus_per_actor: float = 1.0
     batch: int | None = None
     shard_size: int = DEFAULT_SHARD_SIZE
-    max_pixels: int = images.MAX_PIXELS
+    max_pixels: int = MAX_PIXELS
     limit: int | None = None
     weights_dir: str | None = None
     allow: tuple[str, ...] = ()

@@ -3,8 +3,8 @@
 import pyarrow.dataset as ds
 from rich.console import Console
 
-from roi_ray import images
 from roi_ray.errors import OutputError
+from roi_ray.images import decode_image
 from roi_ray.io import storage
 from roi_ray.io.tables import read_table
 from roi_ray.report.figure import draw
@@ -46,7 +46,7 @@ def report_demo(folder: str, settings: Settings, weights_dir: str | None = None)
     console = Console(width=160)
     console.print(to_table(means))
 
-    reference = images.decode(photographs()[_SHOWN].read_bytes())
+    reference = decode_image(photographs()[_SHOWN].read_bytes())
     mask = Scorer(settings, weights_dir=weights_dir).prepare(reference).mask.numpy()
     picture = storage.join(folder, "summary.png")
     storage.write_bytes(picture, draw(means, reference, mask, _SHOWN))

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from roi_ray import images, schema
+from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.images import Pixels
+from roi_ray.images import Pixels, decode_image
 from roi_ray.io import storage
 from roi_ray.sweep.codecs import CODECS, Codec
 
@@ -131,9 +131,9 @@ def _sweep_reference(
 
 def _pixels(source: Path | bytes | Pixels) -> Pixels:
     if isinstance(source, Path):
-        return images.decode(storage.read_bytes(str(source)))
+        return decode_image(storage.read_bytes(str(source)))
     if isinstance(source, bytes):
-        return images.decode(source)
+        return decode_image(source)
     return source
 
 

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from roi_ray import images
 from roi_ray.errors import ImageError
-from roi_ray.images import Pixels
+from roi_ray.images import Pixels, decode_cut_out, decode_image, decode_mask
 from roi_ray.io import storage
 
 
@@ -18,7 +17,7 @@ def read_image(uri: str) -> Pixels:
         ImageError: it cannot be decoded; begins with the URI.
         StorageError: it cannot be read.
     """
-    return _read(uri, images.decode)
+    return _read(uri, decode_image)
 
 
 def read_map(uri: str) -> Pixels:
@@ -27,7 +26,7 @@ def read_map(uri: str) -> Pixels:
     Raises:
         ImageError, StorageError: as `read_image`.
     """
-    return _read(uri, images.decode_mask)
+    return _read(uri, decode_mask)
 
 
 def read_cut_out(uri: str) -> Pixels:
@@ -36,7 +35,7 @@ def read_cut_out(uri: str) -> Pixels:
     Raises:
         ImageError, StorageError: as `read_image`.
     """
-    return _read(uri, images.decode_cut_out)
+    return _read(uri, decode_cut_out)
 
 
 def read_planes(uri: str) -> Tensor:

@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass, field
 
 from PIL import Image
 
-from roi_ray import images
 from roi_ray.errors import ManifestError
-from roi_ray.images import Pixels
+from roi_ray.images import Pixels, decode_image
 from roi_ray.io import storage
 from roi_ray.training.files import read_cut_out, read_image, read_map
 from roi_ray.training.pairs import Pair, read_pair
@@ -115,7 +114,7 @@ def label(folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller
     stream = io.BytesIO()
     Image.fromarray(make()).save(stream, "WEBP", quality=95)
     storage.write_bytes(image, stream.getvalue())
-    answer = teacher(images.decode(stream.getvalue()))
+    answer = teacher(decode_image(stream.getvalue()))
     stream = io.BytesIO()
     Image.fromarray(answer).save(stream, "PNG")
     storage.write_bytes(mask, stream.getvalue())

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from torch import Tensor
 
-from roi_ray import images
+from roi_ray.images import Pixels, decode_image
 from roi_ray.models.discriminator import PatchDiscriminator
 from roi_ray.prepared import at_least
 from roi_ray.sweep.codecs import CODECS, WEBP_LONGEST
@@ -93,7 +93,7 @@ class Rung:
 
 def d_loss_by_quality(
     network: PatchDiscriminator,
-    pixels: Iterable[images.Pixels],
+    pixels: Iterable[Pixels],
     ladders: Mapping[str, Sequence[int]] = LADDERS,
 ) -> tuple[float, dict[str, list[Rung]]]:
     """Mean `d_loss` of originals, and of the same images decoded at falling qualities.
@@ -110,7 +110,7 @@ def d_loss_by_quality(
         for codec, qualities in ladders.items():
             for quality in qualities:
                 data = CODECS[codec].encode(original, quality)
-                loss = d_loss(network, images.decode(data))
+                loss = d_loss(network, decode_image(data))
                 seen.setdefault((codec, quality), []).append((8 * len(data) / area, loss))
     rungs: dict[str, list[Rung]] = {codec: [] for codec in ladders}
     for (codec, quality), values in seen.items():
@@ -138,7 +138,7 @@ def draw_curve(original: float, rungs: Mapping[str, Sequence[Rung]]) -> bytes:
     return buffer.getvalue()
 
 
-def d_loss(network: PatchDiscriminator, pixels: images.Pixels) -> float:
+def d_loss(network: PatchDiscriminator, pixels: Pixels) -> float:
     """The method's `d_loss` of one image, uint8 (H, W, 3): mean of softplus(-D)."""
     return F.softplus(-_logits(network, planes(pixels))).mean().item()
 

@@ -1,21 +1,21 @@
 import numpy as np
 import pytest
 
-from roi_ray import images
 from roi_ray.bench.workload import make_groups
 from roi_ray.errors import ImageReadError, RoiRayError
+from roi_ray.images import decode_image
 from roi_ray.sweep import photographs
 
 
 def test_groups_are_real_files_of_the_size(tmp_path) -> None:
     photos = list(photographs().values())[:2]
     groups = make_groups(photos, tmp_path, (600, 700), 3, 4)
-    pixels = [images.decode(group.reference.read_bytes()) for group in groups]
+    pixels = [decode_image(group.reference.read_bytes()) for group in groups]
     assert [one.shape for one in pixels] == [(600, 700, 3)] * 3
     assert not np.array_equal(pixels[0], pixels[2])  # the first photograph again, shifted
     errors = []
     for path in groups[1].distorted:
-        decoded = images.decode(path.read_bytes())
+        decoded = decode_image(path.read_bytes())
         errors.append(np.square(decoded.astype(float) - pixels[1]).mean())
     assert errors == sorted(errors, reverse=True)
     assert len(errors) == 4

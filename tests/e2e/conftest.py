@@ -19,7 +19,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roi_ray import images, schema
+from roi_ray import schema
+from roi_ray.images import decode_image
 from roi_ray.scorer import Scorer
 from tests.conftest import Photos, encode, write
 
@@ -196,9 +197,9 @@ def check_scores(rows: list[dict[str, Any]], folder: Path) -> None:
     scorer = Scorer()
     for reference, group in groupby(rows, key=lambda row: row[schema.REFERENCE]):
         same = list(group)
-        ready = scorer.prepare(images.decode((folder / reference).read_bytes()))
+        ready = scorer.prepare(decode_image((folder / reference).read_bytes()))
         files = [folder / row[schema.DISTORTED] for row in same]
-        expected = scorer.score(ready, [images.decode(file.read_bytes()) for file in files])
+        expected = scorer.score(ready, [decode_image(file.read_bytes()) for file in files])
         for row, scores in zip(same, expected, strict=True):
             numbers = asdict(scores)
             got = {name: row[name] for name in numbers}

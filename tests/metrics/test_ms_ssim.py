@@ -105,7 +105,6 @@ def assert_the_same_as_strips(photo, references, similarity) -> None:
 
 
 KERNELS = """
-from roi_ray import images
 from roi_ray.metrics import ms_ssim, ssim_kernels
 from roi_ray.sweep import photographs
 from tests.metrics.test_ms_ssim import assert_the_same_as_strips
@@ -116,7 +115,7 @@ def similarity(x, y, luminance):
     constants = (ms_ssim._C1, ms_ssim._C2)
     return ssim_kernels.similarity(x.image, y, x.mean, x.variance, taps, constants, luminance)
 
-photo = images.decode(photographs()["coffee"].read_bytes())
+photo = decode_image(photographs()["coffee"].read_bytes())
 for references in (1, 3):
     assert_the_same_as_strips(photo, references, similarity)
 print("the same")

@@ -8,8 +8,9 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from roi_ray import images, weights
+from roi_ray import weights
 from roi_ray.errors import WeightsError
+from roi_ray.images import decode_image
 from roi_ray.models import discriminator
 from roi_ray.models.discriminator import load_discriminator, patch_layers
 from roi_ray.sweep import CODECS, photographs
@@ -159,10 +160,10 @@ def test_packaged_d_loss_rises_as_jpeg_quality_falls():
     means = {"original": 0.0, 90: 0.0, 70: 0.0, 50: 0.0, 30: 0.0, 10: 0.0}
     photos = list(photographs().values())
     for path in photos:
-        original = images.decode(path.read_bytes())
+        original = decode_image(path.read_bytes())
         for quality in means:
             data = None if quality == "original" else CODECS["jpeg"].encode(original, quality)
-            pixels = original if data is None else images.decode(data)
+            pixels = original if data is None else decode_image(data)
             planes = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255
             with torch.inference_mode():
                 means[quality] += F.softplus(-network(planes)).mean().item() / len(photos)
@@ -173,7 +174,7 @@ def test_packaged_d_loss_rises_as_jpeg_quality_falls():
 def test_packaged_discriminator_s_recorded_losses():
     network, _ = load_discriminator()
     for name, expected in RECORDED.items():
-        pixels = images.decode(photographs()[name].read_bytes()).copy()
+        pixels = decode_image(photographs()[name].read_bytes()).copy()
         planes = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
         with torch.inference_mode():
             found = F.softplus(-network(planes)).mean().item()

@@ -116,7 +116,6 @@ def test_unknown_names_and_other_weights_are_refused() -> None:
 
 
 KERNELS = """
-from roi_ray import images
 from roi_ray.models import lpips, lpips_kernels
 from roi_ray.models.blur_kernels import blurred_pool
 from roi_ray.models.shift_tolerant import Blur, BlurredPool
@@ -125,7 +124,7 @@ from tests.conftest import jpeg
 from tests.models.test_lpips import image
 import torch
 
-photo = images.decode(photographs()["chelsea"].read_bytes())[:33, :34]
+photo = decode_image(photographs()["chelsea"].read_bytes())[:33, :34]
 network, _ = lpips.load_lpips("st-alex")
 layers = network.layers(torch.cat([image(jpeg(photo, quality)) for quality in (10, 80)]))
 same = network.features(image(photo))

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-from roi_ray import images, weights
+from roi_ray import weights
 from roi_ray.errors import WeightsError
+from roi_ray.images import decode_image
 from roi_ray.models import saliency
 from roi_ray.models.lite0 import Lite0Saliency, Unit, folded_state_dict
 from roi_ray.models.saliency import Saliency, load_saliency
@@ -19,7 +20,7 @@ CARD = Path(weights.__file__).parent / "weights" / "README.md"
 
 
 def photograph(name):
-    pixels = images.decode(photographs()[name].read_bytes()).copy()
+    pixels = decode_image(photographs()[name].read_bytes()).copy()
     return torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
 
 

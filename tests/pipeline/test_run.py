@@ -11,8 +11,9 @@ import pytest
 import ray
 from safetensors.torch import load, save
 
-from roi_ray import images, schema, weights
+from roi_ray import schema, weights
 from roi_ray.errors import ManifestError, OutputError, WeightsError
+from roi_ray.images import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline import run
 from roi_ray.pipeline.actor import ScoringActor
@@ -58,7 +59,7 @@ def test_every_pair_gets_what_the_scorer_says(sweep, scored) -> None:
     scorer = Scorer()
     base = Path(sweep).parent
     for row in table.filter(pa.compute.equal(table["codec"], "webp")).to_pylist()[::4]:
-        x, y = (images.decode((base / row[name]).read_bytes()) for name in schema.URIS)
+        x, y = (decode_image((base / row[name]).read_bytes()) for name in schema.URIS)
         (expected,) = scorer.score(scorer.prepare(x), [y])
         got = {name: row[name] for name in asdict(expected)}
         assert got == pytest.approx(asdict(expected), abs=1e-5, rel=1e-6)

@@ -7,6 +7,7 @@ import pytest
 
 from roi_ray import images, schema
 from roi_ray.errors import WeightsError
+from roi_ray.images import decode_image
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.evaluation import ASKED_AGAIN, evaluate
 from roi_ray.preference.examples import to_examples
@@ -97,7 +98,7 @@ def test_the_ceiling_is_of_questions_in_either_order(given):
     evaluation = evaluate(again, [], folds=2, repeats=1)
     ceiling = evaluation.ceiling
     assert evaluation.sizes[ASKED_AGAIN] == 120
-    assert np.std(images.decode(report.draw(evaluation))) > 10
+    assert np.std(decode_image(report.draw(evaluation))) > 10
     assert (ceiling.questions, ceiling.agreement, ceiling.implied) == (60, 1, 1)
     # Another part of the images is another question.
     for number, name in enumerate(schema.CROP):
@@ -111,7 +112,7 @@ def test_table_picture_and_json(result):
     assert table.row_count == len(evaluation.lines) + 2
     parts = report.to_parts_table(evaluation, ["ROI roi-ray", "psnr"])
     assert parts.row_count == len(evaluation.sizes)
-    assert np.std(images.decode(report.draw(evaluation))) > 10
+    assert np.std(decode_image(report.draw(evaluation))) > 10
     plain = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
     assert plain["paper"] == {"BASIC": 0.7672, "ROI": 0.784}
     assert plain["lines"][0]["accuracy"]["value"] == evaluation.lines[0].accuracy.value

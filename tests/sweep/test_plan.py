@@ -5,8 +5,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray import images
 from roi_ray.errors import ImageReadError, ManifestError, RoiRayError, StorageError
+from roi_ray.images import decode_image
 from roi_ray.sweep import CODECS, make_sweep, photographs
 
 QUALITIES = {"jpeg": (10, 90), "webp": (20,), "jpeg2000": (30,), "avif": (5,)}
@@ -14,7 +14,7 @@ QUALITIES = {"jpeg": (10, 90), "webp": (20,), "jpeg2000": (30,), "avif": (5,)}
 
 @pytest.fixture(scope="module")
 def pixels():
-    return images.decode(photographs()["chelsea"].read_bytes())[40:140, 100:230]
+    return decode_image(photographs()["chelsea"].read_bytes())[40:140, 100:230]
 
 
 def test_a_manifest_and_its_files(tmp_path, pixels):
@@ -31,14 +31,14 @@ def test_a_manifest_and_its_files(tmp_path, pixels):
         data = (tmp_path / row["distorted"]).read_bytes()
         assert row["bytes"] == len(data)
         assert row["bpp"] == pytest.approx(8 * len(data) / (100 * 130))
-        assert images.decode(data).shape == pixels.shape
-    original = images.decode((tmp_path / "originals/cat.png").read_bytes())
+        assert decode_image(data).shape == pixels.shape
+    original = decode_image((tmp_path / "originals/cat.png").read_bytes())
     np.testing.assert_array_equal(original, pixels)
 
 
 def test_paths_bytes_and_pixels_are_the_same_reference(tmp_path):
     path = photographs()["chelsea"]
-    sources = {"path": path, "bytes": path.read_bytes(), "pixels": images.decode(path.read_bytes())}
+    sources = {"path": path, "bytes": path.read_bytes(), "pixels": decode_image(path.read_bytes())}
     table = make_sweep(sources, str(tmp_path), codecs=["jpeg"], qualities={"jpeg": [50]})
     assert len(set(table["bytes"].to_pylist())) == 1
     assert len({file.read_bytes() for file in (tmp_path / "originals").iterdir()}) == 1
@@ -84,7 +84,7 @@ def test_a_reference_that_is_no_image(tmp_path):
 def test_photographs_are_on_this_machine():
     found = photographs()
     assert {"astronaut", "chelsea", "coffee"} <= set(found)
-    assert images.decode(found["astronaut"].read_bytes()).shape == (512, 512, 3)
+    assert decode_image(found["astronaut"].read_bytes()).shape == (512, 512, 3)
     assert all(isinstance(path, Path) for path in found.values())
 
 

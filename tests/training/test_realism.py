@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from roi_ray import images
+from roi_ray.images import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
@@ -18,7 +18,7 @@ def test_auc():
 
 
 def test_figures_by_codec_and_bit_rate(tmp_path):
-    crop = images.decode(photographs()["coffee"].read_bytes())[:200, :200]
+    crop = decode_image(photographs()["coffee"].read_bytes())[:200, :200]
     make_sweep(
         {"a": crop, "b": crop[:150]},
         str(tmp_path),
@@ -44,24 +44,24 @@ def test_figures_by_codec_and_bit_rate(tmp_path):
 def test_d_loss_by_quality_is_the_mean_over_images():
     network, _ = load_discriminator()
     crops = [
-        images.decode(photographs()[name].read_bytes())[:100, :120] for name in ("coffee", "rocket")
+        decode_image(photographs()[name].read_bytes())[:100, :120] for name in ("coffee", "rocket")
     ]
     original, rungs = realism.d_loss_by_quality(network, crops, {"jpeg": [90, 10], "webp": [5]})
     assert original == pytest.approx(sum(realism.d_loss(network, crop) for crop in crops) / 2)
     assert [rung.quality for rung in rungs["jpeg"]] == [90, 10]
     assert rungs["jpeg"][0].bpp > rungs["jpeg"][1].bpp > 0
-    assert images.decode(realism.draw_curve(original, rungs)).std() > 10
+    assert decode_image(realism.draw_curve(original, rungs)).std() > 10
 
 
 def test_an_image_below_a_patch_has_a_d_loss():
     network, _ = load_discriminator()
-    crop = images.decode(photographs()["coffee"].read_bytes())[:12, :30]
+    crop = decode_image(photographs()["coffee"].read_bytes())[:12, :30]
     assert 0 < realism.d_loss(network, crop) < 5
 
 
 def test_of_a_wide_image_a_part_is_enough():
     network, _ = load_discriminator()
-    photo = images.decode(photographs()["coffee"].read_bytes())[:40]
+    photo = decode_image(photographs()["coffee"].read_bytes())[:40]
     wide = np.tile(photo, (1, 28, 1))
     assert wide.shape[1] > WEBP_LONGEST
     _, rungs = realism.d_loss_by_quality(network, [wide], {"webp": [5]})

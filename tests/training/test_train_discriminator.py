@@ -5,8 +5,8 @@ import torch
 import typer
 
 from jobs import train_discriminator
-from roi_ray import images
 from roi_ray.errors import ManifestError
+from roi_ray.images import decode_image
 from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
@@ -19,7 +19,7 @@ from roi_ray.training.windows import Original, draw_windows, read_originals
 def manifest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sweep")
     crops = {
-        name: images.decode(path.read_bytes())[100:260, 100:260]
+        name: decode_image(path.read_bytes())[100:260, 100:260]
         for name, path in photographs().items()
     }
     qualities = {"jpeg": [5, 30], "webp": [5]}
@@ -57,7 +57,7 @@ def test_the_job_trains_and_its_output_loads(tmp_path, manifest, ray_cluster, ca
     assert re.search(r"avif: q85 \S+ .* q12 \S+", text)
     _, identity = load_discriminator(output)
     assert identity.sha256 in text
-    picture = images.decode((tmp_path / "d.png").read_bytes())
+    picture = decode_image((tmp_path / "d.png").read_bytes())
     assert picture.std() > 10
 
 
@@ -143,7 +143,7 @@ def test_a_manifest_without_codecs_will_do(tmp_path, originals):
 
 
 def test_images_that_are_too_small(tmp_path, ray_cluster, capsys):
-    crop = images.decode(photographs()["coffee"].read_bytes())[:90, :90]
+    crop = decode_image(photographs()["coffee"].read_bytes())[:90, :90]
     make_sweep({"a": crop, "b": crop}, str(tmp_path), codecs=["jpeg"])
     manifest = str(tmp_path / "manifest.parquet")
     with pytest.raises(ManifestError, match="128 x 128 pixels or more"):

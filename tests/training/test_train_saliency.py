@@ -9,7 +9,7 @@ from PIL import Image
 
 from jobs import train_saliency
 from roi_ray.errors import ManifestError, WeightsError
-from roi_ray.images import decode
+from roi_ray.images import decode_image
 from roi_ray.models.lite0 import Lite0Saliency
 from roi_ray.models.saliency import load_saliency
 from roi_ray.sweep import photographs
@@ -61,7 +61,7 @@ def test_the_job_trains_and_its_output_loads(tmp_path, folders, ray_cluster, cap
     assert identity.sha256 in text
     with torch.inference_mode():
         assert network(torch.rand(1, 3, 40, 60)).shape == (1, 1, 40, 60)
-    assert decode((tmp_path / "n.png").read_bytes()).std() > 10
+    assert decode_image((tmp_path / "n.png").read_bytes()).std() > 10
 
 
 def train(folders, steps=None, **options):
