@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from roi_ray.command import EXIT_TOO_MANY_FAILED, errors_told
-from roi_ray.images import MAX_PIXELS
+from roi_ray.imaging.decode import MAX_PIXELS
 from roi_ray.metrics.roi import Weighting
 from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.pipeline.cluster import Device

@@ -13,7 +13,7 @@ import typer
 from safetensors.torch import save
 
 from roi_ray.command import errors_told
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from roi_ray.device import Download, find_device, upload
 from roi_ray.errors import OutOfMemory
-from roi_ray.images import Pixels, check_pixels, check_size
+from roi_ray.imaging.decode import Pixels, check_pixels, check_size
 from roi_ray.memory import is_out_of_memory
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models import discriminator, lpips, saliency

@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from roi_ray.images import Pixels, decode_image
+from roi_ray.imaging.decode import Pixels, decode_image
 from roi_ray.io import lock
 from roi_ray.pipeline.logs import LOGGER
 from roi_ray.sweep import make_sweep, photographs

@@ -16,7 +16,7 @@ from torch import Tensor
 from roi_ray.bench.workload import Group
 from roi_ray.device import upload
 from roi_ray.errors import RoiRayError
-from roi_ray.images import Pixels, decode_image
+from roi_ray.imaging.decode import Pixels, decode_image
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models.lpips import build_lpips, fill_backbone, trained_heads
 from roi_ray.models.networks import Networks, load_networks

@@ -11,7 +11,7 @@ import pyarrow.fs as pafs
 from PIL import Image
 
 from roi_ray.errors import ManifestError, StorageError
-from roi_ray.images import FORMATS
+from roi_ray.imaging.decode import FORMATS
 from roi_ray.io import storage
 
 _THREADS = 16

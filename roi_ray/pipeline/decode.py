@@ -24,7 +24,7 @@ from roi_ray.errors import (
     StorageError,
     StorageUnavailable,
 )
-from roi_ray.images import Pixels, check_size, decode_image, decode_mask
+from roi_ray.imaging.decode import Pixels, check_size, decode_image, decode_mask
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Policy
 from roi_ray.pipeline import logs, telemetry

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from roi_ray.errors import StorageUnavailable, WeightsError
-from roi_ray.images import MAX_PIXELS
+from roi_ray.imaging.decode import MAX_PIXELS
 from roi_ray.io import storage
 from roi_ray.io.allowlist import allow
 from roi_ray.io.manifest import Manifest, read_manifest

@@ -4,7 +4,7 @@ import pyarrow.dataset as ds
 from rich.console import Console
 
 from roi_ray.errors import OutputError
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
 from roi_ray.io.tables import read_table
 from roi_ray.report.figure import draw

@@ -13,7 +13,7 @@ from PIL import Image
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.images import Pixels, decode_image
+from roi_ray.imaging.decode import Pixels, decode_image
 from roi_ray.io import storage
 from roi_ray.sweep.codecs import CODECS, Codec
 
@@ -41,7 +41,7 @@ def make_sweep(
 
     Written below `folder`:
 
-        originals/NAME.png                   the reference, as `roi_ray.images` sees it
+        originals/NAME.png                   the reference, as `roi_ray.imaging.decode` sees it
         decoded/CODEC/NAME-qQQ.SUFFIX        the encoded file itself: whoever scores it decodes it
         manifest.parquet                     one row a file of `decoded/`
 

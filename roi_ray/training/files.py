@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.errors import ImageError
-from roi_ray.images import Pixels, decode_cut_out, decode_image, decode_mask
+from roi_ray.imaging.decode import Pixels, decode_cut_out, decode_image, decode_mask
 from roi_ray.io import storage
 
 

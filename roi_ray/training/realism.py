@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from torch import Tensor
 
-from roi_ray.images import Pixels, decode_image
+from roi_ray.imaging.decode import Pixels, decode_image
 from roi_ray.models.discriminator import PatchDiscriminator
 from roi_ray.prepared import at_least
 from roi_ray.sweep.codecs import CODECS, WEBP_LONGEST

@@ -3,7 +3,7 @@ import pytest
 
 from roi_ray.bench.workload import make_groups
 from roi_ray.errors import ImageReadError, RoiRayError
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.sweep import photographs
 
 

@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from roi_ray import schema
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.scorer import Scorer
 from tests.conftest import Photos, encode, write
 

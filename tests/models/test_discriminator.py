@@ -10,7 +10,7 @@ from torch.nn.utils import parametrizations
 
 from roi_ray import weights
 from roi_ray.errors import WeightsError
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.models import discriminator
 from roi_ray.models.discriminator import load_discriminator, patch_layers
 from roi_ray.sweep import CODECS, photographs

@@ -9,7 +9,7 @@ from torch import nn
 
 from roi_ray import weights
 from roi_ray.errors import WeightsError
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.models import saliency
 from roi_ray.models.lite0 import Lite0Saliency, Unit, folded_state_dict
 from roi_ray.models.saliency import Saliency, load_saliency

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 
 from roi_ray import schema, weights
 from roi_ray.errors import ManifestError, OutputError, WeightsError
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline import run
 from roi_ray.pipeline.actor import ScoringActor

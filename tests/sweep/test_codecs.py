@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from roi_ray.errors import ManifestError
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.sweep import CODECS, photographs
 
 

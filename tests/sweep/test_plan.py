@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import ImageReadError, ManifestError, RoiRayError, StorageError
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.sweep import CODECS, make_sweep, photographs
 
 QUALITIES = {"jpeg": (10, 90), "webp": (20,), "jpeg2000": (30,), "avif": (5,)}

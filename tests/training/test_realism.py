@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs

@@ -6,7 +6,7 @@ import typer
 
 from jobs import train_discriminator
 from roi_ray.errors import ManifestError
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator

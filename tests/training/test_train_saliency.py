@@ -9,7 +9,7 @@ from PIL import Image
 
 from jobs import train_saliency
 from roi_ray.errors import ManifestError, WeightsError
-from roi_ray.images import decode_image
+from roi_ray.imaging.decode import decode_image
 from roi_ray.models.lite0 import Lite0Saliency
 from roi_ray.models.saliency import load_saliency
 from roi_ray.sweep import photographs

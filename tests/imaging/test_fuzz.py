@@ -3,7 +3,7 @@
 Takes seconds, with the same examples each time. For a longer run with new examples, and the number
 of them printed:
 
-    ROI_RAY_FUZZ_SECONDS=300 uv run pytest -s tests/test_fuzz.py
+    ROI_RAY_FUZZ_SECONDS=300 uv run pytest -s tests/imaging/test_fuzz.py
 """
 
 import io
@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from roi_ray.errors import ImageError, ManifestError
-from roi_ray.images import FORMATS, decode_image, decode_mask
+from roi_ray.imaging.decode import FORMATS, decode_image, decode_mask
 from roi_ray.io.manifest import read_manifest
 from roi_ray.sweep import photographs
-from tests import hostile
+from tests.imaging import hostile
 
 SECONDS = float(os.environ.get("ROI_RAY_FUZZ_SECONDS", "0"))
 TARGETS = 6

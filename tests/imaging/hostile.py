@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from roi_ray.images import FORMATS, Pixels
+from roi_ray.imaging.decode import FORMATS, Pixels
 
 File = tuple[str, bytes]
 

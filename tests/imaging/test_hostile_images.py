@@ -10,12 +10,12 @@ import pyarrow as pa
 import pytest
 
 from roi_ray import errors
-from roi_ray.images import FORMATS
+from roi_ray.imaging.decode import FORMATS
 from roi_ray.io.allowlist import allow
 from roi_ray.pipeline.decode import Chunk, decode
 from roi_ray.pipeline.shards import plan, work_items
-from tests import hostile
 from tests.conftest import encode, write
+from tests.imaging import hostile
 
 MAX_PIXELS = 1 << 20
 BYTES_PER_PIXEL = 64

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from roi_ray.colour import of_jpeg2000
-from roi_ray.images import decode_image
-from tests.test_images import linear_profile, saved
+from roi_ray.imaging.decode import decode_image
+from roi_ray.imaging.icc import of_jpeg2000
+from tests.imaging.test_decode import linear_profile, saved
 
 
 def with_profile(jp2: bytes, box: bytes) -> bytes:

@@ -19,7 +19,7 @@ Formats: those of `FORMATS`, decoded by Pillow. Others are refused, whatever Pil
 fewer decoders see other people's bytes.
 
 Whatever the bytes are, the outcome is pixels or an `ImageError`, in a time and memory that follow
-from the file's size and `max_pixels`. `roi_ray.bombs` refuses what would break that in a decoder.
+from the file's size and `max_pixels`. `roi_ray.imaging.limits` refuses what would break that in a decoder.
 """
 
 import io
@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from roi_ray import bombs
-from roi_ray.colour import of_jpeg2000, to_srgb
 from roi_ray.errors import ImageError, ImageReadError, ImageTooLarge, SizeMismatch
+from roi_ray.imaging import limits
+from roi_ray.imaging.icc import of_jpeg2000, to_srgb
 
 FORMATS = ("PNG", "JPEG", "WEBP", "JPEG2000", "AVIF", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 1 << 26
@@ -134,7 +134,7 @@ def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image
     if not data:
         raise ImageReadError("the file is empty (0 bytes)")
     try:
-        bombs.check(data)
+        limits.check(data)
         with _pillow(max_pixels), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_pixels(image, max_pixels)
             if image.format == "JPEG2000" and (profile := of_jpeg2000(data)):
