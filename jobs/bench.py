@@ -15,9 +15,9 @@ from rich.console import Console
 from roi_ray.bench.contenders import SaliencyName
 from roi_ray.bench.run import Plan, run
 from roi_ray.command import errors_told
-from roi_ray.device import find_device
-from roi_ray.memory import keep_freed_memory
 from roi_ray.report.bench import draw, tables
+from roi_ray.runtime.device import find_device
+from roi_ray.runtime.memory import keep_freed_memory
 from roi_ray.scorer import Precision, Settings
 from roi_ray.sweep import photographs
 

@@ -11,11 +11,11 @@ import typer
 from roi_ray.command import EXIT_TOO_MANY_FAILED, errors_told
 from roi_ray.metrics.roi import Weighting
 from roi_ray.models import lpips
-from roi_ray.pipeline.cluster import Device
-from roi_ray.pipeline.logs import on_stderr, one_line
 from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options
 from roi_ray.preference.compare import compare
 from roi_ray.preference.model import DEFAULT
+from roi_ray.runtime.cluster import Device
+from roi_ray.runtime.logs import on_stderr, one_line
 from roi_ray.scorer import Settings
 
 _NONE = "none"

@@ -13,9 +13,9 @@ from roi_ray.command import EXIT_TOO_MANY_FAILED, errors_told
 from roi_ray.imaging.decode import MAX_PIXELS
 from roi_ray.metrics.roi import Weighting
 from roi_ray.models import discriminator, lpips, saliency
-from roi_ray.pipeline.cluster import Device
-from roi_ray.pipeline.logs import LogLevel, on_stderr, one_line
 from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options, Summary, score_manifest
+from roi_ray.runtime.cluster import Device
+from roi_ray.runtime.logs import LogLevel, on_stderr, one_line
 from roi_ray.scorer import Precision, Settings
 
 

@@ -11,10 +11,10 @@ import typer
 
 from roi_ray.command import EXIT_INCOMPLETE, errors_told
 from roi_ray.io import storage
-from roi_ray.pipeline.logs import one_line
-from roi_ray.pipeline.progress import clock
 from roi_ray.pipeline.rest import Rest, write_failed, write_missing
 from roi_ray.pipeline.status import Status, read_status
+from roi_ray.runtime.logs import one_line
+from roi_ray.runtime.progress import clock
 
 
 @errors_told

@@ -16,7 +16,7 @@ from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import named_features
 from roi_ray.preference.model import load_model, save_model
 from roi_ray.preference.networks import DEFAULT, RECIPES
-from roi_ray.training.loop import RUNS_HELP, runs_beside
+from roi_ray.runtime.train_loop import RUNS_HELP, runs_beside
 from roi_ray.weights import check_output
 
 

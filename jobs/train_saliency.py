@@ -18,6 +18,7 @@ from roi_ray.io import storage
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.report.figure import draw_masks
+from roi_ray.runtime.train_loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.sweep import photographs
 from roi_ray.training import saliency
 from roi_ray.training.agreement import box
@@ -25,7 +26,6 @@ from roi_ray.training.files import planes
 from roi_ray.training.imagenet import efficientnet_lite0
 from roi_ray.training.judgement import judge, maskers
 from roi_ray.training.labels import labelled, views_identity
-from roi_ray.training.loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.training.pairs import digest, read_pairs
 from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
 from roi_ray.training.split import split

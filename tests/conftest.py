@@ -19,7 +19,7 @@ from PIL import Image
 
 from roi_ray.imaging.decode import Pixels, decode_image
 from roi_ray.io import lock
-from roi_ray.pipeline.logs import LOGGER
+from roi_ray.runtime.logs import LOGGER
 from roi_ray.sweep import make_sweep, photographs
 
 # A local Ray writes an authentication token into the home folder otherwise.

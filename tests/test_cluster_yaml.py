@@ -12,7 +12,7 @@ from botocore.exceptions import ParamValidationError
 from botocore.validate import ParamValidator
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from roi_ray.pipeline.cluster import plan_workers
+from roi_ray.runtime.cluster import plan_workers
 
 PATH = Path(__file__).parents[1] / "cluster.yaml"
 

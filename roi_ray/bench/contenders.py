@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from roi_ray.bench.workload import Group
-from roi_ray.device import upload
 from roi_ray.errors import RoiRayError
 from roi_ray.imaging.decode import Pixels, decode_image
 from roi_ray.metrics import ms_ssim, mse, roi
@@ -22,6 +21,7 @@ from roi_ray.models.lpips import build_lpips, fill_backbone, trained_heads
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.models.saliency import DEFAULT as PACKAGED
 from roi_ray.models.saliency import u2net
+from roi_ray.runtime.device import upload
 from roi_ray.scorer import Scorer, Settings
 
 Numbers = dict[str, float]

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from roi_ray.bench.timing import Timing, interleave
-from roi_ray.device import upload
 from roi_ray.imaging.decode import decode_image
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models.networks import Networks
+from roi_ray.runtime.device import upload
 
 
 @dataclass(frozen=True)

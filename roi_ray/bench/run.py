@@ -24,7 +24,7 @@ from roi_ray.bench.job import JobRate, bare, job
 from roi_ray.bench.parts import Limits, Part
 from roi_ray.bench.timing import Timing, interleave, ratio
 from roi_ray.bench.workload import Group
-from roi_ray.device import find_device
+from roi_ray.runtime.device import find_device
 from roi_ray.scorer import DTYPES, Settings
 
 _OWN = "roi-ray"

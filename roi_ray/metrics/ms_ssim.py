@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.compiler import has_triton
 from roi_ray.errors import ImageTooSmall
+from roi_ray.runtime.triton import has_triton
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW = 11

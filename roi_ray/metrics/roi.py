@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.compiler import has_triton
+from roi_ray.runtime.triton import has_triton
 
 Weighting = Literal["mean", "normalised"]
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from roi_ray import weights
-from roi_ray.compiler import has_triton
 from roi_ray.errors import WeightsError
 from roi_ray.io import storage
 from roi_ray.models import shift_tolerant
+from roi_ray.runtime.triton import has_triton
 from roi_ray.weights import Weights
 
 LpipsName = Literal["st-alex", "st-vgg", "alex", "vgg", "squeeze"]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from roi_ray.compiler import has_triton
+from roi_ray.runtime.triton import has_triton
 
 
 class Blur(nn.Module):

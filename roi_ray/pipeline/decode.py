@@ -27,8 +27,8 @@ from roi_ray.errors import (
 from roi_ray.imaging.decode import Pixels, check_size, decode_image, decode_mask
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Policy
-from roi_ray.pipeline import logs, telemetry
 from roi_ray.pipeline.shards import PAIR_IDS, ROWS, SHARD
+from roi_ray.runtime import logs, telemetry
 
 Read = Callable[[str], bytes]
 _FAILED = (ImageError, StorageError)

@@ -35,8 +35,8 @@ from roi_ray.pipeline.footer import (
     shard_files,
     shard_name,
 )
-from roi_ray.pipeline.logs import LOGGER
 from roi_ray.pipeline.shards import Rows
+from roi_ray.runtime.logs import LOGGER
 
 Config = dict[str, Any]
 

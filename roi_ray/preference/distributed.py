@@ -11,7 +11,6 @@ import torch
 
 import roi_ray
 from roi_ray import schema
-from roi_ray.pipeline.cluster import connect
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.examples import Examples, sides, to_examples
 from roi_ray.preference.features import scored_with
@@ -19,7 +18,8 @@ from roi_ray.preference.model import PreferenceModel, Scale
 from roi_ray.preference.networks import RECIPES
 from roi_ray.preference.seen import SAMPLE, sample
 from roi_ray.preference.training import PreferenceTraining, batches_of, finished
-from roi_ray.training.loop import fit, run_name
+from roi_ray.runtime.cluster import connect
+from roi_ray.runtime.train_loop import fit, run_name
 
 if TYPE_CHECKING:
     from ray.data import Dataset

@@ -17,10 +17,10 @@ from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.io import storage
 from roi_ray.io.tables import check_columns, read_table
-from roi_ray.pipeline.logs import LOGGER
 from roi_ray.pipeline.output import RUN_JSON, Config, read_run
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.preference.comparisons import Comparisons
+from roi_ray.runtime.logs import LOGGER
 from roi_ray.scorer import Settings
 
 # A reference and an image that is compared with it.

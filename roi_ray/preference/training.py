@@ -10,7 +10,7 @@ from torch import Tensor
 from roi_ray.preference.examples import Examples
 from roi_ray.preference.model import PreferenceModel, Scale
 from roi_ray.preference.networks import Recipe, build
-from roi_ray.training.loop import State, average_gradients, place
+from roi_ray.runtime.train_loop import State, average_gradients, place
 
 _FOREVER = float("inf")
 

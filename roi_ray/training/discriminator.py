@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from roi_ray.models.discriminator import PatchDiscriminator, fold_spectral_norm, patch_layers
-from roi_ray.training.loop import Parts, State, average_gradients, my_share
+from roi_ray.runtime.train_loop import Parts, State, average_gradients, my_share
 from roi_ray.training.restorer import Restorer
 from roi_ray.training.windows import Original, draw_windows
 

@@ -16,9 +16,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from roi_ray.errors import ManifestError
 from roi_ray.models.lite0 import Lite0Saliency, folded_state_dict
 from roi_ray.models.saliency import LITE0_SIDE, Saliency, lite0
+from roi_ray.runtime.train_loop import Parts, State
 from roi_ray.training.agreement import Agreement, Mask, agreement
 from roi_ray.training.labels import read_views
-from roi_ray.training.loop import Parts, State
 from roi_ray.training.pairs import Pair, read_pairs
 
 # Images and maps at the network's size, and factors of each image's jitter.

@@ -7,10 +7,10 @@ from roi_ray import schema
 from roi_ray.errors import AccessError, OutputError
 from roi_ray.pipeline.actor import RESULTS, ROW
 from roi_ray.pipeline.gather import Gather, without
-from roi_ray.pipeline.logs import FirstFailures
 from roi_ray.pipeline.output import Output
-from roi_ray.pipeline.progress import Reporter
 from roi_ray.pipeline.shards import SHARD
+from roi_ray.runtime.logs import FirstFailures
+from roi_ray.runtime.progress import Reporter
 from tests.pipeline.test_output import CONFIG, manifest
 
 PLAN = {0: np.array([0, 2, 1]), 1: np.array([3, 4])}

@@ -20,7 +20,7 @@ from roi_ray.pipeline.actor import ScoringActor
 from roi_ray.pipeline.run import Options, Stages, score_manifest
 from roi_ray.scorer import Scorer, Settings
 from tests.conftest import encode, make_sweep_of, write
-from tests.pipeline.prometheus import metrics_address, wait_for
+from tests.runtime.prometheus import metrics_address, wait_for
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 

@@ -1,8 +1,8 @@
 import logging
 import sys
 
-from roi_ray.pipeline.logs import LOGGER, FirstFailures, failures, in_worker, on_stderr, one_line
-from roi_ray.pipeline.progress import Reporter
+from roi_ray.runtime.logs import LOGGER, FirstFailures, failures, in_worker, on_stderr, one_line
+from roi_ray.runtime.progress import Reporter
 
 
 def test_a_failed_pair_is_one_line_with_shard_pair_and_error(caplog) -> None:

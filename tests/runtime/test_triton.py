@@ -1,7 +1,7 @@
 import importlib.util
 import shutil
 
-from roi_ray.compiler import has_triton
+from roi_ray.runtime.triton import has_triton
 
 
 def test_kernels_need_triton_and_a_c_compiler(monkeypatch) -> None:

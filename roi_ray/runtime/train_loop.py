@@ -25,8 +25,8 @@ from torch import nn
 import roi_ray
 from roi_ray.errors import RoiRayError, StorageUnavailable, WeightsError
 from roi_ray.io import storage
-from roi_ray.memory import keep_freed_memory
-from roi_ray.pipeline.cluster import connect
+from roi_ray.runtime.cluster import connect
+from roi_ray.runtime.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from ray.data import Dataset

@@ -6,7 +6,7 @@ import pytest
 import ray
 
 from roi_ray.errors import WeightsError
-from roi_ray.pipeline.cluster import connect, plan_workers
+from roi_ray.runtime.cluster import connect, plan_workers
 
 
 def cluster(monkeypatch, **resources):
@@ -80,7 +80,7 @@ def test_a_ray_that_is_there_is_used_and_left_running(ray_cluster) -> None:
 
 
 def test_a_ray_that_cannot_be_reached_is_one_message(tmp_path) -> None:
-    script = "from roi_ray.pipeline.cluster import connect\nwith connect(): pass"
+    script = "from roi_ray.runtime.cluster import connect\nwith connect(): pass"
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "RAY_ADDRESS": "nonsense"},

@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from roi_ray.pipeline import progress
-from roi_ray.pipeline.progress import Reporter
+from roi_ray.runtime import progress
+from roi_ray.runtime.progress import Reporter
 
 
 def test_a_log_gets_plain_lines(capsys, monkeypatch) -> None:

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from roi_ray.memory import resident
-from roi_ray.pipeline import telemetry
-from tests.pipeline.prometheus import metrics_address, samples, wait_for
+from roi_ray.runtime import telemetry
+from roi_ray.runtime.memory import resident
+from tests.runtime.prometheus import metrics_address, samples, wait_for
 
 
 def test_without_ray_nothing_is_measured_and_ray_is_not_loaded() -> None:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from roi_ray.device import Download, find_device, upload
 from roi_ray.errors import WeightsError
+from roi_ray.runtime.device import Download, find_device, upload
 from tests.conftest import needs_cuda
 
 

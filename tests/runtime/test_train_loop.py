@@ -10,8 +10,8 @@ import ray
 import torch
 
 from roi_ray.errors import ManifestError, RoiRayError, StorageUnavailable, WeightsError
-from roi_ray.pipeline import cluster
-from roi_ray.training.loop import (
+from roi_ray.runtime import cluster
+from roi_ray.runtime.train_loop import (
     average_gradients,
     cpus_each,
     fit,

@@ -5,7 +5,7 @@ import sys
 
 FAULTS = """
 import resource, sys, torch
-from roi_ray.memory import keep_freed_memory
+from roi_ray.runtime.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 for _ in range(4):
