@@ -11,13 +11,13 @@ import typer
 from roi_ray.command import errors_told
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
+from roi_ray.models.loader import check_output
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import named_features
 from roi_ray.preference.model import load_model, save_model
 from roi_ray.preference.networks import DEFAULT, RECIPES
 from roi_ray.runtime.train_loop import RUNS_HELP, runs_beside
-from roi_ray.weights import check_output
 
 
 @errors_told

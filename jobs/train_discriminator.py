@@ -18,13 +18,13 @@ from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
+from roi_ray.models.loader import check_output
 from roi_ray.runtime.train_loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.training import realism
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
 from roi_ray.training.files import read_image
 from roi_ray.training.split import split, stem
 from roi_ray.training.windows import identity, read_originals
-from roi_ray.weights import check_output
 
 
 @errors_told

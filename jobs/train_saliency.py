@@ -15,6 +15,7 @@ from safetensors.torch import save
 from roi_ray.command import errors_told
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
+from roi_ray.models.loader import check_output
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.report.figure import draw_masks
@@ -29,7 +30,6 @@ from roi_ray.training.labels import labelled, views_identity
 from roi_ray.training.pairs import digest, read_pairs
 from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
 from roi_ray.training.split import split
-from roi_ray.weights import check_output
 
 
 @errors_told

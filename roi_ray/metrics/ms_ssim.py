@@ -138,11 +138,11 @@ def _similarity_in_strips(x: Moments, y: Tensor, luminance: bool) -> Tensor:
 def _similarity_at_once(x: Moments, y: Tensor, luminance: bool) -> Tensor:
     """The same for a GPU, which has many small kernels to fear and no cache to fit into."""
     if has_triton():
-        from roi_ray.metrics import ssim_kernels
+        from roi_ray.metrics.triton import ssim
 
         constants = (_C1, _C2)
         taps = _taps(y.device)
-        return ssim_kernels.similarity(x.image, y, x.mean, x.variance, taps, constants, luminance)
+        return ssim.similarity(x.image, y, x.mean, x.variance, taps, constants, luminance)
     filtered = _convolved(torch.stack([y, y * y, y * x.image]))
     return _ssim(filtered.unbind(), x.mean, x.variance, luminance)
 

@@ -94,9 +94,9 @@ def means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         two of (N, ...), float64: sums over megapixels need more digits than the maps.
     """
     if maps.is_cuda and has_triton():
-        from roi_ray.metrics import mean_kernels
+        from roi_ray.metrics.triton import means
 
-        return mean_kernels.means(maps, weights)
+        return means.means(maps, weights)
     weights = weights.view(len(weights), *[1] * (maps.ndim - 3), *maps.shape[-2:])
     return mean(maps), mean(maps * weights)
 

@@ -13,9 +13,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from roi_ray import weights
 from roi_ray.errors import WeightsError
-from roi_ray.weights import Weights
+from roi_ray.models import loader
+from roi_ray.models.loader import Weights
 
 DEFAULT = "discriminator-patch70"
 """The packaged discriminator; its model card is `roi_ray/weights/README.md`."""
@@ -80,7 +80,7 @@ def load_discriminator(source: str = DEFAULT) -> tuple[PatchDiscriminator, Weigh
     Raises:
         WeightsError: no such file, or no unconditional patch discriminator in it.
     """
-    found = weights.packaged(source) if source == DEFAULT else weights.load(source)
+    found = loader.packaged(source) if source == DEFAULT else loader.load(source)
     layers = _build(found.name, _sequence(found))
     return PatchDiscriminator(layers).eval().requires_grad_(False), found
 

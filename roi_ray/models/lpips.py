@@ -16,12 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from roi_ray import weights
 from roi_ray.errors import WeightsError
 from roi_ray.io import storage
-from roi_ray.models import shift_tolerant
+from roi_ray.models import loader, shift_tolerant
+from roi_ray.models.loader import Weights
 from roi_ray.runtime.triton import has_triton
-from roi_ray.weights import Weights
 
 LpipsName = Literal["st-alex", "st-vgg", "alex", "vgg", "squeeze"]
 NAMES: tuple[LpipsName, ...] = get_args(LpipsName)
@@ -97,7 +96,7 @@ class Lpips(nn.Module):
         """
         distance = _distance
         if distorted[0].is_cuda and has_triton():
-            from roi_ray.models.lpips_kernels import distance
+            from roi_ray.models.triton.distances import distance
         return [
             distance(x, y, self.get_buffer(f"head{number}"))
             for number, (x, y) in enumerate(zip(reference, distorted, strict=True))
@@ -127,12 +126,12 @@ def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[W
         WeightsError: no such network, or its weights cannot be had.
     """
     if name in _SHIFT_TOLERANT:
-        shipped = weights.load(str(_shipped(name)))
+        shipped = loader.load(str(_shipped(name)))
         network = build_shift_tolerant(name, shipped.tensors)
         used = [shipped]
     elif name in _BACKBONES:
         heads = trained_heads(name)
-        backbone = weights.torchvision_backbone(_backbone_url(name), weights_dir)
+        backbone = loader.torchvision_backbone(_backbone_url(name), weights_dir)
         network = build_lpips(name, backbone.tensors, heads.tensors)
         used = [backbone, heads]
     else:
@@ -160,7 +159,7 @@ def build_lpips(name: str, backbone: dict[str, Tensor], heads: dict[str, Tensor]
 
 def trained_heads(name: str) -> Weights:
     """The heads that the `lpips` package ships for `alex`, `vgg` or `squeeze`."""
-    return weights.load(str(_package_folder("lpips") / "weights" / "v0.1" / f"{name}.pth"))
+    return loader.load(str(_package_folder("lpips") / "weights" / "v0.1" / f"{name}.pth"))
 
 
 def fill_backbone(slices: Iterable[nn.Module], backbone: dict[str, Tensor]) -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from roi_ray.models.discriminator import PatchDiscriminator, load_discriminator
+from roi_ray.models.loader import Weights
 from roi_ray.models.lpips import Lpips, load_lpips
 from roi_ray.models.saliency import Saliency, load_saliency
-from roi_ray.weights import Weights
 
 Provenance = dict[str, list[dict[str, str]]]
 """Name and SHA-256 of weights, by the network."""

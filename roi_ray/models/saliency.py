@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from roi_ray import weights
 from roi_ray.errors import WeightsError
+from roi_ray.models import loader
 from roi_ray.models.lite0 import Lite0Saliency
+from roi_ray.models.loader import Weights
 from roi_ray.models.u2net import U2NET, U2NETP, U2Net
-from roi_ray.weights import Weights
 
 DEFAULT = "saliency-lite0"
 """The packaged network; its model card is `roi_ray/weights/README.md`."""
@@ -91,7 +91,7 @@ def load_saliency(source: str = DEFAULT) -> tuple[Saliency, Weights]:
     Raises:
         WeightsError: no such file, or none of these networks.
     """
-    found = weights.packaged(source) if source == DEFAULT else weights.load(source)
+    found = loader.packaged(source) if source == DEFAULT else loader.load(source)
     saliency = _build(found)
     state = {name: tensor.float() for name, tensor in found.tensors.items()}
     try:

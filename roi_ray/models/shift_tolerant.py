@@ -78,7 +78,7 @@ class BlurredPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Float (N, C, h, w) -> (N, C, (h' + 1) // 2 + 1, (w' + 1) // 2 + 1), h' as pooled."""
         if x.is_cuda and has_triton():
-            from roi_ray.models.blur_kernels import blurred_pool
+            from roi_ray.models.triton.blur import blurred_pool
 
             return blurred_pool(x, self.blur.filt, self.window)
         blurred: Tensor = self.blur(self.pool(x))

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from roi_ray import schema, weights
+from roi_ray import schema
 from roi_ray.errors import ManifestError, WeightsError
 from roi_ray.io import storage
+from roi_ray.models import loader
 from roi_ray.preference.examples import Examples, Floats, sides
 from roi_ray.preference.features import check_features, scored_with
 from roi_ray.preference.networks import Recipe, build
@@ -162,8 +163,8 @@ def load_model(source: str = DEFAULT) -> tuple[PreferenceModel, dict[str, str]]:
     Raises:
         WeightsError: no such file, or not a preference model.
     """
-    uri = str(weights.PACKAGED / f"{DEFAULT}.safetensors") if source == DEFAULT else source
-    found = weights.load(uri)
+    uri = str(loader.PACKAGED / f"{DEFAULT}.safetensors") if source == DEFAULT else source
+    found = loader.load(uri)
     try:
         facts = json.loads(found.metadata[_METADATA])
         recipe = Recipe(**facts["recipe"])

@@ -105,7 +105,8 @@ def assert_the_same_as_strips(photo, references, similarity) -> None:
 
 
 KERNELS = """
-from roi_ray.metrics import ms_ssim, ssim_kernels
+from roi_ray.metrics import ms_ssim
+from roi_ray.metrics.triton import ssim
 from roi_ray.sweep import photographs
 from tests.metrics.test_ms_ssim import assert_the_same_as_strips
 import torch
@@ -113,7 +114,7 @@ import torch
 def similarity(x, y, luminance):
     taps = ms_ssim._taps(y.device)
     constants = (ms_ssim._C1, ms_ssim._C2)
-    return ssim_kernels.similarity(x.image, y, x.mean, x.variance, taps, constants, luminance)
+    return ssim.similarity(x.image, y, x.mean, x.variance, taps, constants, luminance)
 
 photo = decode_image(photographs()["coffee"].read_bytes())
 for references in (1, 3):

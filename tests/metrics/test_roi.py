@@ -68,7 +68,8 @@ def test_normalised_reads_the_quality_inside_the_region() -> None:
 
 KERNEL = """
 from itertools import product
-from roi_ray.metrics import mean_kernels, roi
+from roi_ray.metrics import roi
+from roi_ray.metrics.triton import means
 import torch
 
 draw = torch.Generator().manual_seed(0)
@@ -78,11 +79,11 @@ for size, references in product(((7, 5), (64, 128), (130, 97)), (1, 3)):
         maps = torch.rand(shape, generator=draw) * 2 - 1
         weights = torch.rand(references, *size, generator=draw)
         for ours, torchs in zip(
-            mean_kernels.means(maps, weights), roi.means(maps.double(), weights.double())
+            means.means(maps, weights), roi.means(maps.double(), weights.double())
         ):
             assert ours.dtype == torch.float64
             assert torch.allclose(ours, torchs, rtol=0, atol=1e-7), (ours, torchs)
-        whole, under = mean_kernels.means(maps, torch.ones(references, *size))
+        whole, under = means.means(maps, torch.ones(references, *size))
         assert torch.equal(whole, under)
 print("the same")
 """

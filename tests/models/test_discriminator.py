@@ -8,16 +8,15 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from roi_ray import weights
 from roi_ray.errors import WeightsError
 from roi_ray.imaging.decode import decode_image
-from roi_ray.models import discriminator
+from roi_ray.models import discriminator, loader
 from roi_ray.models.discriminator import load_discriminator, patch_layers
 from roi_ray.sweep import CODECS, photographs
 
 # Mean d_loss of photographs as they are.
 RECORDED = {"astronaut": 0.662048, "coffee": 0.465421, "rocket": 0.465259}
-CARD = Path(weights.__file__).parent / "weights" / "README.md"
+CARD = Path(loader.__file__).parent / "weights" / "README.md"
 
 
 def published(channels=3, width=8, strided=3, norm=nn.BatchNorm2d, bias=False):
@@ -147,7 +146,7 @@ def test_packaged_weights_are_those_of_the_card():
     network, identity = load_discriminator()
     assert identity.name == f"{discriminator.DEFAULT}.safetensors"
     assert identity.sha256 in CARD.read_text()
-    file = Path(weights.PACKAGED) / identity.name
+    file = Path(loader.PACKAGED) / identity.name
     assert hashlib.sha256(file.read_bytes()).hexdigest() == identity.sha256
     assert file.stat().st_size < 6e6
     assert network.min_side == 24

@@ -116,8 +116,9 @@ def test_unknown_names_and_other_weights_are_refused() -> None:
 
 
 KERNELS = """
-from roi_ray.models import lpips, lpips_kernels
-from roi_ray.models.blur_kernels import blurred_pool
+from roi_ray.models import lpips
+from roi_ray.models.triton import distances
+from roi_ray.models.triton.blur import blurred_pool
 from roi_ray.models.shift_tolerant import Blur, BlurredPool
 from roi_ray.sweep import photographs
 from tests.conftest import jpeg
@@ -131,9 +132,9 @@ same = network.features(image(photo))
 for number, (layer, one) in enumerate(zip(layers, same, strict=True)):
     head = network.get_buffer(f"head{number}")
     for reference in (one, torch.cat([one, lpips._unit(layer[:1])])):
-        ours = lpips_kernels.distance(reference, layer, head)
+        ours = distances.distance(reference, layer, head)
         assert torch.allclose(ours, lpips._distance(reference, layer, head), rtol=1e-5, atol=1e-7)
-    assert float(lpips_kernels.distance(lpips._unit(layer), layer, head).max()) < 1e-12
+    assert float(distances.distance(lpips._unit(layer), layer, head).max()) < 1e-12
 
 pools = [module for module in network.modules() if isinstance(module, BlurredPool)]
 assert len(pools) == 2

@@ -7,16 +7,15 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-from roi_ray import weights
 from roi_ray.errors import WeightsError
 from roi_ray.imaging.decode import decode_image
-from roi_ray.models import saliency
+from roi_ray.models import loader, saliency
 from roi_ray.models.lite0 import Lite0Saliency, Unit, folded_state_dict
 from roi_ray.models.saliency import Saliency, load_saliency
 from roi_ray.models.u2net import U2NET, U2NETP, U2Net
 from roi_ray.sweep import photographs
 
-CARD = Path(weights.__file__).parent / "weights" / "README.md"
+CARD = Path(loader.__file__).parent / "weights" / "README.md"
 
 
 def photograph(name):
@@ -136,7 +135,7 @@ def test_packaged_weights_are_those_of_the_card():
     network, identity = load_saliency()
     assert identity.name == f"{saliency.DEFAULT}.safetensors"
     assert identity.sha256 in CARD.read_text()
-    file = weights.PACKAGED / identity.name
+    file = loader.PACKAGED / identity.name
     assert hashlib.sha256(file.read_bytes()).hexdigest() == identity.sha256
     assert file.stat().st_size <= 12e6
     assert not network.training
@@ -146,7 +145,7 @@ def test_packaged_weights_are_those_of_the_card():
 
 def test_packaged_weights_load_from_a_path_too(tmp_path):
     path = tmp_path / "mine.safetensors"
-    save_file(weights.packaged(saliency.DEFAULT).tensors, path)
+    save_file(loader.packaged(saliency.DEFAULT).tensors, path)
     network, _ = load_saliency(str(path))
     image = photograph("chelsea")
     with torch.inference_mode():

@@ -11,10 +11,11 @@ import pytest
 import ray
 from safetensors.torch import load, save
 
-from roi_ray import schema, weights
+from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError, WeightsError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
+from roi_ray.models import loader
 from roi_ray.pipeline import run
 from roi_ray.pipeline.actor import ScoringActor
 from roi_ray.pipeline.run import Options, Stages, score_manifest
@@ -220,7 +221,7 @@ def test_weights_that_an_actor_finds_otherwise_are_one_message(
     sweep, tmp_path, monkeypatch, late, said
 ) -> None:
     """As on another node, or after a file was replaced: what `run.json` says must be true."""
-    packaged = (weights.PACKAGED / "discriminator-patch70.safetensors").read_bytes()
+    packaged = (loader.PACKAGED / "discriminator-patch70.safetensors").read_bytes()
     file = tmp_path / "d.safetensors"
     file.write_bytes(packaged)
     config = run._config

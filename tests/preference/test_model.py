@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.torch import save_file
 
-from roi_ray import schema, weights
+from roi_ray import schema
 from roi_ray.errors import ManifestError, WeightsError
+from roi_ray.models import loader
 from roi_ray.preference.examples import Examples, to_examples
 from roi_ray.preference.model import PreferenceModel, Scale, load_model, save_model
 from roi_ray.preference.networks import RECIPES, Recipe, build
@@ -153,7 +154,7 @@ def test_a_feature_that_never_varied_in_training_says_nothing(name):
 def test_a_damaged_file_is_no_model(tmp_path, change):
     uri = str(tmp_path / "m.safetensors")
     save_model(uri, untrained(RECIPES["roi-ray"]))
-    found = weights.load(uri)
+    found = loader.load(uri)
     facts = json.loads(found.metadata["roi_ray"]) | change
     save_file(found.tensors, uri, {"roi_ray": json.dumps(facts)})
     with pytest.raises(WeightsError, match="is no preference model"):
