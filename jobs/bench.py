@@ -18,7 +18,7 @@ from roi_ray.command import errors_told
 from roi_ray.report.bench import draw, tables
 from roi_ray.runtime.device import find_device
 from roi_ray.runtime.memory import keep_freed_memory
-from roi_ray.scorer import Precision, Settings
+from roi_ray.scoring.scorer import Precision, Settings
 from roi_ray.sweep import photographs
 
 _LEAST = 161

@@ -16,7 +16,7 @@ from roi_ray.preference.compare import compare
 from roi_ray.preference.model import DEFAULT
 from roi_ray.runtime.cluster import Device
 from roi_ray.runtime.logs import on_stderr, one_line
-from roi_ray.scorer import Settings
+from roi_ray.scoring.scorer import Settings
 
 _NONE = "none"
 

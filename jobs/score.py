@@ -16,7 +16,7 @@ from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options, Summary, score_manifest
 from roi_ray.runtime.cluster import Device
 from roi_ray.runtime.logs import LogLevel, on_stderr, one_line
-from roi_ray.scorer import Precision, Settings
+from roi_ray.scoring.scorer import Precision, Settings
 
 
 @errors_told

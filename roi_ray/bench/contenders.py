@@ -22,7 +22,7 @@ from roi_ray.models.networks import Networks, load_networks
 from roi_ray.models.saliency import DEFAULT as PACKAGED
 from roi_ray.models.saliency import u2net
 from roi_ray.runtime.device import upload
-from roi_ray.scorer import Scorer, Settings
+from roi_ray.scoring.scorer import Scorer, Settings
 
 Numbers = dict[str, float]
 Contender = Callable[[Sequence[Group]], list[Numbers]]

@@ -21,7 +21,7 @@ from roi_ray.errors import RoiRayError
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.runtime.cluster import connect
 from roi_ray.runtime.memory import keep_freed_memory
-from roi_ray.scorer import Scorer, Settings
+from roi_ray.scoring.scorer import Scorer, Settings
 
 _SAMPLE_SECONDS = 1.0
 

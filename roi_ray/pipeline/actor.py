@@ -14,11 +14,11 @@ from roi_ray.errors import StorageUnavailable, WeightsError, kind_of
 from roi_ray.models.networks import Provenance
 from roi_ray.pipeline.decode import Chunk, describe
 from roi_ray.pipeline.shards import SHARD
-from roi_ray.prepared import Prepared
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.memory import keep_freed_memory, resident
 from roi_ray.schema import Scores
-from roi_ray.scorer import Scorer, Settings
+from roi_ray.scoring.prepared import Prepared
+from roi_ray.scoring.scorer import Scorer, Settings
 
 ROW = "row"
 

@@ -26,7 +26,7 @@ from roi_ray.pipeline.shards import blocks, plans, work_items
 from roi_ray.runtime import logs
 from roi_ray.runtime.cluster import Device, Workers, connect, plan_workers
 from roi_ray.runtime.progress import Reporter
-from roi_ray.scorer import Settings
+from roi_ray.scoring.scorer import Settings
 
 if TYPE_CHECKING:
     from ray.data import Dataset

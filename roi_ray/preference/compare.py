@@ -16,7 +16,7 @@ from roi_ray.preference.examples import scored
 from roi_ray.preference.features import join_features, make_of, make_of_scores, score_pairs
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import DEFAULT, PreferenceModel, load_model
-from roi_ray.scorer import Settings
+from roi_ray.scoring.scorer import Settings
 
 
 @dataclass(frozen=True)

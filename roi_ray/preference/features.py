@@ -21,7 +21,7 @@ from roi_ray.pipeline.output import RUN_JSON, Config, read_run
 from roi_ray.pipeline.run import Options, score_manifest
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.runtime.logs import LOGGER
-from roi_ray.scorer import Settings
+from roi_ray.scoring.scorer import Settings
 
 # A reference and an image that is compared with it.
 _Uris = tuple[str, str]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from roi_ray.imaging.decode import Pixels, decode_image
 from roi_ray.models.discriminator import PatchDiscriminator
-from roi_ray.prepared import at_least
+from roi_ray.scoring.prepared import at_least
 from roi_ray.sweep.codecs import CODECS, WEBP_LONGEST
 from roi_ray.training.files import planes, read_planes
 from roi_ray.training.windows import Decoded, Original

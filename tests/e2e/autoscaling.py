@@ -25,7 +25,7 @@ from ray.cluster_utils import Cluster
 from roi_ray.pipeline.actor import ScoringActor
 from roi_ray.pipeline.decode import decode
 from roi_ray.pipeline.run import Options, Stages, Summary, score_manifest
-from roi_ray.scorer import Settings
+from roi_ray.scoring.scorer import Settings
 
 MEMORY = 300 * 2**20
 

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roi_ray import schema
 from roi_ray.imaging.decode import decode_image
-from roi_ray.scorer import Scorer
+from roi_ray.scoring.scorer import Scorer
 from tests.conftest import Photos, encode, write
 
 BUCKET = "sweeps"

@@ -5,7 +5,7 @@ from pytorch_msssim import ms_ssim as package_ms_ssim
 from roi_ray.errors import ImageTooSmall
 from roi_ray.metrics import ms_ssim, roi
 from tests.conftest import Photos, interpreted, jpeg
-from tests.literal import ms_ssim as literal_ms_ssim
+from tests.scoring.literal import ms_ssim as literal_ms_ssim
 
 
 def image(pixels):

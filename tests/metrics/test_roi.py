@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from roi_ray.metrics import roi
-from tests import literal
 from tests.conftest import interpreted
+from tests.scoring import literal
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (51, 77), (37, 300), (120, 49)])

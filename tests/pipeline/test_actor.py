@@ -9,7 +9,7 @@ from roi_ray import schema
 from roi_ray.pipeline import actor
 from roi_ray.pipeline.actor import RESULTS, ScoringActor
 from roi_ray.pipeline.decode import Chunk
-from roi_ray.scorer import Scorer, Settings
+from roi_ray.scoring.scorer import Scorer, Settings
 from tests.conftest import jpeg
 
 

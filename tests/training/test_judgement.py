@@ -9,7 +9,7 @@ from roi_ray.errors import ManifestError, SizeMismatch
 from roi_ray.io import storage
 from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import Comparisons, from_rows
-from roi_ray.scorer import Scorer
+from roi_ray.scoring.scorer import Scorer
 from roi_ray.training.judgement import _under, centre, judge, maskers
 from tests.conftest import encode, jpeg, write
 

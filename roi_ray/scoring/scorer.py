@@ -25,10 +25,10 @@ from roi_ray.imaging.decode import Pixels, check_pixels, check_size
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.models.networks import Networks, load_networks
-from roi_ray.prepared import Prepared, References, at_least
 from roi_ray.runtime.device import Download, find_device, upload
 from roi_ray.runtime.memory import is_out_of_memory
 from roi_ray.schema import Scores
+from roi_ray.scoring.prepared import Prepared, References, at_least
 
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

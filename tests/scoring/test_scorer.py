@@ -13,9 +13,9 @@ import torch
 from roi_ray import schema
 from roi_ray.errors import ImageReadError, ImageTooSmall, OutOfMemory, SizeMismatch
 from roi_ray.models import discriminator, saliency
-from roi_ray.scorer import Scorer, Settings
-from tests import literal
+from roi_ray.scoring.scorer import Scorer, Settings
 from tests.conftest import jpeg, needs_cuda
+from tests.scoring import literal
 
 
 @pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=needs_cuda)])
@@ -309,7 +309,7 @@ import resource, sys
 import numpy as np
 import torch
 from roi_ray.errors import OutOfMemory
-from roi_ray.scorer import Scorer
+from roi_ray.scoring.scorer import Scorer
 
 torch.set_num_threads(1)
 scorer = Scorer(batch=64)
