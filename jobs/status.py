@@ -11,7 +11,7 @@ import typer
 
 from roi_ray.command import EXIT_INCOMPLETE, errors_told
 from roi_ray.io import storage
-from roi_ray.pipeline.rest import Rest, write_failed, write_missing
+from roi_ray.pipeline.retry import Rest, write_failed, write_missing
 from roi_ray.pipeline.status import Status, read_status
 from roi_ray.runtime.logs import one_line
 from roi_ray.runtime.progress import clock

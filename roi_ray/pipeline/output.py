@@ -26,7 +26,8 @@ from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.io import storage
 from roi_ray.io.lock import Lease
-from roi_ray.pipeline.footer import (
+from roi_ray.pipeline.plan import Rows
+from roi_ray.pipeline.shard_file import (
     PROVENANCE,
     identity,
     metadata,
@@ -35,7 +36,6 @@ from roi_ray.pipeline.footer import (
     shard_files,
     shard_name,
 )
-from roi_ray.pipeline.shards import Rows
 from roi_ray.runtime.logs import LOGGER
 
 Config = dict[str, Any]

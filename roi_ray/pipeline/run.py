@@ -18,11 +18,11 @@ from roi_ray.io import storage
 from roi_ray.io.allowlist import allow
 from roi_ray.io.manifest import Manifest, read_manifest
 from roi_ray.models.networks import Provenance
-from roi_ray.pipeline.actor import ScoringActor
-from roi_ray.pipeline.decode import decode
-from roi_ray.pipeline.gather import Gather, without
+from roi_ray.pipeline.committer import Gather, without
+from roi_ray.pipeline.decode_stage import decode
 from roi_ray.pipeline.output import Output
-from roi_ray.pipeline.shards import blocks, plans, work_items
+from roi_ray.pipeline.plan import blocks, plans, work_items
+from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.runtime import logs
 from roi_ray.runtime.cluster import Device, Workers, connect, plan_workers
 from roi_ray.runtime.progress import Reporter

@@ -14,8 +14,8 @@ from roi_ray import schema
 from roi_ray.errors import kind_of
 from roi_ray.io import storage
 from roi_ray.io.lock import writer
-from roi_ray.pipeline.footer import Footer, identity, read_footer, read_shard, shard_files
 from roi_ray.pipeline.output import LEASE_JSON, read_run
+from roi_ray.pipeline.shard_file import Footer, identity, read_footer, read_shard, shard_files
 
 _EXAMPLES = 3
 _READERS = 32

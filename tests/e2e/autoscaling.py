@@ -22,9 +22,9 @@ from ray._raylet import GcsClient
 from ray.autoscaler.v2.sdk import get_cluster_resource_state
 from ray.cluster_utils import Cluster
 
-from roi_ray.pipeline.actor import ScoringActor
-from roi_ray.pipeline.decode import decode
+from roi_ray.pipeline.decode_stage import decode
 from roi_ray.pipeline.run import Options, Stages, Summary, score_manifest
+from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.scoring.scorer import Settings
 
 MEMORY = 300 * 2**20

@@ -20,8 +20,8 @@ import pyarrow as pa
 import ray
 from ray.cluster_utils import Cluster
 
-from roi_ray.pipeline.actor import ScoringActor
 from roi_ray.pipeline.run import Options, Stages, Summary, score_manifest
+from roi_ray.pipeline.score_stage import ScoringActor
 
 SHARD = 20
 SIZE = {"object_store_memory": 200 * 2**20}

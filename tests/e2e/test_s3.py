@@ -11,7 +11,7 @@ import pytest
 from roi_ray.errors import StorageError
 from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
-from roi_ray.pipeline.rest import write_failed, write_missing
+from roi_ray.pipeline.retry import write_failed, write_missing
 from roi_ray.pipeline.status import read_status
 from tests.conftest import Photos, make_sweep_of
 from tests.e2e.conftest import BUCKET, KEY, SECRET, client, run_job, upload_folder

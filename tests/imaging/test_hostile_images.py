@@ -12,8 +12,8 @@ import pytest
 from roi_ray import errors
 from roi_ray.imaging.decode import FORMATS
 from roi_ray.io.allowlist import allow
-from roi_ray.pipeline.decode import Chunk, decode
-from roi_ray.pipeline.shards import plan, work_items
+from roi_ray.pipeline.decode_stage import Chunk, decode
+from roi_ray.pipeline.plan import plan, work_items
 from tests.conftest import encode, write
 from tests.imaging import hostile
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from roi_ray import schema
 from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline.output import Output
-from roi_ray.pipeline.shards import plans
+from roi_ray.pipeline.plan import plans
 
 ERRORS = ["ImageReadError: b.png: gone", "SizeMismatch: c.png: 3 x 4", "ImageReadError: d.png: cut"]
 

@@ -17,8 +17,8 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models import loader
 from roi_ray.pipeline import run
-from roi_ray.pipeline.actor import ScoringActor
 from roi_ray.pipeline.run import Options, Stages, score_manifest
+from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.scoring.scorer import Scorer, Settings
 from tests.conftest import encode, make_sweep_of, write
 from tests.runtime.prometheus import metrics_address, wait_for

@@ -8,9 +8,9 @@ import pytest
 
 from roi_ray.errors import StorageError
 from roi_ray.io.allowlist import allow
-from roi_ray.pipeline import decode as stage
-from roi_ray.pipeline.decode import Chunk, decode
-from roi_ray.pipeline.shards import plan, work_items
+from roi_ray.pipeline import decode_stage as stage
+from roi_ray.pipeline.decode_stage import Chunk, decode
+from roi_ray.pipeline.plan import plan, work_items
 from tests.conftest import encode, write
 
 
@@ -90,7 +90,7 @@ def test_too_many_pixels(tree) -> None:
 
 
 def test_decoding_needs_no_torch() -> None:
-    code = "import sys, roi_ray.pipeline.decode; sys.exit('torch' in sys.modules)"
+    code = "import sys, roi_ray.pipeline.decode_stage; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

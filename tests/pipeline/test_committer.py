@@ -5,10 +5,10 @@ import pytest
 
 from roi_ray import schema
 from roi_ray.errors import AccessError, OutputError
-from roi_ray.pipeline.actor import RESULTS, ROW
-from roi_ray.pipeline.gather import Gather, without
+from roi_ray.pipeline.committer import Gather, without
 from roi_ray.pipeline.output import Output
-from roi_ray.pipeline.shards import SHARD
+from roi_ray.pipeline.plan import SHARD
+from roi_ray.pipeline.score_stage import RESULTS, ROW
 from roi_ray.runtime.logs import FirstFailures
 from roi_ray.runtime.progress import Reporter
 from tests.pipeline.test_output import CONFIG, manifest

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from roi_ray import schema
-from roi_ray.pipeline import actor
-from roi_ray.pipeline.actor import RESULTS, ScoringActor
-from roi_ray.pipeline.decode import Chunk
+from roi_ray.pipeline import score_stage
+from roi_ray.pipeline.decode_stage import Chunk
+from roi_ray.pipeline.score_stage import RESULTS, ScoringActor
 from roi_ray.scoring.scorer import Scorer, Settings
 from tests.conftest import jpeg
 
@@ -104,7 +104,7 @@ def test_a_reference_that_is_too_small_is_named(photos, scoring) -> None:
 def test_numbers_that_are_not_finite_are_an_error(photos, scoring, monkeypatch) -> None:
     x = photos["coffee"][:64, :64]
     monkeypatch.setattr(
-        actor, "asdict", lambda _: {"mse": 0.1, "lpips": float("nan"), "d_loss": float("inf")}
+        score_stage, "asdict", lambda _: {"mse": 0.1, "lpips": float("nan"), "d_loss": float("inf")}
     )
     (row,) = scoring(chunk(x, x)).to_pylist()
     assert row["error"] == "FloatingPointError: lpips, d_loss not finite"
@@ -161,7 +161,7 @@ def test_a_chunk_without_any_image_needs_no_scorer(scoring) -> None:
 def test_what_s3_would_not_give_is_not_counted_yet(photos, scoring, monkeypatch) -> None:
     x = photos["coffee"][:64, :64]
     told: list[str | None] = []
-    monkeypatch.setattr(actor.telemetry, "pairs", told.extend)
+    monkeypatch.setattr(score_stage.telemetry, "pairs", told.extend)
     made = Chunk(5, "r", x)
     made.add(0, "p0", x)
     made.add(1, "p1", None, "StorageUnavailable: b.png: no answer")

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from roi_ray.pipeline.shards import blocks, plan, plans, work_items
+from roi_ray.pipeline.plan import blocks, plan, plans, work_items
 
 
 def manifest(references, masks=None):

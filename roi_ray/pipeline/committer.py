@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 from roi_ray import schema
 from roi_ray.errors import AccessError, OutputError, StorageUnavailable
-from roi_ray.pipeline.actor import RESULTS, ROW
 from roi_ray.pipeline.output import Output
-from roi_ray.pipeline.shards import SHARD, Rows
+from roi_ray.pipeline.plan import SHARD, Rows
+from roi_ray.pipeline.score_stage import RESULTS, ROW
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.progress import Reporter
 

@@ -5,8 +5,8 @@ import pytest
 
 from roi_ray.errors import ManifestError
 from roi_ray.io.manifest import read_manifest
-from roi_ray.pipeline import rest
-from roi_ray.pipeline.rest import write_failed, write_missing
+from roi_ray.pipeline import retry
+from roi_ray.pipeline.retry import write_failed, write_missing
 from roi_ray.pipeline.status import read_status
 from tests.pipeline.outputs import write_manifest, write_output
 
@@ -29,7 +29,7 @@ def status(tmp_path, manifest):
 
 
 def rows_of(rest) -> list[dict]:
-    return read_manifest(rest.uri).table.to_pylist()
+    return read_manifest(retry.uri).table.to_pylist()
 
 
 def expected(manifest, *numbers) -> list[dict]:
@@ -91,7 +91,7 @@ def test_a_manifest_in_parts(tmp_path, monkeypatch) -> None:
 
 
 def test_many_small_tables_become_few_row_groups(tmp_path, manifest, monkeypatch) -> None:
-    monkeypatch.setattr(rest, "_ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(retry, "_ROWS_AT_ONCE", 4)
     failed = [f"y/{row}.jpg" for row in range(10)]
     status = read_status(write_output(str(tmp_path / "bad"), manifest, range(5), failed))
     written = write_failed(status, str(tmp_path / "failed.parquet"))

@@ -12,8 +12,8 @@ import torch
 from roi_ray import schema
 from roi_ray.errors import StorageUnavailable, WeightsError, kind_of
 from roi_ray.models.networks import Provenance
-from roi_ray.pipeline.decode import Chunk, describe
-from roi_ray.pipeline.shards import SHARD
+from roi_ray.pipeline.decode_stage import Chunk, describe
+from roi_ray.pipeline.plan import SHARD
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.memory import keep_freed_memory, resident
 from roi_ray.schema import Scores

@@ -27,7 +27,7 @@ from roi_ray.errors import (
 from roi_ray.imaging.decode import Pixels, check_size, decode_image, decode_mask
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Policy
-from roi_ray.pipeline.shards import PAIR_IDS, ROWS, SHARD
+from roi_ray.pipeline.plan import PAIR_IDS, ROWS, SHARD
 from roi_ray.runtime import logs, telemetry
 
 Read = Callable[[str], bytes]
@@ -125,7 +125,7 @@ def decode(items: pa.Table, base: str, policy: Policy, max_pixels: int) -> Itera
     """Read and decode the images of work items.
 
     Args:
-        items: from `roi_ray.pipeline.shards.work_items`.
+        items: from `roi_ray.pipeline.plan.work_items`.
         base: what relative URIs are relative to.
         policy: what may be opened.
         max_pixels: largest image that is decoded.

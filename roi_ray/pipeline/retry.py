@@ -21,8 +21,8 @@ from roi_ray.io import storage
 from roi_ray.io.allowlist import allow
 from roi_ray.io.manifest import Manifest, read_manifest
 from roi_ray.io.tables import with_absolute
-from roi_ray.pipeline.footer import read_shard
-from roi_ray.pipeline.shards import plans
+from roi_ray.pipeline.plan import plans
+from roi_ray.pipeline.shard_file import read_shard
 from roi_ray.pipeline.status import Status, in_parallel
 
 _ROWS_AT_ONCE = 100_000
