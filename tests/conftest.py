@@ -17,7 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from roi_ray.imaging.decode import Pixels, decode_image
+from roi_ray.imaging.decode import decode_image
+from roi_ray.imaging.pixels import Pixels
 from roi_ray.io import lock
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.sweep import make_sweep, photographs

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from roi_ray.bench.workload import Group
 from roi_ray.errors import RoiRayError
-from roi_ray.imaging.decode import Pixels, decode_image
+from roi_ray.imaging.decode import decode_image
+from roi_ray.imaging.pixels import Pixels
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models.lpips import build_lpips, fill_backbone, trained_heads
 from roi_ray.models.networks import Networks, load_networks

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from roi_ray.errors import RoiRayError
-from roi_ray.imaging.decode import Pixels
+from roi_ray.imaging.pixels import Pixels
 from roi_ray.training.files import read_image
 
 

@@ -19,7 +19,7 @@ Formats: those of `FORMATS`, decoded by Pillow. Others are refused, whatever Pil
 fewer decoders see other people's bytes.
 
 Whatever the bytes are, the outcome is pixels or an `ImageError`, in a time and memory that follow
-from the file's size and `max_pixels`. `roi_ray.imaging.limits` refuses what would break that in a decoder.
+from the file's size and `max_pixels`. `roi_ray.imaging.limits` refuses files that would break that.
 """
 
 import io
@@ -29,18 +29,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from roi_ray.errors import ImageError, ImageReadError, ImageTooLarge, SizeMismatch
+from roi_ray.errors import ImageError, ImageReadError, ImageTooLarge
 from roi_ray.imaging import limits
 from roi_ray.imaging.icc import of_jpeg2000, to_srgb
+from roi_ray.imaging.pixels import Pixels
 
 FORMATS = ("PNG", "JPEG", "WEBP", "JPEG2000", "AVIF", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 1 << 26
 """Default of `--max-pixels`: 67 megapixels, 200 MB once decoded."""
-
-Pixels = NDArray[np.uint8]
 
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _UPRIGHT = {
@@ -100,34 +98,6 @@ def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 def decode_cut_out(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode an image with its alpha channel: uint8, (H, W, 4), 255 = opaque."""
     return _decode(data, max_pixels, lambda image: image.convert("RGBA"))
-
-
-def check_pixels(image: Pixels, channels: tuple[int, ...] = (3,)) -> None:
-    """Check that an array is a decoded image, or with no channels a decoded mask.
-
-    Raises:
-        ImageReadError: it is not.
-    """
-    if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] != channels:
-        wanted = f"uint8 (height, width{''.join(f', {each}' for each in channels)})"
-        raise ImageReadError(f"an array of {image.dtype} {image.shape}, which should be {wanted}")
-
-
-def check_size(image: Pixels, reference: Pixels | tuple[int, int]) -> None:
-    """Check that an image, or a mask, is of its reference's size.
-
-    Args:
-        image: of shape (height, width, ...).
-        reference: another one, or its height and width.
-
-    Raises:
-        SizeMismatch: it is not.
-    """
-    height, width = reference if isinstance(reference, tuple) else reference.shape[:2]
-    if image.shape[:2] != (height, width):
-        raise SizeMismatch(
-            f"{image.shape[1]} x {image.shape[0]}, but its reference is {width} x {height}"
-        )
 
 
 def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels:

@@ -59,7 +59,7 @@ def to_srgb(image: Image.Image, profile: object) -> Image.Image:
             if not _is_srgb(profile, image.mode):
                 return _convert(image, profile)
         except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a profile that cannot be used is ignored: see the policy of `roi_ray.imaging.decode`
+            pass  # an unusable profile is ignored: see the policy in `decode.py`
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

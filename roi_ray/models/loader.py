@@ -24,7 +24,7 @@ from torch import Tensor
 from roi_ray.errors import StorageError, WeightsError
 from roi_ray.io import storage
 
-PACKAGED = Path(__file__).parent / "weights"
+PACKAGED = Path(__file__).parents[1] / "weights"
 
 _DAMAGED = (
     SafetensorError,

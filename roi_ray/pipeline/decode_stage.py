@@ -24,7 +24,8 @@ from roi_ray.errors import (
     StorageError,
     StorageUnavailable,
 )
-from roi_ray.imaging.decode import Pixels, check_size, decode_image, decode_mask
+from roi_ray.imaging.decode import decode_image, decode_mask
+from roi_ray.imaging.pixels import Pixels, check_size
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Policy
 from roi_ray.pipeline.plan import PAIR_IDS, ROWS, SHARD

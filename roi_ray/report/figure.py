@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.imaging.decode import Pixels
+from roi_ray.imaging.pixels import Pixels
 
 
 def draw(

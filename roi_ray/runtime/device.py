@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.errors import WeightsError
-from roi_ray.imaging.decode import Pixels
+from roi_ray.imaging.pixels import Pixels
 
 
 def find_device(name: str) -> torch.device:

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from roi_ray.errors import OutOfMemory
-from roi_ray.imaging.decode import Pixels, check_pixels, check_size
+from roi_ray.imaging.pixels import Pixels, check_pixels, check_size
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.models.networks import Networks, load_networks

@@ -26,7 +26,7 @@ from typing import Any
 from PIL import Image
 
 from roi_ray.errors import ManifestError
-from roi_ray.imaging.decode import Pixels
+from roi_ray.imaging.pixels import Pixels
 
 WEBP_LONGEST = 16_383
 """Pixels of a side that a WebP file can have."""

@@ -13,7 +13,8 @@ from PIL import Image
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.imaging.decode import Pixels, decode_image
+from roi_ray.imaging.decode import decode_image
+from roi_ray.imaging.pixels import Pixels
 from roi_ray.io import storage
 from roi_ray.sweep.codecs import CODECS, Codec
 

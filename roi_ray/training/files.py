@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from roi_ray.errors import ImageError
-from roi_ray.imaging.decode import Pixels, decode_cut_out, decode_image, decode_mask
+from roi_ray.imaging.decode import decode_cut_out, decode_image, decode_mask
+from roi_ray.imaging.pixels import Pixels
 from roi_ray.io import storage
 
 

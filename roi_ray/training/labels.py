@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from PIL import Image
 
 from roi_ray.errors import ManifestError
-from roi_ray.imaging.decode import Pixels, decode_image
+from roi_ray.imaging.decode import decode_image
+from roi_ray.imaging.pixels import Pixels
 from roi_ray.io import storage
 from roi_ray.training.files import read_cut_out, read_image, read_map
 from roi_ray.training.pairs import Pair, read_pair

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from torch import Tensor
 
-from roi_ray.imaging.decode import Pixels, decode_image
+from roi_ray.imaging.decode import decode_image
+from roi_ray.imaging.pixels import Pixels
 from roi_ray.models.discriminator import PatchDiscriminator
 from roi_ray.scoring.prepared import at_least
 from roi_ray.sweep.codecs import CODECS, WEBP_LONGEST

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from roi_ray.errors import WeightsError
-from roi_ray.imaging.decode import Pixels
+from roi_ray.imaging.pixels import Pixels
 from roi_ray.io import storage
 
 ISNET = "b6e8497ba978a6f5fbb647e419d2696cd80df5a23cb6a8ea532021911bd76acb"

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from roi_ray.errors import ManifestError
-from roi_ray.imaging.decode import Pixels
+from roi_ray.imaging.pixels import Pixels
 from roi_ray.sweep.codecs import WEBP_LONGEST
 
 _SIDE = 512

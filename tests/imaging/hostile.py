@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from roi_ray.imaging.decode import FORMATS, Pixels
+from roi_ray.imaging.decode import FORMATS
+from roi_ray.imaging.pixels import Pixels
 
 File = tuple[str, bytes]
 

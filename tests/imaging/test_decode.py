@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from roi_ray.errors import ImageReadError, ImageTooLarge, SizeMismatch
-from roi_ray.imaging.decode import check_size, decode_image, decode_mask
+from roi_ray.imaging.decode import decode_image, decode_mask
+from roi_ray.imaging.pixels import check_size
 from tests.conftest import Photos, encode
 
 

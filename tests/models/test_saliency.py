@@ -1,5 +1,4 @@
 import hashlib
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from roi_ray.models.saliency import Saliency, load_saliency
 from roi_ray.models.u2net import U2NET, U2NETP, U2Net
 from roi_ray.sweep import photographs
 
-CARD = Path(loader.__file__).parent / "weights" / "README.md"
+CARD = loader.PACKAGED / "README.md"
 
 
 def photograph(name):
