@@ -14,18 +14,18 @@ from rich.console import Console
 
 from roi_ray.bench.contenders import SaliencyName
 from roi_ray.bench.run import Plan, run
-from roi_ray.command import errors_told
+from roi_ray.command import exit_with_message
 from roi_ray.report.bench import draw, tables
 from roi_ray.runtime.device import find_device
 from roi_ray.runtime.memory import keep_freed_memory
-from roi_ray.scoring.scorer import Precision, Settings
+from roi_ray.settings import Precision, Settings
 from roi_ray.sweep import photographs
 
 _LEAST = 161
 """pytorch_msssim's least side, in pixels, with five scales."""
 
 
-@errors_told
+@exit_with_message
 def main(
     *,
     quick: Annotated[

@@ -8,20 +8,17 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import EXIT_TOO_MANY_FAILED, errors_told
-from roi_ray.metrics.roi import Weighting
-from roi_ray.models import lpips
-from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options
+from roi_ray.command import EXIT_TOO_MANY_FAILED, exit_with_message
+from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
 from roi_ray.preference.compare import compare
-from roi_ray.preference.model import DEFAULT
 from roi_ray.runtime.cluster import Device
-from roi_ray.runtime.logs import on_stderr, one_line
-from roi_ray.scoring.scorer import Settings
+from roi_ray.runtime.logs import log_to_stderr, one_line
+from roi_ray.settings import DEFAULT_LPIPS, DEFAULT_PREFERENCE_MODEL, LpipsName, Settings, Weighting
 
 _NONE = "none"
 
 
-@errors_told
+@exit_with_message
 def main(
     *,
     comparisons: Annotated[
@@ -38,10 +35,8 @@ def main(
     model: Annotated[
         str,
         typer.Option(help="The packaged model, a file of jobs/train.py, or none: features alone."),
-    ] = DEFAULT,
-    lpips_: Annotated[
-        lpips.LpipsName, typer.Option("--lpips", help="LPIPS network.")
-    ] = lpips.DEFAULT,
+    ] = DEFAULT_PREFERENCE_MODEL,
+    lpips_: Annotated[LpipsName, typer.Option("--lpips", help="LPIPS network.")] = DEFAULT_LPIPS,
     roi_weighting: Annotated[Weighting, typer.Option(help="See jobs/score.py.")] = "mean",
     weights_dir: Annotated[str | None, typer.Option(help="See jobs/score.py.")] = None,
     device: Annotated[Device, typer.Option(help="See jobs/score.py.")] = "auto",
@@ -60,7 +55,7 @@ def main(
     Exit code 0: done. 2: unusable arguments, weights or model. 3: too many comparisons
     without features; they are in the output all the same, each with its error.
     """
-    on_stderr()
+    log_to_stderr()
     settings = Settings(lpips=lpips_, roi_weighting=roi_weighting)
     allow = tuple(allow_prefix or ())
     options = Options(device, actors, shard_size=shard_size, weights_dir=weights_dir, allow=allow)

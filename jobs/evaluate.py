@@ -12,16 +12,16 @@ import typer
 from rich.console import Console
 
 from roi_ray import schema
-from roi_ray.command import errors_told
+from roi_ray.command import exit_with_message
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.evaluation import evaluate
-from roi_ray.preference.networks import DEFAULT, RECIPES
+from roi_ray.preference.networks import DEFAULT_RECIPE, RECIPES
 from roi_ray.report import preference as report
 
 
-@errors_told
+@exit_with_message
 def main(
     *,
     comparisons: Annotated[
@@ -72,7 +72,7 @@ def main(
         f"about {result.references} references"
     )
     console.print(report.to_table(result))
-    main_recipe = DEFAULT if DEFAULT in recipes else recipes[0]
+    main_recipe = DEFAULT_RECIPE if DEFAULT_RECIPE in recipes else recipes[0]
     shown = [f"BASIC {main_recipe}", f"ROI {main_recipe}", *schema.FEATURES[:2]]
     console.print(report.to_parts_table(result, shown))
     for name, test in result.paired.items():

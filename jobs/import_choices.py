@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import errors_told
+from roi_ray.command import exit_with_message
 from roi_ray.datasets import DatasetName, Summary, import_choices
 from roi_ray.io import storage
-from roi_ray.io.allowlist import allow
+from roi_ray.io.allowlist import build_allowlist
 
 
-@errors_told
+@exit_with_message
 def main(
     dataset: Annotated[
         DatasetName, typer.Argument(help="Which data set it is.", metavar="DATASET")
@@ -41,7 +41,7 @@ def main(
     summary = import_choices(dataset, path, output, min_standard_errors)
     print_summary(summary)
     folder = storage.absolute(path)
-    if not allow(storage.parent(storage.absolute(output))).allows(folder):
+    if not build_allowlist(storage.parent(storage.absolute(output))).allows(folder):
         print(f"  jobs/compare.py opens the images with --allow-prefix {shlex.quote(folder)}")
 
 

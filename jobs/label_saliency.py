@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import errors_told
+from roi_ray.command import exit_with_message
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.training.labels import Material, claim, label, names_labelled, write_views
@@ -22,7 +22,7 @@ from roi_ray.training.views import View, plan, render
 _EVERY = 50
 
 
-@errors_told
+@exit_with_message
 def main(
     *,
     teacher: Annotated[str, typer.Option(help="ONNX file of the network that is asked.")],

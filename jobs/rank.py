@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from roi_ray.command import errors_told
+from roi_ray.command import exit_with_message
 from roi_ray.preference.ranking import By, Labels
 from roi_ray.report.ranking import report_ranking
 
 
-@errors_told
+@exit_with_message
 def main(
     *,
     comparisons: Annotated[

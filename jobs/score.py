@@ -9,17 +9,24 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import EXIT_TOO_MANY_FAILED, errors_told
-from roi_ray.imaging.decode import MAX_PIXELS
-from roi_ray.metrics.roi import Weighting
-from roi_ray.models import discriminator, lpips, saliency
-from roi_ray.pipeline.run import DEFAULT_SHARD_SIZE, Options, Summary, score_manifest
+from roi_ray.command import EXIT_TOO_MANY_FAILED, exit_with_message
+from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
+from roi_ray.pipeline.run import Summary, score_manifest
 from roi_ray.runtime.cluster import Device
-from roi_ray.runtime.logs import LogLevel, on_stderr, one_line
-from roi_ray.scoring.scorer import Precision, Settings
+from roi_ray.runtime.logs import LogLevel, log_to_stderr, one_line
+from roi_ray.settings import (
+    DEFAULT_DISCRIMINATOR,
+    DEFAULT_LPIPS,
+    DEFAULT_SALIENCY,
+    MAX_PIXELS,
+    LpipsName,
+    Precision,
+    Settings,
+    Weighting,
+)
 
 
-@errors_told
+@exit_with_message
 def main(
     manifest: Annotated[
         str | None,
@@ -33,14 +40,14 @@ def main(
         typer.Option(help="Instead: make a small sweep from photographs here, and score it."),
     ] = None,
     lpips_: Annotated[
-        lpips.LpipsName, typer.Option("--lpips", help="LPIPS network; alex is the paper's.")
-    ] = lpips.DEFAULT,
+        LpipsName, typer.Option("--lpips", help="LPIPS network; alex is the paper's.")
+    ] = DEFAULT_LPIPS,
     saliency_: Annotated[
         str, typer.Option("--saliency", help="Packaged network, or a U2-Net(-p) checkpoint.")
-    ] = saliency.DEFAULT,
+    ] = DEFAULT_SALIENCY,
     discriminator_: Annotated[
         str, typer.Option("--discriminator", help="Packaged network, or a PatchGAN checkpoint.")
-    ] = discriminator.DEFAULT,
+    ] = DEFAULT_DISCRIMINATOR,
     weights_dir: Annotated[
         str | None, typer.Option(help="Folder with torchvision's files for alex, vgg, squeeze.")
     ] = None,
@@ -92,7 +99,7 @@ def main(
     """
     if (demo is None) == (manifest is None) or (manifest is None) != (output is None):
         raise typer.BadParameter("give --manifest and --output, or --demo alone")
-    on_stderr(log_level)
+    log_to_stderr(log_level)
     settings = Settings(lpips_, saliency_, discriminator_, roi_weighting, precision)
     options = Options(
         device=device,

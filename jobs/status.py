@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import EXIT_INCOMPLETE, errors_told
+from roi_ray.command import EXIT_INCOMPLETE, exit_with_message
 from roi_ray.io import storage
-from roi_ray.pipeline.retry import Rest, write_failed, write_missing
+from roi_ray.pipeline.retry import RetryManifest, write_failed, write_missing
 from roi_ray.pipeline.status import Status, read_status
 from roi_ray.runtime.logs import one_line
-from roi_ray.runtime.progress import clock
+from roi_ray.runtime.progress import format_duration
 
 
-@errors_told
+@exit_with_message
 def main(
     output: Annotated[
         str, typer.Argument(help="Folder or s3:// prefix that jobs/score.py writes.")
@@ -43,9 +43,9 @@ def main(
     status = read_status(output)
     print_status(status)
     if failed is not None:
-        print_rest("failed", write_failed(status, failed, manifest))
+        print_retry("failed", write_failed(status, failed, manifest))
     if missing is not None:
-        print_rest("missing", write_missing(status, missing, manifest))
+        print_retry("missing", write_missing(status, missing, manifest))
     if status.missing:
         raise typer.Exit(EXIT_INCOMPLETE)
 
@@ -61,11 +61,11 @@ def print_status(status: Status) -> None:
     for job in status.jobs:
         print(
             f"job of {job.started:%Y-%m-%d %H:%M:%S} UTC: {job.pairs} pairs in "
-            f"{clock(job.seconds)}, {job.speed:.1f} pairs/s"
+            f"{format_duration(job.seconds)}, {job.speed:.1f} pairs/s"
         )
     if status.writer is not None:
         left = (
-            f", {clock(status.missing / status.jobs[-1].speed)} left at that speed"
+            f", {format_duration(status.missing / status.jobs[-1].speed)} left at that speed"
             if status.jobs
             else ""
         )
@@ -82,7 +82,7 @@ def print_status(status: Status) -> None:
             print(f"  {uri}")
 
 
-def print_rest(what: str, rest: Rest) -> None:
+def print_retry(what: str, rest: RetryManifest) -> None:
     """Say where a new manifest is, and how it is scored."""
     if not rest.rows:
         print(f"no {what} pairs: {rest.uri} is not written")

@@ -8,19 +8,19 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import errors_told
+from roi_ray.command import exit_with_message
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
-from roi_ray.models.loader import check_output
+from roi_ray.models.loader import check_weights_output
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import named_features
 from roi_ray.preference.model import load_model, save_model
-from roi_ray.preference.networks import DEFAULT, RECIPES
+from roi_ray.preference.networks import DEFAULT_RECIPE, RECIPES
 from roi_ray.runtime.train_loop import RUNS_HELP, runs_beside
 
 
-@errors_told
+@exit_with_message
 def main(
     *,
     comparisons: Annotated[
@@ -28,7 +28,7 @@ def main(
     ],
     output: Annotated[str, typer.Option(help="The .safetensors file to write, local or s3://.")],
     features: Annotated[str, typer.Option(help="basic, roi (all eight), or names, a,b,c.")] = "roi",
-    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = DEFAULT,
+    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = DEFAULT_RECIPE,
     seed: Annotated[int, typer.Option(help="Of the start and the order.")] = 0,
     runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
     workers: Annotated[
@@ -38,7 +38,7 @@ def main(
 ) -> None:
     """Fit a model that says which of two images people prefer."""
     began = time.monotonic()
-    check_output(output)
+    check_weights_output(output)
     if recipe not in RECIPES:
         raise ManifestError(f"unknown recipe {recipe!r}; there are {', '.join(RECIPES)}")
     model = train_model(

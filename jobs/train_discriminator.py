@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 from safetensors.torch import save
 
-from roi_ray.command import errors_told
+from roi_ray.command import exit_with_message
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
-from roi_ray.models.loader import check_output
+from roi_ray.models.loader import check_weights_output
 from roi_ray.runtime.train_loop import RUNS_HELP, fit, run_name, runs_beside
 from roi_ray.training import realism
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
@@ -27,7 +27,7 @@ from roi_ray.training.split import split, stem
 from roi_ray.training.windows import identity, read_originals
 
 
-@errors_told
+@exit_with_message
 def main(
     *,
     manifest: Annotated[str, typer.Option(help="Of a sweep: reference, distorted.")],
@@ -54,7 +54,7 @@ def main(
     """Train D; report on held-out references how well it tells originals from decoded images."""
     began = time.monotonic()
     recipe = Recipe(steps=steps, batch=batch, generator=generator, order=order, seed=seed)
-    check_output(output)
+    check_weights_output(output)
     if batch % workers:
         raise ManifestError(f"a --batch of {batch} cannot be divided among {workers} workers")
     rows = read_manifest(manifest)

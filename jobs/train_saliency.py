@@ -12,10 +12,10 @@ import torch
 import typer
 from safetensors.torch import save
 
-from roi_ray.command import errors_told
+from roi_ray.command import exit_with_message
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
-from roi_ray.models.loader import check_output
+from roi_ray.models.loader import check_weights_output
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.report.figure import draw_masks
@@ -32,7 +32,7 @@ from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
 from roi_ray.training.split import split
 
 
-@errors_told
+@exit_with_message
 def main(
     *,
     images: Annotated[str, typer.Option(help="Folder of images.")],
@@ -61,7 +61,7 @@ def main(
     """Distil a saliency network's maps into the packaged one; report on held-out images."""
     began = time.monotonic()
     recipe = Recipe(epochs=epochs, batch=batch, seed=seed)
-    check_output(output)
+    check_weights_output(output)
     given = read_comparisons(comparisons) if comparisons else None
     pairs = {pair.name: pair for pair in read_pairs(images, maps)}
     training, held = split(pairs, held_out)

@@ -17,7 +17,7 @@ EXIT_INCOMPLETE = 4
 Arguments = ParamSpec("Arguments")
 
 
-def errors_told(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
+def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
     """A command that ends on a `RoiRayError` with a line on standard error and exit code 2."""
 
     @wraps(main)

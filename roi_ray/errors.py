@@ -1,11 +1,13 @@
 """Everything that roi-ray raises on purpose.
 
 RoiRayError
-├── ManifestError        a manifest that cannot be used; names the row or the column
+├── UsageError           an option or argument that cannot be used
+├── ManifestError        a manifest or table that cannot be used; names the row or the column
 ├── StorageError         a path or object that cannot be listed, read or written
 │   ├── AccessError      none can be: the credentials are wrong or have expired
 │   └── StorageUnavailable  the storage did not answer, or not as it should, time and again
 ├── WeightsError         weights that are missing, altered, or not of the layout asked for
+├── DeviceError          a device that is not there, such as a GPU
 ├── OutputError          an output that belongs to another run, or cannot take this one's results
 ├── ClusterError         a Ray that cannot be reached or started
 └── ImageError           one image that cannot be scored; becomes the `error` text of its rows
@@ -31,6 +33,10 @@ class RoiRayError(Exception):
     """Base of all errors that roi-ray raises on purpose."""
 
 
+class UsageError(RoiRayError):
+    """An option or argument cannot be used."""
+
+
 class ManifestError(RoiRayError):
     """The manifest cannot be used as it is."""
 
@@ -49,6 +55,10 @@ class StorageUnavailable(StorageError):
 
 class WeightsError(RoiRayError):
     """Weights are missing, altered, or not of the layout asked for."""
+
+
+class DeviceError(RoiRayError):
+    """A device, such as a GPU, is not there."""
 
 
 class OutputError(RoiRayError):

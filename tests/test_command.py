@@ -5,11 +5,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from roi_ray.command import errors_told
+from roi_ray.command import exit_with_message
 from roi_ray.errors import ManifestError
 
 
-@errors_told
+@exit_with_message
 def main(row: int = typer.Argument(help="Which one."), *, broken: bool = False) -> None:
     if broken:
         raise ZeroDivisionError
@@ -45,5 +45,5 @@ def test_a_mistake_of_ours_keeps_its_traceback(command: typer.Typer) -> None:
 def test_a_terminal_of_few_characters_gets_question_marks(monkeypatch) -> None:
     screen = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii"))
-    errors_told(lambda: print("higher is better \u2191", flush=True))()
+    exit_with_message(lambda: print("higher is better \u2191", flush=True))()
     assert screen.getvalue() == b"higher is better ?\n"

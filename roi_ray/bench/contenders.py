@@ -20,10 +20,11 @@ from roi_ray.imaging.pixels import Pixels
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models.lpips import build_lpips, fill_backbone, trained_heads
 from roi_ray.models.networks import Networks, load_networks
-from roi_ray.models.saliency import DEFAULT as PACKAGED
 from roi_ray.models.saliency import u2net
 from roi_ray.runtime.device import upload
-from roi_ray.scoring.scorer import Scorer, Settings
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import DEFAULT_SALIENCY as PACKAGED
+from roi_ray.settings import Settings
 
 Numbers = dict[str, float]
 Contender = Callable[[Sequence[Group]], list[Numbers]]

@@ -18,10 +18,12 @@ from roi_ray import schema
 from roi_ray.bench.contenders import scorer
 from roi_ray.bench.workload import Group
 from roi_ray.errors import RoiRayError
-from roi_ray.pipeline.run import Options, score_manifest
+from roi_ray.pipeline.options import Options
+from roi_ray.pipeline.run import score_manifest
 from roi_ray.runtime.cluster import connect
 from roi_ray.runtime.memory import keep_freed_memory
-from roi_ray.scoring.scorer import Scorer, Settings
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings
 
 _SAMPLE_SECONDS = 1.0
 

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from roi_ray import schema
 from roi_ray.io.manifest import read_manifest
+from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.plan import ROWS, SHARD
-from roi_ray.pipeline.run import Options, Stages, score_manifest
+from roi_ray.pipeline.run import Stages, score_manifest
 from roi_ray.pipeline.score_stage import RESULTS, ROW
 
 _PER_REFERENCE = 100

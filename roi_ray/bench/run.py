@@ -25,7 +25,8 @@ from roi_ray.bench.parts import Limits, Part
 from roi_ray.bench.timing import Timing, interleave, ratio
 from roi_ray.bench.workload import Group
 from roi_ray.runtime.device import find_device
-from roi_ray.scoring.scorer import DTYPES, Settings
+from roi_ray.scoring.scorer import DTYPES
+from roi_ray.settings import Settings
 
 _OWN = "roi-ray"
 _SIZE = 512

@@ -33,12 +33,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from roi_ray.errors import ImageError, ImageReadError, ImageTooLarge
 from roi_ray.imaging import limits
-from roi_ray.imaging.icc import of_jpeg2000, to_srgb
+from roi_ray.imaging.icc import jpeg2000_profile, to_srgb
 from roi_ray.imaging.pixels import Pixels
+from roi_ray.settings import MAX_PIXELS
 
 FORMATS = ("PNG", "JPEG", "WEBP", "JPEG2000", "AVIF", "TIFF", "BMP", "GIF", "PPM")
-MAX_PIXELS = 1 << 26
-"""Default of `--max-pixels`: 67 megapixels, 200 MB once decoded."""
 
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _UPRIGHT = {
@@ -104,10 +103,10 @@ def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image
     if not data:
         raise ImageReadError("the file is empty (0 bytes)")
     try:
-        limits.check(data)
+        limits.check_cost(data)
         with _pillow(max_pixels), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_pixels(image, max_pixels)
-            if image.format == "JPEG2000" and (profile := of_jpeg2000(data)):
+            if image.format == "JPEG2000" and (profile := jpeg2000_profile(data)):
                 image.info["icc_profile"] = profile
             return np.asarray(convert(image))
     except ImageError:

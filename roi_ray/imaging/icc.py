@@ -22,7 +22,7 @@ _ROUNDING = 3
 """Of 255: an sRGB profile's tables and curves differ from the formula by no more."""
 
 
-def of_jpeg2000(data: bytes) -> bytes | None:
+def jpeg2000_profile(data: bytes) -> bytes | None:
     """The ICC profile in a JP2 file's colour box (ISO/IEC 15444-1, I.5.3.3); None if it has none.
 
     Pillow passes over it.

@@ -14,7 +14,7 @@ from roi_ray.io import storage
 
 
 @dataclass(frozen=True)
-class Policy:
+class Allowlist:
     """What may be opened: files below some folders.
 
     Attributes:
@@ -46,9 +46,9 @@ class Policy:
         return any(_is_below(place, prefix) for prefix in map(_place, self.prefixes))
 
 
-def allow(base: str, more: Iterable[str] = ()) -> Policy:
+def build_allowlist(base: str, more: Iterable[str] = ()) -> Allowlist:
     """What is below a manifest's own folder, and below others that its user names."""
-    return Policy(tuple(dict.fromkeys(storage.absolute(prefix) for prefix in (base, *more))))
+    return Allowlist(tuple(dict.fromkeys(storage.absolute(prefix) for prefix in (base, *more))))
 
 
 def _place(uri: str) -> str:

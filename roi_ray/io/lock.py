@@ -1,6 +1,6 @@
 """One job at a time writes to an output.
 
-    OUTPUT/_run/lease.json   who writes here, and a number that goes up as long as it lives
+    OUTPUT/_run/lock.json   who writes here, and a number that goes up as long as it lives
 
 Clocks of two machines need not agree, so no time stands in the lease. Who finds one watches it: if
 its number goes up, its owner lives; if it does not for as long as a lease lasts, the owner is dead.
@@ -54,7 +54,7 @@ class _Held:
         return False
 
 
-class Lease:
+class OutputLock:
     """Held while a job writes to an output; a context manager.
 
     Args:
@@ -78,7 +78,7 @@ class Lease:
             who = "another job" if self._thief is None else _who(self._thief)
             raise OutputError(f"{self._where()}: {who} has taken over; this job stops")
 
-    def __enter__(self) -> "Lease":
+    def __enter__(self) -> "OutputLock":
         if (held := _living(self._uri)) is not None:
             raise self._refusal(held)
         self._write(0)
@@ -131,7 +131,7 @@ class Lease:
         return storage.parent(storage.parent(self._uri))
 
 
-def writer(uri: str) -> str | None:
+def current_writer(uri: str) -> str | None:
     """Who is writing to an output now, or None; takes the time of a beat, or of the lease's end.
 
     Args:

@@ -5,15 +5,15 @@ the mask `R` it is `mean(L W)`, with weights `W` made from `R` once per referenc
 A mask of ones gives weights of ones, hence exactly the basic number.
 """
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from roi_ray.runtime.triton import has_triton
+from roi_ray.settings import Weighting
 
-Weighting = Literal["mean", "normalised"]
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
 _WINDOW = 50

@@ -16,14 +16,12 @@ from torch import Tensor, nn
 from roi_ray.errors import WeightsError
 from roi_ray.models import loader
 from roi_ray.models.loader import Weights
-
-DEFAULT = "discriminator-patch70"
-"""The packaged discriminator; its model card is `roi_ray/weights/README.md`."""
+from roi_ray.settings import DEFAULT_DISCRIMINATOR
 
 _FIRST = re.compile(r"((?:.*\.)?(?:model|main)\.)0\.(?:weight|weight_orig|parametrizations\..*)")
 _ACCEPTED = (
-    f"Accepted are the packaged {DEFAULT!r} and files with a PatchGAN discriminator of "
-    "3 channels, in the layout of pix2pix (model.0.weight, ...) or of taming-transformers "
+    f"Accepted are the packaged {DEFAULT_DISCRIMINATOR!r} and files with a PatchGAN discriminator "
+    "of 3 channels, in the layout of pix2pix (model.0.weight, ...) or of taming-transformers "
     "(main.0.weight, ..., or discriminator.main.0.weight in a whole checkpoint)"
 )
 
@@ -58,7 +56,7 @@ class PatchDiscriminator(nn.Module):
         return logits.float()
 
 
-def load_discriminator(source: str = DEFAULT) -> tuple[PatchDiscriminator, Weights]:
+def load_discriminator(source: str = DEFAULT_DISCRIMINATOR) -> tuple[PatchDiscriminator, Weights]:
     """A patch discriminator with its weights, in evaluation mode, fp32, on the CPU.
 
     Width, depth and normalisation are read off the tensors. What lies between two convolutions of
@@ -72,7 +70,7 @@ def load_discriminator(source: str = DEFAULT) -> tuple[PatchDiscriminator, Weigh
     Spectral norm, in either of torch's parametrisations, is worked into the weights.
 
     Args:
-        source: `DEFAULT`, or the path or `s3://` URI of a file.
+        source: `DEFAULT_DISCRIMINATOR`, or the path or `s3://` URI of a file.
 
     Returns:
         the discriminator and the identity of its weights.
@@ -80,7 +78,11 @@ def load_discriminator(source: str = DEFAULT) -> tuple[PatchDiscriminator, Weigh
     Raises:
         WeightsError: no such file, or no unconditional patch discriminator in it.
     """
-    found = loader.packaged(source) if source == DEFAULT else loader.load(source)
+    found = (
+        loader.load_packaged(source)
+        if source == DEFAULT_DISCRIMINATOR
+        else loader.load_weights(source)
+    )
     layers = _build(found.name, _sequence(found))
     return PatchDiscriminator(layers).eval().requires_grad_(False), found
 

@@ -63,12 +63,12 @@ class Weights:
         return {"name": self.name, "sha256": self.sha256}
 
 
-def packaged(name: str) -> Weights:
+def load_packaged(name: str) -> Weights:
     """The weights that roi-ray ships as `roi_ray/weights/NAME.safetensors`."""
-    return load(str(PACKAGED / f"{name}.safetensors"))
+    return load_weights(str(PACKAGED / f"{name}.safetensors"))
 
 
-def load(uri: str, digits: str = "") -> Weights:
+def load_weights(uri: str, digits: str = "") -> Weights:
     """Weights from a `.safetensors`, `.pth`, `.pt` or `.ckpt` file, local or on S3.
 
     Args:
@@ -101,7 +101,7 @@ def load(uri: str, digits: str = "") -> Weights:
     return Weights(name, sha256, tensors, metadata)
 
 
-def check_output(uri: str) -> None:
+def check_weights_output(uri: str) -> None:
     """Check that weights can be written to a file, and loaded from it, before they are trained.
 
     Raises:
@@ -113,7 +113,7 @@ def check_output(uri: str) -> None:
     storage.check_writable(storage.parent(storage.absolute(uri)))
 
 
-def torchvision_backbone(url: str, folder: str | None) -> Weights:
+def load_torchvision_backbone(url: str, folder: str | None) -> Weights:
     """ImageNet weights by the file name that torchvision gives them.
 
     The name ends in the first eight digits of the file's SHA-256 (`alexnet-owt-7be5be79.pth`).
@@ -133,7 +133,7 @@ def torchvision_backbone(url: str, folder: str | None) -> Weights:
         found = str(cached)
     else:
         found = _download(url, cached, digits, folder)
-    return load(found, digits)
+    return load_weights(found, digits)
 
 
 def _download(url: str, target: Path, digits: str, folder: str | None) -> str:

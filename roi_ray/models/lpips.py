@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -21,10 +21,9 @@ from roi_ray.io import storage
 from roi_ray.models import loader, shift_tolerant
 from roi_ray.models.loader import Weights
 from roi_ray.runtime.triton import has_triton
+from roi_ray.settings import LpipsName
 
-LpipsName = Literal["st-alex", "st-vgg", "alex", "vgg", "squeeze"]
 NAMES: tuple[LpipsName, ...] = get_args(LpipsName)
-DEFAULT: LpipsName = "st-alex"
 
 
 _BACKBONES = {
@@ -126,12 +125,12 @@ def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[W
         WeightsError: no such network, or its weights cannot be had.
     """
     if name in _SHIFT_TOLERANT:
-        shipped = loader.load(str(_shipped(name)))
+        shipped = loader.load_weights(str(_shipped(name)))
         network = build_shift_tolerant(name, shipped.tensors)
         used = [shipped]
     elif name in _BACKBONES:
         heads = trained_heads(name)
-        backbone = loader.torchvision_backbone(_backbone_url(name), weights_dir)
+        backbone = loader.load_torchvision_backbone(_backbone_url(name), weights_dir)
         network = build_lpips(name, backbone.tensors, heads.tensors)
         used = [backbone, heads]
     else:
@@ -159,7 +158,7 @@ def build_lpips(name: str, backbone: dict[str, Tensor], heads: dict[str, Tensor]
 
 def trained_heads(name: str) -> Weights:
     """The heads that the `lpips` package ships for `alex`, `vgg` or `squeeze`."""
-    return loader.load(str(_package_folder("lpips") / "weights" / "v0.1" / f"{name}.pth"))
+    return loader.load_weights(str(_package_folder("lpips") / "weights" / "v0.1" / f"{name}.pth"))
 
 
 def fill_backbone(slices: Iterable[nn.Module], backbone: dict[str, Tensor]) -> None:

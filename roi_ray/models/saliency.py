@@ -11,9 +11,7 @@ from roi_ray.models import loader
 from roi_ray.models.lite0 import Lite0Saliency
 from roi_ray.models.loader import Weights
 from roi_ray.models.u2net import U2NET, U2NETP, U2Net
-
-DEFAULT = "saliency-lite0"
-"""The packaged network; its model card is `roi_ray/weights/README.md`."""
+from roi_ray.settings import DEFAULT_SALIENCY
 
 LITE0_SIDE = 352
 U2NET_SIDE = 320
@@ -77,13 +75,13 @@ class Saliency(nn.Module):
         return ((x - self.mean) / self.deviation).to(weight.dtype)
 
 
-def load_saliency(source: str = DEFAULT) -> tuple[Saliency, Weights]:
+def load_saliency(source: str = DEFAULT_SALIENCY) -> tuple[Saliency, Weights]:
     """A salient-object network with its weights, in evaluation mode, fp32, on the CPU.
 
     Args:
-        source: `DEFAULT`, or the path or `s3://` URI of a file with the state dict of our packaged
-            network (as `jobs/train_saliency.py` writes it), of U2-Net or of U2-Net-p (as published:
-            `u2net.pth`, `u2netp.pth`). Which one it is, is read off its tensors.
+        source: `DEFAULT_SALIENCY`, or the path or `s3://` URI of a file with the state dict of
+            that network (as `jobs/train_saliency.py` writes it), of U2-Net or of U2-Net-p (as
+            published: `u2net.pth`, `u2netp.pth`). Which one it is, is read off its tensors.
 
     Returns:
         the network and the identity of its weights.
@@ -91,7 +89,9 @@ def load_saliency(source: str = DEFAULT) -> tuple[Saliency, Weights]:
     Raises:
         WeightsError: no such file, or none of these networks.
     """
-    found = loader.packaged(source) if source == DEFAULT else loader.load(source)
+    found = (
+        loader.load_packaged(source) if source == DEFAULT_SALIENCY else loader.load_weights(source)
+    )
     saliency = _build(found)
     state = {name: tensor.float() for name, tensor in found.tensors.items()}
     try:
@@ -116,8 +116,8 @@ def _build(found: Weights) -> Saliency:
     some = ", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:3])
     raise WeightsError(
         f"{found.name} is no saliency network known here: it has {len(shapes)} tensors "
-        f"({some}, ...). Accepted are the packaged {DEFAULT!r} and files with the state dict of "
-        "that network, of U2-Net (u2net.pth) or of U2-Net-p (u2netp.pth)"
+        f"({some}, ...). Accepted are the packaged {DEFAULT_SALIENCY!r} and files with the state "
+        "dict of that network, of U2-Net (u2net.pth) or of U2-Net-p (u2netp.pth)"
     )
 
 

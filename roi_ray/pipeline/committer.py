@@ -12,10 +12,10 @@ from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.plan import SHARD, Rows
 from roi_ray.pipeline.score_stage import RESULTS, ROW
 from roi_ray.runtime import logs, telemetry
-from roi_ray.runtime.progress import Reporter
+from roi_ray.runtime.progress import ProgressReporter
 
 
-class Gather:
+class Committer:
     """Commits a shard when all of its results are there.
 
     Args:
@@ -34,7 +34,7 @@ class Gather:
         todo: dict[int, Rows],
         failures: dict[int, int],
         first_failures: logs.FirstFailures,
-        reporter: Reporter,
+        reporter: ProgressReporter,
     ) -> None:
         self._manifest = manifest
         self._output = output
@@ -55,7 +55,7 @@ class Gather:
         if refused := results.filter(_failed_by(AccessError, results))[schema.ERROR].to_pylist():
             raise AccessError(refused[0].removeprefix(f"{AccessError.__name__}: "))
         # Whatever else there is was counted where it happened.
-        telemetry.pairs(
+        telemetry.count_pairs(
             results.filter(_failed_by(StorageUnavailable, results))[schema.ERROR].to_pylist()
         )
         shards = results[SHARD].to_numpy()
@@ -86,7 +86,7 @@ class Gather:
         text = "WorkerDied: the process that scored this pair was killed, time and again"
         for shard, rows in self.missing().items():
             lost = [{SHARD: shard, ROW: row, schema.ERROR: text} for row in rows.tolist()]
-            telemetry.pairs([text] * len(lost))
+            telemetry.count_pairs([text] * len(lost))
             self.add(pa.Table.from_pylist(lost, RESULTS))
 
     def _without_result(self, shard: int) -> Rows:

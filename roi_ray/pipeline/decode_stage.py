@@ -27,7 +27,7 @@ from roi_ray.errors import (
 from roi_ray.imaging.decode import decode_image, decode_mask
 from roi_ray.imaging.pixels import Pixels, check_size
 from roi_ray.io import storage
-from roi_ray.io.allowlist import Policy
+from roi_ray.io.allowlist import Allowlist
 from roi_ray.pipeline.plan import PAIR_IDS, ROWS, SHARD
 from roi_ray.runtime import logs, telemetry
 
@@ -122,13 +122,13 @@ class Chunk:
         )
 
 
-def decode(items: pa.Table, base: str, policy: Policy, max_pixels: int) -> Iterator[pa.Table]:
+def decode(items: pa.Table, base: str, allowlist: Allowlist, max_pixels: int) -> Iterator[pa.Table]:
     """Read and decode the images of work items.
 
     Args:
         items: from `roi_ray.pipeline.plan.work_items`.
         base: what relative URIs are relative to.
-        policy: what may be opened.
+        allowlist: what may be opened.
         max_pixels: largest image that is decoded.
 
     Yields:
@@ -139,7 +139,7 @@ def decode(items: pa.Table, base: str, policy: Policy, max_pixels: int) -> Itera
         found = storage.resolve(uri, base)
         if "\0" in found:
             raise ImageReadError("a name with a zero byte")
-        policy.check(found)
+        allowlist.check(found)
         try:
             with telemetry.timed("read"):
                 return storage.read_bytes(found)
@@ -148,11 +148,11 @@ def decode(items: pa.Table, base: str, policy: Policy, max_pixels: int) -> Itera
         except StorageError as error:
             raise ImageReadError(str(error)) from error
 
-    logs.in_worker()
+    logs.log_to_ray_file()
     with ThreadPoolExecutor(_READERS) as readers:
         for item in items.to_pylist():
             for chunk in _decode_item(item, read, max_pixels, readers):
-                logs.failures(chunk.shard, chunk.pair_ids, chunk.errors)
+                logs.log_failures(chunk.shard, chunk.pair_ids, chunk.errors)
                 yield chunk.to_arrow()
 
 

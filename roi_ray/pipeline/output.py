@@ -2,7 +2,7 @@
 
     OUTPUT/shard-000000.parquet   the scores; together one data set
     OUTPUT/_run/run.json          versions, settings, weights, columns; the manifest's place
-    OUTPUT/_run/lease.json        who is writing, while it is
+    OUTPUT/_run/lock.json        who is writing, while it is
     OUTPUT/_run/torn/             files that stood where a shard belongs and were not one
 
 Readers of Parquet data sets pass over names that begin with an underscore.
@@ -25,7 +25,7 @@ import roi_ray
 from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.io import storage
-from roi_ray.io.lock import Lease
+from roi_ray.io.lock import OutputLock
 from roi_ray.pipeline.plan import Rows
 from roi_ray.pipeline.shard_file import (
     PROVENANCE,
@@ -43,7 +43,7 @@ Config = dict[str, Any]
 _RUN = "_run"
 RUN_JSON = (_RUN, "run.json")
 """Below the output: versions, settings, weights, columns; where the manifest was."""
-LEASE_JSON = (_RUN, "lease.json")
+LOCK_JSON = (_RUN, "lock.json")
 
 
 class Output:
@@ -64,7 +64,7 @@ class Output:
         self.uri = storage.absolute(uri)
         self._config = config
         self._torn: list[str] = []
-        self._lease: Lease | None = None
+        self._lease: OutputLock | None = None
         self._stale = False
         self._run_json = storage.join(self.uri, *RUN_JSON)
         import torch  # not for those who only look at an output
@@ -130,7 +130,7 @@ class Output:
             OutputError: another job is writing here already; or one of another configuration has
                 begun here since this one looked.
         """
-        with Lease(storage.join(self.uri, *LEASE_JSON)) as self._lease:
+        with OutputLock(storage.join(self.uri, *LOCK_JSON)) as self._lease:
             if not self._is_same(identity(read_run(self.uri))) or self._stale:
                 self._write_run()
             yield

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from roi_ray import schema
 from roi_ray.errors import ManifestError, RoiRayError
 from roi_ray.io import storage
-from roi_ray.io.allowlist import allow
+from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.manifest import Manifest, read_manifest
 from roi_ray.io.tables import with_absolute
 from roi_ray.pipeline.plan import plans
@@ -29,7 +29,7 @@ _ROWS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
-class Rest:
+class RetryManifest:
     """A new manifest.
 
     Attributes:
@@ -43,7 +43,7 @@ class Rest:
     allow: tuple[str, ...]
 
 
-def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> Rest:
+def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> RetryManifest:
     """Write the manifest of the pairs that failed; it needs the output alone.
 
     Args:
@@ -62,7 +62,7 @@ def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> R
     return _write(status, uri, base, manifest.uri if manifest else None, failed)
 
 
-def write_missing(status: Status, uri: str, manifest_uri: str | None = None) -> Rest:
+def write_missing(status: Status, uri: str, manifest_uri: str | None = None) -> RetryManifest:
     """Write the manifest of the pairs that are not in the output; it needs the run's manifest.
 
     Args:
@@ -114,12 +114,12 @@ def _missing(status: Status, manifest: Manifest) -> Iterator[pa.Table]:
 
 def _write(
     status: Status, uri: str, base: str, moved_to: str | None, tables: Iterator[pa.Table]
-) -> Rest:
+) -> RetryManifest:
     uri = storage.absolute(uri)
     folder, manifests = storage.parent(uri), {status.run.get("manifest", {}).get("uri"), moved_to}
     if not uri.endswith(".parquet"):
         raise ManifestError(f"{uri} does not end in .parquet")
-    if allow(status.output).allows(uri):
+    if build_allowlist(status.output).allows(uri):
         raise ManifestError(f"{uri} is in the output, whose readers would take it for scores")
     if uri in manifests or folder in manifests:
         raise ManifestError(f"{uri} would change the run's own manifest")
@@ -137,8 +137,8 @@ def _write(
             with pa.memory_map(file) as mapped:
                 storage.write_bytes(uri, mapped.read_buffer())
     allowed = dict.fromkeys([base, *status.run["config"].get("allow", [])])
-    below = allow(folder)
-    return Rest(uri, rows, tuple(prefix for prefix in allowed if not below.allows(prefix)))
+    below = build_allowlist(folder)
+    return RetryManifest(uri, rows, tuple(prefix for prefix in allowed if not below.allows(prefix)))
 
 
 def _gathered(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -13,57 +13,30 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from roi_ray.errors import StorageUnavailable, WeightsError
-from roi_ray.imaging.decode import MAX_PIXELS
 from roi_ray.io import storage
-from roi_ray.io.allowlist import allow
+from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.manifest import Manifest, read_manifest
 from roi_ray.models.networks import Provenance
-from roi_ray.pipeline.committer import Gather, without
+from roi_ray.pipeline.committer import Committer, without
 from roi_ray.pipeline.decode_stage import decode
+from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.plan import blocks, plans, work_items
 from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.runtime import logs
-from roi_ray.runtime.cluster import Device, Workers, connect, plan_workers
-from roi_ray.runtime.progress import Reporter
-from roi_ray.scoring.scorer import Settings
+from roi_ray.runtime.cluster import Workers, connect, plan_workers
+from roi_ray.runtime.progress import ProgressReporter
+from roi_ray.scoring.scorer import networks_of
+from roi_ray.settings import Settings
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-DEFAULT_SHARD_SIZE = 1024
 _BLOCK_BYTES = 1 << 20
 _EXAMPLES = 5
 # Of what lost its process. Ray's default is to try for ever, which one file that crashes its
 # decoder would make use of.
 _RETRIES = 2
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a job runs. `shard_size`, `max_pixels` and `allow` must stay for a resumed run.
-
-    Attributes:
-        device: `auto`, `cpu` or `cuda`.
-        actors: scoring actors; None for as many as the GPUs hold, or one a CPU.
-        gpus_per_actor: share of a GPU for each, where there are GPUs.
-        batch: see `Scorer`.
-        shard_size: pairs a shard: the unit of commit and of resume.
-        max_pixels: largest image that is decoded.
-        limit: score the first pairs of the manifest only.
-        weights_dir: see `Scorer`.
-        allow: folders that images may be in, besides the manifest's own.
-    """
-
-    device: Device = "auto"
-    actors: int | None = None
-    gpus_per_actor: float = 1.0
-    batch: int | None = None
-    shard_size: int = DEFAULT_SHARD_SIZE
-    max_pixels: int = MAX_PIXELS
-    limit: int | None = None
-    weights_dir: str | None = None
-    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,12 +101,12 @@ def score_manifest(
     stages = stages or Stages()
     manifest = read_manifest(manifest_uri, options.limit)
     # Loading the networks here finds unusable weights before a cluster is asked for anything.
-    weights = settings.networks(options.weights_dir).provenance
+    weights = networks_of(settings, options.weights_dir).provenance
     places = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
     output = Output(output_uri, _config(manifest, settings, options, weights), places)
     failed = scored = 0
     first_failures = logs.FirstFailures()
-    with Reporter(manifest.rows) as reporter, ExitStack() as connection:
+    with ProgressReporter(manifest.rows) as reporter, ExitStack() as connection:
         workers: Workers | None = None
         held = False
         shards = 0
@@ -155,7 +128,7 @@ def score_manifest(
                         options.device, options.actors, options.gpus_per_actor, grows=not own
                     )
                 output.set_torn_aside()
-                gather = Gather(rows, output, todo, failures, first_failures, reporter)
+                gather = Committer(rows, output, todo, failures, first_failures, reporter)
                 graph = partial(
                     _dataset, manifest.base, settings, options, weights, workers, stages
                 )
@@ -180,7 +153,7 @@ def score_manifest(
     )
 
 
-def _score(rows: pa.Table, gather: Gather, graph: Callable[[list[pa.Table]], "Dataset"]) -> None:
+def _score(rows: pa.Table, gather: Committer, graph: Callable[[list[pa.Table]], "Dataset"]) -> None:
     # What kills its process is lost with everything that is in work beside it. A second pass gives
     # each lost pair a process's attention of its own, and S3 more time for what it would not give.
     for isolate in (False, True):
@@ -245,7 +218,7 @@ def _dataset(
                     batch_format="pyarrow",
                     fn_kwargs={
                         "base": base,
-                        "policy": allow(base, options.allow),
+                        "allowlist": build_allowlist(base, options.allow),
                         "max_pixels": options.max_pixels,
                     },
                     max_retries=_RETRIES,

@@ -18,7 +18,8 @@ from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.memory import keep_freed_memory, resident
 from roi_ray.schema import Scores
 from roi_ray.scoring.prepared import Prepared
-from roi_ray.scoring.scorer import Scorer, Settings
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings
 
 ROW = "row"
 
@@ -52,7 +53,7 @@ class ScoringActor:
     ) -> None:
         torch.set_num_threads(threads)
         keep_freed_memory()
-        logs.in_worker()
+        logs.log_to_ray_file()
         self._scorer = Scorer(settings, device, batch, weights_dir)
         if weights is not None and self._scorer.provenance != weights:
             raise WeightsError(
@@ -126,13 +127,15 @@ class ScoringActor:
         return pa.Table.from_pylist(rows, RESULTS)
 
     def _tell(self, chunk: Chunk, errors: Sequence[str | None]) -> None:
-        # What S3 would not give is tried once more; see `Gather`.
+        # What S3 would not give is tried once more; see `Committer`.
         passing = StorageUnavailable.__name__
-        telemetry.pairs(error for error in errors if error is None or kind_of(error) != passing)
-        telemetry.memory(resident())
+        telemetry.count_pairs(
+            error for error in errors if error is None or kind_of(error) != passing
+        )
+        telemetry.set_actor_memory(resident())
         # Those that were not decoded have been logged where they were not.
         new = [None if own else error for own, error in zip(chunk.errors, errors, strict=True)]
-        logs.failures(chunk.shard, chunk.pair_ids, new)
+        logs.log_failures(chunk.shard, chunk.pair_ids, new)
 
 
 def _row(shard: int, row: int, scores: Scores | None, error: str | None) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from roi_ray import schema
 from roi_ray.errors import kind_of
 from roi_ray.io import storage
-from roi_ray.io.lock import writer
-from roi_ray.pipeline.output import LEASE_JSON, read_run
+from roi_ray.io.lock import current_writer
+from roi_ray.pipeline.output import LOCK_JSON, read_run
 from roi_ray.pipeline.shard_file import Footer, identity, read_footer, read_shard, shard_files
 
 _EXAMPLES = 3
@@ -115,7 +115,7 @@ def read_status(output_uri: str) -> Status:
     expected = identity(status.run)
     jobs: dict[datetime, Job] = {}
     with ThreadPoolExecutor(1) as aside:
-        watched = aside.submit(writer, storage.join(uri, *LEASE_JSON))
+        watched = aside.submit(current_writer, storage.join(uri, *LOCK_JSON))
         files = list(shard_files(uri))
         footers = in_parallel(lambda file: read_footer(file[1], file[0], expected), files)
         for (shard, file), footer in zip(files, footers, strict=True):

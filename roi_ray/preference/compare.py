@@ -10,13 +10,14 @@ from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.io import storage
 from roi_ray.io.tables import with_absolute
-from roi_ray.pipeline.run import Options
+from roi_ray.pipeline.options import Options
 from roi_ray.preference.comparisons import counted, read_comparisons, votes_of, write_comparisons
 from roi_ray.preference.examples import scored
 from roi_ray.preference.features import join_features, make_of, make_of_scores, score_pairs
 from roi_ray.preference.measures import agreement
-from roi_ray.preference.model import DEFAULT, PreferenceModel, load_model
-from roi_ray.scoring.scorer import Settings
+from roi_ray.preference.model import PreferenceModel, load_model
+from roi_ray.scoring.scorer import networks_of
+from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, Settings
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def compare(
     output: str,
     *,
     scores: str | None = None,
-    model: str | None = DEFAULT,
+    model: str | None = DEFAULT_PREFERENCE_MODEL,
     settings: Settings | None = None,
     options: Options | None = None,
 ) -> Compared:
@@ -92,7 +93,7 @@ def compare(
 
 def _make_of(settings: Settings | None, options: Options | None) -> str:
     settings, options = settings or Settings(), options or Options()
-    weights = settings.networks(options.weights_dir).provenance
+    weights = networks_of(settings, options.weights_dir).provenance
     return make_of({**asdict(settings), "weights": weights})
 
 

@@ -17,11 +17,12 @@ from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.io import storage
 from roi_ray.io.tables import check_columns, read_table
+from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.output import RUN_JSON, Config, read_run
-from roi_ray.pipeline.run import Options, score_manifest
+from roi_ray.pipeline.run import score_manifest
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.runtime.logs import LOGGER
-from roi_ray.scoring.scorer import Settings
+from roi_ray.settings import Settings
 
 # A reference and an image that is compared with it.
 _Uris = tuple[str, str]

@@ -17,8 +17,8 @@ from roi_ray.models import loader
 from roi_ray.preference.examples import Examples, Floats, sides
 from roi_ray.preference.features import check_features, scored_with
 from roi_ray.preference.networks import Recipe, build
+from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 
-DEFAULT = "preference-mucped23"
 """The packaged model; its model card is `roi_ray/weights/README.md`."""
 
 _METADATA = "roi_ray"
@@ -154,17 +154,21 @@ def save_model(uri: str, model: PreferenceModel) -> None:
     storage.write_bytes(uri, save(tensors, {_METADATA: json.dumps(facts, sort_keys=True)}))
 
 
-def load_model(source: str = DEFAULT) -> tuple[PreferenceModel, dict[str, str]]:
+def load_model(source: str = DEFAULT_PREFERENCE_MODEL) -> tuple[PreferenceModel, dict[str, str]]:
     """A model, and the identity of its file.
 
     Args:
-        source: `DEFAULT`, or the path or `s3://` URI of what `save_model` wrote.
+        source: `DEFAULT_PREFERENCE_MODEL`, or the path or `s3://` URI of what `save_model` wrote.
 
     Raises:
         WeightsError: no such file, or not a preference model.
     """
-    uri = str(loader.PACKAGED / f"{DEFAULT}.safetensors") if source == DEFAULT else source
-    found = loader.load(uri)
+    uri = (
+        str(loader.PACKAGED / f"{DEFAULT_PREFERENCE_MODEL}.safetensors")
+        if source == DEFAULT_PREFERENCE_MODEL
+        else source
+    )
+    found = loader.load_weights(uri)
     try:
         facts = json.loads(found.metadata[_METADATA])
         recipe = Recipe(**facts["recipe"])

@@ -53,7 +53,7 @@ metric's logarithm, is what predicts people best where there are tens of referen
 the same where no weight may be below zero, and `ensemble` what to try where there are hundreds.
 """
 
-DEFAULT = "roi-ray"
+DEFAULT_RECIPE = "roi-ray"
 
 
 def build(recipe: Recipe, features: int) -> nn.Module:

@@ -142,7 +142,7 @@ def rank(
     Where codecs have different bit rates, their scores compare bit rates too: see `bands`, and
     `Rank.bit_rate` for how much of that is left within a band.
 
-    `table`, `by` and `labels`: see `usable`. References are drawn `resamples` times, by `seed`.
+    `table`, `by` and `labels`: see `usable`. ReferenceBatch are drawn `resamples` times, by `seed`.
 
     Raises:
         ManifestError: see `usable`; also no usable row, or millions of answers without a dissent.

@@ -9,7 +9,8 @@ from roi_ray.io import storage
 from roi_ray.io.tables import read_table
 from roi_ray.report.figure import draw
 from roi_ray.report.summary import by_quality, to_table
-from roi_ray.scoring.scorer import Scorer, Settings
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings
 from roi_ray.sweep import make_sweep, photographs
 from roi_ray.sweep.plan import SWEEP
 

@@ -21,7 +21,7 @@ _FILE_BYTES = 64 << 20  # twice that is the most that a process leaves on its no
 _LONGEST = 1000
 
 
-def failures(shard: int, pair_ids: Iterable[str], errors: Iterable[str | None]) -> None:
+def log_failures(shard: int, pair_ids: Iterable[str], errors: Iterable[str | None]) -> None:
     """Log the pairs that have an error."""
     for pair_id, error in zip(pair_ids, errors, strict=True):
         if error is not None:
@@ -53,7 +53,7 @@ class FirstFailures:
                 self._full = True
                 return
             self.errors.append(error)
-            failures(shard, [pair_id], [error])
+            log_failures(shard, [pair_id], [error])
 
 
 def one_line(text: str) -> str:
@@ -62,7 +62,7 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 
 
-def in_worker() -> None:
+def log_to_ray_file() -> None:
     """In a process that works for Ray: log to a file of its own among Ray's logs."""
     ray = sys.modules.get("ray")
     if LOGGER.handlers or ray is None or not ray.is_initialized():
@@ -80,7 +80,7 @@ def in_worker() -> None:
     LOGGER.propagate = False
 
 
-def on_stderr(level: LogLevel | None = None) -> None:
+def log_to_stderr(level: LogLevel | None = None) -> None:
     """In a job's own process: log to standard error, above a progress bar where there is one.
 
     Args:

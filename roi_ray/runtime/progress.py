@@ -19,7 +19,7 @@ from rich.text import Text
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class Reporter:
+class ProgressReporter:
     """Pairs done, pairs a second, and time left, on standard error.
 
     Args:
@@ -67,12 +67,12 @@ class Reporter:
         speed = (self._done - self._before) / max(self._printed - self._started, 1e-9)
         text = f"{self._done}/{self._total} pairs, {speed:.1f} pairs/s"
         if speed > 0:
-            text += f", {clock((self._total - self._done) / speed)} left"
+            text += f", {format_duration((self._total - self._done) / speed)} left"
         if self._failed:
             text += f", {self._failed} failed"
         print(text, file=sys.stderr, flush=True)
 
-    def __enter__(self) -> "Reporter":
+    def __enter__(self) -> "ProgressReporter":
         if self._bar is not None:
             self._bar.start()
         return self
@@ -98,7 +98,7 @@ class _Speed(ProgressColumn):
         return Text("- pairs/s" if task.speed is None else f"{task.speed:.1f} pairs/s")
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as hours, minutes and seconds."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -40,7 +40,7 @@ def timed(stage: Stage) -> Iterator[None]:
             _instruments()["busy"].inc(max(seconds, 1e-9), tags)
 
 
-def pairs(errors: Iterable[str | None]) -> None:
+def count_pairs(errors: Iterable[str | None]) -> None:
     """Count pairs: those without an error as scored, the others as failed by kind."""
     if not _is_measured():
         return
@@ -51,7 +51,7 @@ def pairs(errors: Iterable[str | None]) -> None:
         _instruments()["failed"].inc(count, {"kind": str(kind)})
 
 
-def memory(resident: int) -> None:
+def set_actor_memory(resident: int) -> None:
     """Tell a scoring actor's resident memory, in bytes."""
     if _is_measured():
         _instruments()["memory"].set(resident)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from roi_ray.metrics import ms_ssim, roi
+from roi_ray.settings import Weighting
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class Prepared:
         return float(self._fraction)
 
 
-class References:
+class ReferenceBatch:
     """The references of a batch, each prepared: one for each image, or one for all.
 
     Args:
@@ -55,7 +56,7 @@ class References:
         fractions: means of the masks, (N,).
     """
 
-    def __init__(self, prepared: Sequence[Prepared], weighting: roi.Weighting) -> None:
+    def __init__(self, prepared: Sequence[Prepared], weighting: Weighting) -> None:
         if all(one is prepared[0] for one in prepared):
             prepared = prepared[:1]
         self._prepared, self._weighting = prepared, weighting
@@ -79,7 +80,7 @@ class References:
         Args:
             maps: (N, ..., h, w).
             margin: that the maps have lost on each side.
-            min_side: to which the images were bordered by `at_least`.
+            min_side: to which the images were bordered by `pad_to_min_side`.
 
         Returns:
             two of (N, ...), float64.
@@ -89,7 +90,7 @@ class References:
         if new := [one for one in dict.fromkeys(self._prepared) if key not in one._weights]:
             # The mask follows the image: bordered like it where it is tiny, brought to the map's
             # resolution, and without the margin that SSIM's valid window loses.
-            masks = at_least(torch.stack([one.mask for one in new])[:, None], min_side)[:, 0]
+            masks = pad_to_min_side(torch.stack([one.mask for one in new])[:, None], min_side)[:, 0]
             masks = roi.area_average(masks, height, width, margin)
             weights = roi.weights(masks, self._weighting)
             for one, own in zip(new, weights[:, None], strict=True):
@@ -97,7 +98,7 @@ class References:
         return roi.means(maps, _joined([one._weights[key] for one in self._prepared]))
 
 
-def at_least(images: Tensor, side: int) -> Tensor:
+def pad_to_min_side(images: Tensor, side: int) -> Tensor:
     """Images whose sides are at least `side`: edge pixels repeated to the right and downwards."""
     height, width = images.shape[-2:]
     right, down = max(0, side - width), max(0, side - height)

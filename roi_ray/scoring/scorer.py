@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,41 +22,22 @@ from torch import Tensor
 from roi_ray.errors import OutOfMemory
 from roi_ray.imaging.pixels import Pixels, check_pixels, check_size
 from roi_ray.metrics import ms_ssim, mse, roi
-from roi_ray.models import discriminator, lpips, saliency
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.runtime.device import Download, find_device, upload
 from roi_ray.runtime.memory import is_out_of_memory
 from roi_ray.schema import Scores
-from roi_ray.scoring.prepared import Prepared, References, at_least
+from roi_ray.scoring.prepared import Prepared, ReferenceBatch, pad_to_min_side
+from roi_ray.settings import Settings
 
-Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 _BATCHES = {"cuda": 32}
 _BATCH_PIXELS = 512 * 512
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What decides the numbers, and is recorded with them.
-
-    Attributes:
-        lpips: a name of `roi_ray.models.lpips.NAMES`.
-        saliency: the packaged network's name, or the URI of a U2-Net or U2-Net-p checkpoint.
-        discriminator: the packaged network's name, or the URI of a PatchGAN checkpoint.
-        roi_weighting: `mean` for the paper's mean(L R), `normalised` for sum(L R) / sum(R).
-        precision: of the networks; the metrics made from their outputs are fp32 or better.
-    """
-
-    lpips: str = lpips.DEFAULT
-    saliency: str = saliency.DEFAULT
-    discriminator: str = discriminator.DEFAULT
-    roi_weighting: roi.Weighting = "mean"
-    precision: Precision = "fp32"
-
-    def networks(self, weights_dir: str | None = None) -> Networks:
-        """Load the networks that are named here; see `load_networks`."""
-        return load_networks(self.lpips, self.saliency, self.discriminator, weights_dir)
+def networks_of(settings: Settings, weights_dir: str | None = None) -> Networks:
+    """Load the networks that the settings name; see `load_networks`."""
+    return load_networks(settings.lpips, settings.saliency, settings.discriminator, weights_dir)
 
 
 class Scorer:
@@ -91,7 +71,7 @@ class Scorer:
         self.device = find_device(device)
         self._pixels = (batch or _BATCHES.get(self.device.type, 1)) * _BATCH_PIXELS
         # In another precision, another scorer's would be changed.
-        networks = deepcopy(networks) if networks else self.settings.networks(weights_dir)
+        networks = deepcopy(networks) if networks else networks_of(self.settings, weights_dir)
         self._networks = networks.to(self.device, DTYPES[self.settings.precision])
         if self.device.type == "cuda":
             # By default torch rounds what goes into float32 convolutions to 10 bits.
@@ -140,7 +120,7 @@ class Scorer:
         moments = ms_ssim.prepare(images.contiguous())
         regions = self._regions(images, masks)
         network = self._networks.lpips
-        features = network.features(at_least(images, network.min_side))
+        features = network.features(pad_to_min_side(images, network.min_side))
         fractions = regions.mean((-2, -1), dtype=torch.float64)
         return [
             Prepared(
@@ -217,7 +197,7 @@ class Scorer:
         return scores + under_way.pop().scores()
 
     def _begin(self, pairs: Sequence[tuple[Prepared, Pixels]]) -> "_Batch":
-        references = References([one for one, _ in pairs], self.settings.roi_weighting)
+        references = ReferenceBatch([one for one, _ in pairs], self.settings.roi_weighting)
         pixels = upload([image for _, image in pairs], self.device)
         images = pixels.float().div_(255)
 
@@ -235,13 +215,13 @@ class Scorer:
             *(
                 references.means(layer, min_side=side)
                 for layer in network.maps(
-                    references.features, network.layers(at_least(images, side))
+                    references.features, network.layers(pad_to_min_side(images, side))
                 )
             ),
             strict=True,
         )
         side = self._networks.discriminator.min_side
-        logits = self._networks.discriminator(at_least(images, side))
+        logits = self._networks.discriminator(pad_to_min_side(images, side))
         loss, roi_loss = references.means(F.softplus(-logits[:, 0]), min_side=side)
 
         columns = {

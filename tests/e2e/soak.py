@@ -20,7 +20,8 @@ import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
 from roi_ray.bench.job import actor_memory, own_memory
-from roi_ray.pipeline.run import Options, score_manifest
+from roi_ray.pipeline.options import Options
+from roi_ray.pipeline.run import score_manifest
 
 EVERY = 3.0
 

@@ -20,7 +20,8 @@ import pyarrow as pa
 import ray
 from ray.cluster_utils import Cluster
 
-from roi_ray.pipeline.run import Options, Stages, Summary, score_manifest
+from roi_ray.pipeline.options import Options
+from roi_ray.pipeline.run import Stages, Summary, score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
 
 SHARD = 20

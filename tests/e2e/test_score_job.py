@@ -98,7 +98,7 @@ def test_two_jobs_do_not_write_to_one_output(tmp_path: Path, photos: Photos) -> 
     command = ["--manifest", manifest, "--output", str(output), "--shard-size", "6"]
     first = start_job(*command, "--actors", "1")
     deadline = time.monotonic() + 240
-    while not (output / "_run" / "lease.json").exists():
+    while not (output / "_run" / "lock.json").exists():
         assert first.poll() is None, first.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -109,7 +109,7 @@ def test_two_jobs_do_not_write_to_one_output(tmp_path: Path, photos: Photos) -> 
     out, err = first.communicate(timeout=240)
     assert first.returncode == 0, err
     assert "36 pairs, 0 failed; 36 scored now" in out
-    assert not (output / "_run" / "lease.json").exists()
+    assert not (output / "_run" / "lock.json").exists()
 
 
 @pytest.mark.long
@@ -145,7 +145,8 @@ def test_what_kills_its_process_is_one_error_row(tmp_path: Path, photos: Photos)
 POISONED_JOB = """
 import os, signal, sys
 import ray
-from roi_ray.pipeline.run import Options, score_manifest
+from roi_ray.pipeline.run import score_manifest
+from roi_ray.pipeline.options import Options
 
 
 def crash_on_poison():

@@ -11,7 +11,7 @@ import pytest
 
 from roi_ray import errors
 from roi_ray.imaging.decode import FORMATS
-from roi_ray.io.allowlist import allow
+from roi_ray.io.allowlist import build_allowlist
 from roi_ray.pipeline.decode_stage import Chunk, decode
 from roi_ray.pipeline.plan import plan, work_items
 from tests.conftest import encode, write
@@ -29,6 +29,7 @@ import json, os, resource, signal, sys, time
 from pathlib import Path
 import numpy as np
 from roi_ray.errors import ImageError
+from roi_ray.imaging.decode import decode_image
 
 folder, names, max_pixels, allowed, seconds = json.loads(sys.argv[1])
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])  # each thread of a decoder has a stack
@@ -136,7 +137,7 @@ def one_chunk(base, distorted) -> Chunk:
         {"pair_id": ids, "reference": ["x.png"] * len(distorted), "distorted": distorted}
     )
     items = work_items(table, dict(enumerate(plan(table, 1000))))
-    (part,) = decode(items, str(base), allow(str(base), [str(base.parent)]), MAX_PIXELS)
+    (part,) = decode(items, str(base), build_allowlist(str(base), [str(base.parent)]), MAX_PIXELS)
     return Chunk.from_arrow(part)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from roi_ray.errors import NotAllowed
-from roi_ray.io.allowlist import allow
+from roi_ray.io.allowlist import build_allowlist
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from roi_ray.io.allowlist import allow
     ],
 )
 def test_what_is_below_the_folders_may_be_opened(uri) -> None:
-    allow("/data/sweep", ["/mnt/more/", "s3://bucket/images"]).check(uri)
+    build_allowlist("/data/sweep", ["/mnt/more/", "s3://bucket/images"]).check(uri)
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_what_is_below_the_folders_may_be_opened(uri) -> None:
 )
 def test_nothing_else_may_be(uri) -> None:
     with pytest.raises(NotAllowed, match=r"not below /data/sweep or s3://bucket/images; .*--allow"):
-        allow("/data/sweep", ["s3://bucket/images"]).check(uri)
+        build_allowlist("/data/sweep", ["s3://bucket/images"]).check(uri)
 
 
 def test_a_whole_bucket_or_machine_can_be_allowed() -> None:
-    allow("s3://bucket").check("s3://bucket/any/thing.png")
-    allow("/").check("/etc/hostname")
+    build_allowlist("s3://bucket").check("s3://bucket/any/thing.png")
+    build_allowlist("/").check("/etc/hostname")
 
 
 def test_a_tilde_is_where_it_leads(tmp_path, monkeypatch) -> None:
@@ -49,8 +49,8 @@ def test_a_tilde_is_where_it_leads(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     for uri in ("file://~/secret.png", "~/secret.png"):
         with pytest.raises(NotAllowed):
-            allow(str(tmp_path / "sweep")).check(uri)
-        allow(str(tmp_path / "home")).check(uri)
+            build_allowlist(str(tmp_path / "sweep")).check(uri)
+        build_allowlist(str(tmp_path / "home")).check(uri)
 
 
 def test_links_are_followed(tmp_path) -> None:
@@ -58,12 +58,12 @@ def test_links_are_followed(tmp_path) -> None:
     (tmp_path / "outside" / "x.png").write_bytes(b"")
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "link").symlink_to(tmp_path / "outside")
-    policy = allow(str(tmp_path / "tree"))
+    allowlist = build_allowlist(str(tmp_path / "tree"))
     with pytest.raises(NotAllowed):
-        policy.check(str(tmp_path / "tree" / "link" / "x.png"))
+        allowlist.check(str(tmp_path / "tree" / "link" / "x.png"))
     # A tree that is itself reached by a link is one tree.
     (tmp_path / "alias").symlink_to(tmp_path / "tree")
-    allow(str(tmp_path / "alias")).check(str(tmp_path / "tree" / "y.png"))
+    build_allowlist(str(tmp_path / "alias")).check(str(tmp_path / "tree" / "y.png"))
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,4 @@ def test_links_are_followed(tmp_path) -> None:
 )
 def test_what_no_option_could_allow_is_not_sent_to_one(uri) -> None:
     with pytest.raises(NotAllowed, match="only local paths, file:/// and s3:// can be opened"):
-        allow("/data/sweep", ["s3://bucket/images"]).check(uri)
+        build_allowlist("/data/sweep", ["s3://bucket/images"]).check(uri)

@@ -10,7 +10,7 @@ import pytest
 
 from roi_ray.errors import OutputError
 from roi_ray.io import lock
-from roi_ray.io.lock import Lease
+from roi_ray.io.lock import OutputLock
 
 pytestmark = pytest.mark.usefixtures("hasty")
 
@@ -18,7 +18,7 @@ HOLDER = """
 import sys, time
 from roi_ray.io import lock
 lock.LASTS, lock._BEAT = 3.0, 0.3
-with lock.Lease(sys.argv[1]):
+with lock.OutputLock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -26,7 +26,7 @@ with lock.Lease(sys.argv[1]):
 
 @pytest.fixture
 def uri(tmp_path):
-    return str(tmp_path / "scores" / "_run" / "lease.json")
+    return str(tmp_path / "scores" / "_run" / "lock.json")
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def holder(uri):
 
 def test_a_second_job_is_refused_and_told_who_writes(uri, holder) -> None:
     with pytest.raises(OutputError, match=rf"scores: a job on .* \(process {holder.pid}\)"):
-        Lease(uri).__enter__()
+        OutputLock(uri).__enter__()
 
 
 def test_the_lease_of_a_killed_job_is_free_at_once(uri, holder) -> None:
     holder.kill()
     holder.wait()
     started = time.monotonic()
-    with Lease(uri):
+    with OutputLock(uri):
         assert time.monotonic() - started < lock.LASTS / 2
 
 
@@ -58,23 +58,23 @@ def test_on_another_machine_the_dead_are_known_by_their_silence(uri, holder) -> 
     file = Path(uri)
     file.write_text(json.dumps(json.loads(file.read_text()) | {"machine": "elsewhere"}))
     started = time.monotonic()
-    with Lease(uri):
+    with OutputLock(uri):
         assert time.monotonic() - started >= lock.LASTS
 
 
 def test_it_is_given_back(uri, tmp_path) -> None:
-    with Lease(uri) as held:
-        assert (tmp_path / "scores" / "_run" / "lease.json").exists()
+    with OutputLock(uri) as held:
+        assert (tmp_path / "scores" / "_run" / "lock.json").exists()
         time.sleep(4 * lock._BEAT)
         held.check()
-    assert not (tmp_path / "scores" / "_run" / "lease.json").exists()
-    with Lease(uri):
+    assert not (tmp_path / "scores" / "_run" / "lock.json").exists()
+    with OutputLock(uri):
         pass
 
 
 def test_who_is_overwritten_stops(uri) -> None:
     thief = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "beat": 3}
-    with Lease(uri) as held:
+    with OutputLock(uri) as held:
         Path(uri).write_text(json.dumps(thief))
         time.sleep(4 * lock._BEAT)
         with pytest.raises(OutputError, match=r"a job on elsewhere \(process 7\) has taken over"):
@@ -98,12 +98,12 @@ def test_a_lease_without_a_machine_is_watched_all_the_same(uri, holder) -> None:
     del found["machine"]
     file.write_text(json.dumps(found))
     with pytest.raises(OutputError, match="is writing there"):
-        Lease(uri).__enter__()
+        OutputLock(uri).__enter__()
 
 
 def test_who_has_lost_it_unseen_leaves_it_to_its_owner(uri, monkeypatch) -> None:
     monkeypatch.setattr(lock, "_BEAT", 60.0)
-    with Lease(uri):
+    with OutputLock(uri):
         # Stopped for so long that another took it, and ended before its next beat.
         held = json.loads(Path(uri).read_text())
         Path(uri).write_text(json.dumps({**held, "owner": "another"}))
@@ -111,7 +111,7 @@ def test_who_has_lost_it_unseen_leaves_it_to_its_owner(uri, monkeypatch) -> None
 
 
 def test_who_took_over_may_have_ended_already(uri) -> None:
-    with Lease(uri) as first:
+    with OutputLock(uri) as first:
         Path(uri).unlink()
         time.sleep(4 * lock._BEAT)
         with pytest.raises(OutputError, match="another job has taken over; this job stops"):

@@ -166,7 +166,7 @@ def test_a_large_manifest_is_spread_over_parts(tmp_path, monkeypatch, suffix) ->
         assert part["quality"].to_pylist() == sorted(part["quality"].to_pylist())
     # The same in another process, whose hashes of texts differ.
     code = (
-        "import sys; from roi_ray import manifest; manifest._BATCH_ROWS = 6\n"
+        "import sys; from roi_ray.io import manifest; manifest._BATCH_ROWS = 6\n"
         "m = manifest.read_manifest(sys.argv[1], part_rows=10)\n"
         "print(m.sha256, [p['quality'].to_pylist() for p in m.parts()])"
     )

@@ -15,6 +15,7 @@ from roi_ray.preference.examples import to_examples
 from roi_ray.preference.model import load_model
 from roi_ray.preference.networks import RECIPES
 from roi_ray.preference.training import train_here
+from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 from tests.conftest import make_sweep_of
 
 
@@ -52,7 +53,7 @@ def compared(choices, tmp_path_factory, ray_cluster):
     compare.main(
         comparisons=choices,
         output=str(output),
-        model=compare.DEFAULT,
+        model=DEFAULT_PREFERENCE_MODEL,
         lpips_="st-alex",
         roi_weighting="mean",
         device="cpu",

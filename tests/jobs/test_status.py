@@ -6,7 +6,8 @@ import shlex
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.pipeline.run import Options, score_manifest
+from roi_ray.pipeline.options import Options
+from roi_ray.pipeline.run import score_manifest
 from tests.conftest import encode, write
 from tests.pipeline.outputs import ERRORS, write_manifest, write_output
 

@@ -105,6 +105,7 @@ def assert_the_same_as_strips(photo, references, similarity) -> None:
 
 
 KERNELS = """
+from roi_ray.imaging.decode import decode_image
 from roi_ray.metrics import ms_ssim
 from roi_ray.metrics.triton import ssim
 from roi_ray.sweep import photographs

@@ -10,8 +10,9 @@ from torch.nn.utils import parametrizations
 
 from roi_ray.errors import WeightsError
 from roi_ray.imaging.decode import decode_image
-from roi_ray.models import discriminator, loader
+from roi_ray.models import loader
 from roi_ray.models.discriminator import load_discriminator, patch_layers
+from roi_ray.settings import DEFAULT_DISCRIMINATOR
 from roi_ray.sweep import CODECS, photographs
 
 # Mean d_loss of photographs as they are.
@@ -144,7 +145,7 @@ def test_what_is_no_patch_discriminator_is_refused(tmp_path):
 
 def test_packaged_weights_are_those_of_the_card():
     network, identity = load_discriminator()
-    assert identity.name == f"{discriminator.DEFAULT}.safetensors"
+    assert identity.name == f"{DEFAULT_DISCRIMINATOR}.safetensors"
     assert identity.sha256 in CARD.read_text()
     file = Path(loader.PACKAGED) / identity.name
     assert hashlib.sha256(file.read_bytes()).hexdigest() == identity.sha256

@@ -17,7 +17,7 @@ def test_safetensors_and_pth_give_the_same_tensors(tmp_path) -> None:
     torch.save(TENSORS, tmp_path / "w.pth")
     torch.save({"state_dict": TENSORS, "epoch": 3}, tmp_path / "checkpoint.ckpt")
     for name in ("w.safetensors", "w.pth", "checkpoint.ckpt"):
-        found = loader.load(str(tmp_path / name))
+        found = loader.load_weights(str(tmp_path / name))
         assert found.name == name
         assert found.sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
         assert found.tensors.keys() == TENSORS.keys()
@@ -38,7 +38,7 @@ def test_code_in_a_file_is_not_run(tmp_path, monkeypatch, write) -> None:
         with open("evil.pth", "wb") as stream:
             pickle.dump(Evil(), stream, protocol=2)  # torch's own
     with pytest.raises(WeightsError, match=r"evil.pth is not a file of plain tensors"):
-        loader.load("evil.pth")
+        loader.load_weights("evil.pth")
     assert not os.path.exists("pwned")
 
 
@@ -47,18 +47,18 @@ def test_code_in_a_file_is_not_run(tmp_path, monkeypatch, write) -> None:
 def test_garbage(tmp_path, name, content) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=name):
-        loader.load(str(tmp_path / name))
+        loader.load_weights(str(tmp_path / name))
 
 
 def test_missing_and_empty(tmp_path) -> None:
     with pytest.raises(WeightsError, match="No such file"):
-        loader.load(str(tmp_path / "w.pth"))
+        loader.load_weights(str(tmp_path / "w.pth"))
     torch.save({}, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="holds no tensors"):
-        loader.load(str(tmp_path / "w.pth"))
+        loader.load_weights(str(tmp_path / "w.pth"))
     torch.save([1, 2], tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="no state dict"):
-        loader.load(str(tmp_path / "w.pth"))
+        loader.load_weights(str(tmp_path / "w.pth"))
 
 
 @pytest.fixture
@@ -74,32 +74,32 @@ def published(tmp_path):
 
 def test_a_backbone_is_downloaded_once_and_checked(tmp_path, monkeypatch, published) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    found = loader.torchvision_backbone(published, None)
+    found = loader.load_torchvision_backbone(published, None)
     assert found.tensors.keys() == TENSORS.keys()
     cached = tmp_path / "hub" / "checkpoints" / published.split("/")[-1]
     assert cached.is_file()
     (tmp_path / "server" / cached.name).unlink()
-    assert loader.torchvision_backbone(published, None).sha256 == found.sha256
+    assert loader.load_torchvision_backbone(published, None).sha256 == found.sha256
     cached.write_bytes(save(TENSORS))
     with pytest.raises(WeightsError, match="plain tensors|not the file that its name says"):
-        loader.torchvision_backbone(published, None)
+        loader.load_torchvision_backbone(published, None)
 
 
 def test_a_backbone_from_a_folder_is_checked(tmp_path, monkeypatch, published) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     folder = str(tmp_path / "server")
-    assert loader.torchvision_backbone(published, folder).tensors.keys() == TENSORS.keys()
+    assert loader.load_torchvision_backbone(published, folder).tensors.keys() == TENSORS.keys()
     other = tmp_path / "server" / published.split("/")[-1]
     torch.save({"other": torch.ones(1)}, other)
     with pytest.raises(WeightsError, match="not the file that its name says"):
-        loader.torchvision_backbone(published, folder)
+        loader.load_torchvision_backbone(published, folder)
 
 
 def test_a_download_of_something_else_is_refused(tmp_path, monkeypatch, published) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     (tmp_path / "server" / published.split("/")[-1]).write_bytes(b"a proxy's login page")
     with pytest.raises(WeightsError, match=r"cannot be downloaded \(invalid hash value"):
-        loader.torchvision_backbone(published, None)
+        loader.load_torchvision_backbone(published, None)
     assert not list((tmp_path / "hub" / "checkpoints").iterdir())
 
 
@@ -107,7 +107,7 @@ def test_what_cannot_be_downloaded_says_what_to_do(tmp_path, monkeypatch) -> Non
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     url = (tmp_path / "net-12345678.pth").as_uri()
     with pytest.raises(WeightsError, match=r"net-12345678.pth is in none of .*--weights-dir"):
-        loader.torchvision_backbone(url, None)
+        loader.load_torchvision_backbone(url, None)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
@@ -122,7 +122,7 @@ def test_damaged_files_are_told(tmp_path, rng, zipped) -> None:
             damaged[at] = rng.integers(0, 256)
         (tmp_path / "w.pth").write_bytes(damaged)
         try:
-            loader.load(str(tmp_path / "w.pth"))
+            loader.load_weights(str(tmp_path / "w.pth"))
         except WeightsError as error:
             refused.append(str(error))
     assert len(refused) > 20
@@ -130,11 +130,11 @@ def test_damaged_files_are_told(tmp_path, rng, zipped) -> None:
 
 
 def test_what_is_written_can_be_loaded(tmp_path) -> None:
-    loader.check_output(str(tmp_path / "new" / "n.safetensors"))
+    loader.check_weights_output(str(tmp_path / "new" / "n.safetensors"))
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="cannot write"):
-        loader.check_output(str(tmp_path / "file" / "n.safetensors"))
+        loader.check_weights_output(str(tmp_path / "file" / "n.safetensors"))
     with pytest.raises(WeightsError, match=r"n.pth does not end in .safetensors"):
-        loader.check_output("n.pth")
+        loader.check_weights_output("n.pth")
     with pytest.raises(StorageError, match="only local paths and s3://"):
-        loader.check_output("gs://models/n.safetensors")
+        loader.check_weights_output("gs://models/n.safetensors")

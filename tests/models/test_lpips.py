@@ -116,6 +116,7 @@ def test_unknown_names_and_other_weights_are_refused() -> None:
 
 
 KERNELS = """
+from roi_ray.imaging.decode import decode_image
 from roi_ray.models import lpips
 from roi_ray.models.triton import distances
 from roi_ray.models.triton.blur import blurred_pool

@@ -8,10 +8,11 @@ from torch import nn
 
 from roi_ray.errors import WeightsError
 from roi_ray.imaging.decode import decode_image
-from roi_ray.models import loader, saliency
+from roi_ray.models import loader
 from roi_ray.models.lite0 import Lite0Saliency, Unit, folded_state_dict
 from roi_ray.models.saliency import Saliency, load_saliency
 from roi_ray.models.u2net import U2NET, U2NETP, U2Net
+from roi_ray.settings import DEFAULT_SALIENCY
 from roi_ray.sweep import photographs
 
 CARD = loader.PACKAGED / "README.md"
@@ -132,7 +133,7 @@ def test_the_mask_has_the_image_s_size_whatever_the_network_works_at():
 
 def test_packaged_weights_are_those_of_the_card():
     network, identity = load_saliency()
-    assert identity.name == f"{saliency.DEFAULT}.safetensors"
+    assert identity.name == f"{DEFAULT_SALIENCY}.safetensors"
     assert identity.sha256 in CARD.read_text()
     file = loader.PACKAGED / identity.name
     assert hashlib.sha256(file.read_bytes()).hexdigest() == identity.sha256
@@ -144,7 +145,7 @@ def test_packaged_weights_are_those_of_the_card():
 
 def test_packaged_weights_load_from_a_path_too(tmp_path):
     path = tmp_path / "mine.safetensors"
-    save_file(loader.packaged(saliency.DEFAULT).tensors, path)
+    save_file(loader.load_packaged(DEFAULT_SALIENCY).tensors, path)
     network, _ = load_saliency(str(path))
     image = photograph("chelsea")
     with torch.inference_mode():

@@ -5,12 +5,12 @@ import pytest
 
 from roi_ray import schema
 from roi_ray.errors import AccessError, OutputError
-from roi_ray.pipeline.committer import Gather, without
+from roi_ray.pipeline.committer import Committer, without
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.plan import SHARD
 from roi_ray.pipeline.score_stage import RESULTS, ROW
 from roi_ray.runtime.logs import FirstFailures
-from roi_ray.runtime.progress import Reporter
+from roi_ray.runtime.progress import ProgressReporter
 from tests.pipeline.test_output import CONFIG, manifest
 
 PLAN = {0: np.array([0, 2, 1]), 1: np.array([3, 4])}
@@ -26,9 +26,9 @@ def results(shard, rows, error=None):
 
 @pytest.fixture
 def gather(tmp_path):
-    with Reporter(5) as reporter:
+    with ProgressReporter(5) as reporter:
         output = Output(str(tmp_path), CONFIG)
-        yield Gather(manifest(range(5)), output, PLAN, {}, FirstFailures(), reporter)
+        yield Committer(manifest(range(5)), output, PLAN, {}, FirstFailures(), reporter)
 
 
 def committed(folder):

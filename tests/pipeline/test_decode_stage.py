@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from roi_ray.errors import StorageError
-from roi_ray.io.allowlist import allow
+from roi_ray.io.allowlist import build_allowlist
 from roi_ray.pipeline import decode_stage as stage
 from roi_ray.pipeline.decode_stage import Chunk, decode
 from roi_ray.pipeline.plan import plan, work_items
@@ -21,7 +21,9 @@ def chunks(tmp_path, rows, max_pixels=10**7):
 
 
 def decoded(items, base, max_pixels=10**6):
-    return [Chunk.from_arrow(part) for part in decode(items, base, allow(base), max_pixels)]
+    return [
+        Chunk.from_arrow(part) for part in decode(items, base, build_allowlist(base), max_pixels)
+    ]
 
 
 def rows(reference, *distorted, **more):

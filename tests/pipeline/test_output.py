@@ -179,4 +179,4 @@ def test_a_job_without_work_tells_of_a_manifest_that_was_moved(tmp_path) -> None
     moved.tell()
     run = json.loads((tmp_path / "_run" / "run.json").read_text())
     assert run["manifest"]["base"] == "/new"
-    assert not (tmp_path / "_run" / "lease.json").exists()
+    assert not (tmp_path / "_run" / "lock.json").exists()

@@ -29,7 +29,7 @@ def status(tmp_path, manifest):
 
 
 def rows_of(rest) -> list[dict]:
-    return read_manifest(retry.uri).table.to_pylist()
+    return read_manifest(rest.uri).table.to_pylist()
 
 
 def expected(manifest, *numbers) -> list[dict]:

@@ -17,9 +17,11 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models import loader
 from roi_ray.pipeline import run
-from roi_ray.pipeline.run import Options, Stages, score_manifest
+from roi_ray.pipeline.options import Options
+from roi_ray.pipeline.run import Stages, score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
-from roi_ray.scoring.scorer import Scorer, Settings
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings
 from tests.conftest import encode, make_sweep_of, write
 from tests.runtime.prometheus import metrics_address, wait_for
 
@@ -85,7 +87,7 @@ def test_what_readers_would_take_for_a_shard_is_set_aside(sweep, scored) -> None
     aside = sorted(path.name for path in (output / "_run" / "torn").glob("*"))
     assert aside == ["shard-0000000.parquet", "shard-000099.parquet"]
     assert pq.read_table(output).equals(expected)
-    assert not (output / "_run" / "lease.json").exists()
+    assert not (output / "_run" / "lock.json").exists()
 
 
 def test_only_what_is_missing_is_done_and_gets_the_same_numbers(sweep, scored) -> None:

@@ -9,7 +9,8 @@ from roi_ray import schema
 from roi_ray.pipeline import score_stage
 from roi_ray.pipeline.decode_stage import Chunk
 from roi_ray.pipeline.score_stage import RESULTS, ScoringActor
-from roi_ray.scoring.scorer import Scorer, Settings
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings
 from tests.conftest import jpeg
 
 
@@ -161,7 +162,7 @@ def test_a_chunk_without_any_image_needs_no_scorer(scoring) -> None:
 def test_what_s3_would_not_give_is_not_counted_yet(photos, scoring, monkeypatch) -> None:
     x = photos["coffee"][:64, :64]
     told: list[str | None] = []
-    monkeypatch.setattr(score_stage.telemetry, "pairs", told.extend)
+    monkeypatch.setattr(score_stage.telemetry, "count_pairs", told.extend)
     made = Chunk(5, "r", x)
     made.add(0, "p0", x)
     made.add(1, "p1", None, "StorageUnavailable: b.png: no answer")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import OutputError, StorageError
-from roi_ray.io.lock import Lease
+from roi_ray.io.lock import OutputLock
 from roi_ray.pipeline.status import read_status
 from tests.pipeline.outputs import ERRORS, write_manifest, write_output
 
@@ -88,8 +88,8 @@ def test_what_is_torn_or_of_another_run_does_not_count(tmp_path, manifest) -> No
 
 def test_a_job_that_writes_is_seen_and_a_dead_one_is_not(tmp_path, manifest) -> None:
     uri = write_output(str(tmp_path / "scores"), manifest, [0])
-    place = tmp_path / "scores" / "_run" / "lease.json"
-    with Lease(str(place)):
+    place = tmp_path / "scores" / "_run" / "lock.json"
+    with OutputLock(str(place)):
         assert read_status(uri).writer.startswith("a job on ")
     dead = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "beat": 3}
     place.write_text(json.dumps(dead))

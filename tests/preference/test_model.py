@@ -154,7 +154,7 @@ def test_a_feature_that_never_varied_in_training_says_nothing(name):
 def test_a_damaged_file_is_no_model(tmp_path, change):
     uri = str(tmp_path / "m.safetensors")
     save_model(uri, untrained(RECIPES["roi-ray"]))
-    found = loader.load(uri)
+    found = loader.load_weights(uri)
     facts = json.loads(found.metadata["roi_ray"]) | change
     save_file(found.tensors, uri, {"roi_ray": json.dumps(facts)})
     with pytest.raises(WeightsError, match="is no preference model"):

@@ -14,7 +14,7 @@ from roi_ray.io.manifest import read_manifest
 from roi_ray.report import demo
 from roi_ray.report.figure import draw
 from roi_ray.report.summary import by_quality
-from roi_ray.scoring.scorer import Settings
+from roi_ray.settings import Settings
 
 
 def test_the_sweep_is_made_once_and_is_a_manifest(tmp_path, monkeypatch, photos) -> None:

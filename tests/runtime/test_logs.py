@@ -1,19 +1,26 @@
 import logging
 import sys
 
-from roi_ray.runtime.logs import LOGGER, FirstFailures, failures, in_worker, on_stderr, one_line
-from roi_ray.runtime.progress import Reporter
+from roi_ray.runtime.logs import (
+    LOGGER,
+    FirstFailures,
+    log_failures,
+    log_to_ray_file,
+    log_to_stderr,
+    one_line,
+)
+from roi_ray.runtime.progress import ProgressReporter
 
 
 def test_a_failed_pair_is_one_line_with_shard_pair_and_error(caplog) -> None:
-    failures(7, ["a", "b", "c"], [None, "ImageReadError: x.png: gone", None])
+    log_failures(7, ["a", "b", "c"], [None, "ImageReadError: x.png: gone", None])
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("roi_ray", "WARNING")
     assert record.getMessage() == "shard 7, pair b: ImageReadError: x.png: gone"
 
 
 def test_foreign_text_forges_no_line_and_steers_no_terminal(caplog) -> None:
-    failures(0, ["p\n2026 ERROR"], ["ImageReadError: größe 日本\r\x1b[2J.png: gone"])
+    log_failures(0, ["p\n2026 ERROR"], ["ImageReadError: größe 日本\r\x1b[2J.png: gone"])
     (record,) = caplog.records
     assert record.getMessage() == (
         r"shard 0, pair p\n2026 ERROR: ImageReadError: größe 日本\r\x1b[2J.png: gone"
@@ -47,13 +54,13 @@ def test_as_many_as_fit_need_no_other_place(caplog) -> None:
 def test_a_log_has_all_lines_and_a_terminal_warnings(capsys, monkeypatch) -> None:
     for terminal, expected in ((False, 2), (True, 1)):
         monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
-        on_stderr()
+        log_to_stderr()
         LOGGER.info("shard 1: 10 rows")
         LOGGER.warning("shard 2, pair p: E: 1")
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == expected
         assert lines[-1].endswith(" WARNING roi_ray: shard 2, pair p: E: 1")
-    on_stderr("error")
+    log_to_stderr("error")
     LOGGER.warning("not this")
     assert capsys.readouterr().err == ""
 
@@ -61,10 +68,10 @@ def test_a_log_has_all_lines_and_a_terminal_warnings(capsys, monkeypatch) -> Non
 def test_a_line_and_a_progress_bar_leave_each_other_whole(capsys, monkeypatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "200")
-    on_stderr("warning")
-    with Reporter(total=4) as reporter:
+    log_to_stderr("warning")
+    with ProgressReporter(total=4) as reporter:
         reporter.advance(2, 1)
-        failures(3, ["p"], ["ImageReadError: x.png: gone"])
+        log_failures(3, ["p"], ["ImageReadError: x.png: gone"])
         reporter.advance(2, 0)
     text = capsys.readouterr().err
     line = "WARNING roi_ray: shard 3, pair p: ImageReadError: x.png: gone\n"
@@ -74,7 +81,7 @@ def test_a_line_and_a_progress_bar_leave_each_other_whole(capsys, monkeypatch) -
 
 
 def test_a_driver_keeps_its_own_log(ray_cluster) -> None:
-    in_worker()
+    log_to_ray_file()
     assert LOGGER.handlers == []
     assert LOGGER.propagate
     assert LOGGER.level == logging.NOTSET

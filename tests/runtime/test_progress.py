@@ -4,12 +4,12 @@ import time
 import pytest
 
 from roi_ray.runtime import progress
-from roi_ray.runtime.progress import Reporter
+from roi_ray.runtime.progress import ProgressReporter
 
 
 def test_a_log_gets_plain_lines(capsys, monkeypatch) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0)
-    with Reporter(total=100) as reporter:
+    with ProgressReporter(total=100) as reporter:
         reporter.skip(40)
         reporter.advance(20, 0)
         reporter.advance(40, 3)
@@ -19,7 +19,7 @@ def test_a_log_gets_plain_lines(capsys, monkeypatch) -> None:
 
 
 def test_lines_are_rare_but_the_last_is_there(capsys) -> None:
-    with Reporter(total=1000) as reporter:
+    with ProgressReporter(total=1000) as reporter:
         for _ in range(1000):
             reporter.advance(1, 0)
     (line,) = capsys.readouterr().err.splitlines()
@@ -27,7 +27,7 @@ def test_lines_are_rare_but_the_last_is_there(capsys) -> None:
 
 
 def test_what_was_done_before_needs_no_line(capsys) -> None:
-    with Reporter(total=10) as reporter:
+    with ProgressReporter(total=10) as reporter:
         reporter.skip(10)
     assert capsys.readouterr().err == ""
 
@@ -35,7 +35,7 @@ def test_what_was_done_before_needs_no_line(capsys) -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_who_stops_a_job_is_told_that_it_goes_on(capsys, error) -> None:
     def job() -> None:
-        with Reporter(total=10) as reporter:
+        with ProgressReporter(total=10) as reporter:
             reporter.advance(4, 0)
             raise error
 
@@ -48,7 +48,7 @@ def test_who_stops_a_job_is_told_that_it_goes_on(capsys, error) -> None:
 
 def test_a_terminal_gets_one_bar(capsys, monkeypatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with Reporter(total=4) as reporter:
+    with ProgressReporter(total=4) as reporter:
         reporter.advance(4, 0)
     text = capsys.readouterr().err
     assert "4/4" in text
@@ -57,7 +57,7 @@ def test_a_terminal_gets_one_bar(capsys, monkeypatch) -> None:
 
 def test_what_was_done_before_is_not_this_job_s_speed(monkeypatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with Reporter(total=10_000_000) as reporter:
+    with ProgressReporter(total=10_000_000) as reporter:
         for _ in range(3):
             reporter.skip(2_000_000)
         for _ in range(3):

@@ -14,10 +14,10 @@ from tests.runtime.prometheus import metrics_address, samples, wait_for
 def test_without_ray_nothing_is_measured_and_ray_is_not_loaded() -> None:
     code = (
         "import sys\n"
-        "from roi_ray.pipeline import telemetry\n"
+        "from roi_ray.runtime import telemetry\n"
         "with telemetry.timed('read'): pass\n"
-        "telemetry.pairs([None, 'E: 1'])\n"
-        "telemetry.memory(1)\n"
+        "telemetry.count_pairs([None, 'E: 1'])\n"
+        "telemetry.set_actor_memory(1)\n"
         "sys.exit('ray' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

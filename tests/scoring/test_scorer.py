@@ -13,7 +13,8 @@ import torch
 from roi_ray import schema
 from roi_ray.errors import ImageReadError, ImageTooSmall, OutOfMemory, SizeMismatch
 from roi_ray.models import discriminator, saliency
-from roi_ray.scoring.scorer import Scorer, Settings
+from roi_ray.scoring.scorer import Scorer, networks_of
+from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY, Settings
 from tests.conftest import jpeg, needs_cuda
 from tests.scoring import literal
 
@@ -52,8 +53,8 @@ def test_all_numbers_equal_the_literal_method(
     scorer = scorers[weighting]
     x = photos[name][:height, :width]
     several = [jpeg(x, 8), jpeg(x, 75)]
-    network, _ = saliency.load_saliency(saliency.DEFAULT)
-    d, _ = discriminator.load_discriminator(discriminator.DEFAULT)
+    network, _ = saliency.load_saliency(DEFAULT_SALIENCY)
+    d, _ = discriminator.load_discriminator(DEFAULT_DISCRIMINATOR)
     with torch.inference_mode():
         logits = network(torch.from_numpy(x / 255.0).permute(2, 0, 1)[None].float())
     mask = literal.box(logits[0, 0].sigmoid().double().numpy())
@@ -281,7 +282,7 @@ def test_a_batch_too_large_for_the_memory_is_halved(photos, error) -> None:
     x = photos["coffee"][:64, :96]
     several = [jpeg(x, quality) for quality in (5, 15, 25, 35, 45, 55, 65)]
     settings = Settings()
-    networks = settings.networks()
+    networks = networks_of(settings)
     crowded = _Crowded(networks.discriminator, 2, error)
     scorer = Scorer(settings, batch=16, networks=replace(networks, discriminator=crowded))
     crowded = scorer._networks.discriminator  # a copy
@@ -297,7 +298,7 @@ def test_a_batch_too_large_for_the_memory_is_halved(photos, error) -> None:
 
 def test_other_failures_are_not_taken_for_it(photos) -> None:
     x = photos["coffee"][:64, :96]
-    networks = Settings().networks()
+    networks = networks_of(Settings())
     broken = _Crowded(networks.discriminator, 0, RuntimeError("shapes do not fit"))
     scorer = Scorer(networks=replace(networks, discriminator=broken))
     with pytest.raises(RuntimeError, match="shapes do not fit"):
@@ -346,7 +347,7 @@ def test_a_process_that_runs_out_of_memory_goes_on_with_less_at_once() -> None:
 
 def test_memory_that_was_short_once_is_tried_again(photos) -> None:
     x = photos["coffee"][:64, :96]
-    networks = Settings().networks()
+    networks = networks_of(Settings())
     crowded = _Crowded(networks.discriminator, 2, MemoryError("std::bad_alloc"))
     scorer = Scorer(batch=16, networks=replace(networks, discriminator=crowded))
     crowded = scorer._networks.discriminator
@@ -360,7 +361,7 @@ def test_memory_that_was_short_once_is_tried_again(photos) -> None:
 
 def test_another_precision_changes_no_other_scorer(photos) -> None:
     x = photos["coffee"][:64, :96]
-    networks = Settings().networks()
+    networks = networks_of(Settings())
     scorer = Scorer(networks=networks)
     before = scorer.score(scorer.prepare(x), [jpeg(x, 30)])
     Scorer(Settings(precision="bf16"), networks=networks)

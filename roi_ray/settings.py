@@ -1,0 +1,42 @@
+"""What decides the numbers: the names of the networks and the options of the metrics.
+
+Imports nothing heavy, so that a command line can show its options at once.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+LpipsName = Literal["st-alex", "st-vgg", "alex", "vgg", "squeeze"]
+Weighting = Literal["mean", "normalised"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+DEFAULT_LPIPS: LpipsName = "st-alex"
+DEFAULT_SALIENCY = "saliency-lite0"
+"""The packaged saliency network; its model card is in `roi_ray/weights/`."""
+DEFAULT_DISCRIMINATOR = "discriminator-patch70"
+"""The packaged discriminator; its model card is in `roi_ray/weights/`."""
+DEFAULT_PREFERENCE_MODEL = "preference-mucped23"
+"""The packaged preference model; its model card is in `roi_ray/weights/`."""
+
+MAX_PIXELS = 1 << 26
+"""Default of the largest image that is decoded: 67 megapixels, 200 MB once decoded."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the numbers of a pair, and is recorded with them.
+
+    Attributes:
+        lpips: LPIPS network, one of `LpipsName`.
+        saliency: name of the packaged saliency network, or the URI of a U2-Net or U2-Net-p
+            checkpoint.
+        discriminator: name of the packaged discriminator, or the URI of a PatchGAN checkpoint.
+        roi_weighting: `mean` for the paper's mean(L R), `normalised` for sum(L R) / sum(R).
+        precision: of the networks; the metrics made from their outputs are fp32 or better.
+    """
+
+    lpips: LpipsName = DEFAULT_LPIPS
+    saliency: str = DEFAULT_SALIENCY
+    discriminator: str = DEFAULT_DISCRIMINATOR
+    roi_weighting: Weighting = "mean"
+    precision: Precision = "fp32"
