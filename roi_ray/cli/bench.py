@@ -14,7 +14,7 @@ from rich.console import Console
 
 from roi_ray.bench.contenders import SaliencyName
 from roi_ray.bench.run import Plan, run
-from roi_ray.command import exit_with_message
+from roi_ray.cli.exits import exit_with_message
 from roi_ray.report.bench import draw, tables
 from roi_ray.runtime.device import find_device
 from roi_ray.runtime.memory import keep_freed_memory
@@ -109,7 +109,3 @@ def _numbers(option: str, text: str) -> list[int]:
     if min(numbers) < 1:
         raise typer.BadParameter(f"{option} {text!r}: 1 or more")
     return numbers
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import EXIT_TOO_MANY_FAILED, exit_with_message
+from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
 from roi_ray.preference.compare import compare
 from roi_ray.runtime.cluster import Device
@@ -75,7 +75,3 @@ def main(
     if done.failed / done.rows > fail_above:
         print(f"error: more than --fail-above {fail_above} have no features", file=sys.stderr)
         raise typer.Exit(EXIT_TOO_MANY_FAILED)
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from roi_ray import schema
-from roi_ray.command import exit_with_message
+from roi_ray.cli.exits import exit_with_message
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.preference.comparisons import read_comparisons
@@ -88,7 +88,3 @@ def main(
 def _p(p: float) -> str:
     # Of 2,000 resamples, more digits would say nothing.
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,4 +1,4 @@
-"""What the commands in `jobs/` have in common: how they end."""
+"""What the commands share: exit codes, and how a command ends on an error."""
 
 import io
 import sys

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import exit_with_message
+from roi_ray.cli.exits import exit_with_message
 from roi_ray.datasets import DatasetName, Summary, import_choices
 from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
@@ -60,7 +60,3 @@ def print_summary(summary: Summary) -> None:
         print(f"  polarity: {polarity}")
     if not account.polarity:
         print("  polarity: the data set offers nothing to check the answers against")
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import exit_with_message
+from roi_ray.cli.exits import exit_with_message
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.training.labels import Material, claim, label, names_labelled, write_views
@@ -86,7 +86,3 @@ def _label_all(
             label(output, view, partial(render, view, material), ask)
         if number % _EVERY == 0 or number == len(views):
             typer.echo(f"{number}/{len(views)} {what}  {time.monotonic() - began:.0f} s")
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from roi_ray.command import exit_with_message
+from roi_ray.cli.exits import exit_with_message
 from roi_ray.preference.ranking import By, Labels
 from roi_ray.report.ranking import report_ranking
 
@@ -35,7 +35,3 @@ def main(
     Exit code 0: done. 2: unusable arguments or comparisons.
     """
     report_ranking(comparisons, output, by, labels, Console(width=120))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import EXIT_TOO_MANY_FAILED, exit_with_message
+from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
 from roi_ray.pipeline.run import Summary, score_manifest
 from roi_ray.runtime.cluster import Device
@@ -135,7 +135,3 @@ def print_summary(summary: Summary) -> None:
     )
     for text in summary.examples:
         print(f"  {one_line(text)}")
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import EXIT_INCOMPLETE, exit_with_message
+from roi_ray.cli.exits import EXIT_INCOMPLETE, exit_with_message
 from roi_ray.io import storage
 from roi_ray.pipeline.retry import RetryManifest, write_failed, write_missing
 from roi_ray.pipeline.status import Status, read_status
@@ -91,7 +91,3 @@ def print_retry(what: str, rest: RetryManifest) -> None:
     command = ["uv", "run", "jobs/score.py", "--manifest", rest.uri, *prefixes, "--output"]
     print(f"{rest.rows} {what} pairs -> {rest.uri}")
     print(f"  score them, with the options of this run: {shlex.join(command)} NEW")
-
-
-if __name__ == "__main__":
-    typer.run(main)

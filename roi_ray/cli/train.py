@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from roi_ray.command import exit_with_message
+from roi_ray.cli.exits import exit_with_message
+from roi_ray.cli.options import RUNS_HELP
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.models.loader import check_weights_output
@@ -17,7 +18,7 @@ from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import named_features
 from roi_ray.preference.model import load_model, save_model
 from roi_ray.preference.networks import DEFAULT_RECIPE, RECIPES
-from roi_ray.runtime.train_loop import RUNS_HELP, runs_beside
+from roi_ray.runtime.train_loop import runs_beside
 
 
 @exit_with_message
@@ -56,7 +57,3 @@ def main(
         f"{output}: recipe {recipe}, {len(model.features)} features a side, "
         f"SHA-256 {identity['sha256']}, {time.monotonic() - began:.0f} s"
     )
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -13,13 +13,14 @@ import typer
 from rich.console import Console
 from safetensors.torch import save
 
-from roi_ray.command import exit_with_message
+from roi_ray.cli.exits import exit_with_message
+from roi_ray.cli.options import RUNS_HELP
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.models.loader import check_weights_output
-from roi_ray.runtime.train_loop import RUNS_HELP, fit, run_name, runs_beside
+from roi_ray.runtime.train_loop import fit, run_name, runs_beside
 from roi_ray.training import realism
 from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
 from roi_ray.training.files import read_image
@@ -96,7 +97,3 @@ def main(
         f"{output}: {len(data)} bytes, SHA-256 {weights.sha256}, "
         f"{time.monotonic() - began:.0f} s, torch {torch.__version__}; {picture}"
     )
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -12,14 +12,15 @@ import torch
 import typer
 from safetensors.torch import save
 
-from roi_ray.command import exit_with_message
+from roi_ray.cli.exits import exit_with_message
+from roi_ray.cli.options import RUNS_HELP
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
 from roi_ray.models.loader import check_weights_output
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.report.figure import draw_masks
-from roi_ray.runtime.train_loop import RUNS_HELP, fit, run_name, runs_beside
+from roi_ray.runtime.train_loop import fit, run_name, runs_beside
 from roi_ray.sweep import photographs
 from roi_ray.training import saliency
 from roi_ray.training.agreement import box
@@ -113,7 +114,3 @@ def _make(
 ) -> SaliencyTraining:
     pairs = read_training(images, maps, names, more)
     return SaliencyTraining(pairs, efficientnet_lite0(), recipe, device)
-
-
-if __name__ == "__main__":
-    typer.run(main)

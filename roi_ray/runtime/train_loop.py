@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 State = dict[str, Any]
 Item = TypeVar("Item")
 
-RUNS_HELP = (
-    "For checkpoints, from which a killed job goes on: a folder that all nodes see, or s3://. "
-    "Default: out/runs; runs/ beside an output on s3://."
-)
 _FILE = "state.pt"
 _RETRIES = 3
 

@@ -5,7 +5,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from roi_ray.command import exit_with_message
+from roi_ray.cli.exits import exit_with_message
 from roi_ray.errors import ManifestError
 
 

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 
-from jobs import compare, evaluate, train
 from roi_ray import schema
+from roi_ray.cli import compare, evaluate, train
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.model import load_model
 from roi_ray.preference.networks import RECIPES

@@ -7,7 +7,7 @@ import pytest
 import typer
 from PIL import Image
 
-from jobs import label_saliency
+from roi_ray.cli import label_saliency
 from roi_ray.errors import ImageReadError, ManifestError
 from roi_ray.sweep import photographs
 from roi_ray.training.labels import read_views, views_identity

@@ -4,7 +4,7 @@ import pytest
 import torch
 import typer
 
-from jobs import train_discriminator
+from roi_ray.cli import train_discriminator
 from roi_ray.errors import ManifestError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage

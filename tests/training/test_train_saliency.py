@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from jobs import train_saliency
+from roi_ray.cli import train_saliency
 from roi_ray.errors import ManifestError, WeightsError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.models.lite0 import Lite0Saliency

@@ -1,0 +1,12 @@
+r"""Add features and predictions to comparisons: `roi-ray compare` as a submitted job.
+
+ray job submit --working-dir . -- python jobs/compare.py \
+    --comparisons s3://bucket/choices.parquet --output s3://bucket/compared
+"""
+
+import typer
+
+from roi_ray.cli.compare import main
+
+if __name__ == "__main__":
+    typer.run(main)

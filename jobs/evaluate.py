@@ -1,0 +1,12 @@
+r"""Cross-validate preference models: `roi-ray evaluate` as a submitted job.
+
+ray job submit --working-dir . -- python jobs/evaluate.py \
+    --comparisons s3://bucket/compared/comparisons.parquet --output s3://bucket/evaluation
+"""
+
+import typer
+
+from roi_ray.cli.evaluate import main
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,12 @@
+r"""Score a sweep on a cluster: `roi-ray score` as a submitted job.
+
+ray job submit --working-dir . -- python jobs/score.py --manifest s3://bucket/sweep.parquet \
+    --output s3://bucket/scores
+"""
+
+import typer
+
+from roi_ray.cli.score import main
+
+if __name__ == "__main__":
+    typer.run(main)
