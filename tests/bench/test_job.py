@@ -3,7 +3,6 @@
 import pytest
 
 from roi_ray.bench.job import bare, job
-from roi_ray.bench.planning import plan_many
 from roi_ray.bench.workload import make_groups
 from roi_ray.errors import RoiRayError
 from roi_ray.settings import Settings
@@ -27,11 +26,3 @@ def test_the_job_s_rate_is_of_what_it_committed(groups, tmp_path, ray_cluster) -
 def test_processes_that_die_end_the_measurement(groups) -> None:
     with pytest.raises(RoiRayError, match="a scoring process died"):
         bare(groups, Settings(lpips="nothing"), processes=2, threads=1)  # type: ignore[arg-type]
-
-
-@pytest.mark.long
-def test_a_manifest_goes_through_the_job_with_nothing_to_score(tmp_path, ray_cluster) -> None:
-    planned = plan_many(5000, tmp_path)
-    assert planned.rows == 5000
-    assert 0 < planned.reading < planned.seconds
-    assert planned.memory > 0
