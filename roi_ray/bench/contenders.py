@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
 from unittest import mock
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from roi_ray.bench.options import SaliencyName
 from roi_ray.bench.workload import Group
 from roi_ray.errors import RoiRayError
 from roi_ray.imaging.decode import decode_image
@@ -29,8 +29,6 @@ from roi_ray.settings import Settings
 Numbers = dict[str, float]
 Contender = Callable[[Sequence[Group]], list[Numbers]]
 Reader = Callable[[Path], Pixels]
-
-SaliencyName = Literal["u2netp", "packaged"]
 
 SHARED = ("psnr", "ms_ssim", "lpips")
 """What the other libraries measure too."""

@@ -14,13 +14,13 @@ import torch
 from roi_ray.bench import parts, workload
 from roi_ray.bench.contenders import (
     Contender,
-    SaliencyName,
     against,
     backbones,
     make,
     read_file,
 )
 from roi_ray.bench.job import JobRate, bare, job
+from roi_ray.bench.options import SaliencyName
 from roi_ray.bench.parts import Limits, Part
 from roi_ray.bench.timing import Timing, interleave, ratio
 from roi_ray.bench.workload import Group

@@ -12,7 +12,7 @@ import torch
 import typer
 from rich.console import Console
 
-from roi_ray.bench.contenders import SaliencyName
+from roi_ray.bench.options import SaliencyName
 from roi_ray.bench.run import Plan, run
 from roi_ray.cli.exits import exit_with_message
 from roi_ray.report.bench import draw, tables

@@ -17,7 +17,7 @@ from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.evaluation import evaluate
-from roi_ray.preference.networks import DEFAULT_RECIPE, RECIPES
+from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES
 from roi_ray.report import preference as report
 
 

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.datasets import DatasetName, Summary, import_choices
+from roi_ray.datasets import DatasetName
+from roi_ray.datasets.importers import Summary, import_choices
 from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
 

@@ -15,8 +15,9 @@ from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.training.labels import Material, claim, label, names_labelled, write_views
 from roi_ray.training.pairs import named
+from roi_ray.training.recipes import ISNET_SHA256
 from roi_ray.training.split import split
-from roi_ray.training.teacher import ISNET, Teacher
+from roi_ray.training.teacher import Teacher
 from roi_ray.training.views import View, plan, render
 
 _EVERY = 50
@@ -44,7 +45,7 @@ def main(
     held_out: Annotated[
         int, typer.Option(min=1, help="Images left alone, as in jobs/train_saliency.py.")
     ] = 40,
-    sha256: Annotated[str, typer.Option(help="What the teacher's file must be.")] = ISNET,
+    sha256: Annotated[str, typer.Option(help="What the teacher's file must be.")] = ISNET_SHA256,
 ) -> None:
     """Label photographs, then crops and composites of them and of the training images."""
     ask = Teacher(teacher, sha256)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.preference.ranking import By, Labels
+from roi_ray.preference.options import By, Labels
 from roi_ray.report.ranking import report_ranking
 
 

@@ -17,7 +17,7 @@ from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import named_features
 from roi_ray.preference.model import load_model, save_model
-from roi_ray.preference.networks import DEFAULT_RECIPE, RECIPES
+from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES
 from roi_ray.runtime.train_loop import runs_beside
 
 

@@ -22,8 +22,9 @@ from roi_ray.models.discriminator import load_discriminator
 from roi_ray.models.loader import check_weights_output
 from roi_ray.runtime.train_loop import fit, run_name, runs_beside
 from roi_ray.training import realism
-from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
+from roi_ray.training.discriminator import DiscriminatorTraining, packed
 from roi_ray.training.files import read_image
+from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.split import split, stem
 from roi_ray.training.windows import identity, read_originals
 
@@ -42,9 +43,15 @@ def main(
     generator: Annotated[
         bool, typer.Option(help="Train a restorer against D, as in a GAN codec.")
     ] = True,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = Recipe.steps,
-    batch: Annotated[int, typer.Option(min=1, help="Originals a step.")] = Recipe.batch,
-    order: Annotated[float, typer.Option(min=0, help="Weight of the ranking loss.")] = Recipe.order,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Steps of the optimiser.")
+    ] = DiscriminatorRecipe.steps,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Originals a step.")
+    ] = DiscriminatorRecipe.batch,
+    order: Annotated[
+        float, typer.Option(min=0, help="Weight of the ranking loss.")
+    ] = DiscriminatorRecipe.order,
     seed: Annotated[int, typer.Option(help="Of the start and of what is drawn.")] = 0,
     held_out: Annotated[int, typer.Option(min=1, help="References never trained on.")] = 40,
     runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
@@ -54,7 +61,9 @@ def main(
 ) -> None:
     """Train D; report on held-out references how well it tells originals from decoded images."""
     began = time.monotonic()
-    recipe = Recipe(steps=steps, batch=batch, generator=generator, order=order, seed=seed)
+    recipe = DiscriminatorRecipe(
+        steps=steps, batch=batch, generator=generator, order=order, seed=seed
+    )
     check_weights_output(output)
     if batch % workers:
         raise ManifestError(f"a --batch of {batch} cannot be divided among {workers} workers")

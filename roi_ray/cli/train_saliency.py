@@ -29,7 +29,8 @@ from roi_ray.training.imagenet import efficientnet_lite0
 from roi_ray.training.judgement import judge, maskers
 from roi_ray.training.labels import labelled, views_identity
 from roi_ray.training.pairs import digest, read_pairs
-from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
+from roi_ray.training.recipes import SaliencyRecipe
+from roi_ray.training.saliency import SaliencyTraining, read_training
 from roi_ray.training.split import split
 
 
@@ -47,10 +48,10 @@ def main(
     ] = None,
     epochs: Annotated[
         int, typer.Option(min=1, help="Passes over the training images.")
-    ] = Recipe.epochs,
+    ] = SaliencyRecipe.epochs,
     seed: Annotated[int, typer.Option(help="Of the order and the augmentation.")] = 0,
     held_out: Annotated[int, typer.Option(min=1, help="Images never trained on.")] = 40,
-    batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = Recipe.batch,
+    batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = SaliencyRecipe.batch,
     gpu: Annotated[bool, typer.Option("--gpu", help="Train on a GPU.")] = False,
     runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
     every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
@@ -61,7 +62,7 @@ def main(
 ) -> None:
     """Distil a saliency network's maps into the packaged one; report on held-out images."""
     began = time.monotonic()
-    recipe = Recipe(epochs=epochs, batch=batch, seed=seed)
+    recipe = SaliencyRecipe(epochs=epochs, batch=batch, seed=seed)
     check_weights_output(output)
     given = read_comparisons(comparisons) if comparisons else None
     pairs = {pair.name: pair for pair in read_pairs(images, maps)}
@@ -110,7 +111,7 @@ def main(
 
 
 def _make(
-    images: str, maps: str, names: list[str], more: list[str], recipe: Recipe, device: str
+    images: str, maps: str, names: list[str], more: list[str], recipe: SaliencyRecipe, device: str
 ) -> SaliencyTraining:
     pairs = read_training(images, maps, names, more)
     return SaliencyTraining(pairs, efficientnet_lite0(), recipe, device)

@@ -15,7 +15,7 @@ from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.examples import Examples, sides, to_examples
 from roi_ray.preference.features import scored_with
 from roi_ray.preference.model import PreferenceModel, Scale
-from roi_ray.preference.networks import RECIPES
+from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.seen import SAMPLE, sample
 from roi_ray.preference.training import PreferenceTraining, batches_of, finished
 from roi_ray.runtime.cluster import connect
@@ -44,7 +44,7 @@ def train_model(
     Args:
         comparisons: labelled, with features, as `jobs/compare.py` writes them.
         features: which of them.
-        recipe: a name of `networks.RECIPES`.
+        recipe: a name of `recipes.RECIPES`.
         runs: folder for checkpoints, local or `s3://`.
         workers: that share the comparisons; None for one per hundred thousand of them, as far as
             the cluster has CPUs (GPUs) for them: of a small model, the start of two workers takes

@@ -17,7 +17,7 @@ from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.examples import Examples, Floats, to_examples, usable
 from roi_ray.preference.measures import Interval
 from roi_ray.preference.model import load_model
-from roi_ray.preference.networks import RECIPES
+from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.seen import share_seen
 from roi_ray.preference.validation import (
     by_sign,
@@ -97,7 +97,7 @@ def evaluate(
 
     Args:
         comparisons: labelled, with all eight features of both sides.
-        recipes: names of `networks.RECIPES`, each with the basic features and with all eight.
+        recipes: names of `recipes.RECIPES`, each with the basic features and with all eight.
         models: trained models that are evaluated as they are: only honest on references that
             they were not trained on; of one that was trained on some of these very answers, the
             name says on how many.

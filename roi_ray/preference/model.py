@@ -16,7 +16,8 @@ from roi_ray.io import storage
 from roi_ray.models import loader
 from roi_ray.preference.examples import Examples, Floats, sides
 from roi_ray.preference.features import check_features, scored_with
-from roi_ray.preference.networks import Recipe, build
+from roi_ray.preference.networks import build
+from roi_ray.preference.recipes import Recipe
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 
 """The packaged model; its model card is `roi_ray/weights/README.md`."""

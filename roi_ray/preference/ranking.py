@@ -15,7 +15,7 @@ few answers towards the average.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 import choix
 import numpy as np
@@ -28,10 +28,8 @@ from roi_ray.errors import ManifestError
 from roi_ray.io.tables import as_type, check_columns, first_row
 from roi_ray.preference.bootstrap import percentiles
 from roi_ray.preference.comparisons import counted, groups_of
+from roi_ray.preference.options import By, Labels
 
-# Values of command-line options; labels are columns: `schema.P_A` and its prediction.
-By = Literal["method", "codec"]
-Labels = Literal["p_a", "p_a_preferred"]
 Floats = NDArray[np.float64]
 
 PRIOR = 0.5  # wins, and losses, of each name against the opponent whom all share

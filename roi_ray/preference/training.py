@@ -9,7 +9,8 @@ from torch import Tensor
 
 from roi_ray.preference.examples import Examples
 from roi_ray.preference.model import PreferenceModel, Scale
-from roi_ray.preference.networks import Recipe, build
+from roi_ray.preference.networks import build
+from roi_ray.preference.recipes import Recipe
 from roi_ray.runtime.train_loop import State, average_gradients, place
 
 _FOREVER = float("inf")

@@ -9,7 +9,7 @@ from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.preference.examples import Examples, Floats
 from roi_ray.preference.measures import log_loss
-from roi_ray.preference.networks import Recipe
+from roi_ray.preference.recipes import Recipe
 from roi_ray.preference.training import train_here
 
 Predictor = Callable[[Examples], Floats]

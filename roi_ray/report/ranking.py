@@ -19,7 +19,8 @@ from roi_ray.io import storage
 from roi_ray.preference import ranking
 from roi_ray.preference.bootstrap import CONFIDENCE
 from roi_ray.preference.comparisons import read_comparisons
-from roi_ray.preference.ranking import Band, By, Labels, Rank, WinRates
+from roi_ray.preference.options import By, Labels
+from roi_ray.preference.ranking import Band, Rank, WinRates
 
 _LARGEST = 40.0  # inches, of a side of a heat map
 _WRITTEN_OUT = 12  # names in a heat map whose cells still have room for their numbers

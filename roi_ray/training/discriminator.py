@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from roi_ray.models.discriminator import PatchDiscriminator, fold_spectral_norm, patch_layers
 from roi_ray.runtime.train_loop import Parts, State, average_gradients, my_share
+from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.restorer import Restorer
 from roi_ray.training.windows import Original, draw_windows
 
@@ -19,32 +19,6 @@ _RATE = 2e-3
 _RESTORER_RATE = 5e-4
 _BETAS = (0.9, 0.99)
 _SMOOTHING = 0.05
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How D is trained.
-
-    Attributes:
-        steps: of both optimisers.
-        batch: originals a step, each with two of its decoded images; divided among the workers.
-        crops: windows of each, 128 x 128 pixels.
-        generator: train a restorer against D, whose results D learns to reject too.
-        joins: after which share of the steps it does. Against a D that tells nothing apart yet, it
-            learns to hide what D would have learned from.
-        order: weight of the ranking loss.
-        fool: weight of the restorer's adversarial loss beside its L1 distance to the original.
-        seed: of the start, the choice of images and the windows.
-    """
-
-    steps: int = 1500
-    batch: int = 8
-    crops: int = 2
-    generator: bool = True
-    joins: float = 0.35
-    order: float = 0.2
-    fool: float = 0.01
-    seed: int = 0
 
 
 class DiscriminatorTraining(Parts):
@@ -67,7 +41,9 @@ class DiscriminatorTraining(Parts):
         device: of the networks.
     """
 
-    def __init__(self, originals: Sequence[Original], recipe: Recipe, device: str = "cpu") -> None:
+    def __init__(
+        self, originals: Sequence[Original], recipe: DiscriminatorRecipe, device: str = "cpu"
+    ) -> None:
         self.steps = recipe.steps
         self._originals, self._recipe, self._device = originals, recipe, device
         torch.manual_seed(recipe.seed)

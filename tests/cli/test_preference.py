@@ -13,7 +13,7 @@ from roi_ray import schema
 from roi_ray.cli import compare, evaluate, train
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.model import load_model
-from roi_ray.preference.networks import RECIPES
+from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.training import train_here
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 from tests.conftest import make_sweep_of

@@ -4,7 +4,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray import datasets
-from roi_ray.datasets import import_choices
+from roi_ray.datasets.account import account_of
+from roi_ray.datasets.importers import IMPORTERS, SCORED, import_choices
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.preference.comparisons import read_comparisons
 from tests.conftest import write
@@ -15,8 +16,8 @@ SCORES = "dist_img,ref_img,dmos,var\n" + "".join(
 
 
 def test_every_data_set_has_a_name_and_an_importer() -> None:
-    assert tuple(datasets.IMPORTERS) == datasets.NAMES == tuple(sorted(datasets.NAMES))
-    assert set(datasets.SCORED) < set(datasets.NAMES)
+    assert tuple(IMPORTERS) == datasets.NAMES == tuple(sorted(datasets.NAMES))
+    assert set(SCORED) < set(datasets.NAMES)
 
 
 def test_import_choices(tmp_path) -> None:
@@ -25,7 +26,7 @@ def test_import_choices(tmp_path) -> None:
     summary = import_choices("kadid10k", str(tmp_path / "kadid"), output)
     assert (summary.rows, summary.references, summary.ties, summary.gold) == (10, 1, 0, 0)
     assert summary.output == output
-    assert summary.account == datasets.account_of(pq.read_table(output))
+    assert summary.account == account_of(pq.read_table(output))
     assert read_comparisons(output).table.num_rows == 10
     assert import_choices("kadid10k", str(tmp_path / "kadid"), output, 9.0).rows == 6
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from roi_ray.datasets import import_choices
+from roi_ray.datasets.importers import import_choices
 from roi_ray.io import storage
 from roi_ray.preference.comparisons import read_comparisons
 from tests.conftest import encode

@@ -12,7 +12,8 @@ import torch
 
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
-from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
+from roi_ray.training.discriminator import DiscriminatorTraining, packed
+from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.split import split, stem
 from roi_ray.training.windows import read_originals
 from tests.conftest import Photos, make_sweep_of
@@ -54,7 +55,7 @@ def test_a_killed_training_takes_the_steps_that_it_would_have_taken(
     originals = {original.name: original for original in read_originals(read_manifest(manifest))}
     training, _ = split(originals, 2, by=stem)
     alone = DiscriminatorTraining(
-        [originals[name] for name in training], Recipe(steps=STEPS, batch=2)
+        [originals[name] for name in training], DiscriminatorRecipe(steps=STEPS, batch=2)
     )
     for number in range(STEPS):
         alone.step(number)

@@ -12,7 +12,7 @@ from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.evaluation import ASKED_AGAIN, evaluate
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.model import save_model
-from roi_ray.preference.networks import RECIPES
+from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.seen import sample
 from roi_ray.preference.training import train_here
 from roi_ray.preference.validation import by_sign

@@ -16,7 +16,8 @@ from roi_ray.errors import ManifestError, WeightsError
 from roi_ray.models import loader
 from roi_ray.preference.examples import Examples, to_examples
 from roi_ray.preference.model import PreferenceModel, Scale, load_model, save_model
-from roi_ray.preference.networks import RECIPES, Recipe, build
+from roi_ray.preference.networks import build
+from roi_ray.preference.recipes import RECIPES, Recipe
 from roi_ray.preference.training import train_here
 from tests.preference.synthetic import comparisons
 

@@ -7,7 +7,7 @@ import torch
 from roi_ray import schema
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.model import Scale
-from roi_ray.preference.networks import RECIPES
+from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.training import PreferenceTraining, finished, train_here
 from tests.preference.synthetic import comparisons
 

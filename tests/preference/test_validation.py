@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.preference.examples import to_examples
-from roi_ray.preference.networks import Recipe
+from roi_ray.preference.recipes import Recipe
 from roi_ray.preference.validation import (
     by_sign,
     folds,

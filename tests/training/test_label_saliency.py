@@ -11,7 +11,8 @@ from roi_ray.cli import label_saliency
 from roi_ray.errors import ImageReadError, ManifestError
 from roi_ray.sweep import photographs
 from roi_ray.training.labels import read_views, views_identity
-from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
+from roi_ray.training.recipes import SaliencyRecipe
+from roi_ray.training.saliency import SaliencyTraining, read_training
 from tests.training.test_teacher import red_teacher
 
 
@@ -79,7 +80,7 @@ def test_photographs_crops_and_composites_get_maps_that_can_be_trained_on(folder
     names = [path.stem for path in (folders / "images").iterdir() if path.stem != held]
     where = (str(folders / "images"), str(folders / "maps"))
     trained_on = read_training(*where, names, [str(folders / "views")])
-    training = SaliencyTraining(trained_on, None, Recipe(epochs=1, batch=4))
+    training = SaliencyTraining(trained_on, None, SaliencyRecipe(epochs=1, batch=4))
     assert training.steps == 13 // 4
 
 

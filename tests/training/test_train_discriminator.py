@@ -11,7 +11,8 @@ from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
-from roi_ray.training.discriminator import DiscriminatorTraining, Recipe, packed
+from roi_ray.training.discriminator import DiscriminatorTraining, packed
+from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.windows import Original, draw_windows, read_originals
 
 
@@ -34,7 +35,7 @@ def originals(manifest):
 
 def train(originals, **options):
     training = DiscriminatorTraining(
-        originals, Recipe(**{"steps": 2, "batch": 2, "joins": 0.0} | options)
+        originals, DiscriminatorRecipe(**{"steps": 2, "batch": 2, "joins": 0.0} | options)
     )
     losses = [training.step(number) for number in range(training.steps)]
     return training.state(), losses
@@ -118,10 +119,10 @@ def test_the_same_seed_gives_the_same_weights(originals):
 
 def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(originals):
     whole, _ = train(originals, steps=4)
-    half = DiscriminatorTraining(originals, Recipe(steps=4, batch=2, joins=0.0))
+    half = DiscriminatorTraining(originals, DiscriminatorRecipe(steps=4, batch=2, joins=0.0))
     for number in (0, 1):
         half.step(number)
-    rest = DiscriminatorTraining(originals, Recipe(steps=4, batch=2, joins=0.0))
+    rest = DiscriminatorTraining(originals, DiscriminatorRecipe(steps=4, batch=2, joins=0.0))
     rest.load(half.state())
     for number in (2, 3):
         rest.step(number)

@@ -16,7 +16,8 @@ from roi_ray.sweep import photographs
 from roi_ray.training import saliency
 from roi_ray.training.imagenet import efficientnet_lite0
 from roi_ray.training.pairs import read_pairs
-from roi_ray.training.saliency import Recipe, SaliencyTraining, read_training
+from roi_ray.training.recipes import SaliencyRecipe
+from roi_ray.training.saliency import SaliencyTraining, read_training
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def train(folders, steps=None, **options):
 def make(folders, seed=0):
     names = list(photographs())[:5]
     pairs = read_training(*folders, names)
-    return SaliencyTraining(pairs, None, Recipe(epochs=2, batch=2, seed=seed))
+    return SaliencyTraining(pairs, None, SaliencyRecipe(epochs=2, batch=2, seed=seed))
 
 
 def test_the_same_seed_gives_the_same_weights(folders):
@@ -122,7 +123,7 @@ def test_without_the_imagenet_weights(monkeypatch):
 def test_pairs_that_do_not_fit(tmp_path, folders):
     images, maps = folders
     with pytest.raises(ManifestError, match="1 images to train on do not fill a batch of 8"):
-        SaliencyTraining(read_training(images, maps, ["coffee"]), None, Recipe())
+        SaliencyTraining(read_training(images, maps, ["coffee"]), None, SaliencyRecipe())
     with pytest.raises(ManifestError, match="there are no images in"):
         read_pairs(str(tmp_path / "none"), maps)
     Image.new("L", (120, 95)).save(tmp_path / "maps" / "coffee.png")
