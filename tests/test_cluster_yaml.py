@@ -63,7 +63,7 @@ def test_each_stage_finds_a_node_type(cluster, monkeypatch) -> None:
     types = cluster["available_node_types"]
     names = {"num_cpus": "CPU", "num_gpus": "GPU"}
     workers = plan_workers("cuda", 4)
-    for stage, asks in (("decode", workers.decode), ("score", workers.actor)):
+    for stage, asks in (("decode", workers.decode_resources), ("score", workers.actor_resources)):
         has = types[stage]["resources"]
         assert all(has.get(names[name], 0) >= much for name, much in asks.items())
 

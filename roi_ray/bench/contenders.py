@@ -18,9 +18,9 @@ from roi_ray.errors import RoiRayError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.metrics import ms_ssim, mse, roi
-from roi_ray.models.lpips import build_lpips, fill_backbone, trained_heads
+from roi_ray.models.lpips import build_lpips, fill_backbone, load_lpips_heads
 from roi_ray.models.networks import Networks, load_networks
-from roi_ray.models.saliency import u2net
+from roi_ray.models.saliency import build_u2net
 from roi_ray.runtime.device import upload
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import DEFAULT_SALIENCY as PACKAGED
@@ -52,10 +52,10 @@ def backbones(saliency: SaliencyName) -> Backbones:
     torch.manual_seed(0)
     tensors = dict(alexnet(weights=None).state_dict())
     networks = load_networks("st-alex", PACKAGED, "discriminator-patch70")
-    trained = build_lpips("alex", tensors, trained_heads("alex").tensors)
+    trained = build_lpips("alex", tensors, load_lpips_heads("alex").tensors)
     networks = replace(networks, lpips=trained.eval().requires_grad_(False))
     if saliency == "u2netp":
-        unknown = u2net({}).eval().requires_grad_(False)
+        unknown = build_u2net({}).eval().requires_grad_(False)
         networks = replace(networks, saliency=unknown)
     return Backbones(networks, tensors)
 
@@ -90,13 +90,15 @@ def shared(networks: Networks, device: torch.device, read: Reader = read_file) -
         x = upload([read(group.reference)], device)
         image = x.float().div_(255)
         moments = ms_ssim.prepare(image.contiguous())
-        features = networks.lpips.features(image)
+        features = networks.lpips.extract_features(image)
         results = []
         for path in group.distorted:
             y = upload([read(path)], device)
             image = y.float().div_(255)
             levels = ms_ssim.maps(moments, image.contiguous())
-            distances = networks.lpips.maps(features, networks.lpips.layers(image))
+            distances = networks.lpips.compute_maps(
+                features, networks.lpips.extract_activations(image)
+            )
             similarity = ms_ssim.combine([roi.mean(level) for level in levels])
             results.append(
                 {

@@ -106,11 +106,14 @@ def measure(
     planes, others = image.contiguous(), other.contiguous()
     moments = ms_ssim.prepare(planes)
     filtered = [tensor for one in moments for tensor in (one.image, one.mean, one.variance)]
-    features, theirs = networks.lpips.features(image), networks.lpips.layers(other)
+    features, theirs = (
+        networks.lpips.extract_features(image),
+        networks.lpips.extract_activations(other),
+    )
     logits = networks.saliency(image)
     mask = roi.smooth(logits[:, 0].sigmoid())
     maps = [*ms_ssim.maps(moments, others), mse.squared_error(x, y)]
-    maps += [*networks.lpips.maps(features, theirs)]
+    maps += [*networks.lpips.compute_maps(features, theirs)]
     weights = [roi.weights(roi.area_average(mask, *level.shape[-2:]), "mean") for level in maps]
     works = {
         "decode reference": _Work(lambda: decode_image(reference), once=True),
@@ -120,16 +123,18 @@ def measure(
         "mask": _Work(lambda: roi.smooth(logits[:, 0].sigmoid()), [logits], count, once=True),
         "MS-SSIM moments": _Work(lambda: ms_ssim.prepare(planes), [planes], count, once=True),
         "LPIPS features": _Work(
-            lambda: networks.lpips.features(image), [image], count, once=True, network=True
+            lambda: networks.lpips.extract_features(image), [image], count, once=True, network=True
         ),
         "decode": _Work(lambda: decode_image(distorted)),
         "to the device": _Work(lambda: upload(given[1], device), images=count),
         "to the networks' layout": _Work(lambda: y.float().div_(255).contiguous(), [y], count),
         "MSE": _Work(lambda: mse.squared_error(x, y), [x, y], count),
         "MS-SSIM": _Work(lambda: ms_ssim.maps(moments, others), [*filtered, others], count),
-        "LPIPS network": _Work(lambda: networks.lpips.layers(other), [other], count, network=True),
+        "LPIPS network": _Work(
+            lambda: networks.lpips.extract_activations(other), [other], count, network=True
+        ),
         "LPIPS maps": _Work(
-            lambda: networks.lpips.maps(features, theirs), [*features, *theirs], count
+            lambda: networks.lpips.compute_maps(features, theirs), [*features, *theirs], count
         ),
         "discriminator": _Work(
             lambda: F.softplus(-networks.discriminator(other)), [other], count, network=True

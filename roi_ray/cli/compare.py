@@ -12,7 +12,7 @@ from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
 from roi_ray.preference.compare import compare
 from roi_ray.runtime.cluster import Device
-from roi_ray.runtime.logs import log_to_stderr, one_line
+from roi_ray.runtime.logs import escape_line, log_to_stderr
 from roi_ray.settings import DEFAULT_LPIPS, DEFAULT_PREFERENCE_MODEL, LpipsName, Settings, Weighting
 
 _NONE = "none"
@@ -69,7 +69,7 @@ def main(
     )
     print(f"{done.rows} comparisons, {done.failed} without features -> {done.output}")
     for text in done.examples:
-        print(f"  {one_line(text)}")
+        print(f"  {escape_line(text)}")
     if done.agree is not None:
         print(f"the prediction agrees with {100 * done.agree:.1f} % of the answers")
     if done.failed / done.rows > fail_above:

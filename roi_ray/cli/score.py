@@ -13,7 +13,7 @@ from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
 from roi_ray.pipeline.run import Summary, score_manifest
 from roi_ray.runtime.cluster import Device
-from roi_ray.runtime.logs import LogLevel, log_to_stderr, one_line
+from roi_ray.runtime.logs import LogLevel, escape_line, log_to_stderr
 from roi_ray.settings import (
     DEFAULT_DISCRIMINATOR,
     DEFAULT_LPIPS,
@@ -134,4 +134,4 @@ def print_summary(summary: Summary) -> None:
         f"in {summary.seconds:.1f} s -> {summary.output}"
     )
     for text in summary.examples:
-        print(f"  {one_line(text)}")
+        print(f"  {escape_line(text)}")

@@ -13,7 +13,7 @@ from roi_ray.cli.exits import EXIT_INCOMPLETE, exit_with_message
 from roi_ray.io import storage
 from roi_ray.pipeline.retry import RetryManifest, write_failed, write_missing
 from roi_ray.pipeline.status import Status, read_status
-from roi_ray.runtime.logs import one_line
+from roi_ray.runtime.logs import escape_line
 from roi_ray.runtime.progress import format_duration
 
 
@@ -73,9 +73,9 @@ def print_status(status: Status) -> None:
     else:
         print("now: no job is writing")
     for name, kind in status.kinds.items():
-        print(f"{kind.pairs} x {one_line(name)}")
+        print(f"{kind.pairs} x {escape_line(name)}")
         for text in kind.examples:
-            print(f"  {one_line(text)}")
+            print(f"  {escape_line(text)}")
     if status.foreign:
         print(f"{len(status.foreign)} torn or of another run; the next job sets them aside:")
         for uri in status.foreign[:3]:

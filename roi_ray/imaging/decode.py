@@ -33,7 +33,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from roi_ray.errors import ImageError, ImageReadError, ImageTooLarge
 from roi_ray.imaging import limits
-from roi_ray.imaging.icc import jpeg2000_profile, to_srgb
+from roi_ray.imaging.icc import convert_to_srgb, read_jpeg2000_profile
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.settings import MAX_PIXELS
 
@@ -94,7 +94,7 @@ def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     return _decode(data, max_pixels, _to_mask)
 
 
-def decode_cut_out(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
+def decode_rgba(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode an image with its alpha channel: uint8, (H, W, 4), 255 = opaque."""
     return _decode(data, max_pixels, lambda image: image.convert("RGBA"))
 
@@ -103,10 +103,10 @@ def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image
     if not data:
         raise ImageReadError("the file is empty (0 bytes)")
     try:
-        limits.check_cost(data)
+        limits.check_decoding_cost(data)
         with _pillow(max_pixels), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_pixels(image, max_pixels)
-            if image.format == "JPEG2000" and (profile := jpeg2000_profile(data)):
+            if image.format == "JPEG2000" and (profile := read_jpeg2000_profile(data)):
                 image.info["icc_profile"] = profile
             return np.asarray(convert(image))
     except ImageError:
@@ -169,8 +169,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         grey = image.mode in ("L", "LA")
         colour = image.getchannel("L") if grey else rgba.convert("RGB")
         white = Image.new("RGB", image.size, "white")
-        return Image.composite(to_srgb(colour, profile), white, rgba.getchannel("A"))
-    return to_srgb(image, profile)
+        return Image.composite(convert_to_srgb(colour, profile), white, rgba.getchannel("A"))
+    return convert_to_srgb(image, profile)
 
 
 def _to_mask(image: Image.Image) -> Image.Image:

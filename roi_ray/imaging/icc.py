@@ -22,7 +22,7 @@ _ROUNDING = 3
 """Of 255: an sRGB profile's tables and curves differ from the formula by no more."""
 
 
-def jpeg2000_profile(data: bytes) -> bytes | None:
+def read_jpeg2000_profile(data: bytes) -> bytes | None:
     """The ICC profile in a JP2 file's colour box (ISO/IEC 15444-1, I.5.3.3); None if it has none.
 
     Pillow passes over it.
@@ -47,7 +47,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at = end
 
 
-def to_srgb(image: Image.Image, profile: object) -> Image.Image:
+def convert_to_srgb(image: Image.Image, profile: object) -> Image.Image:
     """An image of mode RGB, L, CMYK or YCbCr in sRGB: by its profile, or as if it had none.
 
     Args:

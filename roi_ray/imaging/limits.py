@@ -21,7 +21,7 @@ _GIF_BLOCK = re.compile(b"[!,;]")
 _JPEG2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 
 
-def check_cost(data: bytes) -> None:
+def check_decoding_cost(data: bytes) -> None:
     """Refuse a file that would cost its decoder far more than its size and pixels.
 
     Args:

@@ -87,7 +87,7 @@ def load_discriminator(source: str = DEFAULT_DISCRIMINATOR) -> tuple[PatchDiscri
     return PatchDiscriminator(layers).eval().requires_grad_(False), found
 
 
-def patch_layers(width: int, strided: int = 3) -> nn.Sequential:
+def build_patch_layers(width: int, strided: int = 3) -> nn.Sequential:
     """Convolutions and activations of a discriminator without normalisation, ready for training.
 
     Args:

@@ -40,13 +40,13 @@ class Lite0Saliency(nn.Module):
     H and W are multiples of 32.
 
     Args:
-        folded: without batch norms, as `folded_state_dict` writes it: faster, for use. With them
+        folded: without batch norms, as `fold_batch_norms` writes it: faster, for use. With them
             (the default) it can be trained.
     """
 
     def __init__(self, folded: bool = False) -> None:
         super().__init__()
-        self.stem = Unit(3, 32, kernel=3, stride=2, folded=folded)
+        self.stem = ConvUnit(3, 32, kernel=3, stride=2, folded=folded)
         self.stages = nn.ModuleList()
         width = 32
         for stage in _STAGES:
@@ -57,12 +57,14 @@ class Lite0Saliency(nn.Module):
                 width = stage.width
             self.stages.append(blocks)
         taps = [_STAGES[tap].width for tap in _TAPS]
-        self.context = Unit(taps[-1], _PYRAMID, folded=folded)
-        self.laterals = nn.ModuleList(Unit(tap, _PYRAMID, act=False, folded=folded) for tap in taps)
+        self.context = ConvUnit(taps[-1], _PYRAMID, folded=folded)
+        self.laterals = nn.ModuleList(
+            ConvUnit(tap, _PYRAMID, act=False, folded=folded) for tap in taps
+        )
         self.smooth = nn.ModuleList(
             nn.Sequential(
-                Unit(_PYRAMID, _PYRAMID, kernel=3, groups=_PYRAMID, act=False, folded=folded),
-                Unit(_PYRAMID, _PYRAMID, folded=folded),
+                ConvUnit(_PYRAMID, _PYRAMID, kernel=3, groups=_PYRAMID, act=False, folded=folded),
+                ConvUnit(_PYRAMID, _PYRAMID, folded=folded),
             )
             for _ in taps
         )
@@ -87,7 +89,7 @@ class Lite0Saliency(nn.Module):
         return logits
 
 
-class Unit(nn.Module):
+class ConvUnit(nn.Module):
     """Convolution, batch norm (or none, when folded), ReLU6 (or none)."""
 
     def __init__(
@@ -134,11 +136,13 @@ class _Block(nn.Module):
         middle = inside * stage.expand
         self.units = nn.Sequential()
         if stage.expand > 1:
-            self.units.append(Unit(inside, middle, folded=folded))
+            self.units.append(ConvUnit(inside, middle, folded=folded))
         self.units.append(
-            Unit(middle, middle, kernel=stage.kernel, stride=stride, groups=middle, folded=folded)
+            ConvUnit(
+                middle, middle, kernel=stage.kernel, stride=stride, groups=middle, folded=folded
+            )
         )
-        self.units.append(Unit(middle, stage.width, act=False, folded=folded))
+        self.units.append(ConvUnit(middle, stage.width, act=False, folded=folded))
         self.residual = stride == 1 and inside == stage.width
 
     def forward(self, x: Tensor) -> Tensor:
@@ -146,7 +150,7 @@ class _Block(nn.Module):
         return x + out if self.residual else out
 
 
-def folded_state_dict(network: Lite0Saliency) -> dict[str, Tensor]:
+def fold_batch_norms(network: Lite0Saliency) -> dict[str, Tensor]:
     """A trained network's tensors with every batch norm worked into its convolution.
 
     Returns:
@@ -154,7 +158,7 @@ def folded_state_dict(network: Lite0Saliency) -> dict[str, Tensor]:
     """
     tensors = dict(network.state_dict())
     for name, unit in network.named_modules():
-        if isinstance(unit, Unit) and isinstance(unit.norm, nn.BatchNorm2d):
+        if isinstance(unit, ConvUnit) and isinstance(unit.norm, nn.BatchNorm2d):
             for key in [key for key in tensors if key.startswith(f"{name}.norm.")]:
                 del tensors[key]
             training = unit.training

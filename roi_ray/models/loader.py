@@ -24,7 +24,7 @@ from torch import Tensor
 from roi_ray.errors import StorageError, WeightsError
 from roi_ray.io import storage
 
-PACKAGED = Path(__file__).parents[1] / "weights"
+WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 
 _DAMAGED = (
     SafetensorError,
@@ -65,7 +65,7 @@ class Weights:
 
 def load_packaged(name: str) -> Weights:
     """The weights that roi-ray ships as `roi_ray/weights/NAME.safetensors`."""
-    return load_weights(str(PACKAGED / f"{name}.safetensors"))
+    return load_weights(str(WEIGHTS_FOLDER / f"{name}.safetensors"))
 
 
 def load_weights(uri: str, digits: str = "") -> Weights:

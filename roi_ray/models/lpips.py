@@ -23,7 +23,7 @@ from roi_ray.models.loader import Weights
 from roi_ray.runtime.triton import has_triton
 from roi_ray.settings import LpipsName
 
-NAMES: tuple[LpipsName, ...] = get_args(LpipsName)
+LPIPS_NAMES: tuple[LpipsName, ...] = get_args(LpipsName)
 
 
 _BACKBONES = {
@@ -62,7 +62,7 @@ class Lpips(nn.Module):
         self.register_buffer("offset", (-(1 + shift) / scale).view(1, 3, 1, 1))
         self.min_side = min_side
 
-    def layers(self, images: Tensor) -> list[Tensor]:
+    def extract_activations(self, images: Tensor) -> list[Tensor]:
         """What the slices give.
 
         Args:
@@ -79,11 +79,11 @@ class Lpips(nn.Module):
             layers.append(x)
         return layers
 
-    def features(self, images: Tensor) -> list[Tensor]:
+    def extract_features(self, images: Tensor) -> list[Tensor]:
         """The layers, of unit length at each position, float32; see `layers`."""
-        return [_unit(layer) for layer in self.layers(images)]
+        return [_unit(layer) for layer in self.extract_activations(images)]
 
-    def maps(self, reference: list[Tensor], distorted: list[Tensor]) -> list[Tensor]:
+    def compute_maps(self, reference: list[Tensor], distorted: list[Tensor]) -> list[Tensor]:
         """The L maps; LPIPS is the sum over layers of their spatial means.
 
         Args:
@@ -118,7 +118,7 @@ def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[W
     """An LPIPS network and the weights in it, on the CPU, in evaluation mode.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `LPIPS_NAMES`.
         weights_dir: folder that holds torchvision's backbone files, if not the torch hub cache.
 
     Raises:
@@ -129,12 +129,14 @@ def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[W
         network = build_shift_tolerant(name, shipped.tensors)
         used = [shipped]
     elif name in _BACKBONES:
-        heads = trained_heads(name)
+        heads = load_lpips_heads(name)
         backbone = loader.load_torchvision_backbone(_backbone_url(name), weights_dir)
         network = build_lpips(name, backbone.tensors, heads.tensors)
         used = [backbone, heads]
     else:
-        raise WeightsError(f"no LPIPS network is called {name!r}; there are {', '.join(NAMES)}")
+        raise WeightsError(
+            f"no LPIPS network is called {name!r}; there are {', '.join(LPIPS_NAMES)}"
+        )
     return network.eval().requires_grad_(False), used
 
 
@@ -156,7 +158,7 @@ def build_lpips(name: str, backbone: dict[str, Tensor], heads: dict[str, Tensor]
     return Lpips(slices, _heads(heads, len(slices)), _MIN_SIDES[name])
 
 
-def trained_heads(name: str) -> Weights:
+def load_lpips_heads(name: str) -> Weights:
     """The heads that the `lpips` package ships for `alex`, `vgg` or `squeeze`."""
     return loader.load_weights(str(_package_folder("lpips") / "weights" / "v0.1" / f"{name}.pth"))
 
@@ -180,7 +182,7 @@ def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
         conv, blur = layers[0], layers[1]
         assert isinstance(conv, nn.Conv2d) and isinstance(blur, shift_tolerant.Blur)
         slices[0] = nn.Sequential(shift_tolerant.BlurredConv(conv, blur), *slices[0][2:])
-    slices = [shift_tolerant.with_blurred_pools(part) for part in slices]
+    slices = [shift_tolerant.fuse_blurred_pools(part) for part in slices]
     return Lpips(slices, _heads(tensors, len(slices)), _MIN_SIDES[name])
 
 

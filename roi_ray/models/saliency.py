@@ -62,10 +62,10 @@ class Saliency(nn.Module):
         Returns:
             logits, float32, (N, 1, H, W): high = salient; unbounded, sigmoid gives [0, 1].
         """
-        logits: Tensor = self.network(self.prepare(images))
+        logits: Tensor = self.network(self.preprocess(images))
         return F.interpolate(logits.float(), size=images.shape[-2:], mode="bilinear")
 
-    def prepare(self, images: Tensor) -> Tensor:
+    def preprocess(self, images: Tensor) -> Tensor:
         """What the network is given: (N, 3, side, side), normalised, in the network's precision."""
         square = (self.side, self.side)
         x = F.interpolate(images, size=square, mode="bilinear", antialias=True)
@@ -102,7 +102,7 @@ def load_saliency(source: str = DEFAULT_SALIENCY) -> tuple[Saliency, Weights]:
     return saliency.eval().requires_grad_(False), found
 
 
-def lite0(network: Lite0Saliency) -> Saliency:
+def build_lite0(network: Lite0Saliency) -> Saliency:
     """Our network with its preprocessing (EfficientNet-lite's own: 0..255, minus 127, over 128)."""
     return Saliency(network, LITE0_SIDE, (127 / 255,) * 3, (128 / 255,) * 3)
 
@@ -110,9 +110,9 @@ def lite0(network: Lite0Saliency) -> Saliency:
 def _build(found: Weights) -> Saliency:
     shapes = {name: tuple(tensor.shape) for name, tensor in found.tensors.items()}
     if shapes.get("stem.conv.weight") == (32, 3, 3, 3):
-        return lite0(Lite0Saliency(folded=True))
+        return build_lite0(Lite0Saliency(folded=True))
     if shapes.get("stage1.rebnconvin.conv_s1.weight") == (64, 3, 3, 3):
-        return u2net(shapes)
+        return build_u2net(shapes)
     some = ", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:3])
     raise WeightsError(
         f"{found.name} is no saliency network known here: it has {len(shapes)} tensors "
@@ -121,7 +121,7 @@ def _build(found: Weights) -> Saliency:
     )
 
 
-def u2net(shapes: Mapping[str, tuple[int, ...]]) -> Saliency:
+def build_u2net(shapes: Mapping[str, tuple[int, ...]]) -> Saliency:
     """U2-Net or U2-Net-p with its preprocessing (ImageNet's mean and deviation)."""
     wide = shapes.get("stage2.rebnconvin.conv_s1.weight") == (128, 64, 3, 3)
     return Saliency(

@@ -85,7 +85,7 @@ class BlurredPool(nn.Module):
         return blurred
 
 
-def with_blurred_pools(layers: Iterable[nn.Module]) -> nn.Sequential:
+def fuse_blurred_pools(layers: Iterable[nn.Module]) -> nn.Sequential:
     """The same layers, each pooling and the blur after it as one."""
     together: list[nn.Module] = []
     for layer in layers:

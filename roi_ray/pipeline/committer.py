@@ -104,7 +104,7 @@ class Committer:
         if not np.array_equal(results[ROW].to_numpy(), rows):
             raise OutputError(f"shard {shard} got results for other rows than its own")
         scores = results.select(schema.SCORES.names)
-        with telemetry.timed("commit"):
+        with telemetry.time_stage("commit"):
             failed = self._output.commit(shard, self._manifest.take(rows), scores)
         self._failures[shard] = failed
         seconds = time.monotonic() - self._since.pop(shard)

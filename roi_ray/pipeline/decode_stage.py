@@ -141,7 +141,7 @@ def decode(items: pa.Table, base: str, allowlist: Allowlist, max_pixels: int) ->
             raise ImageReadError("a name with a zero byte")
         allowlist.check(found)
         try:
-            with telemetry.timed("read"):
+            with telemetry.time_stage("read"):
                 return storage.read_bytes(found)
         except (AccessError, StorageUnavailable):
             raise  # by these names the driver knows that it is not the file's fault
@@ -224,7 +224,7 @@ def describe(error: Exception, subject: str) -> str:
 
 
 def _timed(decoder: Callable[[bytes, int], Pixels], content: bytes, max_pixels: int) -> Pixels:
-    with telemetry.timed("decode"):
+    with telemetry.time_stage("decode"):
         return decoder(content, max_pixels)
 
 

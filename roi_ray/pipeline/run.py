@@ -24,7 +24,7 @@ from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.plan import blocks, plans, work_items
 from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.runtime import logs
-from roi_ray.runtime.cluster import Workers, connect, plan_workers
+from roi_ray.runtime.cluster import WorkerPlan, connect, plan_workers
 from roi_ray.runtime.progress import ProgressReporter
 from roi_ray.scoring.scorer import networks_of
 from roi_ray.settings import Settings
@@ -107,7 +107,7 @@ def score_manifest(
     failed = scored = 0
     first_failures = logs.FirstFailures()
     with ProgressReporter(manifest.rows) as reporter, ExitStack() as connection:
-        workers: Workers | None = None
+        workers: WorkerPlan | None = None
         held = False
         shards = 0
         for rows, part in plans(manifest.parts(), options.shard_size):
@@ -125,7 +125,7 @@ def score_manifest(
                 if workers is None:
                     own = connection.enter_context(connect())
                     workers = plan_workers(
-                        options.device, options.actors, options.gpus_per_actor, grows=not own
+                        options.device, options.actors, options.gpus_per_actor, can_grow=not own
                     )
                 output.set_torn_aside()
                 gather = Committer(rows, output, todo, failures, first_failures, reporter)
@@ -187,7 +187,7 @@ def _dataset(
     settings: Settings,
     options: Options,
     weights: Provenance,
-    workers: Workers,
+    workers: WorkerPlan,
     stages: Stages,
     parts: list[pa.Table],
 ) -> "Dataset":
@@ -222,11 +222,11 @@ def _dataset(
                         "max_pixels": options.max_pixels,
                     },
                     max_retries=_RETRIES,
-                    **workers.decode,
+                    **workers.decode_resources,
                 )
                 .map_batches(
                     stages.actor,
-                    batch_size=workers.chunks,
+                    batch_size=workers.chunks_per_batch,
                     batch_format="pyarrow",
                     fn_constructor_kwargs={
                         "settings": settings,
@@ -238,12 +238,12 @@ def _dataset(
                     },
                     # The next chunk is unpacked while one is being scored.
                     compute=ActorPoolStrategy(
-                        min_size=min(workers.actors_now, len(parts)),
+                        min_size=min(workers.initial_actors, len(parts)),
                         max_size=min(workers.actors, len(parts)),
                         max_concurrent_calls_per_actor=2,
                     ),
                     max_task_retries=_RETRIES,
-                    **workers.actor,
+                    **workers.actor_resources,
                 )
             )
 

@@ -15,7 +15,7 @@ from roi_ray.models.networks import Provenance
 from roi_ray.pipeline.decode_stage import Chunk, describe
 from roi_ray.pipeline.plan import SHARD
 from roi_ray.runtime import logs, telemetry
-from roi_ray.runtime.memory import keep_freed_memory, resident
+from roi_ray.runtime.memory import keep_freed_memory, read_resident_memory
 from roi_ray.schema import Scores
 from roi_ray.scoring.prepared import Prepared
 from roi_ray.scoring.scorer import Scorer
@@ -103,7 +103,7 @@ class ScoringActor:
             for image in chunk.images
             if image is not None
         ]
-        with telemetry.timed("score"):
+        with telemetry.time_stage("score"):
             return iter(self._scorer.score_pairs(pairs))
 
     def _prepare(self, chunks: list[Chunk]) -> dict[str, Prepared]:
@@ -112,7 +112,7 @@ class ScoringActor:
         self._last = {name: self._last[name] for name in wanted if name in self._last}
         if new := [chunk for name, chunk in wanted.items() if name not in self._last]:
             pixels = [chunk.pixels for chunk in new if chunk.pixels is not None]
-            with telemetry.timed("prepare"):
+            with telemetry.time_stage("prepare"):
                 made = self._scorer.prepare_all(pixels, [chunk.mask for chunk in new])
             self._last |= zip((chunk.reference for chunk in new), made, strict=True)
         return self._last
@@ -132,7 +132,7 @@ class ScoringActor:
         telemetry.count_pairs(
             error for error in errors if error is None or kind_of(error) != passing
         )
-        telemetry.set_actor_memory(resident())
+        telemetry.record_actor_memory(read_resident_memory())
         # Those that were not decoded have been logged where they were not.
         new = [None if own else error for own, error in zip(chunk.errors, errors, strict=True)]
         logs.log_failures(chunk.shard, chunk.pair_ids, new)

@@ -165,7 +165,7 @@ def load_model(source: str = DEFAULT_PREFERENCE_MODEL) -> tuple[PreferenceModel,
         WeightsError: no such file, or not a preference model.
     """
     uri = (
-        str(loader.PACKAGED / f"{DEFAULT_PREFERENCE_MODEL}.safetensors")
+        str(loader.WEIGHTS_FOLDER / f"{DEFAULT_PREFERENCE_MODEL}.safetensors")
         if source == DEFAULT_PREFERENCE_MODEL
         else source
     )

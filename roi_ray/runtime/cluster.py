@@ -78,12 +78,12 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
 
 
 @dataclass(frozen=True)
-class Workers:
+class WorkerPlan:
     """How the work is spread: what each decode task and each scoring actor asks of Ray.
 
     Attributes:
         actors: scoring actors, at most.
-        actors_now: how many of them fit into the cluster as it is; autoscaling may bring room.
+        initial_actors: how many of them fit into the cluster as it is; autoscaling may bring room.
         device: of each.
         threads: CPU threads of each.
         chunks: that an actor takes at once: a GPU scores those of several references together.
@@ -93,24 +93,24 @@ class Workers:
     """
 
     actors: int
-    actors_now: int
+    initial_actors: int
     device: Device
     threads: int
-    chunks: int
-    actor: dict[str, float]
-    decode: dict[str, float]
+    chunks_per_batch: int
+    actor_resources: dict[str, float]
+    decode_resources: dict[str, float]
 
 
 def plan_workers(
-    device: Device, actors: int | None, gpus_per_actor: float = 1.0, *, grows: bool = True
-) -> Workers:
+    device: Device, actors: int | None, gpus_per_actor: float = 1.0, *, can_grow: bool = True
+) -> WorkerPlan:
     """Spread the work over the cluster as it is now.
 
     Args:
         device: `cpu`, `cuda`, or `auto`: GPUs if the cluster has any.
         actors: how many, or None for as many as its GPUs hold, or one a CPU where there is none.
         gpus_per_actor: share of a GPU that an actor asks for.
-        grows: the cluster may get nodes that it does not have yet.
+        can_grow: the cluster may get nodes that it does not have yet.
 
     Raises:
         WeightsError: there is no GPU, and will be none.
@@ -123,7 +123,7 @@ def plan_workers(
     if device == "auto":
         device = "cuda" if gpus else "cpu"
     if device != "cpu":
-        if not gpus and not grows:
+        if not gpus and not can_grow:
             raise WeightsError(f"no device {device!r} here: Ray sees no GPU on this machine")
         room = gpus * int(1 / gpus_per_actor + 1e-9)  # no actor is on two
         actors = actors or max(1, room)
@@ -134,23 +134,23 @@ def plan_workers(
         # Rounded down, as Ray counts in ten-thousandths.
         share = min(1.0, int(10_000 * half / now) / 10_000)
         actor = {"num_cpus": share, "num_gpus": gpus_per_actor}
-        return Workers(
+        return WorkerPlan(
             actors=actors,
-            actors_now=now,
+            initial_actors=now,
             device=device,
             threads=1,
-            chunks=_GPU_CHUNKS,
-            actor=actor,
-            decode={"num_cpus": min(1.0, half)},
+            chunks_per_batch=_GPU_CHUNKS,
+            actor_resources=actor,
+            decode_resources={"num_cpus": min(1.0, half)},
         )
     actors = actors or cpus
     # An actor leaves a quarter of its CPU to decoding, so that decode tasks always find room.
-    return Workers(
+    return WorkerPlan(
         actors=actors,
-        actors_now=min(actors, cpus),
+        initial_actors=min(actors, cpus),
         device=device,
         threads=max(1, cpus // actors),
-        chunks=1,
-        actor={"num_cpus": 0.75},
-        decode={"num_cpus": 0.25},
+        chunks_per_batch=1,
+        actor_resources={"num_cpus": 0.75},
+        decode_resources={"num_cpus": 0.25},
     )

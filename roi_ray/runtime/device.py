@@ -49,7 +49,7 @@ class Download:
         if self._there is not None:
             self._there.record(torch.cuda.current_stream(values.device))
 
-    def rows(self) -> list[list[float]]:
+    def wait(self) -> list[list[float]]:
         """Wait for them."""
         if self._there is not None:
             self._there.synchronize()

@@ -25,7 +25,7 @@ def log_failures(shard: int, pair_ids: Iterable[str], errors: Iterable[str | Non
     """Log the pairs that have an error."""
     for pair_id, error in zip(pair_ids, errors, strict=True):
         if error is not None:
-            LOGGER.warning("shard %d, pair %s: %s", shard, one_line(pair_id), one_line(error))
+            LOGGER.warning("shard %d, pair %s: %s", shard, escape_line(pair_id), escape_line(error))
 
 
 class FirstFailures:
@@ -56,7 +56,7 @@ class FirstFailures:
             log_failures(shard, [pair_id], [error])
 
 
-def one_line(text: str) -> str:
+def escape_line(text: str) -> str:
     """Foreign text as it may stand in a log or on a terminal: no line ends, no control codes."""
     shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)

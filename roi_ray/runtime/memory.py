@@ -30,7 +30,7 @@ def keep_freed_memory() -> bool:
     return all(mallopt(option, value) for option, value in settings)
 
 
-def resident() -> int:
+def read_resident_memory() -> int:
     """Bytes of this process that are in memory; 0 where the system has no /proc."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])

@@ -27,7 +27,7 @@ _BOUNDARIES = [base * 10.0**power for power in range(-4, 2) for base in (1, 2, 5
 
 
 @contextmanager
-def timed(stage: Stage) -> Iterator[None]:
+def time_stage(stage: Stage) -> Iterator[None]:
     """Measure how long a piece of work takes, whether it succeeds or not."""
     start = time.perf_counter()
     try:
@@ -51,7 +51,7 @@ def count_pairs(errors: Iterable[str | None]) -> None:
         _instruments()["failed"].inc(count, {"kind": str(kind)})
 
 
-def set_actor_memory(resident: int) -> None:
+def record_actor_memory(resident: int) -> None:
     """Tell a scoring actor's resident memory, in bytes."""
     if _is_measured():
         _instruments()["memory"].set(resident)

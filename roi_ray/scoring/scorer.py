@@ -120,7 +120,7 @@ class Scorer:
         moments = ms_ssim.prepare(images.contiguous())
         regions = self._regions(images, masks)
         network = self._networks.lpips
-        features = network.features(pad_to_min_side(images, network.min_side))
+        features = network.extract_features(pad_to_min_side(images, network.min_side))
         fractions = regions.mean((-2, -1), dtype=torch.float64)
         return [
             Prepared(
@@ -214,8 +214,8 @@ class Scorer:
         distances, roi_distances = zip(
             *(
                 references.means(layer, min_side=side)
-                for layer in network.maps(
-                    references.features, network.layers(pad_to_min_side(images, side))
+                for layer in network.compute_maps(
+                    references.features, network.extract_activations(pad_to_min_side(images, side))
                 )
             ),
             strict=True,
@@ -254,7 +254,7 @@ class _Batch:
     def scores(self) -> list[Scores]:
         """Wait for them."""
         return [
-            self.make(**dict(zip(self.columns, row, strict=True))) for row in self.values.rows()
+            self.make(**dict(zip(self.columns, row, strict=True))) for row in self.values.wait()
         ]
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from roi_ray.models.discriminator import PatchDiscriminator, fold_spectral_norm, patch_layers
+from roi_ray.models.discriminator import PatchDiscriminator, build_patch_layers, fold_spectral_norm
 from roi_ray.runtime.train_loop import Parts, State, average_gradients, my_share
 from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.restorer import Restorer
@@ -126,7 +126,7 @@ def packed(state: State) -> dict[str, Tensor]:
 
 
 def _fresh_discriminator() -> PatchDiscriminator:
-    layers = patch_layers(WIDTH)
+    layers = build_patch_layers(WIDTH)
     *normed, last = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     for layer in (*normed, last):
         nn.init.kaiming_normal_(layer.weight, a=0.2)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.errors import ImageError
-from roi_ray.imaging.decode import decode_cut_out, decode_image, decode_mask
+from roi_ray.imaging.decode import decode_image, decode_mask, decode_rgba
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.io import storage
 
@@ -36,7 +36,7 @@ def read_cut_out(uri: str) -> Pixels:
     Raises:
         ImageError, StorageError: as `read_image`.
     """
-    return _read(uri, decode_cut_out)
+    return _read(uri, decode_rgba)
 
 
 def read_planes(uri: str) -> Tensor:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from roi_ray.errors import ManifestError
-from roi_ray.models.lite0 import Lite0Saliency, folded_state_dict
-from roi_ray.models.saliency import LITE0_SIDE, Saliency, lite0
+from roi_ray.models.lite0 import Lite0Saliency, fold_batch_norms
+from roi_ray.models.saliency import LITE0_SIDE, Saliency, build_lite0
 from roi_ray.runtime.train_loop import Parts, State
 from roi_ray.training.agreement import Agreement, Mask, agreement
 from roi_ray.training.labels import read_views
@@ -90,7 +90,7 @@ class SaliencyTraining(Parts):
             self._network.load_state_dict(imagenet_encoder(start), strict=False)
         # Depthwise convolutions are twice as fast this way round on a CPU.
         self._network.to(memory_format=torch.channels_last).train()
-        self._whole = lite0(self._network).to(self._device)
+        self._whole = build_lite0(self._network).to(self._device)
         parts = [self._network.stem, *self._network.stages]
         if start is not None:
             for part in parts[: 1 + _FROZEN]:
@@ -122,7 +122,7 @@ class SaliencyTraining(Parts):
         images, targets, factors = (part.to(self._device) for part in self._batch(number))
         # All at once: on a GPU a step is many small kernels already.
         inputs = _jitter(images, factors)
-        x = self._whole.prepare(inputs).contiguous(memory_format=torch.channels_last)
+        x = self._whole.preprocess(inputs).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16):
             logits = self._network(x).float()
         loss = _loss(logits, F.interpolate(targets, size=logits.shape[-2:], mode="area"))
@@ -192,7 +192,7 @@ def packed(state: State) -> dict[str, Tensor]:
     network.load_state_dict(
         {k.removeprefix(prefix): v.cpu() for k, v in average.items() if k.startswith(prefix)}
     )
-    folded = folded_state_dict(network.eval())
+    folded = fold_batch_norms(network.eval())
     return {name: tensor.half().contiguous() for name, tensor in folded.items()}
 
 

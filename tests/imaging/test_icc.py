@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.icc import jpeg2000_profile
+from roi_ray.imaging.icc import read_jpeg2000_profile
 from tests.imaging.test_decode import linear_profile, saved
 
 
@@ -24,10 +24,10 @@ def grey() -> bytes:
 
 def test_the_profile_of_a_jpeg_2000_file_is_applied(grey) -> None:
     profile = linear_profile("Linear Rec709")
-    assert jpeg2000_profile(grey) is None
+    assert read_jpeg2000_profile(grey) is None
     assert (decode_image(grey) == 128).all()
     data = with_profile(grey, b"\2\0\0" + profile)
-    assert jpeg2000_profile(data) == profile
+    assert read_jpeg2000_profile(data) == profile
     # As in other formats: 255 (1.055 (128 / 255)^(1 / 2.4) - 0.055).
     assert np.abs(decode_image(data).astype(int) - 188).max() <= 1
 
@@ -35,5 +35,5 @@ def test_the_profile_of_a_jpeg_2000_file_is_applied(grey) -> None:
 @pytest.mark.parametrize("kept", [0, 4, 20, 30, 50, 60, 90])
 def test_boxes_that_end_early(grey, kept) -> None:
     data = with_profile(grey, b"\2\0\0" + linear_profile("Linear Rec709"))
-    assert jpeg2000_profile(data[:kept]) is None or kept > data.index(b"colr")
-    assert jpeg2000_profile(data[:8] + bytes(8) + data[16:]) is None
+    assert read_jpeg2000_profile(data[:kept]) is None or kept > data.index(b"colr")
+    assert read_jpeg2000_profile(data[:8] + bytes(8) + data[16:]) is None

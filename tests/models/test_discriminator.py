@@ -11,13 +11,13 @@ from torch.nn.utils import parametrizations
 from roi_ray.errors import WeightsError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.models import loader
-from roi_ray.models.discriminator import load_discriminator, patch_layers
+from roi_ray.models.discriminator import build_patch_layers, load_discriminator
 from roi_ray.settings import DEFAULT_DISCRIMINATOR
 from roi_ray.sweep import CODECS, photographs
 
 # Mean d_loss of photographs as they are.
 RECORDED = {"astronaut": 0.662048, "coffee": 0.465421, "rocket": 0.465259}
-CARD = loader.PACKAGED / "README.md"
+CARD = loader.WEIGHTS_FOLDER / "README.md"
 
 
 def published(channels=3, width=8, strided=3, norm=nn.BatchNorm2d, bias=False):
@@ -111,7 +111,7 @@ def test_spectral_norm_is_worked_in(tmp_path, batch, spectral_norm):
 
 
 def test_our_own_layout_has_a_bias_and_no_norm(tmp_path, batch):
-    live = patch_layers(8)
+    live = build_patch_layers(8)
     path = tmp_path / "d.safetensors"
     save_file({f"model.{key}": value for key, value in live.state_dict().items()}, path)
     network = agree(str(path), live, batch)
@@ -147,7 +147,7 @@ def test_packaged_weights_are_those_of_the_card():
     network, identity = load_discriminator()
     assert identity.name == f"{DEFAULT_DISCRIMINATOR}.safetensors"
     assert identity.sha256 in CARD.read_text()
-    file = Path(loader.PACKAGED) / identity.name
+    file = Path(loader.WEIGHTS_FOLDER) / identity.name
     assert hashlib.sha256(file.read_bytes()).hexdigest() == identity.sha256
     assert file.stat().st_size < 6e6
     assert network.min_side == 24

@@ -18,7 +18,9 @@ def image(pixels):
 
 def measure(network, x, y):
     with torch.inference_mode():
-        layers = network.maps(network.features(image(x)), network.layers(image(y)))
+        layers = network.compute_maps(
+            network.extract_features(image(x)), network.extract_activations(image(y))
+        )
     return float(sum(layer.mean() for layer in layers))
 
 
@@ -69,7 +71,7 @@ def test_equals_the_stlpips_package(photos: Photos, name) -> None:
             assert measure(ours, x, y) == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", lpips.NAMES)
+@pytest.mark.parametrize("name", lpips.LPIPS_NAMES)
 def test_min_side_is_the_smallest_that_passes(name) -> None:
     if name.startswith("st-"):
         network, _ = lpips.load_lpips(name)
@@ -78,9 +80,9 @@ def test_min_side_is_the_smallest_that_passes(name) -> None:
         network = lpips.build_lpips(name, torchvision_keys(package), package.state_dict())
     side = network.min_side
     with torch.inference_mode():
-        assert len(network.features(torch.rand(1, 3, side, side))) in (5, 7)
+        assert len(network.extract_features(torch.rand(1, 3, side, side))) in (5, 7)
         with pytest.raises(RuntimeError):
-            network.features(torch.rand(1, 3, side - 1, side - 1))
+            network.extract_features(torch.rand(1, 3, side - 1, side - 1))
 
 
 def test_identical_images_get_zero_and_worse_ones_more(photos: Photos) -> None:
@@ -128,8 +130,9 @@ import torch
 
 photo = decode_image(photographs()["chelsea"].read_bytes())[:33, :34]
 network, _ = lpips.load_lpips("st-alex")
-layers = network.layers(torch.cat([image(jpeg(photo, quality)) for quality in (10, 80)]))
-same = network.features(image(photo))
+distorted = torch.cat([image(jpeg(photo, quality)) for quality in (10, 80)])
+layers = network.extract_activations(distorted)
+same = network.extract_features(image(photo))
 for number, (layer, one) in enumerate(zip(layers, same, strict=True)):
     head = network.get_buffer(f"head{number}")
     for reference in (one, torch.cat([one, lpips._unit(layer[:1])])):

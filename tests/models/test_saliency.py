@@ -9,13 +9,13 @@ from torch import nn
 from roi_ray.errors import WeightsError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.models import loader
-from roi_ray.models.lite0 import Lite0Saliency, Unit, folded_state_dict
+from roi_ray.models.lite0 import ConvUnit, Lite0Saliency, fold_batch_norms
 from roi_ray.models.saliency import Saliency, load_saliency
 from roi_ray.models.u2net import U2NET, U2NETP, U2Net
 from roi_ray.settings import DEFAULT_SALIENCY
 from roi_ray.sweep import photographs
 
-CARD = loader.PACKAGED / "README.md"
+CARD = loader.WEIGHTS_FOLDER / "README.md"
 
 
 def photograph(name):
@@ -95,7 +95,7 @@ def test_what_is_no_saliency_network_is_refused(tmp_path):
 def test_folding_batch_norms_changes_nothing():
     network = shaken(Lite0Saliency())
     folded = Lite0Saliency(folded=True).eval()
-    folded.load_state_dict(folded_state_dict(network))
+    folded.load_state_dict(fold_batch_norms(network))
     assert not [module for module in folded.modules() if isinstance(module, nn.BatchNorm2d)]
     x = torch.rand(1, 3, 96, 64) * 2 - 1
     with torch.inference_mode():
@@ -105,7 +105,7 @@ def test_folding_batch_norms_changes_nothing():
 
 @pytest.mark.parametrize("kernel", [3, 5])
 def test_stride_two_pads_as_tensorflow_does(kernel):
-    unit = Unit(1, 1, kernel=kernel, stride=2, act=False, folded=True)
+    unit = ConvUnit(1, 1, kernel=kernel, stride=2, act=False, folded=True)
     nn.init.constant_(unit.conv.weight, 1)
     nn.init.zeros_(unit.conv.bias)
     # An impulse in the first corner is seen by one window only where nothing, or one less, is
@@ -135,7 +135,7 @@ def test_packaged_weights_are_those_of_the_card():
     network, identity = load_saliency()
     assert identity.name == f"{DEFAULT_SALIENCY}.safetensors"
     assert identity.sha256 in CARD.read_text()
-    file = loader.PACKAGED / identity.name
+    file = loader.WEIGHTS_FOLDER / identity.name
     assert hashlib.sha256(file.read_bytes()).hexdigest() == identity.sha256
     assert file.stat().st_size <= 12e6
     assert not network.training

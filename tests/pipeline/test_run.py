@@ -223,7 +223,7 @@ def test_weights_that_an_actor_finds_otherwise_are_one_message(
     sweep, tmp_path, monkeypatch, late, said
 ) -> None:
     """As on another node, or after a file was replaced: what `run.json` says must be true."""
-    packaged = (loader.PACKAGED / "discriminator-patch70.safetensors").read_bytes()
+    packaged = (loader.WEIGHTS_FOLDER / "discriminator-patch70.safetensors").read_bytes()
     file = tmp_path / "d.safetensors"
     file.write_bytes(packaged)
     config = run._config

@@ -7,7 +7,7 @@ import pytest
 from roi_ray import schema
 from roi_ray.errors import WeightsError
 from roi_ray.imaging.decode import decode_image
-from roi_ray.models.loader import PACKAGED
+from roi_ray.models.loader import WEIGHTS_FOLDER
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.evaluation import ASKED_AGAIN, evaluate
 from roi_ray.preference.examples import to_examples
@@ -58,7 +58,7 @@ def test_a_model_s_own_training_data_is_called_so(given, tmp_path):
 
 def test_a_model_that_cannot_be_used_is_found_first(given):
     said = []
-    network = str(PACKAGED / "saliency-lite0.safetensors")
+    network = str(WEIGHTS_FOLDER / "saliency-lite0.safetensors")
     with pytest.raises(WeightsError, match="is no preference model"):
         evaluate(given, ["roi-ray"], models=[network], report=said.append)
     assert said == []

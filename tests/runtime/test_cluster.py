@@ -18,9 +18,9 @@ def test_on_cpus_decoding_always_finds_room(monkeypatch, cpus) -> None:
     cluster(monkeypatch, CPU=float(cpus))
     workers = plan_workers("auto", None)
     assert (workers.device, workers.actors, workers.threads) == ("cpu", cpus, 1)
-    used = workers.actors_now * workers.actor["num_cpus"]
-    assert cpus - used >= workers.decode["num_cpus"]
-    assert workers.actor != workers.decode
+    used = workers.initial_actors * workers.actor_resources["num_cpus"]
+    assert cpus - used >= workers.decode_resources["num_cpus"]
+    assert workers.actor_resources != workers.decode_resources
 
 
 def test_fewer_actors_get_more_threads(monkeypatch) -> None:
@@ -31,8 +31,8 @@ def test_fewer_actors_get_more_threads(monkeypatch) -> None:
 def test_on_gpus_an_actor_has_one_to_itself(monkeypatch) -> None:
     cluster(monkeypatch, CPU=32.0, GPU=4.0)
     workers = plan_workers("auto", None)
-    assert (workers.device, workers.actors, workers.actors_now) == ("cuda", 4, 4)
-    assert workers.actor == {"num_cpus": 1, "num_gpus": 1}
+    assert (workers.device, workers.actors, workers.initial_actors) == ("cuda", 4, 4)
+    assert workers.actor_resources == {"num_cpus": 1, "num_gpus": 1}
     assert plan_workers("cpu", None).device == "cpu"
 
 
@@ -40,8 +40,8 @@ def test_actors_may_share_a_gpu(monkeypatch) -> None:
     cluster(monkeypatch, CPU=32.0, GPU=2.0)
     workers = plan_workers("auto", None, 0.4)
     # Not the five that 2 / 0.4 would be: none is on two GPUs.
-    assert (workers.actors, workers.actors_now) == (4, 4)
-    assert workers.actor["num_gpus"] == 0.4
+    assert (workers.actors, workers.initial_actors) == (4, 4)
+    assert workers.actor_resources["num_gpus"] == 0.4
 
 
 @pytest.mark.parametrize(
@@ -51,26 +51,26 @@ def test_actors_may_share_a_gpu(monkeypatch) -> None:
 def test_beside_gpus_decoding_always_finds_room(monkeypatch, cpus, gpus, share) -> None:
     cluster(monkeypatch, CPU=float(cpus), GPU=float(gpus))
     workers = plan_workers("auto", None, share)
-    assert workers.actors_now == gpus * round(1 / share)
-    used = workers.actors_now * workers.actor["num_cpus"]
-    assert cpus - used >= workers.decode["num_cpus"]
-    assert workers.actor["num_cpus"] <= 1
+    assert workers.initial_actors == gpus * round(1 / share)
+    used = workers.initial_actors * workers.actor_resources["num_cpus"]
+    assert cpus - used >= workers.decode_resources["num_cpus"]
+    assert workers.actor_resources["num_cpus"] <= 1
 
 
 def test_a_gpu_that_never_comes_is_not_waited_for(monkeypatch) -> None:
     cluster(monkeypatch, CPU=8.0)
     with pytest.raises(WeightsError, match="no device 'cuda' here"):
-        plan_workers("cuda", 1, grows=False)
-    assert plan_workers("auto", None, grows=False).device == "cpu"
+        plan_workers("cuda", 1, can_grow=False)
+    assert plan_workers("auto", None, can_grow=False).device == "cpu"
 
 
 def test_gpus_may_still_have_to_come(monkeypatch) -> None:
     cluster(monkeypatch, CPU=8.0)
     workers = plan_workers("cuda", 6)
-    assert (workers.actors, workers.actors_now, workers.device) == (6, 1, "cuda")
+    assert (workers.actors, workers.initial_actors, workers.device) == (6, 1, "cuda")
     cluster(monkeypatch)
     workers = plan_workers("cuda", 6)
-    assert (workers.actor["num_cpus"], workers.decode["num_cpus"]) == (1, 1)
+    assert (workers.actor_resources["num_cpus"], workers.decode_resources["num_cpus"]) == (1, 1)
 
 
 def test_a_ray_that_is_there_is_used_and_left_running(ray_cluster) -> None:

@@ -22,6 +22,6 @@ def test_there_and_back(photos, device) -> None:
     assert there.shape == (2, 3, 50, 70)
     assert there.is_contiguous(memory_format=torch.channels_last)
     means = there.double().mean((2, 3))
-    assert Download(means).rows() == pytest.approx(
+    assert Download(means).wait() == pytest.approx(
         np.array([image.mean((0, 1)) for image in images]), rel=1e-12
     )

@@ -4,10 +4,10 @@ import sys
 from roi_ray.runtime.logs import (
     LOGGER,
     FirstFailures,
+    escape_line,
     log_failures,
     log_to_ray_file,
     log_to_stderr,
-    one_line,
 )
 from roi_ray.runtime.progress import ProgressReporter
 
@@ -25,7 +25,7 @@ def test_foreign_text_forges_no_line_and_steers_no_terminal(caplog) -> None:
     assert record.getMessage() == (
         r"shard 0, pair p\n2026 ERROR: ImageReadError: größe 日本\r\x1b[2J.png: gone"
     )
-    assert len(one_line("x" * 10**6)) < 2000
+    assert len(escape_line("x" * 10**6)) < 2000
 
 
 def test_a_driver_logs_the_first_failed_pairs_and_says_where_the_others_are(caplog) -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from roi_ray.runtime import telemetry
-from roi_ray.runtime.memory import resident
+from roi_ray.runtime.memory import read_resident_memory
 from tests.runtime.prometheus import metrics_address, samples, wait_for
 
 
@@ -15,9 +15,9 @@ def test_without_ray_nothing_is_measured_and_ray_is_not_loaded() -> None:
     code = (
         "import sys\n"
         "from roi_ray.runtime import telemetry\n"
-        "with telemetry.timed('read'): pass\n"
+        "with telemetry.time_stage('read'): pass\n"
         "telemetry.count_pairs([None, 'E: 1'])\n"
-        "telemetry.set_actor_memory(1)\n"
+        "telemetry.record_actor_memory(1)\n"
         "sys.exit('ray' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -27,7 +27,7 @@ def test_what_fails_is_measured_and_fails(ray_cluster) -> None:
     address = metrics_address()
     before = samples(address).get(("stage_seconds_count", "commit"), 0)
     for _ in range(1000):  # more than what other tests' jobs may still hand in
-        with pytest.raises(OSError, match="gone"), telemetry.timed("commit"):
+        with pytest.raises(OSError, match="gone"), telemetry.time_stage("commit"):
             raise OSError("gone")
     wait_for(
         address,
@@ -39,7 +39,7 @@ def test_what_fails_is_measured_and_fails(ray_cluster) -> None:
 
 
 def test_resident_memory_is_this_process() -> None:
-    before = resident()
+    before = read_resident_memory()
     with mmap.mmap(-1, 64 << 20) as block:  # new pages, which bytearray may not need
         block[:: mmap.PAGESIZE] = bytes(len(block) // mmap.PAGESIZE)
-        assert resident() - before > 32 << 20
+        assert read_resident_memory() - before > 32 << 20
