@@ -67,9 +67,14 @@ def photos() -> Photos:
 
 
 @pytest.fixture
-def hasty(monkeypatch) -> None:
-    """A lease whose clock goes ten times faster."""
-    for name, seconds in {"LASTS": 3.0, "_BEAT": 0.3, "_LOOK": 0.1, "_SETTLE": 0.1}.items():
+def fast_lock(monkeypatch) -> None:
+    """Output locks that expire ten times faster."""
+    for name, seconds in {
+        "TIMEOUT_SECONDS": 3.0,
+        "_HEARTBEAT_SECONDS": 0.3,
+        "_POLL_SECONDS": 0.1,
+        "_CONFIRM_SECONDS": 0.1,
+    }.items():
         monkeypatch.setattr(lock, name, seconds)
 
 

@@ -24,11 +24,11 @@ from types import TracebackType
 from roi_ray.errors import OutputError, StorageError
 from roi_ray.io import storage
 
-LASTS = 30.0
+TIMEOUT_SECONDS = 30.0
 """Seconds without a beat after which an owner counts as dead."""
-_BEAT = LASTS / 3
-_LOOK = 1.0
-_SETTLE = 0.5
+_HEARTBEAT_SECONDS = TIMEOUT_SECONDS / 3
+_POLL_SECONDS = 1.0
+_CONFIRM_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class OutputLock:
         if (held := _living(self._uri)) is not None:
             raise self._refusal(held)
         self._write(0)
-        time.sleep(_SETTLE)  # another job may have found the place free at the same moment
+        time.sleep(_CONFIRM_SECONDS)  # another job may have found the place free at the same moment
         if (held := _read(self._uri)) is None or held.owner != self._mine.owner:
             raise self._refusal(held)
         self._heart.start()
@@ -103,7 +103,7 @@ class OutputLock:
 
     def _beat_on(self) -> None:
         beat = 0
-        while not self._over.wait(_BEAT):
+        while not self._over.wait(_HEARTBEAT_SECONDS):
             try:
                 held = _read(self._uri)
                 # Who took over while this process was stopped may have ended since.
@@ -144,11 +144,11 @@ def current_writer(uri: str) -> str | None:
 def _living(uri: str) -> _Held | None:
     """Who holds the lease and is seen to live; None when it is certain that nobody does."""
     first = held = _read(uri)
-    deadline = time.monotonic() + LASTS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while held is not None and not held.is_dead() and time.monotonic() < deadline:
         if held != first:
             return held
-        time.sleep(_LOOK)
+        time.sleep(_POLL_SECONDS)
         held = _read(uri)
     return None
 

@@ -24,15 +24,14 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
-from roi_ray.io.tables import (
-    Source,
+from roi_ray.io.columns import (
     as_text,
-    check_carried,
     check_columns,
     check_filled,
-    find_source,
-    first_row,
+    check_parquet_types,
+    first_flagged_row,
 )
+from roi_ray.io.tables import Source, find_source, sha256_of_rows
 
 PART_ROWS = 2_000_000
 """Rows that are held in memory at once, about: a gigabyte of URIs and what is made of them."""
@@ -100,7 +99,7 @@ def read_manifest(uri: str, limit: int | None = None, part_rows: int = PART_ROWS
         _check_all_there(len(table), rows, name)
         if pc.count_distinct(table[schema.PAIR_ID]).as_py() < rows:
             _fail_on_twins(source, name, rows, _hashes(table))
-        return Manifest(name, rows, source.base, digest(table), [table])
+        return Manifest(name, rows, source.base, sha256_of_rows(table), [table])
     return _spread(source, name, rows, -(-rows // part_rows))
 
 
@@ -125,7 +124,7 @@ def _spread_into(folder: Path, source: Source, uri: str, rows: int, count: int) 
     writers: list[pa.RecordBatchStreamWriter] = []
     try:
         for _, piece in _pieces(source, uri, rows):
-            digests.update(digest(piece).encode())
+            digests.update(sha256_of_rows(piece).encode())
             hashes.append(_hashes(piece))
             if not writers:
                 options = pa.ipc.IpcWriteOptions(compression="zstd")
@@ -207,14 +206,14 @@ def _checked(table: pa.Table, uri: str, first: int = 0) -> pa.Table:
         table = as_text(table, schema.MASK, fail)
     if schema.PAIR_ID in names:
         table = as_text(table, schema.PAIR_ID, fail)
-        if (row := first_row(pc.is_null(table[schema.PAIR_ID]))) is not None:
+        if (row := first_flagged_row(pc.is_null(table[schema.PAIR_ID]))) is not None:
             row += first + 1
             fail(f"row {row} has no {schema.PAIR_ID!r}; give every row one, or drop the column")
     else:
         table = table.append_column(schema.PAIR_ID, _pair_ids(table))
     leading = [name for name in _TEXT if name in table.column_names]
     table = table.select(leading + [name for name in table.column_names if name not in leading])
-    check_carried(table, fail)
+    check_parquet_types(table, fail)
     return table
 
 
@@ -243,11 +242,3 @@ def _fail_on_twins(source: Source, uri: str, rows: int, suspects: NDArray[np.int
                     f"{twins} are the same pair; drop one, or tell them apart by {schema.PAIR_ID!r}"
                 )
             seen[pair_id] = start + row
-
-
-def digest(table: pa.Table) -> str:
-    """SHA-256 of a table's rows and columns as they are in memory."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return hashlib.sha256(sink.getvalue()).hexdigest()

@@ -4,12 +4,10 @@ A URI is a local path, `file://...` or `s3://bucket/key`. S3's endpoint, region 
 from the standard AWS environment variables, files or instance profile; none is ever part of a URI.
 """
 
-import importlib.util
 import os
 import posixpath
 import uuid
 from functools import lru_cache
-from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -45,7 +43,7 @@ def resolve(uri: str, base: str) -> str:
     return uri
 
 
-def normal(uri: str) -> str:
+def normalize(uri: str) -> str:
     """An absolute URI without detours (`./`, `a/../`): the same for the same file."""
     return uri if "://" in uri else posixpath.normpath(uri)
 
@@ -58,14 +56,6 @@ def join(folder: str, *parts: str) -> str:
 def parent(uri: str) -> str:
     """The folder that holds `uri`."""
     return posixpath.dirname(uri)
-
-
-def package_folder(package: str) -> Path | None:
-    """Where an installed Python package lies, found without importing it; None if it is not."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def read_bytes(uri: str) -> bytes:
@@ -147,10 +137,10 @@ def list_files(uri: str) -> list[str]:
 
     A folder that does not exist is empty: object stores know no folders.
     """
-    return list(sizes(uri))
+    return list(file_sizes(uri))
 
 
-def sizes(uri: str) -> dict[str, int]:
+def file_sizes(uri: str) -> dict[str, int]:
     """The same files with their bytes."""
     filesystem, path = locate(uri)
     try:
@@ -163,7 +153,7 @@ def sizes(uri: str) -> dict[str, int]:
     return {name: found[name] for name in sorted(found) if not name.startswith((".", "_"))}
 
 
-def size(uri: str) -> int:
+def file_size(uri: str) -> int:
     """Bytes of a file or object; 0 if there is none."""
     filesystem, path = locate(uri)
     try:

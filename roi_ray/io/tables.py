@@ -1,23 +1,19 @@
 """Rows from Parquet, CSV or JSON Lines: one file or a folder of them; local or S3."""
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NoReturn
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 import pyarrow.parquet as pq
 
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
-
-Fail = Callable[[str], NoReturn]
-"""Raises an error that names the table and says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class Source:
 
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(map(storage.size, self.files))
+        return sum(map(storage.file_size, self.files))
 
     def names(self) -> list[str]:
         """Columns of all files."""
@@ -148,74 +144,12 @@ def read_table(uri: str, text: Collection[str]) -> tuple[pa.Table, str]:
     return source.read(), source.base
 
 
-def as_text(table: pa.Table, name: str, fail: Fail) -> pa.Table:
-    """The table with a column cast to text."""
-    if str(table[name].type) == "extension<arrow.uuid>":  # Arrow has no cast for it
-        uuids = [value and str(value) for value in table[name].to_pylist()]
-        return table.set_column(table.column_names.index(name), name, pa.array(uuids, pa.string()))
-    return as_type(table, name, pa.string(), fail)
-
-
-def as_type(table: pa.Table, name: str, to: pa.DataType, fail: Fail) -> pa.Table:
-    """The table with a column cast to a type."""
-    try:
-        column = table[name].cast(to)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        kind = "text" if to == pa.string() else str(to)
-        # Of numbers, a value is what is wrong.
-        numbers = pa.types.is_floating(table[name].type) or pa.types.is_integer(table[name].type)
-        why = f" ({error})" if numbers else ""
-        fail(f"column {name!r} is of type {table[name].type}, not {kind}{why}")
-    return table.set_column(table.column_names.index(name), name, column)
-
-
-def with_absolute(table: pa.Table, names: Collection[str], base: str) -> pa.Table:
-    """The table for another folder: of these columns, those there are with absolute URIs.
-
-    Relative ones are relative to the folder `base`.
-    """
-    for name in names:
-        if name in table.column_names:
-            uris = (uri and storage.resolve(uri, base) for uri in table[name].to_pylist())
-            at = table.column_names.index(name)
-            table = table.set_column(at, name, pa.array(uris, pa.string()))
-    return table
-
-
-def check_columns(table: pa.Table, needed: Collection[str], fail: Fail) -> None:
-    """Check that the needed columns are there, none of them twice, and that there are rows."""
-    names = table.column_names
-    for name in needed:
-        if name not in names:
-            fail(f"column {name!r} is missing; there are {', '.join(map(repr, names)) or 'none'}")
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        fail(f"column {repeated[0]!r} is there more than once")
-    if table.num_rows == 0:
-        fail("no rows")
-
-
-def check_filled(table: pa.Table, name: str, fail: Fail, first: int = 0) -> None:
-    """Check that no row of a text column is empty; the table's first row has the number `first`."""
-    blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(table[name]), ""), fill_value=True)
-    if (row := first_row(blank)) is not None:
-        fail(f"row {first + row + 1} has an empty {name!r}")
-
-
-def check_carried(table: pa.Table, fail: Fail) -> None:
-    """Check that Parquet can hold such rows, before work is done on them: not every type can be."""
-    for name in table.column_names:
-        row = table.select([name]).slice(0, 1)
-        try:
-            pq.write_table(row.take(pa.array([0])), pa.BufferOutputStream())
-        except pa.ArrowException as error:
-            kind = table[name].type
-            fail(f"column {name!r} of type {kind} cannot be carried: {error}; drop or change it")
-
-
-def first_row(flags: pa.ChunkedArray) -> int | None:
-    """The first row whose flag is set."""
-    row: int = pc.index(flags, value=True).as_py()
-    return row if row >= 0 else None
+def sha256_of_rows(table: pa.Table) -> str:
+    """Returns the SHA-256 of a table's rows and columns as they are in memory."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
 def _read(file: str, text: Collection[str]) -> pa.Table:

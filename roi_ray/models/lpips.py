@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from roi_ray.errors import WeightsError
-from roi_ray.io import storage
+from roi_ray.io.packages import find_package_folder
 from roi_ray.models import loader, shift_tolerant
 from roi_ray.models.loader import Weights
 from roi_ray.runtime.triton import has_triton
@@ -212,7 +212,7 @@ def _shipped(name: str) -> Path:
 
 def _package_folder(package: str) -> Path:
     # Found without importing it: importing `stlpips_pytorch` would ask for IPython.
-    folder = storage.package_folder(package)
+    folder = find_package_folder(package)
     if folder is None:
         raise WeightsError(f"the package {package.replace('_', '-')} is not installed")
     return folder

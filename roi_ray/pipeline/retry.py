@@ -19,8 +19,8 @@ from roi_ray import schema
 from roi_ray.errors import ManifestError, RoiRayError
 from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
+from roi_ray.io.columns import with_absolute_uris
 from roi_ray.io.manifest import Manifest, read_manifest
-from roi_ray.io.tables import with_absolute
 from roi_ray.pipeline.plan import plans
 from roi_ray.pipeline.shard_file import read_shard
 from roi_ray.pipeline.status import Status, in_parallel
@@ -157,5 +157,5 @@ def _gathered(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 def _absolute(table: pa.Table, base: str) -> pa.Table:
     """The table with absolute URIs, and without what its file said of scores."""
-    table = with_absolute(table, (*schema.URIS, schema.MASK), base)
+    table = with_absolute_uris(table, (*schema.URIS, schema.MASK), base)
     return table.replace_schema_metadata(None)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.io import storage
-from roi_ray.io.tables import with_absolute
+from roi_ray.io.columns import with_absolute_uris
 from roi_ray.pipeline.options import Options
 from roi_ray.preference.comparisons import counted, read_comparisons, votes_of, write_comparisons
 from roi_ray.preference.examples import scored
@@ -82,7 +82,7 @@ def compare(
     if scores is None:
         scores = score_pairs(comparisons, storage.join(output, "_scored"), settings, options)
     table = join_features(comparisons, scores)
-    table = with_absolute(table, (schema.REFERENCE, *schema.SIDES), comparisons.base)
+    table = with_absolute_uris(table, (schema.REFERENCE, *schema.SIDES), comparisons.base)
     if chosen is not None:
         table = _with_prediction(table, *chosen, comparisons.name)
     write_comparisons(uri, table)

@@ -16,16 +16,15 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
-from roi_ray.io.manifest import digest
-from roi_ray.io.tables import (
+from roi_ray.io.columns import (
     Fail,
     as_type,
-    check_carried,
     check_columns,
     check_filled,
-    first_row,
-    read_table,
+    check_parquet_types,
+    first_flagged_row,
 )
+from roi_ray.io.tables import read_table, sha256_of_rows
 
 _TEXT = tuple(name for name, kind in schema.COMPARISON.items() if kind == pa.string())
 
@@ -61,7 +60,7 @@ def read_comparisons(uri: str, *, labels: bool = True) -> Comparisons:
     """
     table, base = read_table(uri, _TEXT)
     name = storage.absolute(uri)
-    return Comparisons(check(table, name, base, labels=labels), name, base, digest(table))
+    return Comparisons(check(table, name, base, labels=labels), name, base, sha256_of_rows(table))
 
 
 def check(table: pa.Table, name: str, base: str = "", *, labels: bool = True) -> pa.Table:
@@ -100,13 +99,13 @@ def check(table: pa.Table, name: str, base: str = "", *, labels: bool = True) ->
         filled = pc.if_else(blank, pa.scalar(None, pa.string()), table[column])
         table = table.set_column(table.column_names.index(column), column, filled)
     a, b = (_one_spelling(table[side], base) for side in schema.SIDES)
-    if (row := first_row(pa.chunked_array([pc.equal(a, b)]))) is not None:
+    if (row := first_flagged_row(pa.chunked_array([pc.equal(a, b)]))) is not None:
         fail(f"row {row + 1} compares {table[schema.A][row].as_py()!r} with itself")
     if schema.P_A in table.column_names:
         _check_labels(table[schema.P_A], fail, needed=labels)
     if schema.VOTES in table.column_names:
         too_few = pc.fill_null(pc.less(table[schema.VOTES], 1), fill_value=False)
-        if (row := first_row(too_few)) is not None:
+        if (row := first_flagged_row(too_few)) is not None:
             votes = table[schema.VOTES][row].as_py()
             fail(f"row {row + 1} has {votes} {schema.VOTES!r}; leave it empty, or give 1 or more")
     references = _one_spelling(table[schema.REFERENCE], base)
@@ -116,7 +115,7 @@ def check(table: pa.Table, name: str, base: str = "", *, labels: bool = True) ->
     table = table.set_column(table.column_names.index(schema.GROUP), schema.GROUP, groups)
     known = [column for column in schema.COMPARISON if column in table.column_names]
     others = [column for column in table.column_names if column not in schema.COMPARISON]
-    check_carried(table, fail)
+    check_parquet_types(table, fail)
     return table.select(known + others)
 
 
@@ -174,13 +173,13 @@ def _one_spelling(written: pa.ChunkedArray, base: str) -> pa.Array:
     """URIs made absolute, without detours: the same for the same file."""
     encoded = written.combine_chunks().dictionary_encode()
     uris = encoded.dictionary.to_pylist()
-    spelled = [storage.normal(storage.resolve(uri, base)) for uri in uris]
+    spelled = [storage.normalize(storage.resolve(uri, base)) for uri in uris]
     return pa.array(spelled, pa.string()).take(encoded.indices)
 
 
 def _check_labels(column: pa.ChunkedArray, fail: Fail, *, needed: bool) -> None:
     outside = pc.invert(pc.and_(pc.greater_equal(column, 0.0), pc.less_equal(column, 1.0)))
-    if (row := first_row(pc.fill_null(outside, fill_value=False))) is not None:
+    if (row := first_flagged_row(pc.fill_null(outside, fill_value=False))) is not None:
         fail(f"row {row + 1} has a {schema.P_A!r} of {column[row].as_py()}, not within 0..1")
     if needed and column.null_count == len(column):
         fail(f"no row has a {schema.P_A!r}")

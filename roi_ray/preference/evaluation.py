@@ -244,7 +244,7 @@ def _questions(table: pa.Table) -> tuple[NDArray[np.int64], Floats]:
     """A number for each question, and the answers turned to one order of its images."""
     numbers: dict[tuple[object, ...], int] = {}
     crop = [name for name in schema.CROP if name in table.column_names]
-    uris = (map(storage.normal, table[name].to_pylist()) for name in schema.COMPARISON_URIS)
+    uris = (map(storage.normalize, table[name].to_pylist()) for name in schema.COMPARISON_URIS)
     others = (table[name].to_pylist() for name in (schema.P_A, *crop))
     asked, answers = [], []
     for reference, a, b, p_a, *place in zip(*uris, *others, strict=True):

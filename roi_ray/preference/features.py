@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.io import storage
-from roi_ray.io.tables import check_columns, read_table
+from roi_ray.io.columns import check_columns
+from roi_ray.io.tables import read_table
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.output import RUN_JSON, Config, read_run
 from roi_ray.pipeline.run import score_manifest
@@ -286,7 +287,7 @@ def make_of_scores(scores: str) -> str | None:
 
 
 def _absolute(uri: str, base: str) -> str:
-    return storage.normal(storage.resolve(uri, base))
+    return storage.normalize(storage.resolve(uri, base))
 
 
 def _both(pair: _Uris, base: str) -> _Uris:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.io.tables import as_type, check_columns, first_row
+from roi_ray.io.columns import as_type, check_columns, first_flagged_row
 from roi_ray.preference.bootstrap import percentiles
 from roi_ray.preference.comparisons import counted, groups_of
 from roi_ray.preference.options import By, Labels
@@ -117,7 +117,7 @@ def usable(table: pa.Table, by: By = "method", labels: Labels = "p_a") -> pa.Tab
         table = as_type(table, column, kind, _fail)
     label = table[labels]
     outside = pc.invert(pc.and_(pc.greater_equal(label, 0.0), pc.less_equal(label, 1.0)))
-    if (row := first_row(pc.fill_null(outside, fill_value=False))) is not None:
+    if (row := first_flagged_row(pc.fill_null(outside, fill_value=False))) is not None:
         _fail(f"row {row + 1} has a {labels!r} of {label[row].as_py()}, not within 0..1")
     # Without a name, this is null; null rows are dropped.
     return counted(table.filter(pc.and_(pc.is_valid(label), pc.not_equal(table[a], table[b]))))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from roi_ray.errors import RoiRayError
-from roi_ray.io import storage
+from roi_ray.io.packages import find_package_folder
 
 _FILES = (
     "astronaut.png",
@@ -26,7 +26,7 @@ def photographs() -> dict[str, Path]:
     Raises:
         RoiRayError: scikit-image is not installed, or brings none of them.
     """
-    folder = storage.package_folder("skimage")
+    folder = find_package_folder("skimage")
     paths = [] if folder is None else [folder / "data" / file for file in _FILES]
     found = {path.stem: path for path in paths if path.is_file()}
     if not found:

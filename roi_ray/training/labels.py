@@ -95,7 +95,7 @@ def views_identity(folder: str) -> str:
     files = (storage.join(folder, name) for name in (_TEACHER, _TABLE))
     found = [storage.read_bytes(file) for file in files if storage.is_file(file)]
     for kind in ("images", "maps"):
-        found.append(json.dumps(storage.sizes(storage.join(folder, kind))).encode())
+        found.append(json.dumps(storage.file_sizes(storage.join(folder, kind))).encode())
     return hashlib.sha256(b"".join(found)).hexdigest()
 
 

@@ -74,14 +74,14 @@ def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Orig
         named = None if codec is None else str(codec)
         decoded = Decoded(resolved(row[schema.DISTORTED]), named, bit_rate(row))
         name = row[schema.REFERENCE]
-        gathered.setdefault(storage.normal(resolved(name)), (name, []))[1].append(decoded)
+        gathered.setdefault(storage.normalize(resolved(name)), (name, []))[1].append(decoded)
     return [Original(name, uri, tuple(of)) for uri, (name, of) in gathered.items()]
 
 
 def identity(originals: Sequence[Original]) -> str:
     """What tells images from others of the same names: SHA-256 of their places and sizes."""
     uris = [uri for each in originals for uri in (each.uri, *(d.uri for d in each.decoded))]
-    sizes = {folder: storage.sizes(folder) for folder in set(map(storage.parent, uris))}
+    sizes = {folder: storage.file_sizes(folder) for folder in set(map(storage.parent, uris))}
     found = hashlib.sha256()
     for uri in uris:
         size = sizes[storage.parent(uri)].get(uri.rpartition("/")[2])

@@ -12,12 +12,12 @@ from roi_ray.errors import OutputError
 from roi_ray.io import lock
 from roi_ray.io.lock import OutputLock
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("fast_lock")
 
 HOLDER = """
 import sys, time
 from roi_ray.io import lock
-lock.LASTS, lock._BEAT = 3.0, 0.3
+lock.TIMEOUT_SECONDS, lock._HEARTBEAT_SECONDS = 3.0, 0.3
 with lock.OutputLock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
@@ -49,7 +49,7 @@ def test_the_lease_of_a_killed_job_is_free_at_once(uri, holder) -> None:
     holder.wait()
     started = time.monotonic()
     with OutputLock(uri):
-        assert time.monotonic() - started < lock.LASTS / 2
+        assert time.monotonic() - started < lock.TIMEOUT_SECONDS / 2
 
 
 def test_on_another_machine_the_dead_are_known_by_their_silence(uri, holder) -> None:
@@ -59,13 +59,13 @@ def test_on_another_machine_the_dead_are_known_by_their_silence(uri, holder) -> 
     file.write_text(json.dumps(json.loads(file.read_text()) | {"machine": "elsewhere"}))
     started = time.monotonic()
     with OutputLock(uri):
-        assert time.monotonic() - started >= lock.LASTS
+        assert time.monotonic() - started >= lock.TIMEOUT_SECONDS
 
 
 def test_it_is_given_back(uri, tmp_path) -> None:
     with OutputLock(uri) as held:
         assert (tmp_path / "scores" / "_run" / "lock.json").exists()
-        time.sleep(4 * lock._BEAT)
+        time.sleep(4 * lock._HEARTBEAT_SECONDS)
         held.check()
     assert not (tmp_path / "scores" / "_run" / "lock.json").exists()
     with OutputLock(uri):
@@ -76,7 +76,7 @@ def test_who_is_overwritten_stops(uri) -> None:
     thief = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "beat": 3}
     with OutputLock(uri) as held:
         Path(uri).write_text(json.dumps(thief))
-        time.sleep(4 * lock._BEAT)
+        time.sleep(4 * lock._HEARTBEAT_SECONDS)
         with pytest.raises(OutputError, match=r"a job on elsewhere \(process 7\) has taken over"):
             held.check()
     assert json.loads(Path(uri).read_text()) == thief
@@ -102,7 +102,7 @@ def test_a_lease_without_a_machine_is_watched_all_the_same(uri, holder) -> None:
 
 
 def test_who_has_lost_it_unseen_leaves_it_to_its_owner(uri, monkeypatch) -> None:
-    monkeypatch.setattr(lock, "_BEAT", 60.0)
+    monkeypatch.setattr(lock, "_HEARTBEAT_SECONDS", 60.0)
     with OutputLock(uri):
         # Stopped for so long that another took it, and ended before its next beat.
         held = json.loads(Path(uri).read_text())
@@ -113,7 +113,7 @@ def test_who_has_lost_it_unseen_leaves_it_to_its_owner(uri, monkeypatch) -> None
 def test_who_took_over_may_have_ended_already(uri) -> None:
     with OutputLock(uri) as first:
         Path(uri).unlink()
-        time.sleep(4 * lock._BEAT)
+        time.sleep(4 * lock._HEARTBEAT_SECONDS)
         with pytest.raises(OutputError, match="another job has taken over; this job stops"):
             first.check()
     assert not Path(uri).exists()

@@ -82,7 +82,7 @@ def test_an_unset_variable_is_not_the_current_folder() -> None:
 
 
 @pytest.mark.parametrize(
-    "act", ["read_bytes", "list_files", "is_file", "is_folder", "size", "delete"]
+    "act", ["read_bytes", "list_files", "is_file", "is_folder", "file_size", "delete"]
 )
 @pytest.mark.parametrize("uri", ["s3://bucket//a", "s3://KEY:HIDDEN@bucket/a", "s3:///a"])
 def test_uris_that_are_none(monkeypatch, act, uri) -> None:

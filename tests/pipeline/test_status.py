@@ -12,7 +12,7 @@ from roi_ray.io.lock import OutputLock
 from roi_ray.pipeline.status import read_status
 from tests.pipeline.outputs import ERRORS, write_manifest, write_output
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = pytest.mark.usefixtures("fast_lock")
 
 
 @pytest.fixture
