@@ -7,7 +7,7 @@ RoiRayError
 │   ├── AccessError      none can be: the credentials are wrong or have expired
 │   └── StorageUnavailable  the storage did not answer, or not as it should, time and again
 ├── WeightsError         weights that are missing, altered, or not of the layout asked for
-├── DeviceError          a device that is not there, such as a GPU
+├── DeviceError          a device, such as a GPU, that is not available
 ├── OutputError          an output that belongs to another run, or cannot take this one's results
 ├── ClusterError         a Ray that cannot be reached or started
 └── ImageError           one image that cannot be scored; becomes the `error` text of its rows
@@ -58,7 +58,7 @@ class WeightsError(RoiRayError):
 
 
 class DeviceError(RoiRayError):
-    """A device, such as a GPU, is not there."""
+    """A device, such as a GPU, is not available."""
 
 
 class OutputError(RoiRayError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from roi_ray.errors import StorageUnavailable, WeightsError
+from roi_ray.errors import DeviceError, StorageUnavailable, WeightsError
 from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.manifest import Manifest, read_manifest
@@ -91,7 +91,8 @@ def score_manifest(
 
     Raises:
         ManifestError: the manifest cannot be used.
-        WeightsError: weights are missing, altered, or of an unknown layout; or there is no GPU.
+        WeightsError: weights are missing, altered, or of an unknown layout.
+        DeviceError: the device is not available.
         OutputError: the output belongs to another run, or another job is writing to it.
         StorageError: the manifest or the output cannot be reached, or S3 refuses the credentials,
             be it half-way. What is done by then stays done.
@@ -177,8 +178,9 @@ def _actors_errors() -> Iterator[None]:
     try:
         yield
     except RayActorError as error:
-        if said := re.findall(rf"{WeightsError.__module__}\.WeightsError: (.+)", str(error)):
-            raise WeightsError(f"a scoring actor cannot start: {said[-1]}") from error
+        for kind in (WeightsError, DeviceError):
+            if said := re.findall(rf"{kind.__module__}\.{kind.__name__}: (.+)", str(error)):
+                raise kind(f"a scoring actor cannot start: {said[-1]}") from error
         raise
 
 

@@ -1,4 +1,4 @@
-"""A Ray to run on: the one that is there, or one of our own on this machine."""
+"""Connecting to Ray, and planning how a job uses a cluster's CPUs and GPUs."""
 
 import logging
 import os
@@ -9,56 +9,59 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-from roi_ray.errors import ClusterError, WeightsError
+from roi_ray.errors import ClusterError, DeviceError
 
 Device = Literal["auto", "cpu", "cuda"]
 
-_FORWARDED = "AWS_"
-_SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+_FORWARDED_PREFIX = "AWS_"
+_SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set under `ray job submit`
 _GPU_CHUNKS = 4
 
-_own = ContextVar("own", default=False)
-"""Whether the Ray that this process is connected to is one of our own."""
+_started_here = ContextVar("started_here", default=False)
+"""Whether this process started the Ray that it is connected to."""
 
 
 @contextmanager
 def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bool]:
-    """Use the Ray that this process is connected to, else the one at `RAY_ADDRESS`, else start one.
+    """Connect to Ray, and start a local Ray if there is none.
 
-    Under `ray job submit`, `RAY_ADDRESS` is set. The S3 settings of this process's environment are
-    handed to the workers of an existing cluster, which do not have them otherwise. The workers of
-    a submitted job have what it was submitted with, and Ray takes no second word on that.
+    Uses the Ray that this process is already connected to; else the cluster at `RAY_ADDRESS`, which
+    `ray job submit` sets; else a local Ray that lives as long as the context.
+
+    Workers of an existing cluster get this process's `AWS_*` environment variables, which hold the
+    S3 settings. A submitted job is the exception: its workers have the environment that it was
+    submitted with, and Ray ignores variables that are set later.
 
     Args:
-        worker_logs: print here what the workers print.
-        cpus: that a Ray of our own sees; None for those of this machine.
+        worker_logs: print the workers' output in this process.
+        cpus: CPUs of a local Ray; None for all CPUs of this machine.
 
     Yields:
-        whether it is one of our own, which gets no other nodes than it has.
+        True if this is a local Ray, which never gets more nodes.
 
     Raises:
-        ClusterError: none can be reached or started.
+        ClusterError: the cluster cannot be reached, or a local Ray cannot be started.
     """
     existing = bool(os.environ.get("RAY_ADDRESS"))
     if not existing:
-        # Workers on this machine share this process's Python environment; under `uv run` Ray would
-        # have each of them resolve the project again.
+        # Under `uv run`, Ray would resolve the project again in each worker. Workers on this
+        # machine can use this process's Python environment instead.
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    # Ray reads its settings when it is imported.
+    # Imported only now, because Ray reads its settings when it is imported.
     import ray
 
     if ray.is_initialized():
-        yield _own.get()
+        yield _started_here.get()
         return
     environment = {}
     if existing and _SUBMITTED not in os.environ:
-        environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED)}
+        environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED_PREFIX)}
     with warnings.catch_warnings():
-        # Ray announces a change of defaults for workers that ask for no GPU.
+        # Ray warns that a default will change for workers that ask for no GPU.
         warnings.simplefilter("ignore", FutureWarning)
         try:
             ray.init(
-                # Else Ray would look for one that `ray start` has left running here.
+                # With None, Ray would connect to a cluster that `ray start` left running here.
                 address=None if existing else "local",
                 num_cpus=None if existing else cpus,
                 logging_level=logging.ERROR,
@@ -67,29 +70,35 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
                 runtime_env={"env_vars": environment} if environment else None,
             )
         except (ValueError, ConnectionError) as error:
-            where = f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}" if existing else "a Ray of its own"
-            raise ClusterError(f"cannot use {where}: {error}") from error
-    token = _own.set(not existing)
+            problem = (
+                f"cannot use RAY_ADDRESS={os.environ['RAY_ADDRESS']}"
+                if existing
+                else "cannot start a local Ray"
+            )
+            raise ClusterError(f"{problem}: {error}") from error
+    token = _started_here.set(not existing)
     try:
         yield not existing
     finally:
-        _own.reset(token)
+        _started_here.reset(token)
         ray.shutdown()
 
 
 @dataclass(frozen=True)
 class WorkerPlan:
-    """How the work is spread: what each decode task and each scoring actor asks of Ray.
+    """How a scoring job uses the cluster: its actors, and what each task and actor reserves.
 
     Attributes:
-        actors: scoring actors, at most.
-        initial_actors: how many of them fit into the cluster as it is; autoscaling may bring room.
-        device: of each.
-        threads: CPU threads of each.
-        chunks: that an actor takes at once: a GPU scores those of several references together.
-        actor: resources of each, as `map_batches` takes them.
-        decode: resources of a decode task; never those of an actor, or Ray would fuse the two and
-            decode inside the actor, one after the other.
+        actors: largest number of scoring actors.
+        initial_actors: actors that fit into the cluster as it is; the others may start when the
+            cluster grows.
+        device: device of each actor.
+        threads: CPU threads of each actor.
+        chunks_per_batch: chunks that an actor takes at once; a GPU scores several references
+            together.
+        actor_resources: what each actor reserves, as keyword arguments of `map_batches`.
+        decode_resources: what each decode task reserves. Never equal to `actor_resources`: Ray
+            would fuse the two stages and decode inside the actor, one image after the other.
     """
 
     actors: int
@@ -104,16 +113,17 @@ class WorkerPlan:
 def plan_workers(
     device: Device, actors: int | None, gpus_per_actor: float = 1.0, *, can_grow: bool = True
 ) -> WorkerPlan:
-    """Spread the work over the cluster as it is now.
+    """Divide the cluster's CPUs and GPUs between scoring actors and decode tasks.
 
     Args:
-        device: `cpu`, `cuda`, or `auto`: GPUs if the cluster has any.
-        actors: how many, or None for as many as its GPUs hold, or one a CPU where there is none.
-        gpus_per_actor: share of a GPU that an actor asks for.
-        can_grow: the cluster may get nodes that it does not have yet.
+        device: `cpu`, `cuda`, or `auto` for GPUs if the cluster has any.
+        actors: largest number of actors; None for as many as fit on the GPUs, or for one per CPU
+            on a cluster without GPUs.
+        gpus_per_actor: share of a GPU that each actor reserves.
+        can_grow: whether the cluster may still get more nodes.
 
     Raises:
-        WeightsError: there is no GPU, and will be none.
+        DeviceError: `device` is `cuda`, but the cluster has no GPU and cannot grow.
     """
     import ray
 
@@ -122,35 +132,37 @@ def plan_workers(
     cpus = max(1, int(resources.get("CPU", 1)))
     if device == "auto":
         device = "cuda" if gpus else "cpu"
-    if device != "cpu":
-        if not gpus and not can_grow:
-            raise WeightsError(f"no device {device!r} here: Ray sees no GPU on this machine")
-        room = gpus * int(1 / gpus_per_actor + 1e-9)  # no actor is on two
-        actors = actors or max(1, room)
-        now = max(1, min(actors, room))
-        # All actors together leave half of the CPUs to decoding, or it might never find room; nodes
-        # that are yet to come have enough for both.
-        half = cpus / 2 if gpus else float(now)
-        # Rounded down, as Ray counts in ten-thousandths.
-        share = min(1.0, int(10_000 * half / now) / 10_000)
-        actor = {"num_cpus": share, "num_gpus": gpus_per_actor}
+    if device == "cpu":
+        actors = actors or cpus
         return WorkerPlan(
             actors=actors,
-            initial_actors=now,
+            initial_actors=min(actors, cpus),
             device=device,
-            threads=1,
-            chunks_per_batch=_GPU_CHUNKS,
-            actor_resources=actor,
-            decode_resources={"num_cpus": min(1.0, half)},
+            threads=max(1, cpus // actors),
+            chunks_per_batch=1,
+            # The quarter of a CPU that an actor leaves free always has room for a decode task.
+            actor_resources={"num_cpus": 0.75},
+            decode_resources={"num_cpus": 0.25},
         )
-    actors = actors or cpus
-    # An actor leaves a quarter of its CPU to decoding, so that decode tasks always find room.
+    if not gpus and not can_grow:
+        raise DeviceError(
+            f"device {device!r} is not available: Ray sees no GPU on this machine; "
+            "use the device 'cpu' or 'auto'"
+        )
+    slots = gpus * int(1 / gpus_per_actor + 1e-9)  # an actor cannot span two GPUs
+    actors = actors or max(1, slots)
+    initial_actors = max(1, min(actors, slots))
+    # The actors together leave half of the CPUs to decode tasks, which might otherwise never start.
+    # Nodes that are added later have enough CPUs for both.
+    actor_cpus = cpus / 2 if gpus else float(initial_actors)
+    # Rounded down to the ten-thousandths in which Ray counts.
+    share = min(1.0, int(10_000 * actor_cpus / initial_actors) / 10_000)
     return WorkerPlan(
         actors=actors,
-        initial_actors=min(actors, cpus),
+        initial_actors=initial_actors,
         device=device,
-        threads=max(1, cpus // actors),
-        chunks_per_batch=1,
-        actor_resources={"num_cpus": 0.75},
-        decode_resources={"num_cpus": 0.25},
+        threads=1,
+        chunks_per_batch=_GPU_CHUNKS,
+        actor_resources={"num_cpus": share, "num_gpus": gpus_per_actor},
+        decode_resources={"num_cpus": min(1.0, actor_cpus)},
     )

@@ -1,4 +1,4 @@
-"""The device that computes: which one, and the way there and back."""
+"""Choosing the compute device, and moving images to it and numbers back."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from roi_ray.errors import WeightsError
+from roi_ray.errors import DeviceError
 from roi_ray.imaging.pixels import Pixels
 
 
 def find_device(name: str) -> torch.device:
-    """The device of that name; for `auto`, a GPU if there is one.
+    """Return a device after checking that tensors can be created on it.
+
+    Args:
+        name: a torch device such as `cpu`, `cuda` or `cuda:1`; `auto` means a GPU if there is one,
+            else the CPU.
 
     Raises:
-        WeightsError: there is no such device.
+        DeviceError: the device is not available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -22,36 +26,46 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise WeightsError(f"no device {name!r} here: {str(error).splitlines()[0]}") from error
+        raise DeviceError(
+            f"device {name!r} is not available: {str(error).splitlines()[0]}"
+        ) from error
     return device
 
 
 def upload(images: Sequence[Pixels], device: torch.device) -> Tensor:
-    """Images of one size as uint8, (N, 3, H, W), laid out as files have them: channels last."""
+    """Copy images of one size to a device.
+
+    Args:
+        images: N arrays, uint8, (H, W, 3).
+        device: the target.
+
+    Returns:
+        uint8, (N, 3, H, W), in channels-last memory format, as image files store pixels.
+    """
     shape = (len(images), *images[0].shape)
-    # From pinned memory a GPU fetches them by itself, while the CPU goes on.
+    # A GPU copies from pinned memory asynchronously, while the CPU goes on.
     staged = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
     np.stack(images, out=staged.numpy())
     return staged.to(device, non_blocking=True).permute(0, 3, 1, 2)
 
 
 class Download:
-    """Numbers on their way from a device that may still be working on them.
+    """An asynchronous copy of numbers from a device that may still be computing them.
 
     Args:
-        values: (rows, columns).
+        values: (rows, columns), on any device. The copy starts at once.
     """
 
     def __init__(self, values: Tensor) -> None:
         self._values = values.to("cpu", non_blocking=True)
-        # torch leaves its events without types.
-        self._there = torch.cuda.Event() if values.is_cuda else None  # type: ignore[no-untyped-call]
-        if self._there is not None:
-            self._there.record(torch.cuda.current_stream(values.device))
+        # torch.cuda.Event has no type annotations.
+        self._copied = torch.cuda.Event() if values.is_cuda else None  # type: ignore[no-untyped-call]
+        if self._copied is not None:
+            self._copied.record(torch.cuda.current_stream(values.device))
 
     def wait(self) -> list[list[float]]:
-        """Wait for them."""
-        if self._there is not None:
-            self._there.synchronize()
+        """Wait for the copy and return the values, one list per row."""
+        if self._copied is not None:
+            self._copied.synchronize()
         rows: list[list[float]] = self._values.tolist()
         return rows

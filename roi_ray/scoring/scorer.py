@@ -57,6 +57,7 @@ class Scorer:
 
     Raises:
         WeightsError: weights are missing, altered, or of an unknown layout.
+        DeviceError: the device is not available.
     """
 
     def __init__(
