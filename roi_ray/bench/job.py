@@ -29,7 +29,7 @@ _SAMPLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class JobRate:
+class JobSpeed:
     """How fast the job went.
 
     Attributes:
@@ -75,7 +75,7 @@ def bare(groups: Sequence[Group], settings: Settings, processes: int, threads: i
     return sum(len(group.distorted) for group in groups) / max(taken)
 
 
-def job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) -> JobRate:
+def job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) -> JobSpeed:
     """Run the job on a manifest of the groups, a shard each, on a Ray that sees so many CPUs."""
     pairs = [(str(g.reference), str(path)) for g in groups for path in g.distorted]
     folder.mkdir(parents=True)
@@ -95,7 +95,7 @@ def job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) ->
     committed = sorted(path.stat().st_mtime for path in output.glob("shard-*.parquet"))
     # As many as there are actors, which begin together, end together at first.
     first, last = committed[cpus - 1], committed[-1]
-    return JobRate(
+    return JobSpeed(
         pairs=len(pairs),
         seconds=seconds,
         steady=(len(committed) - cpus) * each / (last - first),
@@ -131,7 +131,9 @@ class _Memory(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(_SAMPLE_SECONDS):
-            if sizes := [size for size in map(actor_memory, Path("/proc").glob("[0-9]*")) if size]:
+            if sizes := [
+                size for size in map(actor_memory_mib, Path("/proc").glob("[0-9]*")) if size
+            ]:
                 self._samples.append((time.time(), max(sizes)))
 
     def tenths(self, first: float, last: float) -> tuple[float, ...]:
@@ -151,17 +153,17 @@ class _Memory(threading.Thread):
         self.join()
 
 
-def actor_memory(process: Path) -> float:
+def actor_memory_mib(process: Path) -> float:
     """The same of a scoring actor; 0 for another process."""
     try:
         if b"ScoringActor" not in (process / "cmdline").read_bytes():
             return 0.0
     except OSError:
         return 0.0  # it has ended
-    return own_memory(process)
+    return own_memory_mib(process)
 
 
-def own_memory(process: Path) -> float:
+def own_memory_mib(process: Path) -> float:
     """MiB of a process's own memory, by its folder in /proc; not that of the object store."""
     try:
         status = (process / "status").read_text()

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from roi_ray.bench import parts, workload
+from roi_ray.bench import breakdown, workload
+from roi_ray.bench.breakdown import MachineLimits, Part
 from roi_ray.bench.contenders import (
     Contender,
     against,
@@ -19,10 +20,9 @@ from roi_ray.bench.contenders import (
     make,
     read_file,
 )
-from roi_ray.bench.job import JobRate, bare, job
+from roi_ray.bench.job import JobSpeed, bare, job
 from roi_ray.bench.options import SaliencyName
-from roi_ray.bench.parts import Limits, Part
-from roi_ray.bench.timing import Timing, interleave, ratio
+from roi_ray.bench.timing import Timing, ratio, time_interleaved
 from roi_ray.bench.workload import Group
 from roi_ray.runtime.device import find_device
 from roi_ray.scoring.scorer import DTYPES
@@ -34,7 +34,7 @@ _JOB_IMAGES = 24
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchOptions:
     """What is measured.
 
     Attributes:
@@ -67,15 +67,15 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class JobResult:
+class JobComparison:
     """The scorer alone in one and in two processes of one thread; the job on one and two CPUs."""
 
     bare: dict[int, float]
-    job: dict[int, JobRate]
+    job: dict[int, JobSpeed]
 
 
 @dataclass(frozen=True)
-class Result:
+class BenchResult:
     """What was found.
 
     Attributes:
@@ -98,9 +98,9 @@ class Result:
     fit: tuple[float, float, float] | None
     sizes: dict[int, float]
     parts: list[Part]
-    limits: Limits
+    limits: MachineLimits
     shares: dict[int, float]
-    job: JobResult | None
+    job: JobComparison | None
 
     def as_json(self) -> dict[str, Any]:
         """All of it, with the ratio of each contender to what it is held against."""
@@ -111,7 +111,7 @@ class Result:
         return {**asdict(self), "ratios": ratios}
 
 
-def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
+def run_benchmark(plan: BenchOptions, say: Callable[[str], None] = lambda _: None) -> BenchResult:
     """Measure.
 
     Args:
@@ -151,13 +151,13 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
         networks = backbones(plan.saliency).networks.to(device, DTYPES[plan.settings.precision])
         pair = groups(_SIZE, 2)[0]
         files = (pair.reference.read_bytes(), pair.distorted[0].read_bytes())
-        split, limits = parts.measure(networks, *files, device, plan.rounds)
+        split, limits = breakdown.measure(networks, *files, device, plan.rounds)
         jobs = None
         if plan.job_pairs and device.type == "cpu":
             jobs = _job(plan, Path(folder), say)
         elif plan.job_pairs:
             say("the job is measured on a CPU alone: left out")
-    return Result(
+    return BenchResult(
         machine=_machine(device),
         against=races,
         curve=curve,
@@ -165,7 +165,7 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Result:
         sizes=sizes,
         parts=split,
         limits=limits,
-        shares={k: parts.networks_share(split, limits.gflops, k) for k in races},
+        shares={k: breakdown.networks_share(split, limits.gflops, k) for k in races},
         job=jobs,
     )
 
@@ -185,10 +185,10 @@ def _time(
     contenders: dict[str, Contender], groups: Sequence[Group], rounds: int, device: torch.device
 ) -> dict[str, Timing]:
     works = {name: lambda score=score: score(groups) for name, score in contenders.items()}
-    return interleave(works, rounds, sum(len(group.distorted) for group in groups), device)
+    return time_interleaved(works, rounds, sum(len(group.distorted) for group in groups), device)
 
 
-def _job(plan: Plan, folder: Path, say: Callable[[str], None]) -> JobResult:
+def _job(plan: BenchOptions, folder: Path, say: Callable[[str], None]) -> JobComparison:
     references = max(4, plan.job_pairs // _JOB_IMAGES)
     groups = workload.make_groups(
         plan.photographs, folder / "job", (_SIZE, _SIZE), references, _JOB_IMAGES
@@ -206,7 +206,7 @@ def _job(plan: Plan, folder: Path, say: Callable[[str], None]) -> JobResult:
         # Before and after, as a machine's speed drifts.
         say(f"the scorer alone, in {count} processes of one thread, again")
         rates[count] = (before + bare(few, settings, count, threads=1)) / 2
-    return JobResult(rates, jobs)
+    return JobComparison(rates, jobs)
 
 
 def _machine(device: torch.device) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Timing:
         return max(self.seconds) / min(self.seconds)
 
 
-def interleave(
+def time_interleaved(
     works: Mapping[str, Callable[[], object]],
     rounds: int,
     pairs: int = 1,

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 
 from roi_ray.bench.options import SaliencyName
-from roi_ray.bench.run import Plan, run
+from roi_ray.bench.run import BenchOptions, run_benchmark
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.report.bench import draw, tables
+from roi_ray.report.bench import build_tables, draw_benchmark
 from roi_ray.runtime.device import find_device
 from roi_ray.runtime.memory import keep_freed_memory
 from roi_ray.settings import Precision, Settings
@@ -74,7 +74,7 @@ def main(
     sides = _numbers("--sizes", sizes)
     if rivals and sides[0] < _LEAST:
         raise typer.BadParameter(f"--sizes {sizes!r}: rivals take no images below {_LEAST} pixels")
-    plan = Plan(
+    plan = BenchOptions(
         photographs=_files(images) if images else list(photographs().values()),
         rivals=rivals,
         sizes=sides,
@@ -89,11 +89,11 @@ def main(
         job_pairs=0 if quick or no_ray else job_pairs,
     )
     output.mkdir(parents=True, exist_ok=True)
-    result = run(plan, say=lambda text: console.print(f"... {text}", style="dim"))
-    for table in tables(result):
+    result = run_benchmark(plan, say=lambda text: console.print(f"... {text}", style="dim"))
+    for table in build_tables(result):
         console.print(table)
     (output / "bench.json").write_text(json.dumps(result.as_json(), indent=2) + "\n")
-    (output / "bench.png").write_bytes(draw(result))
+    (output / "bench.png").write_bytes(draw_benchmark(result))
     console.print(f"{output / 'bench.json'}, {output / 'bench.png'}")
 
 

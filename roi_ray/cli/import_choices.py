@@ -10,7 +10,7 @@ import typer
 
 from roi_ray.cli.exits import exit_with_message
 from roi_ray.datasets import DatasetName
-from roi_ray.datasets.importers import Summary, import_choices
+from roi_ray.datasets.importers import ImportSummary, import_choices
 from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
 
@@ -46,18 +46,18 @@ def main(
         print(f"  jobs/compare.py opens the images with --allow-prefix {shlex.quote(folder)}")
 
 
-def print_summary(summary: Summary) -> None:
+def print_summary(summary: ImportSummary) -> None:
     """Say what came of the job."""
-    account = summary.account
+    report = summary.report
     print(
-        f"{account.dataset}: {summary.rows} comparisons of {summary.references} references, "
+        f"{report.dataset}: {summary.rows} comparisons of {summary.references} references, "
         f"{summary.ties} ties, {summary.gold} control questions -> {summary.output}"
     )
-    for reason, count in account.dropped.items():
+    for reason, count in report.dropped.items():
         print(f"  left out: {count} {reason}")
-    if account.repeated:
-        print(f"  {account.repeated} ask again what an earlier row asked")
-    for polarity in account.polarity:
-        print(f"  polarity: {polarity}")
-    if not account.polarity:
-        print("  polarity: the data set offers nothing to check the answers against")
+    if report.repeated:
+        print(f"  {report.repeated} ask again what an earlier row asked")
+    for check in report.direction_checks:
+        print(f"  label direction: {check}")
+    if not report.direction_checks:
+        print("  label direction: the data set offers nothing to check the answers against")

@@ -19,7 +19,7 @@ from roi_ray.io import storage
 from roi_ray.models.loader import check_weights_output
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons
-from roi_ray.report.figure import draw_masks
+from roi_ray.report.figure import draw_mask_figure
 from roi_ray.runtime.train_loop import fit, run_name, runs_beside
 from roi_ray.sweep import photographs
 from roi_ray.training import saliency
@@ -91,7 +91,7 @@ def main(
     masks = {
         name: box(saliency.predict(written, planes(pixels))) for name, pixels in photos.items()
     }
-    storage.write_bytes(picture, draw_masks(photos, masks))
+    storage.write_bytes(picture, draw_mask_figure(photos, masks))
     judged = judge(given, maskers(written)) if given else {}
     typer.echo(
         f"held out, {result.images} images: MAE {result.mae:.4f}  max-F {result.max_f:.4f} "

@@ -9,4 +9,4 @@ from typing import Literal, get_args
 DatasetName = Literal[
     "aic3", "bapps", "clic", "kadid10k", "mucped22", "mucped23", "pieapp", "pipal", "tid2013"
 ]
-NAMES: tuple[DatasetName, ...] = get_args(DatasetName)
+DATASET_NAMES: tuple[DatasetName, ...] = get_args(DatasetName)

@@ -12,7 +12,8 @@ Visual Quality Assessment for High-Fidelity Learning-Based Image Compression, Qo
 
 The pivot is the original and becomes `reference`; left is `a`, right is `b`.
 
-POLARITY: `response`, `left` or `right` (A or B are understood too), names the side that is MORE
+Label direction:
+`response`, `left` or `right` (A or B are understood too), names the side that is MORE
 DISTORTED, so `left` is a `p_a` of 0. Within one codec a higher `dlevel` is more distorted, which is
 what the answers are held against. `not sure`, however it is spelled, is a tie.
 
@@ -34,10 +35,10 @@ from typing import Any
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.datasets.account import Account, table_of
-from roi_ray.datasets.files import Finder
-from roi_ray.datasets.polarity import check_polarity
-from roi_ray.datasets.rows import fail, number, table_rows
+from roi_ray.datasets.files import ImageFinder
+from roi_ray.datasets.import_report import ImportReport, build_comparisons
+from roi_ray.datasets.label_direction import check_label_direction
+from roi_ray.datasets.text_tables import parse_number, read_rows_by_column, reject_row
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 
@@ -61,7 +62,7 @@ def import_aic3(folder: str) -> pa.Table:
             distortion levels.
     """
     folder = storage.absolute(folder)
-    finder = Finder(folder)
+    finder = ImageFinder(folder)
     files = [
         path
         for path in finder.paths
@@ -75,13 +76,13 @@ def import_aic3(folder: str) -> pa.Table:
     for file in files:
         uri = storage.join(folder, file)
         study = posixpath.splitext(posixpath.basename(file))[0]
-        for row, cells in table_rows(uri, _COLUMNS):
+        for row, cells in read_rows_by_column(uri, _COLUMNS):
             answer = re.sub("[^a-z]", "", cells["response"].lower())
             if reason := _reason_to_drop(cells, answer):
                 dropped[reason] += 1
                 continue
             if answer not in _P_A:
-                fail(uri, row, f"has the response {cells['response']!r}")
+                reject_row(uri, row, f"has the response {cells['response']!r}")
             images = [_find(finder, cells[f"img_{at}"]) for at in ("pivot", "left", "right")]
             if None in images:
                 dropped["with an image that is not there"] += 1
@@ -91,8 +92,10 @@ def import_aic3(folder: str) -> pa.Table:
             rows.append({**sides, **label, **_facts(cells, study)})
             advantage.append(_advantage(uri, row, cells))
     p_a = [row[schema.P_A] for row in rows]
-    polarity = check_polarity(NAME, "distortion level, within one codec", p_a, advantage)
-    return table_of(rows, Account(NAME, folder, dict(dropped), polarity=(polarity,)))
+    polarity = check_label_direction(NAME, "distortion level, within one codec", p_a, advantage)
+    return build_comparisons(
+        rows, ImportReport(NAME, folder, dict(dropped), direction_checks=(polarity,))
+    )
 
 
 def _reason_to_drop(cells: dict[str, str], answer: str) -> str | None:
@@ -109,7 +112,7 @@ def _is_set(cells: dict[str, str], name: str) -> bool:
     return cells.get(name, "").lower() in ("1", "1.0", "true")
 
 
-def _find(finder: Finder, name: str) -> str | None:
+def _find(finder: ImageFinder, name: str) -> str | None:
     return finder.find(name) or finder.find(name.replace("IPTC_", "PTC_", 1))
 
 
@@ -137,7 +140,9 @@ def _advantage(uri: str, row: int, cells: dict[str, str]) -> float:
         cells.get(f"{name}_{at}") for name in ("codec", "dlevel") for at in ("left", "right")
     ):
         return 0.0
-    left, right = (number(uri, row, name, cells[name]) for name in ("dlevel_left", "dlevel_right"))
+    left, right = (
+        parse_number(uri, row, name, cells[name]) for name in ("dlevel_left", "dlevel_right")
+    )
     # Level 0 is the original, whatever codec it is filed under.
     one_scale = cells["codec_left"] == cells["codec_right"] or 0 in (left, right)
     return right - left if one_scale else 0.0

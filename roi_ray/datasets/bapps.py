@@ -6,7 +6,8 @@ Perceptual Metric, CVPR 2018 (richzhang/PerceptualSimilarity).
     2afc/SPLIT/SUBSET/{ref,p0,p1}/NAME.png    SPLIT is train or val, SUBSET traditional, cnn, ...
     2afc/SPLIT/SUBSET/judge/NAME.npy          one number
 
-POLARITY: the number is the share of people who prefer **p1** ("0 if all preferred p0, 1 if all
+Label direction:
+the number is the share of people who prefer **p1** ("0 if all preferred p0, 1 if all
 humans preferred p1"), so with a = p0 and b = p1, `p_a` is 1 minus it. There are 2 votes a triplet
 in `train` and 5 in `val`. The data set offers nothing to check that against.
 
@@ -22,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.datasets.account import Account, table_of
-from roi_ray.datasets.files import folders, in_threads
+from roi_ray.datasets.files import list_folders, map_in_threads
+from roi_ray.datasets.import_report import ImportReport, build_comparisons
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 
@@ -44,16 +45,16 @@ def import_bapps(folder: str) -> pa.Table:
             number within 0..1.
     """
     root = storage.absolute(folder)
-    if _ROOT in folders(root):
+    if _ROOT in list_folders(root):
         root = storage.join(root, _ROOT)
-    splits = [split for split in _VOTES if split in folders(root)]
+    splits = [split for split in _VOTES if split in list_folders(root)]
     if not splits:
         raise ManifestError(f"{root} holds neither train nor val; give {_ROOT} or what holds it")
     rows: list[dict[str, Any]] = []
     for split in splits:
-        for subset in folders(storage.join(root, split)):
+        for subset in list_folders(storage.join(root, split)):
             rows += _triplets(storage.join(root, split, subset), split)
-    return table_of(rows, Account(NAME, root))
+    return build_comparisons(rows, ImportReport(NAME, root))
 
 
 def _triplets(folder: str, split: str) -> list[dict[str, Any]]:
@@ -69,7 +70,7 @@ def _triplets(folder: str, split: str) -> list[dict[str, Any]]:
                 f"{folder}: {len(missing)} judgements have no image in {part}, "
                 f"the first is {missing[0]}.npy"
             )
-    judged = in_threads(_judgement, [storage.join(folder, "judge", f"{n}.npy") for n in names])
+    judged = map_in_threads(_judgement, [storage.join(folder, "judge", f"{n}.npy") for n in names])
     return [
         {
             schema.REFERENCE: storage.join(folder, "ref", f"{name}.png"),

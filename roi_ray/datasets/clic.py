@@ -36,10 +36,10 @@ from typing import Any
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.datasets.account import Account, table_of
-from roi_ray.datasets.files import Finder, byte_size, in_threads
-from roi_ray.datasets.polarity import Polarity, check_polarity
-from roi_ray.datasets.rows import fail, records
+from roi_ray.datasets.files import ImageFinder, map_in_threads, read_byte_size
+from roi_ray.datasets.import_report import ImportReport, build_comparisons
+from roi_ray.datasets.label_direction import DirectionCheck, check_label_direction
+from roi_ray.datasets.text_tables import read_rows, reject_row
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 
@@ -66,7 +66,7 @@ def import_clic(folder: str) -> pa.Table:
             control questions.
     """
     folder = storage.absolute(folder)
-    finder = Finder(folder)
+    finder = ImageFinder(folder)
     files = [path for path in finder.paths if path.lower().endswith(_ANSWERS)]
     if not files:
         raise ManifestError(f"{folder} holds no oracle.csv and no ..._answers.csv")
@@ -90,13 +90,13 @@ def import_clic(folder: str) -> pa.Table:
                     schema.GOLD: original in (a, b),
                 }
                 rows.append({**dict(zip(schema.COMPARISON_URIS, images, strict=True)), **facts})
-    account = Account(
+    report = ImportReport(
         NAME,
         folder,
         dict(dropped),
-        polarity=(_against_gold(rows), _against_sizes(rows)),
+        direction_checks=(_against_gold(rows), _against_sizes(rows)),
     )
-    return table_of(rows, account)
+    return build_comparisons(rows, report)
 
 
 def _split(file: str) -> str | None:
@@ -109,13 +109,15 @@ def _split(file: str) -> str | None:
 def _answers(uri: str, votes: Mapping[Question, int]) -> list[tuple[Question, float]]:
     """Questions and `p_a` of one file, held against what the files before it say."""
     found: list[tuple[Question, float]] = []
-    for row, (original, a, b, answer) in records(uri, cells=4):
+    for row, (original, a, b, answer) in read_rows(uri, cells=4):
         if answer not in _P_A:
-            fail(uri, row, f"has the answer {answer!r}, which is neither 0 nor 1")
+            reject_row(uri, row, f"has the answer {answer!r}, which is neither 0 nor 1")
         found.append(((original, a, b), _P_A[answer]))
     _check_questions(uri, {question for question, _ in found})
     others = [votes.get(question, 0) for question, _ in found]
-    check_polarity(uri, "the same questions in other files", [p_a for _, p_a in found], others)
+    check_label_direction(
+        uri, "the same questions in other files", [p_a for _, p_a in found], others
+    )
     return found
 
 
@@ -124,13 +126,13 @@ def _check_questions(uri: str, answered: set[Question]) -> None:
     questions = storage.join(storage.parent(uri), _QUESTIONS)
     if not uri.endswith("/oracle.csv") or not storage.is_file(questions):
         return
-    for row, (original, a, b) in records(questions, cells=3):
+    for row, (original, a, b) in read_rows(questions, cells=3):
         if (original, a, b) not in answered:
-            fail(questions, row, f"has no answer in {uri}; they are not of the same release")
+            reject_row(questions, row, f"has no answer in {uri}; they are not of the same release")
 
 
-def _against_gold(rows: list[dict[str, Any]]) -> Polarity:
-    return check_polarity(
+def _against_gold(rows: list[dict[str, Any]]) -> DirectionCheck:
+    return check_label_direction(
         NAME,
         "the original, in control questions",
         [row[schema.P_A] for row in rows],
@@ -141,12 +143,12 @@ def _against_gold(rows: list[dict[str, Any]]) -> Polarity:
     )
 
 
-def _against_sizes(rows: list[dict[str, Any]]) -> Polarity:
+def _against_sizes(rows: list[dict[str, Any]]) -> DirectionCheck:
     rows = [row for row in rows if not row[schema.GOLD]]
     rows = rows[:: max(1, len(rows) // _SIZED)][:_SIZED]
     files = sorted({row[side] for row in rows for side in (schema.A, schema.B)})
-    sizes = dict(zip(files, in_threads(byte_size, files), strict=True))
-    return check_polarity(
+    sizes = dict(zip(files, map_in_threads(read_byte_size, files), strict=True))
+    return check_label_direction(
         NAME,
         "the larger file (a weak hint)",
         [row[schema.P_A] for row in rows],

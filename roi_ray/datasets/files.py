@@ -22,23 +22,23 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def in_threads(function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
+def map_in_threads(function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
     """`function` of each item, in order; for many small reads, which wait more than they work."""
     with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(function, items))
 
 
-def folders(folder: str) -> list[str]:
+def list_folders(folder: str) -> list[str]:
     """The names of the folders directly in a folder, sorted, hidden ones (`.`, `_`) left out."""
     return _paths(folder, pafs.FileType.Directory, deep=False)
 
 
-def walk(folder: str) -> list[str]:
+def list_files_below(folder: str) -> list[str]:
     """The paths of all files below a folder, relative to it, sorted, hidden ones left out."""
     return _paths(folder, pafs.FileType.File, deep=True)
 
 
-class Finder:
+class ImageFinder:
     """Finds images by the names that a table gives them.
 
     A name is looked for as a path below the folder, then below any folder in it (of several the
@@ -51,7 +51,7 @@ class Finder:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self.paths = walk(folder)
+        self.paths = list_files_below(folder)
         self._known = set(self.paths)
         self._by_name: dict[str, list[str]] = {}
         for path in self.paths:
@@ -66,7 +66,7 @@ class Finder:
         return storage.join(self._folder, path) if path is not None else None
 
 
-def byte_size(uri: str) -> float:
+def read_byte_size(uri: str) -> float:
     """Bytes of a file; NaN if it cannot be opened."""
     try:
         with storage.open_file(uri) as stream:
@@ -75,7 +75,7 @@ def byte_size(uri: str) -> float:
         return math.nan
 
 
-def bits_per_pixel(uri: str) -> float:
+def read_bits_per_pixel(uri: str) -> float:
     """Bits of an encoded image per pixel, from its header and its file's size.
 
     Raises:

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from roi_ray import schema
-from roi_ray.datasets.account import Account, account_of
 from roi_ray.datasets.aic3 import import_aic3
 from roi_ray.datasets.bapps import import_bapps
 from roi_ray.datasets.clic import import_clic
+from roi_ray.datasets.import_report import ImportReport, read_import_report
 from roi_ray.datasets.kadid10k import import_kadid10k
 from roi_ray.datasets.mucped22 import import_mucped22
 from roi_ray.datasets.mucped23 import import_mucped23
@@ -43,7 +43,7 @@ IMPORTERS: Mapping[str, Callable[[str], pa.Table]] = {
 
 
 @dataclass(frozen=True)
-class Summary:
+class ImportSummary:
     """What came of an import.
 
     Attributes:
@@ -51,7 +51,7 @@ class Summary:
         references: different ones.
         ties: answers that prefer neither image.
         gold: control questions.
-        account: what was left out, and how far the answers agree with the set's own hints.
+        report: what was left out, and how far the answers agree with the set's own hints.
         output: URI of the comparisons.
     """
 
@@ -59,17 +59,17 @@ class Summary:
     references: int
     ties: int
     gold: int
-    account: Account
+    report: ImportReport
     output: str
 
 
 def import_choices(
     name: str, path: str, output: str, min_standard_errors: float | None = None
-) -> Summary:
+) -> ImportSummary:
     """Import a data set of human choices.
 
     Args:
-        name: one of `datasets.NAMES`.
+        name: one of `datasets.DATASET_NAMES`.
         path: the data set's folder: local or on S3.
         output: `.parquet` file to write; one that is there is replaced.
         min_standard_errors: for data sets of scores; None for the default.
@@ -96,11 +96,11 @@ def import_choices(
     output = storage.absolute(output)
     write_comparisons(output, table)
     gold = table[schema.GOLD] if schema.GOLD in table.column_names else pa.array([], pa.bool_())
-    return Summary(
+    return ImportSummary(
         rows=len(table),
         references=pc.count_distinct(table[schema.REFERENCE]).as_py(),
         ties=pc.sum(pc.equal(table[schema.P_A], 0.5)).as_py() or 0,
         gold=pc.sum(gold).as_py() or 0,
-        account=account_of(table),
+        report=read_import_report(table),
         output=output,
     )

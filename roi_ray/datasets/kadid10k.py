@@ -5,7 +5,8 @@ Lin, Hosu and Saupe: KADID-10k: A Large-scale Artificially Distorted IQA Databas
     dmos.csv          header dist_img,ref_img,dmos,var
     images/           I01.png, ... and I01_KIND_LEVEL.png: I01_01_05.png
 
-POLARITY: `dmos` is, despite its name, HIGHER for better images: 1 (very annoying) to 5
+Label direction:
+`dmos` is, despite its name, HIGHER for better images: 1 (very annoying) to 5
 (imperceptible). `var` is, despite its name, the standard deviation of some 30 opinions, so the
 score's standard error is `var` / sqrt(30). (The first row is 4.57 and 0.496: opinions of 4 and 5
 with that mean have a standard deviation of 0.495, and a variance of 0.245.)
@@ -22,8 +23,8 @@ import re
 
 import pyarrow as pa
 
-from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, Rated, comparisons_of
-from roi_ray.datasets.rows import fail, number, required, table_rows
+from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, RatedImage, pair_rated_images
+from roi_ray.datasets.text_tables import parse_number, read_rows_by_column, reject_row, require_file
 from roi_ray.io import storage
 
 NAME = "kadid10k"
@@ -45,23 +46,23 @@ def import_kadid10k(folder: str, min_standard_errors: float = MIN_STANDARD_ERROR
         ManifestError: a row that is not of the layout, or scores that contradict the levels.
     """
     folder = storage.absolute(folder)
-    uri = required(folder, "dmos.csv", "the scores")
+    uri = require_file(folder, "dmos.csv", "the scores")
     rated = []
-    for row, cells in table_rows(uri, _COLUMNS):
+    for row, cells in read_rows_by_column(uri, _COLUMNS):
         match = _IMAGE.fullmatch(cells["dist_img"])
         if match is None:
-            fail(uri, row, f"names {cells['dist_img']!r}, which is not like I01_01_05.png")
-        deviation = number(uri, row, "var", cells["var"])
+            reject_row(uri, row, f"names {cells['dist_img']!r}, which is not like I01_01_05.png")
+        deviation = parse_number(uri, row, "var", cells["var"])
         if deviation < 0:
-            fail(uri, row, f"has {deviation} for 'var', less than 0")
+            reject_row(uri, row, f"has {deviation} for 'var', less than 0")
         rated.append(
-            Rated(
+            RatedImage(
                 storage.join(folder, "images", cells["ref_img"]),
                 storage.join(folder, "images", cells["dist_img"]),
-                number(uri, row, "dmos", cells["dmos"]),
+                parse_number(uri, row, "dmos", cells["dmos"]),
                 deviation / math.sqrt(_OPINIONS),
                 match["kind"] if int(match["kind"]) not in _UNORDERED else None,
                 int(match["level"]),
             )
         )
-    return comparisons_of(NAME, folder, rated, min_standard_errors)
+    return pair_rated_images(NAME, folder, rated, min_standard_errors)

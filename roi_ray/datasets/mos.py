@@ -22,9 +22,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.datasets.account import Account, nothing_left, with_account
-from roi_ray.datasets.order import in_order
-from roi_ray.datasets.polarity import check_polarity
+from roi_ray.datasets.candidate_order import becomes_a
+from roi_ray.datasets.import_report import ImportReport, attach_import_report, explain_empty_import
+from roi_ray.datasets.label_direction import check_label_direction
 from roi_ray.errors import ManifestError
 from roi_ray.preference.comparisons import check
 
@@ -32,7 +32,7 @@ MIN_STANDARD_ERRORS = 2.0
 
 
 @dataclass(frozen=True)
-class Rated:
+class RatedImage:
     """A distorted image and what people said of it.
 
     Attributes:
@@ -51,8 +51,8 @@ class Rated:
     level: int = 0
 
 
-def comparisons_of(
-    dataset: str, folder: str, rated: Sequence[Rated], min_standard_errors: float
+def pair_rated_images(
+    dataset: str, folder: str, rated: Sequence[RatedImage], min_standard_errors: float
 ) -> pa.Table:
     """Comparisons of images of the same reference.
 
@@ -82,14 +82,14 @@ def comparisons_of(
     dropped = {"pairs with scores too close to tell": close}
     settings = {"min_standard_errors": min_standard_errors}
     if not len(a):
-        raise ManifestError(nothing_left(Account(dataset, folder, dropped)))
+        raise ManifestError(explain_empty_import(ImportReport(dataset, folder, dropped)))
     turned = [
-        not in_order(*(rated[at].distorted.removeprefix(folder) for at in pair))
+        not becomes_a(*(rated[at].distorted.removeprefix(folder) for at in pair))
         for pair in zip(a, b, strict=True)
     ]
     a, b = np.where(turned, b, a), np.where(turned, a, b)
     p_a = _normal_cdf(score[a] - score[b], np.hypot(error[a], error[b]))
-    polarity = check_polarity(
+    polarity = check_label_direction(
         dataset,
         "distortion level, within one kind of distortion",
         p_a,
@@ -104,8 +104,8 @@ def comparisons_of(
             schema.DATASET: pa.repeat(dataset, len(a)),
         }
     )
-    account = Account(dataset, folder, dropped, polarity=(polarity,), settings=settings)
-    return with_account(check(table, dataset), account)
+    report = ImportReport(dataset, folder, dropped, direction_checks=(polarity,), settings=settings)
+    return attach_import_report(check(table, dataset), report)
 
 
 def _pairs(
@@ -130,5 +130,5 @@ def _normal_cdf(
     return np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in z])
 
 
-def _advantage(a: Rated, b: Rated) -> int:
+def _advantage(a: RatedImage, b: RatedImage) -> int:
     return b.level - a.level if a.kind is not None and a.kind == b.kind else 0

@@ -10,7 +10,8 @@ the bucket gs://gresearch/mucped22).
     originals/IMAGE        IMAGE with its suffix
     DISTORTION/IMAGE       DISTORTION is dist_6 and the like
 
-POLARITY: `greater` is the distortion judged closer to the original. Where `random_choice` is set,
+Label direction:
+`greater` is the distortion judged closer to the original. Where `random_choice` is set,
 the rater could not decide: a tie.
 
 Left out is what the study's README recommends to leave out: crops that are not within the image,
@@ -29,10 +30,10 @@ from typing import Any
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.datasets.account import Account, table_of
-from roi_ray.datasets.order import in_order
-from roi_ray.datasets.polarity import check_polarity
-from roi_ray.datasets.rows import fail, required, text
+from roi_ray.datasets.candidate_order import becomes_a
+from roi_ray.datasets.import_report import ImportReport, build_comparisons
+from roi_ray.datasets.label_direction import check_label_direction
+from roi_ray.datasets.text_tables import read_text, reject_row, require_file
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 
@@ -63,7 +64,7 @@ def import_mucped22(folder: str) -> pa.Table:
             scores; it is counted from 1.
     """
     folder = storage.absolute(folder)
-    uri = required(folder, "evaluations.json", "the evaluations")
+    uri = require_file(folder, "evaluations.json", "the evaluations")
     rows: list[dict[str, Any]] = []
     advantage: list[float] = []
     dropped: Counter[str] = Counter()
@@ -73,7 +74,7 @@ def import_mucped22(folder: str) -> pa.Table:
             dropped[reason] += 1
             continue
         greater, lesser = evaluation["greater"], evaluation["lesser"]
-        first = in_order(f"{greater}/{evaluation['image']}", f"{lesser}/{evaluation['image']}")
+        first = becomes_a(f"{greater}/{evaluation['image']}", f"{lesser}/{evaluation['image']}")
         a, b = (greater, lesser) if first else (lesser, greater)
         tie = evaluation["random_choice"]
         rows.append(
@@ -91,8 +92,10 @@ def import_mucped22(folder: str) -> pa.Table:
         lead = _elo(evaluation, "greater_elo") - _elo(evaluation, "lesser_elo")
         advantage.append(lead if first else -lead)
     p_a = [found[schema.P_A] for found in rows]
-    polarity = check_polarity(NAME, "the study's Elo scores", p_a, advantage)
-    table = table_of(rows, Account(NAME, folder, dict(dropped), polarity=(polarity,)))
+    polarity = check_label_direction(NAME, "the study's Elo scores", p_a, advantage)
+    table = build_comparisons(
+        rows, ImportReport(NAME, folder, dict(dropped), direction_checks=(polarity,))
+    )
     for column in schema.CROP:
         values = pa.array([row[column] for row in rows], pa.int32())
         table = table.append_column(column, values)
@@ -101,7 +104,7 @@ def import_mucped22(folder: str) -> pa.Table:
 
 def _evaluations(uri: str) -> list[Any]:
     try:
-        found = json.loads(text(uri))
+        found = json.loads(read_text(uri))
     except ValueError as error:
         raise ManifestError(f"{uri} cannot be read as JSON: {error}") from error
     if not isinstance(found, list):
@@ -111,20 +114,20 @@ def _evaluations(uri: str) -> list[Any]:
 
 def _checked(uri: str, row: int, found: object) -> dict[str, Any]:
     if not isinstance(found, dict):
-        fail(uri, row, "is not an object")
+        reject_row(uri, row, "is not an object")
     for name, kind in _FIELDS.items():
         if not isinstance(found.get(name), kind):
-            fail(uri, row, f"has {found.get(name)!r} for {name!r}")
+            reject_row(uri, row, f"has {found.get(name)!r} for {name!r}")
     for name, length in (("crop", 4), ("image_dims", 2)):
         if len(found[name]) != length or not all(map(_is_pixels, found[name])):
-            fail(uri, row, f"has {found[name]!r} for {name!r}, not {length} whole numbers")
+            reject_row(uri, row, f"has {found[name]!r} for {name!r}, not {length} whole numbers")
     if min(found["crop"][2:]) < 1:
-        fail(uri, row, f"has {found['crop']!r} for 'crop', which holds no pixels")
+        reject_row(uri, row, f"has {found['crop']!r} for 'crop', which holds no pixels")
     for name in ("rater_time_ms", "rater_flips"):
         if not math.isfinite(found[name]):
-            fail(uri, row, f"has {found[name]!r} for {name!r}")
+            reject_row(uri, row, f"has {found[name]!r} for {name!r}")
     if found["greater"] == found["lesser"]:
-        fail(uri, row, f"compares {found['greater']!r} with itself")
+        reject_row(uri, row, f"compares {found['greater']!r} with itself")
     return found
 
 

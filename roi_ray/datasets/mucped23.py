@@ -7,7 +7,8 @@ dataset 2023 (google-research/google-research, folder mucped23; answers CC BY 4.
     originals/NAME.png         CID22's validation set
     METHOD/NAME.jpg or .png    METHOD is encoder-qQUALITY-SUBSAMPLING: libjpeg-turbo-q80-yuv422
 
-POLARITY: `answerValue`, A or B, names the image judged WORSE. `A` is a `p_a` of 0. The study's
+Label direction:
+`answerValue`, A or B, names the image judged WORSE. `A` is a `p_a` of 0. The study's
 README does not say so; its bit rates, its qualities and its own Elo scores do. `bpp_a` and `bpp_b`
 come from the `.jpg` files: the study's own archive holds decoded PNGs, whose size says nothing.
 
@@ -20,10 +21,10 @@ from typing import Any
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.datasets.account import Account, table_of
-from roi_ray.datasets.files import bits_per_pixel, in_threads
-from roi_ray.datasets.polarity import check_polarity, difference
-from roi_ray.datasets.rows import fail, required, table_rows
+from roi_ray.datasets.files import map_in_threads, read_bits_per_pixel
+from roi_ray.datasets.import_report import ImportReport, build_comparisons
+from roi_ray.datasets.label_direction import check_label_direction, difference
+from roi_ray.datasets.text_tables import read_rows_by_column, reject_row, require_file
 from roi_ray.io import storage
 
 NAME = "mucped23"
@@ -44,7 +45,7 @@ def import_mucped23(folder: str) -> pa.Table:
             contradict bit rate or quality.
     """
     folder = storage.absolute(folder)
-    answers = required(folder, "answers.csv", "the answers")
+    answers = require_file(folder, "answers.csv", "the answers")
     there: dict[str, set[str]] = {}
 
     def image(row: int, part: str, name: str) -> str:
@@ -53,16 +54,18 @@ def import_mucped23(folder: str) -> pa.Table:
         for file in (f"{name}.jpg", f"{name}.png"):
             if file in there[part]:
                 return storage.join(folder, part, file)
-        fail(answers, row, f"names {part}/{name}, but there is no such .jpg or .png in {folder}")
+        reject_row(
+            answers, row, f"names {part}/{name}, but there is no such .jpg or .png in {folder}"
+        )
 
     rows: list[dict[str, Any]] = []
-    for row, cells in table_rows(answers, _COLUMNS):
+    for row, cells in read_rows_by_column(answers, _COLUMNS):
         answer, name = cells["answerValue"], cells["originalName"]
         if answer not in _P_A:
-            fail(answers, row, f"has {answer!r} for 'answerValue', which is neither A nor B")
+            reject_row(answers, row, f"has {answer!r} for 'answerValue', which is neither A nor B")
         methods = cells["methodA"], cells["methodB"]
         if methods[0] == methods[1]:
-            fail(answers, row, f"compares {methods[0]!r} with itself")
+            reject_row(answers, row, f"compares {methods[0]!r} with itself")
         rows.append(
             {
                 schema.REFERENCE: image(row, "originals", name),
@@ -77,7 +80,7 @@ def import_mucped23(folder: str) -> pa.Table:
         )
     used = {found[side] for found in rows for side in (schema.A, schema.B)}
     encoded = sorted(uri for uri in used if uri.endswith(".jpg"))
-    rates = dict(zip(encoded, in_threads(bits_per_pixel, encoded), strict=True))
+    rates = dict(zip(encoded, map_in_threads(read_bits_per_pixel, encoded), strict=True))
     for found in rows:
         found[schema.BPP_A] = rates.get(found[schema.A])
         found[schema.BPP_B] = rates.get(found[schema.B])
@@ -90,8 +93,8 @@ def import_mucped23(folder: str) -> pa.Table:
             *zip(*(_qualities(found) for found in rows), strict=True) if rows else ((), ())
         ),
     }
-    polarity = tuple(check_polarity(NAME, hint, p_a, by) for hint, by in hints.items())
-    return table_of(rows, Account(NAME, folder, polarity=polarity))
+    polarity = tuple(check_label_direction(NAME, hint, p_a, by) for hint, by in hints.items())
+    return build_comparisons(rows, ImportReport(NAME, folder, direction_checks=polarity))
 
 
 def _codec(method: str) -> str:

@@ -11,7 +11,8 @@ The header, in which cells begin with a space: `ref. image`, ` distorted image A
 ` distorted image B`, ` raw preference for A`, ` processed preference for A`; in test one column,
 ` preference for A`. Columns are found by their words.
 
-POLARITY: the preference is the probability that people prefer **A**, so it is `p_a` as it stands.
+Label direction:
+the preference is the probability that people prefer **A**, so it is `p_a` as it stands.
 The processed one is taken where there is one: a maximum-likelihood estimate that is also there for
 the pairs that nobody was asked about, whose raw one is blank. `votes` is 40 for pairs that people
 were asked about, null for the others.
@@ -29,9 +30,9 @@ from typing import Any
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.datasets.account import Account, table_of
-from roi_ray.datasets.polarity import check_polarity
-from roi_ray.datasets.rows import fail, records, share
+from roi_ray.datasets.import_report import ImportReport, build_comparisons
+from roi_ray.datasets.label_direction import check_label_direction
+from roi_ray.datasets.text_tables import parse_share, read_rows, reject_row
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 
@@ -72,7 +73,7 @@ def import_pieapp(folder: str) -> pa.Table:
                 rows += _pairs(folder, split, stem, storage.join(labels, file))
     if not rows:
         raise ManifestError(f"{folder} holds no labels/SPLIT/REF{_LABELS} with rows in it")
-    polarity = check_polarity(
+    polarity = check_label_direction(
         NAME,
         "the reference, as one of the candidates",
         [row[schema.P_A] for row in rows],
@@ -81,11 +82,11 @@ def import_pieapp(folder: str) -> pa.Table:
             for row in rows
         ],
     )
-    return table_of(rows, Account(NAME, folder, polarity=(polarity,)))
+    return build_comparisons(rows, ImportReport(NAME, folder, direction_checks=(polarity,)))
 
 
 def _pairs(folder: str, split: str, stem: str, uri: str) -> list[dict[str, Any]]:
-    (header_at, header), *lines = records(uri) or [(0, [])]
+    (header_at, header), *lines = read_rows(uri) or [(0, [])]
     at = _columns(uri, header)
     references = storage.join(folder, "reference_images", split)
     distorted = storage.join(folder, "distorted_images", split, stem)
@@ -93,7 +94,7 @@ def _pairs(folder: str, split: str, stem: str, uri: str) -> list[dict[str, Any]]
     for line, cells in lines:
         row = line - header_at
         if len(cells) != len(header):
-            fail(uri, row, f"has {len(cells)} cells, but the header {len(header)}")
+            reject_row(uri, row, f"has {len(cells)} cells, but the header {len(header)}")
         # In pandas' files, what is not there is not a number.
         value = {n: "" if cells[i].lower() == "nan" else cells[i] for n, i in at.items()}
         a, b = (
@@ -104,17 +105,17 @@ def _pairs(folder: str, split: str, stem: str, uri: str) -> list[dict[str, Any]]
             for side in ("a", "b")
         )
         if a == b:
-            fail(uri, row, f"compares {value['a']!r} with itself")
+            reject_row(uri, row, f"compares {value['a']!r} with itself")
         column = next((c for c in ("processed", "preference", "raw") if value.get(c)), None)
         if column is None:
-            fail(uri, row, "has no preference")
+            reject_row(uri, row, "has no preference")
         asked = bool(value.get("raw") or value.get("preference"))
         found.append(
             {
                 schema.REFERENCE: storage.join(references, value["reference"]),
                 schema.A: a,
                 schema.B: b,
-                schema.P_A: share(uri, row, header[at[column]], value[column]),
+                schema.P_A: parse_share(uri, row, header[at[column]], value[column]),
                 schema.VOTES: _VOTES if asked else None,
                 schema.SPLIT: split,
             }

@@ -7,7 +7,8 @@ Perceptual Image Restoration, ECCV 2020.
     Train_Ref/REF.bmp
     Distortion_1/NAME.bmp, ...   in some copies Train_Dist
 
-POLARITY: Elo scores are HIGHER for better images. The set publishes neither the single answers nor
+Label direction:
+Elo scores are HIGHER for better images. The set publishes neither the single answers nor
 errors of the scores, and its names say nothing of the strength of a distortion: there is nothing to
 hold the scores against.
 
@@ -21,9 +22,9 @@ import posixpath
 
 import pyarrow as pa
 
-from roi_ray.datasets.files import folders
-from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, Rated, comparisons_of
-from roi_ray.datasets.rows import fail, number, records
+from roi_ray.datasets.files import list_folders
+from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, RatedImage, pair_rated_images
+from roi_ray.datasets.text_tables import parse_number, read_rows, reject_row
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 
@@ -47,7 +48,7 @@ def import_pipal(folder: str, min_standard_errors: float = MIN_STANDARD_ERRORS) 
             is not there.
     """
     folder = storage.absolute(folder)
-    names = {name.lower().replace("_", ""): name for name in folders(folder)}
+    names = {name.lower().replace("_", ""): name for name in list_folders(folder)}
     labels = _one(folder, names, _LABELS, "Train_Label")
     references = _one(folder, names, _REFERENCES, "Train_Ref")
     there = set(storage.list_files(references))
@@ -65,18 +66,20 @@ def import_pipal(folder: str, min_standard_errors: float = MIN_STANDARD_ERRORS) 
         reference = f"{posixpath.splitext(file)[0]}.bmp"
         if reference not in there:
             raise ManifestError(f"{uri} has no reference: {references} holds no {reference}")
-        for row, (name, score) in records(uri, cells=2):
+        for row, (name, score) in read_rows(uri, cells=2):
             if name not in distorted:
-                fail(uri, row, f"names {name!r}, which is in no folder Distortion_... of {folder}")
+                reject_row(
+                    uri, row, f"names {name!r}, which is in no folder Distortion_... of {folder}"
+                )
             rated.append(
-                Rated(
+                RatedImage(
                     storage.join(references, reference),
                     distorted[name],
-                    number(uri, row, "Elo score", score),
+                    parse_number(uri, row, "Elo score", score),
                     _STANDARD_ERROR,
                 )
             )
-    return comparisons_of(NAME, folder, rated, min_standard_errors)
+    return pair_rated_images(NAME, folder, rated, min_standard_errors)
 
 
 def _one(folder: str, names: dict[str, str], known: tuple[str, ...], usual: str) -> str:

@@ -10,7 +10,8 @@ Processing: Image Communication 30, 2015.
 
 The case of names differs between the tables and the disk, and is not heeded.
 
-POLARITY: MOS is HIGHER for better images, 0 to 9. `mos_std.txt` holds standard errors of the MOS,
+Label direction:
+MOS is HIGHER for better images, 0 to 9. `mos_std.txt` holds standard errors of the MOS,
 not deviations of single opinions: the first is 0.13, which whole numbers with a mean of 5.51 cannot
 have as a deviation. Without it, 0.15 is taken for all.
 
@@ -24,8 +25,8 @@ import re
 
 import pyarrow as pa
 
-from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, Rated, comparisons_of
-from roi_ray.datasets.rows import fail, number, required, text
+from roi_ray.datasets.mos import MIN_STANDARD_ERRORS, RatedImage, pair_rated_images
+from roi_ray.datasets.text_tables import parse_number, read_text, reject_row, require_file
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 
@@ -48,7 +49,7 @@ def import_tid2013(folder: str, min_standard_errors: float = MIN_STANDARD_ERRORS
             contradict the levels.
     """
     folder = storage.absolute(folder)
-    uri = required(folder, "mos_with_names.txt", "the scores")
+    uri = require_file(folder, "mos_with_names.txt", "the scores")
     lines = _lines(uri)
     errors = _errors(storage.join(folder, "mos_std.txt"), len(lines))
     images = {
@@ -60,29 +61,29 @@ def import_tid2013(folder: str, min_standard_errors: float = MIN_STANDARD_ERRORS
         cells = line.split()
         match = _IMAGE.fullmatch(cells[1].lower()) if len(cells) == 2 else None
         if match is None:
-            fail(uri, row, f"is {line!r}, which is not like '5.51429 I01_01_1.bmp'")
+            reject_row(uri, row, f"is {line!r}, which is not like '5.51429 I01_01_1.bmp'")
         found = {
             "reference_images": images["reference_images"].get(f"{match['reference']}.bmp"),
             "distorted_images": images["distorted_images"].get(match[0]),
         }
         for part, image in found.items():
             if image is None:
-                fail(uri, row, f"names {cells[1]!r}, but {folder}/{part} has no file for it")
+                reject_row(uri, row, f"names {cells[1]!r}, but {folder}/{part} has no file for it")
         rated.append(
-            Rated(
+            RatedImage(
                 str(found["reference_images"]),
                 str(found["distorted_images"]),
-                number(uri, row, "MOS", cells[0]),
+                parse_number(uri, row, "MOS", cells[0]),
                 error,
                 match["kind"] if int(match["kind"]) not in _UNORDERED else None,
                 int(match["level"]),
             )
         )
-    return comparisons_of(NAME, folder, rated, min_standard_errors)
+    return pair_rated_images(NAME, folder, rated, min_standard_errors)
 
 
 def _lines(uri: str) -> list[tuple[int, str]]:
-    lines = enumerate(text(uri).splitlines(), 1)
+    lines = enumerate(read_text(uri).splitlines(), 1)
     return [(row, line.strip()) for row, line in lines if line.strip()]
 
 
@@ -92,10 +93,10 @@ def _errors(uri: str, count: int) -> list[float]:
     lines = _lines(uri)
     if len(lines) != count:
         raise ManifestError(f"{uri} has {len(lines)} lines, but mos_with_names.txt has {count}")
-    errors = [number(uri, row, "standard error", line) for row, line in lines]
+    errors = [parse_number(uri, row, "standard error", line) for row, line in lines]
     for (row, _), error in zip(lines, errors, strict=True):
         if error < 0:
-            fail(uri, row, f"has a standard error of {error}, less than 0")
+            reject_row(uri, row, f"has a standard error of {error}, less than 0")
     return errors
 
 

@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from roi_ray.bench.contenders import against
-from roi_ray.bench.job import JobRate
-from roi_ray.bench.run import JobResult, Result
+from roi_ray.bench.job import JobSpeed
+from roi_ray.bench.run import BenchResult, JobComparison
 from roi_ray.bench.timing import Timing, ratio
 
 
-def tables(result: Result) -> Iterator[Table]:
+def build_tables(result: BenchResult) -> Iterator[Table]:
     """Contenders, growth, parts, and the job."""
     for k, timings in result.against.items():
         yield _contenders(f"{k} images of a reference", timings)
@@ -22,7 +22,7 @@ def tables(result: Result) -> Iterator[Table]:
         yield _job(result.job)
 
 
-def draw(result: Result) -> bytes:
+def draw_benchmark(result: BenchResult) -> bytes:
     """Bars of time a part, and pairs a second against the images of a reference: a PNG."""
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     bars, lines = figure.subplots(1, 2)
@@ -55,7 +55,7 @@ def _contenders(title: str, timings: Mapping[str, Timing]) -> Table:
     return table
 
 
-def _growth(result: Result) -> Table:
+def _growth(result: BenchResult) -> Table:
     table = _table("growth of roi-ray", "", "ms a pair", "ms a megapixel")
     area = next(iter(result.sizes)) ** 2 / 1e6
     for k, value in result.curve.items():
@@ -68,7 +68,7 @@ def _growth(result: Result) -> Table:
     return table
 
 
-def _parts(result: Result) -> Table:
+def _parts(result: BenchResult) -> Table:
     limits = f"{result.limits.gflops:.0f} GFLOP/s and {result.limits.gbytes:.0f} GB/s"
     title = f"parts, 512 x 512; the limits are {limits}"
     table = _table(title, "", "for each", "ms", "GFLOP", "MB", "of the limit")
@@ -86,7 +86,7 @@ def _parts(result: Result) -> Table:
     return table
 
 
-def _job(result: JobResult) -> Table:
+def _job(result: JobComparison) -> Table:
     table = _table(
         "job, 512 x 512, default networks", "", "pairs/s", "of the scorer alone", "actor, MiB"
     )
@@ -101,7 +101,7 @@ def _job(result: JobResult) -> Table:
     return table
 
 
-def _memory(job: JobRate) -> str:
+def _memory(job: JobSpeed) -> str:
     return f"{job.memory[0]:.0f} .. {job.memory[-1]:.0f}" if job.memory else ""
 
 

@@ -7,12 +7,12 @@ from roi_ray.errors import OutputError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
 from roi_ray.io.tables import read_table
-from roi_ray.report.figure import draw
-from roi_ray.report.summary import by_quality, to_table
+from roi_ray.report.figure import draw_sweep_figure
+from roi_ray.report.summary import average_by_quality, build_summary_table
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 from roi_ray.sweep import make_sweep, photographs
-from roi_ray.sweep.plan import SWEEP
+from roi_ray.sweep.builder import SWEEP_SCHEMA
 
 _SHOWN = "astronaut"
 
@@ -29,7 +29,7 @@ def make_demo(folder: str) -> tuple[str, str]:
     # Started again, it goes on from where it was interrupted.
     if not storage.is_file(manifest):
         make_sweep(photographs(), folder)
-    elif not set(SWEEP.names) <= set(read_table(manifest, ())[0].column_names):
+    elif not set(SWEEP_SCHEMA.names) <= set(read_table(manifest, ())[0].column_names):
         raise OutputError(f"{manifest} is not of a demonstration; name another folder")
     return manifest, storage.join(folder, "scores")
 
@@ -43,14 +43,14 @@ def report_demo(folder: str, settings: Settings, weights_dir: str | None = None)
         weights_dir: see `Scorer`.
     """
     folder = storage.absolute(folder)
-    means = by_quality(ds.dataset(storage.join(folder, "scores")).to_table())
+    means = average_by_quality(ds.dataset(storage.join(folder, "scores")).to_table())
     console = Console(width=160)
-    console.print(to_table(means))
+    console.print(build_summary_table(means))
 
     reference = decode_image(photographs()[_SHOWN].read_bytes())
     mask = Scorer(settings, weights_dir=weights_dir).prepare(reference).mask.numpy()
     picture = storage.join(folder, "summary.png")
-    storage.write_bytes(picture, draw(means, reference, mask, _SHOWN))
+    storage.write_bytes(picture, draw_sweep_figure(means, reference, mask, _SHOWN))
     for what, where in {
         "originals": "originals/",
         "decoded files": "decoded/",

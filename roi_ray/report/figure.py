@@ -14,7 +14,7 @@ from roi_ray import schema
 from roi_ray.imaging.pixels import Pixels
 
 
-def draw(
+def draw_sweep_figure(
     means: pa.Table,
     reference: Pixels,
     mask: NDArray[np.float32],
@@ -23,7 +23,7 @@ def draw(
     """Rate against quality for each codec, and one reference with its ROI mask laid over it.
 
     Args:
-        means: from `roi_ray.report.summary.by_quality`.
+        means: from `roi_ray.report.summary.average_by_quality`.
         reference: uint8, (H, W, 3).
         mask: (H, W), in [0, 1].
         name: of the reference.
@@ -47,7 +47,9 @@ def draw(
     return buffer.getvalue()
 
 
-def draw_masks(photos: Mapping[str, Pixels], masks: Mapping[str, NDArray[np.float32]]) -> bytes:
+def draw_mask_figure(
+    photos: Mapping[str, Pixels], masks: Mapping[str, NDArray[np.float32]]
+) -> bytes:
     """Photographs, and below each the same with its ROI mask laid over it; a PNG.
 
     Args:

@@ -10,7 +10,7 @@ _AVERAGED = (schema.BPP, *schema.FEATURES)
 _ARROWS = {"higher": "↑", "lower": "↓"}
 
 
-def by_quality(scores: pa.Table) -> pa.Table:
+def average_by_quality(scores: pa.Table) -> pa.Table:
     """Mean bit rate and metrics of each codec at each quality.
 
     Args:
@@ -30,8 +30,8 @@ def by_quality(scores: pa.Table) -> pa.Table:
     return means.sort_by([(schema.CODEC, "ascending"), (schema.QUALITY, "ascending")])
 
 
-def to_table(means: pa.Table) -> Table:
-    """The result of `by_quality` for a terminal; an arrow says which direction is better."""
+def build_summary_table(means: pa.Table) -> Table:
+    """Means by codec and quality for a terminal; arrows say which direction is better."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in means.column_names:
         meaning = schema.MEANINGS.get(name)

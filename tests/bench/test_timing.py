@@ -1,12 +1,12 @@
 import pytest
 
-from roi_ray.bench.timing import Timing, interleave, ratio
+from roi_ray.bench.timing import Timing, ratio, time_interleaved
 
 
 def test_works_take_turns_and_the_first_round_does_not_count() -> None:
     calls = []
     works = {name: lambda name=name: calls.append(name) for name in "ab"}
-    timings = interleave(works, rounds=3, pairs=2)
+    timings = time_interleaved(works, rounds=3, pairs=2)
     assert calls == list("ab" * 4)
     assert [len(timing.seconds) for timing in timings.values()] == [3, 3]
 

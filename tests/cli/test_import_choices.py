@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from roi_ray.datasets import NAMES
+from roi_ray.datasets import DATASET_NAMES
 from roi_ray.preference.comparisons import read_comparisons
 from tests.conftest import write
 
@@ -27,7 +27,7 @@ def test_help_names_every_data_set_and_option(run, monkeypatch) -> None:
     result = run("--help")
     assert result.exit_code == 0
     text = re.sub(r"\x1b\[[0-9;]*m", "", result.output)
-    assert all(name in text for name in (*NAMES, "DATASET", "PATH", "--output"))
+    assert all(name in text for name in (*DATASET_NAMES, "DATASET", "PATH", "--output"))
     assert "--min-standard-errors" in text
 
 
@@ -38,7 +38,7 @@ def test_comparisons_and_a_summary(run, tmp_path, kadid) -> None:
     assert "kadid10k: 30 comparisons of 3 references, 0 ties, 0 control" in result.stdout
     assert f"-> {output}" in result.stdout
     assert "--allow-prefix" not in result.stdout
-    assert "polarity: 100.0% of 30 answers agree with distortion level" in result.stdout
+    assert "label direction: 100.0% of 30 answers agree with distortion level" in result.stdout
     assert read_comparisons(str(output)).table.num_rows == 30
 
 
@@ -60,7 +60,7 @@ def test_repeated_questions_are_said(run, tmp_path) -> None:
     write(tmp_path / "oracle.csv", b"o.png,x.png,y.png,0\n" * 2)
     result = run("clic", tmp_path, "--output", tmp_path / "choices.parquet")
     assert "1 ask again what an earlier row asked" in result.stdout
-    assert "polarity: nothing to check against the original, in control" in result.stdout
+    assert "label direction: nothing to check against the original, in control" in result.stdout
 
 
 def test_the_wrong_way_round_exits_with_2_and_writes_nothing(run, tmp_path, kadid) -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from roi_ray.datasets.account import account_of
 from roi_ray.datasets.aic3 import import_aic3
+from roi_ray.datasets.import_report import read_import_report
 from roi_ray.errors import ManifestError
 from tests.conftest import write
 
@@ -70,14 +70,14 @@ def test_the_response_names_the_more_distorted_side(tmp_path) -> None:
     }
     assert rows[1]["p_a"] == 1.0 and rows[1]["codec_a"] == "AVIF"
     # The levels of two codecs are not on one scale.
-    (polarity,) = account_of(table).polarity
+    (polarity,) = read_import_report(table).direction_checks
     assert (polarity.rows, polarity.agreement) == (1, 1.0)
 
 
 def test_the_original_is_level_0_of_every_codec(tmp_path) -> None:
     table = import_aic3(make(tmp_path, row("0 0", "4 1", "left"), row("4 1", "0 0", "left")))
     assert table["codec_a"].to_pylist() == [None, "JPEG-XL"]
-    (polarity,) = account_of(table).polarity
+    (polarity,) = read_import_report(table).direction_checks
     assert (polarity.rows, polarity.agreement) == (2, 0.5)
 
 
@@ -100,7 +100,7 @@ def test_what_is_left_out(tmp_path) -> None:
     )
     table = import_aic3(folder)
     assert table.num_rows == 1
-    assert account_of(table).dropped == {
+    assert read_import_report(table).dropped == {
         "of boosted triplets": 1,
         "that are trap questions": 1,
         "that are bias questions": 1,

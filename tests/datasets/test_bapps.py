@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roi_ray.datasets.account import account_of
 from roi_ray.datasets.bapps import import_bapps
+from roi_ray.datasets.import_report import read_import_report
 from roi_ray.errors import ManifestError
 from tests.conftest import write
 
@@ -43,7 +43,7 @@ def test_the_judgement_is_the_share_for_p1(root) -> None:
         f"{mix}/p1/000001.png",
         "bapps",
     ]
-    assert account_of(table).polarity == ()
+    assert read_import_report(table).direction_checks == ()
 
 
 def test_the_folder_may_be_2afc_itself(root) -> None:

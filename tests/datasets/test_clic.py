@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from roi_ray.datasets.account import account_of
 from roi_ray.datasets.clic import import_clic
+from roi_ray.datasets.import_report import read_import_report
 from roi_ray.errors import ManifestError
 from tests.conftest import write
 
@@ -36,7 +36,7 @@ def test_zero_prefers_a(tmp_path) -> None:
         "gold": False,
     }
     assert rows[1]["p_a"] == 0.0
-    gold, size = account_of(table).polarity
+    gold, size = read_import_report(table).direction_checks
     assert gold.rows == 0
     assert (size.rows, size.agreement) == (2, 0.5)
 
@@ -45,7 +45,7 @@ def test_repeated_questions_are_kept_and_counted(tmp_path) -> None:
     asked = "o.png,x.png,y.png,0\n" * 2 + "o.png,y.png,x.png,0\no.png,x.png,z.png,0\n"
     table = import_clic(make(tmp_path, oracle=asked))
     assert table["p_a"].to_pylist() == [1.0] * 4
-    assert account_of(table).repeated == 2
+    assert read_import_report(table).repeated == 2
 
 
 def test_one_file_under_two_names_is_left_out(tmp_path) -> None:
@@ -54,7 +54,7 @@ def test_one_file_under_two_names_is_left_out(tmp_path) -> None:
     )
     table = import_clic(folder)
     assert len(table) == 1
-    assert account_of(table).dropped == {"with one image on both sides": 1}
+    assert read_import_report(table).dropped == {"with one image on both sides": 1}
 
 
 def test_the_original_as_a_candidate_is_a_control_question(tmp_path) -> None:
@@ -63,7 +63,7 @@ def test_the_original_as_a_candidate_is_a_control_question(tmp_path) -> None:
     assert table["gold"].to_pylist() == [True, True, False]
     assert table["p_a"].to_pylist() == [1.0, 1.0, 0.0]
     assert table["split"].to_pylist() == ["test"] * 3
-    gold, _ = account_of(table).polarity
+    gold, _ = read_import_report(table).direction_checks
     assert (gold.rows, gold.agreement) == (2, 0.5)
 
 
@@ -73,7 +73,7 @@ def test_images_may_lie_in_the_archives_folders(tmp_path) -> None:
     table = import_clic(folder)
     assert table["a"].to_pylist() == [f"{folder}/crops/0/x.png"]
     assert table["split"].to_pylist() == [None]
-    assert account_of(table).dropped == {
+    assert read_import_report(table).dropped == {
         "with an image that is not there": 1,
         "with one image on both sides": 1,
     }
@@ -87,7 +87,7 @@ def test_control_questions_the_wrong_way_round_are_refused(tmp_path) -> None:
 
 def test_the_size_of_files_is_too_weak_a_hint_to_refuse(tmp_path) -> None:
     table = import_clic(make(tmp_path, a_answers="o.png,x.png,y.png,0\n" * 30))
-    assert account_of(table).polarity[1].agreement == 0
+    assert read_import_report(table).direction_checks[1].agreement == 0
 
 
 def test_files_that_contradict_each_other_are_refused(tmp_path) -> None:

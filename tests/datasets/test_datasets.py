@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray import datasets
-from roi_ray.datasets.account import account_of
+from roi_ray.datasets.import_report import read_import_report
 from roi_ray.datasets.importers import IMPORTERS, SCORED, import_choices
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.preference.comparisons import read_comparisons
@@ -16,8 +16,8 @@ SCORES = "dist_img,ref_img,dmos,var\n" + "".join(
 
 
 def test_every_data_set_has_a_name_and_an_importer() -> None:
-    assert tuple(IMPORTERS) == datasets.NAMES == tuple(sorted(datasets.NAMES))
-    assert set(SCORED) < set(datasets.NAMES)
+    assert tuple(IMPORTERS) == datasets.DATASET_NAMES == tuple(sorted(datasets.DATASET_NAMES))
+    assert set(SCORED) < set(datasets.DATASET_NAMES)
 
 
 def test_import_choices(tmp_path) -> None:
@@ -26,7 +26,7 @@ def test_import_choices(tmp_path) -> None:
     summary = import_choices("kadid10k", str(tmp_path / "kadid"), output)
     assert (summary.rows, summary.references, summary.ties, summary.gold) == (10, 1, 0, 0)
     assert summary.output == output
-    assert summary.account == account_of(pq.read_table(output))
+    assert summary.report == read_import_report(pq.read_table(output))
     assert read_comparisons(output).table.num_rows == 10
     assert import_choices("kadid10k", str(tmp_path / "kadid"), output, 9.0).rows == 6
 
@@ -39,7 +39,7 @@ def test_ties_and_control_questions_are_counted(tmp_path) -> None:
     assert (summary.rows, summary.ties, summary.gold) == (2, 0, 1)
 
 
-@pytest.mark.parametrize("name", datasets.NAMES)
+@pytest.mark.parametrize("name", datasets.DATASET_NAMES)
 def test_an_empty_folder_is_of_no_data_set(tmp_path, name) -> None:
     output = tmp_path / "choices.parquet"
     (tmp_path / "data").mkdir()

@@ -12,9 +12,13 @@ from tests.conftest import encode, write
 def test_folders_and_walk_leave_out_what_is_hidden(tmp_path) -> None:
     for path in ("b/x.png", "a/c/y.png", "z.csv", "__MACOSX/z.csv", "a/.cache/y.png", "a/._y.png"):
         write(tmp_path / path, b"")
-    assert files.folders(str(tmp_path)) == ["a", "b"]
-    assert files.walk(str(tmp_path)) == ["a/c/y.png", "b/x.png", "z.csv"]
-    assert files.folders(str(tmp_path / "none")) == files.walk(str(tmp_path / "none")) == []
+    assert files.list_folders(str(tmp_path)) == ["a", "b"]
+    assert files.list_files_below(str(tmp_path)) == ["a/c/y.png", "b/x.png", "z.csv"]
+    assert (
+        files.list_folders(str(tmp_path / "none"))
+        == files.list_files_below(str(tmp_path / "none"))
+        == []
+    )
 
 
 def test_finder(tmp_path) -> None:
@@ -27,7 +31,7 @@ def test_finder(tmp_path) -> None:
         "in/z.png",
     ):
         write(tmp_path / path, b"")
-    finder = files.Finder(str(tmp_path))
+    finder = files.ImageFinder(str(tmp_path))
 
     def found(name: str) -> str | None:
         path = finder.find(name)
@@ -46,19 +50,19 @@ def test_finder(tmp_path) -> None:
 def test_bits_per_pixel(tmp_path) -> None:
     data = encode(np.zeros((20, 30, 3), np.uint8), "JPEG")
     uri = write(tmp_path / "x.jpg", data)
-    assert files.bits_per_pixel(uri) == 8 * len(data) / 600
-    assert files.byte_size(uri) == len(data)
-    assert math.isnan(files.byte_size(str(tmp_path / "y.jpg")))
+    assert files.read_bits_per_pixel(uri) == 8 * len(data) / 600
+    assert files.read_byte_size(uri) == len(data)
+    assert math.isnan(files.read_byte_size(str(tmp_path / "y.jpg")))
 
 
 def test_bits_per_pixel_of_no_image(tmp_path) -> None:
     with pytest.raises(ManifestError, match=r"cannot read .*y\.jpg.*; the data set's table names"):
-        files.bits_per_pixel(str(tmp_path / "y.jpg"))
+        files.read_bits_per_pixel(str(tmp_path / "y.jpg"))
     for data in (b"", b"not an image"):
         uri = write(tmp_path / "x.jpg", data)
         with pytest.raises(ManifestError, match=r"x\.jpg is not an image that can be used"):
-            files.bits_per_pixel(uri)
+            files.read_bits_per_pixel(uri)
 
 
 def test_in_threads_keeps_the_order() -> None:
-    assert files.in_threads(lambda x: x * x, range(100)) == [x * x for x in range(100)]
+    assert files.map_in_threads(lambda x: x * x, range(100)) == [x * x for x in range(100)]

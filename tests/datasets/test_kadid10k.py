@@ -3,7 +3,7 @@ from statistics import NormalDist
 
 import pytest
 
-from roi_ray.datasets.account import account_of
+from roi_ray.datasets.import_report import read_import_report
 from roi_ray.datasets.kadid10k import import_kadid10k
 from roi_ray.errors import ManifestError
 from tests.conftest import write
@@ -36,7 +36,7 @@ def test_a_higher_dmos_is_better(tmp_path) -> None:
     certain = NormalDist().cdf(z)
     assert row["p_a"] == pytest.approx(certain if row["a"].endswith("01.png") else 1 - certain)
     assert row["reference"] == f"{images}/I01.png" and row["dataset"] == "kadid10k"
-    (polarity,) = account_of(table).polarity
+    (polarity,) = read_import_report(table).direction_checks
     assert (polarity.rows, polarity.agreement) == (9, 1.0)
     assert len(import_kadid10k(folder, 1.0)) == 15
 
@@ -58,7 +58,7 @@ def test_scores_that_rise_with_the_level_are_refused(tmp_path) -> None:
 @pytest.mark.parametrize("kind", [18, 25])
 def test_kinds_whose_levels_are_not_in_order_say_nothing(tmp_path, kind) -> None:
     table = import_kadid10k(make(tmp_path, scores(kind, -1)))
-    assert account_of(table).polarity[0].rows == 0
+    assert read_import_report(table).direction_checks[0].rows == 0
 
 
 @pytest.mark.parametrize(

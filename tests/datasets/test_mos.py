@@ -3,13 +3,15 @@ from statistics import NormalDist
 
 import pytest
 
-from roi_ray.datasets.account import account_of
-from roi_ray.datasets.mos import Rated, comparisons_of
+from roi_ray.datasets.import_report import read_import_report
+from roi_ray.datasets.mos import RatedImage, pair_rated_images
 from roi_ray.errors import ManifestError
 
 
-def rated(name: str, score: float, error: float, reference: str = "r", **level: object) -> Rated:
-    return Rated(reference, name, score, error, **level)
+def rated(
+    name: str, score: float, error: float, reference: str = "r", **level: object
+) -> RatedImage:
+    return RatedImage(reference, name, score, error, **level)
 
 
 def better(row: dict[str, object]) -> object:
@@ -23,7 +25,7 @@ def test_pairs_of_one_reference_that_differ_enough() -> None:
         rated("high", 4.0, 0.4),
         rated("other", 9.0, 0.1, reference="s"),
     ]
-    table = comparisons_of("set", "/data", images, 2.0)
+    table = pair_rated_images("set", "/data", images, 2.0)
     rows = table.to_pylist()
     assert {frozenset((row["a"], row["b"])) for row in rows} == {
         frozenset(("low", "high")),
@@ -31,35 +33,37 @@ def test_pairs_of_one_reference_that_differ_enough() -> None:
     }
     assert all(better(row) == "high" and row["reference"] == "r" for row in rows)
     assert all(row["dataset"] == "set" and row["group"] == "r" for row in rows)
-    assert account_of(table).dropped == {"pairs with scores too close to tell": 1}
-    assert account_of(table).settings == {"min_standard_errors": 2.0}
-    assert len(comparisons_of("set", "/data", images, 1.0)) == 3
+    assert read_import_report(table).dropped == {"pairs with scores too close to tell": 1}
+    assert read_import_report(table).settings == {"min_standard_errors": 2.0}
+    assert len(pair_rated_images("set", "/data", images, 1.0)) == 3
 
 
 def test_labels_are_thurstone_s() -> None:
-    (row,) = comparisons_of("set", "/", [rated("x", 3, 0.3), rated("y", 2, 0.4)], 1.5).to_pylist()
+    (row,) = pair_rated_images(
+        "set", "/", [rated("x", 3, 0.3), rated("y", 2, 0.4)], 1.5
+    ).to_pylist()
     z = (1 if row["a"] == "x" else -1) / 0.5
     assert math.isclose(row["p_a"], NormalDist().cdf(z), rel_tol=1e-12)
 
 
 def test_scores_without_error_differ_for_certain() -> None:
-    (row,) = comparisons_of("set", "/", [rated("x", 3, 0), rated("y", 2, 0)], 2).to_pylist()
+    (row,) = pair_rated_images("set", "/", [rated("x", 3, 0), rated("y", 2, 0)], 2).to_pylist()
     assert row["p_a"] in (0.0, 1.0) and better(row) == "x"
     with pytest.raises(ManifestError, match="all were dropped"):
-        comparisons_of("set", "/", [rated("x", 3, 0), rated("y", 3, 0)], 0)
+        pair_rated_images("set", "/", [rated("x", 3, 0), rated("y", 3, 0)], 0)
 
 
 def test_the_order_does_not_give_the_answer_away() -> None:
     images = [rated(f"I01_{i:02}.png", i, 0.1) for i in range(40)]
-    rows = comparisons_of("set", "/", images, 2).to_pylist()
+    rows = pair_rated_images("set", "/", images, 2).to_pylist()
     share = sum(row["p_a"] > 0.5 for row in rows) / len(rows)
     assert len(rows) == 780 and 0.44 < share < 0.56
     # Whatever order the table has.
-    again = comparisons_of("set", "/", images[::-1], 2).to_pylist()
+    again = pair_rated_images("set", "/", images[::-1], 2).to_pylist()
     assert {(row["a"], row["b"]) for row in again} == {(row["a"], row["b"]) for row in rows}
 
 
-def levels(sign: float) -> list[Rated]:
+def levels(sign: float) -> list[RatedImage]:
     return [
         rated(f"{kind}{level}{r}", sign * level, 0.1, reference=r, kind=kind, level=level)
         for r in "rs"
@@ -69,17 +73,19 @@ def levels(sign: float) -> list[Rated]:
 
 
 def test_levels_of_one_kind_are_what_scores_are_held_against() -> None:
-    (polarity,) = account_of(comparisons_of("set", "/", levels(-1.0), 2)).polarity
+    (polarity,) = read_import_report(
+        pair_rated_images("set", "/", levels(-1.0), 2)
+    ).direction_checks
     assert (polarity.rows, polarity.agreement) == (2 * 2 * 10, 1.0)
     with pytest.raises(ManifestError, match=r"set: only 0\.0% of 40 answers agree"):
-        comparisons_of("set", "/", levels(1.0), 2)
+        pair_rated_images("set", "/", levels(1.0), 2)
 
 
 def test_unusable() -> None:
     with pytest.raises(ManifestError, match="x is rated twice"):
-        comparisons_of("set", "/", [rated("x", 1, 1), rated("x", 9, 1)], 2)
+        pair_rated_images("set", "/", [rated("x", 1, 1), rated("x", 9, 1)], 2)
     with pytest.raises(ManifestError, match="no comparison in /data: its tables have no rows"):
-        comparisons_of("set", "/data", [], 2)
+        pair_rated_images("set", "/data", [], 2)
     for wrong in (-1, math.nan, math.inf):
         with pytest.raises(ManifestError, match="min_standard_errors"):
-            comparisons_of("set", "/", [rated("x", 1, 1)], wrong)
+            pair_rated_images("set", "/", [rated("x", 1, 1)], wrong)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from roi_ray.datasets.account import account_of
+from roi_ray.datasets.import_report import read_import_report
 from roi_ray.datasets.mucped22 import import_mucped22
 from roi_ray.errors import ManifestError
 from tests.conftest import write
@@ -44,7 +44,7 @@ def test_greater_is_better_whichever_side_it_is_put_on(tmp_path) -> None:
     assert row["tie"] is False and row["dataset"] == "mucped22"
     crop = [row[name] for name in ("crop_x", "crop_y", "crop_width", "crop_height")]
     assert crop == [176, 279, 768, 768]
-    (polarity,) = account_of(table).polarity
+    (polarity,) = read_import_report(table).direction_checks
     assert (polarity.rows, polarity.agreement) == (40, 1.0)
 
 
@@ -52,7 +52,7 @@ def test_a_random_choice_is_a_tie(tmp_path) -> None:
     table = import_mucped22(make(tmp_path, {"random_choice": True}))
     assert table["p_a"].to_pylist() == [0.5]
     assert table["tie"].to_pylist() == [True]
-    assert account_of(table).polarity[0].rows == 0
+    assert read_import_report(table).direction_checks[0].rows == 0
 
 
 def test_what_the_study_recommends_to_leave_out(tmp_path) -> None:
@@ -70,7 +70,7 @@ def test_what_the_study_recommends_to_leave_out(tmp_path) -> None:
     )
     table = import_mucped22(folder)
     assert table.num_rows == 4
-    assert account_of(table).dropped == {
+    assert read_import_report(table).dropped == {
         "with fewer than 3 flips": 1,
         "within less than 3000 ms": 1,
         "with a crop outside the image": 3,
@@ -79,7 +79,10 @@ def test_what_the_study_recommends_to_leave_out(tmp_path) -> None:
 
 def test_elo_scores_may_be_missing(tmp_path) -> None:
     table = import_mucped22(make(tmp_path, {"greater_elo": None}))
-    assert str(account_of(table).polarity[0]) == "nothing to check against the study's Elo scores"
+    assert (
+        str(read_import_report(table).direction_checks[0])
+        == "nothing to check against the study's Elo scores"
+    )
 
 
 def test_the_wrong_way_round_is_refused(tmp_path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roi_ray.datasets.account import account_of
+from roi_ray.datasets.import_report import read_import_report
 from roi_ray.datasets.mucped23 import import_mucped23
 from roi_ray.errors import ManifestError
 from tests.conftest import encode, write
@@ -43,7 +43,7 @@ def test_the_answer_names_the_worse_image(tmp_path) -> None:
         "method_b": HIGH,
     }
     assert rows[1]["codec_b"] == "jpegli"
-    rate, quality = account_of(table).polarity
+    rate, quality = read_import_report(table).direction_checks
     assert (rate.rows, rate.agreement) == (3, 2 / 3)
     assert (quality.rows, quality.agreement) == (1, 1.0)
 
@@ -55,7 +55,7 @@ def test_the_study_s_own_archive_has_decoded_images(tmp_path) -> None:
     table = import_mucped23(folder)
     (row,) = table.to_pylist()
     assert row["a"].endswith("1.png") and row["bpp_a"] is None
-    assert [polarity.rows for polarity in account_of(table).polarity] == [0, 1]
+    assert [polarity.rows for polarity in read_import_report(table).direction_checks] == [0, 1]
 
 
 def test_the_wrong_way_round_is_refused(tmp_path) -> None:
@@ -98,6 +98,6 @@ def test_the_real_answers() -> None:
     assert table.num_rows == 10173
     assert set(table["codec_a"].to_pylist()) == {"mozjpeg", "libjpeg-turbo", "jpegli"}
     assert table["bpp_a"].null_count == 0
-    rate, quality = account_of(table).polarity
+    rate, quality = read_import_report(table).direction_checks
     assert rate.rows > 10000 and rate.agreement > 0.6
     assert quality.rows > 3000 and quality.agreement > 0.6

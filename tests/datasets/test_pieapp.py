@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from roi_ray.datasets.account import account_of
+from roi_ray.datasets.import_report import read_import_report
 from roi_ray.datasets.pieapp import import_pieapp
 from roi_ray.errors import ManifestError
 from tests.conftest import write
@@ -61,7 +61,7 @@ def test_in_test_the_reference_is_a_candidate(tmp_path) -> None:
     assert [row["p_a"] for row in rows] == [0.975, 0.25]
     assert [row["votes"] for row in rows] == [40, 40]
     assert "gold" not in rows[0]
-    (polarity,) = account_of(table).polarity
+    (polarity,) = read_import_report(table).direction_checks
     assert (polarity.rows, polarity.agreement) == (1, 1.0)
 
 

@@ -3,7 +3,7 @@ from statistics import NormalDist
 
 import pytest
 
-from roi_ray.datasets.account import account_of
+from roi_ray.datasets.import_report import read_import_report
 from roi_ray.datasets.pipal import import_pipal
 from roi_ray.errors import ManifestError
 from tests.conftest import write
@@ -31,7 +31,7 @@ def test_a_higher_elo_score_is_better(tmp_path) -> None:
         f"{folder}/Distortion_1/A0001_00_00.bmp",
         f"{folder}/Distortion_2/A0001_00_01.bmp",
     }
-    assert account_of(table).polarity[0].rows == 0
+    assert read_import_report(table).direction_checks[0].rows == 0
     assert len(import_pipal(folder, 1.0)) == 2
 
 

@@ -4,7 +4,7 @@ from statistics import NormalDist
 
 import pytest
 
-from roi_ray.datasets.account import account_of
+from roi_ray.datasets.import_report import read_import_report
 from roi_ray.datasets.tid2013 import import_tid2013
 from roi_ray.errors import ManifestError
 from tests.conftest import write
@@ -36,7 +36,7 @@ def test_a_higher_mos_is_better_whatever_the_case_of_names(tmp_path) -> None:
         f"{folder}/distorted_images/I01_01_1.bmp",
         f"{folder}/distorted_images/I01_01_5.bmp",
     }
-    (polarity,) = account_of(table).polarity
+    (polarity,) = read_import_report(table).direction_checks
     assert (polarity.rows, polarity.agreement) == (1, 1.0)
 
 
@@ -64,7 +64,12 @@ def test_scores_that_rise_with_the_level_are_refused(tmp_path) -> None:
 
 @pytest.mark.parametrize("kind", [15, 16, 17])
 def test_kinds_whose_levels_are_not_in_order_say_nothing(tmp_path, kind) -> None:
-    assert account_of(import_tid2013(make(tmp_path, scores(kind, -1)))).polarity[0].rows == 0
+    assert (
+        read_import_report(import_tid2013(make(tmp_path, scores(kind, -1))))
+        .direction_checks[0]
+        .rows
+        == 0
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import psutil
 import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
-from roi_ray.bench.job import actor_memory, own_memory
+from roi_ray.bench.job import actor_memory_mib, own_memory_mib
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 
@@ -42,8 +42,11 @@ def main(manifest: str, output: str, seconds: str) -> None:
     while time.monotonic() < end and job.is_alive():
         time.sleep(EVERY)
         mine = [process.pid for process in psutil.Process().children(recursive=True)]
-        actors = {pid: size for pid in mine if (size := actor_memory(Path(f"/proc/{pid}")))}
-        sizes = {"driver": own_memory(Path("/proc/self")), **{str(p): s for p, s in actors.items()}}
+        actors = {pid: size for pid in mine if (size := actor_memory_mib(Path(f"/proc/{pid}")))}
+        sizes = {
+            "driver": own_memory_mib(Path("/proc/self")),
+            **{str(p): s for p, s in actors.items()},
+        }
         files = {"driver": _files(os.getpid()), **{str(p): _files(p) for p in actors}}
         spilled = get_memory_info_reply(state).store_stats.spilled_bytes_total / 2**20
         done = 60 * len(list(Path(output).glob("shard-*")))

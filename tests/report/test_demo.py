@@ -12,8 +12,8 @@ from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.io.manifest import read_manifest
 from roi_ray.report import demo
-from roi_ray.report.figure import draw
-from roi_ray.report.summary import by_quality
+from roi_ray.report.figure import draw_sweep_figure
+from roi_ray.report.summary import average_by_quality
 from roi_ray.settings import Settings
 
 
@@ -56,7 +56,7 @@ def test_the_report_shows_the_scores_and_draws_a_picture(tmp_path, capsys) -> No
 
 
 def test_the_picture_changes_with_the_mask(photos) -> None:
-    means = by_quality(
+    means = average_by_quality(
         pa.Table.from_pylist(
             [
                 {"distorted": "d", "codec": "jpeg", "quality": 1, "bpp": 0.5, "error": None}
@@ -66,7 +66,7 @@ def test_the_picture_changes_with_the_mask(photos) -> None:
     )
     x = photos["chelsea"]
     pictures = [
-        np.asarray(Image.open(io.BytesIO(draw(means, x, mask, "chelsea"))))
+        np.asarray(Image.open(io.BytesIO(draw_sweep_figure(means, x, mask, "chelsea"))))
         for mask in (np.zeros(x.shape[:2], np.float32), np.ones(x.shape[:2], np.float32))
     ]
     assert pictures[0].shape == pictures[1].shape

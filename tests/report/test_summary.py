@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from roi_ray import schema
-from roi_ray.report.summary import by_quality, to_table
+from roi_ray.report.summary import average_by_quality, build_summary_table
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def scores():
 
 
 def test_means_by_codec_and_quality_without_failed_rows(scores) -> None:
-    means = by_quality(scores).to_pylist()
+    means = average_by_quality(scores).to_pylist()
     assert [(m["codec"], m["quality"], m["images"]) for m in means] == [
         ("jpeg", 10, 2),
         ("jpeg", 90, 1),
@@ -37,7 +37,7 @@ def test_means_by_codec_and_quality_without_failed_rows(scores) -> None:
 
 def test_the_table_says_which_direction_is_better(scores) -> None:
     console = Console(width=160, file=io.StringIO())
-    console.print(to_table(by_quality(scores)))
+    console.print(build_summary_table(average_by_quality(scores)))
     text = console.file.getvalue()
     for name in schema.FEATURES:
         arrow = "↑" if schema.MEANINGS[name].better == "higher" else "↓"

@@ -1,24 +1,27 @@
 import pytest
 
-from roi_ray.datasets import rows
+from roi_ray.datasets import text_tables
 from roi_ray.errors import ManifestError, StorageError
 from tests.conftest import write
 
 
 def test_records_are_stripped_and_counted_with_blank_lines(tmp_path) -> None:
     uri = write(tmp_path / "x.csv", b'\xef\xbb\xbfa, b\r\n\r\n"c,d",e\n')
-    assert rows.records(uri) == [(1, ["a", "b"]), (3, ["c,d", "e"])]
+    assert text_tables.read_rows(uri) == [(1, ["a", "b"]), (3, ["c,d", "e"])]
 
 
 def test_a_record_of_another_length_is_named(tmp_path) -> None:
     uri = write(tmp_path / "x.csv", b"a,b\na\n")
     with pytest.raises(ManifestError, match=r"x\.csv: row 2 has 1 cells, not 2"):
-        rows.records(uri, cells=2)
+        text_tables.read_rows(uri, cells=2)
 
 
 def test_table_rows_go_by_the_header_s_names(tmp_path) -> None:
     uri = write(tmp_path / "x.csv", b"b, a\n1,2\n3,4\n")
-    assert rows.table_rows(uri, ["a"]) == [(1, {"b": "1", "a": "2"}), (2, {"b": "3", "a": "4"})]
+    assert text_tables.read_rows_by_column(uri, ["a"]) == [
+        (1, {"b": "1", "a": "2"}),
+        (2, {"b": "3", "a": "4"}),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -34,23 +37,23 @@ def test_table_rows_go_by_the_header_s_names(tmp_path) -> None:
 def test_what_is_not_a_table_is_refused(tmp_path, data, message) -> None:
     uri = write(tmp_path / "x.csv", data)
     with pytest.raises(ManifestError, match=message):
-        rows.table_rows(uri, ["a"])
+        text_tables.read_rows_by_column(uri, ["a"])
 
 
 def test_a_missing_file(tmp_path) -> None:
     with pytest.raises(StorageError, match="cannot read"):
-        rows.table_rows(str(tmp_path / "x.csv"), [])
+        text_tables.read_rows_by_column(str(tmp_path / "x.csv"), [])
     with pytest.raises(ManifestError, match=r"holds no x\.csv \(the answers\); give the folder"):
-        rows.required(str(tmp_path), "x.csv", "the answers")
+        text_tables.require_file(str(tmp_path), "x.csv", "the answers")
 
 
 @pytest.mark.parametrize("cell", ["", "four", "nan", "inf"])
 def test_a_cell_that_is_no_number(cell) -> None:
     with pytest.raises(ManifestError, match=rf"x\.csv: row 7 has '{cell}' for 'mos'"):
-        rows.number("x.csv", 7, "mos", cell)
+        text_tables.parse_number("x.csv", 7, "mos", cell)
 
 
 def test_a_cell_that_is_no_share() -> None:
-    assert rows.share("x.csv", 7, "p", "0.25") == 0.25
+    assert text_tables.parse_share("x.csv", 7, "p", "0.25") == 0.25
     with pytest.raises(ManifestError, match=r"row 7 has 1\.5 for 'p', not within 0\.\.1"):
-        rows.share("x.csv", 7, "p", "1.5")
+        text_tables.parse_share("x.csv", 7, "p", "1.5")

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 import roi_ray
 from roi_ray import schema
-from roi_ray.datasets.polarity import Polarity
+from roi_ray.datasets.label_direction import DirectionCheck
 from roi_ray.errors import ManifestError
 from roi_ray.preference.comparisons import from_rows
 
@@ -21,7 +21,7 @@ _METADATA_KEY = b"roi_ray"
 
 
 @dataclass(frozen=True)
-class Account:
+class ImportReport:
     """Of one import.
 
     Attributes:
@@ -29,7 +29,7 @@ class Account:
         folder: where it was read from.
         dropped: reason -> number of rows that were left out for it.
         repeated: rows that ask again what an earlier row asked; they are kept.
-        polarity: what the answers were held against.
+        direction_checks: what the answers were held against.
         settings: of the importer.
     """
 
@@ -37,25 +37,25 @@ class Account:
     folder: str
     dropped: Mapping[str, int] = field(default_factory=dict)
     repeated: int = 0
-    polarity: tuple[Polarity, ...] = ()
+    direction_checks: tuple[DirectionCheck, ...] = ()
     settings: Mapping[str, float] = field(default_factory=dict)
 
 
-def table_of(rows: list[dict[str, Any]], account: Account) -> pa.Table:
-    """Checked comparisons of a data set, with their account.
+def build_comparisons(rows: list[dict[str, Any]], report: ImportReport) -> pa.Table:
+    """Checked comparisons of a data set, with their report.
 
     Args:
         rows: by the schema's column names; `dataset` is added.
-        account: of the import; `repeated` is added.
+        report: of the import; `repeated` is added.
 
     Raises:
         ManifestError: no rows, or rows that are no comparisons.
     """
     if not rows:
-        raise ManifestError(nothing_left(account))
-    account = replace(account, repeated=len(rows) - len(set(map(_question, rows))))
-    named = [{**row, schema.DATASET: account.dataset} for row in rows]
-    return with_account(from_rows(named, account.dataset), account)
+        raise ManifestError(explain_empty_import(report))
+    report = replace(report, repeated=len(rows) - len(set(map(_question, rows))))
+    named = [{**row, schema.DATASET: report.dataset} for row in rows]
+    return attach_import_report(from_rows(named, report.dataset), report)
 
 
 def _question(row: dict[str, Any]) -> tuple[object, ...]:
@@ -63,24 +63,24 @@ def _question(row: dict[str, Any]) -> tuple[object, ...]:
     return (row[schema.REFERENCE], frozenset((row[schema.A], row[schema.B])), crop)
 
 
-def nothing_left(account: Account) -> str:
+def explain_empty_import(report: ImportReport) -> str:
     """What to say where an import has no rows."""
-    reasons = "; ".join(f"{count} {reason}" for reason, count in account.dropped.items() if count)
-    return f"{account.dataset}: no comparison in {account.folder}: " + (
+    reasons = "; ".join(f"{count} {reason}" for reason, count in report.dropped.items() if count)
+    return f"{report.dataset}: no comparison in {report.folder}: " + (
         f"all were dropped ({reasons})" if reasons else "its tables have no rows"
     )
 
 
-def with_account(table: pa.Table, account: Account) -> pa.Table:
+def attach_import_report(table: pa.Table, report: ImportReport) -> pa.Table:
     """The table with an account in its metadata."""
-    value = {"roi_ray": roi_ray.__version__, "import": asdict(account)}
+    value = {"roi_ray": roi_ray.__version__, "import": asdict(report)}
     return table.replace_schema_metadata(
         {_METADATA_KEY: json.dumps(value, sort_keys=True).encode()}
     )
 
 
-def account_of(table: pa.Table) -> Account:
+def read_import_report(table: pa.Table) -> ImportReport:
     """The account in an imported table's metadata."""
     value = json.loads(table.schema.metadata[_METADATA_KEY])["import"]
-    polarity = tuple(Polarity(**found) for found in value.pop("polarity"))
-    return Account(**value, polarity=polarity)
+    polarity = tuple(DirectionCheck(**check) for check in value.pop("direction_checks"))
+    return ImportReport(**value, direction_checks=polarity)

@@ -22,7 +22,7 @@ MIN_Z = -3.0
 
 
 @dataclass(frozen=True)
-class Polarity:
+class DirectionCheck:
     """How far the answers agree with a hint.
 
     Attributes:
@@ -41,14 +41,14 @@ class Polarity:
         return f"{self.agreement:.1%} of {self.rows} answers agree with {self.indicator}"
 
 
-def check_polarity(
+def check_label_direction(
     dataset: str,
     indicator: str,
     p_a: ArrayLike,
     advantage: ArrayLike,
     *,
     refuse: bool = True,
-) -> Polarity:
+) -> DirectionCheck:
     """Hold answers against a hint.
 
     Args:
@@ -66,9 +66,9 @@ def check_polarity(
     told = (answers != 0) & (hints != 0)
     rows = int(told.sum())
     if rows == 0:
-        return Polarity(indicator, 0, None)
+        return DirectionCheck(indicator, 0, None)
     agreeing = int((answers[told] == hints[told]).sum())
-    polarity = Polarity(indicator, rows, agreeing / rows)
+    polarity = DirectionCheck(indicator, rows, agreeing / rows)
     z = (agreeing - rows / 2) / math.sqrt(rows / 4)
     if refuse and rows >= MIN_ROWS and agreeing / rows < MIN_AGREEMENT and z < MIN_Z:
         raise ManifestError(

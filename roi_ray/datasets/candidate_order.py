@@ -7,8 +7,8 @@ answer away.
 import hashlib
 
 
-def in_order(first: str, second: str) -> bool:
-    """True if `first` is to be `a`; the opposite of `in_order(second, first)`."""
+def becomes_a(first: str, second: str) -> bool:
+    """True if `first` is to be `a`; the opposite of `becomes_a(second, first)`."""
     lower, upper = sorted((first, second))
     even = hashlib.sha256(f"{lower}\n{upper}".encode()).digest()[0] % 2 == 0
     return even == (first == lower)

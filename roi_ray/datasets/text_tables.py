@@ -13,12 +13,12 @@ Record = tuple[int, list[str]]
 """A row's number, counted from 1, and its cells."""
 
 
-def fail(uri: str, row: int, text: str) -> NoReturn:
+def reject_row(uri: str, row: int, text: str) -> NoReturn:
     """Refuse a file because of one of its rows."""
     raise ManifestError(f"{uri}: row {row} {text}")
 
 
-def required(folder: str, name: str, what: str) -> str:
+def require_file(folder: str, name: str, what: str) -> str:
     """URI of a file that a data set's folder must hold.
 
     Args:
@@ -32,7 +32,7 @@ def required(folder: str, name: str, what: str) -> str:
     return uri
 
 
-def text(uri: str) -> str:
+def read_text(uri: str) -> str:
     """The content of a UTF-8 file, with or without a byte order mark."""
     try:
         return storage.read_bytes(uri).decode("utf-8-sig")
@@ -40,7 +40,7 @@ def text(uri: str) -> str:
         raise ManifestError(f"{uri} is not UTF-8 text: {error}") from error
 
 
-def records(uri: str, cells: int | None = None) -> list[Record]:
+def read_rows(uri: str, cells: int | None = None) -> list[Record]:
     """The rows of a CSV file that has no header; cells stripped, blank lines left out.
 
     Args:
@@ -53,7 +53,7 @@ def records(uri: str, cells: int | None = None) -> list[Record]:
     try:
         found = [
             (row, [cell.strip() for cell in line])
-            for row, line in enumerate(csv.reader(io.StringIO(text(uri))), 1)
+            for row, line in enumerate(csv.reader(io.StringIO(read_text(uri))), 1)
             if any(cell.strip() for cell in line)
         ]
     except csv.Error as error:
@@ -61,17 +61,17 @@ def records(uri: str, cells: int | None = None) -> list[Record]:
     if cells is not None:
         for row, line in found:
             if len(line) != cells:
-                fail(uri, row, f"has {len(line)} cells, not {cells}")
+                reject_row(uri, row, f"has {len(line)} cells, not {cells}")
     return found
 
 
-def table_rows(uri: str, needed: Collection[str]) -> list[tuple[int, dict[str, str]]]:
+def read_rows_by_column(uri: str, needed: Collection[str]) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV file by the names in its header, counted from 1 below it.
 
     Raises:
         ManifestError: not CSV, a column that is missing, or a row of another number of cells.
     """
-    header, *lines = records(uri) or [(1, [])]
+    header, *lines = read_rows(uri) or [(1, [])]
     names = header[1]
     for name in needed:
         if name not in names:
@@ -81,25 +81,25 @@ def table_rows(uri: str, needed: Collection[str]) -> list[tuple[int, dict[str, s
     for line, cells in lines:
         row = line - header[0]
         if len(cells) != len(names):
-            fail(uri, row, f"has {len(cells)} cells, but the header {len(names)}")
+            reject_row(uri, row, f"has {len(cells)} cells, but the header {len(names)}")
         found.append((row, dict(zip(names, cells, strict=True))))
     return found
 
 
-def number(uri: str, row: int, name: str, cell: str) -> float:
+def parse_number(uri: str, row: int, name: str, cell: str) -> float:
     """A cell that must be a finite number."""
     try:
         value = float(cell)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        fail(uri, row, f"has {cell!r} for {name!r}, which is not a number")
+        reject_row(uri, row, f"has {cell!r} for {name!r}, which is not a number")
     return value
 
 
-def share(uri: str, row: int, name: str, cell: str) -> float:
+def parse_share(uri: str, row: int, name: str, cell: str) -> float:
     """A cell that must be within 0..1."""
-    value = number(uri, row, name, cell)
+    value = parse_number(uri, row, name, cell)
     if not 0 <= value <= 1:
-        fail(uri, row, f"has {value} for {name!r}, not within 0..1")
+        reject_row(uri, row, f"has {value} for {name!r}, not within 0..1")
     return value

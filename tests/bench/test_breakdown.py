@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from roi_ray.bench.breakdown import measure, networks_share
 from roi_ray.bench.contenders import backbones
-from roi_ray.bench.parts import measure, networks_share
 from tests.conftest import encode
 
 

@@ -20,7 +20,7 @@ from roi_ray.sweep.codecs import CODECS, Codec
 
 # Hidden files are left out by whoever lists a folder.
 _NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
-SWEEP = pa.schema(
+SWEEP_SCHEMA = pa.schema(
     [
         pa.field(schema.REFERENCE, pa.string(), nullable=False),
         pa.field(schema.DISTORTED, pa.string(), nullable=False),
@@ -80,7 +80,7 @@ def make_sweep(
             references.items(),
         )
         rows = [row for part in parts for row in part]
-    table = pa.Table.from_pylist(rows, SWEEP)
+    table = pa.Table.from_pylist(rows, SWEEP_SCHEMA)
     stream = io.BytesIO()
     pq.write_table(table, stream)
     # Last, so that a manifest never names a file that is not there yet.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from roi_ray.datasets.polarity import Polarity, check_polarity, difference
+from roi_ray.datasets.label_direction import DirectionCheck, check_label_direction, difference
 from roi_ray.errors import ManifestError
 
 
@@ -9,15 +9,15 @@ def test_agreement_counts_answers_that_the_hint_speaks_of() -> None:
     #      agrees, agrees, disagrees, tie, no hint, unknown
     p_a = [1.0, 0.2, 0.9, 0.5, 1.0, 1.0]
     advantage = [3, -1, -1, 2, 0, np.nan]
-    polarity = check_polarity("set", "size", p_a, advantage)
-    assert polarity == Polarity("size", 3, 2 / 3)
+    polarity = check_label_direction("set", "size", p_a, advantage)
+    assert polarity == DirectionCheck("size", 3, 2 / 3)
     assert str(polarity) == "66.7% of 3 answers agree with size"
 
 
 def test_nothing_to_check_against() -> None:
     for p_a, advantage in (([], []), ([0.5], [1]), ([1.0], [0])):
-        polarity = check_polarity("set", "size", p_a, advantage)
-        assert polarity == Polarity("size", 0, None)
+        polarity = check_label_direction("set", "size", p_a, advantage)
+        assert polarity == DirectionCheck("size", 0, None)
         assert str(polarity) == "nothing to check against size"
 
 
@@ -27,7 +27,7 @@ def answers(agreeing: int, rows: int) -> tuple[list[float], list[float]]:
 
 def test_the_wrong_way_round_is_refused() -> None:
     with pytest.raises(ManifestError, match=r"^set: only 27\.0% of 100 answers agree with size"):
-        check_polarity("set", "size", *answers(27, 100))
+        check_label_direction("set", "size", *answers(27, 100))
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,13 @@ def test_the_wrong_way_round_is_refused() -> None:
     ],
 )
 def test_what_is_not_clearly_wrong_passes(agreeing, rows) -> None:
-    assert check_polarity("set", "size", *answers(agreeing, rows)).agreement == agreeing / rows
+    assert (
+        check_label_direction("set", "size", *answers(agreeing, rows)).agreement == agreeing / rows
+    )
 
 
 def test_a_weak_hint_is_only_reported() -> None:
-    assert check_polarity("set", "size", *answers(0, 100), refuse=False).agreement == 0
+    assert check_label_direction("set", "size", *answers(0, 100), refuse=False).agreement == 0
 
 
 def test_difference() -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from roi_ray.bench.timing import Timing, interleave
+from roi_ray.bench.timing import Timing, time_interleaved
 from roi_ray.imaging.decode import decode_image
 from roi_ray.metrics import ms_ssim, mse, roi
 from roi_ray.models.networks import Networks
@@ -16,7 +16,7 @@ from roi_ray.runtime.device import upload
 
 
 @dataclass(frozen=True)
-class Limits:
+class MachineLimits:
     """What the machine can do at most.
 
     Attributes:
@@ -62,7 +62,7 @@ class _Work:
     network: bool = False
 
 
-def limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> Limits:
+def limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> MachineLimits:
     """Measure them."""
     cpu = device.type == "cpu"
     side, size, images = (2048, 1 << 28, 1) if cpu else (8192, 1 << 30, 64)
@@ -77,18 +77,18 @@ def limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> Limits:
         "convolution": lambda: F.conv2d(planes, kernels, padding=1),
         "copy": lambda: target.copy_(source),
     }
-    timings = interleave(works, rounds, device=device)
+    timings = time_interleaved(works, rounds, device=device)
     # The best round: what else runs on the machine only ever makes it slower.
     best = {name: min(timing.seconds) * 1e9 for name, timing in timings.items()}
     product = 2 * side**3 / best["product"]
     convolution = 2 * planes.numel() * kernels.numel() / 256 / best["convolution"]
-    return Limits(max(product, convolution), 2 * size / best["copy"])
+    return MachineLimits(max(product, convolution), 2 * size / best["copy"])
 
 
 @torch.inference_mode()
 def measure(
     networks: Networks, reference: bytes, distorted: bytes, device: torch.device, rounds: int
-) -> tuple[list[Part], Limits]:
+) -> tuple[list[Part], MachineLimits]:
     """Time each part by itself, interleaved; on a GPU for many images at once.
 
     Args:
@@ -145,7 +145,9 @@ def measure(
             count,
         ),
     }
-    timings = interleave({name: work.do for name, work in works.items()}, rounds, device=device)
+    timings = time_interleaved(
+        {name: work.do for name, work in works.items()}, rounds, device=device
+    )
     found = limits(device, dtype)
     return [_part(name, work, timings[name], found) for name, work in works.items()], found
 
@@ -153,7 +155,7 @@ def measure(
 _MANY = 24
 
 
-def _part(name: str, work: _Work, timing: Timing, limits: Limits) -> Part:
+def _part(name: str, work: _Work, timing: Timing, limits: MachineLimits) -> Part:
     milliseconds = timing.per_pair / work.images
     gflop = _gflop(work.do) / work.images if work.network else 0.0
     moved = [*work.given, *_tensors(work.do())] if work.given else []

@@ -1,9 +1,9 @@
-from roi_ray.datasets.order import in_order
+from roi_ray.datasets.candidate_order import becomes_a
 
 
 def test_order_is_one_of_the_two_and_as_often_one_as_the_other() -> None:
     names = [f"I{i:02}_{j:02}.png" for i in range(30) for j in range(5)]
     pairs = [(x, y) for x in names for y in names if x < y]
-    first = [in_order(x, y) for x, y in pairs]
-    assert [not in_order(y, x) for x, y in pairs] == first
+    first = [becomes_a(x, y) for x, y in pairs]
+    assert [not becomes_a(y, x) for x, y in pairs] == first
     assert 0.47 < sum(first) / len(first) < 0.53
