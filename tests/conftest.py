@@ -41,7 +41,7 @@ Photos = dict[str, Pixels]
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
-def interpreted(code: str) -> str:
+def run_in_triton_interpreter(code: str) -> str:
     """What Python prints that runs a GPU's kernels on the CPU, by Triton's interpreter."""
     pytest.importorskip("triton")
     # It is chosen when Triton is imported, hence another process.

@@ -10,7 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from roi_ray.bench.timing import Timing, time_interleaved
 from roi_ray.imaging.decode import decode_image
-from roi_ray.metrics import ms_ssim, mse, roi
+from roi_ray.metrics.ms_ssim import Moments, filter_reference, similarity_maps
+from roi_ray.metrics.mse import squared_error_map
+from roi_ray.metrics.roi import box_blur, mask_weights, resize_mask, whole_and_masked_means
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import upload
 
@@ -104,32 +106,32 @@ def measure(
     x, y = (upload(pixels, device) for pixels in given)
     image, other = x.float().div_(255), y.float().div_(255)
     planes, others = image.contiguous(), other.contiguous()
-    moments = ms_ssim.prepare(planes)
+    moments = filter_reference(planes)
     filtered = [tensor for one in moments for tensor in (one.image, one.mean, one.variance)]
     features, theirs = (
         networks.lpips.extract_features(image),
         networks.lpips.extract_activations(other),
     )
     logits = networks.saliency(image)
-    mask = roi.smooth(logits[:, 0].sigmoid())
-    maps = [*ms_ssim.maps(moments, others), mse.squared_error(x, y)]
+    mask = box_blur(logits[:, 0].sigmoid())
+    maps = [*similarity_maps(moments, others), squared_error_map(x, y)]
     maps += [*networks.lpips.compute_maps(features, theirs)]
-    weights = [roi.weights(roi.area_average(mask, *level.shape[-2:]), "mean") for level in maps]
+    weights = [mask_weights(resize_mask(mask, *level.shape[-2:]), "mean") for level in maps]
     works = {
         "decode reference": _Work(lambda: decode_image(reference), once=True),
         "saliency": _Work(
             lambda: networks.saliency(image), [image], count, once=True, network=True
         ),
-        "mask": _Work(lambda: roi.smooth(logits[:, 0].sigmoid()), [logits], count, once=True),
-        "MS-SSIM moments": _Work(lambda: ms_ssim.prepare(planes), [planes], count, once=True),
+        "mask": _Work(lambda: box_blur(logits[:, 0].sigmoid()), [logits], count, once=True),
+        "MS-SSIM moments": _Work(lambda: filter_reference(planes), [planes], count, once=True),
         "LPIPS features": _Work(
             lambda: networks.lpips.extract_features(image), [image], count, once=True, network=True
         ),
         "decode": _Work(lambda: decode_image(distorted)),
         "to the device": _Work(lambda: upload(given[1], device), images=count),
         "to the networks' layout": _Work(lambda: y.float().div_(255).contiguous(), [y], count),
-        "MSE": _Work(lambda: mse.squared_error(x, y), [x, y], count),
-        "MS-SSIM": _Work(lambda: ms_ssim.maps(moments, others), [*filtered, others], count),
+        "MSE": _Work(lambda: squared_error_map(x, y), [x, y], count),
+        "MS-SSIM": _Work(lambda: similarity_maps(moments, others), [*filtered, others], count),
         "LPIPS network": _Work(
             lambda: networks.lpips.extract_activations(other), [other], count, network=True
         ),
@@ -140,7 +142,9 @@ def measure(
             lambda: F.softplus(-networks.discriminator(other)), [other], count, network=True
         ),
         "means": _Work(
-            lambda: [roi.means(level, w) for level, w in zip(maps, weights, strict=True)],
+            lambda: [
+                whole_and_masked_means(level, w) for level, w in zip(maps, weights, strict=True)
+            ],
             [*maps, *weights],
             count,
         ),
@@ -168,7 +172,7 @@ def _part(name: str, work: _Work, timing: Timing, limits: MachineLimits) -> Part
 def _tensors(result: object) -> Iterator[Tensor]:
     if isinstance(result, Tensor):
         yield result
-    elif isinstance(result, ms_ssim.Moments):
+    elif isinstance(result, Moments):
         yield from (result.image, result.mean, result.variance)
     elif isinstance(result, list | tuple):
         for item in result:

@@ -17,7 +17,9 @@ from roi_ray.bench.workload import Group
 from roi_ray.errors import RoiRayError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels
-from roi_ray.metrics import ms_ssim, mse, roi
+from roi_ray.metrics.ms_ssim import combine_scales, filter_reference, similarity_maps
+from roi_ray.metrics.mse import psnr_from_mse, squared_error_map
+from roi_ray.metrics.roi import spatial_mean
 from roi_ray.models.lpips import build_lpips, fill_backbone, load_lpips_heads
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.models.saliency import build_u2net
@@ -89,22 +91,22 @@ def shared(networks: Networks, device: torch.device, read: Reader = read_file) -
     def score(group: Group) -> list[Numbers]:
         x = upload([read(group.reference)], device)
         image = x.float().div_(255)
-        moments = ms_ssim.prepare(image.contiguous())
+        moments = filter_reference(image.contiguous())
         features = networks.lpips.extract_features(image)
         results = []
         for path in group.distorted:
             y = upload([read(path)], device)
             image = y.float().div_(255)
-            levels = ms_ssim.maps(moments, image.contiguous())
+            levels = similarity_maps(moments, image.contiguous())
             distances = networks.lpips.compute_maps(
                 features, networks.lpips.extract_activations(image)
             )
-            similarity = ms_ssim.combine([roi.mean(level) for level in levels])
+            similarity = combine_scales([spatial_mean(level) for level in levels])
             results.append(
                 {
-                    "psnr": float(mse.psnr(roi.mean(mse.squared_error(x, y)))),
+                    "psnr": float(psnr_from_mse(spatial_mean(squared_error_map(x, y)))),
                     "ms_ssim": float(similarity),
-                    "lpips": float(torch.stack([roi.mean(layer) for layer in distances]).sum()),
+                    "lpips": float(torch.stack([spatial_mean(layer) for layer in distances]).sum()),
                 }
             )
         return results

@@ -1,8 +1,8 @@
 """Multi-scale structural similarity (Wang, Simoncelli and Bovik, Asilomar 2003).
 
-Split in two, because in a sweep one reference meets many distorted images: `prepare` filters the
-reference once, `maps` does what is left for each distorted image. `combine` makes the number from
-the maps' means, over the whole image or under a mask.
+The work is split, because in a sweep one reference meets many distorted images:
+`filter_reference` runs once per reference, `similarity_maps` once per distorted image, and
+`combine_scales` turns the maps' means, over the whole image or under a mask, into the number.
 """
 
 import functools
@@ -69,7 +69,7 @@ def scales_that_fit(height: int, width: int) -> int:
     return scales
 
 
-def prepare(reference: Tensor) -> list[Moments]:
+def filter_reference(reference: Tensor) -> list[Moments]:
     """Filter references at every scale that fits.
 
     Args:
@@ -91,11 +91,11 @@ def prepare(reference: Tensor) -> list[Moments]:
     return moments
 
 
-def maps(reference: list[Moments], distorted: Tensor) -> list[Tensor]:
+def similarity_maps(reference: list[Moments], distorted: Tensor) -> list[Tensor]:
     """The L maps: contrast-structure at all scales but the last, full SSIM at the last.
 
     Args:
-        reference: from `prepare`: of one image, or of as many as there are distorted ones.
+        reference: from `filter_reference`: of one image, or of as many as there are distorted ones.
         distorted: float32, (N, 3, H, W), in [0, 1].
 
     Returns:
@@ -161,7 +161,7 @@ def _ssim(
     return similarity
 
 
-def combine(means: list[Tensor]) -> Tensor:
+def combine_scales(means: list[Tensor]) -> Tensor:
     """The product over scales, each under Wang's weight, averaged over channels.
 
     The weights are renormalised where fewer than five scales fit. A negative mean counts as 0, as

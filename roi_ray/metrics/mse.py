@@ -7,7 +7,7 @@ PSNR_CAP = 100.0
 """dB of identical images. Tools disagree on it, so it is stated here and the MSE is kept beside."""
 
 
-def squared_error(reference: Tensor, distorted: Tensor) -> Tensor:
+def squared_error_map(reference: Tensor, distorted: Tensor) -> Tensor:
     """The L map of MSE: squared error of sRGB values, averaged over R, G and B.
 
     Args:
@@ -24,7 +24,7 @@ def squared_error(reference: Tensor, distorted: Tensor) -> Tensor:
     return (red + green).add_(blue).div_(3 * 255**2)
 
 
-def psnr(mse: Tensor) -> Tensor:
+def psnr_from_mse(mse: Tensor) -> Tensor:
     """Peak signal-to-noise ratio, `-10 log10(mse)`.
 
     Args:

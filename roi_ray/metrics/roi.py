@@ -21,7 +21,7 @@ _BEFORE = _WINDOW // 2  # an even window has no centre: it covers rows i-25 .. i
 _NO_ROI = 1e-6
 
 
-def smooth(saliency: Tensor) -> Tensor:
+def box_blur(saliency: Tensor) -> Tensor:
     """Spread a saliency map over its neighbourhood: the mask `R = S(sigmoid(N(x)))`.
 
     A 50 x 50 box filter of stride 1; outside the image counts as 0.
@@ -45,7 +45,7 @@ def smooth(saliency: Tensor) -> Tensor:
     return (sums / _WINDOW**2).clamp(0, 1).to(saliency.dtype)
 
 
-def area_average(mask: Tensor, height: int, width: int, margin: int = 0) -> Tensor:
+def resize_mask(mask: Tensor, height: int, width: int, margin: int = 0) -> Tensor:
     """Bring a mask to a map's resolution by averaging over the area of each of its cells.
 
     Args:
@@ -63,7 +63,7 @@ def area_average(mask: Tensor, height: int, width: int, margin: int = 0) -> Tens
     return mask[:, margin : margin + height, margin : margin + width]
 
 
-def weights(mask: Tensor, weighting: Weighting) -> Tensor:
+def mask_weights(mask: Tensor, weighting: Weighting) -> Tensor:
     """`W`, for which `mean(L W)` is the metric under the mask.
 
     `mean` gives the paper's `mean(L R)`; `normalised` gives `sum(L R) / sum(R)`, and where the mask
@@ -83,25 +83,25 @@ def weights(mask: Tensor, weighting: Weighting) -> Tensor:
     return torch.where(mean < _NO_ROI, torch.ones_like(mask), (mask / mean).to(mask.dtype))
 
 
-def means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def whole_and_masked_means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Spatial means of L maps, over the whole image and under the mask.
 
     Args:
         maps: (N, ..., h, w).
-        weights: (N, h, w), from `weights`, or (1, h, w) for all of them.
+        weights: (N, h, w), from `mask_weights`, or (1, h, w) for all of them.
 
     Returns:
         two of (N, ...), float64: sums over megapixels need more digits than the maps.
     """
     if maps.is_cuda and has_triton():
-        from roi_ray.metrics.triton import means
+        from roi_ray.metrics.triton import spatial_means
 
-        return means.means(maps, weights)
+        return spatial_means.whole_and_masked_means(maps, weights)
     weights = weights.view(len(weights), *[1] * (maps.ndim - 3), *maps.shape[-2:])
-    return mean(maps), mean(maps * weights)
+    return spatial_mean(maps), spatial_mean(maps * weights)
 
 
-def mean(maps: Tensor) -> Tensor:
+def spatial_mean(maps: Tensor) -> Tensor:
     """Spatial means of L maps, (..., h, w) -> (...), float64."""
     height, width = maps.shape[-2:]
     # Within a row the maps' own digits are enough, and many times as fast.

@@ -26,7 +26,7 @@ from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.runtime import logs
 from roi_ray.runtime.cluster import WorkerPlan, connect, plan_workers
 from roi_ray.runtime.progress import ProgressReporter
-from roi_ray.scoring.scorer import networks_of
+from roi_ray.scoring.scorer import load_networks_for
 from roi_ray.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def score_manifest(
     stages = stages or Stages()
     manifest = read_manifest(manifest_uri, options.limit)
     # Loading the networks here finds unusable weights before a cluster is asked for anything.
-    weights = networks_of(settings, options.weights_dir).provenance
+    weights = load_networks_for(settings, options.weights_dir).provenance
     places = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
     output = Output(output_uri, _config(manifest, settings, options, weights), places)
     failed = scored = 0

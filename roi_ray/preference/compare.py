@@ -16,7 +16,7 @@ from roi_ray.preference.examples import scored
 from roi_ray.preference.features import join_features, make_of, make_of_scores, score_pairs
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import PreferenceModel, load_model
-from roi_ray.scoring.scorer import networks_of
+from roi_ray.scoring.scorer import load_networks_for
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, Settings
 
 
@@ -93,7 +93,7 @@ def compare(
 
 def _make_of(settings: Settings | None, options: Options | None) -> str:
     settings, options = settings or Settings(), options or Options()
-    weights = networks_of(settings, options.weights_dir).provenance
+    weights = load_networks_for(settings, options.weights_dir).provenance
     return make_of({**asdict(settings), "weights": weights})
 
 

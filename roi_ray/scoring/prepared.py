@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.metrics import ms_ssim, roi
+from roi_ray.metrics.ms_ssim import Moments
+from roi_ray.metrics.roi import mask_weights, resize_mask, whole_and_masked_means
 from roi_ray.settings import Weighting
 
 
@@ -24,7 +25,7 @@ class Prepared:
 
     pixels: Tensor
     mask: Tensor
-    moments: list[ms_ssim.Moments]
+    moments: list[Moments]
     features: list[Tensor]
     _fraction: Tensor
     _weights: dict[tuple[object, ...], Tensor] = field(default_factory=dict, repr=False)
@@ -63,7 +64,7 @@ class ReferenceBatch:
         self.size = prepared[0].size
         self.pixels = _joined([one.pixels for one in prepared])
         self.moments = [
-            ms_ssim.Moments(
+            Moments(
                 _joined([one.image for one in level]),
                 _joined([one.mean for one in level]),
                 _joined([one.variance for one in level]),
@@ -91,11 +92,11 @@ class ReferenceBatch:
             # The mask follows the image: bordered like it where it is tiny, brought to the map's
             # resolution, and without the margin that SSIM's valid window loses.
             masks = pad_to_min_side(torch.stack([one.mask for one in new])[:, None], min_side)[:, 0]
-            masks = roi.area_average(masks, height, width, margin)
-            weights = roi.weights(masks, self._weighting)
+            masks = resize_mask(masks, height, width, margin)
+            weights = mask_weights(masks, self._weighting)
             for one, own in zip(new, weights[:, None], strict=True):
                 one._weights[key] = own
-        return roi.means(maps, _joined([one._weights[key] for one in self._prepared]))
+        return whole_and_masked_means(maps, _joined([one._weights[key] for one in self._prepared]))
 
 
 def pad_to_min_side(images: Tensor, side: int) -> Tensor:

@@ -21,7 +21,9 @@ from torch import Tensor
 
 from roi_ray.errors import OutOfMemory
 from roi_ray.imaging.pixels import Pixels, check_pixels, check_size
-from roi_ray.metrics import ms_ssim, mse, roi
+from roi_ray.metrics.ms_ssim import MARGIN, combine_scales, filter_reference, similarity_maps
+from roi_ray.metrics.mse import psnr_from_mse, squared_error_map
+from roi_ray.metrics.roi import box_blur
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.runtime.device import Download, find_device, upload
 from roi_ray.runtime.memory import is_out_of_memory
@@ -35,7 +37,7 @@ _BATCHES = {"cuda": 32}
 _BATCH_PIXELS = 512 * 512
 
 
-def networks_of(settings: Settings, weights_dir: str | None = None) -> Networks:
+def load_networks_for(settings: Settings, weights_dir: str | None = None) -> Networks:
     """Load the networks that the settings name; see `load_networks`."""
     return load_networks(settings.lpips, settings.saliency, settings.discriminator, weights_dir)
 
@@ -72,7 +74,7 @@ class Scorer:
         self.device = find_device(device)
         self._pixels = (batch or _BATCHES.get(self.device.type, 1)) * _BATCH_PIXELS
         # In another precision, another scorer's would be changed.
-        networks = deepcopy(networks) if networks else networks_of(self.settings, weights_dir)
+        networks = deepcopy(networks) if networks else load_networks_for(self.settings, weights_dir)
         self._networks = networks.to(self.device, DTYPES[self.settings.precision])
         if self.device.type == "cuda":
             # By default torch rounds what goes into float32 convolutions to 10 bits.
@@ -118,7 +120,7 @@ class Scorer:
         pixels = upload(references, self.device)
         images = pixels.float().div_(255)
         # First, as it is what refuses an image that is too small.
-        moments = ms_ssim.prepare(images.contiguous())
+        moments = filter_reference(images.contiguous())
         regions = self._regions(images, masks)
         network = self._networks.lpips
         features = network.extract_features(pad_to_min_side(images, network.min_side))
@@ -142,7 +144,7 @@ class Scorer:
                 regions[number] = torch.from_numpy(mask / np.float32(255))
         if wanted := [number for number, mask in enumerate(masks) if mask is None]:
             some = images if len(wanted) == len(images) else images[wanted]
-            regions[wanted] = roi.smooth(self._networks.saliency(some)[:, 0].sigmoid())
+            regions[wanted] = box_blur(self._networks.saliency(some)[:, 0].sigmoid())
         return regions
 
     def score(self, reference: Prepared, distorted: Sequence[Pixels]) -> list[Scores]:
@@ -202,11 +204,11 @@ class Scorer:
         pixels = upload([image for _, image in pairs], self.device)
         images = pixels.float().div_(255)
 
-        error, roi_error = references.means(mse.squared_error(references.pixels, pixels))
+        error, roi_error = references.means(squared_error_map(references.pixels, pixels))
         similarity, roi_similarity = zip(
             *(
-                references.means(level, margin=ms_ssim.MARGIN)
-                for level in ms_ssim.maps(references.moments, images.contiguous())
+                references.means(level, margin=MARGIN)
+                for level in similarity_maps(references.moments, images.contiguous())
             ),
             strict=True,
         )
@@ -227,13 +229,13 @@ class Scorer:
 
         columns = {
             "mse": error,
-            "psnr": mse.psnr(error),
-            "ms_ssim": ms_ssim.combine(list(similarity)),
+            "psnr": psnr_from_mse(error),
+            "ms_ssim": combine_scales(list(similarity)),
             "lpips": torch.stack(distances).sum(0),
             "d_loss": loss,
             "roi_mse": roi_error,
-            "roi_psnr": mse.psnr(roi_error),
-            "roi_ms_ssim": ms_ssim.combine(list(roi_similarity)),
+            "roi_psnr": psnr_from_mse(roi_error),
+            "roi_ms_ssim": combine_scales(list(roi_similarity)),
             "roi_lpips": torch.stack(roi_distances).sum(0),
             "roi_d_loss": roi_loss,
             "roi_fraction": references.fractions.expand(len(pairs)),

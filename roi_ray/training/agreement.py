@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from roi_ray.metrics.roi import smooth
+from roi_ray.metrics.roi import box_blur
 
 Mask = NDArray[np.float32]
 
@@ -60,7 +60,7 @@ def agreement(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> Agreement:
 
 def box(mask: Mask) -> Mask:
     """S of the method: mean over rows i-25 .. i+24 and columns alike, 0 outside the image."""
-    smoothed: Mask = smooth(torch.from_numpy(mask)).numpy()
+    smoothed: Mask = box_blur(torch.from_numpy(mask)).numpy()
     return smoothed
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from roi_ray import schema
 from roi_ray.errors import ManifestError, SizeMismatch
 from roi_ray.io import storage
-from roi_ray.metrics import ms_ssim, roi
+from roi_ray.metrics.ms_ssim import MARGIN, combine_scales, filter_reference, similarity_maps
+from roi_ray.metrics.roi import box_blur, mask_weights, resize_mask, whole_and_masked_means
 from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import Comparisons, counted, groups_of, votes_of
 from roi_ray.preference.examples import Examples
@@ -27,8 +28,8 @@ _FEATURE = "roi_ms_ssim"
 def maskers(network: Saliency) -> dict[str, Masker]:
     """The network's mask, and two that know nothing of the image: its centre, and all of it."""
     return {
-        "this network": lambda image: roi.smooth(torch.sigmoid(network(image[None]))[0, 0]),
-        "centre": lambda image: roi.smooth(centre(*image.shape[-2:])),
+        "this network": lambda image: box_blur(torch.sigmoid(network(image[None]))[0, 0]),
+        "centre": lambda image: box_blur(centre(*image.shape[-2:])),
         "ones": lambda image: torch.ones(image.shape[-2:]),
     }
 
@@ -90,7 +91,7 @@ def _under(
     """`roi_ms_ssim` of one reference's images under each mask."""
     with torch.inference_mode():
         image = _read(storage.resolve(reference, base))
-        moments = ms_ssim.prepare(image[None])
+        moments = filter_reference(image[None])
         regions = [mask(image) for mask in masks.values()]
         found = {}
         for candidate in candidates:
@@ -98,9 +99,9 @@ def _under(
             pixels = _read(uri)
             if pixels.shape != image.shape:
                 raise SizeMismatch(f"{uri} is not of the size of its reference {reference}")
-            maps = ms_ssim.maps(moments, pixels[None])
+            maps = similarity_maps(moments, pixels[None])
             found[candidate] = [
-                float(ms_ssim.combine([_mean(level, region) for level in maps])[0])
+                float(combine_scales([_mean(level, region) for level in maps])[0])
                 for region in regions
             ]
     return found
@@ -108,8 +109,8 @@ def _under(
 
 def _mean(level: Tensor, region: Tensor) -> Tensor:
     height, width = level.shape[-2:]
-    mask = roi.area_average(region[None], height, width, ms_ssim.MARGIN)
-    return roi.means(level, roi.weights(mask, "normalised"))[1]
+    mask = resize_mask(region[None], height, width, MARGIN)
+    return whole_and_masked_means(level, mask_weights(mask, "normalised"))[1]
 
 
 def _read(uri: str) -> Tensor:

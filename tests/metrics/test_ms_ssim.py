@@ -1,11 +1,22 @@
+import importlib
+
 import pytest
 import torch
 from pytorch_msssim import ms_ssim as package_ms_ssim
 
 from roi_ray.errors import ImageTooSmall
-from roi_ray.metrics import ms_ssim, roi
-from tests.conftest import Photos, interpreted, jpeg
+from roi_ray.metrics.ms_ssim import (
+    combine_scales,
+    filter_reference,
+    scales_that_fit,
+    similarity_maps,
+)
+from roi_ray.metrics.roi import spatial_mean
+from tests.conftest import Photos, jpeg, run_in_triton_interpreter
 from tests.scoring.literal import ms_ssim as literal_ms_ssim
+
+# `roi_ray.metrics.ms_ssim` is also the name of a function.
+module = importlib.import_module("roi_ray.metrics.ms_ssim")
 
 
 def image(pixels):
@@ -13,8 +24,8 @@ def image(pixels):
 
 
 def measure(x, y):
-    levels = ms_ssim.maps(ms_ssim.prepare(image(x)[None]), image(y)[None])
-    return float(ms_ssim.combine([level.double().mean((-2, -1)) for level in levels]))
+    levels = similarity_maps(filter_reference(image(x)[None]), image(y)[None])
+    return float(combine_scales([level.double().mean((-2, -1)) for level in levels]))
 
 
 @pytest.mark.parametrize("quality", [1, 10, 50, 95])
@@ -43,7 +54,7 @@ def test_equals_pytorch_msssim(photos: Photos, name, height, width, quality) -> 
 def test_small_images_use_the_scales_that_fit(photos, height, width, scales, quality) -> None:
     x = photos["hubble_deep_field"][:height, :width]
     y = jpeg(x, quality)
-    assert ms_ssim.scales_that_fit(height, width) == scales
+    assert scales_that_fit(height, width) == scales
     expected = literal_ms_ssim(x / 255, y / 255, lambda level: float(level.mean()))
     assert measure(x, y) == pytest.approx(expected, abs=1e-5)
 
@@ -56,7 +67,9 @@ def test_identical_images_get_one(photos: Photos) -> None:
 @pytest.mark.parametrize(("x", "y"), [(210, 212), (225, 230), (200, 190), (250, 250)])
 def test_flat_images_get_one_at_most_and_what_they_are_worth(x, y) -> None:
     one, other = (torch.full((1, 3, 200, 200), level / 255) for level in (x, y))
-    (got,) = ms_ssim.combine([roi.mean(m) for m in ms_ssim.maps(ms_ssim.prepare(one), other)])
+    (got,) = combine_scales(
+        [spatial_mean(m) for m in similarity_maps(filter_reference(one), other)]
+    )
     exact = package_ms_ssim(one.double(), other.double(), data_range=1.0).item()
     assert got <= 1
     # float32 keeps this much of a variance of nothing; the package's is as far away.
@@ -71,14 +84,16 @@ def test_an_inverted_image_gets_no_complex_number(photos: Photos) -> None:
 
 def test_smaller_than_the_window_is_refused() -> None:
     with pytest.raises(ImageTooSmall, match=r"300 x 10 is smaller than SSIM's 11 x 11"):
-        ms_ssim.scales_that_fit(10, 300)
+        scales_that_fit(10, 300)
 
 
 def test_a_batch_gets_what_each_image_gets(photos: Photos) -> None:
     x = photos["coffee"]
     several = [jpeg(x, quality) for quality in (10, 50, 90)]
-    levels = ms_ssim.maps(ms_ssim.prepare(image(x)[None]), torch.stack([image(y) for y in several]))
-    together = ms_ssim.combine([level.double().mean((-2, -1)) for level in levels])
+    levels = similarity_maps(
+        filter_reference(image(x)[None]), torch.stack([image(y) for y in several])
+    )
+    together = combine_scales([level.double().mean((-2, -1)) for level in levels])
     assert together.tolist() == pytest.approx([measure(x, y) for y in several], abs=1e-7)
 
 
@@ -86,19 +101,19 @@ def test_a_batch_gets_what_each_image_gets(photos: Photos) -> None:
 def test_what_a_gpu_without_triton_does_is_the_same(
     photos: Photos, monkeypatch, references
 ) -> None:
-    monkeypatch.setattr(ms_ssim, "has_triton", lambda: False)
-    assert_the_same_as_strips(photos["coffee"], references, ms_ssim._similarity_at_once)
+    monkeypatch.setattr(module, "has_triton", lambda: False)
+    assert_the_same_as_strips(photos["coffee"], references, module._similarity_at_once)
 
 
 def assert_the_same_as_strips(photo, references, similarity) -> None:
     """At two scales of odd sizes, for one reference or for one each."""
     x = torch.stack([image(photo[:37, :61])] * references)
     y = torch.stack([image(jpeg(photo[:37, :61], quality)) for quality in (5, 40, 90)])
-    for scale, moments in enumerate(ms_ssim.prepare(x)[:2]):
-        distorted = ms_ssim._half(y) if scale else y
+    for scale, moments in enumerate(filter_reference(x)[:2]):
+        distorted = module._half(y) if scale else y
         for luminance in (False, True):
             ours = similarity(moments, distorted, luminance)
-            strips = ms_ssim._similarity_in_strips(moments, distorted, luminance)
+            strips = module._similarity_in_strips(moments, distorted, luminance)
             # Where an image is flat, a difference of squares leaves few digits.
             assert float((ours - strips).abs().mean()) < 1e-5
             assert torch.allclose(ours, strips, rtol=0, atol=2e-3)
@@ -106,15 +121,15 @@ def assert_the_same_as_strips(photo, references, similarity) -> None:
 
 KERNELS = """
 from roi_ray.imaging.decode import decode_image
-from roi_ray.metrics import ms_ssim
+from roi_ray.metrics.ms_ssim import _C1, _C2, _taps
 from roi_ray.metrics.triton import ssim
 from roi_ray.sweep import photographs
 from tests.metrics.test_ms_ssim import assert_the_same_as_strips
 import torch
 
 def similarity(x, y, luminance):
-    taps = ms_ssim._taps(y.device)
-    constants = (ms_ssim._C1, ms_ssim._C2)
+    taps = _taps(y.device)
+    constants = (_C1, _C2)
     return ssim.similarity(x.image, y, x.mean, x.variance, taps, constants, luminance)
 
 photo = decode_image(photographs()["coffee"].read_bytes())
@@ -125,4 +140,4 @@ print("the same")
 
 
 def test_the_kernels_of_a_gpu_are_the_same() -> None:
-    assert interpreted(KERNELS) == "the same\n"
+    assert run_in_triton_interpreter(KERNELS) == "the same\n"

@@ -7,7 +7,7 @@ import torch
 
 from roi_ray.errors import WeightsError
 from roi_ray.models import lpips
-from tests.conftest import Photos, interpreted, jpeg
+from tests.conftest import Photos, jpeg, run_in_triton_interpreter
 
 SIZES = [("astronaut", 512, 512), ("chelsea", 300, 451), ("rocket", 65, 64), ("coffee", 37, 600)]
 
@@ -164,4 +164,4 @@ print("the same")
 
 
 def test_the_kernels_of_a_gpu_are_the_same() -> None:
-    assert interpreted(KERNELS) == "the same\n"
+    assert run_in_triton_interpreter(KERNELS) == "the same\n"

@@ -13,7 +13,7 @@ import torch
 from roi_ray import schema
 from roi_ray.errors import ImageReadError, ImageTooSmall, OutOfMemory, SizeMismatch
 from roi_ray.models import discriminator, saliency
-from roi_ray.scoring.scorer import Scorer, networks_of
+from roi_ray.scoring.scorer import Scorer, load_networks_for
 from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY, Settings
 from tests.conftest import jpeg, needs_cuda
 from tests.scoring import literal
@@ -282,7 +282,7 @@ def test_a_batch_too_large_for_the_memory_is_halved(photos, error) -> None:
     x = photos["coffee"][:64, :96]
     several = [jpeg(x, quality) for quality in (5, 15, 25, 35, 45, 55, 65)]
     settings = Settings()
-    networks = networks_of(settings)
+    networks = load_networks_for(settings)
     crowded = _Crowded(networks.discriminator, 2, error)
     scorer = Scorer(settings, batch=16, networks=replace(networks, discriminator=crowded))
     crowded = scorer._networks.discriminator  # a copy
@@ -298,7 +298,7 @@ def test_a_batch_too_large_for_the_memory_is_halved(photos, error) -> None:
 
 def test_other_failures_are_not_taken_for_it(photos) -> None:
     x = photos["coffee"][:64, :96]
-    networks = networks_of(Settings())
+    networks = load_networks_for(Settings())
     broken = _Crowded(networks.discriminator, 0, RuntimeError("shapes do not fit"))
     scorer = Scorer(networks=replace(networks, discriminator=broken))
     with pytest.raises(RuntimeError, match="shapes do not fit"):
@@ -347,7 +347,7 @@ def test_a_process_that_runs_out_of_memory_goes_on_with_less_at_once() -> None:
 
 def test_memory_that_was_short_once_is_tried_again(photos) -> None:
     x = photos["coffee"][:64, :96]
-    networks = networks_of(Settings())
+    networks = load_networks_for(Settings())
     crowded = _Crowded(networks.discriminator, 2, MemoryError("std::bad_alloc"))
     scorer = Scorer(batch=16, networks=replace(networks, discriminator=crowded))
     crowded = scorer._networks.discriminator
@@ -361,7 +361,7 @@ def test_memory_that_was_short_once_is_tried_again(photos) -> None:
 
 def test_another_precision_changes_no_other_scorer(photos) -> None:
     x = photos["coffee"][:64, :96]
-    networks = networks_of(Settings())
+    networks = load_networks_for(Settings())
     scorer = Scorer(networks=networks)
     before = scorer.score(scorer.prepare(x), [jpeg(x, 30)])
     Scorer(Settings(precision="bf16"), networks=networks)

@@ -14,8 +14,8 @@ from torch import Tensor
 _BLOCK = 4096
 
 
-def means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """As `roi.means`.
+def whole_and_masked_means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """As `roi_ray.metrics.roi.whole_and_masked_means`.
 
     Args:
         maps: float32, (N, ..., h, w).
