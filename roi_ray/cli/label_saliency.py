@@ -13,12 +13,18 @@ import typer
 from roi_ray.cli.exits import exit_with_message
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
-from roi_ray.training.labels import Material, claim, label, names_labelled, write_views
-from roi_ray.training.pairs import named
+from roi_ray.training.labels import (
+    SourceFiles,
+    list_labelled_names,
+    record_teacher,
+    write_labelled_view,
+    write_views_table,
+)
+from roi_ray.training.pairs import list_files_by_name
 from roi_ray.training.recipes import ISNET_SHA256
-from roi_ray.training.split import split
+from roi_ray.training.split import split_held_out
 from roi_ray.training.teacher import Teacher
-from roi_ray.training.views import View, plan, render
+from roi_ray.training.views import View, plan_views, render_view
 
 _EVERY = 50
 
@@ -50,26 +56,28 @@ def main(
     """Label photographs, then crops and composites of them and of the training images."""
     ask = Teacher(teacher, sha256)
     # What a view was made of is told by names, so no two images may share one.
-    uris = named(images, *(photographs or []))
-    objects = named(*(cut_outs or []))
+    uris = list_files_by_name(images, *(photographs or []))
+    objects = list_files_by_name(*(cut_outs or []))
     if both := sorted(set(uris) & set(objects)):
         raise ManifestError(f"{uris[both[0]]} and {objects[both[0]]} have the same name")
-    training, held = split(named(images), held_out)
+    training, held = split_held_out(list_files_by_name(images), held_out)
     further = [name for name in uris if name not in {*training, *held}]
     typer.echo(f"{len(training)} training images, {len(further)} further photographs")
-    claim(output, sha256)
+    record_teacher(output, sha256)
     whole = [View(name, "whole", (name,)) for name in further]
-    label_all = partial(_label_all, output, ask, names_labelled(output), time.monotonic())
-    label_all(whole, Material(uris, maps={}), "photographs")
+    label_all = partial(_label_all, output, ask, list_labelled_names(output), time.monotonic())
+    label_all(whole, SourceFiles(uris, maps={}), "photographs")
     # From here on a photograph is as large as its whole view, which has a map.
-    seen, mapped = (named(storage.join(output, folder)) for folder in ("images", "maps"))
-    material = Material(
+    seen, mapped = (
+        list_files_by_name(storage.join(output, folder)) for folder in ("images", "maps")
+    )
+    material = SourceFiles(
         {name: uris[name] for name in training} | {name: seen[name] for name in further},
-        named(maps) | {name: mapped[name] for name in further},
+        list_files_by_name(maps) | {name: mapped[name] for name in further},
         objects,
     )
-    planned = plan(material.sources(), crops, composites, seed)
-    write_views(output, [*whole, *planned])
+    planned = plan_views(material.sources(), crops, composites, seed)
+    write_views_table(output, [*whole, *planned])
     label_all(planned, material, "views")
 
 
@@ -79,11 +87,11 @@ def _label_all(
     done: Collection[str],
     began: float,
     views: Sequence[View],
-    material: Material,
+    material: SourceFiles,
     what: str,
 ) -> None:
     for number, view in enumerate(views, 1):
         if view.name not in done:
-            label(output, view, partial(render, view, material), ask)
+            write_labelled_view(output, view, partial(render_view, view, material), ask)
         if number % _EVERY == 0 or number == len(views):
             typer.echo(f"{number}/{len(views)} {what}  {time.monotonic() - began:.0f} s")

@@ -18,7 +18,7 @@ from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import named_features
 from roi_ray.preference.model import load_model, save_model
 from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES
-from roi_ray.runtime.train_loop import runs_beside
+from roi_ray.runtime.train_loop import default_checkpoint_folder
 
 
 @exit_with_message
@@ -46,7 +46,7 @@ def main(
         read_comparisons(comparisons),
         named_features(features),
         recipe,
-        runs=runs or runs_beside(output),
+        runs=runs or default_checkpoint_folder(output),
         workers=workers,
         use_gpu=gpu,
         seed=seed,

@@ -20,13 +20,13 @@ from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.models.loader import check_weights_output
-from roi_ray.runtime.train_loop import fit, run_name, runs_beside
-from roi_ray.training import realism
-from roi_ray.training.discriminator import DiscriminatorTraining, packed
+from roi_ray.runtime.train_loop import default_checkpoint_folder, fit, run_name
+from roi_ray.training import discriminator_evaluation
+from roi_ray.training.discriminator import DiscriminatorTraining, to_safetensors_state
 from roi_ray.training.files import read_image
 from roi_ray.training.recipes import DiscriminatorRecipe
-from roi_ray.training.split import split, stem
-from roi_ray.training.windows import identity, read_originals
+from roi_ray.training.split import file_stem, split_held_out
+from roi_ray.training.windows import hash_image_files, read_originals
 
 
 @exit_with_message
@@ -48,10 +48,10 @@ def main(
     ] = DiscriminatorRecipe.steps,
     batch: Annotated[
         int, typer.Option(min=1, help="Originals a step.")
-    ] = DiscriminatorRecipe.batch,
+    ] = DiscriminatorRecipe.batch_size,
     order: Annotated[
         float, typer.Option(min=0, help="Weight of the ranking loss.")
-    ] = DiscriminatorRecipe.order,
+    ] = DiscriminatorRecipe.ranking_weight,
     seed: Annotated[int, typer.Option(help="Of the start and of what is drawn.")] = 0,
     held_out: Annotated[int, typer.Option(min=1, help="References never trained on.")] = 40,
     runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
@@ -62,7 +62,7 @@ def main(
     """Train D; report on held-out references how well it tells originals from decoded images."""
     began = time.monotonic()
     recipe = DiscriminatorRecipe(
-        steps=steps, batch=batch, generator=generator, order=order, seed=seed
+        steps=steps, batch_size=batch, generator=generator, ranking_weight=order, seed=seed
     )
     check_weights_output(output)
     if batch % workers:
@@ -70,7 +70,7 @@ def main(
     rows = read_manifest(manifest)
     found = read_originals(rows, allow_prefix or ())
     originals = {original.name: original for original in found}
-    training, held = split(originals, held_out, by=stem)
+    training, held = split_held_out(originals, held_out, key=file_stem)
     if not training:
         raise ManifestError(f"{manifest} has no more than {held_out} references to hold out")
     typer.echo(f"{len(training)} references to train on, {len(held)} held out")
@@ -81,24 +81,26 @@ def main(
             recipe,
             "cuda" if gpu else "cpu",
         ),
-        folder=runs or runs_beside(output),
-        name=run_name("discriminator", [asdict(recipe), rows.sha256, identity(found), held_out]),
+        folder=runs or default_checkpoint_folder(output),
+        name=run_name(
+            "discriminator", [asdict(recipe), rows.sha256, hash_image_files(found), held_out]
+        ),
         workers=workers,
         use_gpu=gpu,
         every=every,
     )
-    data = save(packed(state))
+    data = save(to_safetensors_state(state))
     storage.write_bytes(output, data)
     unseen = [originals[name] for name in held]
     # The file is judged, not what it was made from: fp16.
     written, weights = load_discriminator(storage.absolute(output))
-    apart = realism.tell_apart(written, unseen)
+    apart = discriminator_evaluation.measure_auc(written, unseen)
     pixels = (read_image(original.uri) for original in unseen)
-    untouched, rungs = realism.d_loss_by_quality(written, pixels)
+    untouched, rungs = discriminator_evaluation.measure_d_loss_by_quality(written, pixels)
     picture = output.removesuffix(".safetensors") + ".png"
-    storage.write_bytes(picture, realism.draw_curve(untouched, rungs))
+    storage.write_bytes(picture, discriminator_evaluation.draw_d_loss_curves(untouched, rungs))
     typer.echo("held out, original against decoded:")
-    Console(width=120).print(realism.to_table(apart))
+    Console(width=120).print(discriminator_evaluation.to_auc_table(apart))
     typer.echo(f"held out, mean d_loss: original {untouched:.3f}")
     for codec, ladder in rungs.items():
         typer.echo(f"  {codec}: " + "  ".join(f"q{r.quality} {r.d_loss:.3f}" for r in ladder))

@@ -20,18 +20,18 @@ from roi_ray.models.loader import check_weights_output
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.report.figure import draw_mask_figure
-from roi_ray.runtime.train_loop import fit, run_name, runs_beside
+from roi_ray.runtime.train_loop import default_checkpoint_folder, fit, run_name
 from roi_ray.sweep import photographs
-from roi_ray.training import saliency
-from roi_ray.training.agreement import box
-from roi_ray.training.files import planes
-from roi_ray.training.imagenet import efficientnet_lite0
-from roi_ray.training.judgement import judge, maskers
-from roi_ray.training.labels import labelled, views_identity
-from roi_ray.training.pairs import digest, read_pairs
+from roi_ray.training.agreement import smooth_mask
+from roi_ray.training.choice_accuracy import make_mask_functions, measure_choice_accuracy
+from roi_ray.training.files import to_chw_tensor
+from roi_ray.training.imagenet import load_efficientnet_lite0
+from roi_ray.training.labels import hash_views_folder, list_training_views, read_training_pairs
+from roi_ray.training.pairs import hash_pairs, read_pairs
 from roi_ray.training.recipes import SaliencyRecipe
-from roi_ray.training.saliency import SaliencyTraining, read_training
-from roi_ray.training.split import split
+from roi_ray.training.saliency import SaliencyTraining, to_safetensors_state
+from roi_ray.training.saliency_evaluation import evaluate_saliency, predict_mask
+from roi_ray.training.split import split_held_out
 
 
 @exit_with_message
@@ -51,7 +51,7 @@ def main(
     ] = SaliencyRecipe.epochs,
     seed: Annotated[int, typer.Option(help="Of the order and the augmentation.")] = 0,
     held_out: Annotated[int, typer.Option(min=1, help="Images never trained on.")] = 40,
-    batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = SaliencyRecipe.batch,
+    batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = SaliencyRecipe.batch_size,
     gpu: Annotated[bool, typer.Option("--gpu", help="Train on a GPU.")] = False,
     runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
     every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
@@ -62,37 +62,38 @@ def main(
 ) -> None:
     """Distil a saliency network's maps into the packaged one; report on held-out images."""
     began = time.monotonic()
-    recipe = SaliencyRecipe(epochs=epochs, batch=batch, seed=seed)
+    recipe = SaliencyRecipe(epochs=epochs, batch_size=batch, seed=seed)
     check_weights_output(output)
     given = read_comparisons(comparisons) if comparisons else None
     pairs = {pair.name: pair for pair in read_pairs(images, maps)}
-    training, held = split(pairs, held_out)
+    training, held = split_held_out(pairs, held_out)
     typer.echo(f"{len(training)} images to train on, {len(held)} held out")
     folders = (storage.absolute(images), storage.absolute(maps))
     further = [storage.absolute(folder) for folder in more or []]
-    views = [view.name for folder in further for view in labelled(folder, held)]
+    views = [view.name for folder in further for view in list_training_views(folder, held)]
     if views:
         typer.echo(f"{len(views)} further views, none with a held-out part")
-    content = [digest([pairs[name] for name in training]), *map(views_identity, further)]
+    content = [hash_pairs([pairs[name] for name in training]), *map(hash_views_folder, further)]
     state = fit(
         partial(_make, *folders, training, further, recipe, "cuda" if gpu else "cpu"),
         use_gpu=gpu,
-        folder=runs or runs_beside(output),
+        folder=runs or default_checkpoint_folder(output),
         name=run_name("saliency", [*folders, *views, training, *content, asdict(recipe)]),
         every=every,
     )
-    data = save(saliency.packed(state))
+    data = save(to_safetensors_state(state))
     storage.write_bytes(output, data)
     # The file is judged, not what it was made from: fp16 and folded.
     written, identity = load_saliency(storage.absolute(output))
-    result = saliency.evaluate(written, [pairs[name] for name in held])
+    result = evaluate_saliency(written, [pairs[name] for name in held])
     picture = output.removesuffix(".safetensors") + ".png"
     photos = {name: decode_image(path.read_bytes()) for name, path in photographs().items()}
     masks = {
-        name: box(saliency.predict(written, planes(pixels))) for name, pixels in photos.items()
+        name: smooth_mask(predict_mask(written, to_chw_tensor(pixels)))
+        for name, pixels in photos.items()
     }
     storage.write_bytes(picture, draw_mask_figure(photos, masks))
-    judged = judge(given, maskers(written)) if given else {}
+    judged = measure_choice_accuracy(given, make_mask_functions(written)) if given else {}
     typer.echo(
         f"held out, {result.images} images: MAE {result.mae:.4f}  max-F {result.max_f:.4f} "
         f"({result.empty} images without an object left out)  "
@@ -113,5 +114,5 @@ def main(
 def _make(
     images: str, maps: str, names: list[str], more: list[str], recipe: SaliencyRecipe, device: str
 ) -> SaliencyTraining:
-    pairs = read_training(images, maps, names, more)
-    return SaliencyTraining(pairs, efficientnet_lite0(), recipe, device)
+    pairs = read_training_pairs(images, maps, names, more)
+    return SaliencyTraining(pairs, load_efficientnet_lite0(), recipe, device)

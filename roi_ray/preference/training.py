@@ -11,7 +11,7 @@ from roi_ray.preference.examples import Examples
 from roi_ray.preference.model import PreferenceModel, Scale
 from roi_ray.preference.networks import build
 from roi_ray.preference.recipes import Recipe
-from roi_ray.runtime.train_loop import State, average_gradients, place
+from roi_ray.runtime.train_loop import State, average_gradients, rank_and_world_size
 
 _FOREVER = float("inf")
 
@@ -70,7 +70,7 @@ class PreferenceTraining:
         ]
         # A mean over votes: how many there are altogether does not count against the decay.
         votes = (self._kept[:, batch] * self._weight[batch]).sum(1).clamp_min(1e-9)
-        rank, workers = place()
+        rank, workers = rank_and_world_size()
         rows = batch[rank::workers]
         losses = (self._losses(rows) * self._kept[:, rows]).sum(1)
         total = (losses * workers / votes).sum()

@@ -55,7 +55,7 @@ class Training(Protocol):
         """Take on a state."""
 
 
-class Parts(ABC):
+class ModuleTraining(ABC):
     """A training whose state is that of its parts: networks and optimisers."""
 
     @abstractmethod
@@ -123,7 +123,7 @@ def fit(
         from ray.util.queue import Queue
 
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        cpus = cpus_each([int(node.get("CPU", 0)) for node in nodes], workers)
+        cpus = cpus_per_worker([int(node.get("CPU", 0)) for node in nodes], workers)
         threads = max(1, min(int(cpus), (os.cpu_count() or 1) // workers))
         if use_gpu and (gpus := int(sum(node.get("GPU", 0) for node in nodes))) < workers:
             if own:
@@ -170,7 +170,7 @@ def fit(
     return _read(result.checkpoint)
 
 
-def cpus_each(nodes: Sequence[int], workers: int) -> float:
+def cpus_per_worker(nodes: Sequence[int], workers: int) -> float:
     """CPUs that each worker asks for: as many as there are for all of them at once.
 
     Args:
@@ -190,7 +190,7 @@ def cpus_each(nodes: Sequence[int], workers: int) -> float:
     return (10_000 // -(-workers // total)) / 10_000
 
 
-def runs_beside(output: str) -> str:
+def default_checkpoint_folder(output: str) -> str:
     """Where checkpoints go by default: `out/runs`; beside an output on S3, as nodes see that."""
     return storage.join(storage.parent(output), "runs") if storage.is_remote(output) else "out/runs"
 
@@ -207,18 +207,18 @@ def run_name(prefix: str, settings: object) -> str:
     return f"{prefix}-{digest[:8]}"
 
 
-def place() -> tuple[int, int]:
+def rank_and_world_size() -> tuple[int, int]:
     """This worker's number, from 0, and how many there are."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def my_share(items: Sequence[Item]) -> Sequence[Item]:
+def select_local_batch(items: Sequence[Item]) -> Sequence[Item]:
     """This worker's part of a step's batch.
 
     Raises:
         RoiRayError: the batch cannot be divided evenly, which averaging gradients relies on.
     """
-    rank, workers = place()
+    rank, workers = rank_and_world_size()
     if len(items) % workers:
         raise RoiRayError(f"a batch of {len(items)} cannot be divided among {workers} workers")
     size = len(items) // workers
@@ -231,7 +231,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     DistributedDataParallel would do it behind the scenes, but two networks that are trained
     against each other, each seeing gradients of the other's, are not what it is made for.
     """
-    _, workers = place()
+    _, workers = rank_and_world_size()
     if workers == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -272,7 +272,7 @@ def _train(config: dict[str, Any]) -> None:
         first = state.pop("step")
         training.load(state)
         if head:
-            config["lines"].put(f"goes on from step {first}")
+            config["lines"].put(f"resumes from step {first}")
     began, losses = time.monotonic(), list[dict[str, float]]()
     for number in range(first, training.steps):
         losses.append(training.step(number))

@@ -40,9 +40,12 @@ class Agreement:
     roi_correlation_per_image: float
 
 
-def agreement(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> Agreement:
+def measure_agreement(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> Agreement:
     """Compare masks, float32 (H, W) in [0, 1], pair by pair."""
-    blurred = [(box(a).ravel(), box(b).ravel()) for a, b in zip(predicted, teacher, strict=True)]
+    blurred = [
+        (smooth_mask(a).ravel(), smooth_mask(b).ravel())
+        for a, b in zip(predicted, teacher, strict=True)
+    ]
     # A constant mask has no correlation with anything.
     varied = [(a, b) for a, b in blurred if a.std() > 0 and b.std() > 0]
     marked = [pair for pair in zip(predicted, teacher, strict=True) if (pair[1] >= 0.5).any()]
@@ -58,7 +61,7 @@ def agreement(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> Agreement:
     )
 
 
-def box(mask: Mask) -> Mask:
+def smooth_mask(mask: Mask) -> Mask:
     """S of the method: mean over rows i-25 .. i+24 and columns alike, 0 outside the image."""
     smoothed: Mask = box_blur(torch.from_numpy(mask)).numpy()
     return smoothed

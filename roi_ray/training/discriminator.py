@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from roi_ray.models.discriminator import PatchDiscriminator, build_patch_layers, fold_spectral_norm
-from roi_ray.runtime.train_loop import Parts, State, average_gradients, my_share
+from roi_ray.runtime.train_loop import ModuleTraining, State, average_gradients, select_local_batch
 from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.restorer import Restorer
 from roi_ray.training.windows import Original, draw_windows
@@ -21,7 +21,7 @@ _BETAS = (0.9, 0.99)
 _SMOOTHING = 0.05
 
 
-class DiscriminatorTraining(Parts):
+class DiscriminatorTraining(ModuleTraining):
     """D and the restorer G, alternating, from random weights.
 
     D's loss: cross-entropy of every patch, labels smoothed to 0.05 and 0.95, so that the logits
@@ -58,15 +58,17 @@ class DiscriminatorTraining(Parts):
         _set_rate(self._optimiser, _RATE * decay)
         _set_rate(self._g_optimiser, _RESTORER_RATE * decay)
         recipe = self._recipe
-        seeds = my_share([f"{recipe.seed}/{number}/{item}" for item in range(recipe.batch)])
-        windows = draw_windows(self._originals, recipe.crops, seeds)
+        seeds = select_local_batch(
+            [f"{recipe.seed}/{number}/{item}" for item in range(recipe.batch_size)]
+        )
+        windows = draw_windows(self._originals, recipe.crops_per_image, seeds)
         real, better, worse = (
             side.to(self._device) for side in (windows.real, windows.better, windows.worse)
         )
         # Half the batch each, so that G sees every quality.
         decoded = torch.cat([better[::2], worse[1::2]])
         original = torch.cat([real[::2], real[1::2]])
-        joined = recipe.generator and number >= recipe.joins * self.steps
+        joined = recipe.generator and number >= recipe.generator_start * self.steps
         restored = self._g(decoded) if joined else None
         losses = self._step_d(real, better, worse, restored)
         if restored is None:
@@ -94,7 +96,7 @@ class DiscriminatorTraining(Parts):
         different = (better != worse).flatten(1).any(1).float()
         order = (F.softplus(bad - good) * different).mean()
         self._optimiser.zero_grad(set_to_none=True)
-        (loss + self._recipe.order * order).backward()  # type: ignore[no-untyped-call]
+        (loss + self._recipe.ranking_weight * order).backward()  # type: ignore[no-untyped-call]
         average_gradients(self._d.parameters())
         self._optimiser.step()
         return {"d": loss.item(), "order": order.item()}
@@ -104,14 +106,14 @@ class DiscriminatorTraining(Parts):
         fool = F.softplus(-self._d(restored)).mean()
         distance = F.l1_loss(restored, original)
         self._g_optimiser.zero_grad(set_to_none=True)
-        (distance + self._recipe.fool * fool).backward()  # type: ignore[no-untyped-call]
+        (distance + self._recipe.adversarial_weight * fool).backward()  # type: ignore[no-untyped-call]
         average_gradients(self._g.parameters())
         self._g_optimiser.step()
         self._d.requires_grad_(True).train()
         return {"l1": distance.item(), "fool": fool.item()}
 
 
-def packed(state: State) -> dict[str, Tensor]:
+def to_safetensors_state(state: State) -> dict[str, Tensor]:
     """What is written to the file: fp16, spectral norm worked in; `model.0.weight`, ..."""
     modules: dict[str, dict[str, Tensor]] = {}
     tensors: Mapping[str, Tensor] = state["discriminator"]

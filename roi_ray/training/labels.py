@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from PIL import Image
@@ -13,9 +13,15 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.io import storage
 from roi_ray.training.files import read_cut_out, read_image, read_map
-from roi_ray.training.pairs import Pair, read_pair
+from roi_ray.training.pairs import Pair, read_pair, read_pairs
 from roi_ray.training.teacher import Labeller
-from roi_ray.training.views import Sources, View, cut, has_object, trim
+from roi_ray.training.views import (
+    SourceNames,
+    View,
+    cut_out_object,
+    has_object,
+    trim_transparent_border,
+)
 
 _TABLE = "views.jsonl"
 _TEACHER = "teacher.txt"
@@ -24,7 +30,7 @@ _KEPT = 0.8
 
 
 @dataclass(frozen=True)
-class Material:
+class SourceFiles:
     """What views are made of: URIs by name.
 
     Attributes:
@@ -41,10 +47,10 @@ class Material:
     maps: Mapping[str, str]
     cut_outs: Mapping[str, str] = field(default_factory=dict)
 
-    def sources(self) -> Sources:
+    def sources(self) -> SourceNames:
         """The names; every map is looked at."""
         objects = [name for name in self.images if has_object(self._map(name))]
-        return Sources(list(self.images), [*objects, *self.cut_outs])
+        return SourceNames(list(self.images), [*objects, *self.cut_outs])
 
     def photograph(self, name: str) -> Image.Image:
         """RGB."""
@@ -53,8 +59,8 @@ class Material:
     def cut_out(self, name: str) -> Image.Image:
         """A photograph's object, or a cut-out: RGBA, without the transparent border."""
         if name in self.cut_outs:
-            return trim(Image.fromarray(read_cut_out(self.cut_outs[name])))
-        return cut(read_image(self.images[name]), self._map(name))
+            return trim_transparent_border(Image.fromarray(read_cut_out(self.cut_outs[name])))
+        return cut_out_object(read_image(self.images[name]), self._map(name))
 
     def _map(self, name: str) -> Pixels:
         if name not in self.maps:
@@ -62,7 +68,7 @@ class Material:
         return read_map(self.maps[name])
 
 
-def claim(folder: str, teacher: str) -> None:
+def record_teacher(folder: str, teacher: str) -> None:
     """Make sure that all maps in a folder are of one teacher: `teacher.txt` says of which.
 
     Args:
@@ -87,7 +93,7 @@ def claim(folder: str, teacher: str) -> None:
         storage.write_bytes(uri, f"{teacher}\n".encode())
 
 
-def views_identity(folder: str) -> str:
+def hash_views_folder(folder: str) -> str:
     """What tells a folder of views from others of the same names: SHA-256 of whose and of what.
 
     Images and maps count by their bytes' number, for which none need be read.
@@ -99,7 +105,9 @@ def views_identity(folder: str) -> str:
     return hashlib.sha256(b"".join(found)).hexdigest()
 
 
-def label(folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller) -> None:
+def write_labelled_view(
+    folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller
+) -> None:
     """Make a view and ask the teacher about it.
 
     Written are `images/NAME.webp` and, when the teacher has seen what a reader of that file sees,
@@ -121,7 +129,7 @@ def label(folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller
     storage.write_bytes(mask, stream.getvalue())
 
 
-def names_labelled(folder: str) -> set[str]:
+def list_labelled_names(folder: str) -> set[str]:
     """The names of views in a folder that need no labelling any more."""
     images, maps = (
         {file.rsplit(".", 1)[0] for file in storage.list_files(storage.join(folder, kind))}
@@ -130,13 +138,13 @@ def names_labelled(folder: str) -> set[str]:
     return images & maps
 
 
-def write_views(folder: str, views: Iterable[View]) -> None:
+def write_views_table(folder: str, views: Iterable[View]) -> None:
     """Write down what each view was made of: `views.jsonl`."""
     lines = "".join(json.dumps(asdict(view)) + "\n" for view in views)
     storage.write_bytes(storage.join(folder, _TABLE), lines.encode())
 
 
-def read_table(folder: str) -> list[View]:
+def read_views_table(folder: str) -> list[View]:
     """What the views of a folder were made of.
 
     Raises:
@@ -150,32 +158,55 @@ def read_table(folder: str) -> list[View]:
         raise ManifestError(f"{uri} is no table of views: {error!r}") from error
 
 
-def read_views(folder: str, held_out: Collection[str]) -> list[Pair]:
+def read_view_pairs(folder: str, held_out: Collection[str]) -> list[Pair]:
     """The views of a folder, without those that a held-out image is a part of.
 
     Args:
-        folder: as `label` and `write_views` leave it; views without a map are left out.
+        folder: as `label` and `write_views_table` leave it; views without a map are left out.
         held_out: names of images that must not be trained on.
 
     Raises:
-        ManifestError: as `read_table`.
+        ManifestError: as `read_views_table`.
         ImageError, StorageError: a file cannot be read.
     """
     pairs = []
-    for view in labelled(folder, held_out):
+    for view in list_training_views(folder, held_out):
         image, mask = (storage.join(folder, path) for path in _paths(view))
         pairs.append(read_pair(view.name, image, mask, _KEPT))
     return pairs
 
 
-def labelled(folder: str, held_out: Collection[str]) -> list[View]:
-    """Those views of a folder; arguments and errors: see `read_views`."""
-    there, held = names_labelled(folder), set(held_out)
+def list_training_views(folder: str, held_out: Collection[str]) -> list[View]:
+    """Those views of a folder; arguments and errors: see `read_view_pairs`."""
+    there, held = list_labelled_names(folder), set(held_out)
     return [
         view
-        for view in read_table(folder)
+        for view in read_views_table(folder)
         if not held.intersection(view.parents) and view.name in there
     ]
+
+
+def read_training_pairs(
+    images_folder: str, maps_folder: str, names: Collection[str], more: Sequence[str] = ()
+) -> list[Pair]:
+    """What N is trained on.
+
+    Args:
+        images_folder: of images.
+        maps_folder: of the teacher's maps; see `read_pairs`.
+        names: of the pairs that are trained on: hold out beforehand.
+        more: folders of labelled views, of which those are trained on that no image of
+            `images_folder` outside `names` is a part of; see `read_view_pairs`.
+
+    Raises:
+        ManifestError, ImageError, StorageError: as `read_pairs` and `read_view_pairs`.
+    """
+    every = read_pairs(images_folder, maps_folder)
+    pairs = [pair for pair in every if pair.name in names]
+    held_out = {pair.name for pair in every}.difference(names)
+    for folder in more:
+        pairs += read_view_pairs(folder, held_out)
+    return pairs
 
 
 def _view(line: str) -> View:

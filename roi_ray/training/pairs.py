@@ -9,7 +9,7 @@ from torch import Tensor
 
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
-from roi_ray.training.files import planes, read_image, read_map
+from roi_ray.training.files import read_image, read_map, to_chw_tensor
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ def read_pairs(images_folder: str, maps_folder: str) -> list[Pair]:
         ManifestError: an image has no map, a map is of another size, or there are no images.
         ImageError, StorageError: a file cannot be read.
     """
-    maps = named(maps_folder)
+    maps = list_files_by_name(maps_folder)
     pairs = []
-    for name, file in named(images_folder).items():
+    for name, file in list_files_by_name(images_folder).items():
         if name not in maps:
             raise ManifestError(f"{maps_folder} has no map for the image {file}")
         pairs.append(read_pair(name, file, maps[name]))
@@ -58,10 +58,10 @@ def read_pair(name: str, image_uri: str, map_uri: str, kept: float = Pair.kept) 
     mask = read_map(map_uri)
     if image.shape[:2] != mask.shape:
         raise ManifestError(f"the map {map_uri} is not of the size of its image")
-    return Pair(name, planes(image).contiguous(), torch.from_numpy(mask.copy())[None], kept)
+    return Pair(name, to_chw_tensor(image).contiguous(), torch.from_numpy(mask.copy())[None], kept)
 
 
-def digest(pairs: Iterable[Pair]) -> str:
+def hash_pairs(pairs: Iterable[Pair]) -> str:
     """SHA-256 of names, images and maps."""
     found = hashlib.sha256()
     for pair in pairs:
@@ -72,7 +72,7 @@ def digest(pairs: Iterable[Pair]) -> str:
     return found.hexdigest()
 
 
-def named(*folders: str) -> dict[str, str]:
+def list_files_by_name(*folders: str) -> dict[str, str]:
     """The files of folders by their names without suffix, sorted in each: name -> URI.
 
     Raises:

@@ -3,8 +3,7 @@
 import math
 import os
 import random
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
@@ -14,25 +13,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from roi_ray.errors import ManifestError
 from roi_ray.models.lite0 import Lite0Saliency, fold_batch_norms
-from roi_ray.models.saliency import LITE0_SIDE, Saliency, build_lite0
-from roi_ray.runtime.train_loop import Parts, State
-from roi_ray.training.agreement import Agreement, Mask, agreement
-from roi_ray.training.labels import read_views
-from roi_ray.training.pairs import Pair, read_pairs
+from roi_ray.models.saliency import LITE0_SIDE, build_lite0
+from roi_ray.runtime.train_loop import ModuleTraining, State
+from roi_ray.training.imagenet import rename_encoder_tensors
+from roi_ray.training.pairs import Pair
 from roi_ray.training.recipes import SaliencyRecipe
 
 # Images and maps at the network's size, and factors of each image's jitter.
 _Batch = tuple[Tensor, Tensor, Tensor]
 
-# Published name of a block's part -> index of the same unit, counted from the block's end.
-_PARTS = {
-    "_expand_conv": -3,
-    "_bn0": -3,
-    "_depthwise_conv": -2,
-    "_bn1": -2,
-    "_project_conv": -1,
-    "_bn2": -1,
-}
 _ENCODER_RATE = 3e-4
 _DECODER_RATE = 2e-3
 _DECAY = 1e-4
@@ -43,7 +32,7 @@ _FROZEN = 2
 _AHEAD = 32
 
 
-class SaliencyTraining(Parts):
+class SaliencyTraining(ModuleTraining):
     """N, from ImageNet's encoder: cross-entropy and soft intersection over union with the maps.
 
     AdamW with a warm-up and a cosine decay; the encoder, which has seen ImageNet, at a lower rate.
@@ -78,16 +67,16 @@ class SaliencyTraining(Parts):
             if self._device.type == "cuda"
             else None
         )
-        self._batches = len(self._pairs) // recipe.batch
+        self._batches = len(self._pairs) // recipe.batch_size
         if self._batches == 0:
             raise ManifestError(
-                f"{len(self._pairs)} images to train on do not fill a batch of {recipe.batch}"
+                f"{len(self._pairs)} images to train on do not fill a batch of {recipe.batch_size}"
             )
         self.steps = recipe.epochs * self._batches
         torch.manual_seed(recipe.seed)
         self._network = Lite0Saliency()
         if start is not None:
-            self._network.load_state_dict(imagenet_encoder(start), strict=False)
+            self._network.load_state_dict(rename_encoder_tensors(start), strict=False)
         # Depthwise convolutions are twice as fast this way round on a CPU.
         self._network.to(memory_format=torch.channels_last).train()
         self._whole = build_lite0(self._network).to(self._device)
@@ -151,7 +140,7 @@ class SaliencyTraining(Parts):
 
     def _draw(self, number: int) -> _Batch:
         epoch, index = divmod(number, self._batches)
-        count, size = len(self._pairs), self._recipe.batch
+        count, size = len(self._pairs), self._recipe.batch_size
         order = random.Random(f"{self._recipe.seed}/{epoch}").sample(range(count), count)
         draw = random.Random(f"{self._recipe.seed}/{epoch}/{index}")
         chosen = order[index * size : (index + 1) * size]
@@ -161,30 +150,7 @@ class SaliencyTraining(Parts):
         return torch.stack(images), torch.stack(maps), torch.tensor(factors)
 
 
-def read_training(
-    images_folder: str, maps_folder: str, names: Collection[str], more: Sequence[str] = ()
-) -> list[Pair]:
-    """What N is trained on.
-
-    Args:
-        images_folder: of images.
-        maps_folder: of the teacher's maps; see `read_pairs`.
-        names: of the pairs that are trained on: hold out beforehand.
-        more: folders of labelled views, of which those are trained on that no image of
-            `images_folder` outside `names` is a part of; see `read_views`.
-
-    Raises:
-        ManifestError, ImageError, StorageError: as `read_pairs` and `read_views`.
-    """
-    every = read_pairs(images_folder, maps_folder)
-    pairs = [pair for pair in every if pair.name in names]
-    held_out = {pair.name for pair in every}.difference(names)
-    for folder in more:
-        pairs += read_views(folder, held_out)
-    return pairs
-
-
-def packed(state: State) -> dict[str, Tensor]:
+def to_safetensors_state(state: State) -> dict[str, Tensor]:
     """What is written to the packaged file: the average, batch norms folded, fp16."""
     network = Lite0Saliency()
     prefix = "module."
@@ -196,48 +162,12 @@ def packed(state: State) -> dict[str, Tensor]:
     return {name: tensor.half().contiguous() for name, tensor in folded.items()}
 
 
-def evaluate(network: Saliency, pairs: Sequence[Pair]) -> Agreement:
-    """Agreement with the teacher at the images' own size."""
-    predicted = [predict(network, pair.image) for pair in pairs]
-    return agreement(predicted, [(pair.map[0] / 255).numpy() for pair in pairs])
-
-
-def predict(network: Saliency, image: Tensor) -> Mask:
-    """The mask of one image, uint8 (3, H, W), before it is smoothed: float32 (H, W) in [0, 1]."""
-    with torch.inference_mode():
-        mask: Mask = torch.sigmoid(network(image[None] / 255))[0, 0].numpy()
-    return mask
-
-
-def imagenet_encoder(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """EfficientNet-lite0's published tensors under our names; its classifier is left out."""
-    # Published blocks are numbered through; ours by stage, and their units by position.
-    blocks = [
-        (f"stages.{stage}.{block}.units", len(list(module.get_submodule("units").children())))
-        for stage, modules in enumerate(Lite0Saliency().stages)
-        for block, module in enumerate(modules.children())
-    ]
-    ours = {}
-    for key, tensor in published.items():
-        if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key):
-            prefix, units = blocks[int(match[1])]
-            part, leaf = match[2], match[3]
-            ours[f"{prefix}.{units + _PARTS[part]}.{_kind(part)}.{leaf}"] = tensor
-        elif match := re.fullmatch(r"(_conv_stem|_bn0)\.(\w+)", key):
-            ours[f"stem.{_kind(match[1])}.{match[2]}"] = tensor
-    return ours
-
-
 def _in_fp32(conv: nn.Conv2d) -> None:
     """Keep autocast out: the gradient of depthwise convolutions is slow in bfloat16."""
     forward = conv.forward
     conv.forward = torch.autocast("cpu", enabled=False)(  # type: ignore[method-assign]
         lambda x: forward(x.float())
     )
-
-
-def _kind(part: str) -> str:
-    return "norm" if part.startswith("_bn") else "conv"
 
 
 def _loss(logits: Tensor, targets: Tensor) -> Tensor:

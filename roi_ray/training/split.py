@@ -1,38 +1,38 @@
-"""Which images are held out of a training: by a hash of the name."""
+"""Choose the images that a training holds out, by a hash of their names."""
 
 import hashlib
 import posixpath
 from collections.abc import Callable, Iterable
 
 
-def split(
-    names: Iterable[str], held_out: int, by: Callable[[str], str] = str
+def split_held_out(
+    names: Iterable[str], held_out: int, key: Callable[[str], str] = str
 ) -> tuple[list[str], list[str]]:
-    """Divide names into those to train on and those that are held out.
+    """Split names into a training set and a held-out set.
 
-    Held out are the names with the smallest SHA-256 digests. It depends on nothing but the names
-    themselves: not on their order, a seed, or the machine. Of more names, others are held out.
+    The names with the smallest SHA-256 digests are held out. The result depends on the set of names
+    only, not on their order, a seed or the machine.
 
     Args:
-        names: what identifies an image; duplicates count once.
-        held_out: how many images to hold out.
-        by: what of a name counts, as `stem` of a path: names that are alike in that are of one
-            image, and are not divided.
+        names: names of images; duplicates count once.
+        held_out: number of images to hold out.
+        key: maps a name to the image it belongs to. Names with the same key, such as two paths with
+            the same `file_stem`, end up on the same side of the split.
 
     Returns:
         `(training, held_out)`, both sorted.
     """
     names = set(names)
-    ranked = sorted(set(map(by, names)), key=lambda key: (_digest(key), key))
-    held = set(ranked[:held_out])
+    ranked = sorted(set(map(key, names)), key=lambda image: (_digest(image), image))
+    held_out_keys = set(ranked[:held_out])
     return (
-        sorted(name for name in names if by(name) not in held),
-        sorted(name for name in names if by(name) in held),
+        sorted(name for name in names if key(name) not in held_out_keys),
+        sorted(name for name in names if key(name) in held_out_keys),
     )
 
 
-def stem(path: str) -> str:
-    """A file's name without folders and suffix."""
+def file_stem(path: str) -> str:
+    """Return a file's name without folders and suffix."""
     return posixpath.splitext(posixpath.basename(path))[0]
 
 

@@ -42,7 +42,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Sources:
+class SourceNames:
     """What views are made of, by name.
 
     Attributes:
@@ -54,7 +54,7 @@ class Sources:
     objects: Sequence[str]
 
 
-class Images(Protocol):
+class SourceImages(Protocol):
     """The images that views are made of, by name."""
 
     def photograph(self, name: str) -> Image.Image:
@@ -64,7 +64,7 @@ class Images(Protocol):
         """RGBA, without the transparent border."""
 
 
-def plan(sources: Sources, crops: int, composites: int, seed: int) -> list[View]:
+def plan_views(sources: SourceNames, crops: int, composites: int, seed: int) -> list[View]:
     """Which views to make: the same for the same arguments; the photographs take turns.
 
     Raises:
@@ -88,7 +88,7 @@ def plan(sources: Sources, crops: int, composites: int, seed: int) -> list[View]
     return views
 
 
-def render(view: View, material: Images) -> Pixels:
+def render_view(view: View, material: SourceImages) -> Pixels:
     """Make a view: the same for the same arguments.
 
     Args:
@@ -115,12 +115,12 @@ def has_object(mask: Pixels) -> bool:
     return 0.02 < share < 0.6 and sure > share / 2
 
 
-def cut(image: Pixels, mask: Pixels) -> Image.Image:
+def cut_out_object(image: Pixels, mask: Pixels) -> Image.Image:
     """The object that a map shows, RGBA: uint8 (H, W, 3) and (H, W), the alpha."""
-    return trim(Image.fromarray(np.dstack([image, mask])))
+    return trim_transparent_border(Image.fromarray(np.dstack([image, mask])))
 
 
-def trim(image: Image.Image) -> Image.Image:
+def trim_transparent_border(image: Image.Image) -> Image.Image:
     """RGBA, without the border that is transparent."""
     return image.crop(image.getchannel("A").point(lambda value: 255 * (value > 60)).getbbox())
 

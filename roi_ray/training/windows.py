@@ -15,7 +15,7 @@ from roi_ray.errors import ManifestError, NotAllowed
 from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.manifest import Manifest
-from roi_ray.training.files import read_planes
+from roi_ray.training.files import read_image_tensor
 
 CROP = 128
 _READERS = 8
@@ -78,7 +78,7 @@ def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Orig
     return [Original(name, uri, tuple(of)) for uri, (name, of) in gathered.items()]
 
 
-def identity(originals: Sequence[Original]) -> str:
+def hash_image_files(originals: Sequence[Original]) -> str:
     """What tells images from others of the same names: SHA-256 of their places and sizes."""
     uris = [uri for each in originals for uri in (each.uri, *(d.uri for d in each.decoded))]
     sizes = {folder: storage.file_sizes(folder) for folder in set(map(storage.parent, uris))}
@@ -131,11 +131,11 @@ def _draw(
     one = draw.choice(original.decoded)
     rivals = [other for other in original.decoded if other.codec == one.codec and other is not one]
     other = draw.choice(rivals) if rivals else one
-    real = read_planes(original.uri)
+    real = read_image_tensor(original.uri)
     height, width = real.shape[1:]
     sides = [real]
     for decoded in (one, other):
-        sides.append(read_planes(decoded.uri))
+        sides.append(read_image_tensor(decoded.uri))
         if sides[-1].shape != real.shape or min(height, width) < CROP:
             raise ManifestError(
                 f"{decoded.uri}: training needs images of {CROP} x {CROP} pixels or more, "

@@ -75,7 +75,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_on_s3(
     os.kill(workers_of(mark)[0], signal.SIGKILL)
     assert job.wait(timeout=240) == 0, log.read_text()
     said = log.read_text()
-    assert "goes on from step " in said
+    assert "resumes from step " in said
     assert said.count("step 625/") == 1
     assert accuracy(load_model(str(output))[0]) > 0.85
 

@@ -12,9 +12,9 @@ import torch
 
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
-from roi_ray.training.discriminator import DiscriminatorTraining, packed
+from roi_ray.training.discriminator import DiscriminatorTraining, to_safetensors_state
 from roi_ray.training.recipes import DiscriminatorRecipe
-from roi_ray.training.split import split, stem
+from roi_ray.training.split import file_stem, split_held_out
 from roi_ray.training.windows import read_originals
 from tests.conftest import Photos, make_sweep_of
 
@@ -48,17 +48,17 @@ def test_a_killed_training_takes_the_steps_that_it_would_have_taken(
 
     again = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert again.returncode == 0, again.stderr
-    assert "goes on from step " in again.stdout
+    assert "resumes from step " in again.stdout
     assert f"step {STEPS}/{STEPS}" in again.stdout
     assert "step 1/" not in again.stdout
 
     originals = {original.name: original for original in read_originals(read_manifest(manifest))}
-    training, _ = split(originals, 2, by=stem)
+    training, _ = split_held_out(originals, 2, key=file_stem)
     alone = DiscriminatorTraining(
-        [originals[name] for name in training], DiscriminatorRecipe(steps=STEPS, batch=2)
+        [originals[name] for name in training], DiscriminatorRecipe(steps=STEPS, batch_size=2)
     )
     for number in range(STEPS):
         alone.step(number)
     written = load_discriminator(str(output))[1].tensors
-    for name, expected in packed(alone.state()).items():
+    for name, expected in to_safetensors_state(alone.state()).items():
         torch.testing.assert_close(written[name].float(), expected.float(), atol=2e-3, rtol=1e-2)

@@ -13,11 +13,11 @@ from roi_ray.errors import ManifestError, RoiRayError, StorageUnavailable, Weigh
 from roi_ray.runtime import cluster
 from roi_ray.runtime.train_loop import (
     average_gradients,
-    cpus_each,
+    cpus_per_worker,
+    default_checkpoint_folder,
     fit,
-    my_share,
     run_name,
-    runs_beside,
+    select_local_batch,
 )
 
 # Ray's workers do not import test modules.
@@ -41,7 +41,7 @@ class Descent:
             Path(self._marker).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         points = torch.randn(8, 3, generator=torch.Generator().manual_seed(number))
-        mine = torch.stack(list(my_share(list(points))))
+        mine = torch.stack(list(select_local_batch(list(points))))
         loss = (mine @ self._weights - mine.sum(1)).square().mean()
         loss.backward()
         average_gradients([self._weights])
@@ -77,11 +77,11 @@ def test_a_killed_worker_costs_nothing_and_a_finished_run_is_not_done_again(tmp_
     assert said[0] == "step 2/6"
     assert said[-1] == "step 6/6"
     # That of step 4 may not have been registered yet when the worker died.
-    assert {"goes on from step 2", "goes on from step 4"} & set(said)
+    assert {"resumes from step 2", "resumes from step 4"} & set(said)
 
     lines.clear()
     again = fit(make, folder=str(tmp_path), name="run", workers=1, every=2, report=lines.append)
-    assert lines == ["goes on from step 6"]
+    assert lines == ["resumes from step 6"]
     assert torch.equal(again["weights"], state["weights"])
 
 
@@ -92,8 +92,8 @@ def test_other_settings_are_another_run():
 
 
 def test_checkpoints_go_where_the_nodes_see_them():
-    assert runs_beside("out/n.safetensors") == "out/runs"
-    assert runs_beside("s3://models/2026/n.safetensors") == "s3://models/2026/runs"
+    assert default_checkpoint_folder("out/n.safetensors") == "out/runs"
+    assert default_checkpoint_folder("s3://models/2026/n.safetensors") == "s3://models/2026/runs"
 
 
 def refuse(folder, passes):
@@ -119,16 +119,16 @@ def test_what_a_worker_raises_on_purpose_arrives_as_it_is(tmp_path, ray_cluster,
 
 
 def test_a_share_of_a_batch():
-    assert my_share([1, 2, 3]) == [1, 2, 3]  # no workers: all of it
+    assert select_local_batch([1, 2, 3]) == [1, 2, 3]  # no workers: all of it
 
 
 def test_a_batch_that_cannot_be_divided(monkeypatch):
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
     monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
-    assert my_share([1, 2, 3, 4, 5, 6]) == [3, 4]
+    assert select_local_batch([1, 2, 3, 4, 5, 6]) == [3, 4]
     with pytest.raises(RoiRayError, match="a batch of 8 cannot be divided among 3 workers"):
-        my_share(list(range(8)))
+        select_local_batch(list(range(8)))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_batch_that_cannot_be_divided(monkeypatch):
     ],
 )
 def test_every_worker_finds_room(nodes, workers, cpus):
-    assert cpus_each(nodes, workers) == cpus
+    assert cpus_per_worker(nodes, workers) == cpus
 
 
 @pytest.mark.long

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from roi_ray.training.agreement import agreement, box
+from roi_ray.training.agreement import measure_agreement, smooth_mask
 
 
 @pytest.fixture
@@ -16,12 +16,12 @@ def test_a_mask_agrees_with_itself():
     teacher = [np.zeros((80, 80), np.float32), np.zeros((80, 80), np.float32)]
     teacher[0][20:50, 30:60] = 1
     teacher[1][5:20, :40] = 1
-    result = agreement(teacher, teacher)
+    result = measure_agreement(teacher, teacher)
     assert (result.images, result.empty, result.mae) == (2, 0, 0)
     assert result.max_f == pytest.approx(1)
     assert result.roi_correlation == pytest.approx(1)
     assert result.roi_correlation_per_image == pytest.approx(1)
-    opposite = agreement([1 - mask for mask in teacher], teacher)
+    opposite = measure_agreement([1 - mask for mask in teacher], teacher)
     assert opposite.mae == 1
     assert opposite.max_f < 0.3
 
@@ -39,14 +39,14 @@ def test_max_f_is_the_definition_s(masks):
             p, r = hits / max(marked.sum(), 1), hits / wanted.sum()
             f.append(1.3 * p * r / max(0.3 * p + r, 1e-12))
         best = max(best, np.mean(f))
-    result = agreement(masks, teacher)
+    result = measure_agreement(masks, teacher)
     assert result.empty == 1
     assert result.max_f == pytest.approx(best, rel=1e-6)
-    assert math.isnan(agreement(masks[:1], [masks[0] * 0.4]).max_f)
+    assert math.isnan(measure_agreement(masks[:1], [masks[0] * 0.4]).max_f)
 
 
 def test_box_is_the_mean_of_rows_i_minus_25_to_i_plus_24(masks):
-    smooth = box(masks[0])
+    smooth = smooth_mask(masks[0])
     assert smooth.shape == masks[0].shape
     for i, j in ((0, 0), (30, 40), (69, 89), (25, 3)):
         window = masks[0][max(i - 25, 0) : i + 25, max(j - 25, 0) : j + 25]
@@ -55,5 +55,5 @@ def test_box_is_the_mean_of_rows_i_minus_25_to_i_plus_24(masks):
 
 def test_an_image_without_anything_salient_has_no_correlation_of_its_own(masks):
     empty = np.zeros((70, 90), np.float32)
-    result = agreement([masks[0], empty], [masks[0], empty])
+    result = measure_agreement([masks[0], empty], [masks[0], empty])
     assert result.roi_correlation_per_image == pytest.approx(1)

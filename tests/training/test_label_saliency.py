@@ -10,9 +10,9 @@ from PIL import Image
 from roi_ray.cli import label_saliency
 from roi_ray.errors import ImageReadError, ManifestError
 from roi_ray.sweep import photographs
-from roi_ray.training.labels import read_views, views_identity
+from roi_ray.training.labels import hash_views_folder, read_training_pairs, read_view_pairs
 from roi_ray.training.recipes import SaliencyRecipe
-from roi_ray.training.saliency import SaliencyTraining, read_training
+from roi_ray.training.saliency import SaliencyTraining
 from tests.training.test_teacher import red_teacher
 
 
@@ -72,15 +72,15 @@ def test_photographs_crops_and_composites_get_maps_that_can_be_trained_on(folder
     (held,) = {path.stem for path in (folders / "images").iterdir()} - {
         parent for view in views for parent in view["parents"]
     }
-    pairs = read_views(str(folders / "views"), [held])
+    pairs = read_view_pairs(str(folders / "views"), [held])
     assert [pair.name for pair in pairs] == [view["name"] for view in views]
     for pair in pairs:
         red = (pair.image[0] > 200) & (pair.image[1:] < 60).all(0)
         assert ((pair.map[0] > 128) != red).float().mean() < 0.05
     names = [path.stem for path in (folders / "images").iterdir() if path.stem != held]
     where = (str(folders / "images"), str(folders / "maps"))
-    trained_on = read_training(*where, names, [str(folders / "views")])
-    training = SaliencyTraining(trained_on, None, SaliencyRecipe(epochs=1, batch=4))
+    trained_on = read_training_pairs(*where, names, [str(folders / "views")])
+    training = SaliencyTraining(trained_on, None, SaliencyRecipe(epochs=1, batch_size=4))
     assert training.steps == 13 // 4
 
 
@@ -93,7 +93,7 @@ def test_cut_outs_are_pasted_too(folders):
     lines = (folders / "views" / "views.jsonl").read_text().splitlines()
     pasted = [view for view in map(json.loads, lines) if "disc" in view["parents"][1:]]
     assert pasted
-    pairs = {pair.name: pair for pair in read_views(str(folders / "views"), [])}
+    pairs = {pair.name: pair for pair in read_view_pairs(str(folders / "views"), [])}
     assert all((pairs[view["name"]].map > 128).any() for view in pasted)
 
 
@@ -106,9 +106,9 @@ def test_a_cut_out_with_a_photograph_s_name_is_refused(folders, capsys):
 def test_a_view_with_a_held_out_part_is_not_trained_on(folders):
     run(folders, crops=0, composites=20)
     folder = str(folders / "views")
-    everything = read_views(folder, [])
+    everything = read_view_pairs(folder, [])
     held_out = next(photo.stem for photo in (folders / "further").iterdir())
-    kept = {pair.name for pair in read_views(folder, [held_out])}
+    kept = {pair.name for pair in read_view_pairs(folder, [held_out])}
     for line in (folders / "views" / "views.jsonl").read_text().splitlines():
         view = json.loads(line)
         assert (view["name"] in kept) == (held_out not in view["parents"])
@@ -121,14 +121,14 @@ def test_a_second_run_makes_what_is_missing_and_the_same(folders, capsys):
     gone = [name for name in first if name.startswith("crop")][:2]
     for name in gone:
         (folders / "views" / "maps" / name).unlink()
-    assert len(read_views(str(folders / "views"), [])) == 10
+    assert len(read_view_pairs(str(folders / "views"), [])) == 10
     kept = times(folders)
     run(folders)
     assert made(folders) == first
     assert {name for name, time in times(folders).items() if kept.get(name) != time} == set(gone)
     # Other views have other names: no file is taken for what it is not.
     run(folders, seed=1)
-    assert len(read_views(str(folders / "views"), [])) == 12
+    assert len(read_view_pairs(str(folders / "views"), [])) == 12
     assert len(made(folders)) == 4 + 2 * 8
 
 
@@ -141,18 +141,18 @@ def test_another_teacher_s_maps_are_not_added_to(folders, capsys):
     assert f"views holds maps of another teacher, of SHA-256 {'0' * 64}" in (
         capsys.readouterr().err
     )
-    before = views_identity(str(folders / "views"))
+    before = hash_views_folder(str(folders / "views"))
     view = next((folders / "views" / "images").iterdir())
     content = view.read_bytes()
     view.write_bytes(content + b" ")
-    assert views_identity(str(folders / "views")) != before
+    assert hash_views_folder(str(folders / "views")) != before
     view.write_bytes(content)
-    assert views_identity(str(folders / "views")) == before
+    assert hash_views_folder(str(folders / "views")) == before
     file.unlink()
     with pytest.raises(typer.Exit):
         run(folders)
     assert "holds maps, and no teacher.txt that says whose" in capsys.readouterr().err
-    assert views_identity(str(folders / "views")) != before
+    assert hash_views_folder(str(folders / "views")) != before
 
 
 def test_what_cannot_be_used_is_named(folders, capsys):
@@ -185,7 +185,7 @@ def test_what_cannot_be_used_is_named(folders, capsys):
 def test_a_table_of_views_that_is_none(tmp_path, text):
     Path(tmp_path / "views.jsonl").write_text(text)
     with pytest.raises(ManifestError, match=r"views\.jsonl is no table of views"):
-        read_views(str(tmp_path), [])
+        read_view_pairs(str(tmp_path), [])
 
 
 def test_a_view_that_is_no_image_is_named(folders):
@@ -193,4 +193,4 @@ def test_a_view_that_is_no_image_is_named(folders):
     image = next((folders / "views" / "images").iterdir())
     image.write_bytes(b"no image")
     with pytest.raises(ImageReadError, match=f"{image.name}: not an image"):
-        read_views(str(folders / "views"), [])
+        read_view_pairs(str(folders / "views"), [])

@@ -1,10 +1,10 @@
-from roi_ray.training.split import split, stem
+from roi_ray.training.split import file_stem, split_held_out
 
 
 def test_it_depends_on_the_names_alone():
     names = [f"image{number}" for number in range(20)]
-    training, held = split(names, 5)
-    assert (training, held) == split([*reversed(names), "image3"], 5)
+    training, held = split_held_out(names, 5)
+    assert (training, held) == split_held_out([*reversed(names), "image3"], 5)
     assert len(held) == 5
     assert sorted(training + held) == sorted(names)
     # Recorded: whoever trained with this split must find it unchanged.
@@ -13,17 +13,17 @@ def test_it_depends_on_the_names_alone():
 
 def test_holding_out_more_keeps_what_was_held_out():
     names = [f"image{number}" for number in range(20)]
-    assert set(split(names, 5)[1]) < set(split(names, 8)[1])
-    assert split(names, 30) == ([], sorted(names))
+    assert set(split_held_out(names, 5)[1]) < set(split_held_out(names, 8)[1])
+    assert split_held_out(names, 30) == ([], sorted(names))
 
 
 def test_one_image_is_not_divided_whatever_its_path():
     paths = ("a.b/image{}.png", "image{}.webp")
     names = [path.format(n) for n in range(20) for path in paths]
-    training, held = split(names, 5, by=stem)
-    bare = split([f"image{n}" for n in range(20)], 5)[1]
-    assert {stem(name) for name in held} == set(bare)
+    training, held = split_held_out(names, 5, key=file_stem)
+    bare = split_held_out([f"image{n}" for n in range(20)], 5)[1]
+    assert {file_stem(name) for name in held} == set(bare)
     assert len(held) == 10 and len(training) == 30
     # Of a name that is no path, all counts.
     numbered = [f"photo.{n:03}" for n in range(50)]
-    assert split(numbered, 5)[1] != numbered[:5]
+    assert split_held_out(numbered, 5)[1] != numbered[:5]

@@ -11,7 +11,7 @@ from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
-from roi_ray.training.discriminator import DiscriminatorTraining, packed
+from roi_ray.training.discriminator import DiscriminatorTraining, to_safetensors_state
 from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.windows import Original, draw_windows, read_originals
 
@@ -35,7 +35,8 @@ def originals(manifest):
 
 def train(originals, **options):
     training = DiscriminatorTraining(
-        originals, DiscriminatorRecipe(**{"steps": 2, "batch": 2, "joins": 0.0} | options)
+        originals,
+        DiscriminatorRecipe(**{"steps": 2, "batch_size": 2, "generator_start": 0.0} | options),
     )
     losses = [training.step(number) for number in range(training.steps)]
     return training.state(), losses
@@ -71,20 +72,20 @@ def test_it_learns_to_tell_originals_from_bad_jpegs(originals):
 
 def test_the_restorer_joins_late_or_not_at_all(originals):
     for generator in (True, False):
-        _, losses = train(originals, steps=6, generator=generator, joins=0.5)
+        _, losses = train(originals, steps=6, generator=generator, generator_start=0.5)
         assert ["fool" in loss for loss in losses] == [False] * 3 + [generator] * 3
 
 
 def test_it_learns_to_order_images(originals):
     jpegs = [Original(o.name, o.uri, o.decoded[:2]) for o in originals]
-    ranked = train(jpegs, steps=40, batch=4, generator=False, order=1.0)[1]
-    unranked = train(jpegs, steps=40, batch=4, generator=False, order=0.0)[1]
+    ranked = train(jpegs, steps=40, batch_size=4, generator=False, ranking_weight=1.0)[1]
+    unranked = train(jpegs, steps=40, batch_size=4, generator=False, ranking_weight=0.0)[1]
     late, other = (sum(x["order"] for x in losses[-15:]) / 15 for losses in (ranked, unranked))
     assert late < 0.66 < other + 0.05  # log 2 = 0.693 is chance
 
 
 def test_the_restorer_starts_as_the_identity_and_comes_nearer_to_the_original(originals):
-    _, losses = train(originals, steps=40, batch=2, joins=0.0)
+    _, losses = train(originals, steps=40, batch_size=2, generator_start=0.0)
     early, late = (sum(loss["l1"] for loss in part) / 10 for part in (losses[:10], losses[-10:]))
     assert late < early
 
@@ -102,7 +103,7 @@ def test_windows_are_of_one_codec_and_ordered_by_their_error(originals):
 
 
 def test_spectral_norm_is_gone_but_held(originals):
-    tensors = packed(train(originals)[0])
+    tensors = to_safetensors_state(train(originals)[0])
     assert sorted(tensors) == sorted(
         f"model.{index}.{leaf}" for index in (0, 2, 4, 6, 8) for leaf in ("weight", "bias")
     )
@@ -112,22 +113,28 @@ def test_spectral_norm_is_gone_but_held(originals):
 
 
 def test_the_same_seed_gives_the_same_weights(originals):
-    one, same, other = (packed(train(originals, seed=seed)[0]) for seed in (1, 1, 2))
+    one, same, other = (to_safetensors_state(train(originals, seed=seed)[0]) for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(originals):
     whole, _ = train(originals, steps=4)
-    half = DiscriminatorTraining(originals, DiscriminatorRecipe(steps=4, batch=2, joins=0.0))
+    half = DiscriminatorTraining(
+        originals, DiscriminatorRecipe(steps=4, batch_size=2, generator_start=0.0)
+    )
     for number in (0, 1):
         half.step(number)
-    rest = DiscriminatorTraining(originals, DiscriminatorRecipe(steps=4, batch=2, joins=0.0))
+    rest = DiscriminatorTraining(
+        originals, DiscriminatorRecipe(steps=4, batch_size=2, generator_start=0.0)
+    )
     rest.load(half.state())
     for number in (2, 3):
         rest.step(number)
-    resumed = packed(rest.state())
-    assert all(torch.equal(tensor, resumed[name]) for name, tensor in packed(whole).items())
+    resumed = to_safetensors_state(rest.state())
+    assert all(
+        torch.equal(tensor, resumed[name]) for name, tensor in to_safetensors_state(whole).items()
+    )
 
 
 def test_a_manifest_without_codecs_will_do(tmp_path, originals):

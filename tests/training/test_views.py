@@ -5,9 +5,16 @@ import pytest
 from PIL import Image
 
 from roi_ray.errors import ManifestError
-from roi_ray.training.views import Sources, View, cut, has_object, plan, render
+from roi_ray.training.views import (
+    SourceNames,
+    View,
+    cut_out_object,
+    has_object,
+    plan_views,
+    render_view,
+)
 
-SOURCES = Sources(["astronaut", "cat", "coffee"], ["cat"])
+SOURCES = SourceNames(["astronaut", "cat", "coffee"], ["cat"])
 
 
 class Photographs:
@@ -23,12 +30,12 @@ class Photographs:
         image = self._photos[name]
         mask = np.zeros(image.shape[:2], np.uint8)
         mask[: len(mask) // 2, : mask.shape[1] // 2] = 255
-        return cut(image, mask)
+        return cut_out_object(image, mask)
 
 
 def test_a_plan_is_the_same_again_and_its_photographs_take_turns():
-    views = plan(SOURCES, crops=30, composites=60, seed=1)
-    assert views == plan(SOURCES, crops=30, composites=60, seed=1)
+    views = plan_views(SOURCES, crops=30, composites=60, seed=1)
+    assert views == plan_views(SOURCES, crops=30, composites=60, seed=1)
     assert Counter(view.kind for view in views) == {"crop": 30, "composite": 60}
     assert set(Counter(view.parents[0] for view in views).values()) == {30}
     assert {view.parents[1:] for view in views if view.kind == "crop"} == {()}
@@ -37,22 +44,26 @@ def test_a_plan_is_the_same_again_and_its_photographs_take_turns():
 
 
 def test_no_two_views_share_a_name_within_a_plan_or_between_plans():
-    other = Sources(["astronaut", "cat", "rocket"], ["cat"])
-    plans = [plan(SOURCES, 20, 20, 1), plan(SOURCES, 20, 20, 2), plan(other, 20, 20, 1)]
+    other = SourceNames(["astronaut", "cat", "rocket"], ["cat"])
+    plans = [
+        plan_views(SOURCES, 20, 20, 1),
+        plan_views(SOURCES, 20, 20, 2),
+        plan_views(other, 20, 20, 1),
+    ]
     views = {(view.name, view.parents) for views in plans for view in views}
     assert len({name for name, _ in views}) == len(views)
 
 
 def test_there_is_something_to_make_views_of():
     with pytest.raises(ManifestError, match="no photographs"):
-        plan(Sources([], []), 1, 0, 0)
+        plan_views(SourceNames([], []), 1, 0, 0)
     with pytest.raises(ManifestError, match="no objects for composites"):
-        plan(Sources(["cat"], []), 0, 1, 0)
-    assert len(plan(Sources(["cat"], []), 1, 0, 0)) == 1
+        plan_views(SourceNames(["cat"], []), 0, 1, 0)
+    assert len(plan_views(SourceNames(["cat"], []), 1, 0, 0)) == 1
 
 
 def test_a_whole_view_is_the_photograph_in_512_by_512_pixels_worth(photos):
-    image = render(View("coffee", "whole", ("coffee",)), Photographs(photos))
+    image = render_view(View("coffee", "whole", ("coffee",)), Photographs(photos))
     height, width = photos["coffee"].shape[:2]
     assert abs(image.shape[1] / image.shape[0] - width / height) < 0.01
     assert image.shape[0] * image.shape[1] == pytest.approx(min(512**2, height * width), rel=0.01)
@@ -63,8 +74,8 @@ def test_a_crop_is_a_part_of_the_photograph_maybe_reflected(photos):
     sides = set()
     for number in range(8):
         view = View(f"crop-{number}", "crop", ("coffee",))
-        part = render(view, Photographs({"coffee": photo}))
-        assert np.array_equal(part, render(view, Photographs({"coffee": photo})))
+        part = render_view(view, Photographs({"coffee": photo}))
+        assert np.array_equal(part, render_view(view, Photographs({"coffee": photo})))
         height, width = part.shape[:2]
         share = height * width / (300 * 400)
         assert 0.2 < share < 0.95
@@ -82,7 +93,7 @@ def test_a_composite_shows_the_pasted_object(photos):
     sources = Photographs({"grey": grey, "red": red})
     for number in range(8):
         view = View(f"composite-{number}", "composite", ("grey", "red"))
-        image = render(view, sources).astype(int)
+        image = render_view(view, sources).astype(int)
         share = (np.abs(image - [255, 0, 0]).max(-1) < 40).mean()
         assert 0.01 < share < 0.6
         assert (image == 128).all(-1).mean() > 0.2
@@ -94,7 +105,7 @@ def test_an_object_is_one_thing_shown_clearly():
     guess[20:50, 20:50] = 120
     thing[20:50, 20:50] = 255
     assert [has_object(mask) for mask in (empty, scene, guess, thing)] == [False] * 3 + [True]
-    rgba = cut(np.full((100, 100, 3), 9, np.uint8), thing)
+    rgba = cut_out_object(np.full((100, 100, 3), 9, np.uint8), thing)
     assert rgba.mode == "RGBA"
     assert rgba.size == (30, 30)
     assert rgba.getextrema() == ((9, 9), (9, 9), (9, 9), (255, 255))
@@ -102,4 +113,4 @@ def test_an_object_is_one_thing_shown_clearly():
 
 def test_a_very_long_photograph_fits_a_webp_file():
     photos = Photographs({"long": np.zeros((10, 20_000, 3), np.uint8)})
-    assert render(View("v", "whole", ("long",)), photos).shape[1] <= 16_383
+    assert render_view(View("v", "whole", ("long",)), photos).shape[1] <= 16_383

@@ -4,7 +4,7 @@ import pytest
 
 from roi_ray.errors import ManifestError
 from roi_ray.io.manifest import read_manifest
-from roi_ray.training.windows import identity, read_originals
+from roi_ray.training.windows import hash_image_files, read_originals
 from tests.conftest import encode, write
 
 
@@ -29,10 +29,10 @@ def test_one_original_may_be_spelled_in_two_ways(tmp_path, photos):
 
 
 def test_other_files_are_told_from_these(tmp_path, photos):
-    first = identity(sweep(tmp_path / "a", photos, 10))
-    assert identity(sweep(tmp_path / "a", photos, 10)) == first
-    assert identity(sweep(tmp_path / "b", photos, 10)) != first
-    assert identity(sweep(tmp_path / "a", photos, 90)) != first  # anew, in place
+    first = hash_image_files(sweep(tmp_path / "a", photos, 10))
+    assert hash_image_files(sweep(tmp_path / "a", photos, 10)) == first
+    assert hash_image_files(sweep(tmp_path / "b", photos, 10)) != first
+    assert hash_image_files(sweep(tmp_path / "a", photos, 90)) != first  # anew, in place
 
 
 def test_facts_of_other_types(tmp_path):

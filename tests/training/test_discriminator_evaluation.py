@@ -6,15 +6,15 @@ from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
 from roi_ray.sweep.codecs import WEBP_LONGEST
-from roi_ray.training import realism
+from roi_ray.training import discriminator_evaluation
 from roi_ray.training.windows import read_originals
 
 
 def test_auc():
-    assert realism.auc([2, 3], [0, 1]) == 1
-    assert realism.auc([0, 1], [2, 3]) == 0
-    assert realism.auc([1, 1], [1]) == 0.5
-    assert realism.auc([0, 2], [1, 0]) == pytest.approx(2.5 / 4)
+    assert discriminator_evaluation.compute_auc([2, 3], [0, 1]) == 1
+    assert discriminator_evaluation.compute_auc([0, 1], [2, 3]) == 0
+    assert discriminator_evaluation.compute_auc([1, 1], [1]) == 0.5
+    assert discriminator_evaluation.compute_auc([0, 2], [1, 0]) == pytest.approx(2.5 / 4)
 
 
 def test_figures_by_codec_and_bit_rate(tmp_path):
@@ -26,7 +26,7 @@ def test_figures_by_codec_and_bit_rate(tmp_path):
         qualities={"jpeg": [5], "webp": [5, 90]},
     )
     network, _ = load_discriminator()
-    figures = realism.tell_apart(
+    figures = discriminator_evaluation.measure_auc(
         network, read_originals(read_manifest(str(tmp_path / "manifest.parquet")))
     )
     assert list(figures) == ["all", "jpeg", "webp"]
@@ -36,7 +36,7 @@ def test_figures_by_codec_and_bit_rate(tmp_path):
         assert all(0 <= value <= 1 for value in groups.values())
     everything, jpeg, webp = (groups["all"] for groups in figures.values())
     assert everything == pytest.approx((jpeg + 2 * webp) / 3)
-    table = realism.to_table(figures)
+    table = discriminator_evaluation.to_auc_table(figures)
     assert [column.header for column in table.columns] == ["AUC", *figures["all"]]
     assert table.row_count == 3
 
@@ -46,17 +46,21 @@ def test_d_loss_by_quality_is_the_mean_over_images():
     crops = [
         decode_image(photographs()[name].read_bytes())[:100, :120] for name in ("coffee", "rocket")
     ]
-    original, rungs = realism.d_loss_by_quality(network, crops, {"jpeg": [90, 10], "webp": [5]})
-    assert original == pytest.approx(sum(realism.d_loss(network, crop) for crop in crops) / 2)
+    original, rungs = discriminator_evaluation.measure_d_loss_by_quality(
+        network, crops, {"jpeg": [90, 10], "webp": [5]}
+    )
+    assert original == pytest.approx(
+        sum(discriminator_evaluation.compute_d_loss(network, crop) for crop in crops) / 2
+    )
     assert [rung.quality for rung in rungs["jpeg"]] == [90, 10]
     assert rungs["jpeg"][0].bpp > rungs["jpeg"][1].bpp > 0
-    assert decode_image(realism.draw_curve(original, rungs)).std() > 10
+    assert decode_image(discriminator_evaluation.draw_d_loss_curves(original, rungs)).std() > 10
 
 
 def test_an_image_below_a_patch_has_a_d_loss():
     network, _ = load_discriminator()
     crop = decode_image(photographs()["coffee"].read_bytes())[:12, :30]
-    assert 0 < realism.d_loss(network, crop) < 5
+    assert 0 < discriminator_evaluation.compute_d_loss(network, crop) < 5
 
 
 def test_of_a_wide_image_a_part_is_enough():
@@ -64,5 +68,5 @@ def test_of_a_wide_image_a_part_is_enough():
     photo = decode_image(photographs()["coffee"].read_bytes())[:40]
     wide = np.tile(photo, (1, 28, 1))
     assert wide.shape[1] > WEBP_LONGEST
-    _, rungs = realism.d_loss_by_quality(network, [wide], {"webp": [5]})
+    _, rungs = discriminator_evaluation.measure_d_loss_by_quality(network, [wide], {"webp": [5]})
     assert rungs["webp"][0].bpp > 0

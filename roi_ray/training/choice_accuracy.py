@@ -17,24 +17,24 @@ from roi_ray.preference.comparisons import Comparisons, counted, groups_of, vote
 from roi_ray.preference.examples import Examples
 from roi_ray.preference.measures import Interval, agreement, over_references
 from roi_ray.preference.validation import by_sign
-from roi_ray.training.files import read_planes
+from roi_ray.training.files import read_image_tensor
 
-Masker = Callable[[Tensor], Tensor]
+MaskFunction = Callable[[Tensor], Tensor]
 """Reference, float (3, H, W) in [0, 1] -> mask (H, W) in [0, 1]."""
 
 _FEATURE = "roi_ms_ssim"
 
 
-def maskers(network: Saliency) -> dict[str, Masker]:
+def make_mask_functions(network: Saliency) -> dict[str, MaskFunction]:
     """The network's mask, and two that know nothing of the image: its centre, and all of it."""
     return {
         "this network": lambda image: box_blur(torch.sigmoid(network(image[None]))[0, 0]),
-        "centre": lambda image: box_blur(centre(*image.shape[-2:])),
+        "centre": lambda image: box_blur(centre_gaussian(*image.shape[-2:])),
         "ones": lambda image: torch.ones(image.shape[-2:]),
     }
 
 
-def centre(height: int, width: int) -> Tensor:
+def centre_gaussian(height: int, width: int) -> Tensor:
     """A Gaussian in the middle, whose deviation is a quarter of each side, (H, W)."""
     rows, columns = (
         torch.exp(-((torch.arange(side) + 0.5 - side / 2) ** 2) / (2 * (side / 4) ** 2))
@@ -43,7 +43,9 @@ def centre(height: int, width: int) -> Tensor:
     return rows[:, None] * columns
 
 
-def judge(comparisons: Comparisons, masks: Mapping[str, Masker]) -> dict[str, Interval]:
+def measure_choice_accuracy(
+    comparisons: Comparisons, masks: Mapping[str, MaskFunction]
+) -> dict[str, Interval]:
     """Share of human answers that `roi_ms_ssim` predicts under each mask.
 
     Args:
@@ -86,7 +88,7 @@ def judge(comparisons: Comparisons, masks: Mapping[str, Masker]) -> dict[str, In
 
 
 def _under(
-    masks: Mapping[str, Masker], base: str, reference: str, candidates: list[str]
+    masks: Mapping[str, MaskFunction], base: str, reference: str, candidates: list[str]
 ) -> dict[str, list[float]]:
     """`roi_ms_ssim` of one reference's images under each mask."""
     with torch.inference_mode():
@@ -114,4 +116,4 @@ def _mean(level: Tensor, region: Tensor) -> Tensor:
 
 
 def _read(uri: str) -> Tensor:
-    return read_planes(uri).float() / 255
+    return read_image_tensor(uri).float() / 255

@@ -17,7 +17,7 @@ from roi_ray.imaging.pixels import Pixels
 from roi_ray.models.discriminator import PatchDiscriminator
 from roi_ray.scoring.prepared import pad_to_min_side
 from roi_ray.sweep.codecs import CODECS, WEBP_LONGEST
-from roi_ray.training.files import planes, read_planes
+from roi_ray.training.files import read_image_tensor, to_chw_tensor
 from roi_ray.training.windows import Decoded, Original
 
 ALL = "all"
@@ -35,13 +35,13 @@ _BPP_BINS = {
 }
 
 
-def auc(real: Sequence[float], fake: Sequence[float]) -> float:
+def compute_auc(real: Sequence[float], fake: Sequence[float]) -> float:
     """Probability that a real image's score is above a decoded one's; ties count half."""
     above = np.subtract.outer(np.asarray(real), np.asarray(fake))
     return float(((above > 0) + 0.5 * (above == 0)).mean())
 
 
-def tell_apart(
+def measure_auc(
     network: PatchDiscriminator, originals: Sequence[Original]
 ) -> dict[str, dict[str, float]]:
     """AUC of the image's mean logit, by codec and by bits per pixel; higher is better.
@@ -53,26 +53,26 @@ def tell_apart(
         codec -> bit rates -> AUC; "all" stands for all of them, and cells without images are not
         there.
     """
-    real = [_score(network, read_planes(original.uri)) for original in originals]
+    real = [_score(network, read_image_tensor(original.uri)) for original in originals]
     # The order in which they are reported.
     scores: dict[str, dict[str, list[float]]] = {
         codec: {name: [] for name in (ALL, *_BPP_BINS)} for codec in (ALL, *CODECS)
     }
     for original in originals:
         for decoded in original.decoded:
-            score = _score(network, read_planes(decoded.uri))
+            score = _score(network, read_image_tensor(decoded.uri))
             for codec in {ALL, decoded.codec or ALL}:
                 for group in _groups(decoded):
                     scores.setdefault(codec, {}).setdefault(group, []).append(score)
     return {
-        codec: {group: auc(real, fake) for group, fake in groups.items() if fake}
+        codec: {group: compute_auc(real, fake) for group, fake in groups.items() if fake}
         for codec, groups in scores.items()
         if any(groups.values())
     }
 
 
-def to_table(apart: Mapping[str, Mapping[str, float]]) -> Table:
-    """The result of `tell_apart` for a terminal."""
+def to_auc_table(apart: Mapping[str, Mapping[str, float]]) -> Table:
+    """The result of `measure_auc` for a terminal."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     columns = list(apart[ALL])
     for name in ("AUC", *columns):
@@ -84,7 +84,7 @@ def to_table(apart: Mapping[str, Mapping[str, float]]) -> Table:
 
 
 @dataclass(frozen=True)
-class Rung:
+class QualityPoint:
     """Means over images at one quality of a codec: bits per pixel, and `d_loss`."""
 
     quality: int
@@ -92,11 +92,11 @@ class Rung:
     d_loss: float
 
 
-def d_loss_by_quality(
+def measure_d_loss_by_quality(
     network: PatchDiscriminator,
     pixels: Iterable[Pixels],
     ladders: Mapping[str, Sequence[int]] = LADDERS,
-) -> tuple[float, dict[str, list[Rung]]]:
+) -> tuple[float, dict[str, list[QualityPoint]]]:
     """Mean `d_loss` of originals, and of the same images decoded at falling qualities.
 
     Returns:
@@ -106,22 +106,22 @@ def d_loss_by_quality(
     seen: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for whole in pixels:
         original = whole[:WEBP_LONGEST, :WEBP_LONGEST]
-        originals.append(d_loss(network, original))
+        originals.append(compute_d_loss(network, original))
         area = original.shape[0] * original.shape[1]
         for codec, qualities in ladders.items():
             for quality in qualities:
                 data = CODECS[codec].encode(original, quality)
-                loss = d_loss(network, decode_image(data))
+                loss = compute_d_loss(network, decode_image(data))
                 seen.setdefault((codec, quality), []).append((8 * len(data) / area, loss))
-    rungs: dict[str, list[Rung]] = {codec: [] for codec in ladders}
+    rungs: dict[str, list[QualityPoint]] = {codec: [] for codec in ladders}
     for (codec, quality), values in seen.items():
         bpp, loss = np.mean(values, axis=0).tolist()
-        rungs[codec].append(Rung(quality, bpp, loss))
+        rungs[codec].append(QualityPoint(quality, bpp, loss))
     return float(np.mean(originals)), rungs
 
 
-def draw_curve(original: float, rungs: Mapping[str, Sequence[Rung]]) -> bytes:
-    """The result of `d_loss_by_quality` as a PNG."""
+def draw_d_loss_curves(original: float, rungs: Mapping[str, Sequence[QualityPoint]]) -> bytes:
+    """The result of `measure_d_loss_by_quality` as a PNG."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for codec, ladder in rungs.items():
@@ -139,9 +139,9 @@ def draw_curve(original: float, rungs: Mapping[str, Sequence[Rung]]) -> bytes:
     return buffer.getvalue()
 
 
-def d_loss(network: PatchDiscriminator, pixels: Pixels) -> float:
+def compute_d_loss(network: PatchDiscriminator, pixels: Pixels) -> float:
     """The method's `d_loss` of one image, uint8 (H, W, 3): mean of softplus(-D)."""
-    return F.softplus(-_logits(network, planes(pixels))).mean().item()
+    return F.softplus(-_logits(network, to_chw_tensor(pixels))).mean().item()
 
 
 def _groups(decoded: Decoded) -> list[str]:

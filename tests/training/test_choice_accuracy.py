@@ -10,7 +10,12 @@ from roi_ray.io import storage
 from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import Comparisons, from_rows
 from roi_ray.scoring.scorer import Scorer
-from roi_ray.training.judgement import _under, centre, judge, maskers
+from roi_ray.training.choice_accuracy import (
+    _under,
+    centre_gaussian,
+    make_mask_functions,
+    measure_choice_accuracy,
+)
 from tests.conftest import encode, jpeg, write
 
 
@@ -36,7 +41,9 @@ def test_a_mask_of_where_people_look_predicts_them(given):
     left, right = torch.zeros(200, 300), torch.zeros(200, 300)
     left[:, :150] = 1
     right[:, 150:] = 1
-    found = judge(given, {"left": lambda image: left, "right": lambda image: right})
+    found = measure_choice_accuracy(
+        given, {"left": lambda image: left, "right": lambda image: right}
+    )
     assert found["left"].value == 1
     assert found["right"].value == 0
 
@@ -49,14 +56,14 @@ def test_only_answers_count(given, photos):
     gold = [False] * len(given.table) + [False, True]
     more = pa.concat_tables([given.table, unasked, given.table.slice(1, 1)])
     more = more.append_column("gold", pa.array(gold))
-    found = judge(dataclasses.replace(given, table=more), ones)
-    assert found == judge(given, ones)
+    found = measure_choice_accuracy(dataclasses.replace(given, table=more), ones)
+    assert found == measure_choice_accuracy(given, ones)
     with pytest.raises(ManifestError, match="no row has an answer"):
-        judge(dataclasses.replace(given, table=unasked), ones)
+        measure_choice_accuracy(dataclasses.replace(given, table=unasked), ones)
     small = storage.join(given.base, given.table["a"][0].as_py())
     storage.write_bytes(small, encode(photos["coffee"][:100, :300]))
     with pytest.raises(SizeMismatch, match="coffee-left.png is not of the size"):
-        judge(given, ones)
+        measure_choice_accuracy(given, ones)
 
 
 def test_the_numbers_are_the_scorer_s(given, tmp_path, photos):
@@ -77,11 +84,11 @@ def test_masks():
         def forward(self, x):
             return torch.full_like(x[:, :1], -20.0)
 
-    masks = maskers(Saliency(Nothing(), 32, (0.5,) * 3, (0.5,) * 3))
+    masks = make_mask_functions(Saliency(Nothing(), 32, (0.5,) * 3, (0.5,) * 3))
     image = torch.rand(3, 120, 200)
     assert masks["this network"](image).max() < 1e-6
     assert masks["ones"](image).min() == 1
-    middle = centre(120, 200)
+    middle = centre_gaussian(120, 200)
     assert middle.shape == (120, 200)
     assert middle.max() == middle[59:61, 99:101].max() > 0.99
     torch.testing.assert_close(middle, middle.flip(0))
