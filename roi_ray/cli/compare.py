@@ -68,10 +68,10 @@ def main(
         options=options,
     )
     print(f"{done.rows} comparisons, {done.failed} without features -> {done.output}")
-    for text in done.examples:
+    for text in done.errors:
         print(f"  {escape_line(text)}")
-    if done.agree is not None:
-        print(f"the prediction agrees with {100 * done.agree:.1f} % of the answers")
+    if done.agreement is not None:
+        print(f"the prediction agrees with {100 * done.agreement:.1f} % of the answers")
     if done.failed / done.rows > fail_above:
         print(f"error: more than --fail-above {fail_above} have no features", file=sys.stderr)
         raise typer.Exit(EXIT_TOO_MANY_FAILED)

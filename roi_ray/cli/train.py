@@ -15,8 +15,8 @@ from roi_ray.io import storage
 from roi_ray.models.loader import check_weights_output
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.distributed import train_model
-from roi_ray.preference.examples import named_features
-from roi_ray.preference.model import load_model, save_model
+from roi_ray.preference.examples import parse_features
+from roi_ray.preference.model import load_preference_model, save_preference_model
 from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES
 from roi_ray.runtime.train_loop import default_checkpoint_folder
 
@@ -44,15 +44,15 @@ def main(
         raise ManifestError(f"unknown recipe {recipe!r}; there are {', '.join(RECIPES)}")
     model = train_model(
         read_comparisons(comparisons),
-        named_features(features),
+        parse_features(features),
         recipe,
         runs=runs or default_checkpoint_folder(output),
         workers=workers,
         use_gpu=gpu,
         seed=seed,
     )
-    save_model(output, model)
-    _, identity = load_model(storage.absolute(output))
+    save_preference_model(output, model)
+    identity = load_preference_model(storage.absolute(output)).identity
     print(
         f"{output}: recipe {recipe}, {len(model.features)} features a side, "
         f"SHA-256 {identity['sha256']}, {time.monotonic() - began:.0f} s"

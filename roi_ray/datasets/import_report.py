@@ -15,7 +15,7 @@ import roi_ray
 from roi_ray import schema
 from roi_ray.datasets.label_direction import DirectionCheck
 from roi_ray.errors import ManifestError
-from roi_ray.preference.comparisons import from_rows
+from roi_ray.preference.comparisons import table_from_rows
 
 _METADATA_KEY = b"roi_ray"
 
@@ -55,7 +55,7 @@ def build_comparisons(rows: list[dict[str, Any]], report: ImportReport) -> pa.Ta
         raise ManifestError(explain_empty_import(report))
     report = replace(report, repeated=len(rows) - len(set(map(_question, rows))))
     named = [{**row, schema.DATASET: report.dataset} for row in rows]
-    return attach_import_report(from_rows(named, report.dataset), report)
+    return attach_import_report(table_from_rows(named, report.dataset), report)
 
 
 def _question(row: dict[str, Any]) -> tuple[object, ...]:

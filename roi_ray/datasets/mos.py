@@ -26,7 +26,7 @@ from roi_ray.datasets.candidate_order import becomes_a
 from roi_ray.datasets.import_report import ImportReport, attach_import_report, explain_empty_import
 from roi_ray.datasets.label_direction import check_label_direction
 from roi_ray.errors import ManifestError
-from roi_ray.preference.comparisons import check
+from roi_ray.preference.comparisons import check_comparisons
 
 MIN_STANDARD_ERRORS = 2.0
 
@@ -105,7 +105,7 @@ def pair_rated_images(
         }
     )
     report = ImportReport(dataset, folder, dropped, direction_checks=(polarity,), settings=settings)
-    return attach_import_report(check(table, dataset), report)
+    return attach_import_report(check_comparisons(table, dataset), report)
 
 
 def _pairs(

@@ -60,10 +60,14 @@ def read_comparisons(uri: str, *, labels: bool = True) -> Comparisons:
     """
     table, base = read_table(uri, _TEXT)
     name = storage.absolute(uri)
-    return Comparisons(check(table, name, base, labels=labels), name, base, sha256_of_rows(table))
+    return Comparisons(
+        check_comparisons(table, name, base, labels=labels), name, base, sha256_of_rows(table)
+    )
 
 
-def check(table: pa.Table, name: str, base: str = "", *, labels: bool = True) -> pa.Table:
+def check_comparisons(
+    table: pa.Table, name: str, base: str = "", *, labels: bool = True
+) -> pa.Table:
     """The table with the schema's types and a `group`, its columns in the schema's order.
 
     A row without a `group` is of that of its reference, however its URI is spelled.
@@ -126,7 +130,7 @@ def write_comparisons(uri: str, table: pa.Table) -> None:
     storage.write_bytes(uri, buffer.getvalue())
 
 
-def from_rows(rows: list[dict[str, Any]], name: str) -> pa.Table:
+def table_from_rows(rows: list[dict[str, Any]], name: str) -> pa.Table:
     """Comparisons from dictionaries by the schema's column names; what no row has is left out.
 
     Args:
@@ -140,10 +144,10 @@ def from_rows(rows: list[dict[str, Any]], name: str) -> pa.Table:
         raise ManifestError(f"comparisons {name}: no rows")
     there = {key for row in rows for key in row}
     fields = [(key, kind) for key, kind in schema.COMPARISON.items() if key in there]
-    return check(pa.Table.from_pylist(rows, pa.schema(fields)), name)
+    return check_comparisons(pa.Table.from_pylist(rows, pa.schema(fields)), name)
 
 
-def counted(table: pa.Table) -> pa.Table:
+def drop_gold_and_failed(table: pa.Table) -> pa.Table:
     """The rows that count: no control questions (`gold`), and none whose `error` is filled in."""
     keep = pa.repeat(pa.scalar(True), len(table))
     if schema.GOLD in table.column_names:
@@ -154,7 +158,7 @@ def counted(table: pa.Table) -> pa.Table:
     return table.filter(keep)
 
 
-def votes_of(table: pa.Table) -> NDArray[np.float64]:
+def count_votes(table: pa.Table) -> NDArray[np.float64]:
     """How many answers each row stands for, (N,): its `votes`, else 1."""
     if schema.VOTES not in table.column_names:
         return np.ones(len(table))
@@ -162,7 +166,7 @@ def votes_of(table: pa.Table) -> NDArray[np.float64]:
     return votes
 
 
-def groups_of(table: pa.Table) -> NDArray[np.int64]:
+def number_groups(table: pa.Table) -> NDArray[np.int64]:
     """A number for each row's `group`, (N,); by name, so that the order of rows decides nothing."""
     names = table[schema.GROUP].to_numpy().astype(str)
     numbers: NDArray[np.int64] = np.unique(names, return_inverse=True)[1]

@@ -17,7 +17,7 @@ from roi_ray.preference.features import scored_with
 from roi_ray.preference.model import PreferenceModel, Scale
 from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.seen import SAMPLE, sample
-from roi_ray.preference.training import PreferenceTraining, batches_of, finished
+from roi_ray.preference.training import PreferenceTraining, batches_per_epoch, finished
 from roi_ray.runtime.cluster import connect
 from roi_ray.runtime.train_loop import fit, run_name
 
@@ -64,7 +64,7 @@ def train_model(
     )
     settings = RECIPES[recipe]
     scale = Scale.of(examples, settings)
-    batches = batches_of(len(examples), settings)
+    batches = batches_per_epoch(len(examples), settings)
     device = "cuda" if use_gpu else "cpu"
     with connect(worker_logs=False):
         workers = workers or _workers(len(examples), use_gpu=use_gpu)

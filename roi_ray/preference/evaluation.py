@@ -14,16 +14,16 @@ from roi_ray import schema
 from roi_ray.io import storage
 from roi_ray.preference import measures
 from roi_ray.preference.comparisons import Comparisons
-from roi_ray.preference.examples import Examples, Floats, to_examples, usable
+from roi_ray.preference.examples import Examples, Floats, select_trainable, to_examples
 from roi_ray.preference.measures import Interval
-from roi_ray.preference.model import load_model
+from roi_ray.preference.model import load_preference_model
 from roi_ray.preference.recipes import RECIPES
-from roi_ray.preference.seen import share_seen
+from roi_ray.preference.seen import share_trained_on
 from roi_ray.preference.validation import (
-    by_sign,
     logistic_learner,
     nested_learner,
-    out_of_fold,
+    predict_by_metric,
+    predict_out_of_fold,
     recipe_learner,
 )
 
@@ -32,7 +32,7 @@ PAPER = {"BASIC": 0.7672, "ROI": 0.784}
 
 SETS = {"BASIC": schema.BASIC_FEATURES, "ROI": schema.FEATURES}
 _BPP_EDGES = (0.25, 0.5, 1.0, 2.0)
-ASKED_AGAIN = "questions asked again"
+REPEATED_QUESTIONS = "questions asked again"
 """The part of the comparisons that the ceiling of people is of."""
 _CLOSENESS = ("closest third", "middle third", "farthest third")
 
@@ -113,16 +113,16 @@ def evaluate(
     examples = to_examples(comparisons.table, schema.FEATURES, comparisons.name)
     references = len(np.unique(examples.group))
     folds = min(folds, references)
-    table = usable(comparisons.table, schema.FEATURES)
+    table = select_trainable(comparisons.table, schema.FEATURES)
     questions, answers = _questions(table)
     parts = _parts(table, examples)
     if (again := np.bincount(questions)[questions] > 1).any():
-        parts[ASKED_AGAIN] = again
+        parts[REPEATED_QUESTIONS] = again
     # Before what takes long: one that cannot be used is found at once.
     given: dict[str, Floats] = {}
     for source in models:
-        model, _ = load_model(source)
-        own = share_seen(examples.only(model.features), model.provenance)
+        model = load_preference_model(source)
+        own = share_trained_on(examples.only(model.features), model.provenance)
         name = f"model {source}" + (f", trained on {100 * own:.0f} % of these" if own else "")
         given[name] = model.predict_table(table, comparisons.name)[None]
     predicted: dict[str, Floats] = {}
@@ -130,17 +130,17 @@ def evaluate(
         for label, features in SETS.items():
             report(f"{label}, recipe {name}: {folds} folds x {repeats}")
             learner = recipe_learner(RECIPES[name], features)
-            predicted[f"{label} {name}"] = out_of_fold(examples, learner, folds, repeats)
+            predicted[f"{label} {name}"] = predict_out_of_fold(examples, learner, folds, repeats)
     if nested:
         choices = {name: RECIPES[name] for name in recipes}
         for label, features in SETS.items():
             learner = nested_learner(choices, features, partial(_say, report, f"{label} chosen"))
-            predicted[f"{label} nested"] = out_of_fold(examples, learner, folds, 1)
+            predicted[f"{label} nested"] = predict_out_of_fold(examples, learner, folds, 1)
     for label, features in SETS.items():
         learner = logistic_learner(features)
-        predicted[f"{label} logistic"] = out_of_fold(examples, learner, folds, repeats)
+        predicted[f"{label} logistic"] = predict_out_of_fold(examples, learner, folds, repeats)
     predicted |= given
-    rules = {feature: by_sign(examples, feature)[None] for feature in schema.FEATURES}
+    rules = {feature: predict_by_metric(examples, feature)[None] for feature in schema.FEATURES}
     lines = [_line(name, p, examples, parts, rule=False) for name, p in predicted.items()]
     lines += [_line(name, p, examples, parts, rule=True) for name, p in rules.items()]
     return Evaluation(
@@ -170,7 +170,7 @@ def _line(
     loss = np.mean([measures.log_loss(p, examples.p_a) for p in predicted], axis=0)
     return Line(
         name,
-        measures.over_references(right, examples),
+        measures.mean_over_references(right, examples),
         None if rule else float(np.average(loss, weights=examples.weight)),
         None if rule else measures.expected_calibration_error(_reliability(predicted, examples)),
         {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.preference.comparisons import counted, groups_of, votes_of
+from roi_ray.preference.comparisons import count_votes, drop_gold_and_failed, number_groups
 from roi_ray.preference.features import check_features, scored_with
 
 Floats = NDArray[np.float64]
@@ -64,7 +64,7 @@ class Examples:
         return Examples(self.features, self.b, self.a, 1 - self.p_a, self.weight, self.group)
 
 
-def named_features(text: str) -> tuple[str, ...]:
+def parse_features(text: str) -> tuple[str, ...]:
     """Feature names from `basic`, `roi` (all eight), or names with commas between.
 
     Raises:
@@ -80,9 +80,9 @@ def named_features(text: str) -> tuple[str, ...]:
     return names
 
 
-def usable(table: pa.Table, features: tuple[str, ...]) -> pa.Table:
+def select_trainable(table: pa.Table, features: tuple[str, ...]) -> pa.Table:
     """Comparisons that can be learned from: labelled, no control questions, both sides scored."""
-    table = counted(table)
+    table = drop_gold_and_failed(table)
     labelled = pc.is_valid(table[schema.P_A])
     return table.filter(pc.and_(labelled, pa.array(scored(table, features))))
 
@@ -106,8 +106,8 @@ def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Exampl
     """
     check_features(table, features, name)
     scored_with(table, name)
-    table = usable(table, features)
-    group = groups_of(table)
+    table = select_trainable(table, features)
+    group = number_groups(table)
     if (references := len(np.unique(group))) < 2:
         raise ManifestError(
             f"comparisons {name} have labels and features for {references} references; "
@@ -124,7 +124,7 @@ def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Exampl
         features,
         *(sides(table, features)),
         p_a,
-        votes_of(table),
+        count_votes(table),
         group,
     )
 

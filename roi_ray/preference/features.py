@@ -134,7 +134,7 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
             f"{scores} has scores of none of the {len(table)} comparisons' images: are its "
             "'reference' and 'distorted' spelled as in the comparisons, or absolute?"
         )
-    made_by = pa.repeat(pa.scalar(make_of_scores(scores), pa.string()), len(joined))
+    made_by = pa.repeat(pa.scalar(read_scores_provenance(scores), pa.string()), len(joined))
     joined = joined.append_column(schema.SCORED_WITH, made_by)
     return joined.append_column(schema.ERROR, pa.array(errors, pa.string()))
 
@@ -271,7 +271,7 @@ def _read_scores(uri: str) -> pa.Table:
     return table.select(_SCORED)
 
 
-def make_of(config: Mapping[str, Any]) -> str:
+def describe_provenance(config: Mapping[str, Any]) -> str:
     """Weights and settings in one line, from a run's `roi_weighting`, `precision` and `weights`."""
     made_by = [f"{name}={config[name]}" for name in ("roi_weighting", "precision")]
     for network, files in sorted(config["weights"].items()):
@@ -280,10 +280,10 @@ def make_of(config: Mapping[str, Any]) -> str:
     return " ".join(made_by)
 
 
-def make_of_scores(scores: str) -> str | None:
+def read_scores_provenance(scores: str) -> str | None:
     """The same, from what the scores' job wrote beside them; None if it is not there."""
     run = _run_of(scores)
-    return None if run is None else make_of(run["config"])
+    return None if run is None else describe_provenance(run["config"])
 
 
 def _absolute(uri: str, base: str) -> str:

@@ -79,7 +79,7 @@ def expected_calibration_error(bins: Sequence[Bin]) -> float:
     return sum(each.votes * abs(each.predicted - each.observed) for each in bins) / total
 
 
-def over_references(values: Floats, examples: Examples, seed: int = 0) -> Interval:
+def mean_over_references(values: Floats, examples: Examples, seed: int = 0) -> Interval:
     """Mean over answers, with an interval over resampled references.
 
     Args:

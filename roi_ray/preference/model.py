@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import ArrayLike
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -19,8 +20,6 @@ from roi_ray.preference.features import check_features, scored_with
 from roi_ray.preference.networks import build
 from roi_ray.preference.recipes import Recipe
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
-
-"""The packaged model; its model card is `roi_ray/weights/README.md`."""
 
 _METADATA = "roi_ray"
 _TINY = 1e-6
@@ -75,14 +74,26 @@ def _entered(values: Floats, features: tuple[str, ...], logarithms: bool) -> Flo
 
 @dataclass(frozen=True)
 class PreferenceModel:
-    """A network with all that is needed to use it.
+    """Predicts which of two decoded images of one original people prefer.
 
     Attributes:
-        features: names, in the order of the network's inputs.
-        recipe: of the network.
-        scale: of the features.
-        network: from `networks.build`.
-        provenance: what it was trained on, and with; JSON.
+        features: names of the features that it needs, some of `schema.FEATURES`.
+        recipe: the kind of network, and how it was trained.
+        scale: the standardisation of the features.
+        network: takes standardised features; see `networks.build`.
+        provenance: what the model was trained on: comparisons, scoring settings, versions.
+        identity: `name` and `sha256` of the file that the model was loaded from; else empty.
+
+    Examples:
+        >>> model = load_preference_model()
+        >>> model.features[:4]
+        ('psnr', 'ms_ssim', 'lpips', 'd_loss')
+        >>> a = [[38.1, 0.992, 0.021, 1.04, 52.3, 0.9991, 0.0004, 0.031]]
+        >>> b = [[33.5, 0.981, 0.064, 1.31, 47.9, 0.9975, 0.0011, 0.040]]
+        >>> model.predict(a, b).round(2)
+        array([0.91])
+        >>> model.predict(a, b) + model.predict(b, a)
+        array([1.])
     """
 
     features: tuple[str, ...]
@@ -90,60 +101,74 @@ class PreferenceModel:
     scale: Scale
     network: nn.Module
     provenance: dict[str, Any] = field(default_factory=dict)
+    identity: dict[str, str] = field(default_factory=dict)
 
-    def predict(self, a: Floats, b: Floats) -> Floats:
-        """Probability that people prefer a.
+    def predict(self, a: ArrayLike, b: ArrayLike) -> Floats:
+        """Predict the probability that people prefer `a` to `b`.
+
+        The network sees both orders, and the two answers are averaged, so that
+        `predict(a, b) == 1 - predict(b, a)` exactly.
 
         Args:
-            a: features of the one candidate, (N, F), in the order of `features`.
-            b: of the other.
+            a: features of the first candidates, (N, F), in the order of `features` and in their
+                own units.
+            b: features of the second candidates, (N, F).
 
         Returns:
-            (N,), in [0, 1]; `predict(a, b) == 1 - predict(b, a)` exactly. NaN where a feature is.
+            probabilities in [0, 1], (N,); NaN in rows where a feature is NaN.
         """
-        of_a, of_b = self.scale(a, self.features), self.scale(b, self.features)
+        x_a, x_b = (self.scale(np.asarray(side, float), self.features) for side in (a, b))
         with torch.inference_mode():
-            there, back = (
+            p_ab, p_ba = (
                 self.network(*order).double().sigmoid().mean(0)
-                for order in ((of_a, of_b), (of_b, of_a))
+                for order in ((x_a, x_b), (x_b, x_a))
             )
-        # Both orders are averaged: p = (there + 1 - back) / 2.
-        lead: Floats = ((there - back) / 2).numpy()
+        # The mean of p_ab and 1 - p_ba is 0.5 + lead.
+        lead: Floats = ((p_ab - p_ba) / 2).numpy()
         return 0.5 + np.round(lead / _GRAIN) * _GRAIN
 
     def predict_table(self, table: pa.Table, name: str) -> Floats:
-        """The same for comparisons with feature columns.
-
-        Raises:
-            ManifestError: a feature's column is missing, or the features were made by other
-                weights or settings than those that the model was trained on.
-        """
-        check_features(table, self.features, name)
-        self.check_make(scored_with(table, name), name)
-        return self.predict(*sides(table, self.features))
-
-    def check_make(self, made_by: str | None, name: str) -> None:
-        """Check that features are such as the model was trained on, as far as that is known.
+        """Predict the probability that people prefer `a`, for each row of comparisons.
 
         Args:
-            made_by: weights and settings that made the features; see `features.scored_with`.
-            name: of the comparisons, for the error.
+            table: comparisons with feature columns, as `roi-ray compare` writes them.
+            name: name of the comparisons, for error messages.
+
+        Returns:
+            probabilities in [0, 1], (N,); NaN in rows where a feature is missing.
 
         Raises:
-            ManifestError: they were made by others.
+            ManifestError: a feature's column is missing, or the features come from other weights
+                or settings than those that the model was trained on.
         """
-        known = self.provenance.get(schema.SCORED_WITH)
-        if made_by and known and made_by != known:
+        check_features(table, self.features, name)
+        self.check_provenance(scored_with(table, name), name)
+        return self.predict(*sides(table, self.features))
+
+    def check_provenance(self, provenance: str | None, name: str) -> None:
+        """Check that features come from the weights and settings that the model was trained on.
+
+        Nothing is checked where either is unknown.
+
+        Args:
+            provenance: weights and settings behind the features; see `features.scored_with`.
+            name: name of the comparisons, for the error message.
+
+        Raises:
+            ManifestError: the features come from other weights or settings.
+        """
+        expected = self.provenance.get(schema.SCORED_WITH)
+        if provenance and expected and provenance != expected:
             raise ManifestError(
-                f"the model was trained on features of another make than those of {name}:\n"
-                f"  model:       {known}\n  comparisons: {made_by}\n"
-                "score with the model's weights and settings, or without a model, and train one "
-                "on these"
+                f"the features of comparisons {name} come from other weights or settings than "
+                f"those that the model was trained on:\n"
+                f"  model:       {expected}\n  comparisons: {provenance}\n"
+                "score with the model's weights and settings, or train a model on these features"
             )
 
 
-def save_model(uri: str, model: PreferenceModel) -> None:
-    """Write a model: safetensors, with JSON in its metadata."""
+def save_preference_model(uri: str, model: PreferenceModel) -> None:
+    """Write a model as a `.safetensors` file, with all but the tensors as JSON in its metadata."""
     facts = {
         "features": model.features,
         "recipe": asdict(model.recipe),
@@ -155,36 +180,47 @@ def save_model(uri: str, model: PreferenceModel) -> None:
     storage.write_bytes(uri, save(tensors, {_METADATA: json.dumps(facts, sort_keys=True)}))
 
 
-def load_model(source: str = DEFAULT_PREFERENCE_MODEL) -> tuple[PreferenceModel, dict[str, str]]:
-    """A model, and the identity of its file.
+def load_preference_model(source: str = DEFAULT_PREFERENCE_MODEL) -> PreferenceModel:
+    """Load a preference model: the packaged one, or one that `roi-ray train` wrote.
 
     Args:
-        source: `DEFAULT_PREFERENCE_MODEL`, or the path or `s3://` URI of what `save_model` wrote.
+        source: the name of the packaged model, or the path or `s3://` URI of a `.safetensors` file.
+
+    Returns:
+        the model; its `identity` has the name and the SHA-256 of the file.
 
     Raises:
-        WeightsError: no such file, or not a preference model.
+        WeightsError: the file is missing, or is not a preference model.
+
+    Examples:
+        >>> model = load_preference_model()
+        >>> model.identity["name"]
+        'preference-mucped23.safetensors'
+        >>> model.provenance["references"]
+        29
     """
     uri = (
         str(loader.WEIGHTS_FOLDER / f"{DEFAULT_PREFERENCE_MODEL}.safetensors")
         if source == DEFAULT_PREFERENCE_MODEL
         else source
     )
-    found = loader.load_weights(uri)
+    weights = loader.load_weights(uri)
     try:
-        facts = json.loads(found.metadata[_METADATA])
+        facts = json.loads(weights.metadata[_METADATA])
         recipe = Recipe(**facts["recipe"])
         features = tuple(facts["features"])
         network = build(recipe, len(features))
-        network.load_state_dict(found.tensors)
+        network.load_state_dict(weights.tensors)
         centre, spread = (np.array(facts[name], float) for name in ("centre", "spread"))
         scale = Scale(centre, spread, recipe.logarithms)
-        model = PreferenceModel(features, recipe, scale, network.eval(), dict(facts["provenance"]))
+        provenance = dict(facts["provenance"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{uri} is no preference model: {error}") from error
+        raise WeightsError(f"{uri} is not a preference model: {error}") from error
     if unknown := [name for name in features if name not in schema.FEATURES]:
         raise WeightsError(
-            f"{uri} is a preference model of {unknown[0]!r}, which is no feature of this version's"
+            f"{uri} is a preference model of the feature {unknown[0]!r}, which this version of "
+            "roi-ray does not measure"
         )
     if not centre.shape == spread.shape == (len(features),):
-        raise WeightsError(f"{uri} is no preference model: its scale is not of its features")
-    return model, found.identity
+        raise WeightsError(f"{uri} is not a preference model: its scale does not fit its features")
+    return PreferenceModel(features, recipe, scale, network.eval(), provenance, weights.identity)

@@ -27,7 +27,7 @@ from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.io.columns import as_type, check_columns, first_flagged_row
 from roi_ray.preference.bootstrap import percentiles
-from roi_ray.preference.comparisons import counted, groups_of
+from roi_ray.preference.comparisons import drop_gold_and_failed, number_groups
 from roi_ray.preference.options import By, Labels
 
 Floats = NDArray[np.float64]
@@ -94,7 +94,7 @@ class WinRates:
     counts: Floats
 
 
-def usable(table: pa.Table, by: By = "method", labels: Labels = "p_a") -> pa.Table:
+def select_rankable(table: pa.Table, by: By = "method", labels: Labels = "p_a") -> pa.Table:
     """The rows that say which of two names is better.
 
     Left out are rows without a label or a name, with the same name twice, control questions
@@ -120,7 +120,9 @@ def usable(table: pa.Table, by: By = "method", labels: Labels = "p_a") -> pa.Tab
     if (row := first_flagged_row(pc.fill_null(outside, fill_value=False))) is not None:
         _fail(f"row {row + 1} has a {labels!r} of {label[row].as_py()}, not within 0..1")
     # Without a name, this is null; null rows are dropped.
-    return counted(table.filter(pc.and_(pc.is_valid(label), pc.not_equal(table[a], table[b]))))
+    return drop_gold_and_failed(
+        table.filter(pc.and_(pc.is_valid(label), pc.not_equal(table[a], table[b])))
+    )
 
 
 def rank(
@@ -140,12 +142,14 @@ def rank(
     Where codecs have different bit rates, their scores compare bit rates too: see `bands`, and
     `Rank.bit_rate` for how much of that is left within a band.
 
-    `table`, `by` and `labels`: see `usable`. ReferenceBatch are drawn `resamples` times, by `seed`.
+    `table`, `by` and `labels`: see `select_rankable`. References are drawn
+    `resamples` times, by `seed`.
 
     Raises:
-        ManifestError: see `usable`; also no usable row, or millions of answers without a dissent.
+        ManifestError: see `select_rankable`; also no usable row, or millions of
+            answers without a dissent.
     """
-    answers = _answers(usable(table, by, labels), by, labels)
+    answers = _answers(select_rankable(table, by, labels), by, labels)
     if (n := len(answers.names)) < 2:
         _fail(f"no row can be used: none has a label, two different {by}s and no error")
     wins = answers.wins()
@@ -184,7 +188,7 @@ def bands(
     """
     if not {schema.BPP_A, schema.BPP_B} <= set(table.column_names):
         return []
-    rows = usable(table, by, labels)
+    rows = select_rankable(table, by, labels)
     rates = np.stack([rows[name].to_numpy() for name in (schema.BPP_A, schema.BPP_B)])
     least, most = rates.min(0), rates.max(0)  # not a number, where one is not known
     found = []
@@ -196,8 +200,8 @@ def bands(
 
 
 def win_rates(table: pa.Table, by: By = "method", labels: Labels = "p_a") -> WinRates:
-    """Who beats whom; arguments and errors: see `usable`."""
-    answers = _answers(usable(table, by, labels), by, labels)
+    """Who beats whom; arguments and errors: see `select_rankable`."""
+    answers = _answers(select_rankable(table, by, labels), by, labels)
     wins = answers.wins()
     counts = wins + wins.T
     share = np.divide(wins, counts, out=np.full_like(wins, np.nan), where=counts > 0)
@@ -240,7 +244,7 @@ class _Answers:
 def _answers(rows: pa.Table, by: By, labels: Labels) -> _Answers:
     a, b = (rows[name].to_numpy().astype(str) for name in _NAMES[by])
     names, numbers = np.unique(np.concatenate([a, b]), return_inverse=True)
-    group = groups_of(rows)
+    group = number_groups(rows)
     weight = np.ones(rows.num_rows)
     if schema.VOTES in rows.column_names:
         # A prediction may be of a pair that nobody was asked about: it still counts once.

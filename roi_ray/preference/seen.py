@@ -23,7 +23,7 @@ def sample(examples: Examples) -> list[str]:
     return sorted(set(_hashes(examples)))[:_SIZE]
 
 
-def share_seen(examples: Examples, provenance: Mapping[str, Any]) -> float:
+def share_trained_on(examples: Examples, provenance: Mapping[str, Any]) -> float:
     """How many of these answers a model was trained on, about: 0..1; 0 if that cannot be told.
 
     Of a model of very many answers, a few are too few to be told by.

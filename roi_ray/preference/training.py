@@ -150,16 +150,16 @@ def finished(
     return PreferenceModel(features, recipe, scale, network.eval(), provenance or {})
 
 
-def train_here(examples: Examples, recipe: Recipe, seed: int = 0) -> PreferenceModel:
+def train_in_process(examples: Examples, recipe: Recipe, seed: int = 0) -> PreferenceModel:
     """Train in this process: for cross-validation, which trains many models on little data."""
     scale = Scale.of(examples, recipe)
-    batches = batches_of(len(examples), recipe)
+    batches = batches_per_epoch(len(examples), recipe)
     training = PreferenceTraining(examples, recipe, scale, batches, seed)
     for number in range(training.steps):
         training.step(number)
     return finished(training.state(), examples.features, recipe, scale)
 
 
-def batches_of(comparisons: int, recipe: Recipe) -> int:
+def batches_per_epoch(comparisons: int, recipe: Recipe) -> int:
     """Steps an epoch."""
     return max(1, round(comparisons / recipe.batch))

@@ -10,7 +10,7 @@ from roi_ray.errors import ManifestError
 from roi_ray.preference.examples import Examples, Floats
 from roi_ray.preference.measures import log_loss
 from roi_ray.preference.recipes import Recipe
-from roi_ray.preference.training import train_here
+from roi_ray.preference.training import train_in_process
 
 Predictor = Callable[[Examples], Floats]
 Learner = Callable[[Examples, int], Predictor]
@@ -34,7 +34,7 @@ def folds(group: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
     return fold[group]
 
 
-def out_of_fold(examples: Examples, learner: Learner, count: int, repeats: int) -> Floats:
+def predict_out_of_fold(examples: Examples, learner: Learner, count: int, repeats: int) -> Floats:
     """Predictions for comparisons of references that were not trained on.
 
     Returns:
@@ -59,7 +59,7 @@ def recipe_learner(recipe: Recipe, features: tuple[str, ...]) -> Learner:
     """Trains a recipe on some of the features."""
 
     def learn(examples: Examples, seed: int) -> Predictor:
-        model = train_here(examples.only(features), recipe, seed)
+        model = train_in_process(examples.only(features), recipe, seed)
 
         def predict(others: Examples) -> Floats:
             chosen = others.only(features)
@@ -90,7 +90,7 @@ def nested_learner(
     def learn(examples: Examples, seed: int) -> Predictor:
         losses = {}
         for name, recipe in recipes.items():
-            predicted = out_of_fold(examples, recipe_learner(recipe, features), count, 1)[0]
+            predicted = predict_out_of_fold(examples, recipe_learner(recipe, features), count, 1)[0]
             loss = log_loss(predicted, examples.p_a)
             losses[name] = float(np.average(loss, weights=examples.weight))
         chosen = min(losses, key=losses.__getitem__)
@@ -119,7 +119,7 @@ def logistic_learner(features: tuple[str, ...]) -> Learner:
     return learn
 
 
-def by_sign(examples: Examples, feature: str) -> Floats:
+def predict_by_metric(examples: Examples, feature: str) -> Floats:
     """One metric by itself: 1 where it says a, 0 where b, 0.5 where it is equal; (N,)."""
     chosen = examples.only([feature])
     difference = (chosen.a - chosen.b)[:, 0]

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
-from roi_ray.preference.evaluation import ASKED_AGAIN, PAPER, Evaluation
+from roi_ray.preference.evaluation import PAPER, REPEATED_QUESTIONS, Evaluation
 
 _LONGEST = 48
 _STYLES = ("-", ":", "-.")
@@ -82,7 +82,7 @@ def _accuracies(axes: Axes, evaluation: Evaluation) -> None:
         axes.plot([100 * accuracy.low, 100 * accuracy.high], [at, at], color="C0")
         axes.plot(100 * accuracy.value, at, marker="o", color="C0")
         if evaluation.ceiling is not None:
-            again = 100 * line.parts[ASKED_AGAIN]
+            again = 100 * line.parts[REPEATED_QUESTIONS]
             axes.plot(again, at, marker="o", color="grey", fillstyle="none")
     axes.set_yticks(range(len(lines)), [_short(line.name) for line in lines], parse_math=False)
     if evaluation.ceiling is not None:

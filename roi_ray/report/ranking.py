@@ -32,7 +32,7 @@ def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Conso
     Args:
         uri: of the comparisons, see `roi_ray.preference.comparisons.read_comparisons`.
         output: folder, local or on S3.
-        by: what is ranked, see `roi_ray.preference.ranking.usable`.
+        by: what is ranked, see `roi_ray.preference.ranking.select_rankable`.
         labels: by whose choices, see there.
         console: to print to.
 
@@ -44,7 +44,7 @@ def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Conso
     ranks = ranking.rank(table, by, labels)
     bands = ranking.bands(table, by, labels)
     rates = _ordered(ranking.win_rates(table, by, labels), ranks)
-    rows = {"rows": table.num_rows, "used": ranking.usable(table, by, labels).num_rows}
+    rows = {"rows": table.num_rows, "used": ranking.select_rankable(table, by, labels).num_rows}
     source = {"comparisons": uri, "sha256": comparisons.sha256, **rows}
     result = to_dict(ranks, bands, rates, {"by": by, "labels": labels}) | {"source": source}
 

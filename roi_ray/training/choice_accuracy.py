@@ -13,10 +13,15 @@ from roi_ray.io import storage
 from roi_ray.metrics.ms_ssim import MARGIN, combine_scales, filter_reference, similarity_maps
 from roi_ray.metrics.roi import box_blur, mask_weights, resize_mask, whole_and_masked_means
 from roi_ray.models.saliency import Saliency
-from roi_ray.preference.comparisons import Comparisons, counted, groups_of, votes_of
+from roi_ray.preference.comparisons import (
+    Comparisons,
+    count_votes,
+    drop_gold_and_failed,
+    number_groups,
+)
 from roi_ray.preference.examples import Examples
-from roi_ray.preference.measures import Interval, agreement, over_references
-from roi_ray.preference.validation import by_sign
+from roi_ray.preference.measures import Interval, agreement, mean_over_references
+from roi_ray.preference.validation import predict_by_metric
 from roi_ray.training.files import read_image_tensor
 
 MaskFunction = Callable[[Tensor], Tensor]
@@ -60,7 +65,7 @@ def measure_choice_accuracy(
         ManifestError: no row has an answer.
         ImageError, StorageError: an image cannot be read, or is not of its reference's size.
     """
-    table = counted(comparisons.table)
+    table = drop_gold_and_failed(comparisons.table)
     table = table.filter(pc.is_valid(table[schema.P_A]))
     if not len(table):
         raise ManifestError(f"comparisons {comparisons.name}: no row has an answer")
@@ -74,16 +79,16 @@ def measure_choice_accuracy(
         for reference, candidates in wanted.items()
         for image, numbers in _under(masks, comparisons.base, reference, sorted(candidates)).items()
     }
-    group = groups_of(table)
+    group = number_groups(table)
     p_a = table[schema.P_A].to_numpy().copy()
     result = {}
     for at, name in enumerate(masks):
         a, b = (
             np.array([[values[row[0], row[side]][at]] for row in rows], float) for side in (1, 2)
         )
-        examples = Examples((_FEATURE,), a, b, p_a, votes_of(table), group)
-        right = agreement(by_sign(examples, _FEATURE), p_a)
-        result[name] = over_references(right, examples)
+        examples = Examples((_FEATURE,), a, b, p_a, count_votes(table), group)
+        right = agreement(predict_by_metric(examples, _FEATURE), p_a)
+        result[name] = mean_over_references(right, examples)
     return result
 
 

@@ -12,9 +12,9 @@ import typer
 from roi_ray import schema
 from roi_ray.cli import compare, evaluate, train
 from roi_ray.preference.examples import to_examples
-from roi_ray.preference.model import load_model
+from roi_ray.preference.model import load_preference_model
 from roi_ray.preference.recipes import RECIPES
-from roi_ray.preference.training import train_here
+from roi_ray.preference.training import train_in_process
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 from tests.conftest import make_sweep_of
 
@@ -122,13 +122,13 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
     text = capsys.readouterr().out
     assert "91 comparisons, of which 90 can be learned from, about 6 references" in text
     assert re.search(r"step \d+/\d+  loss 0\.", text)
-    loaded, identity = load_model(model)
-    assert identity["sha256"] in text
+    loaded = load_preference_model(model)
+    assert loaded.identity["sha256"] in text
     assert loaded.features == ("psnr", "roi_psnr")
     # Two workers, on Ray Data's shards, learn what one process learns.
     assert loaded.provenance["workers"] == 2
     examples = to_examples(pq.read_table(comparisons), loaded.features, comparisons)
-    alone = train_here(examples, RECIPES["roi-ray"])
+    alone = train_in_process(examples, RECIPES["roi-ray"])
     apart = loaded.predict(examples.a, examples.b) - alone.predict(examples.a, examples.b)
     assert abs(apart).mean() < 0.02
 
@@ -175,7 +175,7 @@ def test_what_the_model_does_not_fit_is_said_before_anything_is_scored(choices, 
         compare.main(comparisons=choices, output=str(tmp_path / "out"), roi_weighting="normalised")
     assert raised.value.exit_code == 2
     error = capsys.readouterr().err
-    assert "trained on features of another make" in error and "roi_weighting=normalised" in error
+    assert "other weights or settings" in error and "roi_weighting=normalised" in error
     assert not (tmp_path / "out").exists()
 
 

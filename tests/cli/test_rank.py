@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from roi_ray.preference.comparisons import from_rows, read_comparisons, write_comparisons
+from roi_ray.preference.comparisons import read_comparisons, table_from_rows, write_comparisons
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def comparisons(tmp_path):
             rows.append(row)
     rows.append(rows[0] | {"p_a": 0.0, "gold": True})
     uri = str(tmp_path / "comparisons.parquet")
-    write_comparisons(uri, from_rows(rows, "test"))
+    write_comparisons(uri, table_from_rows(rows, "test"))
     return uri
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.preference.model import load_model
+from roi_ray.preference.model import load_preference_model
 from tests.conftest import Photos, make_sweep_of
 from tests.e2e.conftest import BUCKET, SECRET, client, free_ports, upload_folder
 
@@ -196,5 +196,5 @@ def check_comparisons_and_training(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     client(s3).download_file(BUCKET, "mine.safetensors", str(folder / "mine.safetensors"))
-    model, _ = load_model(str(folder / "mine.safetensors"))
+    model = load_preference_model(str(folder / "mine.safetensors"))
     assert model.provenance["workers"] == 2

@@ -16,7 +16,7 @@ from roi_ray import schema
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import to_examples
-from roi_ray.preference.model import PreferenceModel, load_model
+from roi_ray.preference.model import PreferenceModel, load_preference_model
 from tests.e2e.conftest import BUCKET
 from tests.preference.synthetic import comparisons
 
@@ -77,7 +77,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_on_s3(
     said = log.read_text()
     assert "resumes from step " in said
     assert said.count("step 625/") == 1
-    assert accuracy(load_model(str(output))[0]) > 0.85
+    assert accuracy(load_preference_model(str(output))) > 0.85
 
 
 def workers_of(mark: str) -> list[int]:

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.preference.comparisons import check
+from roi_ray.preference.comparisons import check_comparisons
 
 
 def comparisons(references=12, each=40, noise=0.3, seed=0):
@@ -43,4 +43,4 @@ def comparisons(references=12, each=40, noise=0.3, seed=0):
             schema.ERROR: pa.nulls(rows, pa.string()),
         }
     )
-    return check(table, "synthetic")
+    return check_comparisons(table, "synthetic")

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import ManifestError
-from roi_ray.preference.comparisons import from_rows, read_comparisons, write_comparisons
+from roi_ray.preference.comparisons import read_comparisons, table_from_rows, write_comparisons
 
 ROWS = {
     "a": ["1/x.jpg", "2/x.jpg"],
@@ -88,10 +88,10 @@ def test_what_is_wrong_is_said_with_its_row(tmp_path, changes, text):
 
 def test_from_rows():
     rows = [{"reference": "x", "a": "1", "b": "2", "p_a": 1, "votes": 3}]
-    table = from_rows([*rows, {"reference": "x", "a": "2", "b": "3", "p_a": 0}], "here")
+    table = table_from_rows([*rows, {"reference": "x", "a": "2", "b": "3", "p_a": 0}], "here")
     assert table["votes"].to_pylist() == [3, None]
     with pytest.raises(ManifestError, match="here: no rows"):
-        from_rows([], "here")
+        table_from_rows([], "here")
 
 
 def test_errors_are_text(tmp_path):

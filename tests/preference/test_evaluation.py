@@ -9,13 +9,13 @@ from roi_ray.errors import WeightsError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.models.loader import WEIGHTS_FOLDER
 from roi_ray.preference.comparisons import Comparisons
-from roi_ray.preference.evaluation import ASKED_AGAIN, evaluate
+from roi_ray.preference.evaluation import REPEATED_QUESTIONS, evaluate
 from roi_ray.preference.examples import to_examples
-from roi_ray.preference.model import save_model
+from roi_ray.preference.model import save_preference_model
 from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.seen import sample
-from roi_ray.preference.training import train_here
-from roi_ray.preference.validation import by_sign
+from roi_ray.preference.training import train_in_process
+from roi_ray.preference.validation import predict_by_metric
 from roi_ray.report import preference as report
 from tests.preference.synthetic import comparisons
 
@@ -29,7 +29,7 @@ def given():
 def result(given, tmp_path_factory):
     uri = str(tmp_path_factory.mktemp("model") / "m.safetensors")
     examples = to_examples(comparisons(seed=3), ("psnr", "roi_psnr"), "other")
-    save_model(uri, train_here(examples, RECIPES["roi-ray"]))
+    save_preference_model(uri, train_in_process(examples, RECIPES["roi-ray"]))
     return evaluate(given, ["roi-ray"], models=[uri], folds=3, repeats=2), uri
 
 
@@ -48,10 +48,10 @@ def test_every_model_and_rule_has_a_line(result):
 def test_a_model_s_own_training_data_is_called_so(given, tmp_path):
     half = given.table.slice(0, 150)
     examples = to_examples(half, ("psnr", "roi_psnr"), "given")
-    trained = train_here(examples, RECIPES["roi-ray"])
+    trained = train_in_process(examples, RECIPES["roi-ray"])
     trained.provenance["comparisons"] = {"sample": sample(examples)}
     uri = str(tmp_path / "m.safetensors")
-    save_model(uri, trained)
+    save_preference_model(uri, trained)
     lines = evaluate(given, [], models=[uri], folds=2, repeats=1).lines
     assert f"model {uri}, trained on 50 % of these" in [line.name for line in lines]
 
@@ -59,7 +59,7 @@ def test_a_model_s_own_training_data_is_called_so(given, tmp_path):
 def test_a_model_that_cannot_be_used_is_found_first(given):
     said = []
     network = str(WEIGHTS_FOLDER / "saliency-lite0.safetensors")
-    with pytest.raises(WeightsError, match="is no preference model"):
+    with pytest.raises(WeightsError, match="is not a preference model"):
         evaluate(given, ["roi-ray"], models=[network], report=said.append)
     assert said == []
 
@@ -67,7 +67,7 @@ def test_a_model_that_cannot_be_used_is_found_first(given):
 def test_a_rule_s_accuracy_is_the_share_of_answers_it_predicts(given, result):
     examples = to_examples(given.table, schema.FEATURES, "synthetic")
     line = next(line for line in result[0].lines if line.name == "lpips")
-    right = by_sign(examples, "lpips") == examples.p_a
+    right = predict_by_metric(examples, "lpips") == examples.p_a
     assert line.accuracy.value == pytest.approx(right.mean())
     for name, mask in (("jpeg / webp", given.table["codec_b"].to_numpy() == "webp"),):
         assert line.parts[name] == pytest.approx(right[mask].mean())
@@ -97,7 +97,7 @@ def test_the_ceiling_is_of_questions_in_either_order(given):
     again = Comparisons(both, "again", "/", "0" * 64)
     evaluation = evaluate(again, [], folds=2, repeats=1)
     ceiling = evaluation.ceiling
-    assert evaluation.sizes[ASKED_AGAIN] == 120
+    assert evaluation.sizes[REPEATED_QUESTIONS] == 120
     assert np.std(decode_image(report.draw(evaluation))) > 10
     assert (ceiling.questions, ceiling.agreement, ceiling.implied) == (60, 1, 1)
     # Another part of the images is another question.

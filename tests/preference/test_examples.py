@@ -4,7 +4,7 @@ import pytest
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.preference.examples import named_features, to_examples
+from roi_ray.preference.examples import parse_features, to_examples
 from tests.preference.synthetic import comparisons
 
 
@@ -55,11 +55,11 @@ def test_what_cannot_be_learned_from():
 
 
 def test_named_features():
-    assert named_features("basic") == schema.BASIC_FEATURES
-    assert named_features("roi") == schema.FEATURES
-    assert named_features("psnr, roi_lpips") == ("psnr", "roi_lpips")
+    assert parse_features("basic") == schema.BASIC_FEATURES
+    assert parse_features("roi") == schema.FEATURES
+    assert parse_features("psnr, roi_lpips") == ("psnr", "roi_lpips")
     with pytest.raises(ManifestError, match="unknown feature 'vmaf': give basic, roi"):
-        named_features("psnr,vmaf")
+        parse_features("psnr,vmaf")
 
 
 def test_sides_without_features_are_left_out_whatever_says_so():

@@ -49,7 +49,7 @@ def test_an_interval_is_over_references_not_over_answers():
     means = random.normal(size=30)
     few, many = np.repeat(means, 2), np.repeat(means, 200)
     narrow, wide = (
-        measures.over_references(values, examples(np.repeat(np.arange(30), count)))
+        measures.mean_over_references(values, examples(np.repeat(np.arange(30), count)))
         for values, count in ((few, 2), (many, 200))
     )
     # Asking more people about the same images does not tell more about images.
@@ -61,7 +61,7 @@ def test_an_interval_is_over_references_not_over_answers():
 
 
 def test_votes_count():
-    value = measures.over_references(np.array([1.0, 0.0]), examples([0, 1], weight=[3.0, 1.0]))
+    value = measures.mean_over_references(np.array([1.0, 0.0]), examples([0, 1], weight=[3.0, 1.0]))
     assert value.value == 0.75
 
 

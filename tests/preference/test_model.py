@@ -15,10 +15,15 @@ from roi_ray import schema
 from roi_ray.errors import ManifestError, WeightsError
 from roi_ray.models import loader
 from roi_ray.preference.examples import Examples, to_examples
-from roi_ray.preference.model import PreferenceModel, Scale, load_model, save_model
+from roi_ray.preference.model import (
+    PreferenceModel,
+    Scale,
+    load_preference_model,
+    save_preference_model,
+)
 from roi_ray.preference.networks import build
 from roi_ray.preference.recipes import RECIPES, Recipe
-from roi_ray.preference.training import train_here
+from roi_ray.preference.training import train_in_process
 from tests.preference.synthetic import comparisons
 
 FEATURES = ("psnr", "lpips", "roi_ms_ssim")
@@ -77,12 +82,13 @@ def test_the_scale_of_a_mask_drops_out_of_logarithms():
 def test_a_saved_model_predicts_the_same(tmp_path, name):
     model = untrained(RECIPES[name])
     uri = str(tmp_path / "model.safetensors")
-    save_model(uri, model)
-    loaded, identity = load_model(uri)
+    save_preference_model(uri, model)
+    loaded = load_preference_model(uri)
     assert loaded.features == FEATURES
     assert loaded.recipe == RECIPES[name]
     assert loaded.provenance == {"seed": 0}
-    assert len(identity["sha256"]) == 64
+    assert loaded.identity["name"] == "model.safetensors"
+    assert len(loaded.identity["sha256"]) == 64
     expected = model.predict(EXAMPLES.a, EXAMPLES.b)
     assert np.array_equal(loaded.predict(EXAMPLES.a, EXAMPLES.b), expected)
 
@@ -105,16 +111,16 @@ def test_features_of_another_make_are_refused():
         for text in ("lpips=alex", "lpips=vgg")
     )
     assert model.predict_table(same, "here").shape == (6,)
-    with pytest.raises(ManifestError, match="(?s)of another make.*lpips=alex.*lpips=vgg"):
+    with pytest.raises(ManifestError, match="(?s)other weights or settings.*lpips=alex.*lpips=vgg"):
         model.predict_table(other, "here")
 
 
 def test_what_is_no_model_is_refused(tmp_path):
     save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="other.safetensors is no preference model"):
-        load_model(str(tmp_path / "other.safetensors"))
+    with pytest.raises(WeightsError, match="other.safetensors is not a preference model"):
+        load_preference_model(str(tmp_path / "other.safetensors"))
     with pytest.raises(WeightsError, match="nowhere"):
-        load_model(str(tmp_path / "nowhere.safetensors"))
+        load_preference_model(str(tmp_path / "nowhere.safetensors"))
 
 
 def test_the_paper_s_network():
@@ -145,7 +151,7 @@ def test_a_feature_that_never_varied_in_training_says_nothing(name):
         at = table.column_names.index(f"roi_lpips_{side}")
         table = table.set_column(at, f"roi_lpips_{side}", pa.array(np.full(len(table), 1e-6)))
     recipe = dataclasses.replace(RECIPES[name], epochs=20)
-    model = train_here(to_examples(table, schema.FEATURES, "constant"), recipe)
+    model = train_in_process(to_examples(table, schema.FEATURES, "constant"), recipe)
     others = to_examples(comparisons(references=40, seed=1), schema.FEATURES, "others")
     predicted = model.predict(others.a, others.b)
     assert ((predicted > 0.5) == (others.p_a > 0.5)).mean() > 0.8
@@ -154,16 +160,18 @@ def test_a_feature_that_never_varied_in_training_says_nothing(name):
 @pytest.mark.parametrize("change", [{"provenance": None}, {"centre": [1.0]}, {"spread": ["x"] * 3}])
 def test_a_damaged_file_is_no_model(tmp_path, change):
     uri = str(tmp_path / "m.safetensors")
-    save_model(uri, untrained(RECIPES["roi-ray"]))
+    save_preference_model(uri, untrained(RECIPES["roi-ray"]))
     found = loader.load_weights(uri)
     facts = json.loads(found.metadata["roi_ray"]) | change
     save_file(found.tensors, uri, {"roi_ray": json.dumps(facts)})
-    with pytest.raises(WeightsError, match="is no preference model"):
-        load_model(uri)
+    with pytest.raises(WeightsError, match="is not a preference model"):
+        load_preference_model(uri)
 
 
 def test_a_feature_of_no_such_name_is_refused(tmp_path):
     uri = str(tmp_path / "m.safetensors")
-    save_model(uri, replace(untrained(RECIPES["roi-ray"]), features=("psnr2", *FEATURES[1:])))
-    with pytest.raises(WeightsError, match="of 'psnr2', which is no feature of this version's"):
-        load_model(uri)
+    save_preference_model(
+        uri, replace(untrained(RECIPES["roi-ray"]), features=("psnr2", *FEATURES[1:]))
+    )
+    with pytest.raises(WeightsError, match="of the feature 'psnr2', which this version"):
+        load_preference_model(uri)

@@ -4,8 +4,8 @@ import pytest
 from scipy.optimize import minimize
 
 from roi_ray.errors import ManifestError
-from roi_ray.preference.comparisons import from_rows
-from roi_ray.preference.ranking import PRIOR, bands, rank, usable, win_rates
+from roi_ray.preference.comparisons import table_from_rows
+from roi_ray.preference.ranking import PRIOR, bands, rank, select_rankable, win_rates
 
 STRENGTHS = {"a": 1.5, "b": 0.6, "c": 0.1, "d": -0.7, "e": -1.5}
 
@@ -16,7 +16,7 @@ def row(first: str, second: str, p_a: float | None, reference: str = "r", **more
 
 
 def table(*rows):
-    return from_rows(list(rows), "test")
+    return table_from_rows(list(rows), "test")
 
 
 def votes(wins: dict[tuple[str, str], int]):
@@ -173,7 +173,7 @@ def test_rows_that_say_nothing_are_left_out() -> None:
     everything = table(*good, *bad, row("x", "y", 0.0))
     errors = pa.array([None, "", *[None] * len(bad), "a.png: no such file"])
     everything = everything.append_column("error", errors)
-    assert usable(everything)["reference"].to_pylist() == ["r1", "r2"]
+    assert select_rankable(everything)["reference"].to_pylist() == ["r1", "r2"]
     assert rank(everything) == rank(table(*good))
     nothing_failed = table(*good).append_column("error", pa.nulls(2))
     assert rank(nothing_failed) == rank(table(*good))

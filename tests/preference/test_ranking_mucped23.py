@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from scipy.stats import kendalltau
 
-from roi_ray.preference.comparisons import from_rows
+from roi_ray.preference.comparisons import table_from_rows
 from roi_ray.preference.ranking import bands, rank
 
 MUCPED23 = Path(__file__).parents[3] / "shared" / "data" / "mucped23"
@@ -38,7 +38,7 @@ def study():
     rates = defaultdict(list)
     for (method, _), rate in bpp.items():
         rates[method].append(rate)
-    return from_rows(rows, "mucped23"), {
+    return table_from_rows(rows, "mucped23"), {
         method: np.mean(values) for method, values in rates.items()
     }
 

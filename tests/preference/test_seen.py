@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from roi_ray.preference.examples import Examples
-from roi_ray.preference.seen import sample, share_seen
+from roi_ray.preference.seen import sample, share_trained_on
 
 
 def made(rng, rows):
@@ -17,16 +17,16 @@ def test_a_sample_tells_how_much_was_seen(rng, rows):
     examples = made(rng, rows)
     provenance = {"comparisons": {"sample": sample(examples)}}
     assert len(provenance["comparisons"]["sample"]) == min(rows, 256)
-    assert share_seen(examples.take(rng.permutation(rows)), provenance) == 1
-    assert share_seen(examples.take(np.arange(30)), provenance) in (0, 1)
-    assert share_seen(made(rng, rows), provenance) == 0
+    assert share_trained_on(examples.take(rng.permutation(rows)), provenance) == 1
+    assert share_trained_on(examples.take(np.arange(30)), provenance) in (0, 1)
+    assert share_trained_on(made(rng, rows), provenance) == 0
     half = {"comparisons": {"sample": sample(examples.take(np.arange(rows // 2)))}}
-    assert share_seen(examples, half) == pytest.approx(0.5, abs=0.1)
-    assert share_seen(examples, {}) == 0
+    assert share_trained_on(examples, half) == pytest.approx(0.5, abs=0.1)
+    assert share_trained_on(examples, {}) == 0
 
 
 @pytest.mark.parametrize("rows", [100, 5000])
 def test_answers_that_are_turned_round_are_known(rng, rows):
     examples = made(rng, rows)
     provenance = {"comparisons": {"sample": sample(examples)}}
-    assert share_seen(examples.swapped(), provenance) == 1
+    assert share_trained_on(examples.swapped(), provenance) == 1

@@ -8,7 +8,7 @@ from roi_ray import schema
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.model import Scale
 from roi_ray.preference.recipes import RECIPES
-from roi_ray.preference.training import PreferenceTraining, finished, train_here
+from roi_ray.preference.training import PreferenceTraining, finished, train_in_process
 from tests.preference.synthetic import comparisons
 
 
@@ -32,12 +32,12 @@ def short(name):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_it_learns_what_people_follow(examples, others, name):
-    assert accuracy(train_here(examples, short(name)), others) > 0.8
+    assert accuracy(train_in_process(examples, short(name)), others) > 0.8
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_same_seed_gives_the_same_model(examples, name):
-    models = [train_here(examples, short(name), seed) for seed in (1, 1, 2)]
+    models = [train_in_process(examples, short(name), seed) for seed in (1, 1, 2)]
     one, same, other = (model.predict(examples.a, examples.b) for model in models)
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
@@ -45,7 +45,7 @@ def test_the_same_seed_gives_the_same_model(examples, name):
 
 def test_exchanged_comparisons_give_the_same_utilities(examples):
     recipe = short("roi-ray")
-    one, other = (train_here(given, recipe) for given in (examples, examples.swapped()))
+    one, other = (train_in_process(given, recipe) for given in (examples, examples.swapped()))
     np.testing.assert_allclose(
         one.predict(examples.a, examples.b), other.predict(examples.a, examples.b), atol=1e-3
     )
@@ -99,13 +99,13 @@ def test_votes_weigh(examples):
         p_a=np.where(turned, 1 - examples.p_a, examples.p_a),
         weight=np.where(turned, 0.01, votes),
     )
-    assert accuracy(train_here(mixed, short("roi-ray")), examples) > 0.8
+    assert accuracy(train_in_process(mixed, short("roi-ray")), examples) > 0.8
 
 
 def test_votes_weigh_against_each_other_and_not_against_the_decay(examples):
     recipe = short("roi-ray")
     once, often = (
-        train_here(dataclasses.replace(examples, weight=examples.weight * factor), recipe)
+        train_in_process(dataclasses.replace(examples, weight=examples.weight * factor), recipe)
         for factor in (1, 1000)
     )
     np.testing.assert_allclose(
@@ -114,7 +114,7 @@ def test_votes_weigh_against_each_other_and_not_against_the_decay(examples):
 
 
 def test_a_date_may_be_a_seed(examples):
-    train_here(examples, short("roi-ray"), 20260101123456)
+    train_in_process(examples, short("roi-ray"), 20260101123456)
 
 
 def test_members_that_leave_nothing_out_end_with_the_last_epoch():

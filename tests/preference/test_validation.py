@@ -9,11 +9,11 @@ from roi_ray.errors import ManifestError
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.recipes import Recipe
 from roi_ray.preference.validation import (
-    by_sign,
     folds,
     logistic_learner,
     nested_learner,
-    out_of_fold,
+    predict_by_metric,
+    predict_out_of_fold,
     recipe_learner,
 )
 from tests.preference.synthetic import comparisons
@@ -43,7 +43,7 @@ def test_nothing_is_predicted_by_who_has_seen_it(examples):
 
         return predict
 
-    predicted = out_of_fold(examples, learner, 5, 3)
+    predicted = predict_out_of_fold(examples, learner, 5, 3)
     assert predicted.shape == (3, len(examples))
     assert np.array_equal(predicted, np.repeat([[0.0], [0.1], [0.2]], len(examples), 1))
 
@@ -67,10 +67,10 @@ def test_a_metric_s_direction(examples):
     for feature in ("psnr", "lpips"):
         chosen = examples.only([feature])
         better = chosen.a > chosen.b if feature == "psnr" else chosen.a < chosen.b
-        assert np.array_equal(by_sign(examples, feature), better[:, 0].astype(float))
+        assert np.array_equal(predict_by_metric(examples, feature), better[:, 0].astype(float))
     same = examples.take(np.array([0, 1]))
     same.b[:] = same.a
-    assert by_sign(same, "psnr").tolist() == [0.5, 0.5]
+    assert predict_by_metric(same, "psnr").tolist() == [0.5, 0.5]
 
 
 def test_a_recipe_is_chosen_from_the_training_part_alone(examples):
@@ -83,7 +83,7 @@ def test_a_recipe_is_chosen_from_the_training_part_alone(examples):
         seen.append(set(part.group))
         return learner(part, seed)
 
-    predicted = out_of_fold(examples, watched, 3, 1)[0]
+    predicted = predict_out_of_fold(examples, watched, 3, 1)[0]
     assert chosen == ["good"] * 3
     assert all(len(part) == 8 for part in seen)
     assert ((predicted > 0.5) == (examples.p_a > 0.5)).mean() > 0.8
@@ -93,7 +93,7 @@ def test_the_features_that_people_follow_win(examples):
     recipe = Recipe("utility", logarithms=True, rate=1e-2, epochs=20, batch=128)
     right = {
         name: (
-            (out_of_fold(examples, recipe_learner(recipe, features), 4, 1)[0] > 0.5)
+            (predict_out_of_fold(examples, recipe_learner(recipe, features), 4, 1)[0] > 0.5)
             == (examples.p_a > 0.5)
         ).mean()
         for name, features in (("basic", schema.BASIC_FEATURES), ("roi", schema.FEATURES))
@@ -105,7 +105,7 @@ def test_the_features_that_people_follow_win(examples):
 def test_one_reference_leaves_nothing_to_train_on(examples):
     one = examples.take(examples.group == examples.group[0])
     with pytest.raises(ManifestError, match="too few references"):
-        out_of_fold(one, logistic_learner(("psnr",)), 2, 1)
+        predict_out_of_fold(one, logistic_learner(("psnr",)), 2, 1)
 
 
 def test_logistic_regression_of_one_answer_is_finite(examples):

@@ -8,7 +8,7 @@ from torch import nn
 from roi_ray.errors import ManifestError, SizeMismatch
 from roi_ray.io import storage
 from roi_ray.models.saliency import Saliency
-from roi_ray.preference.comparisons import Comparisons, from_rows
+from roi_ray.preference.comparisons import Comparisons, table_from_rows
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.training.choice_accuracy import (
     _under,
@@ -34,7 +34,7 @@ def given(tmp_path, photos):
         for a, b, p_a in (("left", "right", 0), ("right", "left", 1)):
             sides = {"a": f"{name}-{a}.png", "b": f"{name}-{b}.png"}
             rows.append({"reference": f"{name}-x.png", **sides, "p_a": p_a})
-    return Comparisons(from_rows(rows, "halves"), "halves", str(tmp_path), "0" * 64)
+    return Comparisons(table_from_rows(rows, "halves"), "halves", str(tmp_path), "0" * 64)
 
 
 def test_a_mask_of_where_people_look_predicts_them(given):
