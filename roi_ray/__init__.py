@@ -1,3 +1,91 @@
-"""Score image-codec sweeps at scale, over the whole image and where people look."""
+"""Score image-codec sweeps at scale, over the whole image and where people look.
+
+The public names below are imported when they are first used, so that `import roi_ray` is fast.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from roi_ray import metrics as metrics
+    from roi_ray.errors import AccessError as AccessError
+    from roi_ray.errors import ClusterError as ClusterError
+    from roi_ray.errors import DeviceError as DeviceError
+    from roi_ray.errors import ImageError as ImageError
+    from roi_ray.errors import ImageReadError as ImageReadError
+    from roi_ray.errors import ImageTooLarge as ImageTooLarge
+    from roi_ray.errors import ImageTooSmall as ImageTooSmall
+    from roi_ray.errors import ManifestError as ManifestError
+    from roi_ray.errors import NotAllowed as NotAllowed
+    from roi_ray.errors import OutOfMemory as OutOfMemory
+    from roi_ray.errors import OutputError as OutputError
+    from roi_ray.errors import RoiRayError as RoiRayError
+    from roi_ray.errors import SizeMismatch as SizeMismatch
+    from roi_ray.errors import StorageError as StorageError
+    from roi_ray.errors import StorageUnavailable as StorageUnavailable
+    from roi_ray.errors import UsageError as UsageError
+    from roi_ray.errors import WeightsError as WeightsError
+    from roi_ray.pipeline.run import score_manifest as score_manifest
+    from roi_ray.preference.compare import compare as compare
+    from roi_ray.preference.model import load_preference_model as load_preference_model
+    from roi_ray.preference.ranking import rank as rank
+    from roi_ray.schema import Scores as Scores
+    from roi_ray.scoring.scorer import Scorer as Scorer
+    from roi_ray.settings import Settings as Settings
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AccessError",
+    "ClusterError",
+    "DeviceError",
+    "ImageError",
+    "ImageReadError",
+    "ImageTooLarge",
+    "ImageTooSmall",
+    "ManifestError",
+    "NotAllowed",
+    "OutOfMemory",
+    "OutputError",
+    "RoiRayError",
+    "Scorer",
+    "Scores",
+    "Settings",
+    "SizeMismatch",
+    "StorageError",
+    "StorageUnavailable",
+    "UsageError",
+    "WeightsError",
+    "__version__",
+    "compare",
+    "load_preference_model",
+    "metrics",
+    "rank",
+    "score_manifest",
+]
+
+# The modules that define the public names; errors are defined in roi_ray.errors.
+_MODULES = {
+    "Scorer": "roi_ray.scoring.scorer",
+    "Scores": "roi_ray.schema",
+    "Settings": "roi_ray.settings",
+    "compare": "roi_ray.preference.compare",
+    "load_preference_model": "roi_ray.preference.model",
+    "rank": "roi_ray.preference.ranking",
+    "score_manifest": "roi_ray.pipeline.run",
+}
+
+if not TYPE_CHECKING:  # a type checker would take this for a promise that every name exists
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module 'roi_ray' has no attribute {name!r}")
+        if name == "metrics":
+            return importlib.import_module("roi_ray.metrics")
+        value = getattr(importlib.import_module(_MODULES.get(name, "roi_ray.errors")), name)
+        globals()[name] = value  # later uses find it without this function
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
