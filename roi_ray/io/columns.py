@@ -57,7 +57,7 @@ def check_columns(table: pa.Table, needed: Collection[str], fail: Fail) -> None:
         if name not in names:
             fail(f"column {name!r} is missing; there are {', '.join(map(repr, names)) or 'none'}")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        fail(f"column {repeated[0]!r} is there more than once")
+        fail(f"column {repeated[0]!r} occurs more than once")
     if table.num_rows == 0:
         fail("no rows")
 
@@ -84,7 +84,9 @@ def check_parquet_types(table: pa.Table, fail: Fail) -> None:
             pq.write_table(row.take(pa.array([0])), pa.BufferOutputStream())
         except pa.ArrowException as error:
             written = table[name].type
-            fail(f"column {name!r} of type {written} cannot be carried: {error}; drop or change it")
+            fail(
+                f"Parquet cannot hold column {name!r} of type {written}: {error}; drop or change it"
+            )
 
 
 def first_flagged_row(flags: pa.ChunkedArray) -> int | None:

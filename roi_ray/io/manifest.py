@@ -1,17 +1,15 @@
-"""Read a manifest of pairs: Parquet, CSV or JSON Lines; one file or a folder of them; local or S3.
+"""Read a manifest: the table of pairs to score.
 
-Everything that can be wrong with the rows is found here, before any model is loaded.
-
-A manifest of many millions of rows is not held in memory: it is spread over parts on the local disk
-by a hash of the reference, so that all pairs of one reference are in one part. Which part that is
-depends on the manifest alone.
+The files are found, read in pieces, and each piece is checked once, so that everything wrong with a
+row is reported before a model is loaded. A small manifest is kept in memory. One of many millions
+of rows is spread over files on the local disk, all pairs of one reference in one file.
 """
 
 import hashlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -23,7 +21,6 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.io import storage
 from roi_ray.io.columns import (
     as_text,
     check_columns,
@@ -31,15 +28,14 @@ from roi_ray.io.columns import (
     check_parquet_types,
     first_flagged_row,
 )
-from roi_ray.io.tables import Source, find_source, sha256_of_rows
+from roi_ray.io.parts import PartFiles, read_part
+from roi_ray.io.tables import TableFiles, find_table_files, sha256_of_rows
 
 PART_ROWS = 2_000_000
-"""Rows that are held in memory at once, about: a gigabyte of URIs and what is made of them."""
+"""Rows kept in memory at once, about; with what is computed from them they take a gigabyte."""
 
 _TEXT = (schema.PAIR_ID, schema.REFERENCE, schema.DISTORTED, schema.MASK)
-_BATCH_ROWS = 500_000
-_ROWS_A_BYTE = 256
-"""At most, of a Parquet file: of few names in many combinations it holds several in a byte."""
+_PIECE_ROWS = 500_000  # the SHA-256 of a large manifest depends on it
 
 
 @dataclass(frozen=True)
@@ -47,10 +43,10 @@ class Manifest:
     """A checked manifest.
 
     Attributes:
-        uri: where it was read, absolute.
-        rows: how many there are.
+        uri: the file or folder that was read, absolute.
+        rows: number of pairs.
         base: URI of the folder that relative URIs are relative to.
-        sha256: of the rows; of the same rows with other types or encodings it may be another.
+        sha256: SHA-256 of the rows. It may differ for equal rows of other types or encodings.
     """
 
     uri: str
@@ -60,131 +56,93 @@ class Manifest:
     _parts: list[pa.Table | Path]
 
     def parts(self) -> Iterator[pa.Table]:
-        """The rows, some millions at a time; all pairs of a reference are in one part.
+        """Yields the rows, about `PART_ROWS` at a time; all pairs of a reference are in one part.
 
-        Columns: `pair_id`, `reference`, `distorted`, `mask` if there is one, the carried ones.
+        Columns: `pair_id`, `reference`, `distorted`, `mask` if the manifest has it, then all others
+        in the order of the files.
         """
         for part in self._parts:
-            yield _load(part) if isinstance(part, Path) else part
+            yield read_part(part) if isinstance(part, Path) else part
 
     @property
     def table(self) -> pa.Table:
-        """All rows at once; in the manifest's order if there is one part."""
+        """All rows; in the manifest's order if there is only one part."""
         return pa.concat_tables(list(self.parts()))
 
 
 def read_manifest(uri: str, limit: int | None = None, part_rows: int = PART_ROWS) -> Manifest:
-    """Read and check a manifest.
+    """Reads and checks a manifest.
 
     Args:
         uri: a `.parquet`, `.csv`, `.jsonl` or `.ndjson` file, or a folder of files of one of these.
-        limit: keep the first rows only.
-        part_rows: of a larger manifest, about as many are held in memory. Parquet only: of other
-            formats a whole file is read at once.
+        limit: number of rows to read from the start; None for all.
+        part_rows: the largest number of rows to keep in memory. CSV and JSON Lines are read as a
+            whole first.
 
     Raises:
         ManifestError: no such file, no rows, a missing column, an empty URI, a duplicate `pair_id`,
-            a column that scoring would overwrite or cannot carry; the text names the row, counted
-            from 1.
+            a column that scoring would overwrite or that Parquet cannot hold. The message names the
+            row, counted from 1.
     """
-    source = find_source(uri, _TEXT)
-    name = storage.absolute(uri)
-    rows = source.rows()
-    if rows > _ROWS_A_BYTE * source.size():
-        raise ManifestError(f"manifest {name}: it claims {rows} rows, which its size does not hold")
-    if limit is not None:
-        rows = min(rows, limit)
+    files = find_table_files(uri, _TEXT)
+    rows = files.row_count if limit is None else min(files.row_count, limit)
     if rows <= part_rows:
-        table = _checked(source.read(limit), name)
-        _check_all_there(len(table), rows, name)
-        if pc.count_distinct(table[schema.PAIR_ID]).as_py() < rows:
-            _fail_on_twins(source, name, rows, _hashes(table))
-        return Manifest(name, rows, source.base, sha256_of_rows(table), [table])
-    return _spread(source, name, rows, -(-rows // part_rows))
+        return _read_into_memory(files, rows)
+    return _spread_over_disk(files, rows, part_count=-(-rows // part_rows))
 
 
-def _spread(source: Source, uri: str, rows: int, count: int) -> Manifest:
-    """A manifest in parts on disk, which last as long as it does."""
+def _read_into_memory(files: TableFiles, rows: int) -> Manifest:
+    table = _check_piece(files.read_first(rows), files.uri)
+    if pc.count_distinct(table[schema.PAIR_ID]).as_py() < rows:
+        _check_unique_ids(files, [table], suspects=_hash_ids(table))
+    return Manifest(files.uri, rows, files.base, sha256_of_rows(table), [table])
+
+
+def _spread_over_disk(files: TableFiles, rows: int, part_count: int) -> Manifest:
     folder = tempfile.mkdtemp(prefix="roi-ray-manifest-")
     try:
-        return _spread_into(Path(folder), source, uri, rows, count)
+        manifest = _spread_over_folder(Path(folder), files, rows, part_count)
     except BaseException as error:
         shutil.rmtree(folder)
         if isinstance(error, OSError):
             raise ManifestError(
-                f"manifest {uri}: cannot spread it over {folder}: {error}"
+                f"manifest {files.uri}: cannot spread it over {folder}: {error}"
             ) from error
         raise
-
-
-def _spread_into(folder: Path, source: Source, uri: str, rows: int, count: int) -> Manifest:
-    files = [folder / f"{number}.arrow" for number in range(count)]
-    hashes, digests = [np.empty(0, np.int64)], hashlib.sha256()
-    sizes = np.zeros(count, np.int64)
-    writers: list[pa.RecordBatchStreamWriter] = []
-    try:
-        for _, piece in _pieces(source, uri, rows):
-            digests.update(sha256_of_rows(piece).encode())
-            hashes.append(_hashes(piece))
-            if not writers:
-                options = pa.ipc.IpcWriteOptions(compression="zstd")
-                writers += [pa.ipc.new_stream(str(f), piece.schema, options=options) for f in files]
-            part = _part_of(piece[schema.REFERENCE], count)
-            sizes += np.bincount(part, minlength=count)
-            for number, writer in enumerate(writers):
-                writer.write_table(piece.filter(pa.array(part == number)))
-    finally:
-        for writer in writers:
-            writer.close()
-    _check_all_there(sum(map(len, hashes)), rows, uri)
-    every = np.concatenate(hashes)
-    hashes.clear()
-    every.sort()
-    if len(twice := every[1:][every[1:] == every[:-1]]):
-        _fail_on_twins(source, uri, rows, twice)
-    kept = [file for file, size in zip(files, sizes, strict=True) if size]
-    manifest = Manifest(uri, rows, source.base, digests.hexdigest(), list(kept))
     weakref.finalize(manifest, shutil.rmtree, folder)
     return manifest
 
 
-def _check_all_there(found: int, rows: int, uri: str) -> None:
-    if found != rows:
-        raise ManifestError(f"manifest {uri}: {rows} rows are claimed, {found} are there")
+def _spread_over_folder(folder: Path, files: TableFiles, rows: int, part_count: int) -> Manifest:
+    sha256, id_hashes = hashlib.sha256(), np.empty(rows, np.int64)
+    with PartFiles(folder, part_count) as parts:
+        for first_row, piece in _read_checked_pieces(files, rows):
+            sha256.update(sha256_of_rows(piece).encode())
+            id_hashes[first_row : first_row + len(piece)] = _hash_ids(piece)
+            parts.write(piece)
+    id_hashes.sort()
+    repeated = id_hashes[1:][id_hashes[1:] == id_hashes[:-1]]
+    if len(repeated):
+        pieces = (piece for _, piece in _read_checked_pieces(files, rows))
+        _check_unique_ids(files, pieces, suspects=repeated)
+    return Manifest(files.uri, rows, files.base, sha256.hexdigest(), list(parts.non_empty()))
 
 
-def _pieces(source: Source, uri: str, rows: int) -> Iterator[tuple[int, pa.Table]]:
-    """Checked rows with the number of the first one, some at a time."""
-    done = 0
-    for piece in source.pieces(_BATCH_ROWS):
-        checked = _checked(piece.slice(0, rows - done), uri, done)
-        yield done, checked
-        done += len(checked)
-        if done == rows:
-            return
+def _read_checked_pieces(files: TableFiles, rows: int) -> Iterator[tuple[int, pa.Table]]:
+    """Yields checked rows, some at a time, with the number of the first one counted from 0."""
+    first_row = 0
+    for piece in files.read_pieces(rows, _PIECE_ROWS):
+        yield first_row, _check_piece(piece, files.uri, first_row)
+        first_row += len(piece)
 
 
-def _part_of(references: pa.ChunkedArray, count: int) -> NDArray[np.int64]:
-    """The part that each row goes to: the same in every process, for all rows of a reference."""
-    encoded = references.combine_chunks().dictionary_encode()
-    digests = (hashlib.sha256(name.encode()) for name in encoded.dictionary.to_pylist())
-    parts = np.array([int.from_bytes(one.digest()[:8]) % count for one in digests], np.int64)
-    taken: NDArray[np.int64] = parts[encoded.indices.to_numpy()]
-    return taken
-
-
-def _load(file: Path) -> pa.Table:
-    with pa.ipc.open_stream(str(file)) as reader:
-        return reader.read_all().combine_chunks()
-
-
-def _checked(table: pa.Table, uri: str, first: int = 0) -> pa.Table:
-    """Rows in their canonical form, each by itself beyond reproach.
+def _check_piece(table: pa.Table, uri: str, first_row: int = 0) -> pa.Table:
+    """Checks each row by itself and returns the rows with a `pair_id`, columns in order.
 
     Args:
-        table: as read.
-        uri: of the manifest.
-        first: number of the table's first row.
+        table: consecutive rows as they were read.
+        uri: the manifest's.
+        first_row: number of the table's first row, counted from 0.
     """
 
     def fail(text: str) -> NoReturn:
@@ -192,53 +150,59 @@ def _checked(table: pa.Table, uri: str, first: int = 0) -> pa.Table:
 
     check_columns(table, schema.URIS, fail)
     names = table.column_names
-    # SQL takes no notice of a name's case: of PSNR and psnr it would give the wrong one.
+    # SQL ignores the case of names: a column PSNR would hide the scores' psnr.
     if overwritten := [name for name in names if name.lower() in schema.SCORES.names]:
         fail(f"column {overwritten[0]!r} is one that scoring writes; rename or drop it")
-    # Without any value in it, a column may have any type.
-    for name in (each for each in _TEXT if each in names and table[each].null_count < len(table)):
-        if pa.types.is_floating(kind := table[name].type):
+    for name in (name for name in _TEXT if name in names):
+        kind = table[name].type
+        # pandas writes a column without any value as floating-point numbers.
+        if pa.types.is_floating(kind) and table[name].null_count < len(table):
             fail(f"column {name!r} is of type {kind}, which loses digits; write it as text")
     for name in schema.URIS:
         table = as_text(table, name, fail)
-        check_filled(table, name, fail, first)
+        check_filled(table, name, fail, first_row)
     if schema.MASK in names:
         table = as_text(table, schema.MASK, fail)
     if schema.PAIR_ID in names:
         table = as_text(table, schema.PAIR_ID, fail)
         if (row := first_flagged_row(pc.is_null(table[schema.PAIR_ID]))) is not None:
-            row += first + 1
+            row += first_row + 1
             fail(f"row {row} has no {schema.PAIR_ID!r}; give every row one, or drop the column")
     else:
-        table = table.append_column(schema.PAIR_ID, _pair_ids(table))
+        table = table.append_column(schema.PAIR_ID, _compute_ids(table))
     leading = [name for name in _TEXT if name in table.column_names]
     table = table.select(leading + [name for name in table.column_names if name not in leading])
     check_parquet_types(table, fail)
     return table
 
 
-def _pair_ids(table: pa.Table) -> pa.Array:
-    """A stable id of the two URIs as they are written, so that a moved tree keeps its ids."""
+def _compute_ids(table: pa.Table) -> pa.Array:
+    """Returns an id for each row, computed from its two URIs as written.
+
+    A tree of images that is moved along with its manifest keeps its ids.
+    """
     pairs = zip(*(table[name].to_pylist() for name in schema.URIS), strict=True)
     return pa.array(hashlib.sha256("\n".join(pair).encode()).hexdigest()[:32] for pair in pairs)
 
 
-def _hashes(table: pa.Table) -> NDArray[np.int64]:
+def _hash_ids(table: pa.Table) -> NDArray[np.int64]:
     return np.fromiter(map(hash, table[schema.PAIR_ID].to_pylist()), np.int64, len(table))
 
 
-def _fail_on_twins(source: Source, uri: str, rows: int, suspects: NDArray[np.int64]) -> None:
-    """Name two rows of one id, if there are any among those whose ids have the same hash."""
-    given = schema.PAIR_ID in source.names()
-    seen: dict[str, int] = {}
-    for start, piece in _pieces(source, uri, rows):
-        for row in np.flatnonzero(np.isin(_hashes(piece), suspects)).tolist():
-            pair_id = piece[schema.PAIR_ID][row].as_py()
-            if pair_id in seen:
-                twins = f"manifest {uri}: rows {seen[pair_id] + 1} and {start + row + 1}"
-                if given:
-                    raise ManifestError(f"{twins} have the same {schema.PAIR_ID!r}, {pair_id!r}")
+def _check_unique_ids(
+    files: TableFiles, pieces: Iterable[pa.Table], suspects: NDArray[np.int64]
+) -> None:
+    """Raises ManifestError for two rows with one id; compares only ids with a suspect hash."""
+    row_of_id: dict[str, int] = {}
+    first_row = 0
+    for piece in pieces:
+        for index in np.flatnonzero(np.isin(_hash_ids(piece), suspects)).tolist():
+            pair_id, row = piece[schema.PAIR_ID][index].as_py(), first_row + index + 1
+            if (earlier := row_of_id.setdefault(pair_id, row)) != row:
+                rows = f"manifest {files.uri}: rows {earlier} and {row}"
+                if schema.PAIR_ID in files.column_names:
+                    raise ManifestError(f"{rows} have the same {schema.PAIR_ID!r}, {pair_id!r}")
                 raise ManifestError(
-                    f"{twins} are the same pair; drop one, or tell them apart by {schema.PAIR_ID!r}"
+                    f"{rows} are the same pair; drop one, or tell them apart by {schema.PAIR_ID!r}"
                 )
-            seen[pair_id] = start + row
+        first_row += len(piece)

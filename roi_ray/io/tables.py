@@ -1,147 +1,181 @@
-"""Rows from Parquet, CSV or JSON Lines: one file or a folder of them; local or S3."""
+"""Find and read tables: one file of rows or a folder of them, local or on S3."""
 
 import hashlib
-import re
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.json as pajson
-import pyarrow.parquet as pq
 
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
+from roi_ray.io.formats import SUFFIXES, file_suffix, open_parquet, read_rows, validate
+
+_MAX_ROWS_PER_BYTE = 256
+"""Parquet compresses repeated values so well that one byte can hold several rows, but not more."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """Files of rows, all of one format.
+class TableFiles:
+    """The files of one table, all of one format.
 
     Attributes:
-        uri: as it was given, made absolute.
+        uri: the file or folder, absolute.
         base: URI of the folder that relative URIs in the rows are relative to.
-        files: URIs.
-        text: columns that are text, even where all their values are whole numbers.
+        files: URI of each file, in the order of their rows.
+        text_columns: columns that are text, even if all values of a file are whole numbers.
     """
 
     uri: str
     base: str
     files: tuple[str, ...]
-    text: tuple[str, ...]
+    text_columns: tuple[str, ...]
 
-    def rows(self) -> int:
-        """How many there are; of Parquet files, what their footers claim."""
-        if not self._parquet():
-            return int(self._whole.num_rows)
-        return sum(rows for rows, _ in self._footers)
-
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(map(storage.file_size, self.files))
-
-    def names(self) -> list[str]:
-        """Columns of all files."""
-        return list((self._columns if self._parquet() else self._whole).column_names)
-
-    def read(self, limit: int | None = None) -> pa.Table:
-        """All rows, or the first ones.
+    @cached_property
+    def row_count(self) -> int:
+        """Number of rows in all files. For Parquet, the number that the footers claim.
 
         Raises:
-            ManifestError: a file is not what its name says, or they have different columns.
+            ManifestError: a footer claims more rows than a file of its size can hold.
         """
-        if limit is None or limit >= self.rows():
-            return self._whole
-        if not self._parquet():
-            return self._whole.slice(0, limit)
-        # Of a large manifest, no more is read than is wanted.
-        found: list[pa.Table] = []
-        for piece in self.pieces(limit):
-            found.append(piece.slice(0, limit - sum(map(len, found))))
-            if sum(map(len, found)) == limit:
-                break
-        return self._together(found)
+        if not self._is_parquet:
+            return int(self._all_rows.num_rows)
+        claimed = sum(rows for rows, _ in self._footers)
+        if claimed > _MAX_ROWS_PER_BYTE * sum(map(storage.file_size, self.files)):
+            raise ManifestError(
+                f"{self.uri}: it claims {claimed} rows, more than its size can hold; write it anew"
+            )
+        return claimed
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns of all files together."""
+        return list((self._columns if self._is_parquet else self._all_rows).column_names)
+
+    def read_all(self) -> pa.Table:
+        """Returns all rows as one chunk.
+
+        Raises:
+            ManifestError: a file is not what its suffix says, or the files have columns that do not
+                fit together.
+        """
+        return self._all_rows
+
+    def read_first(self, rows: int) -> pa.Table:
+        """Returns the first `rows` rows as one chunk; reads no more of Parquet files than needed.
+
+        Raises:
+            ManifestError: as `read_all`; or Parquet files have more or fewer rows than they claim.
+        """
+        if rows < self.row_count:
+            if self._is_parquet:
+                return self._concatenate(list(self.read_pieces(rows, piece_rows=rows)))
+            return self._all_rows.slice(0, rows)
+        self._check_count(rows, len(self._all_rows))
+        return self._all_rows
+
+    def read_pieces(self, rows: int, piece_rows: int) -> Iterator[pa.Table]:
+        """Yields the first `rows` rows in order, at most `piece_rows` at a time.
+
+        All pieces have the columns of all files. Only Parquet is read piece by piece; files of
+        other formats are read as a whole.
+
+        Raises:
+            ManifestError: as `read_all`; or Parquet files have fewer rows than they claim.
+        """
+        count = 0
+        for piece in self._all_pieces(piece_rows):
+            kept = piece.slice(0, rows - count)
+            yield kept
+            count += len(kept)
+            if count == rows:
+                return
+        self._check_count(rows, count)
+
+    def _all_pieces(self, piece_rows: int) -> Iterator[pa.Table]:
+        if not self._is_parquet:
+            table = self._all_rows
+            for start in range(0, len(table), piece_rows):
+                yield table.slice(start, piece_rows)
+            return
+        for file in self.files:
+            with open_parquet(file) as parquet:
+                for batch in parquet.iter_batches(piece_rows):
+                    piece = validate(pa.Table.from_batches([batch]))
+                    yield self._concatenate([self._columns, piece])
+
+    def _check_count(self, claimed: int, count: int) -> None:
+        if claimed != count:
+            raise ManifestError(f"{self.uri}: it claims {claimed} rows, but has {count}")
+
+    @property
+    def _is_parquet(self) -> bool:
+        return file_suffix(self.files[0]) == ".parquet"
 
     @cached_property
-    def _whole(self) -> pa.Table:
-        return self._together([_read(file, self.text) for file in self.files])
-
-    @cached_property
-    def _columns(self) -> pa.Table:
-        """Of Parquet files: no rows, and the columns that all of them have together."""
-        return self._together([columns for _, columns in self._footers])
+    def _all_rows(self) -> pa.Table:
+        return self._concatenate([read_rows(file, self.text_columns) for file in self.files])
 
     @cached_property
     def _footers(self) -> list[tuple[int, pa.Table]]:
-        """Rows that each Parquet file claims to have, and a table of its columns without any."""
-        found = []
+        """For each Parquet file, the rows that it claims and its columns as an empty table."""
+        footers = []
         for file in self.files:
-            with _parquet(file) as opened:
-                found.append((opened.metadata.num_rows, opened.schema_arrow.empty_table()))
-        return found
+            with open_parquet(file) as parquet:
+                footers.append((parquet.metadata.num_rows, parquet.schema_arrow.empty_table()))
+        return footers
 
-    def _together(self, tables: list[pa.Table]) -> pa.Table:
+    @cached_property
+    def _columns(self) -> pa.Table:
+        """The columns of all Parquet files together, as an empty table."""
+        return self._concatenate([columns for _, columns in self._footers])
+
+    def _concatenate(self, tables: list[pa.Table]) -> pa.Table:
+        """Returns the rows of all tables with the columns of all tables, as one chunk."""
         for table in tables:
-            if twice := {name for name in table.column_names if table.column_names.count(name) > 1}:
-                raise ManifestError(f"{self.uri}: column {min(twice)!r} is there more than once")
+            names = table.column_names
+            if repeated := {name for name in names if names.count(name) > 1}:
+                raise ManifestError(f"{self.uri}: column {min(repeated)!r} occurs more than once")
         try:
-            # A name that looks like a number in one file may look like text in another.
-            tables = [_with_room(_with_text(table, self.text)) for table in tables]
+            tables = [_widen_dictionaries(_to_text(table, self.text_columns)) for table in tables]
             table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
         except pa.ArrowException as error:
             text = f"the files of {self.uri} have different columns: {error}"
             raise ManifestError(text) from error
         return table.replace_schema_metadata(None)
 
-    def pieces(self, rows: int) -> Iterator[pa.Table]:
-        """The rows in order, at most so many at a time; only of Parquet without reading all.
 
-        All pieces have the same columns, those of `read`.
-        """
-        if not self._parquet():
-            table = self._whole
-            for start in range(0, len(table), rows):
-                yield table.slice(start, rows)
-            return
-        for file in self.files:
-            with _parquet(file) as opened:
-                for batch in opened.iter_batches(rows):
-                    yield self._together([self._columns, _valid(pa.Table.from_batches([batch]))])
-
-    def _parquet(self) -> bool:
-        return _suffix(self.files[0]) == ".parquet"
-
-
-def find_source(uri: str, text: Collection[str]) -> Source:
-    """The files of a table.
+def find_table_files(uri: str, text_columns: Collection[str]) -> TableFiles:
+    """Returns the files of a table.
 
     Args:
         uri: a `.parquet`, `.csv`, `.jsonl` or `.ndjson` file, or a folder of files of one of these.
-        text: see `Source`.
+        text_columns: see `TableFiles`.
 
     Raises:
-        ManifestError: no such file, or files of several formats.
+        ManifestError: the folder has no such file, or files of several formats.
     """
     uri = storage.absolute(uri)
     if storage.is_folder(uri):
         base, files = uri, [storage.join(uri, name) for name in storage.list_files(uri)]
-        files = [file for file in files if _suffix(file) in _READERS]
+        files = [file for file in files if file_suffix(file) in SUFFIXES]
         if not files:
-            raise ManifestError(f"{uri} holds no {', '.join(_READERS)} file")
+            raise ManifestError(f"{uri} contains no {', '.join(SUFFIXES)} file")
     else:
         base, files = storage.parent(uri), [uri]
-    suffixes = sorted({_suffix(file) for file in files})
+    suffixes = sorted({file_suffix(file) for file in files})
     if len(suffixes) > 1:
-        raise ManifestError(f"{uri} mixes {' and '.join(suffixes)} files; give one of them")
-    return Source(uri, base, tuple(files), tuple(text))
+        raise ManifestError(f"{uri} mixes {' and '.join(suffixes)} files; keep one format")
+    return TableFiles(uri, base, tuple(files), tuple(text_columns))
 
 
-def read_table(uri: str, text: Collection[str]) -> tuple[pa.Table, str]:
-    """All rows of a table, and its `base`; see `find_source` and `Source`."""
-    source = find_source(uri, text)
-    return source.read(), source.base
+def read_table(uri: str, text_columns: Collection[str]) -> tuple[pa.Table, str]:
+    """Returns all rows of a table, and the URI of the folder that its URIs are relative to.
+
+    Args and errors are those of `find_table_files` and `TableFiles.read_all`.
+    """
+    files = find_table_files(uri, text_columns)
+    return files.read_all(), files.base
 
 
 def sha256_of_rows(table: pa.Table) -> str:
@@ -152,103 +186,27 @@ def sha256_of_rows(table: pa.Table) -> str:
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
-def _read(file: str, text: Collection[str]) -> pa.Table:
-    reader = _READERS.get(_suffix(file))
-    if reader is None:
-        if not storage.is_file(file):
-            raise ManifestError(f"there is neither a file nor a folder {file}")
-        raise ManifestError(f"{file} ends in none of {', '.join(_READERS)}")
-    data = storage.read_bytes(file)
-    if not data:
-        raise ManifestError(f"{file} is empty (0 bytes)")
-    try:
-        return _valid(reader(data, text))
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ManifestError(f"{file} cannot be read as {_suffix(file)}: {error}") from error
+def _to_text(table: pa.Table, names: Collection[str]) -> pa.Table:
+    """Returns the table with these columns cast to text if they are integers or categories.
 
-
-def _with_room(table: pa.Table) -> pa.Table:
-    """Dictionaries of pandas' categories, numbered by single bytes, can meet those of other files.
-
-    Together they may have more values than a byte can number.
+    A name that looks like a number in all rows of one file may not do so in another.
     """
-    for at, field in enumerate(table.schema):
+    for index, name in enumerate(table.column_names):
+        kind = table[name].type
+        is_category = pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)
+        if name in names and (pa.types.is_integer(kind) or is_category):
+            table = table.set_column(index, name, table[name].cast(pa.string()))
+    return table
+
+
+def _widen_dictionaries(table: pa.Table) -> pa.Table:
+    """Returns the table with 32-bit indices in all dictionary columns.
+
+    pandas numbers up to 127 categories by single bytes. Several files together may have more.
+    """
+    for index, field in enumerate(table.schema):
         kind = field.type
         if pa.types.is_dictionary(kind) and kind.index_type.bit_width < 32:
             wide = pa.dictionary(pa.int32(), kind.value_type, kind.ordered)
-            table = table.set_column(at, field.name, table[at].cast(wide))
+            table = table.set_column(index, field.name, table[index].cast(wide))
     return table
-
-
-def _with_text(table: pa.Table, names: Collection[str]) -> pa.Table:
-    """The table with whole numbers in these columns, and dictionaries of text, as text."""
-    for at, name in enumerate(table.column_names):
-        kind = table[name].type
-        texts = pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)
-        if name in names and (pa.types.is_integer(kind) or texts):
-            table = table.set_column(at, name, table[name].cast(pa.string()))
-    return table
-
-
-def _valid(table: pa.Table) -> pa.Table:
-    table.validate(full=True)
-    table.column_names  # noqa: B018 raises if they are not UTF-8, which `validate` lets pass
-    return table
-
-
-@contextmanager
-def _parquet(file: str) -> Iterator[pq.ParquetFile]:
-    try:
-        with storage.open_file(file) as stream:
-            yield pq.ParquetFile(stream)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ManifestError(f"{file} cannot be read as .parquet: {error}") from error
-
-
-def _read_csv(data: bytes, text: Collection[str]) -> pa.Table:
-    types = {name: pa.string() for name in text}
-    table = pacsv.read_csv(
-        pa.BufferReader(data),
-        # Else a large file is cut into blocks wherever a line ends, within quotes too.
-        parse_options=pacsv.ParseOptions(newlines_in_values=True),
-        convert_options=pacsv.ConvertOptions(column_types=types, strings_can_be_null=True),
-    )
-    # Which pyarrow makes of text that is not UTF-8.
-    for field in table.schema:
-        if pa.types.is_binary(field.type):
-            raise ValueError(f"column {field.name!r} is not UTF-8; convert the file")
-    return table
-
-
-# pyarrow dies of a block of lines that begins with null.
-_NULL_LINE = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])[ \t]*null")
-
-
-def _read_json(data: bytes, text: Collection[str]) -> pa.Table:
-    if _NULL_LINE.search(data):
-        raise ValueError("a line is null, not an object")
-    table = pajson.read_json(pa.BufferReader(data))
-    # What looks like a date has become one, and would not be the same text again.
-    dates = [f.name for f in table.schema if f.name in text and pa.types.is_temporal(f.type)]
-    if not dates:
-        return table
-    as_written = pajson.ParseOptions(
-        explicit_schema=pa.schema([(name, pa.string()) for name in dates]),
-        unexpected_field_behavior="infer",
-    )
-    return pajson.read_json(pa.BufferReader(data), parse_options=as_written).select(
-        table.column_names
-    )
-
-
-_READERS: dict[str, Callable[[bytes, Collection[str]], pa.Table]] = {
-    ".parquet": lambda data, text: pq.read_table(pa.BufferReader(data)),
-    ".csv": _read_csv,
-    ".jsonl": _read_json,
-    ".ndjson": _read_json,
-}
-
-
-def _suffix(file: str) -> str:
-    name = file.split("/")[-1]
-    return name[name.rfind(".") :].lower() if "." in name else name

@@ -136,7 +136,7 @@ def test_unreadable_files(tmp_path, name, content, message) -> None:
 def test_missing_files_and_empty_or_mixed_folders(tmp_path) -> None:
     with pytest.raises(StorageError, match="No such file"):
         read_manifest(str(tmp_path / "nothing.csv"))
-    with pytest.raises(ManifestError, match="holds no .parquet"):
+    with pytest.raises(ManifestError, match="contains no .parquet"):
         read_manifest(str(tmp_path))
     write(tmp_path / "a.csv", ROWS)
     write(tmp_path / "b.parquet", ROWS)
@@ -153,7 +153,7 @@ MANY = {
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_a_large_manifest_is_spread_over_parts(tmp_path, monkeypatch, suffix) -> None:
-    monkeypatch.setattr("roi_ray.io.manifest._BATCH_ROWS", 6)
+    monkeypatch.setattr("roi_ray.io.manifest._PIECE_ROWS", 6)
     uri = write(tmp_path / f"m{suffix}", MANY)
     whole, spread = read_manifest(uri), read_manifest(uri, part_rows=10)
     parts = list(spread.parts())
@@ -166,7 +166,7 @@ def test_a_large_manifest_is_spread_over_parts(tmp_path, monkeypatch, suffix) ->
         assert part["quality"].to_pylist() == sorted(part["quality"].to_pylist())
     # The same in another process, whose hashes of texts differ.
     code = (
-        "import sys; from roi_ray.io import manifest; manifest._BATCH_ROWS = 6\n"
+        "import sys; from roi_ray.io import manifest; manifest._PIECE_ROWS = 6\n"
         "m = manifest.read_manifest(sys.argv[1], part_rows=10)\n"
         "print(m.sha256, [p['quality'].to_pylist() for p in m.parts()])"
     )
@@ -194,7 +194,7 @@ def test_a_large_manifest_is_spread_over_parts(tmp_path, monkeypatch, suffix) ->
 def test_what_is_wrong_in_a_large_manifest_is_said_with_its_row(
     tmp_path, monkeypatch, change, message
 ) -> None:
-    monkeypatch.setattr("roi_ray.io.manifest._BATCH_ROWS", 6)
+    monkeypatch.setattr("roi_ray.io.manifest._PIECE_ROWS", 6)
     uri = write(tmp_path / "m.parquet", MANY | change)
     with pytest.raises(ManifestError, match=message):
         read_manifest(uri, part_rows=10)
@@ -285,11 +285,11 @@ def test_few_names_in_many_combinations_are_not_too_many_rows(tmp_path) -> None:
 
 
 def test_what_cannot_be_carried_is_found_before_anything_is_scored(tmp_path) -> None:
-    with pytest.raises(ManifestError, match=r"'meta' of type struct<> cannot be carried"):
+    with pytest.raises(ManifestError, match=r"cannot hold column 'meta' of type struct<>"):
         read_manifest(write(tmp_path / "m.jsonl", {**ROWS, "meta": [{}] * 3}))
     views = pa.table({**ROWS, "note": pa.array(["x"] * 3, pa.string_view())})
     pq.write_table(views, tmp_path / "m.parquet")
-    with pytest.raises(ManifestError, match=r"'note' of type string_view cannot be carried"):
+    with pytest.raises(ManifestError, match=r"cannot hold column 'note' of type string_view"):
         read_manifest(str(tmp_path / "m.parquet"))
 
 
@@ -300,7 +300,7 @@ def test_files_that_disagree_are_told_apart_in_words(tmp_path) -> None:
         read_manifest(str(tmp_path))
     (tmp_path / "twice").mkdir()
     (tmp_path / "twice" / "m.csv").write_text("reference,distorted,x,x\na,b,1,2\n")
-    with pytest.raises(ManifestError, match=r"column 'x' is there more than once"):
+    with pytest.raises(ManifestError, match=r"column 'x' occurs more than once"):
         read_manifest(str(tmp_path / "twice"))
 
 
@@ -316,7 +316,7 @@ def test_the_first_rows_are_read_without_the_others(tmp_path, monkeypatch) -> No
     many["distorted"] = [f"{number}.jpg" for number in range(12)]
     uri = write(tmp_path / "m.parquet", many)
     whole = read_manifest(uri, part_rows=5)
-    monkeypatch.setattr("roi_ray.io.tables.Source._whole", None)
+    monkeypatch.setattr("roi_ray.io.tables.TableFiles._all_rows", None)
     some = read_manifest(uri, limit=4, part_rows=5)
     assert some.rows == 4
     assert some.table["distorted"].to_pylist() == [f"{number}.jpg" for number in range(4)]

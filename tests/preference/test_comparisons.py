@@ -53,7 +53,7 @@ def test_one_reference_is_one_group_however_it_is_spelled(tmp_path):
 
 def test_columns_that_cannot_be_written_are_found_at_once(tmp_path):
     (tmp_path / "c.jsonl").write_text('{"reference":"r","a":"x","b":"y","p_a":1.0,"meta":{}}\n')
-    with pytest.raises(ManifestError, match="column 'meta' .* cannot be carried"):
+    with pytest.raises(ManifestError, match="cannot hold column 'meta'"):
         read_comparisons(str(tmp_path / "c.jsonl"))
     table = pa.table({**ROWS, "error": [["no text"], []]})
     pq.write_table(table, tmp_path / "c.parquet")
