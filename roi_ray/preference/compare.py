@@ -1,7 +1,8 @@
-"""Comparisons in; the same with sixteen features and a prediction out."""
+"""Add sixteen features and a prediction to comparisons: what `roi-ray compare` does."""
 
 import json
 from dataclasses import asdict, dataclass
+from os import PathLike, fspath
 
 import numpy as np
 import pyarrow as pa
@@ -51,68 +52,99 @@ class CompareResult:
 
 
 def compare(
-    comparisons_uri: str,
-    output: str,
+    comparisons: str | PathLike[str],
+    output: str | PathLike[str],
     *,
     scores: str | None = None,
     model: str | None = DEFAULT_PREFERENCE_MODEL,
     settings: Settings | None = None,
     options: Options | None = None,
 ) -> CompareResult:
-    """Score what comparisons compare, join the features to them, and predict whom people prefer.
+    r"""Score the images of comparisons, add the features, and predict which image people prefer.
+
+    Each distinct image is scored once, on Ray, however many comparisons share it. A run that was
+    interrupted continues where it stopped.
 
     Args:
-        comparisons_uri: see `read_comparisons`; labels are not needed.
-        output: folder, local or `s3://`: gets `comparisons.parquet`, and `_scored/` with the
-            images' scores, where an interrupted job goes on.
-        scores: an output of `jobs/score.py` to take instead of scoring.
-        model: the packaged preference model, or a file that `jobs/train.py` wrote; None for
-            features alone, to train on.
-        settings: what decides the scores.
-        options: how they are made.
+        comparisons: path or `s3://` URI of comparisons, see `read_comparisons`; they need no
+            answers.
+        output: folder, local or `s3://`, for `comparisons.parquet` and for the scores, which are
+            kept in `_scored/`.
+        scores: output of `roi-ray score` to use instead of scoring.
+        model: name of the packaged preference model, or path or `s3://` URI of a model that
+            `roi-ray train` wrote; None to add the features only.
+        settings: networks and metrics that decide the scores.
+        options: how the scoring job runs.
+
+    Returns:
+        where the result is, how many comparisons failed, and how well the prediction agrees with
+        people's answers.
 
     Raises:
-        ManifestError: the comparisons or the scores cannot be used.
-        WeightsError: the model, or a network's weights, cannot be used.
-        OutputError: the output belongs to a run with other settings or of other images, or the
-            comparisons would be overwritten.
+        ManifestError: the comparisons or the scores cannot be used, or the scores come from other
+            weights or settings than those that the model was trained on.
+        WeightsError: the model, or the weights of a network, cannot be used.
+        OutputError: the output holds a run with other settings or other images, or the comparisons
+            would be overwritten.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "choices.csv").write_text("reference,a,b,p_a\nx.png,x.jpg,x.webp,0.8\n")
+        >>> _ = (folder / "scores.csv").write_text(
+        ...     "reference,distorted,psnr,ms_ssim,lpips,d_loss,"
+        ...     "roi_psnr,roi_ms_ssim,roi_lpips,roi_d_loss,error\n"
+        ...     "x.png,x.jpg,38.1,0.992,0.021,1.04,52.3,0.9991,0.0004,0.031,\n"
+        ...     "x.png,x.webp,33.5,0.981,0.064,1.31,47.9,0.9975,0.0011,0.040,\n"
+        ... )
+        >>> result = compare(
+        ...     folder / "choices.csv", folder / "compared", scores=str(folder / "scores.csv")
+        ... )
+        >>> result.rows, result.failed, round(result.agreement, 3)
+        (1, 0, 0.8)
+        >>> import pyarrow.parquet as pq
+        >>> round(pq.read_table(result.output)["p_a_preferred"][0].as_py(), 3)
+        0.907
     """
-    comparisons = read_comparisons(comparisons_uri, labels=False)
-    output = storage.absolute(output)
-    uri = storage.join(output, "comparisons.parquet")
-    if comparisons.name in (output, uri):
-        raise OutputError(
-            f"{uri} would be among the comparisons that it is made of: name another --output"
-        )
+    given = read_comparisons(fspath(comparisons), labels=False)
+    folder = storage.absolute(fspath(output))
+    uri = storage.join(folder, "comparisons.parquet")
+    if given.name in (folder, uri):
+        raise OutputError(f"{uri} would overwrite the comparisons: name another --output")
     preference = load_preference_model(model) if model is not None else None
     if preference is not None:
-        # Before anything is scored, which may take days.
-        make = _make_of(settings, options) if scores is None else read_scores_provenance(scores)
-        preference.check_provenance(make, comparisons.name)
+        # Checked before scoring, which may take days.
+        provenance = (
+            _planned_provenance(settings, options)
+            if scores is None
+            else read_scores_provenance(scores)
+        )
+        preference.check_provenance(provenance, given.name)
     if scores is None:
-        scores = score_pairs(comparisons, storage.join(output, "_scored"), settings, options)
-    table = join_features(comparisons, scores)
-    table = with_absolute_uris(table, (schema.REFERENCE, *schema.SIDES), comparisons.base)
+        scores = score_pairs(given, storage.join(folder, "_scored"), settings, options)
+    table = join_features(given, scores)
+    table = with_absolute_uris(table, (schema.REFERENCE, *schema.SIDES), given.base)
     if preference is not None:
-        table = _with_prediction(table, preference, comparisons.name)
+        table = _add_prediction(table, preference, given.name)
     write_comparisons(uri, table)
     errors = table.filter(pa.array(~scored(table, schema.FEATURES)))[schema.ERROR].to_pylist()
     different = tuple(dict.fromkeys(errors))
     return CompareResult(uri, len(table), len(errors), _agreement(table), different[:5])
 
 
-def _make_of(settings: Settings | None, options: Options | None) -> str:
+def _planned_provenance(settings: Settings | None, options: Options | None) -> str:
+    """Describe the weights and settings that the images are going to be scored with."""
     settings, options = settings or Settings(), options or Options()
     weights = load_networks_for(settings, options.weights_dir).provenance
     return describe_provenance({**asdict(settings), "weights": weights})
 
 
-def _with_prediction(table: pa.Table, model: PreferenceModel, name: str) -> pa.Table:
+def _add_prediction(table: pa.Table, model: PreferenceModel, name: str) -> pa.Table:
     p_a = model.predict_table(table, name)
-    # Not a number, where a side has no features.
     predicted = pa.array(p_a, pa.float64(), mask=np.isnan(p_a))
-    at = table.column_names.index(schema.ERROR)
-    table = table.add_column(at, pa.field(schema.P_A_PREFERRED, pa.float64()), predicted)
+    index = table.column_names.index(schema.ERROR)
+    table = table.add_column(index, pa.field(schema.P_A_PREFERRED, pa.float64()), predicted)
     return table.replace_schema_metadata({"roi_ray_model": json.dumps(model.identity)})
 
 
@@ -120,9 +152,9 @@ def _agreement(table: pa.Table) -> float | None:
     if not {schema.P_A, schema.P_A_PREFERRED} <= set(table.column_names):
         return None
     table = drop_gold_and_failed(table)
-    said, predicted = (table[name].to_numpy() for name in (schema.P_A, schema.P_A_PREFERRED))
-    known = np.isfinite(said) & np.isfinite(predicted)
+    answered, predicted = (table[name].to_numpy() for name in (schema.P_A, schema.P_A_PREFERRED))
+    known = np.isfinite(answered) & np.isfinite(predicted)
     if not known.any():
         return None
-    agree = agreement(predicted[known], said[known])
-    return float(np.average(agree, weights=count_votes(table)[known]))
+    agrees = agreement(predicted[known], answered[known])
+    return float(np.average(agrees, weights=count_votes(table)[known]))

@@ -1,4 +1,4 @@
-"""What a ranking looks like: tables for a terminal, JSON, and a picture."""
+"""Reports of a ranking: tables for a terminal, JSON, and a picture."""
 
 import io
 import json
@@ -18,23 +18,25 @@ from roi_ray import schema
 from roi_ray.io import storage
 from roi_ray.preference import ranking
 from roi_ray.preference.bootstrap import CONFIDENCE
+from roi_ray.preference.bradley_terry import PRIOR
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.options import By, Labels
 from roi_ray.preference.ranking import Band, Rank, WinRates
 
-_LARGEST = 40.0  # inches, of a side of a heat map
-_WRITTEN_OUT = 12  # names in a heat map whose cells still have room for their numbers
+_MAX_SIDE = 40.0  # inches, the longest side of a heat map
+_MAX_LABELLED = 12  # the most names for which the cells of a heat map have room for numbers
 
 
 def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Console) -> None:
-    """Rank comparisons; print the tables, write `ranking.json` and `ranking.png`.
+    """Rank comparisons, print the tables, and write `ranking.json` and `ranking.png`.
 
     Args:
-        uri: of the comparisons, see `roi_ray.preference.comparisons.read_comparisons`.
-        output: folder, local or on S3.
-        by: what is ranked, see `roi_ray.preference.ranking.select_rankable`.
-        labels: by whose choices, see there.
-        console: to print to.
+        uri: file or folder of comparisons, local or `s3://`; see
+            `roi_ray.preference.comparisons.read_comparisons`.
+        output: folder to write to, local or `s3://`.
+        by: what to rank, see `roi_ray.preference.ranking.rank`.
+        labels: who decides, see `roi_ray.preference.ranking.rank`.
+        console: console to print to.
 
     Raises:
         RoiRayError: the comparisons cannot be ranked, or the output cannot be written.
@@ -42,8 +44,8 @@ def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Conso
     comparisons = read_comparisons(uri, labels=labels == schema.P_A)
     table = comparisons.table
     ranks = ranking.rank(table, by, labels)
-    bands = ranking.bands(table, by, labels)
-    rates = _ordered(ranking.win_rates(table, by, labels), ranks)
+    bands = ranking.rank_within_bands(table, by, labels)
+    rates = _sort_by_rank(ranking.compute_win_rates(table, by, labels), ranks)
     rows = {"rows": table.num_rows, "used": ranking.select_rankable(table, by, labels).num_rows}
     source = {"comparisons": uri, "sha256": comparisons.sha256, **rows}
     result = to_dict(ranks, bands, rates, {"by": by, "labels": labels}) | {"source": source}
@@ -53,35 +55,37 @@ def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Conso
     storage.write_bytes(storage.join(output, "ranking.json"), text.encode())
     storage.write_bytes(storage.join(output, "ranking.png"), draw(ranks, rates, by, labels))
 
-    # A name or a path may hold what rich would take for markup.
+    # Text, because names and paths may look like rich's markup.
     console.print(Text(f"{rows['rows']} comparisons, {rows['used']} used -> {output}"))
     console.print(to_table(ranks, f"{by}s by {labels}, all bit rates"))
     for band in bands:
         console.print()
-        console.print(to_table(band.ranks, f"{by}s by {labels}, {_span(band)} bits per pixel"))
+        console.print(
+            to_table(band.ranks, f"{by}s by {labels}, {_band_range(band)} bits per pixel")
+        )
 
 
 def to_table(ranks: list[Rank], title: str) -> Table:
-    """A ranking for a terminal; an arrow says which direction is better."""
+    """Build a terminal table of a ranking; an arrow shows which direction is better."""
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     table.add_column("rank", justify="right")
     table.add_column("name", no_wrap=True)
     columns = ["score↑ (logit)", "95 % interval", "answers", "win rate↑"]
-    # Better for more bits is no merit: the table says who had more.
-    if rated := any(r.bit_rate is not None for r in ranks):
+    # A codec that is better because it had more bits is not a better codec: show who had more.
+    if has_bit_rates := any(r.bit_rate_ratio is not None for r in ranks):
         columns.append("bits / opponents'")
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
-    for place, r in enumerate(ranks, 1):
+    for number, r in enumerate(ranks, 1):
         interval = "unknown" if math.isnan(r.low) else f"{r.low:+.2f} .. {r.high:+.2f}"
         table.add_row(
-            str(place),
+            str(number),
             Text(r.name),
             f"{r.score:+.2f}",
             interval,
-            str(r.comparisons),
+            str(r.answers),
             f"{r.win_rate:.2f}",
-            *(("" if r.bit_rate is None else f"{r.bit_rate:.2f}",) if rated else ()),
+            *((_ratio(r.bit_rate_ratio),) if has_bit_rates else ()),
         )
     return table
 
@@ -89,16 +93,16 @@ def to_table(ranks: list[Rank], title: str) -> Table:
 def to_dict(
     ranks: list[Rank], bands: list[Band], rates: WinRates, settings: dict[str, str]
 ) -> dict[str, object]:
-    """Everything as JSON has it.
+    """Turn a ranking into JSON values.
 
-    Null is an interval that is not known, the end of the last band, and the win rate of two names
-    that were never compared.
+    Null stands for an unknown interval, for the upper end of the last band, and for the win rate
+    of two names that were never compared.
     """
     fixed = {
         "resamples": ranking.RESAMPLES,
         "confidence": CONFIDENCE,
-        "prior": ranking.PRIOR,
-        "edges": ranking.EDGES,
+        "prior": PRIOR,
+        "edges": ranking.BAND_EDGES,
         "seed": ranking.SEED,
     }
     result = {
@@ -113,81 +117,85 @@ def to_dict(
             "counts": rates.counts.tolist(),
         },
     }
-    return {key: _finite(value) for key, value in result.items()}
+    return {key: _replace_non_finite(value) for key, value in result.items()}
 
 
 def draw(ranks: list[Rank], rates: WinRates, by: By, labels: Labels) -> bytes:
-    """Scores with their intervals, best on top, and beside them who beats whom; a PNG.
+    """Draw scores with intervals, best on top, and the win rates beside them, as a PNG.
 
     Args:
-        ranks: best first.
-        rates: of the same names in the same order.
-        by: what is ranked.
-        labels: by whose choices.
+        ranks: the ranking, best first.
+        rates: win rates of the same names, in the same order.
+        by: what was ranked, for the title.
+        labels: who decided, for the title.
     """
-    side = min(2.4 + 0.3 * len(ranks), _LARGEST)
+    side = min(2.4 + 0.3 * len(ranks), _MAX_SIDE)
     figure = Figure(figsize=(6 + side + 2.2, max(side + 1.2, 3.2)), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(5, side + 2))
-    _scores(left, ranks)
-    _heat_map(right, rates)
+    _draw_scores(left, ranks)
+    _draw_heat_map(right, rates)
     figure.suptitle(f"{by}s ranked by {labels}")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
 
 
-def _scores(axes: Axes, ranks: list[Rank]) -> None:
+def _draw_scores(axes: Axes, ranks: list[Rank]) -> None:
     places = np.arange(len(ranks))
     score, low, high = np.array([(r.score, r.low, r.high) for r in ranks]).T
-    # Percentiles need not enclose the score, but the arms of an error bar cannot be negative.
-    arms = np.maximum([score - low, high - score], 0)
-    axes.errorbar(score, places, xerr=arms, fmt="o", capsize=3)
+    # A score may lie outside its percentiles, but an error bar cannot have a negative length.
+    lengths = np.maximum([score - low, high - score], 0)
+    axes.errorbar(score, places, xerr=lengths, fmt="o", capsize=3)
     axes.axvline(0, color="grey", linewidth=0.8)
-    axes.set_yticks(places, [r.name for r in ranks], **_text(len(ranks)))
+    axes.set_yticks(places, [r.name for r in ranks], **_label_style(len(ranks)))
     axes.set_ylim(len(ranks) - 0.5, -0.5)
     axes.set_xlabel("Bradley-Terry score [logit], higher is better")
     axes.set_title("score and 95 % interval over references")
     axes.grid(alpha=0.3)
 
 
-def _heat_map(axes: Axes, rates: WinRates) -> None:
+def _draw_heat_map(axes: Axes, rates: WinRates) -> None:
     axes.set_facecolor("lightgrey")
     image = axes.imshow(rates.share, cmap="RdBu", vmin=0, vmax=1, interpolation="nearest")
     places = range(len(rates.names))
-    axes.set_xticks(places, rates.names, rotation=90, **_text(len(places)))
-    axes.set_yticks(places, rates.names, **_text(len(places)))
+    axes.set_xticks(places, rates.names, rotation=90, **_label_style(len(places)))
+    axes.set_yticks(places, rates.names, **_label_style(len(places)))
     axes.set_title("share that prefers row to column")
     axes.figure.colorbar(image, ax=axes, shrink=0.8)
-    if len(rates.names) <= _WRITTEN_OUT:
+    if len(rates.names) <= _MAX_LABELLED:
         for (row, column), share in np.ndenumerate(rates.share):
             if not math.isnan(share):
                 color = "black" if 0.2 < share < 0.8 else "white"
                 axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=color)
 
 
-def _text(names: int) -> dict[str, Any]:
-    """How names are written, so many below each other."""
-    return {"parse_math": False, "fontsize": min(10, 60 * _LARGEST / names)}
+def _label_style(names: int) -> dict[str, Any]:
+    """Arguments that keep this many names legible on one axis, and `$` in them literal."""
+    return {"parse_math": False, "fontsize": min(10, 60 * _MAX_SIDE / names)}
 
 
-def _ordered(rates: WinRates, ranks: list[Rank]) -> WinRates:
-    """The same with rows and columns in the order of the ranking."""
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _sort_by_rank(rates: WinRates, ranks: list[Rank]) -> WinRates:
+    """Sort rows and columns by the ranking."""
     names = [r.name for r in ranks]
     order = [rates.names.index(name) for name in names]
     index = np.ix_(order, order)
     return WinRates(names, rates.share[index], rates.counts[index])
 
 
-def _span(band: Band) -> str:
+def _band_range(band: Band) -> str:
     return (
         f"{band.lower:g} and more" if math.isinf(band.upper) else f"{band.lower:g}..{band.upper:g}"
     )
 
 
-def _finite(value: object) -> object:
-    """JSON has neither NaN nor infinity."""
+def _replace_non_finite(value: object) -> object:
+    """Replace NaN and infinity, which JSON lacks, by None."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _replace_non_finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_replace_non_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -209,7 +209,7 @@ def test_what_compare_would_overwrite_is_refused(choices, compared, tmp_path, ca
     own = tmp_path / "comparisons.parquet"
     own.write_bytes(Path(choices).read_bytes())
     for given in (tmp_path, own):
-        refused("would be among the comparisons", comparisons=str(given), output=str(tmp_path))
+        refused("would overwrite the comparisons", comparisons=str(given), output=str(tmp_path))
     assert own.read_bytes() == Path(choices).read_bytes()
     fewer = Path(choices).with_name("fewer.parquet")
     pq.write_table(pq.read_table(choices).slice(0, 5), fewer)

@@ -4,8 +4,9 @@ import pytest
 from scipy.optimize import minimize
 
 from roi_ray.errors import ManifestError
+from roi_ray.preference.bradley_terry import PRIOR
 from roi_ray.preference.comparisons import table_from_rows
-from roi_ray.preference.ranking import PRIOR, bands, rank, select_rankable, win_rates
+from roi_ray.preference.ranking import compute_win_rates, rank, rank_within_bands, select_rankable
 
 STRENGTHS = {"a": 1.5, "b": 0.6, "c": 0.1, "d": -0.7, "e": -1.5}
 
@@ -79,14 +80,14 @@ def test_soft_labels_equal_hard_votes() -> None:
     hard = rank(table(*[row("x", "y", 1.0)] * 7, *[row("x", "y", 0.0)] * 3, *other))
     counted = rank(table(row("x", "y", 0.7, votes=10), *other))
     for a, b, c in zip(soft, hard, counted, strict=True):
-        assert (a.name, a.comparisons) == (b.name, b.comparisons) == (c.name, c.comparisons)
+        assert (a.name, a.answers) == (b.name, b.answers) == (c.name, c.answers)
         assert (b.score, b.win_rate) == pytest.approx((a.score, a.win_rate), abs=1e-9)
         assert (c.score, c.win_rate) == pytest.approx((a.score, a.win_rate), abs=1e-9)
 
 
 def test_a_tie_is_half_a_win_for_each() -> None:
     ranks = rank(table(row("x", "y", 0.5)))
-    assert [(r.name, r.win_rate, r.comparisons) for r in ranks] == [("x", 0.5, 1), ("y", 0.5, 1)]
+    assert [(r.name, r.win_rate, r.answers) for r in ranks] == [("x", 0.5, 1), ("y", 0.5, 1)]
     assert [r.score for r in ranks] == pytest.approx([0, 0], abs=1e-9)
 
 
@@ -97,7 +98,7 @@ def test_the_order_of_a_pair_does_not_matter(simulated) -> None:
         for i, r in enumerate(rows)
     ]
     for r, s in zip(rank(simulated), rank(table(*swapped)), strict=True):
-        assert (r.name, r.comparisons) == (s.name, s.comparisons)
+        assert (r.name, r.answers) == (s.name, s.answers)
         expected = pytest.approx((r.score, r.low, r.high, r.win_rate), abs=1e-6)
         assert (s.score, s.low, s.high, s.win_rate) == expected
 
@@ -195,11 +196,11 @@ def test_codecs_are_ranked_by_comparisons_between_codecs() -> None:
         for (first, second), p_a in zip(pairs, (0.0, 1.0, 0.0), strict=True)
     ]
     ranks = rank(table(*rows), by="codec")
-    assert [(r.name, r.comparisons) for r in ranks] == [("avif", 1), ("webp", 2), ("jpeg", 1)]
+    assert [(r.name, r.answers) for r in ranks] == [("avif", 1), ("webp", 2), ("jpeg", 1)]
 
 
 def test_win_rates() -> None:
-    rates = win_rates(
+    rates = compute_win_rates(
         table(row("y", "x", 1.0), row("x", "y", 0.5), row("z", "y", 0.1), row("z", "y", 0.1))
     )
     assert rates.names == ["x", "y", "z"]
@@ -215,7 +216,7 @@ def test_bands_of_bit_rate() -> None:
     rows = [
         row(f"x{i}", f"y{i}", 1.0, bpp_a=low, bpp_b=high) for i, (low, high) in enumerate(rates)
     ]
-    found = bands(table(*rows))
+    found = rank_within_bands(table(*rows))
     assert [(band.lower, band.upper) for band in found] == [
         (0, 0.25),
         (0.5, 1),
@@ -228,11 +229,11 @@ def test_bands_of_bit_rate() -> None:
 
 def test_a_missing_column_is_named() -> None:
     comparisons = table(row("x", "y", 1.0))
-    assert bands(comparisons) == []
+    assert rank_within_bands(comparisons) == []
     with pytest.raises(ManifestError, match="no column 'codec_a', which ranking codecs by p_a"):
         rank(comparisons, "codec")
     with pytest.raises(ManifestError, match="no column 'p_a_preferred'.*predict before you rank"):
-        win_rates(comparisons, labels="p_a_preferred")
+        compute_win_rates(comparisons, labels="p_a_preferred")
 
 
 def test_unusable_comparisons() -> None:
@@ -272,6 +273,6 @@ def test_who_is_absent_from_a_draw_moves_nobody(rng) -> None:
 def test_who_had_more_bits_is_told() -> None:
     rates = [(1.0, 0.5), (2.0, 1.0), (1.0, None)]
     rows = [row("x", "y", 1.0, f"r{i}", bpp_a=a, bpp_b=b) for i, (a, b) in enumerate(rates)]
-    found = {r.name: r.bit_rate for r in rank(table(*rows))}
+    found = {r.name: r.bit_rate_ratio for r in rank(table(*rows))}
     assert found == {"x": pytest.approx(2.0), "y": pytest.approx(0.5)}
-    assert {r.bit_rate for r in rank(table(row("x", "y", 1.0)))} == {None}
+    assert {r.bit_rate_ratio for r in rank(table(row("x", "y", 1.0)))} == {None}

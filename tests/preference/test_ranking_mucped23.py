@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from roi_ray.preference.comparisons import table_from_rows
-from roi_ray.preference.ranking import bands, rank
+from roi_ray.preference.ranking import rank, rank_within_bands
 
 MUCPED23 = Path(__file__).parents[3] / "shared" / "data" / "mucped23"
 
@@ -58,10 +58,10 @@ def test_people_prefer_more_bits_of_the_same_codec(study) -> None:
 
 def test_codecs_within_a_band_of_bit_rate(study) -> None:
     comparisons, _ = study
-    found = {band.lower: band.ranks for band in bands(comparisons, "codec")}
+    found = {band.lower: band.ranks for band in rank_within_bands(comparisons, "codec")}
     for lower in (0.5, 1.0):
         by_name = {r.name: r for r in found[lower]}
         assert by_name["jpegli"].low > 0 > by_name["libjpeg-turbo"].high
     above = (pc.field("bpp_a") >= 2) & (pc.field("bpp_b") >= 2)
     between = comparisons.filter(above & (pc.field("codec_a") != pc.field("codec_b")))
-    assert sum(r.comparisons for r in found[2.0]) == 2 * between.num_rows
+    assert sum(r.answers for r in found[2.0]) == 2 * between.num_rows
