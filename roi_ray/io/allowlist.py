@@ -1,7 +1,7 @@
-"""Which files a manifest may have opened.
+"""Which files a manifest may open.
 
 Manifests come from other people. One that names `file:///etc/passwd`, `http://169.254.169.254/` or
-`../../secrets.png` shall not make a job, with its rights and its place in a network, open them.
+`../../secrets.png` must not make a job open them with its own rights and from its own network.
 """
 
 import os
@@ -15,49 +15,47 @@ from roi_ray.io import storage
 
 @dataclass(frozen=True)
 class Allowlist:
-    """What may be opened: files below some folders.
+    """Folders whose files may be opened, with all folders below them.
 
     Attributes:
-        prefixes: folders, local or `s3://`, absolute.
+        prefixes: absolute URIs of the folders, local or `s3://`.
     """
 
     prefixes: tuple[str, ...]
 
     def check(self, uri: str) -> None:
-        """Check that a URI may be opened.
-
-        Symbolic links are followed first: where a file is counts, not what it is called.
+        """Checks that a URI may be opened. Symbolic links are followed first.
 
         Raises:
-            NotAllowed: it is below none of the folders.
+            NotAllowed: the file is below none of the folders.
         """
         if self.allows(uri):
             return
         if "://" in uri and not uri.startswith(("s3://", "file:///")):
-            raise NotAllowed("only local paths, file:/// and s3:// can be opened, spelled so")
+            raise NotAllowed("only local paths, file:/// and s3:// can be opened, in lower case")
         raise NotAllowed(
-            f"not below {' or '.join(self.prefixes)}; if that is where it should be, name its "
-            "folder with --allow-prefix"
+            f"not below {' or '.join(self.prefixes)}; to allow it, name its folder with "
+            "--allow-prefix"
         )
 
     def allows(self, uri: str) -> bool:
-        """Whether it is below one of the folders."""
-        place = _place(uri)
-        return any(_is_below(place, prefix) for prefix in map(_place, self.prefixes))
+        """Returns whether a URI is below one of the folders."""
+        target = _real_location(uri)
+        return any(_is_below(target, folder) for folder in map(_real_location, self.prefixes))
 
 
 def build_allowlist(base: str, more: Iterable[str] = ()) -> Allowlist:
-    """What is below a manifest's own folder, and below others that its user names."""
+    """Returns an allowlist of a manifest's folder and of the folders that its user names."""
     return Allowlist(tuple(dict.fromkeys(storage.absolute(prefix) for prefix in (base, *more))))
 
 
-def _place(uri: str) -> str:
-    """Where a URI leads: `..` and links resolved; of an object store, by name alone."""
+def _real_location(uri: str) -> str:
+    """Returns an absolute URI without `..`; local paths also without symbolic links."""
     if "://" in uri and not uri.startswith("file://"):
         scheme, path = uri.split("://", 1)
         return f"{scheme}://{posixpath.normpath(path)}"
     return os.path.realpath(storage.locate(uri)[1])
 
 
-def _is_below(place: str, prefix: str) -> bool:
-    return place == prefix or place.startswith(prefix.rstrip("/") + "/")
+def _is_below(location: str, folder: str) -> bool:
+    return location == folder or location.startswith(folder.rstrip("/") + "/")

@@ -1,14 +1,16 @@
-"""One job at a time writes to an output.
+"""A lock that lets one job at a time write to an output.
 
-    OUTPUT/_run/lock.json   who writes here, and a number that goes up as long as it lives
+    OUTPUT/_run/lock.json   which job holds the lock, and a counter that grows while it lives
 
-Clocks of two machines need not agree, so no time stands in the lease. Who finds one watches it: if
-its number goes up, its owner lives; if it does not for as long as a lease lasts, the owner is dead.
-On the owner's machine its process is looked for first, which needs no waiting.
+The clocks of two machines may differ, so the file contains no time. A job that finds a lock watches
+its counter. If the counter grows, the holder is alive and the new job is refused. If it does not
+grow for `TIMEOUT_SECONDS`, the holder is dead and the new job takes over. On the holder's own
+machine, the new job looks for the holder's process first and need not wait.
 
-Storage without locks leaves a gap in which two jobs that start at the same moment may both take the
-lease. The one that was overwritten finds out at its next beat and stops. Until then both write the
-same shards under the same names: twice the work, but nothing twice in the output.
+Known gap: on storage without conditional writes, two jobs that start at the same moment may both
+take the lock. The one whose file was overwritten notices at its next heartbeat and stops. Until
+then both write the same shards under the same names: some work is done twice, but no row of the
+output is lost or doubled.
 """
 
 import json
@@ -18,32 +20,43 @@ import threading
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from roi_ray.errors import OutputError, StorageError
 from roi_ray.io import storage
 
 TIMEOUT_SECONDS = 30.0
-"""Seconds without a beat after which an owner counts as dead."""
+"""A holder counts as dead after so many seconds without a heartbeat."""
 _HEARTBEAT_SECONDS = TIMEOUT_SECONDS / 3
 _POLL_SECONDS = 1.0
 _CONFIRM_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class _Held:
-    """What stands in the file."""
+class _Holder:
+    """The content of a lock file.
+
+    Attributes:
+        owner: unique name of the job.
+        host: name of its machine.
+        pid: its process.
+        heartbeat: grows while the job lives.
+        machine: identifies the machine or container in which `pid` is valid; "" if unknown.
+    """
 
     owner: str
     host: str
     pid: int
-    beat: int
+    heartbeat: int
     machine: str = ""
 
-    def is_dead(self) -> bool:
-        """Whether the owner ran on this machine and is gone."""
-        if self.machine != _machine():
+    def __str__(self) -> str:
+        return f"a job on {self.host} (process {self.pid})"
+
+    def is_known_dead(self) -> bool:
+        """Returns whether the job ran on this machine and its process has ended."""
+        if self.machine != _this_machine():
             return False
         try:
             os.kill(self.pid, 0)
@@ -55,37 +68,44 @@ class _Held:
 
 
 class OutputLock:
-    """Held while a job writes to an output; a context manager.
+    """The right to write to an output, for as long as the `with` block runs.
 
     Args:
-        uri: of the lease's file.
+        uri: the lock file.
 
     Raises:
-        OutputError: on entry, another job holds the lease.
+        OutputError: on entry, if another job holds the lock.
     """
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._mine = _Held(uuid.uuid4().hex, socket.gethostname(), os.getpid(), 0, _machine())
-        self._over = threading.Event()
+        self._holder = _Holder(
+            uuid.uuid4().hex, socket.gethostname(), os.getpid(), 0, _this_machine()
+        )
+        self._released = threading.Event()
         self._lost = False
-        self._thief: _Held | None = None
-        self._heart = threading.Thread(target=self._beat_on, daemon=True)
+        self._new_holder: _Holder | None = None
+        self._thread = threading.Thread(target=self._keep_alive, daemon=True)
 
     def check(self) -> None:
-        """Raises OutputError if another job has taken the lease."""
+        """Checks that this job still holds the lock.
+
+        Raises:
+            OutputError: another job has taken over.
+        """
         if self._lost:
-            who = "another job" if self._thief is None else _who(self._thief)
-            raise OutputError(f"{self._where()}: {who} has taken over; this job stops")
+            holder = self._new_holder or "another job"
+            raise OutputError(f"{self._output()}: {holder} has taken over; this job stops")
 
     def __enter__(self) -> "OutputLock":
-        if (held := _living(self._uri)) is not None:
-            raise self._refusal(held)
-        self._write(0)
-        time.sleep(_CONFIRM_SECONDS)  # another job may have found the place free at the same moment
-        if (held := _read(self._uri)) is None or held.owner != self._mine.owner:
-            raise self._refusal(held)
-        self._heart.start()
+        if (holder := _find_live_holder(self._uri)) is not None:
+            raise self._refusal(holder)
+        self._write(self._holder)
+        time.sleep(_CONFIRM_SECONDS)  # another job may have found it free at the same moment
+        holder = _read(self._uri)
+        if not self._is_mine(holder):
+            raise self._refusal(holder)
+        self._thread.start()
         return self
 
     def __exit__(
@@ -94,82 +114,83 @@ class OutputLock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._over.set()
-        self._heart.join()
-        with suppress(StorageError):  # it is void soon, and must not hide what went wrong
-            # A job that was stopped for a while may have lost it, and not have seen that yet.
-            if (held := _read(self._uri)) is not None and held.owner == self._mine.owner:
+        self._released.set()
+        self._thread.join()
+        # A lock that cannot be deleted times out, and must not hide the job's own error.
+        with suppress(StorageError):
+            # After a pause of the process, the lock may belong to another job already.
+            if self._is_mine(_read(self._uri)):
                 storage.delete(self._uri)
 
-    def _beat_on(self) -> None:
-        beat = 0
-        while not self._over.wait(_HEARTBEAT_SECONDS):
+    def _keep_alive(self) -> None:
+        heartbeat = 0
+        while not self._released.wait(_HEARTBEAT_SECONDS):
             try:
-                held = _read(self._uri)
-                # Who took over while this process was stopped may have ended since.
-                gone = held is None and not storage.is_file(self._uri)
-                if gone or (held is not None and held.owner != self._mine.owner):
-                    self._lost, self._thief = True, held
+                holder = _read(self._uri)
+                # A job that took over while this process was paused may have ended since.
+                is_gone = holder is None and not storage.is_file(self._uri)
+                if is_gone or (holder is not None and not self._is_mine(holder)):
+                    self._lost, self._new_holder = True, holder
                     return
-                beat += 1
-                self._write(beat)
+                heartbeat += 1
+                self._write(replace(self._holder, heartbeat=heartbeat))
             except StorageError:
-                continue  # the next beat may reach the storage again
+                continue  # the storage may work again at the next heartbeat
 
-    def _write(self, beat: int) -> None:
-        mine = {**vars(self._mine), "beat": beat}
-        storage.write_bytes(self._uri, (json.dumps(mine) + "\n").encode())
+    def _is_mine(self, holder: _Holder | None) -> bool:
+        return holder is not None and holder.owner == self._holder.owner
 
-    def _refusal(self, held: _Held | None) -> OutputError:
-        who = "another job" if held is None else _who(held)
+    def _write(self, holder: _Holder) -> None:
+        storage.write_bytes(self._uri, (json.dumps(vars(holder)) + "\n").encode())
+
+    def _refusal(self, holder: _Holder | None) -> OutputError:
         return OutputError(
-            f"{self._where()}: {who} is writing there; let it end, or stop it, or name another "
-            "--output"
+            f"{self._output()}: {holder or 'another job'} is writing there; wait for it, stop it, "
+            "or choose another --output"
         )
 
-    def _where(self) -> str:
+    def _output(self) -> str:
         return storage.parent(storage.parent(self._uri))
 
 
 def current_writer(uri: str) -> str | None:
-    """Who is writing to an output now, or None; takes the time of a beat, or of the lease's end.
+    """Returns which job is writing to an output, or None.
+
+    It waits for the job's next heartbeat, or until the lock of a dead job times out.
 
     Args:
-        uri: of the lease's file.
+        uri: the lock file.
     """
-    held = _living(uri)
-    return None if held is None else _who(held)
+    holder = _find_live_holder(uri)
+    return None if holder is None else str(holder)
 
 
-def _living(uri: str) -> _Held | None:
-    """Who holds the lease and is seen to live; None when it is certain that nobody does."""
-    first = held = _read(uri)
+def _find_live_holder(uri: str) -> _Holder | None:
+    """Returns the holder of a lock once its heartbeat is seen; None once it is known to be dead."""
+    first = holder = _read(uri)
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while held is not None and not held.is_dead() and time.monotonic() < deadline:
-        if held != first:
-            return held
+    while holder is not None and not holder.is_known_dead() and time.monotonic() < deadline:
+        if holder != first:
+            return holder
         time.sleep(_POLL_SECONDS)
-        held = _read(uri)
+        holder = _read(uri)
     return None
 
 
-def _read(uri: str) -> _Held | None:
+def _read(uri: str) -> _Holder | None:
+    """Returns the holder of a lock; None if the file does not exist or is not a lock."""
     if not storage.is_file(uri):
         return None
     try:
-        return _Held(**json.loads(storage.read_bytes(uri)))
-    except (StorageError, TypeError, ValueError):
-        return None  # released just now, or no lease of ours
+        return _Holder(**json.loads(storage.read_bytes(uri)))
+    except (StorageError, TypeError, ValueError):  # StorageError: released a moment ago
+        return None
 
 
-def _machine() -> str:
-    """Where a process's number means a process: not in another container of the same name."""
+def _this_machine() -> str:
+    """Returns a name that two containers with the same host name do not share."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:  # not Linux
         return socket.gethostname()
-
-
-def _who(held: _Held) -> str:
-    return f"a job on {held.host} (process {held.pid})"

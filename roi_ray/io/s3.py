@@ -1,9 +1,9 @@
-"""The S3 client: how long it goes on trying, and what it means when it gives up.
+"""The S3 client: how often it retries, and what it means when it gives up.
 
-What passes (5xx, throttling, resets, bodies that break off, silence) is tried again by the AWS SDK,
-after pauses that double up to 20 s, with jitter, as long as most requests succeed (its "standard"
-retry mode). What is left over is of one of three kinds: it concerns one object, or it concerns all
-of them because the credentials are refused, or the storage cannot be reached.
+The AWS SDK retries transient errors (5xx, throttling, resets, incomplete bodies, no answer) in its
+"standard" mode: with pauses that double up to 20 s, with jitter, as long as most requests succeed.
+An error that remains is one of three: it concerns a single object (StorageError), the credentials
+are refused for all objects (AccessError), or S3 cannot be reached (StorageUnavailable).
 """
 
 import os
@@ -13,19 +13,19 @@ import pyarrow.fs as pafs
 
 from roi_ray.errors import AccessError, StorageError, StorageUnavailable
 
-ATTEMPTS = 8
-"""Of one request: about 40 s of pauses in all, 70 s at most."""
-CONNECT_SECONDS = 5.0
-SILENT_SECONDS = 10.0
-"""Without a byte, after which an attempt has failed."""
+MAX_ATTEMPTS = 8
+"""Attempts per request. The pauses between them take about 40 s in all, at most 70 s."""
+CONNECT_TIMEOUT_SECONDS = 5.0
+REQUEST_TIMEOUT_SECONDS = 10.0
+"""An attempt fails if no byte arrives for so long."""
 
-# Arrow gives the names of codes that it knows in its own spelling, and of others a status, with the
-# name in the server's spelling behind it where the answer has a body. That to HEAD has none.
+# Arrow writes the names of errors that it knows in its own spelling. For others it writes the HTTP
+# status, then the server's name if the answer has a body; the answer to a HEAD request has none.
 _ERROR = re.compile(
     r"AWS Error (?P<name>\w+)(?: \(HTTP status (?P<status>\d+)\))? during \w+ operation"
     r"(?:: Unable to parse ExceptionName: (?P<unknown>\w+))?"
 )
-_REFUSED = {
+_CREDENTIAL_ERRORS = {
     "authorizationheadermalformed",
     "expiredtoken",
     "expiredtokenexception",
@@ -41,7 +41,7 @@ _REFUSED = {
     "tokenrefreshrequired",
     "unrecognizedclient",
 }
-_PASSING = {
+_TRANSIENT_ERRORS = {
     "internalfailure",
     "networkconnection",
     "requesttimeout",
@@ -51,71 +51,78 @@ _PASSING = {
 }
 
 
-def client(bucket: str) -> pafs.S3FileSystem:
-    """A client for a bucket, by the standard AWS variables, files or instance profile.
+def make_client(bucket: str) -> pafs.S3FileSystem:
+    """Returns a client for a bucket, configured by AWS variables, files or instance profile.
 
     Raises:
-        OSError: the bucket does not exist.
+        OSError: the bucket does not exist, or its region cannot be found out.
     """
-    # pyarrow itself heeds these variables only where it is given a URI, which leaves no way to say
-    # how often to try: it is 30 times then, every 0.2 s, however busy the server says it is.
+    # pyarrow reads the endpoint variables only if it makes the file system from a URI. The retry
+    # strategy could not be set then: it would be 30 attempts, 0.2 s apart, however busy S3 is.
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return pafs.S3FileSystem(
         endpoint_override=endpoint or None,
         region=None if endpoint else pafs.resolve_s3_region(bucket),
-        connect_timeout=CONNECT_SECONDS,
-        request_timeout=SILENT_SECONDS,
-        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        request_timeout=REQUEST_TIMEOUT_SECONDS,
+        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=MAX_ATTEMPTS),
     )
 
 
-def failure(text: str, error: Exception, filesystem: pafs.S3FileSystem, path: str) -> StorageError:
-    """What a failed request means.
+def explain_failure(
+    text: str, error: Exception, filesystem: pafs.S3FileSystem, path: str
+) -> StorageError:
+    """Returns the error to raise for a failed request.
 
     Args:
-        text: what could not be done, and why.
-        error: of pyarrow.
-        filesystem: that it came from.
+        text: what failed and why.
+        error: pyarrow's error.
+        filesystem: the client that raised it.
         path: bucket and key of the object.
     """
-    name, status = _code(error)
+    name, status = _parse_error(error)
     if status == 400 or name == "ACCESS_DENIED":
-        # Of one object or of all? The answer to HEAD does not say; that to a listing does.
-        name, status = _asked(filesystem, path) or (name, status)
-    if _plain(name) in _REFUSED:
+        # The answer to HEAD does not say whether one object is refused or all are; that to a
+        # listing does.
+        name, status = _error_of_listing(filesystem, path) or (name, status)
+    if _canonical(name) in _CREDENTIAL_ERRORS:
         return AccessError(
-            f"{text}. S3 refuses the credentials ({name}): renew or correct them, then give the "
+            f"{text}. S3 refuses the credentials ({name}): renew or correct them, then run the "
             "same command again"
         )
-    return _passing_or_not(text, name, status)
+    return _transient_or_not(text, name, status)
 
 
-def no_client(text: str, error: Exception) -> StorageError:
-    """What it means that a client could not be made, as its bucket could not be asked about."""
-    return _passing_or_not(text, *_code(error))
+def explain_no_client(text: str, error: Exception) -> StorageError:
+    """Returns the error to raise if `make_client` failed."""
+    return _transient_or_not(text, *_parse_error(error))
 
 
-def _passing_or_not(text: str, name: str, status: int) -> StorageError:
-    if _plain(name) in _PASSING or status == 429 or status >= 500:
-        return StorageUnavailable(f"{text}. S3 was tried time and again")
+def _transient_or_not(text: str, name: str, status: int) -> StorageError:
+    if _canonical(name) in _TRANSIENT_ERRORS or status == 429 or status >= 500:
+        return StorageUnavailable(
+            f"{text}. S3 failed on every attempt; run the same command again when it works"
+        )
     return StorageError(text)
 
 
-def _asked(filesystem: pafs.S3FileSystem, path: str) -> tuple[str, int] | None:
+def _error_of_listing(filesystem: pafs.S3FileSystem, path: str) -> tuple[str, int] | None:
     try:
         filesystem.get_file_info(pafs.FileSelector(path, recursive=False, allow_not_found=True))
     except OSError as error:
-        return _code(error)
+        return _parse_error(error)
     return None
 
 
-def _code(error: Exception) -> tuple[str, int]:
-    """The name of S3's error, as Arrow gives it, and its status (0 if Arrow does not say)."""
-    found = _ERROR.search(str(error))
-    if found is None:
+def _parse_error(error: Exception) -> tuple[str, int]:
+    """Returns the name of S3's error and its HTTP status; "" and 0 if Arrow gives none."""
+    # Arrow has no error type for them: its text is all there is.
+    match = _ERROR.search(str(error))
+    if match is None:
         return "", 0
-    return found["unknown"] or found["name"], int(found["status"] or 0)
+    return match["unknown"] or match["name"], int(match["status"] or 0)
 
 
-def _plain(name: str) -> str:
+def _canonical(name: str) -> str:
+    """Returns an error's name in one spelling for Arrow's and the server's."""
     return name.replace("_", "").lower()

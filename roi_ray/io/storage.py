@@ -1,257 +1,198 @@
-"""One way to reach local files and S3 objects: URI in, bytes or listing out.
+"""Read, write and list local files and S3 objects by URI.
 
-A URI is a local path, `file://...` or `s3://bucket/key`. S3's endpoint, region and credentials come
-from the standard AWS environment variables, files or instance profile; none is ever part of a URI.
+Callers import this module alone: it also offers the functions of `roi_ray.io.uris`.
+
+All functions raise, with the URI and the reason in the message:
+    StorageError: the file or object does not exist, or the operation is not possible.
+    AccessError: S3 refuses the credentials.
+    StorageUnavailable: S3 still fails after all retries.
 """
 
 import os
-import posixpath
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
 from roi_ray.errors import StorageError
 from roi_ray.io import s3
+from roi_ray.io.uris import (
+    absolute,
+    is_remote,
+    join,
+    local_path,
+    normalize,
+    parent,
+    resolve,
+    s3_path,
+)
 
-_REMOTE = ("s3://",)
-
-
-def is_remote(uri: str) -> bool:
-    """True for a URI that every machine of a cluster can reach."""
-    return uri.startswith(_REMOTE)
-
-
-def absolute(uri: str) -> str:
-    """A local path made absolute, to mean the same in any process; `s3://` without dots.
-
-    Raises:
-        StorageError: it is neither, or has credentials in it.
-    """
-    return resolve(f"s3://{_key(uri)}", "") if is_remote(uri) else _local(uri)
-
-
-def resolve(uri: str, base: str) -> str:
-    """`uri` itself if it is absolute, else `uri` below the folder `base`; on S3 without dots."""
-    if "://" not in uri and not os.path.isabs(uri):
-        uri = posixpath.join(base, uri)
-    if is_remote(uri) and {".", ".."} & set(uri.split("/")):
-        # To S3 they are a part of a key; and a request that has them is signed as if it had not.
-        uri = "s3://" + posixpath.normpath(uri.removeprefix("s3://"))
-    return uri
-
-
-def normalize(uri: str) -> str:
-    """An absolute URI without detours (`./`, `a/../`): the same for the same file."""
-    return uri if "://" in uri else posixpath.normpath(uri)
-
-
-def join(folder: str, *parts: str) -> str:
-    """A URI below `folder`."""
-    return posixpath.join(folder, *parts)
-
-
-def parent(uri: str) -> str:
-    """The folder that holds `uri`."""
-    return posixpath.dirname(uri)
+__all__ = [
+    "absolute",
+    "check_writable",
+    "delete",
+    "file_size",
+    "file_sizes",
+    "is_file",
+    "is_folder",
+    "is_remote",
+    "join",
+    "list_files",
+    "locate",
+    "move",
+    "normalize",
+    "open_file",
+    "parent",
+    "read_bytes",
+    "resolve",
+    "write_bytes",
+]
 
 
 def read_bytes(uri: str) -> bytes:
-    """The whole content of a file or object.
-
-    Raises:
-        StorageError: it does not exist or cannot be read; the text names it.
-        AccessError: S3 refuses the credentials.
-        StorageUnavailable: S3 fails time and again.
-    """
+    """Returns the whole content of a file or object."""
     filesystem, path = locate(uri)
     if not is_remote(uri) and os.path.exists(path) and not os.path.isfile(path):
-        # Of a pipe or a device there may be no end; of a folder there is nothing to read.
+        # A pipe or device may never end.
         raise StorageError(f"cannot read {uri}: it is not a regular file")
-    try:
-        # Of S3, this is two requests, HEAD and GET: a stream asks for an object piece by piece.
-        with filesystem.open_input_file(path) as file:
-            return bytes(file.read())
-    except (OSError, ValueError) as error:
-        raise _failure("read", uri, error) from error
+    # Two requests to S3, HEAD and GET. `open_input_stream` would ask for an object in pieces.
+    with _storage_errors("read", uri), filesystem.open_input_file(path) as file:
+        return bytes(file.read())
 
 
 def open_file(uri: str) -> pa.NativeFile:
-    """A file or object opened for reading parts of it.
-
-    Raises:
-        StorageError: it does not exist or cannot be opened; the text names it.
-    """
+    """Returns a file or object opened for reading parts of it."""
     filesystem, path = locate(uri)
-    try:
+    with _storage_errors("read", uri):
         return filesystem.open_input_file(path)
-    except (OSError, ValueError) as error:
-        raise _failure("read", uri, error) from error
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Write a file or object so that it is seen whole or not at all.
+    """Writes a whole file or object. Readers see the old content or the new, never a part of it.
 
-    An object store shows an object only when its upload is complete; a local file is written under
-    a name that no reader looks for (leading dot) and renamed.
+    Missing folders are created.
     """
     filesystem, path = locate(uri)
-    try:
+    with _storage_errors("write", uri):
         if is_remote(uri):
+            # An object appears when its upload is complete.
             with filesystem.open_output_stream(path) as stream:
                 stream.write(data)
-            return
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        partial = os.path.join(
-            os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex}"
-        )
-        try:
-            with open(partial, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(partial, path)
-        except BaseException:
-            if os.path.exists(partial):
-                os.unlink(partial)
-            raise
-    except (OSError, ValueError) as error:
-        raise _failure("write", uri, error) from error
+        else:
+            _write_local(path, data)
+
+
+def _write_local(path: str, data: bytes) -> None:
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    partial = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")  # `list_files` skips it
+    try:
+        with open(partial, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
+        raise
 
 
 def check_writable(folder: str) -> None:
-    """Write to a folder and delete it again: better now than when there is something to write.
-
-    Raises:
-        StorageError: it cannot be written to.
-    """
+    """Writes an empty file to a folder and deletes it, to fail before there are results to lose."""
     probe = join(folder, f".{uuid.uuid4().hex}")
     write_bytes(probe, b"")
     delete(probe)
 
 
 def list_files(uri: str) -> list[str]:
-    """The names of the files directly in a folder, sorted, hidden ones (`.`, `_`) left out.
+    """Returns the names of the files directly in a folder, sorted.
 
-    A folder that does not exist is empty: object stores know no folders.
+    Names that begin with `.` or `_` are left out. A folder that does not exist is empty, because
+    object stores have no folders.
     """
     return list(file_sizes(uri))
 
 
 def file_sizes(uri: str) -> dict[str, int]:
-    """The same files with their bytes."""
+    """Returns the sizes in bytes of the files that `list_files` returns, by name, sorted."""
     filesystem, path = locate(uri)
-    try:
-        infos = filesystem.get_file_info(
-            pafs.FileSelector(path, recursive=False, allow_not_found=True)
-        )
-    except (OSError, ValueError) as error:
-        raise _failure("list", uri, error) from error
-    found = {info.base_name: info.size for info in infos if info.type == pafs.FileType.File}
-    return {name: found[name] for name in sorted(found) if not name.startswith((".", "_"))}
+    selector = pafs.FileSelector(path, recursive=False, allow_not_found=True)
+    with _storage_errors("list", uri):
+        infos = filesystem.get_file_info(selector)
+    sizes = {info.base_name: info.size for info in infos if info.type == pafs.FileType.File}
+    return {name: sizes[name] for name in sorted(sizes) if not name.startswith((".", "_"))}
 
 
 def file_size(uri: str) -> int:
-    """Bytes of a file or object; 0 if there is none."""
-    filesystem, path = locate(uri)
-    try:
-        return int(filesystem.get_file_info(path).size or 0)
-    except (OSError, ValueError) as error:
-        raise _failure("look up", uri, error) from error
+    """Returns the size of a file or object in bytes; 0 if it does not exist."""
+    return int(_look_up(uri).size or 0)
 
 
 def is_file(uri: str) -> bool:
-    """True if `uri` names an existing file or object."""
-    return bool(_type(uri) == pafs.FileType.File)
+    """Returns whether a file or object exists."""
+    return bool(_look_up(uri).type == pafs.FileType.File)
 
 
 def is_folder(uri: str) -> bool:
-    """True if `uri` names an existing folder, or a prefix that objects share."""
-    return bool(_type(uri) == pafs.FileType.Directory)
+    """Returns whether a folder exists, or objects below this prefix."""
+    return bool(_look_up(uri).type == pafs.FileType.Directory)
 
 
 def move(source: str, target: str) -> None:
-    """Rename a file within one storage (a copy and a deletion on S3)."""
+    """Renames a file within one storage; on S3, copies the object and deletes the original."""
     filesystem, source_path = locate(source)
     _, target_path = locate(target)
-    try:
+    with _storage_errors("move", source, f" to {target}"):
         if not is_remote(target):
             os.makedirs(os.path.dirname(target_path), exist_ok=True)
         filesystem.move(source_path, target_path)
-    except (OSError, ValueError) as error:
-        raise _failure("move", source, error, f" to {target}") from error
 
 
 def delete(uri: str) -> None:
-    """Delete a file or object; one that is not there is as well."""
+    """Deletes a file or object if it exists."""
     filesystem, path = locate(uri)
-    try:
+    with _storage_errors("delete", uri), suppress(FileNotFoundError):
         filesystem.delete_file(path)
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError) as error:
-        raise _failure("delete", uri, error) from error
-
-
-def _type(uri: str) -> pafs.FileType:
-    filesystem, path = locate(uri)
-    try:
-        return filesystem.get_file_info(path).type
-    except (OSError, ValueError) as error:
-        raise _failure("look up", uri, error) from error
 
 
 def locate(uri: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of a URI, and the path in it.
-
-    Raises:
-        StorageError: there is none for it.
-    """
+    """Returns the pyarrow file system of a URI, and the path in it."""
     if is_remote(uri):
-        path = _key(uri)
-        return _s3(path.split("/")[0]), path
-    return pafs.LocalFileSystem(), _local(uri)
+        path = s3_path(uri)
+        return _s3_client(path.split("/")[0]), path
+    return pafs.LocalFileSystem(), local_path(uri)
 
 
-def _key(uri: str) -> str:
-    """Bucket and key of an `s3://` URI."""
-    path = uri.removeprefix("s3://").rstrip("/")
-    bucket = path.split("/")[0]
-    if not bucket:
-        raise StorageError(f"{uri} names no bucket")
-    if "@" in bucket or ":" in bucket:  # not to be repeated here
-        raise StorageError(
-            "an s3:// URI has an @ or a colon in its bucket: credentials belong into "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and never into a URI"
-        )
-    return path
-
-
-def _local(uri: str) -> str:
-    path = unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
-    if not path:  # an unset variable, which would be the current folder
-        raise StorageError("an empty path names no file and no folder")
-    if "://" in path or path.lower().startswith("s3:/"):
-        raise StorageError(f"cannot open {uri}: only local paths and s3://BUCKET/KEY can be")
-    return os.path.abspath(os.path.expanduser(path))
+def _look_up(uri: str) -> pafs.FileInfo:
+    filesystem, path = locate(uri)
+    with _storage_errors("look up", uri):
+        return filesystem.get_file_info(path)
 
 
 @lru_cache(maxsize=64)
-def _s3(bucket: str) -> pafs.FileSystem:
-    # One client a bucket and process: it pools connections and is safe to share between threads.
+def _s3_client(bucket: str) -> pafs.FileSystem:
+    # One client per bucket and process: it pools connections, and threads can share it.
     try:
-        return s3.client(bucket)
+        return s3.make_client(bucket)
     except (OSError, ValueError) as error:
-        raise s3.no_client(f"cannot use s3://{bucket}: {_reason(error)}", error) from error
+        text = f"cannot use s3://{bucket}: {_reason(error)}"
+        raise s3.explain_no_client(text, error) from error
 
 
-def _failure(what: str, uri: str, error: Exception, where: str = "") -> StorageError:
-    text = f"cannot {what} {uri}{where}: {_reason(error)}"
-    if not is_remote(uri):
-        return StorageError(text)
-    return s3.failure(text, error, *locate(uri))
+@contextmanager
+def _storage_errors(verb: str, uri: str, target: str = "") -> Iterator[None]:
+    """Turns errors of pyarrow and the system into a StorageError that says what failed."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        text = f"cannot {verb} {uri}{target}: {_reason(error)}"
+        if is_remote(uri):
+            raise s3.explain_failure(text, error, *locate(uri)) from error
+        raise StorageError(text) from error
 
 
 def _reason(error: BaseException) -> str:

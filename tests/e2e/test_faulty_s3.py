@@ -38,9 +38,9 @@ def behind(s3, monkeypatch) -> Behind:
         with FaultyS3(s3["AWS_ENDPOINT_URL"], *faults) as proxy:
             for name, value in {**s3, "AWS_ENDPOINT_URL": proxy.url}.items():
                 monkeypatch.setenv(name, value)
-            storage._s3.cache_clear()
+            storage._s3_client.cache_clear()
             yield proxy
-        storage._s3.cache_clear()
+        storage._s3_client.cache_clear()
 
     return put
 
@@ -51,7 +51,7 @@ def upload(environment: dict[str, str], *keys: str) -> None:
 
 
 def test_what_passes_is_tried_again(s3, behind, monkeypatch) -> None:
-    monkeypatch.setattr("roi_ray.io.s3.SILENT_SECONDS", 1.0)
+    monkeypatch.setattr("roi_ray.io.s3.REQUEST_TIMEOUT_SECONDS", 1.0)
     reads = {kind: 2 for kind in ("InternalError", "ServiceUnavailable", "SlowDown", "reset")}
     reads |= {"truncated": 2, "slow": 1, "silent": 1}
     writes = {"InternalError": 2, "SlowDown": 2, "reset": 2, "lost": 1}
@@ -77,8 +77,8 @@ def test_what_passes_is_tried_again(s3, behind, monkeypatch) -> None:
 
 
 def test_what_does_not_pass_is_given_up(s3, behind, monkeypatch) -> None:
-    monkeypatch.setattr("roi_ray.io.s3.SILENT_SECONDS", 1.0)
-    monkeypatch.setattr("roi_ray.io.s3.ATTEMPTS", 2)
+    monkeypatch.setattr("roi_ray.io.s3.REQUEST_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr("roi_ray.io.s3.MAX_ATTEMPTS", 2)
     kinds = ("InternalError", "SlowDown", "reset", "truncated", "silent")
     upload(s3, *kinds)
     faults = [Fault(kind, methods=("GET",), key=f"/{kind}") for kind in kinds]
@@ -91,7 +91,7 @@ def test_what_does_not_pass_is_given_up(s3, behind, monkeypatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)  # where nobody listens any more
     with pytest.raises(StorageUnavailable, match="connect"):
         storage.read_bytes(f"{FOLDER}/reset")
-    storage._s3.cache_clear()
+    storage._s3_client.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.e2e
 def bucket(s3, monkeypatch):
     for name, value in s3.items():
         monkeypatch.setenv(name, value)
-    storage._s3.cache_clear()
+    storage._s3_client.cache_clear()
     yield f"s3://{BUCKET}/choices"
-    storage._s3.cache_clear()
+    storage._s3_client.cache_clear()
 
 
 def test_headers_and_listings(bucket) -> None:

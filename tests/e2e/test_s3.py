@@ -25,9 +25,9 @@ def here(s3, monkeypatch):
     """This process sees the server too."""
     for name, value in s3.items():
         monkeypatch.setenv(name, value)
-    storage._s3.cache_clear()
+    storage._s3_client.cache_clear()
     yield s3
-    storage._s3.cache_clear()
+    storage._s3_client.cache_clear()
 
 
 def test_storage(here) -> None:

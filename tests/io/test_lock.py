@@ -73,7 +73,7 @@ def test_it_is_given_back(uri, tmp_path) -> None:
 
 
 def test_who_is_overwritten_stops(uri) -> None:
-    thief = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "beat": 3}
+    thief = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "heartbeat": 3}
     with OutputLock(uri) as held:
         Path(uri).write_text(json.dumps(thief))
         time.sleep(4 * lock._HEARTBEAT_SECONDS)
@@ -87,8 +87,8 @@ def test_another_container_of_the_same_name_is_another_machine(uri, holder) -> N
     file = Path(uri)
     here = json.loads(file.read_text())
     there = here | {"machine": here["machine"].replace("pid:[", "pid:[9"), "pid": 2**22 + 1}
-    assert not lock._Held(**there).is_dead()
-    assert lock._Held(**there | {"machine": here["machine"]}).is_dead()
+    assert not lock._Holder(**there).is_known_dead()
+    assert lock._Holder(**there | {"machine": here["machine"]}).is_known_dead()
 
 
 def test_a_lease_without_a_machine_is_watched_all_the_same(uri, holder) -> None:

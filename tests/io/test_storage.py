@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path) -> None:
 @pytest.mark.parametrize("uri", ["s3://KEY:topsecret@bucket/x", "s3://KEY:top/secret@bucket/x"])
 @pytest.mark.parametrize("use", [storage.absolute, storage.read_bytes, storage.list_files])
 def test_credentials_in_a_uri_are_refused_and_not_repeated(use, uri) -> None:
-    with pytest.raises(StorageError, match="never into a URI") as told:
+    with pytest.raises(StorageError, match="never in a URI") as told:
         use(uri)
     assert "secret" not in str(told.value)
 

@@ -91,14 +91,14 @@ def test_a_job_that_writes_is_seen_and_a_dead_one_is_not(tmp_path, manifest) -> 
     place = tmp_path / "scores" / "_run" / "lock.json"
     with OutputLock(str(place)):
         assert read_status(uri).writer.startswith("a job on ")
-    dead = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "beat": 3}
+    dead = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "heartbeat": 3}
     place.write_text(json.dumps(dead))
     assert read_status(uri).writer is None
 
     def live() -> None:
         for beat in range(4, 8):
             time.sleep(0.2)
-            place.write_text(json.dumps({**dead, "beat": beat}))
+            place.write_text(json.dumps({**dead, "heartbeat": beat}))
 
     alive = threading.Thread(target=live)
     alive.start()
