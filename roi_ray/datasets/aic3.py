@@ -10,21 +10,20 @@ Visual Quality Assessment for High-Fidelity Learning-Based Image Compression, Qo
                           img_right, codec_left, ..., dlevel_left, ..., is_bias, is_trap, response
     the images            anywhere below it: PTC_00002_JPEG-XL_04.png, PTC_00002_0ref_00.png
 
-The pivot is the original and becomes `reference`; left is `a`, right is `b`.
+The pivot is the original and becomes `reference`; left becomes `a`, right becomes `b`.
 
-Label direction:
-`response`, `left` or `right` (A or B are understood too), names the side that is MORE
-DISTORTED, so `left` is a `p_a` of 0. Within one codec a higher `dlevel` is more distorted, which is
-what the answers are held against. `not sure`, however it is spelled, is a tie.
+Label direction: `response` (`left` or `right`; A or B are accepted too) names the side that is MORE
+DISTORTED. So `left` means that people prefer the right image: `p_a` is 0. `not sure`, however it is
+spelled, is a tie. Checked against the distortion level: within one codec, a higher `dlevel` is more
+distorted.
 
-Left out: boosted triplets (`method` BTC: their images are magnified and their distortions
-amplified, so they are not what a codec made), trap and bias questions, skipped ones. The 2024
-campaign calls its images `IPTC_...`; they are the files `PTC_...`. Rows whose images are not there
-are left out and counted.
+Left out: boosted triplets (`method` is BTC: the images are magnified and their distortions
+amplified, so they are not a codec's output), trap questions, bias questions, skipped questions, and
+rows whose images are missing. The 2024 campaign writes `IPTC_...` for the files `PTC_...`.
 
-Columns: from the READMEs of the two repositories. Spelling of the answers, their polarity, the
-names of the images and of IPTC: from published analyses of the files, one of which finds that 383
-of 386 workers fail the trap questions if the answers are read the other way.
+Sources: the columns are from the READMEs of the two repositories. The spelling of the answers, the
+label direction, the names of the images and of IPTC are from published analyses of the files; one
+of them finds that 383 of 386 workers fail the trap questions if the answers are read the other way.
 """
 
 import posixpath
@@ -52,14 +51,14 @@ _SKIPPED = ("", "skip", "skipped")
 
 
 def import_aic3(folder: str) -> pa.Table:
-    """Read the responses to plain triplets; see the module for the layout.
+    """Read the responses to plain triplets; the module's docstring describes the layout.
 
     Args:
-        folder: that holds the responses and, directly or in folders, the images.
+        folder: folder with the responses and, at any depth, the images.
 
     Raises:
-        ManifestError: no responses, a row that is not of the layout, or answers that contradict the
-            distortion levels.
+        ManifestError: there are no responses, a row does not have the layout, or the labels
+            contradict the distortion levels.
     """
     folder = storage.absolute(folder)
     finder = ImageFinder(folder)
@@ -83,18 +82,19 @@ def import_aic3(folder: str) -> pa.Table:
                 continue
             if answer not in _P_A:
                 reject_row(uri, row, f"has the response {cells['response']!r}")
-            images = [_find(finder, cells[f"img_{at}"]) for at in ("pivot", "left", "right")]
+            names = [cells[f"img_{side}"] for side in ("pivot", "left", "right")]
+            images = [_find_image(finder, name) for name in names]
             if None in images:
-                dropped["with an image that is not there"] += 1
+                dropped["with an image that is missing"] += 1
                 continue
-            sides = dict(zip(schema.COMPARISON_URIS, images, strict=True))
+            uris = dict(zip(schema.COMPARISON_URIS, images, strict=True))
             label = {schema.P_A: _P_A[answer], schema.TIE: _P_A[answer] == 0.5}
-            rows.append({**sides, **label, **_facts(cells, study)})
+            rows.append({**uris, **label, **_parse_rater_and_codecs(cells, study)})
             advantage.append(_advantage(uri, row, cells))
     p_a = [row[schema.P_A] for row in rows]
-    polarity = check_label_direction(NAME, "distortion level, within one codec", p_a, advantage)
+    direction = check_label_direction(NAME, "distortion level, within one codec", p_a, advantage)
     return build_comparisons(
-        rows, ImportReport(NAME, folder, dict(dropped), direction_checks=(polarity,))
+        rows, ImportReport(NAME, folder, dict(dropped), direction_checks=(direction,))
     )
 
 
@@ -112,37 +112,37 @@ def _is_set(cells: dict[str, str], name: str) -> bool:
     return cells.get(name, "").lower() in ("1", "1.0", "true")
 
 
-def _find(finder: ImageFinder, name: str) -> str | None:
+def _find_image(finder: ImageFinder, name: str) -> str | None:
     return finder.find(name) or finder.find(name.replace("IPTC_", "PTC_", 1))
 
 
-def _facts(cells: dict[str, str], study: str) -> dict[str, Any]:
-    """Who answered, and what the names of the images say."""
-    facts: dict[str, Any] = {}
+def _parse_rater_and_codecs(cells: dict[str, str], study: str) -> dict[str, Any]:
+    """The rater, and the codecs and methods that the names of the images say."""
+    columns: dict[str, Any] = {}
     if cells.get("worker"):
-        # Workers are numbered anew in each study.
-        facts[schema.RATER] = f"{study}/{cells['worker']}"
+        # Worker numbers are unique only within a study.
+        columns[schema.RATER] = f"{study}/{cells['worker']}"
     names = {
         "left": (schema.CODEC_A, schema.METHOD_A),
         "right": (schema.CODEC_B, schema.METHOD_B),
     }
-    for at, (codec, method) in names.items():
-        match = _IMAGE.fullmatch(posixpath.basename(cells[f"img_{at}"]))
+    for side, (codec, method) in names.items():
+        match = _IMAGE.fullmatch(posixpath.basename(cells[f"img_{side}"]))
         if match and match["codec"] != _SOURCE:
-            facts[codec] = match["codec"]
-            facts[method] = f"{match['codec']}_{match['level']}"
-    return facts
+            columns[codec] = match["codec"]
+            columns[method] = f"{match['codec']}_{match['level']}"
+    return columns
 
 
 def _advantage(uri: str, row: int, cells: dict[str, str]) -> float:
-    """By how many levels the right image is more distorted; 0 between different codecs."""
+    """By how many levels the right image is more distorted; 0 for different codecs."""
     if not all(
-        cells.get(f"{name}_{at}") for name in ("codec", "dlevel") for at in ("left", "right")
+        cells.get(f"{name}_{side}") for name in ("codec", "dlevel") for side in ("left", "right")
     ):
         return 0.0
     left, right = (
         parse_number(uri, row, name, cells[name]) for name in ("dlevel_left", "dlevel_right")
     )
-    # Level 0 is the original, whatever codec it is filed under.
-    one_scale = cells["codec_left"] == cells["codec_right"] or 0 in (left, right)
-    return right - left if one_scale else 0.0
+    # Level 0 is the original, whichever codec it is listed under.
+    comparable = cells["codec_left"] == cells["codec_right"] or 0 in (left, right)
+    return right - left if comparable else 0.0

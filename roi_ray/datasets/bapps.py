@@ -6,13 +6,14 @@ Perceptual Metric, CVPR 2018 (richzhang/PerceptualSimilarity).
     2afc/SPLIT/SUBSET/{ref,p0,p1}/NAME.png    SPLIT is train or val, SUBSET traditional, cnn, ...
     2afc/SPLIT/SUBSET/judge/NAME.npy          one number
 
-Label direction:
-the number is the share of people who prefer **p1** ("0 if all preferred p0, 1 if all
-humans preferred p1"), so with a = p0 and b = p1, `p_a` is 1 minus it. There are 2 votes a triplet
-in `train` and 5 in `val`. The data set offers nothing to check that against.
+Label direction: the number is the share of people who prefer **p1** ("0 if all preferred p0, 1 if
+all humans preferred p1"). p0 becomes `a` and p1 becomes `b`, so `p_a` is 1 minus the number. The
+data set offers nothing to check that against.
 
-The triplets lie in folders alone: those with a judgement are read. Layout, polarity and votes: from
-the authors' README.
+`votes` is 2 per triplet in `train` and 5 in `val`. There is no table: every triplet with a
+judgement is read.
+
+Sources: layout, label direction and votes are from the authors' README.
 """
 
 import io
@@ -35,14 +36,14 @@ _VOTES = {"train": 2, "val": 5}
 
 
 def import_bapps(folder: str) -> pa.Table:
-    """Read the triplets; see the module for the layout.
+    """Read the triplets; the module's docstring describes the layout.
 
     Args:
         folder: `2afc`, or the folder that holds it.
 
     Raises:
-        ManifestError: no such folders, a judgement without its images, or one that is not one
-            number within 0..1.
+        ManifestError: the folders are missing, a judgement lacks an image, or a judgement is not a
+            single number in [0, 1].
     """
     root = storage.absolute(folder)
     if _ROOT in list_folders(root):
@@ -53,24 +54,25 @@ def import_bapps(folder: str) -> pa.Table:
     rows: list[dict[str, Any]] = []
     for split in splits:
         for subset in list_folders(storage.join(root, split)):
-            rows += _triplets(storage.join(root, split, subset), split)
+            rows += _read_triplets(storage.join(root, split, subset), split)
     return build_comparisons(rows, ImportReport(NAME, root))
 
 
-def _triplets(folder: str, split: str) -> list[dict[str, Any]]:
+def _read_triplets(folder: str, split: str) -> list[dict[str, Any]]:
     names = [
         posixpath.splitext(file)[0]
         for file in storage.list_files(storage.join(folder, "judge"))
         if file.endswith(".npy")
     ]
     for part in ("ref", "p0", "p1"):
-        there = set(storage.list_files(storage.join(folder, part)))
-        if missing := [name for name in names if f"{name}.png" not in there]:
+        existing = set(storage.list_files(storage.join(folder, part)))
+        if missing := [name for name in names if f"{name}.png" not in existing]:
             raise ManifestError(
                 f"{folder}: {len(missing)} judgements have no image in {part}, "
                 f"the first is {missing[0]}.npy"
             )
-    judged = map_in_threads(_judgement, [storage.join(folder, "judge", f"{n}.npy") for n in names])
+    uris = [storage.join(folder, "judge", f"{name}.npy") for name in names]
+    shares_for_b = map_in_threads(_read_judgement, uris)
     return [
         {
             schema.REFERENCE: storage.join(folder, "ref", f"{name}.png"),
@@ -80,11 +82,11 @@ def _triplets(folder: str, split: str) -> list[dict[str, Any]]:
             schema.VOTES: _VOTES[split],
             schema.SPLIT: split,
         }
-        for name, p_b in zip(names, judged, strict=True)
+        for name, p_b in zip(names, shares_for_b, strict=True)
     ]
 
 
-def _judgement(uri: str) -> float:
+def _read_judgement(uri: str) -> float:
     try:
         values = np.load(io.BytesIO(storage.read_bytes(uri)), allow_pickle=False)
         value = float(values.reshape(-1)[0]) if values.size == 1 else np.nan

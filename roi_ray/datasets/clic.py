@@ -1,4 +1,4 @@
-"""CLIC, perceptual track: crops of what the challenge's image codecs decoded, answers one by one.
+"""CLIC, perceptual track: crops of images decoded by the challenge's codecs, single answers.
 
 Challenge on Learned Image Compression (compression.cc), 2021 and later.
 
@@ -7,25 +7,24 @@ Challenge on Learned Image Compression (compression.cc), 2021 and later.
     ..._answers.csv                later releases, from the archive: rows O,A,B,answer
     the images                     PNG crops
 
-None has a header. O is the original's file name, A and B those of two decoded images. Every file
-below the folder whose name ends in `oracle.csv` or `answers.csv` is read. Names are looked for as
-paths below the folder, then by their last part, as the archives put folders of their own before
-them; rows whose images are not there (the crops come in many archives) are left out and counted.
+No file has a header. O is the file name of the original, A and B are those of two decoded images.
+Every file below the folder whose name ends in `oracle.csv` or `answers.csv` is read. Names are
+looked up as paths below the folder, then by their last part, because the archives put folders of
+their own above them. Rows whose images are missing are left out: the crops come in many archives.
 
-POLARITY: 0 means that people preferred **A**, 1 that they preferred B. Beware of the devkit: its
-history holds two `oracle.csv`, one at its top and one in `data`, whose answers are opposite. Which
-of them is right cannot be told from them; the archive's later releases have control questions.
-Files in one folder that contradict each other are refused.
+Label direction: 0 means that people preferred **A**, 1 that they preferred B. Beware of the devkit:
+its history holds two `oracle.csv`, one at the top and one in `data`, with OPPOSITE answers, and
+nothing in them says which one is right. Files in one folder that contradict each other are refused.
 
-Rows where A or B is O are control questions: `gold`. They say whether the answers are the right way
-round, as the original must win. Where there are none, all that is left is the size of the files: a
-larger PNG often, by no means always, holds more of the original's detail. That hint is a weak one,
-so it is reported, and nothing is refused for it.
+Rows where A or B is O are control questions (`gold`). The original must win them, so they show
+whether the labels point the right way; the archive's later releases have them. Without control
+questions, only the sizes of the files are left: a larger PNG often, but not always, holds more of
+the original's detail. This hint is weak, so it is reported and never refuses a data set.
 
 The same question was often put to several people; such rows are kept.
 
-Layout and the meaning of T: from the devkit's README and files. Names of the later releases and
-their control questions: from a published reader of them.
+Sources: layout and the meaning of T are from the devkit's README and files; the names of the later
+releases and their control questions are from a published reader of them.
 """
 
 import posixpath
@@ -38,7 +37,11 @@ import pyarrow as pa
 from roi_ray import schema
 from roi_ray.datasets.files import ImageFinder, map_in_threads, read_byte_size
 from roi_ray.datasets.import_report import ImportReport, build_comparisons
-from roi_ray.datasets.label_direction import DirectionCheck, check_label_direction
+from roi_ray.datasets.label_direction import (
+    DirectionCheck,
+    check_against_reference,
+    check_label_direction,
+)
 from roi_ray.datasets.text_tables import read_rows, reject_row
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
@@ -46,24 +49,24 @@ from roi_ray.io import storage
 NAME = "clic"
 
 Question = tuple[str, str, str]
-"""O, A and B."""
+"""File names of O, A and B."""
 
 _ANSWERS = ("oracle.csv", "answers.csv")
 _QUESTIONS = "validation.csv"
 _P_A = {"0": 1.0, "1": 0.0}
-# Sizes of so many pairs of files are enough for a weak hint.
-_SIZED = 2000
+# A sample of this many pairs is enough for a weak hint.
+_MAX_SIZED_PAIRS = 2000
 
 
 def import_clic(folder: str) -> pa.Table:
-    """Read the answers; see the module for the layout.
+    """Read the answers; the module's docstring describes the layout.
 
     Args:
-        folder: that holds the answers and, directly or in folders, the images.
+        folder: folder with the answers and, at any depth, the images.
 
     Raises:
-        ManifestError: no answers, a row that is not of the layout, or answers that contradict the
-            control questions.
+        ManifestError: there are no answers, a row does not have the layout, the labels contradict
+            the control questions, or two files contradict each other.
     """
     folder = storage.absolute(folder)
     finder = ImageFinder(folder)
@@ -72,57 +75,60 @@ def import_clic(folder: str) -> pa.Table:
         raise ManifestError(f"{folder} holds no oracle.csv and no ..._answers.csv")
     rows: list[dict[str, Any]] = []
     dropped: Counter[str] = Counter()
-    votes: Counter[Question] = Counter()
+    # Votes for A minus votes for B in the files read so far.
+    lead: Counter[Question] = Counter()
     for file in files:
-        answers = _answers(storage.join(folder, file), votes)
+        answers = _read_answers(storage.join(folder, file), lead)
         for question, p_a in answers:
             original, a, b = question
-            votes[question] += 1 if p_a == 1 else -1
+            lead[question] += 1 if p_a == 1 else -1
             images = [finder.find(name) for name in question]
             if a == b or (images[1] is not None and images[1] == images[2]):
                 dropped["with one image on both sides"] += 1
             elif None in images:
-                dropped["with an image that is not there"] += 1
+                dropped["with an image that is missing"] += 1
             else:
-                facts = {
-                    schema.P_A: p_a,
-                    schema.SPLIT: _split(posixpath.basename(file).lower()),
-                    schema.GOLD: original in (a, b),
-                }
-                rows.append({**dict(zip(schema.COMPARISON_URIS, images, strict=True)), **facts})
+                rows.append(
+                    {
+                        **dict(zip(schema.COMPARISON_URIS, images, strict=True)),
+                        schema.P_A: p_a,
+                        schema.SPLIT: _find_split(posixpath.basename(file).lower()),
+                        schema.GOLD: original in (a, b),
+                    }
+                )
     report = ImportReport(
         NAME,
         folder,
         dict(dropped),
-        direction_checks=(_against_gold(rows), _against_sizes(rows)),
+        direction_checks=(_check_control_questions(rows), _check_file_sizes(rows)),
     )
     return build_comparisons(rows, report)
 
 
-def _split(file: str) -> str | None:
-    """The split, if the name of a file of answers says so."""
+def _find_split(file: str) -> str | None:
+    """The split that the name of an answer file says, if any."""
     if file == "oracle.csv" or "_valid" in file:
         return "validation"
     return "test" if "_test" in file else None
 
 
-def _answers(uri: str, votes: Mapping[Question, int]) -> list[tuple[Question, float]]:
-    """Questions and `p_a` of one file, held against what the files before it say."""
-    found: list[tuple[Question, float]] = []
+def _read_answers(uri: str, lead: Mapping[Question, int]) -> list[tuple[Question, float]]:
+    """Read the questions and `p_a` of one file, and compare them with the files before it."""
+    answers: list[tuple[Question, float]] = []
     for row, (original, a, b, answer) in read_rows(uri, cells=4):
         if answer not in _P_A:
             reject_row(uri, row, f"has the answer {answer!r}, which is neither 0 nor 1")
-        found.append(((original, a, b), _P_A[answer]))
-    _check_questions(uri, {question for question, _ in found})
-    others = [votes.get(question, 0) for question, _ in found]
+        answers.append(((original, a, b), _P_A[answer]))
+    _check_questions(uri, {question for question, _ in answers})
+    others = [lead.get(question, 0) for question, _ in answers]
     check_label_direction(
-        uri, "the same questions in other files", [p_a for _, p_a in found], others
+        uri, "the same questions in other files", [p_a for _, p_a in answers], others
     )
-    return found
+    return answers
 
 
 def _check_questions(uri: str, answered: set[Question]) -> None:
-    """Check that the questions that lie beside an oracle are those that it answers."""
+    """Check that the oracle answers every question of the `validation.csv` beside it."""
     questions = storage.join(storage.parent(uri), _QUESTIONS)
     if not uri.endswith("/oracle.csv") or not storage.is_file(questions):
         return
@@ -131,21 +137,13 @@ def _check_questions(uri: str, answered: set[Question]) -> None:
             reject_row(questions, row, f"has no answer in {uri}; they are not of the same release")
 
 
-def _against_gold(rows: list[dict[str, Any]]) -> DirectionCheck:
-    return check_label_direction(
-        NAME,
-        "the original, in control questions",
-        [row[schema.P_A] for row in rows],
-        [
-            (row[schema.A] == row[schema.REFERENCE]) - (row[schema.B] == row[schema.REFERENCE])
-            for row in rows
-        ],
-    )
+def _check_control_questions(rows: list[dict[str, Any]]) -> DirectionCheck:
+    return check_against_reference(NAME, "the original, in control questions", rows)
 
 
-def _against_sizes(rows: list[dict[str, Any]]) -> DirectionCheck:
+def _check_file_sizes(rows: list[dict[str, Any]]) -> DirectionCheck:
     rows = [row for row in rows if not row[schema.GOLD]]
-    rows = rows[:: max(1, len(rows) // _SIZED)][:_SIZED]
+    rows = rows[:: max(1, len(rows) // _MAX_SIZED_PAIRS)][:_MAX_SIZED_PAIRS]
     files = sorted({row[side] for row in rows for side in (schema.A, schema.B)})
     sizes = dict(zip(files, map_in_threads(read_byte_size, files), strict=True))
     return check_label_direction(

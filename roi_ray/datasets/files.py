@@ -1,4 +1,4 @@
-"""Where a data set's images lie, and what their headers say."""
+"""Finds a data set's images and reads their sizes."""
 
 import math
 import posixpath
@@ -15,7 +15,7 @@ from roi_ray.imaging.decode import FORMATS
 from roi_ray.io import storage
 
 _THREADS = 16
-# What a Mac or an interrupted copy leaves: `.DS_Store`, `__MACOSX/`.
+# Left behind by macOS and by interrupted copies: `.DS_Store`, `__MACOSX/`.
 _HIDDEN = re.compile(r"(^|/)[._]")
 
 _T = TypeVar("_T")
@@ -23,30 +23,30 @@ _R = TypeVar("_R")
 
 
 def map_in_threads(function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
-    """`function` of each item, in order; for many small reads, which wait more than they work."""
+    """Apply a function to each item in a thread pool, for many small reads. Keeps the order."""
     with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(function, items))
 
 
 def list_folders(folder: str) -> list[str]:
-    """The names of the folders directly in a folder, sorted, hidden ones (`.`, `_`) left out."""
-    return _paths(folder, pafs.FileType.Directory, deep=False)
+    """Names of the folders directly below a folder, sorted, without hidden ones (`.`, `_`)."""
+    return _list_paths(folder, pafs.FileType.Directory, recursive=False)
 
 
 def list_files_below(folder: str) -> list[str]:
-    """The paths of all files below a folder, relative to it, sorted, hidden ones left out."""
-    return _paths(folder, pafs.FileType.File, deep=True)
+    """Paths of all files below a folder, relative to it, sorted, without hidden ones."""
+    return _list_paths(folder, pafs.FileType.File, recursive=True)
 
 
 class ImageFinder:
-    """Finds images by the names that a table gives them.
+    """Finds images by the names that a data set's table gives them.
 
-    A name is looked for as a path below the folder, then below any folder in it (of several the
-    first in alphabetical order counts), and at last, if only one file is called so, by its last
-    part alone: archives put folders of their own before what their tables name.
+    Archives put folders of their own above the paths that their tables name. So a name is looked up
+    as a path below the data set's folder; then as a path below any folder in it, where the first in
+    alphabetical order wins; then by its last part alone, if only one file has that name.
 
     Args:
-        folder: the data set's.
+        folder: folder of the data set.
     """
 
     def __init__(self, folder: str) -> None:
@@ -58,16 +58,16 @@ class ImageFinder:
             self._by_name.setdefault(posixpath.basename(path), []).append(path)
 
     def find(self, name: str) -> str | None:
-        """URI of a file; None if there is none of this name."""
-        called = self._by_name.get(posixpath.basename(name), [])
-        below = [path for path in called if path.endswith(f"/{name}")]
-        alone = called if len(called) == 1 else []
-        path = name if name in self._known else next(iter(below or alone), None)
+        """URI of the image; None if there is none, or if the name is ambiguous."""
+        same_name = self._by_name.get(posixpath.basename(name), [])
+        same_path = [path for path in same_name if path.endswith(f"/{name}")]
+        only_one = same_name if len(same_name) == 1 else []
+        path = name if name in self._known else next(iter(same_path or only_one), None)
         return storage.join(self._folder, path) if path is not None else None
 
 
 def read_byte_size(uri: str) -> float:
-    """Bytes of a file; NaN if it cannot be opened."""
+    """Size of a file in bytes; NaN if it cannot be opened."""
     try:
         with storage.open_file(uri) as stream:
             return float(stream.size())
@@ -76,10 +76,10 @@ def read_byte_size(uri: str) -> float:
 
 
 def read_bits_per_pixel(uri: str) -> float:
-    """Bits of an encoded image per pixel, from its header and its file's size.
+    """Bits per pixel of an encoded image, from its header and the size of its file.
 
     Raises:
-        ManifestError: it cannot be opened, or is not an image of a known format.
+        ManifestError: the file cannot be opened, or is not an image of a known format.
     """
     try:
         with storage.open_file(uri) as stream, Image.open(stream, formats=FORMATS) as image:
@@ -93,16 +93,16 @@ def read_bits_per_pixel(uri: str) -> float:
         Image.DecompressionBombError,
         Image.DecompressionBombWarning,
     ) as error:
-        raise ManifestError(f"{uri} is not an image that can be used: {error}") from error
+        raise ManifestError(f"{uri} is not a readable image: {error}") from error
 
 
-def _paths(folder: str, kind: pafs.FileType, *, deep: bool) -> list[str]:
+def _list_paths(folder: str, kind: pafs.FileType, *, recursive: bool) -> list[str]:
     try:
         filesystem, path = storage.locate(folder)
         infos = filesystem.get_file_info(
-            pafs.FileSelector(path, recursive=deep, allow_not_found=True)
+            pafs.FileSelector(path, recursive=recursive, allow_not_found=True)
         )
     except (OSError, ValueError) as error:
         raise StorageError(f"cannot list {folder}: {error}") from error
-    found = sorted(info.path[len(path) + 1 :] for info in infos if info.type == kind)
-    return [name for name in found if not _HIDDEN.search(name)]
+    paths = sorted(info.path[len(path) + 1 :] for info in infos if info.type == kind)
+    return [name for name in paths if not _HIDDEN.search(name)]

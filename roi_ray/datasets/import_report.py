@@ -1,7 +1,7 @@
-"""What an importer has to say about its comparisons; it travels in the table's metadata.
+"""What an importer reports about its comparisons. The report travels in the table's metadata.
 
-So a Parquet file of comparisons says where they came from, which rows were left out, and how far
-the answers agree with what the data set itself says of the images.
+A Parquet file of comparisons thus says where they came from, which rows were left out, and how well
+the labels agree with what the data set itself says about the images.
 """
 
 import json
@@ -22,15 +22,16 @@ _METADATA_KEY = b"roi_ray"
 
 @dataclass(frozen=True)
 class ImportReport:
-    """Of one import.
+    """What one import read, dropped and checked.
 
     Attributes:
-        dataset: its name.
-        folder: where it was read from.
-        dropped: reason -> number of rows that were left out for it.
-        repeated: rows that ask again what an earlier row asked; they are kept.
-        direction_checks: what the answers were held against.
-        settings: of the importer.
+        dataset: name of the data set.
+        folder: folder that was read.
+        dropped: number of rows that were left out, by reason. A reason completes the phrase
+            "3 ... were dropped", such as "with an image that is missing".
+        repeated: number of rows that repeat the question of an earlier row; they are kept.
+        direction_checks: how well the labels agree with each hint in the data.
+        settings: options of the importer.
     """
 
     dataset: str
@@ -42,14 +43,15 @@ class ImportReport:
 
 
 def build_comparisons(rows: list[dict[str, Any]], report: ImportReport) -> pa.Table:
-    """Checked comparisons of a data set, with their report.
+    """Turn rows into checked comparisons with the report in their metadata.
 
     Args:
-        rows: by the schema's column names; `dataset` is added.
-        report: of the import; `repeated` is added.
+        rows: one dictionary per comparison, by the schema's column names. The column `dataset` is
+            added.
+        report: report of the import. Its `repeated` is counted here.
 
     Raises:
-        ManifestError: no rows, or rows that are no comparisons.
+        ManifestError: there are no rows, or a row is not a valid comparison.
     """
     if not rows:
         raise ManifestError(explain_empty_import(report))
@@ -58,13 +60,8 @@ def build_comparisons(rows: list[dict[str, Any]], report: ImportReport) -> pa.Ta
     return attach_import_report(table_from_rows(named, report.dataset), report)
 
 
-def _question(row: dict[str, Any]) -> tuple[object, ...]:
-    crop = tuple(row.get(name) for name in schema.CROP)
-    return (row[schema.REFERENCE], frozenset((row[schema.A], row[schema.B])), crop)
-
-
 def explain_empty_import(report: ImportReport) -> str:
-    """What to say where an import has no rows."""
+    """The message of an import that has no rows: what was dropped, and why."""
     reasons = "; ".join(f"{count} {reason}" for reason, count in report.dropped.items() if count)
     return f"{report.dataset}: no comparison in {report.folder}: " + (
         f"all were dropped ({reasons})" if reasons else "its tables have no rows"
@@ -72,7 +69,7 @@ def explain_empty_import(report: ImportReport) -> str:
 
 
 def attach_import_report(table: pa.Table, report: ImportReport) -> pa.Table:
-    """The table with an account in its metadata."""
+    """Return the table with the report as its only metadata."""
     value = {"roi_ray": roi_ray.__version__, "import": asdict(report)}
     return table.replace_schema_metadata(
         {_METADATA_KEY: json.dumps(value, sort_keys=True).encode()}
@@ -80,7 +77,13 @@ def attach_import_report(table: pa.Table, report: ImportReport) -> pa.Table:
 
 
 def read_import_report(table: pa.Table) -> ImportReport:
-    """The account in an imported table's metadata."""
+    """Read the report back from the metadata of an imported table."""
     value = json.loads(table.schema.metadata[_METADATA_KEY])["import"]
-    polarity = tuple(DirectionCheck(**check) for check in value.pop("direction_checks"))
-    return ImportReport(**value, direction_checks=polarity)
+    checks = tuple(DirectionCheck(**check) for check in value.pop("direction_checks"))
+    return ImportReport(**value, direction_checks=checks)
+
+
+def _question(row: dict[str, Any]) -> tuple[object, ...]:
+    """What people were asked: the reference, the two candidates in any order, and the crop."""
+    crop = tuple(row.get(name) for name in schema.CROP)
+    return (row[schema.REFERENCE], frozenset((row[schema.A], row[schema.B])), crop)

@@ -1,57 +1,37 @@
-"""The table of importers, and what all of them have in common."""
+"""Imports a data set of human choices by its name and writes the comparisons."""
 
-from collections.abc import Callable, Mapping
+import importlib
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from roi_ray import schema
-from roi_ray.datasets.aic3 import import_aic3
-from roi_ray.datasets.bapps import import_bapps
-from roi_ray.datasets.clic import import_clic
+from roi_ray.datasets import DATASET_NAMES
 from roi_ray.datasets.import_report import ImportReport, read_import_report
-from roi_ray.datasets.kadid10k import import_kadid10k
-from roi_ray.datasets.mucped22 import import_mucped22
-from roi_ray.datasets.mucped23 import import_mucped23
-from roi_ray.datasets.pieapp import import_pieapp
-from roi_ray.datasets.pipal import import_pipal
-from roi_ray.datasets.tid2013 import import_tid2013
-from roi_ray.errors import ManifestError, OutputError
+from roi_ray.errors import OutputError, UsageError
 from roi_ray.io import storage
 from roi_ray.preference.comparisons import write_comparisons
 
-SCORED: Mapping[str, Callable[[str, float], pa.Table]] = {
-    "kadid10k": import_kadid10k,
-    "pipal": import_pipal,
-    "tid2013": import_tid2013,
-}
-"""Data sets of scores, which become comparisons where they differ by enough standard errors."""
+Importer = Callable[..., pa.Table]
+"""Reads a data set's folder and returns checked comparisons with absolute URIs.
 
-IMPORTERS: Mapping[str, Callable[[str], pa.Table]] = {
-    "aic3": import_aic3,
-    "bapps": import_bapps,
-    "clic": import_clic,
-    "kadid10k": import_kadid10k,
-    "mucped22": import_mucped22,
-    "mucped23": import_mucped23,
-    "pieapp": import_pieapp,
-    "pipal": import_pipal,
-    "tid2013": import_tid2013,
-}
-"""Name -> importer: from the data set's folder to checked comparisons of absolute URIs."""
+The importers of mean opinion scores take a second argument, `min_standard_errors`.
+"""
 
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What came of an import.
+    """What an import wrote.
 
     Attributes:
-        rows: comparisons.
-        references: different ones.
-        ties: answers that prefer neither image.
-        gold: control questions.
-        report: what was left out, and how far the answers agree with the set's own hints.
+        rows: number of comparisons.
+        references: number of distinct references.
+        ties: number of answers that prefer neither image.
+        gold: number of control questions.
+        report: what the importer left out, and how well the answers agree with hints in the data.
         output: URI of the comparisons.
     """
 
@@ -63,35 +43,49 @@ class ImportSummary:
     output: str
 
 
+def load_importer(name: str) -> Importer:
+    """Return the importer of a data set, one of `DATASET_NAMES`."""
+    module = importlib.import_module(f"roi_ray.datasets.{name}")
+    importer: Importer = getattr(module, f"import_{name}")
+    return importer
+
+
+def takes_standard_errors(importer: Importer) -> bool:
+    """Whether an importer reads mean opinion scores, which it turns into pairs."""
+    return "min_standard_errors" in inspect.signature(importer).parameters
+
+
 def import_choices(
     name: str, path: str, output: str, min_standard_errors: float | None = None
 ) -> ImportSummary:
     """Import a data set of human choices.
 
     Args:
-        name: one of `datasets.DATASET_NAMES`.
-        path: the data set's folder: local or on S3.
-        output: `.parquet` file to write; one that is there is replaced.
-        min_standard_errors: for data sets of scores; None for the default.
+        name: name of the data set, one of `DATASET_NAMES`.
+        path: folder of the data set, local or on S3.
+        output: `.parquet` file to write; an existing file is replaced.
+        min_standard_errors: for data sets of mean opinion scores: pairs whose scores differ by
+            fewer standard errors are left out. None for the importer's default.
 
     Raises:
-        ManifestError: the folder is not of the data set's layout, or the answers are the wrong way
-            round; nothing is written then.
-        OutputError: the output is no `.parquet` file.
+        UsageError: the data set is unknown, or takes no `min_standard_errors`.
+        OutputError: the output is not a `.parquet` file.
+        ManifestError: the folder does not have the data set's layout, or the labels point the
+            wrong way. Nothing is written.
         StorageError: a file cannot be read or written.
     """
-    if name not in IMPORTERS:
-        raise ManifestError(f"no data set {name!r}; there are {', '.join(IMPORTERS)}")
+    if name not in DATASET_NAMES:
+        raise UsageError(f"unknown data set {name!r}; choose from {', '.join(DATASET_NAMES)}")
     if not output.endswith(".parquet"):
         raise OutputError(f"{output} does not end in .parquet")
+    importer = load_importer(name)
     if min_standard_errors is None:
-        table = IMPORTERS[name](path)
-    elif name in SCORED:
-        table = SCORED[name](path, min_standard_errors)
+        table = importer(path)
+    elif takes_standard_errors(importer):
+        table = importer(path, min_standard_errors)
     else:
-        raise ManifestError(
-            f"{name} is a data set of answers, not of scores: standard errors are for "
-            f"{', '.join(SCORED)}"
+        raise UsageError(
+            f"{name} holds single answers, not mean opinion scores: leave --min-standard-errors out"
         )
     output = storage.absolute(output)
     write_comparisons(output, table)

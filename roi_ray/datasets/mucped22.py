@@ -1,4 +1,4 @@
-"""mucped22: 22 photographs, MozJPEG, AVIF and JPEG XL, answers one by one, each on a crop.
+"""mucped22: 22 photographs, MozJPEG, AVIF and JPEG XL, single answers, each about a crop.
 
 Versari, Toderici, Comsa, Alakuijala, Boukortt, Bruse and Perszyk: Multi-bitrate compression
 perceptual evaluation dataset 2022 (google-research/google-research, folder mucped22; the data is in
@@ -10,16 +10,16 @@ the bucket gs://gresearch/mucped22).
     originals/IMAGE        IMAGE with its suffix
     DISTORTION/IMAGE       DISTORTION is dist_6 and the like
 
-Label direction:
-`greater` is the distortion judged closer to the original. Where `random_choice` is set,
-the rater could not decide: a tie.
+Label direction: `greater` is the distortion judged closer to the original, that is, the BETTER one.
+The file always lists it first, so a hash of the names decides which candidate becomes `a`. Where
+`random_choice` is true, the rater could not decide: a tie. Checked against the study's Elo scores.
 
-Left out is what the study's README recommends to leave out: crops that are not within the image,
-fewer than 3 flips between the candidates, less than 3000 ms. The crop that was judged is in
-`crop_x`, `crop_y`, `crop_width` and `crop_height`: the files are whole images. Which candidate is
-`a` is decided by a hash, as the file always has the better one first.
+Left out, as the study's README recommends: crops that are not within the image, answers with fewer
+than 3 flips between the candidates, answers within less than 3000 ms. The columns `crop_x`,
+`crop_y`, `crop_width` and `crop_height` hold the crop that was judged; the files are whole images.
 
-Layout and fields: from the study's README, its scripts and its published sample of evaluations.
+Sources: layout and fields are from the study's README, its scripts and its published sample of
+evaluations.
 """
 
 import json
@@ -54,35 +54,36 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 
 
 def import_mucped22(folder: str) -> pa.Table:
-    """Read the evaluations; see the module for the layout.
+    """Read the evaluations; the module's docstring describes the layout.
 
     Args:
-        folder: that holds `evaluations.json`, `originals` and a folder for each distortion.
+        folder: folder with `evaluations.json`, `originals` and a folder per distortion.
 
     Raises:
-        ManifestError: an evaluation that is not of the layout, or answers that contradict the Elo
-            scores; it is counted from 1.
+        ManifestError: an evaluation does not have the layout (its number counts from 1), or the
+            labels contradict the Elo scores.
     """
     folder = storage.absolute(folder)
     uri = require_file(folder, "evaluations.json", "the evaluations")
     rows: list[dict[str, Any]] = []
     advantage: list[float] = []
     dropped: Counter[str] = Counter()
-    for row, found in enumerate(_evaluations(uri), 1):
-        evaluation = _checked(uri, row, found)
+    for row, item in enumerate(_read_evaluations(uri), 1):
+        evaluation = _check_evaluation(uri, row, item)
         if reason := _reason_to_drop(evaluation):
             dropped[reason] += 1
             continue
         greater, lesser = evaluation["greater"], evaluation["lesser"]
-        first = becomes_a(f"{greater}/{evaluation['image']}", f"{lesser}/{evaluation['image']}")
-        a, b = (greater, lesser) if first else (lesser, greater)
+        image = evaluation["image"]
+        a_is_better = becomes_a(f"{greater}/{image}", f"{lesser}/{image}")
+        a, b = (greater, lesser) if a_is_better else (lesser, greater)
         tie = evaluation["random_choice"]
         rows.append(
             {
-                schema.REFERENCE: storage.join(folder, "originals", evaluation["image"]),
-                schema.A: storage.join(folder, a, evaluation["image"]),
-                schema.B: storage.join(folder, b, evaluation["image"]),
-                schema.P_A: 0.5 if tie else float(first),
+                schema.REFERENCE: storage.join(folder, "originals", image),
+                schema.A: storage.join(folder, a, image),
+                schema.B: storage.join(folder, b, image),
+                schema.P_A: 0.5 if tie else float(a_is_better),
                 schema.TIE: tie,
                 schema.METHOD_A: a,
                 schema.METHOD_B: b,
@@ -90,11 +91,11 @@ def import_mucped22(folder: str) -> pa.Table:
             }
         )
         lead = _elo(evaluation, "greater_elo") - _elo(evaluation, "lesser_elo")
-        advantage.append(lead if first else -lead)
-    p_a = [found[schema.P_A] for found in rows]
-    polarity = check_label_direction(NAME, "the study's Elo scores", p_a, advantage)
+        advantage.append(lead if a_is_better else -lead)
+    p_a = [row[schema.P_A] for row in rows]
+    direction = check_label_direction(NAME, "the study's Elo scores", p_a, advantage)
     table = build_comparisons(
-        rows, ImportReport(NAME, folder, dict(dropped), direction_checks=(polarity,))
+        rows, ImportReport(NAME, folder, dict(dropped), direction_checks=(direction,))
     )
     for column in schema.CROP:
         values = pa.array([row[column] for row in rows], pa.int32())
@@ -102,36 +103,37 @@ def import_mucped22(folder: str) -> pa.Table:
     return table
 
 
-def _evaluations(uri: str) -> list[Any]:
+def _read_evaluations(uri: str) -> list[Any]:
     try:
-        found = json.loads(read_text(uri))
+        evaluations = json.loads(read_text(uri))
     except ValueError as error:
         raise ManifestError(f"{uri} cannot be read as JSON: {error}") from error
-    if not isinstance(found, list):
+    if not isinstance(evaluations, list):
         raise ManifestError(f"{uri} holds no list of evaluations")
-    return found
+    return evaluations
 
 
-def _checked(uri: str, row: int, found: object) -> dict[str, Any]:
-    if not isinstance(found, dict):
+def _check_evaluation(uri: str, row: int, evaluation: object) -> dict[str, Any]:
+    if not isinstance(evaluation, dict):
         reject_row(uri, row, "is not an object")
     for name, kind in _FIELDS.items():
-        if not isinstance(found.get(name), kind):
-            reject_row(uri, row, f"has {found.get(name)!r} for {name!r}")
+        if not isinstance(evaluation.get(name), kind):
+            reject_row(uri, row, f"has {evaluation.get(name)!r} for {name!r}")
     for name, length in (("crop", 4), ("image_dims", 2)):
-        if len(found[name]) != length or not all(map(_is_pixels, found[name])):
-            reject_row(uri, row, f"has {found[name]!r} for {name!r}, not {length} whole numbers")
-    if min(found["crop"][2:]) < 1:
-        reject_row(uri, row, f"has {found['crop']!r} for 'crop', which holds no pixels")
+        values = evaluation[name]
+        if len(values) != length or not all(map(_is_pixel_count, values)):
+            reject_row(uri, row, f"has {values!r} for {name!r}, not {length} whole numbers")
+    if min(evaluation["crop"][2:]) < 1:
+        reject_row(uri, row, f"has {evaluation['crop']!r} for 'crop', which holds no pixels")
     for name in ("rater_time_ms", "rater_flips"):
-        if not math.isfinite(found[name]):
-            reject_row(uri, row, f"has {found[name]!r} for {name!r}")
-    if found["greater"] == found["lesser"]:
-        reject_row(uri, row, f"compares {found['greater']!r} with itself")
-    return found
+        if not math.isfinite(evaluation[name]):
+            reject_row(uri, row, f"has {evaluation[name]!r} for {name!r}")
+    if evaluation["greater"] == evaluation["lesser"]:
+        reject_row(uri, row, f"compares {evaluation['greater']!r} with itself")
+    return evaluation
 
 
-def _is_pixels(value: object) -> bool:
+def _is_pixel_count(value: object) -> bool:
     return type(value) is int and abs(value) < 1 << 31
 
 

@@ -1,4 +1,4 @@
-"""mucped23: 49 images, three JPEG encoders at close qualities, answers one by one.
+"""mucped23: 49 images, three JPEG encoders at close qualities, single answers.
 
 Versari, Szabadka, Bruse and Alakuijala: Multi-bitrate JPEG compression perceptual evaluation
 dataset 2023 (google-research/google-research, folder mucped23; answers CC BY 4.0).
@@ -7,12 +7,14 @@ dataset 2023 (google-research/google-research, folder mucped23; answers CC BY 4.
     originals/NAME.png         CID22's validation set
     METHOD/NAME.jpg or .png    METHOD is encoder-qQUALITY-SUBSAMPLING: libjpeg-turbo-q80-yuv422
 
-Label direction:
-`answerValue`, A or B, names the image judged WORSE. `A` is a `p_a` of 0. The study's
-README does not say so; its bit rates, its qualities and its own Elo scores do. `bpp_a` and `bpp_b`
-come from the `.jpg` files: the study's own archive holds decoded PNGs, whose size says nothing.
+Label direction: `answerValue`, A or B, names the image judged WORSE. So the answer `A` means that
+people prefer B: `p_a` is 0. The study's README does not say so, but its bit rates, its qualities
+and its own Elo scores do. Checked against the bit rate and, within one encoder, the quality.
 
-Layout and header: from the study's README and its published answers.
+`bpp_a` and `bpp_b` are from the `.jpg` files. The study's own archive holds decoded PNGs instead,
+whose sizes say nothing about the bit rate; both columns are then empty.
+
+Sources: layout and header are from the study's README and its published answers.
 """
 
 import re
@@ -23,7 +25,7 @@ import pyarrow as pa
 from roi_ray import schema
 from roi_ray.datasets.files import map_in_threads, read_bits_per_pixel
 from roi_ray.datasets.import_report import ImportReport, build_comparisons
-from roi_ray.datasets.label_direction import check_label_direction, difference
+from roi_ray.datasets.label_direction import DirectionCheck, check_label_direction, subtract
 from roi_ray.datasets.text_tables import read_rows_by_column, reject_row, require_file
 from roi_ray.io import storage
 
@@ -35,27 +37,35 @@ _P_A = {"A": 0.0, "B": 1.0}
 
 
 def import_mucped23(folder: str) -> pa.Table:
-    """Read the answers; see the module for the layout.
+    """Read the answers; the module's docstring describes the layout.
 
     Args:
-        folder: that holds `answers.csv`, `originals` and a folder for each method.
+        folder: folder with `answers.csv`, `originals` and a folder per method.
 
     Raises:
-        ManifestError: a row that is not of the layout, an image that is not there, or answers that
-            contradict bit rate or quality.
+        ManifestError: a row does not have the layout, an image is missing, or the labels contradict
+            bit rate or quality.
     """
     folder = storage.absolute(folder)
-    answers = require_file(folder, "answers.csv", "the answers")
-    there: dict[str, set[str]] = {}
+    rows = _read_answers(folder)
+    _add_bit_rates(rows)
+    direction = _check_directions(rows)
+    return build_comparisons(rows, ImportReport(NAME, folder, direction_checks=direction))
 
-    def image(row: int, part: str, name: str) -> str:
-        if part not in there:
-            there[part] = set(storage.list_files(storage.join(folder, part)))
+
+def _read_answers(folder: str) -> list[dict[str, Any]]:
+    """Read the answers as comparisons, without bit rates."""
+    answers = require_file(folder, "answers.csv", "the answers")
+    files: dict[str, set[str]] = {}
+
+    def find_image(row: int, method: str, name: str) -> str:
+        if method not in files:
+            files[method] = set(storage.list_files(storage.join(folder, method)))
         for file in (f"{name}.jpg", f"{name}.png"):
-            if file in there[part]:
-                return storage.join(folder, part, file)
+            if file in files[method]:
+                return storage.join(folder, method, file)
         reject_row(
-            answers, row, f"names {part}/{name}, but there is no such .jpg or .png in {folder}"
+            answers, row, f"names {method}/{name}, but there is no such .jpg or .png in {folder}"
         )
 
     rows: list[dict[str, Any]] = []
@@ -63,48 +73,55 @@ def import_mucped23(folder: str) -> pa.Table:
         answer, name = cells["answerValue"], cells["originalName"]
         if answer not in _P_A:
             reject_row(answers, row, f"has {answer!r} for 'answerValue', which is neither A nor B")
-        methods = cells["methodA"], cells["methodB"]
-        if methods[0] == methods[1]:
-            reject_row(answers, row, f"compares {methods[0]!r} with itself")
+        method_a, method_b = cells["methodA"], cells["methodB"]
+        if method_a == method_b:
+            reject_row(answers, row, f"compares {method_a!r} with itself")
         rows.append(
             {
-                schema.REFERENCE: image(row, "originals", name),
-                schema.A: image(row, methods[0], name),
-                schema.B: image(row, methods[1], name),
+                schema.REFERENCE: find_image(row, "originals", name),
+                schema.A: find_image(row, method_a, name),
+                schema.B: find_image(row, method_b, name),
                 schema.P_A: _P_A[answer],
-                schema.CODEC_A: _codec(methods[0]),
-                schema.CODEC_B: _codec(methods[1]),
-                schema.METHOD_A: methods[0],
-                schema.METHOD_B: methods[1],
+                schema.CODEC_A: _parse_codec(method_a),
+                schema.CODEC_B: _parse_codec(method_b),
+                schema.METHOD_A: method_a,
+                schema.METHOD_B: method_b,
             }
         )
-    used = {found[side] for found in rows for side in (schema.A, schema.B)}
-    encoded = sorted(uri for uri in used if uri.endswith(".jpg"))
-    rates = dict(zip(encoded, map_in_threads(read_bits_per_pixel, encoded), strict=True))
-    for found in rows:
-        found[schema.BPP_A] = rates.get(found[schema.A])
-        found[schema.BPP_B] = rates.get(found[schema.B])
-    p_a = [found[schema.P_A] for found in rows]
+    return rows
+
+
+def _add_bit_rates(rows: list[dict[str, Any]]) -> None:
+    """Set `bpp_a` and `bpp_b`; None for decoded images."""
+    images = {row[side] for row in rows for side in (schema.A, schema.B)}
+    encoded = sorted(uri for uri in images if uri.endswith(".jpg"))
+    bit_rates = dict(zip(encoded, map_in_threads(read_bits_per_pixel, encoded), strict=True))
+    for row in rows:
+        row[schema.BPP_A] = bit_rates.get(row[schema.A])
+        row[schema.BPP_B] = bit_rates.get(row[schema.B])
+
+
+def _check_directions(rows: list[dict[str, Any]]) -> tuple[DirectionCheck, ...]:
+    """Compare the labels with the bit rates and with the qualities."""
+    p_a = [row[schema.P_A] for row in rows]
+    qualities = [_parse_qualities(row) for row in rows]
     hints = {
-        "bit rate": difference(
-            [found[schema.BPP_A] for found in rows], [found[schema.BPP_B] for found in rows]
-        ),
-        "quality, within one encoder": difference(
-            *zip(*(_qualities(found) for found in rows), strict=True) if rows else ((), ())
-        ),
+        "bit rate": ([row[schema.BPP_A] for row in rows], [row[schema.BPP_B] for row in rows]),
+        "quality, within one encoder": ([a for a, _ in qualities], [b for _, b in qualities]),
     }
-    polarity = tuple(check_label_direction(NAME, hint, p_a, by) for hint, by in hints.items())
-    return build_comparisons(rows, ImportReport(NAME, folder, direction_checks=polarity))
+    return tuple(
+        check_label_direction(NAME, hint, p_a, subtract(a, b)) for hint, (a, b) in hints.items()
+    )
 
 
-def _codec(method: str) -> str:
-    """The encoder: what stands before `-q80`; a name without a quality as it is."""
+def _parse_codec(method: str) -> str:
+    """The encoder, which stands before `-q80`; the whole name if it has no quality."""
     match = _METHOD.match(method)
     return match["codec"] if match else method
 
 
-def _qualities(row: dict[str, Any]) -> tuple[float | None, float | None]:
-    """Qualities of both methods, if they are of one encoder."""
+def _parse_qualities(row: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Qualities of both methods; None for different encoders."""
     a, b = (_METHOD.match(row[name]) for name in (schema.METHOD_A, schema.METHOD_B))
     if a and b and a["codec"] == b["codec"]:
         return float(a["quality"]), float(b["quality"])

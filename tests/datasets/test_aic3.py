@@ -20,7 +20,7 @@ def name(codec: str, level: str, study: str = "PTC") -> str:
 
 
 def row(left: str, right: str, response: str, study: str = "PTC", **cells: str) -> str:
-    """A row of the study: sides are codec and level, "4 7"."""
+    """A row of the study; a side is a codec and a level, such as "4 7"."""
     (codec_l, level_l), (codec_r, level_r) = left.split(), right.split()
     values = {
         "worker": "17",
@@ -49,7 +49,7 @@ def make(folder: Path, *rows: str, file: str = FILE) -> str:
     return str(folder)
 
 
-def test_the_response_names_the_more_distorted_side(tmp_path) -> None:
+def test_response_names_the_more_distorted_side(tmp_path) -> None:
     folder = make(tmp_path, row("4 7", "4 2", "left"), row("1 7", "4 7", "right"))
     table = import_aic3(folder)
     rows = table.to_pylist()
@@ -69,16 +69,16 @@ def test_the_response_names_the_more_distorted_side(tmp_path) -> None:
         "method_b": "JPEG-XL_02",
     }
     assert rows[1]["p_a"] == 1.0 and rows[1]["codec_a"] == "AVIF"
-    # The levels of two codecs are not on one scale.
-    (polarity,) = read_import_report(table).direction_checks
-    assert (polarity.rows, polarity.agreement) == (1, 1.0)
+    # Levels of different codecs cannot be compared.
+    (check,) = read_import_report(table).direction_checks
+    assert (check.rows, check.agreement) == (1, 1.0)
 
 
-def test_the_original_is_level_0_of_every_codec(tmp_path) -> None:
+def test_level_0_is_compared_with_every_codec(tmp_path) -> None:
     table = import_aic3(make(tmp_path, row("0 0", "4 1", "left"), row("4 1", "0 0", "left")))
     assert table["codec_a"].to_pylist() == [None, "JPEG-XL"]
-    (polarity,) = read_import_report(table).direction_checks
-    assert (polarity.rows, polarity.agreement) == (2, 0.5)
+    (check,) = read_import_report(table).direction_checks
+    assert (check.rows, check.agreement) == (2, 0.5)
 
 
 @pytest.mark.parametrize("answer", ["not sure", "notsure", "notSure", "not_sure"])
@@ -87,7 +87,7 @@ def test_not_sure_is_a_tie(tmp_path, answer) -> None:
     assert table["p_a"].to_pylist() == [0.5] and table["tie"].to_pylist() == [True]
 
 
-def test_what_is_left_out(tmp_path) -> None:
+def test_dropped_rows_are_counted_by_reason(tmp_path) -> None:
     folder = make(
         tmp_path,
         row("4 7", "4 2", "left"),
@@ -105,11 +105,11 @@ def test_what_is_left_out(tmp_path) -> None:
         "that are trap questions": 1,
         "that are bias questions": 1,
         "that were skipped": 2,
-        "with an image that is not there": 1,
+        "with an image that is missing": 1,
     }
 
 
-def test_the_2024_campaign_names_its_images_otherwise(tmp_path) -> None:
+def test_iptc_names_find_the_ptc_images(tmp_path) -> None:
     file = "JPEG-AIC_IPTC_final_response_data_2024_06_28 (1)"
     folder = make(tmp_path, row("4 8", "1 2", "left", "IPTC"), file=file)
     make(tmp_path, row("4 8", "1 2", "left"))
@@ -119,7 +119,7 @@ def test_the_2024_campaign_names_its_images_otherwise(tmp_path) -> None:
     assert [row["rater"] for row in rows] == [f"{file}/17", f"{FILE}/17"]
 
 
-def test_the_wrong_way_round_is_refused(tmp_path) -> None:
+def test_reversed_labels_are_refused(tmp_path) -> None:
     wrong = [row("4 7", "4 2", "right")] * 15 + [row("1 0", "1 9", "left")] * 15
     with pytest.raises(ManifestError, match=r"aic3: only 0\.0% of 30 answers agree"):
         import_aic3(make(tmp_path, *wrong))
@@ -133,12 +133,12 @@ def test_the_wrong_way_round_is_refused(tmp_path) -> None:
         ([row("4 7", "4 2", "skip")], r"all were dropped \(1 that were skipped\)"),
     ],
 )
-def test_rows_that_are_not_of_the_layout(tmp_path, rows, message) -> None:
+def test_malformed_row_is_refused(tmp_path, rows, message) -> None:
     with pytest.raises(ManifestError, match=message):
         import_aic3(make(tmp_path, *rows))
 
 
-def test_a_folder_of_something_else(tmp_path) -> None:
+def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
     with pytest.raises(ManifestError, match=r"holds no \.csv file with 'response' in its name"):
         import_aic3(str(tmp_path))
     write(tmp_path / "responses.csv", b"response,img_left\nleft,x.png\n")

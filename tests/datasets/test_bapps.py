@@ -30,7 +30,7 @@ def root(tmp_path) -> Path:
     return tmp_path
 
 
-def test_the_judgement_is_the_share_for_p1(root) -> None:
+def test_judgement_is_the_share_that_prefers_p1(root) -> None:
     table = import_bapps(str(root))
     rows = table.to_pylist()
     assert [row["p_a"] for row in rows] == pytest.approx([1.0, 0.5, 0.2])
@@ -46,14 +46,14 @@ def test_the_judgement_is_the_share_for_p1(root) -> None:
     assert read_import_report(table).direction_checks == ()
 
 
-def test_the_folder_may_be_2afc_itself(root) -> None:
+def test_folder_may_be_2afc_itself(root) -> None:
     rows = import_bapps(str(root / "2afc")).to_pylist()
     assert [row["reference"] for row in rows] == [
         row["reference"] for row in import_bapps(str(root)).to_pylist()
     ]
 
 
-def test_the_validation_set_alone(tmp_path) -> None:
+def test_val_without_train_is_read(tmp_path) -> None:
     triplet(tmp_path / "2afc" / "val" / "color", "000000", npy(1.0))
     assert import_bapps(str(tmp_path))["p_a"].to_pylist() == [0.0]
 
@@ -69,19 +69,19 @@ def test_the_validation_set_alone(tmp_path) -> None:
         (b"0.5", "cannot be read as"),
     ],
 )
-def test_what_is_not_a_judgement(root, judgement, message) -> None:
+def test_invalid_judgement_is_refused(root, judgement, message) -> None:
     triplet(root / "2afc" / "val" / "superres", "000009", judgement)
     with pytest.raises(ManifestError, match=message):
         import_bapps(str(root))
 
 
-def test_a_judgement_without_its_images(root) -> None:
+def test_judgement_without_an_image_is_refused(root) -> None:
     triplet(root / "2afc" / "val" / "color", "000003", npy([0.0]), parts="ref p0")
     with pytest.raises(ManifestError, match=r"1 judgements have no image in p1, .* 000003\.npy"):
         import_bapps(str(root))
 
 
-def test_a_folder_of_something_else(tmp_path) -> None:
+def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
     with pytest.raises(ManifestError, match="holds neither train nor val"):
         import_bapps(str(tmp_path))
     (tmp_path / "train").mkdir()

@@ -9,7 +9,7 @@ from tests.conftest import write
 
 
 def make(folder: Path, images: str = "o.png x.png y.png z.png", **files: str) -> str:
-    """Images whose sizes grow in the order given, and files of rows."""
+    """Write images whose sizes grow in the order given, and CSV files."""
     for size, name in enumerate(images.split()):
         write(folder / name, b"x" * size)
     for name, text in files.items():
@@ -17,7 +17,7 @@ def make(folder: Path, images: str = "o.png x.png y.png z.png", **files: str) ->
     return str(folder)
 
 
-def test_zero_prefers_a(tmp_path) -> None:
+def test_answer_0_prefers_a(tmp_path) -> None:
     folder = make(
         tmp_path,
         validation="o.png,x.png,y.png\no.png,y.png,z.png\n",
@@ -48,7 +48,7 @@ def test_repeated_questions_are_kept_and_counted(tmp_path) -> None:
     assert read_import_report(table).repeated == 2
 
 
-def test_one_file_under_two_names_is_left_out(tmp_path) -> None:
+def test_same_file_on_both_sides_is_dropped(tmp_path) -> None:
     folder = make(
         tmp_path, "o.png d/x.png y.png", oracle="o.png,p/x.png,q/x.png,0\no.png,x.png,y.png,1"
     )
@@ -57,7 +57,7 @@ def test_one_file_under_two_names_is_left_out(tmp_path) -> None:
     assert read_import_report(table).dropped == {"with one image on both sides": 1}
 
 
-def test_the_original_as_a_candidate_is_a_control_question(tmp_path) -> None:
+def test_original_as_candidate_is_a_control_question(tmp_path) -> None:
     answers = "o.png,o.png,x.png,0\no.png,x.png,o.png,0\no.png,x.png,y.png,1\n"
     table = import_clic(make(tmp_path, clic2024_perceptual_image_test_answers=answers))
     assert table["gold"].to_pylist() == [True, True, False]
@@ -67,30 +67,30 @@ def test_the_original_as_a_candidate_is_a_control_question(tmp_path) -> None:
     assert (gold.rows, gold.agreement) == (2, 0.5)
 
 
-def test_images_may_lie_in_the_archives_folders(tmp_path) -> None:
+def test_images_are_found_below_the_archives_folders(tmp_path) -> None:
     answers = "0/o.png,0/x.png,1/y.png,0\n0/o.png,0/x.png,0/gone.png,0\n0/o.png,1/y.png,1/y.png,1\n"
     folder = make(tmp_path, "crops/0/o.png crops/0/x.png crops/1/y.png", some_answers=answers)
     table = import_clic(folder)
     assert table["a"].to_pylist() == [f"{folder}/crops/0/x.png"]
     assert table["split"].to_pylist() == [None]
     assert read_import_report(table).dropped == {
-        "with an image that is not there": 1,
+        "with an image that is missing": 1,
         "with one image on both sides": 1,
     }
 
 
-def test_control_questions_the_wrong_way_round_are_refused(tmp_path) -> None:
+def test_reversed_control_questions_are_refused(tmp_path) -> None:
     answers = "o.png,o.png,x.png,1\no.png,x.png,o.png,0\n" * 10
     with pytest.raises(ManifestError, match=r"only 0\.0% of 20 answers agree with the original"):
         import_clic(make(tmp_path, a_answers=answers))
 
 
-def test_the_size_of_files_is_too_weak_a_hint_to_refuse(tmp_path) -> None:
+def test_file_sizes_never_refuse_a_data_set(tmp_path) -> None:
     table = import_clic(make(tmp_path, a_answers="o.png,x.png,y.png,0\n" * 30))
     assert read_import_report(table).direction_checks[1].agreement == 0
 
 
-def test_files_that_contradict_each_other_are_refused(tmp_path) -> None:
+def test_answer_files_that_contradict_each_other_are_refused(tmp_path) -> None:
     names = [f"{i}.png" for i in range(25)]
     right = "".join(f"o.png,{name},z.png,{i % 2}\n" for i, name in enumerate(names))
     wrong = "".join(f"o.png,{name},z.png,{1 - i % 2}\n" for i, name in enumerate(names))
@@ -106,7 +106,7 @@ def test_files_that_contradict_each_other_are_refused(tmp_path) -> None:
     [
         ({"oracle": "O,A,B,T\n"}, r"oracle\.csv: row 1 has the answer 'T'"),
         ({"oracle": "o.png,x.png,y.png,0\no.png,x.png,y.png\n"}, "row 2 has 3 cells, not 4"),
-        ({"oracle": "o.png,a.png,b.png,0\n"}, r"all were dropped \(1 with an image that is not"),
+        ({"oracle": "o.png,a.png,b.png,0\n"}, r"all were dropped \(1 with an image that is"),
         ({"validation": "o.png,x.png,y.png\n"}, r"holds no oracle\.csv and no \.\.\._answers\.csv"),
         (
             {"oracle": "o.png,x.png,y.png,0\n", "validation": "o.png,y.png,x.png\n"},
@@ -114,6 +114,6 @@ def test_files_that_contradict_each_other_are_refused(tmp_path) -> None:
         ),
     ],
 )
-def test_rows_that_are_not_of_the_layout(tmp_path, files, message) -> None:
+def test_malformed_row_is_refused(tmp_path, files, message) -> None:
     with pytest.raises(ManifestError, match=message):
         import_clic(make(tmp_path, **files))

@@ -1,12 +1,15 @@
-"""The table of importers, and what all of them have in common."""
+"""What all importers have in common."""
+
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from roi_ray import datasets
+from roi_ray.datasets import DATASET_NAMES
 from roi_ray.datasets.import_report import read_import_report
-from roi_ray.datasets.importers import IMPORTERS, SCORED, import_choices
-from roi_ray.errors import ManifestError, OutputError
+from roi_ray.datasets.importers import import_choices, load_importer, takes_standard_errors
+from roi_ray.errors import ManifestError, OutputError, UsageError
 from roi_ray.preference.comparisons import read_comparisons
 from tests.conftest import write
 
@@ -15,12 +18,21 @@ SCORES = "dist_img,ref_img,dmos,var\n" + "".join(
 )
 
 
-def test_every_data_set_has_a_name_and_an_importer() -> None:
-    assert tuple(IMPORTERS) == datasets.DATASET_NAMES == tuple(sorted(datasets.DATASET_NAMES))
-    assert set(SCORED) < set(datasets.DATASET_NAMES)
+def test_every_name_has_an_importer_and_every_importer_a_name() -> None:
+    assert tuple(sorted(DATASET_NAMES)) == DATASET_NAMES
+    for name in DATASET_NAMES:
+        assert callable(load_importer(name))
+    modules = Path(datasets.__file__).parent.glob("*.py")
+    importers = {path.stem for path in modules if f"def import_{path.stem}(" in path.read_text()}
+    assert importers == set(DATASET_NAMES)
 
 
-def test_import_choices(tmp_path) -> None:
+def test_only_mean_opinion_scores_take_standard_errors() -> None:
+    scored = {name for name in DATASET_NAMES if takes_standard_errors(load_importer(name))}
+    assert scored == {"kadid10k", "pipal", "tid2013"}
+
+
+def test_import_writes_comparisons_and_a_summary(tmp_path) -> None:
     write(tmp_path / "kadid" / "dmos.csv", SCORES.encode())
     output = str(tmp_path / "out" / "choices.parquet")
     summary = import_choices("kadid10k", str(tmp_path / "kadid"), output)
@@ -31,7 +43,7 @@ def test_import_choices(tmp_path) -> None:
     assert import_choices("kadid10k", str(tmp_path / "kadid"), output, 9.0).rows == 6
 
 
-def test_ties_and_control_questions_are_counted(tmp_path) -> None:
+def test_summary_counts_ties_and_control_questions(tmp_path) -> None:
     for name in ("o.png", "x.png", "y.png"):
         write(tmp_path / name, b"")
     write(tmp_path / "oracle.csv", b"o.png,x.png,y.png,0\no.png,o.png,y.png,0\n")
@@ -39,8 +51,8 @@ def test_ties_and_control_questions_are_counted(tmp_path) -> None:
     assert (summary.rows, summary.ties, summary.gold) == (2, 0, 1)
 
 
-@pytest.mark.parametrize("name", datasets.DATASET_NAMES)
-def test_an_empty_folder_is_of_no_data_set(tmp_path, name) -> None:
+@pytest.mark.parametrize("name", DATASET_NAMES)
+def test_empty_or_missing_folder_is_refused(tmp_path, name) -> None:
     output = tmp_path / "choices.parquet"
     (tmp_path / "data").mkdir()
     for folder in ("data", "none"):
@@ -49,14 +61,14 @@ def test_an_empty_folder_is_of_no_data_set(tmp_path, name) -> None:
     assert not output.exists()
 
 
-def test_unusable(tmp_path) -> None:
+def test_unusable_arguments_are_refused(tmp_path) -> None:
     write(tmp_path / "dmos.csv", SCORES.encode())
     output = str(tmp_path / "choices.parquet")
-    with pytest.raises(ManifestError, match="no data set 'kadid'; there are aic3, bapps"):
+    with pytest.raises(UsageError, match="unknown data set 'kadid'; choose from aic3, bapps"):
         import_choices("kadid", str(tmp_path), output)
     with pytest.raises(OutputError, match=r"choices\.csv does not end in \.parquet"):
         import_choices("kadid10k", str(tmp_path), str(tmp_path / "choices.csv"))
-    with pytest.raises(ManifestError, match="clic is a data set of answers, not of scores"):
+    with pytest.raises(UsageError, match="clic holds single answers, not mean opinion scores"):
         import_choices("clic", str(tmp_path), output, 2.0)
-    with pytest.raises(ManifestError, match="min_standard_errors is -1"):
+    with pytest.raises(UsageError, match="min_standard_errors is -1"):
         import_choices("kadid10k", str(tmp_path), output, -1.0)

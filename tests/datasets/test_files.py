@@ -9,7 +9,7 @@ from roi_ray.errors import ManifestError
 from tests.conftest import encode, write
 
 
-def test_folders_and_walk_leave_out_what_is_hidden(tmp_path) -> None:
+def test_listings_leave_out_hidden_files_and_folders(tmp_path) -> None:
     for path in ("b/x.png", "a/c/y.png", "z.csv", "__MACOSX/z.csv", "a/.cache/y.png", "a/._y.png"):
         write(tmp_path / path, b"")
     assert files.list_folders(str(tmp_path)) == ["a", "b"]
@@ -21,7 +21,7 @@ def test_folders_and_walk_leave_out_what_is_hidden(tmp_path) -> None:
     )
 
 
-def test_finder(tmp_path) -> None:
+def test_image_finder_resolves_paths_and_refuses_ambiguous_names(tmp_path) -> None:
     for path in (
         "one/x.png",
         "crops/a/y.png",
@@ -42,12 +42,12 @@ def test_finder(tmp_path) -> None:
     assert found("archive/x.png") == "one/x.png"
     assert found("z.png") == "z.png"
     assert found("b/y.png") == "crops/b/y.png"
-    # Which of the three it is, nobody can tell.
+    # Three files have this name, so it is ambiguous.
     assert found("c/y.png") is None
     assert found("w.png") is None
 
 
-def test_bits_per_pixel(tmp_path) -> None:
+def test_bits_per_pixel_count_the_whole_file(tmp_path) -> None:
     data = encode(np.zeros((20, 30, 3), np.uint8), "JPEG")
     uri = write(tmp_path / "x.jpg", data)
     assert files.read_bits_per_pixel(uri) == 8 * len(data) / 600
@@ -55,14 +55,14 @@ def test_bits_per_pixel(tmp_path) -> None:
     assert math.isnan(files.read_byte_size(str(tmp_path / "y.jpg")))
 
 
-def test_bits_per_pixel_of_no_image(tmp_path) -> None:
+def test_bits_per_pixel_of_an_unreadable_image_is_refused(tmp_path) -> None:
     with pytest.raises(ManifestError, match=r"cannot read .*y\.jpg.*; the data set's table names"):
         files.read_bits_per_pixel(str(tmp_path / "y.jpg"))
     for data in (b"", b"not an image"):
         uri = write(tmp_path / "x.jpg", data)
-        with pytest.raises(ManifestError, match=r"x\.jpg is not an image that can be used"):
+        with pytest.raises(ManifestError, match=r"x\.jpg is not a readable image"):
             files.read_bits_per_pixel(uri)
 
 
-def test_in_threads_keeps_the_order() -> None:
+def test_map_in_threads_keeps_the_order() -> None:
     assert files.map_in_threads(lambda x: x * x, range(100)) == [x * x for x in range(100)]

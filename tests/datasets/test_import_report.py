@@ -16,9 +16,9 @@ REPORT = ImportReport(
 )
 
 
-def test_an_account_travels_with_the_comparisons(tmp_path) -> None:
+def test_report_survives_a_round_trip_through_parquet(tmp_path) -> None:
     row = {"reference": "o", "a": "x", "b": "y", "p_a": 1.0}
-    # The same question twice more, once turned round; and another one.
+    # The same question three times, once with its sides swapped, and another question.
     rows = [row, row, {**row, "a": "y", "b": "x"}, {**row, "a": "z"}]
     table = build_comparisons(rows, REPORT)
     assert table.slice(0, 1).to_pylist() == [{**row, "group": "o", "dataset": "set"}]
@@ -28,7 +28,7 @@ def test_an_account_travels_with_the_comparisons(tmp_path) -> None:
     assert read_comparisons(uri).table.num_rows == 4
 
 
-def test_no_rows() -> None:
+def test_empty_import_says_what_was_dropped() -> None:
     with pytest.raises(ManifestError, match=r"set: no comparison in /data/set: .*\(3 skipped\)"):
         build_comparisons([], REPORT)
     with pytest.raises(ManifestError, match="its tables have no rows"):

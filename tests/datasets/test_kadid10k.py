@@ -25,19 +25,19 @@ def make(folder, lines: str) -> str:
     return str(folder)
 
 
-def test_a_higher_dmos_is_better(tmp_path) -> None:
+def test_higher_dmos_is_better(tmp_path) -> None:
     folder = make(tmp_path, PUBLISHED)
     table = import_kadid10k(folder)
     rows = {frozenset((row["a"], row["b"])): row for row in table.to_pylist()}
-    assert len(rows) == 14  # 4.57 and 4.33 are within 1.3 standard errors
+    assert len(rows) == 14  # 4.57 and 4.33 differ by 1.3 standard errors
     images = f"{folder}/images"
     row = rows[frozenset((f"{images}/I01_01_01.png", f"{images}/I01_01_05.png"))]
     z = (4.57 - 1.1) / math.hypot(0.496, 0.3) * math.sqrt(30)
     certain = NormalDist().cdf(z)
     assert row["p_a"] == pytest.approx(certain if row["a"].endswith("01.png") else 1 - certain)
     assert row["reference"] == f"{images}/I01.png" and row["dataset"] == "kadid10k"
-    (polarity,) = read_import_report(table).direction_checks
-    assert (polarity.rows, polarity.agreement) == (9, 1.0)
+    (check,) = read_import_report(table).direction_checks
+    assert (check.rows, check.agreement) == (9, 1.0)
     assert len(import_kadid10k(folder, 1.0)) == 15
 
 
@@ -49,14 +49,14 @@ def scores(kind: int, sign: int, references: int = 5) -> str:
     )
 
 
-def test_scores_that_rise_with_the_level_are_refused(tmp_path) -> None:
+def test_scores_that_rise_with_the_distortion_level_are_refused(tmp_path) -> None:
     assert import_kadid10k(make(tmp_path, scores(1, 1))).num_rows == 50
     with pytest.raises(ManifestError, match=r"kadid10k: only 0\.0% of 50 answers agree"):
         import_kadid10k(make(tmp_path, scores(1, -1)))
 
 
 @pytest.mark.parametrize("kind", [18, 25])
-def test_kinds_whose_levels_are_not_in_order_say_nothing(tmp_path, kind) -> None:
+def test_kinds_with_unordered_levels_are_not_checked(tmp_path, kind) -> None:
     table = import_kadid10k(make(tmp_path, scores(kind, -1)))
     assert read_import_report(table).direction_checks[0].rows == 0
 
@@ -71,11 +71,11 @@ def test_kinds_whose_levels_are_not_in_order_say_nothing(tmp_path, kind) -> None
         ("", "no comparison in"),
     ],
 )
-def test_rows_that_are_not_of_the_layout(tmp_path, line, message) -> None:
+def test_malformed_row_is_refused(tmp_path, line, message) -> None:
     with pytest.raises(ManifestError, match=message):
         import_kadid10k(make(tmp_path, line))
 
 
-def test_a_folder_of_something_else(tmp_path) -> None:
+def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
     with pytest.raises(ManifestError, match=r"holds no dmos\.csv"):
         import_kadid10k(str(tmp_path))

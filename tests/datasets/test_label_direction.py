@@ -1,31 +1,31 @@
 import numpy as np
 import pytest
 
-from roi_ray.datasets.label_direction import DirectionCheck, check_label_direction, difference
+from roi_ray.datasets.label_direction import DirectionCheck, check_label_direction, subtract
 from roi_ray.errors import ManifestError
 
 
-def test_agreement_counts_answers_that_the_hint_speaks_of() -> None:
+def test_agreement_ignores_ties_and_rows_without_a_hint() -> None:
     #      agrees, agrees, disagrees, tie, no hint, unknown
     p_a = [1.0, 0.2, 0.9, 0.5, 1.0, 1.0]
     advantage = [3, -1, -1, 2, 0, np.nan]
-    polarity = check_label_direction("set", "size", p_a, advantage)
-    assert polarity == DirectionCheck("size", 3, 2 / 3)
-    assert str(polarity) == "66.7% of 3 answers agree with size"
+    check = check_label_direction("set", "size", p_a, advantage)
+    assert check == DirectionCheck("size", 3, 2 / 3)
+    assert str(check) == "66.7% of 3 answers agree with size"
 
 
-def test_nothing_to_check_against() -> None:
+def test_agreement_is_none_without_comparable_rows() -> None:
     for p_a, advantage in (([], []), ([0.5], [1]), ([1.0], [0])):
-        polarity = check_label_direction("set", "size", p_a, advantage)
-        assert polarity == DirectionCheck("size", 0, None)
-        assert str(polarity) == "nothing to check against size"
+        check = check_label_direction("set", "size", p_a, advantage)
+        assert check == DirectionCheck("size", 0, None)
+        assert str(check) == "nothing to check against size"
 
 
 def answers(agreeing: int, rows: int) -> tuple[list[float], list[float]]:
     return [1.0] * rows, [1.0] * agreeing + [-1.0] * (rows - agreeing)
 
 
-def test_the_wrong_way_round_is_refused() -> None:
+def test_reversed_labels_are_refused() -> None:
     with pytest.raises(ManifestError, match=r"^set: only 27\.0% of 100 answers agree with size"):
         check_label_direction("set", "size", *answers(27, 100))
 
@@ -39,15 +39,15 @@ def test_the_wrong_way_round_is_refused() -> None:
         (73, 100),
     ],
 )
-def test_what_is_not_clearly_wrong_passes(agreeing, rows) -> None:
+def test_labels_that_chance_may_explain_pass(agreeing, rows) -> None:
     assert (
         check_label_direction("set", "size", *answers(agreeing, rows)).agreement == agreeing / rows
     )
 
 
-def test_a_weak_hint_is_only_reported() -> None:
+def test_weak_hint_is_reported_but_never_refuses() -> None:
     assert check_label_direction("set", "size", *answers(0, 100), refuse=False).agreement == 0
 
 
-def test_difference() -> None:
-    np.testing.assert_array_equal(difference([1.5, None, 2], [1, 1, None]), [0.5, np.nan, np.nan])
+def test_subtract_gives_nan_where_a_value_is_missing() -> None:
+    np.testing.assert_array_equal(subtract([1.5, None, 2], [1, 1, None]), [0.5, np.nan, np.nan])

@@ -8,7 +8,7 @@ from roi_ray.datasets.mucped22 import import_mucped22
 from roi_ray.errors import ManifestError
 from tests.conftest import write
 
-# As the study publishes them, but for the objective metrics.
+# An evaluation as published, without the objective metrics.
 EVALUATION = {
     "crop": [176, 279, 768, 768],
     "greater": "dist_6",
@@ -29,7 +29,7 @@ def make(folder: Path, *changes: dict[str, object]) -> str:
     return str(folder)
 
 
-def test_greater_is_better_whichever_side_it_is_put_on(tmp_path) -> None:
+def test_greater_is_better_on_either_side(tmp_path) -> None:
     images = [{"image": f"{i}.png"} for i in range(40)]
     folder = make(tmp_path, *images)
     table = import_mucped22(folder)
@@ -44,18 +44,18 @@ def test_greater_is_better_whichever_side_it_is_put_on(tmp_path) -> None:
     assert row["tie"] is False and row["dataset"] == "mucped22"
     crop = [row[name] for name in ("crop_x", "crop_y", "crop_width", "crop_height")]
     assert crop == [176, 279, 768, 768]
-    (polarity,) = read_import_report(table).direction_checks
-    assert (polarity.rows, polarity.agreement) == (40, 1.0)
+    (check,) = read_import_report(table).direction_checks
+    assert (check.rows, check.agreement) == (40, 1.0)
 
 
-def test_a_random_choice_is_a_tie(tmp_path) -> None:
+def test_random_choice_is_a_tie(tmp_path) -> None:
     table = import_mucped22(make(tmp_path, {"random_choice": True}))
     assert table["p_a"].to_pylist() == [0.5]
     assert table["tie"].to_pylist() == [True]
     assert read_import_report(table).direction_checks[0].rows == 0
 
 
-def test_what_the_study_recommends_to_leave_out(tmp_path) -> None:
+def test_answers_the_study_rejects_are_dropped(tmp_path) -> None:
     folder = make(
         tmp_path,
         {},
@@ -77,7 +77,7 @@ def test_what_the_study_recommends_to_leave_out(tmp_path) -> None:
     }
 
 
-def test_elo_scores_may_be_missing(tmp_path) -> None:
+def test_missing_elo_scores_leave_nothing_to_check(tmp_path) -> None:
     table = import_mucped22(make(tmp_path, {"greater_elo": None}))
     assert (
         str(read_import_report(table).direction_checks[0])
@@ -85,7 +85,7 @@ def test_elo_scores_may_be_missing(tmp_path) -> None:
     )
 
 
-def test_the_wrong_way_round_is_refused(tmp_path) -> None:
+def test_reversed_labels_are_refused(tmp_path) -> None:
     wrong = {"greater": "dist_17", "lesser": "dist_6", "greater_elo": 1500, "lesser_elo": 2100}
     folder = make(tmp_path, *({**wrong, "image": f"{i}.png"} for i in range(30)))
     with pytest.raises(ManifestError, match=r"only 0\.0% of 30 answers agree with the study's Elo"):
@@ -101,7 +101,7 @@ def test_the_wrong_way_round_is_refused(tmp_path) -> None:
         ({"lesser": "dist_6"}, "row 2 compares 'dist_6' with itself"),
     ],
 )
-def test_evaluations_that_are_not_of_the_layout(tmp_path, change, message) -> None:
+def test_malformed_evaluation_is_refused(tmp_path, change, message) -> None:
     with pytest.raises(ManifestError, match=message):
         import_mucped22(make(tmp_path, {}, change))
 
@@ -115,12 +115,12 @@ def test_evaluations_that_are_not_of_the_layout(tmp_path, change, message) -> No
         (b"[]", "no comparison in"),
     ],
 )
-def test_a_file_of_something_else(tmp_path, data, message) -> None:
+def test_malformed_evaluations_file_is_refused(tmp_path, data, message) -> None:
     write(tmp_path / "evaluations.json", data)
     with pytest.raises(ManifestError, match=message):
         import_mucped22(str(tmp_path))
 
 
-def test_a_folder_of_something_else(tmp_path) -> None:
+def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
     with pytest.raises(ManifestError, match=r"holds no evaluations\.json"):
         import_mucped22(str(tmp_path))

@@ -13,7 +13,7 @@ LOW, HIGH, OTHER = "libjpeg-turbo-q30-yuv420", "libjpeg-turbo-q90-yuv444", "jpeg
 
 
 def make(folder: Path, answers: str, names: tuple[str, ...] = ("1", "2")) -> str:
-    """The study's folder, of noise, which costs bits by quality."""
+    """Write the study's folder with images of noise, whose bit rates follow the quality."""
     noise = np.random.default_rng(0).integers(0, 256, (24, 16, 3), np.uint8)
     for name in names:
         write(folder / "originals" / f"{name}.png", encode(noise))
@@ -23,7 +23,7 @@ def make(folder: Path, answers: str, names: tuple[str, ...] = ("1", "2")) -> str
     return str(folder)
 
 
-def test_the_answer_names_the_worse_image(tmp_path) -> None:
+def test_answer_names_the_worse_image(tmp_path) -> None:
     folder = make(tmp_path, f"{LOW},{HIGH},1,A\n{HIGH},{OTHER},2,B\n{LOW},{OTHER},2,B\n")
     table = import_mucped23(folder)
     rows = table.to_pylist()
@@ -48,17 +48,17 @@ def test_the_answer_names_the_worse_image(tmp_path) -> None:
     assert (quality.rows, quality.agreement) == (1, 1.0)
 
 
-def test_the_study_s_own_archive_has_decoded_images(tmp_path) -> None:
+def test_decoded_images_have_no_bit_rate(tmp_path) -> None:
     folder = make(tmp_path, f"{LOW},{HIGH},1,A\n")
     for method in (LOW, HIGH):
         (tmp_path / method / "1.jpg").rename(tmp_path / method / "1.png")
     table = import_mucped23(folder)
     (row,) = table.to_pylist()
     assert row["a"].endswith("1.png") and row["bpp_a"] is None
-    assert [polarity.rows for polarity in read_import_report(table).direction_checks] == [0, 1]
+    assert [check.rows for check in read_import_report(table).direction_checks] == [0, 1]
 
 
-def test_the_wrong_way_round_is_refused(tmp_path) -> None:
+def test_reversed_labels_are_refused(tmp_path) -> None:
     wrong = f"{LOW},{HIGH},1,B\n{HIGH},{LOW},2,A\n" * 15
     with pytest.raises(ManifestError, match=r"mucped23: only 0\.0% of 30 answers agree with bit"):
         import_mucped23(make(tmp_path, wrong))
@@ -75,25 +75,25 @@ def test_the_wrong_way_round_is_refused(tmp_path) -> None:
         ("", "no comparison in"),
     ],
 )
-def test_rows_that_are_not_of_the_layout(tmp_path, answers, message) -> None:
+def test_malformed_row_is_refused(tmp_path, answers, message) -> None:
     with pytest.raises(ManifestError, match=message):
         import_mucped23(make(tmp_path, answers))
 
 
-def test_a_folder_of_something_else(tmp_path) -> None:
+def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
     with pytest.raises(ManifestError, match=r"holds no answers\.csv"):
         import_mucped23(str(tmp_path))
 
 
-def test_an_image_that_is_broken(tmp_path) -> None:
+def test_broken_image_is_refused(tmp_path) -> None:
     folder = make(tmp_path, f"{LOW},{HIGH},1,A\n")
     write(tmp_path / LOW / "1.jpg", b"")
-    with pytest.raises(ManifestError, match=r"1\.jpg is not an image that can be used"):
+    with pytest.raises(ManifestError, match=r"1\.jpg is not a readable image"):
         import_mucped23(folder)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"the study's answers and images are not in {REAL}")
-def test_the_real_answers() -> None:
+def test_published_answers_agree_with_bit_rate_and_quality() -> None:
     table = import_mucped23(str(REAL))
     assert table.num_rows == 10173
     assert set(table["codec_a"].to_pylist()) == {"mozjpeg", "libjpeg-turbo", "jpegli"}

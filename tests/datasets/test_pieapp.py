@@ -21,7 +21,7 @@ def labels(folder: Path, *lines: str, split: str = "train", ref: str = "ref_1") 
     return str(folder)
 
 
-def test_the_preference_is_for_a(tmp_path) -> None:
+def test_preference_is_the_share_that_prefers_a(tmp_path) -> None:
     folder = labels(
         tmp_path,
         TRAIN,
@@ -40,12 +40,12 @@ def test_the_preference_is_for_a(tmp_path) -> None:
         "split": "train",
         "dataset": "pieapp",
     }
-    # Nobody was asked about the others: their preferences are estimates.
+    # Nobody was asked about the other pairs; their preferences are estimates.
     for row in rows[1:]:
         assert row["p_a"] == 0.3 and row["votes"] is None
 
 
-def test_in_test_the_reference_is_a_candidate(tmp_path) -> None:
+def test_reference_as_candidate_is_kept_and_checked(tmp_path) -> None:
     folder = labels(
         tmp_path,
         TEST,
@@ -61,8 +61,8 @@ def test_in_test_the_reference_is_a_candidate(tmp_path) -> None:
     assert [row["p_a"] for row in rows] == [0.975, 0.25]
     assert [row["votes"] for row in rows] == [40, 40]
     assert "gold" not in rows[0]
-    (polarity,) = read_import_report(table).direction_checks
-    assert (polarity.rows, polarity.agreement) == (1, 1.0)
+    (check,) = read_import_report(table).direction_checks
+    assert (check.rows, check.agreement) == (1, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_in_test_the_reference_is_a_candidate(tmp_path) -> None:
         "processed preference for A,raw preference for A,dist. image B,dist. image A,ref_image",
     ],
 )
-def test_columns_are_found_by_their_words(tmp_path, header) -> None:
+def test_columns_are_found_by_the_words_in_their_names(tmp_path, header) -> None:
     cells = {"ref": "ref_1.png", "A": BLUR, "B": NOISE, "raw": "0.1", "processed": "0.2"}
     order = ["ref", "A", "B", "raw", "processed"]
     line = ",".join(cells[name] for name in (order if header.startswith("ref") else order[::-1]))
@@ -82,7 +82,7 @@ def test_columns_are_found_by_their_words(tmp_path, header) -> None:
     assert row["p_a"] == 0.2 and row["reference"].endswith("ref_1.png")
 
 
-def test_the_wrong_way_round_is_refused(tmp_path) -> None:
+def test_reversed_labels_are_refused(tmp_path) -> None:
     lines = [f"ref_1.png,ref_1.png,{i}{BLUR},0.1" for i in range(30)]
     with pytest.raises(ManifestError, match=r"only 0\.0% of 30 answers agree with the reference"):
         import_pieapp(labels(tmp_path, TEST, *lines, split="test"))
@@ -101,11 +101,11 @@ def test_the_wrong_way_round_is_refused(tmp_path) -> None:
         ((TRAIN,), "holds no labels/SPLIT/REF_pairwise_labels.csv with rows"),
     ],
 )
-def test_labels_that_are_not_of_the_layout(tmp_path, lines, message) -> None:
+def test_malformed_labels_are_refused(tmp_path, lines, message) -> None:
     with pytest.raises(ManifestError, match=message):
         import_pieapp(labels(tmp_path, *lines))
 
 
-def test_a_folder_of_something_else(tmp_path) -> None:
+def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
     with pytest.raises(ManifestError, match="holds no labels/SPLIT"):
         import_pieapp(str(tmp_path))

@@ -18,7 +18,7 @@ def make(folder: Path, lines: str, *, label: str = "Train_Label", parts: int = 2
     return str(folder)
 
 
-def test_a_higher_elo_score_is_better(tmp_path) -> None:
+def test_higher_elo_score_is_better(tmp_path) -> None:
     lines = "A0001_00_00.bmp,1520.0\nA0001_00_01.bmp,1400.0\nA0001_00_02.bmp,1450.0\n"
     folder = make(tmp_path, lines)
     table = import_pipal(folder)
@@ -35,7 +35,7 @@ def test_a_higher_elo_score_is_better(tmp_path) -> None:
     assert len(import_pipal(folder, 1.0)) == 2
 
 
-def test_the_names_of_folders_differ_between_copies(tmp_path) -> None:
+def test_folder_names_of_other_copies_are_found(tmp_path) -> None:
     lines = "A0001_00_00.bmp,1520.0\nA0001_00_01.bmp,1400.0\n"
     folder = make(tmp_path, lines, label="train_labels", parts=1)
     assert import_pipal(folder)["a"].to_pylist()[0].startswith(f"{folder}/Train_Dist/")
@@ -53,12 +53,12 @@ def test_the_names_of_folders_differ_between_copies(tmp_path) -> None:
         ("", "no comparison in"),
     ],
 )
-def test_lines_that_are_not_of_the_layout(tmp_path, lines, message) -> None:
+def test_malformed_line_is_refused(tmp_path, lines, message) -> None:
     with pytest.raises(ManifestError, match=message):
         import_pipal(make(tmp_path, lines))
 
 
-def test_a_folder_of_something_else(tmp_path) -> None:
+def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
     with pytest.raises(ManifestError, match="holds no folder Train_Label"):
         import_pipal(str(tmp_path))
     (tmp_path / "Train_Label").mkdir()
@@ -66,7 +66,7 @@ def test_a_folder_of_something_else(tmp_path) -> None:
         import_pipal(str(tmp_path))
 
 
-def test_labels_without_their_reference(tmp_path) -> None:
+def test_missing_reference_is_refused(tmp_path) -> None:
     folder = make(tmp_path, "A0001_00_00.bmp,1520.0\n")
     write(tmp_path / "Train_Label" / "A0002.txt", b"A0001_00_00.bmp,1520.0\n")
     with pytest.raises(ManifestError, match=r"A0002\.txt has no reference"):

@@ -23,7 +23,7 @@ def make(folder: Path, lines: str, errors: str | None = None) -> str:
     return str(folder)
 
 
-def test_a_higher_mos_is_better_whatever_the_case_of_names(tmp_path) -> None:
+def test_higher_mos_is_better_and_case_of_names_is_ignored(tmp_path) -> None:
     folder = make(
         tmp_path, "5.51429 I01_01_1.bmp\n3.86486 i01_01_5.bmp\n4.0 I25_01_1.bmp\n", "0.13\n0.1\n1\n"
     )
@@ -36,11 +36,11 @@ def test_a_higher_mos_is_better_whatever_the_case_of_names(tmp_path) -> None:
         f"{folder}/distorted_images/I01_01_1.bmp",
         f"{folder}/distorted_images/I01_01_5.bmp",
     }
-    (polarity,) = read_import_report(table).direction_checks
-    assert (polarity.rows, polarity.agreement) == (1, 1.0)
+    (check,) = read_import_report(table).direction_checks
+    assert (check.rows, check.agreement) == (1, 1.0)
 
 
-def test_without_errors_a_default_is_taken(tmp_path) -> None:
+def test_default_standard_error_without_mos_std(tmp_path) -> None:
     lines = "5.0 I01_01_1.bmp\n4.7 I01_01_2.bmp\n4.0 I01_01_3.bmp\n4 I25_01_1.bmp\n3 I25_01_2.bmp\n"
     table = import_tid2013(make(tmp_path, lines))
     assert len(table) == 4 - 1  # 0.3 is less than two of 0.15 * sqrt(2)
@@ -56,14 +56,14 @@ def scores(kind: int, sign: int) -> str:
     )
 
 
-def test_scores_that_rise_with_the_level_are_refused(tmp_path) -> None:
+def test_scores_that_rise_with_the_distortion_level_are_refused(tmp_path) -> None:
     assert import_tid2013(make(tmp_path, scores(1, 1))).num_rows == 30
     with pytest.raises(ManifestError, match=r"tid2013: only 0\.0% of 30 answers agree"):
         import_tid2013(make(tmp_path, scores(1, -1)))
 
 
 @pytest.mark.parametrize("kind", [15, 16, 17])
-def test_kinds_whose_levels_are_not_in_order_say_nothing(tmp_path, kind) -> None:
+def test_kinds_with_unordered_levels_are_not_checked(tmp_path, kind) -> None:
     assert (
         read_import_report(import_tid2013(make(tmp_path, scores(kind, -1))))
         .direction_checks[0]
@@ -85,11 +85,11 @@ def test_kinds_whose_levels_are_not_in_order_say_nothing(tmp_path, kind) -> None
         ("", None, "no comparison in"),
     ],
 )
-def test_lines_that_are_not_of_the_layout(tmp_path, lines, errors, message) -> None:
+def test_malformed_line_is_refused(tmp_path, lines, errors, message) -> None:
     with pytest.raises(ManifestError, match=message):
         import_tid2013(make(tmp_path, lines, errors))
 
 
-def test_a_folder_of_something_else(tmp_path) -> None:
+def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
     with pytest.raises(ManifestError, match=r"holds no mos_with_names\.txt"):
         import_tid2013(str(tmp_path))
