@@ -14,7 +14,6 @@ from roi_ray.cli.exits import exit_with_message
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.training.labels import (
-    SourceFiles,
     list_labelled_names,
     record_teacher,
     write_labelled_view,
@@ -24,6 +23,7 @@ from roi_ray.training.pairs import list_files_by_name
 from roi_ray.training.recipes import ISNET_SHA256
 from roi_ray.training.split import split_held_out
 from roi_ray.training.teacher import Teacher
+from roi_ray.training.view_sources import SourceFiles
 from roi_ray.training.views import View, plan_views, render_view
 
 _EVERY = 50
@@ -76,7 +76,7 @@ def main(
         list_files_by_name(maps) | {name: mapped[name] for name in further},
         objects,
     )
-    planned = plan_views(material.sources(), crops, composites, seed)
+    planned = plan_views(material.list_names(), crops, composites, seed)
     write_views_table(output, [*whole, *planned])
     label_all(planned, material, "views")
 

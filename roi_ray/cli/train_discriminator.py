@@ -20,9 +20,13 @@ from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.models.loader import check_weights_output
-from roi_ray.runtime.train_loop import default_checkpoint_folder, fit, run_name
+from roi_ray.runtime.train_loop import default_checkpoint_folder, fit, make_run_name
 from roi_ray.training import discriminator_evaluation
-from roi_ray.training.discriminator import DiscriminatorTraining, to_safetensors_state
+from roi_ray.training.discriminator import (
+    TRAINING_VERSION,
+    DiscriminatorTraining,
+    to_safetensors_state,
+)
 from roi_ray.training.files import read_image
 from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.split import file_stem, split_held_out
@@ -82,12 +86,14 @@ def main(
             "cuda" if gpu else "cpu",
         ),
         folder=runs or default_checkpoint_folder(output),
-        name=run_name(
-            "discriminator", [asdict(recipe), rows.sha256, hash_image_files(found), held_out]
+        name=make_run_name(
+            "discriminator",
+            TRAINING_VERSION,
+            [asdict(recipe), rows.sha256, hash_image_files(found), held_out],
         ),
         workers=workers,
         use_gpu=gpu,
-        every=every,
+        checkpoint_every=every,
     )
     data = save(to_safetensors_state(state))
     storage.write_bytes(output, data)

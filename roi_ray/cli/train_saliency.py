@@ -20,16 +20,16 @@ from roi_ray.models.loader import check_weights_output
 from roi_ray.models.saliency import load_saliency
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.report.figure import draw_mask_figure
-from roi_ray.runtime.train_loop import default_checkpoint_folder, fit, run_name
+from roi_ray.runtime.train_loop import default_checkpoint_folder, fit, make_run_name
 from roi_ray.sweep import photographs
-from roi_ray.training.agreement import smooth_mask
+from roi_ray.training.agreement import blur_mask
 from roi_ray.training.choice_accuracy import make_mask_functions, measure_choice_accuracy
 from roi_ray.training.files import to_chw_tensor
 from roi_ray.training.imagenet import load_efficientnet_lite0
 from roi_ray.training.labels import hash_views_folder, list_training_views, read_training_pairs
 from roi_ray.training.pairs import hash_pairs, read_pairs
 from roi_ray.training.recipes import SaliencyRecipe
-from roi_ray.training.saliency import SaliencyTraining, to_safetensors_state
+from roi_ray.training.saliency import TRAINING_VERSION, SaliencyTraining, to_safetensors_state
 from roi_ray.training.saliency_evaluation import evaluate_saliency, predict_mask
 from roi_ray.training.split import split_held_out
 
@@ -78,8 +78,10 @@ def main(
         partial(_make, *folders, training, further, recipe, "cuda" if gpu else "cpu"),
         use_gpu=gpu,
         folder=runs or default_checkpoint_folder(output),
-        name=run_name("saliency", [*folders, *views, training, *content, asdict(recipe)]),
-        every=every,
+        name=make_run_name(
+            "saliency", TRAINING_VERSION, [*folders, *views, training, *content, asdict(recipe)]
+        ),
+        checkpoint_every=every,
     )
     data = save(to_safetensors_state(state))
     storage.write_bytes(output, data)
@@ -89,7 +91,7 @@ def main(
     picture = output.removesuffix(".safetensors") + ".png"
     photos = {name: decode_image(path.read_bytes()) for name, path in photographs().items()}
     masks = {
-        name: smooth_mask(predict_mask(written, to_chw_tensor(pixels)))
+        name: blur_mask(predict_mask(written, to_chw_tensor(pixels)))
         for name, pixels in photos.items()
     }
     storage.write_bytes(picture, draw_mask_figure(photos, masks))

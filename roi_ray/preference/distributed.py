@@ -17,9 +17,14 @@ from roi_ray.preference.features import scored_with
 from roi_ray.preference.model import PreferenceModel, Scale
 from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.seen import SAMPLE, sample
-from roi_ray.preference.training import PreferenceTraining, batches_per_epoch, finished
+from roi_ray.preference.training import (
+    TRAINING_VERSION,
+    PreferenceTraining,
+    batches_per_epoch,
+    finished,
+)
 from roi_ray.runtime.cluster import connect
-from roi_ray.runtime.train_loop import fit, run_name
+from roi_ray.runtime.train_loop import fit, make_run_name
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -71,12 +76,16 @@ def train_model(
         state = fit(
             partial(_of_data, features, recipe, scale, batches, seed, device),
             folder=runs,
-            name=run_name("preference", [comparisons.sha256, features, asdict(settings), seed]),
+            name=make_run_name(
+                "preference",
+                TRAINING_VERSION,
+                [comparisons.sha256, features, asdict(settings), seed],
+            ),
             workers=workers,
             use_gpu=use_gpu,
-            every=max(batches, settings.epochs * batches // 10),
+            checkpoint_every=max(batches, settings.epochs * batches // 10),
             report=report,
-            datasets=partial(_datasets, examples),
+            make_datasets=partial(_datasets, examples),
         )
     provenance = {
         "roi_ray": roi_ray.__version__,

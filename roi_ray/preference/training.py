@@ -11,7 +11,10 @@ from roi_ray.preference.examples import Examples
 from roi_ray.preference.model import PreferenceModel, Scale
 from roi_ray.preference.networks import build
 from roi_ray.preference.recipes import Recipe
-from roi_ray.runtime.train_loop import State, average_gradients, rank_and_world_size
+from roi_ray.runtime.train_worker import State, average_gradients, rank_and_world_size
+
+TRAINING_VERSION = 1
+"""Raised when the same comparisons, recipe and seed would give other weights than before."""
 
 _FOREVER = float("inf")
 

@@ -1,6 +1,6 @@
-"""How far a saliency network agrees with its teacher, in the measures of the saliency literature.
+"""Agreement of a saliency network with its teacher, in the usual measures of salient objects.
 
-Achanta et al., CVPR 2009 (F measure with beta^2 = 0.3); Perazzi et al., CVPR 2012 (MAE).
+F measure with beta^2 = 0.3 (Achanta et al., CVPR 2009) and MAE (Perazzi et al., CVPR 2012).
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,16 @@ class Agreement:
     """Agreement of predicted masks with the teacher's.
 
     Attributes:
-        images: how many were compared.
-        empty: how many of them the F measure leaves out, as the teacher marks nothing there.
+        images: number of images compared.
+        empty: number of images in which the teacher marks nothing; `max_f` leaves them out.
         mae: mean absolute error, 0..1; lower is better.
-        max_f: largest F measure over the thresholds of the prediction, of means over images; the
-            teacher's mask cut at 0.5; 0..1, higher is better. NaN if all images are empty.
-        roi_correlation: Pearson correlation of the masks after the 50 x 50 box filter, which is all
-            that the metrics see of them; over all pixels of all images; higher is better.
-        roi_correlation_per_image: the same within each image, then averaged.
+        max_f: F measure, averaged over images, at the threshold of the prediction where it is
+            largest; the teacher's mask is thresholded at 0.5. 0..1, higher is better; NaN if all
+            images are empty.
+        roi_correlation: Pearson correlation over all pixels of all images after the 50 x 50 box
+            filter, which is how the metrics see masks; higher is better.
+        roi_correlation_per_image: mean over images of the correlation within each image; images
+            with a constant mask are left out.
     """
 
     images: int
@@ -41,18 +43,16 @@ class Agreement:
 
 
 def measure_agreement(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> Agreement:
-    """Compare masks, float32 (H, W) in [0, 1], pair by pair."""
-    blurred = [
-        (smooth_mask(a).ravel(), smooth_mask(b).ravel())
-        for a, b in zip(predicted, teacher, strict=True)
-    ]
-    # A constant mask has no correlation with anything.
+    """Compare predicted masks with the teacher's, both float32 (H, W) in [0, 1], image by image."""
+    pairs = list(zip(predicted, teacher, strict=True))
+    blurred = [(blur_mask(a).ravel(), blur_mask(b).ravel()) for a, b in pairs]
+    # The correlation with a constant mask is undefined.
     varied = [(a, b) for a, b in blurred if a.std() > 0 and b.std() > 0]
-    marked = [pair for pair in zip(predicted, teacher, strict=True) if (pair[1] >= 0.5).any()]
+    marked = [(mask, target) for mask, target in pairs if (target >= 0.5).any()]
     return Agreement(
-        images=len(blurred),
-        empty=len(blurred) - len(marked),
-        mae=float(np.mean([np.abs(a - b).mean() for a, b in zip(predicted, teacher, strict=True)])),
+        images=len(pairs),
+        empty=len(pairs) - len(marked),
+        mae=float(np.mean([np.abs(a - b).mean() for a, b in pairs])),
         max_f=_max_f(marked),
         roi_correlation=_pearson(
             np.concatenate([a for a, _ in blurred]), np.concatenate([b for _, b in blurred])
@@ -61,10 +61,10 @@ def measure_agreement(predicted: Sequence[Mask], teacher: Sequence[Mask]) -> Agr
     )
 
 
-def smooth_mask(mask: Mask) -> Mask:
-    """S of the method: mean over rows i-25 .. i+24 and columns alike, 0 outside the image."""
-    smoothed: Mask = box_blur(torch.from_numpy(mask)).numpy()
-    return smoothed
+def blur_mask(mask: Mask) -> Mask:
+    """Apply `metrics.roi.box_blur`, the 50 x 50 box filter, to a NumPy array (H, W)."""
+    blurred: Mask = box_blur(torch.from_numpy(mask)).numpy()
+    return blurred
 
 
 def _max_f(pairs: Sequence[tuple[Mask, Mask]]) -> float:

@@ -1,4 +1,4 @@
-"""Trains a patch discriminator as in a GAN codec: originals against decoded and restored images."""
+"""Trains a patch discriminator D as in a GAN codec: originals against decoded images."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,36 +9,45 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from roi_ray.models.discriminator import PatchDiscriminator, build_patch_layers, fold_spectral_norm
-from roi_ray.runtime.train_loop import ModuleTraining, State, average_gradients, select_local_batch
+from roi_ray.runtime.train_worker import (
+    ModuleTraining,
+    State,
+    average_gradients,
+    select_local_batch,
+)
 from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.restorer import Restorer
 from roi_ray.training.windows import Original, draw_windows
 
-WIDTH = 32
-_RATE = 2e-3
-_RESTORER_RATE = 5e-4
+TRAINING_VERSION = 1
+"""Raised when the same images and recipe would give other weights than before."""
+
+_WIDTH = 32
+_DISCRIMINATOR_LR = 2e-3
+_GENERATOR_LR = 5e-4
 _BETAS = (0.9, 0.99)
-_SMOOTHING = 0.05
+_LABEL_SMOOTHING = 0.05
 
 
 class DiscriminatorTraining(ModuleTraining):
-    """D and the restorer G, alternating, from random weights.
+    """Alternating training of D and a generator G (see `Restorer`), from random weights.
 
-    D's loss: cross-entropy of every patch, labels smoothed to 0.05 and 0.95, so that the logits
-    stay within about +-3; plus, between two images that one codec decoded from one original, a
-    ranking loss (RankNet: Burges et al., ICML 2005) that gives the one nearer to the original the
-    higher mean logit. The task of a discriminator asks nothing of the order of bad and worse, and
-    without this loss D's finds no difference between bad images and worse ones. Spectral norm
-    (Miyato et al., ICLR 2018) on all layers but the last, which sets the scale. Adam with cosine
-    decay. The first layer's filters start without a mean: artefacts are small beside the
-    brightness of things, and from an ordinary start hundreds of steps go by before D notices them.
+    D's loss has two terms. The first is the cross-entropy of each patch, with labels smoothed to
+    0.05 and 0.95, which keeps logits within about -3..3. The second compares two images that one
+    codec decoded from one original: a ranking loss (RankNet: Burges et al., ICML 2005) gives the
+    one with the smaller squared error the higher mean logit. Without it D sees no difference
+    between bad images and worse ones, because telling originals from decoded images does not
+    require it. All layers but the last have spectral norm (Miyato et al., ICLR 2018); the last one
+    sets the scale. Adam with a cosine schedule. The filters of the first layer start with zero
+    mean, because artefacts are small compared to brightness, and D would need hundreds of steps to
+    notice them.
 
-    G's loss: L1 distance to the original, plus the non-saturating softplus(-D(G(y))).
+    G's loss is the L1 distance to the original plus the non-saturating softplus(-D(G(y))).
 
     Args:
-        originals: all of them are trained on: hold out beforehand.
-        recipe: how.
-        device: of the networks.
+        originals: originals to train on, with their decoded images.
+        recipe: hyperparameters.
+        device: device of both networks.
     """
 
     def __init__(
@@ -47,88 +56,95 @@ class DiscriminatorTraining(ModuleTraining):
         self.steps = recipe.steps
         self._originals, self._recipe, self._device = originals, recipe, device
         torch.manual_seed(recipe.seed)
-        self._d = _fresh_discriminator().to(device)
-        self._optimiser = torch.optim.Adam(self._d.parameters(), _RATE, betas=_BETAS)
+        self._d = _init_discriminator().to(device)
+        self._d_optimiser = torch.optim.Adam(self._d.parameters(), _DISCRIMINATOR_LR, betas=_BETAS)
         self._g = Restorer().to(device)
-        self._g_optimiser = torch.optim.Adam(self._g.parameters(), _RESTORER_RATE, betas=_BETAS)
+        self._g_optimiser = torch.optim.Adam(self._g.parameters(), _GENERATOR_LR, betas=_BETAS)
 
     def step(self, number: int) -> dict[str, float]:
-        """One step of D, then one of G."""
-        decay = 0.5 * (1 + math.cos(math.pi * number / self.steps))
-        _set_rate(self._optimiser, _RATE * decay)
-        _set_rate(self._g_optimiser, _RESTORER_RATE * decay)
+        """Take a step of D, then one of G once it has joined."""
+        factor = 0.5 * (1 + math.cos(math.pi * number / self.steps))
+        _set_lr(self._d_optimiser, _DISCRIMINATOR_LR * factor)
+        _set_lr(self._g_optimiser, _GENERATOR_LR * factor)
         recipe = self._recipe
-        seeds = select_local_batch(
-            [f"{recipe.seed}/{number}/{item}" for item in range(recipe.batch_size)]
-        )
-        windows = draw_windows(self._originals, recipe.crops_per_image, seeds)
+        seeds = [f"{recipe.seed}/{number}/{item}" for item in range(recipe.batch_size)]
+        windows = draw_windows(self._originals, recipe.crops_per_image, select_local_batch(seeds))
         real, better, worse = (
-            side.to(self._device) for side in (windows.real, windows.better, windows.worse)
+            images.to(self._device) for images in (windows.real, windows.better, windows.worse)
         )
-        # Half the batch each, so that G sees every quality.
+        # Half from each, so that G sees all qualities.
         decoded = torch.cat([better[::2], worse[1::2]])
         original = torch.cat([real[::2], real[1::2]])
-        joined = recipe.generator and number >= recipe.generator_start * self.steps
-        restored = self._g(decoded) if joined else None
-        losses = self._step_d(real, better, worse, restored)
+        has_generator = recipe.generator and number >= recipe.generator_start * self.steps
+        restored = self._g(decoded) if has_generator else None
+        losses = self._step_discriminator(real, better, worse, restored)
         if restored is None:
             return losses
-        return losses | self._step_g(original, restored)
+        return losses | self._step_generator(original, restored)
 
-    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        """Both networks and both optimisers."""
+    def modules(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        """Return both networks and both optimisers by name."""
         return {
             "discriminator": self._d,
-            "optimiser": self._optimiser,
+            "optimiser": self._d_optimiser,
             "restorer": self._g,
             "restorer_optimiser": self._g_optimiser,
         }
 
-    def _step_d(
+    def _step_discriminator(
         self, real: Tensor, better: Tensor, worse: Tensor, restored: Tensor | None
     ) -> dict[str, float]:
         fakes = [better, worse] if restored is None else [better, worse, restored.detach()]
-        # One pass: each pass would move spectral norm's power iteration once more.
+        # One forward pass for all, because each pass advances spectral norm's power iteration.
         logits = self._d(torch.cat([real, *fakes]))
-        logits_real, logits_fake = logits[: len(real)], logits[len(real) :]
-        loss = (_entropy(logits_real, real=True) + _entropy(logits_fake, real=False)) / 2
-        good, bad = (side.mean((1, 2, 3)) for side in logits_fake.split(len(real))[:2])
-        different = (better != worse).flatten(1).any(1).float()
-        order = (F.softplus(bad - good) * different).mean()
-        self._optimiser.zero_grad(set_to_none=True)
-        (loss + self._recipe.ranking_weight * order).backward()  # type: ignore[no-untyped-call]
+        real_logits, fake_logits = logits[: len(real)], logits[len(real) :]
+        loss = (
+            _cross_entropy(real_logits, real=True) + _cross_entropy(fake_logits, real=False)
+        ) / 2
+        better_logit, worse_logit = (
+            part.mean((1, 2, 3)) for part in fake_logits.split(len(real))[:2]
+        )
+        differs = (better != worse).flatten(1).any(1).float()
+        ranking = (F.softplus(worse_logit - better_logit) * differs).mean()
+        self._d_optimiser.zero_grad(set_to_none=True)
+        (loss + self._recipe.ranking_weight * ranking).backward()  # type: ignore[no-untyped-call]
         average_gradients(self._d.parameters())
-        self._optimiser.step()
-        return {"d": loss.item(), "order": order.item()}
+        self._d_optimiser.step()
+        return {"d": loss.item(), "ranking": ranking.item()}
 
-    def _step_g(self, original: Tensor, restored: Tensor) -> dict[str, float]:
-        self._d.requires_grad_(False).eval()  # in evaluation mode spectral norm stands still
-        fool = F.softplus(-self._d(restored)).mean()
-        distance = F.l1_loss(restored, original)
+    def _step_generator(self, original: Tensor, restored: Tensor) -> dict[str, float]:
+        # In evaluation mode, a pass does not advance spectral norm's power iteration.
+        self._d.requires_grad_(False).eval()
+        adversarial = F.softplus(-self._d(restored)).mean()
+        l1 = F.l1_loss(restored, original)
         self._g_optimiser.zero_grad(set_to_none=True)
-        (distance + self._recipe.adversarial_weight * fool).backward()  # type: ignore[no-untyped-call]
+        loss = l1 + self._recipe.adversarial_weight * adversarial
+        loss.backward()  # type: ignore[no-untyped-call]
         average_gradients(self._g.parameters())
         self._g_optimiser.step()
         self._d.requires_grad_(True).train()
-        return {"l1": distance.item(), "fool": fool.item()}
+        return {"l1": l1.item(), "adversarial": adversarial.item()}
 
 
 def to_safetensors_state(state: State) -> dict[str, Tensor]:
-    """What is written to the file: fp16, spectral norm worked in; `model.0.weight`, ..."""
-    modules: dict[str, dict[str, Tensor]] = {}
+    """Convert a training's state to the tensors of D's file: `model.0.weight`, ..., fp16.
+
+    Spectral norm is folded into the weights.
+    """
+    layers: dict[str, dict[str, Tensor]] = {}
     tensors: Mapping[str, Tensor] = state["discriminator"]
     for key, tensor in tensors.items():
         _, index, leaf = key.split(".", 2)
-        modules.setdefault(index, {})[leaf] = tensor
+        layers.setdefault(index, {})[leaf] = tensor
     return {
         f"model.{index}.{leaf}": tensor.detach().half().contiguous()
-        for index, module in modules.items()
-        for leaf, tensor in fold_spectral_norm(module).items()
+        for index, layer in layers.items()
+        for leaf, tensor in fold_spectral_norm(layer).items()
     }
 
 
-def _fresh_discriminator() -> PatchDiscriminator:
-    layers = build_patch_layers(WIDTH)
+def _init_discriminator() -> PatchDiscriminator:
+    layers = build_patch_layers(_WIDTH)
     *normed, last = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     for layer in (*normed, last):
         nn.init.kaiming_normal_(layer.weight, a=0.2)
@@ -141,11 +157,11 @@ def _fresh_discriminator() -> PatchDiscriminator:
     return PatchDiscriminator(layers).train()
 
 
-def _entropy(logits: Tensor, *, real: bool) -> Tensor:
-    label = 1 - _SMOOTHING if real else _SMOOTHING
+def _cross_entropy(logits: Tensor, *, real: bool) -> Tensor:
+    label = 1 - _LABEL_SMOOTHING if real else _LABEL_SMOOTHING
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+def _set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = lr

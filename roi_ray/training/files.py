@@ -1,4 +1,4 @@
-"""Images and maps to train on, by URI: when one cannot be used, the error says which."""
+"""Reading images and maps to train on, with errors that name the file."""
 
 from collections.abc import Callable
 
@@ -12,17 +12,17 @@ from roi_ray.io import storage
 
 
 def read_image(uri: str) -> Pixels:
-    """An image, uint8 (H, W, 3).
+    """Read an image as uint8 (H, W, 3).
 
     Raises:
-        ImageError: it cannot be decoded; begins with the URI.
-        StorageError: it cannot be read.
+        ImageError: the file is not an image that can be used; the message begins with the URI.
+        StorageError: the file cannot be read.
     """
     return _read(uri, decode_image)
 
 
 def read_map(uri: str) -> Pixels:
-    """A saliency map, uint8 (H, W).
+    """Read a saliency map as uint8 (H, W).
 
     Raises:
         ImageError, StorageError: as `read_image`.
@@ -30,8 +30,8 @@ def read_map(uri: str) -> Pixels:
     return _read(uri, decode_mask)
 
 
-def read_cut_out(uri: str) -> Pixels:
-    """An image with its alpha channel, uint8 (H, W, 4).
+def read_rgba(uri: str) -> Pixels:
+    """Read an image with an alpha channel as uint8 (H, W, 4).
 
     Raises:
         ImageError, StorageError: as `read_image`.
@@ -40,7 +40,7 @@ def read_cut_out(uri: str) -> Pixels:
 
 
 def read_image_tensor(uri: str) -> Tensor:
-    """An image as a tensor; see `planes`.
+    """Read an image as a tensor; see `to_chw_tensor`.
 
     Raises:
         ImageError, StorageError: as `read_image`.
@@ -49,7 +49,7 @@ def read_image_tensor(uri: str) -> Tensor:
 
 
 def to_chw_tensor(pixels: Pixels) -> Tensor:
-    """uint8 (H, W, 3) -> uint8 (3, H, W), not contiguous; memory of its own."""
+    """Copy pixels, uint8 (H, W, 3), into a tensor, uint8 (3, H, W), which is not contiguous."""
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 

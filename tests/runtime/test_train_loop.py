@@ -12,13 +12,12 @@ import torch
 from roi_ray.errors import ManifestError, RoiRayError, StorageUnavailable, WeightsError
 from roi_ray.runtime import cluster
 from roi_ray.runtime.train_loop import (
-    average_gradients,
     cpus_per_worker,
     default_checkpoint_folder,
     fit,
-    run_name,
-    select_local_batch,
+    make_run_name,
 )
+from roi_ray.runtime.train_worker import average_gradients, select_local_batch
 
 # Ray's workers do not import test modules.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -69,7 +68,9 @@ def alone(steps):
 def test_a_killed_worker_costs_nothing_and_a_finished_run_is_not_done_again(tmp_path, ray_cluster):
     make = partial(Descent, 6, die_at=4, marker=str(tmp_path / "died"))
     lines = []
-    state = fit(make, folder=str(tmp_path), name="run", workers=2, every=2, report=lines.append)
+    state = fit(
+        make, folder=str(tmp_path), name="run", workers=2, checkpoint_every=2, report=lines.append
+    )
     assert (tmp_path / "died").exists()
     assert state["step"] == 6
     torch.testing.assert_close(state["weights"], alone(6), atol=1e-6, rtol=1e-5)
@@ -80,13 +81,15 @@ def test_a_killed_worker_costs_nothing_and_a_finished_run_is_not_done_again(tmp_
     assert {"resumes from step 2", "resumes from step 4"} & set(said)
 
     lines.clear()
-    again = fit(make, folder=str(tmp_path), name="run", workers=1, every=2, report=lines.append)
+    again = fit(
+        make, folder=str(tmp_path), name="run", workers=1, checkpoint_every=2, report=lines.append
+    )
     assert lines == ["resumes from step 6"]
     assert torch.equal(again["weights"], state["weights"])
 
 
 def test_other_settings_are_another_run():
-    one, same, other = (run_name("run", {"seed": seed}) for seed in (1, 1, 2))
+    one, same, other = (make_run_name("run", 1, {"seed": seed}) for seed in (1, 1, 2))
     assert one == same != other
     assert one.startswith("run-")
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from roi_ray.training.agreement import measure_agreement, smooth_mask
+from roi_ray.training.agreement import blur_mask, measure_agreement
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_max_f_is_the_definition_s(masks):
 
 
 def test_box_is_the_mean_of_rows_i_minus_25_to_i_plus_24(masks):
-    smooth = smooth_mask(masks[0])
+    smooth = blur_mask(masks[0])
     assert smooth.shape == masks[0].shape
     for i, j in ((0, 0), (30, 40), (69, 89), (25, 3)):
         window = masks[0][max(i - 25, 0) : i + 25, max(j - 25, 0) : j + 25]

@@ -151,7 +151,7 @@ def test_another_teacher_s_maps_are_not_added_to(folders, capsys):
     file.unlink()
     with pytest.raises(typer.Exit):
         run(folders)
-    assert "holds maps, and no teacher.txt that says whose" in capsys.readouterr().err
+    assert "holds maps but no teacher.txt, which says whose" in capsys.readouterr().err
     assert hash_views_folder(str(folders / "views")) != before
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_used_is_named(folders, capsys):
 )
 def test_a_table_of_views_that_is_none(tmp_path, text):
     Path(tmp_path / "views.jsonl").write_text(text)
-    with pytest.raises(ManifestError, match=r"views\.jsonl is no table of views"):
+    with pytest.raises(ManifestError, match=r"views\.jsonl is not a table of views"):
         read_view_pairs(str(tmp_path), [])
 
 

@@ -56,5 +56,7 @@ def test_another_file_is_refused(tmp_path):
 
 
 def test_a_network_of_another_output_is_refused(tmp_path):
-    with pytest.raises(WeightsError, match=r"gives \(1, 1, 1022, 1022\), not a map of 1024 x 1024"):
+    with pytest.raises(
+        WeightsError, match=r"returns \(1, 1, 1022, 1022\), not a map of 1024 x 1024"
+    ):
         Teacher(*red_teacher(tmp_path / "red.onnx", kernel=3))

@@ -9,9 +9,9 @@ from roi_ray.training.views import (
     SourceNames,
     View,
     cut_out_object,
-    has_object,
     plan_views,
     render_view,
+    shows_object,
 )
 
 SOURCES = SourceNames(["astronaut", "cat", "coffee"], ["cat"])
@@ -23,10 +23,10 @@ class Photographs:
     def __init__(self, photos):
         self._photos = photos
 
-    def photograph(self, name):
+    def read_photograph(self, name):
         return Image.fromarray(self._photos[name])
 
-    def cut_out(self, name):
+    def read_object(self, name):
         image = self._photos[name]
         mask = np.zeros(image.shape[:2], np.uint8)
         mask[: len(mask) // 2, : mask.shape[1] // 2] = 255
@@ -104,7 +104,7 @@ def test_an_object_is_one_thing_shown_clearly():
     scene[:] = 255
     guess[20:50, 20:50] = 120
     thing[20:50, 20:50] = 255
-    assert [has_object(mask) for mask in (empty, scene, guess, thing)] == [False] * 3 + [True]
+    assert [shows_object(mask) for mask in (empty, scene, guess, thing)] == [False] * 3 + [True]
     rgba = cut_out_object(np.full((100, 100, 3), 9, np.uint8), thing)
     assert rgba.mode == "RGBA"
     assert rgba.size == (30, 30)
