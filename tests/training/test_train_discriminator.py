@@ -73,14 +73,14 @@ def test_it_learns_to_tell_originals_from_bad_jpegs(originals):
 def test_the_restorer_joins_late_or_not_at_all(originals):
     for generator in (True, False):
         _, losses = train(originals, steps=6, generator=generator, generator_start=0.5)
-        assert ["fool" in loss for loss in losses] == [False] * 3 + [generator] * 3
+        assert ["adversarial" in loss for loss in losses] == [False] * 3 + [generator] * 3
 
 
 def test_it_learns_to_order_images(originals):
     jpegs = [Original(o.name, o.uri, o.decoded[:2]) for o in originals]
     ranked = train(jpegs, steps=40, batch_size=4, generator=False, ranking_weight=1.0)[1]
     unranked = train(jpegs, steps=40, batch_size=4, generator=False, ranking_weight=0.0)[1]
-    late, other = (sum(x["order"] for x in losses[-15:]) / 15 for losses in (ranked, unranked))
+    late, other = (sum(x["ranking"] for x in losses[-15:]) / 15 for losses in (ranked, unranked))
     assert late < 0.66 < other + 0.05  # log 2 = 0.693 is chance
 
 
