@@ -1,6 +1,6 @@
-"""Colours as a file has them -> sRGB, by the file's ICC profile.
+"""Convert an image's colours to sRGB by its ICC profile.
 
-Which profile it is, is seen from what it does, as names mislead ("Linear sRGB").
+Profiles are classified by probing them, because their names are unreliable ("Linear sRGB").
 """
 
 import io
@@ -16,64 +16,69 @@ _PROBES = {
     "L": _RAMP[None],
     "RGB": np.stack(np.meshgrid(_RAMP[::4], _RAMP[::4], _RAMP[::4]), -1).reshape(1, -1, 3),
 }
-"""Colours by which a profile is told from sRGB's."""
+"""Colours that are converted to find out whether a profile is sRGB, by Pillow mode."""
 
-_ROUNDING = 3
-"""Of 255: an sRGB profile's tables and curves differ from the formula by no more."""
+_TOLERANCE = 3
+"""Of 255: the largest difference between the tables of an sRGB profile and the sRGB formula."""
 
 
 def read_jpeg2000_profile(data: bytes) -> bytes | None:
-    """The ICC profile in a JP2 file's colour box (ISO/IEC 15444-1, I.5.3.3); None if it has none.
+    """Read the ICC profile from a JP2 file's colour box, which Pillow ignores.
 
-    Pillow passes over it.
+    ISO/IEC 15444-1, I.5.3.3.
+
+    Returns:
+        the profile, or None if the file has none.
     """
-    header = next((box for kind, box in _boxes(data) if kind == b"jp2h"), b"")
-    # The first such box counts, and its first byte says whether it holds a profile.
-    colour = next((box for kind, box in _boxes(header) if kind == b"colr"), b"")
+    header = next((content for kind, content in _read_boxes(data) if kind == b"jp2h"), b"")
+    # Readers use the first colour box only; a method of 2 or 3 means that it holds a profile.
+    colour = next((content for kind, content in _read_boxes(header) if kind == b"colr"), b"")
     return colour[3:] if colour[:1] in (b"\2", b"\3") else None
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Types and contents, up to the image's code."""
-    at = 0
-    while len(kind := data[at + 4 : at + 8]) == 4 and kind != b"jp2c":
-        length, start = int.from_bytes(data[at : at + 4]), at + 8
+def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the type and content of each JP2 box before the codestream."""
+    position = 0
+    while len(kind := data[position + 4 : position + 8]) == 4 and kind != b"jp2c":
+        length, start = int.from_bytes(data[position : position + 4]), position + 8
         if length == 1:
             length, start = int.from_bytes(data[start : start + 8]), start + 8
-        end = at + length if length else len(data)
+        end = position + length if length else len(data)
         if end < start:
             return
         yield kind, data[start:end]
-        at = end
+        position = end
 
 
 def convert_to_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """An image of mode RGB, L, CMYK or YCbCr in sRGB: by its profile, or as if it had none.
+    """Convert an image to sRGB by its profile; without a usable profile, as if it were sRGB.
 
     Args:
-        image: upright, of 8 bits.
-        profile: what the file gives for one.
+        image: upright, 8 bits per channel, of mode RGB, L, CMYK or YCbCr.
+        profile: the value of `icc_profile` in Pillow's `image.info`, or None.
     """
-    if isinstance(profile, bytes) and profile:  # a PNG may have a text of that name
+    # Pillow also stores a PNG's text chunk of that name there, as a `str`.
+    if isinstance(profile, bytes) and profile:
         try:
             if not _is_srgb(profile, image.mode):
-                return _convert(image, profile)
+                return _apply_profile(image, profile)
         except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # an unusable profile is ignored: see the policy in `decode.py`
+            pass  # an unusable profile is ignored by policy
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @lru_cache(maxsize=64)
 def _is_srgb(profile: bytes, mode: str) -> bool:
-    """Whether a profile leaves colours as they are, but for rounding."""
+    """Whether a profile leaves colours unchanged, except for rounding."""
     if mode not in _PROBES:
         return False
     probe = Image.fromarray(_PROBES[mode])
-    before, after = (np.asarray(i, int) for i in (probe.convert("RGB"), _convert(probe, profile)))
-    return bool(np.abs(after - before).max() <= _ROUNDING)
+    before = np.asarray(probe.convert("RGB"), int)
+    after = np.asarray(_apply_profile(probe, profile), int)
+    return bool(np.abs(after - before).max() <= _TOLERANCE)
 
 
-def _convert(image: Image.Image, profile: bytes) -> Image.Image:
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     converted = ImageCms.profileToProfile(
         image,
         ImageCms.ImageCmsProfile(io.BytesIO(profile)),

@@ -1,34 +1,35 @@
-"""Small files that cost a decoder much: found by a walk over their structure, before any decoding.
+"""Refuse decompression bombs: small files that would cost a decoder much time or memory.
 
-The size in pixels is not looked at here. What is not understood is left to the decoder.
+The file's structure is walked before anything is decoded. The number of pixels is checked in
+`decode.py`. What the walk does not understand is left to the decoder.
 """
 
 import re
 
 from roi_ray.errors import ImageReadError
 
-# More of these is what a small file can ask for, and no encoder writes; libtiff's limit of scans.
+# No encoder writes more than this. 100 scans is also libtiff's limit.
 _MAX_SCANS = 100
-_MAX_PARTS = 10_000
+_MAX_BLOCKS = 10_000
 
-# Markers that a length follows, to Pillow and libjpeg alike.
+# Markers that Pillow and libjpeg expect a length after.
 _JPEG_SEGMENT = re.compile(rb"\xff([^\x00\x01\xc8\xd0-\xd8\xf0-\xfd\xff])")
-# COD or COC up to its precincts: length, ..., number of levels, size of code-blocks, transform.
+# A COD or COC marker segment up to its precincts: length, ..., levels, code-block size, transform.
 _JPEG2000_STYLE = re.compile(
     rb"\xff(?=(\x52\0.{6}|\x53\0.{3})([\0-\x20])([\0-\x08])([\0-\x08]).[\0\1])", re.DOTALL
 )
 _GIF_BLOCK = re.compile(b"[!,;]")
-_JPEG2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
+_JPEG2000_SIGNATURES = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 
 
 def check_decoding_cost(data: bytes) -> None:
-    """Refuse a file that would cost its decoder far more than its size and pixels.
+    """Refuse a file that would cost its decoder far more than its size and pixels justify.
 
     Args:
         data: the file's content.
 
     Raises:
-        ImageReadError: it is of that kind.
+        ImageReadError: the file is a decompression bomb.
     """
     if data.startswith(b"\xff\xd8"):
         _check_jpeg(data)
@@ -36,66 +37,68 @@ def check_decoding_cost(data: bytes) -> None:
         _check_png(data)
     elif data.startswith(b"GIF8"):
         _check_gif(data)
-    elif data.startswith(_JPEG2000):
+    elif data.startswith(_JPEG2000_SIGNATURES):
         _check_jpeg2000(data)
     elif data.startswith((b"P1", b"P2", b"P3")):
-        _check_parts(data.count(b"#"))  # each comment costs Pillow a copy of a mebibyte
+        _check_blocks(data.count(b"#"))  # for each comment, Pillow copies a mebibyte
 
 
 def _check_jpeg(data: bytes) -> None:
-    """A scan costs a pass over all pixels; a part of EXIF costs a copy of all parts before it."""
-    position, passes, parts = 2, 0, 0
-    while found := _JPEG_SEGMENT.search(data, position):
-        marker, position = found[1][0], found.end()
+    """Each scan costs a pass over all pixels; each EXIF segment a copy of all those before it."""
+    position, passes, segments = 2, 0, 0
+    while match := _JPEG_SEGMENT.search(data, position):
+        marker, position = match[1][0], match.end()
         if marker == 0xD9:
             if passes:
                 return
             continue
         passes += marker == 0xDA or data.startswith(b"Exif", position + 2)
-        parts += 1
+        segments += 1
         if passes > _MAX_SCANS:
-            raise ImageReadError(f"more than {_MAX_SCANS} scans or parts of EXIF")
-        _check_parts(parts)
+            raise ImageReadError(f"the JPEG has more than {_MAX_SCANS} scans or EXIF segments")
+        _check_blocks(segments)
         position += int.from_bytes(data[position : position + 2], "big")
 
 
 def _check_png(data: bytes) -> None:
-    position, parts = 8, 0
+    position, blocks = 8, 0
     while (kind := data[position + 4 : position + 8]) not in (b"", b"IEND"):
-        # A profile is inflated, up to a mebibyte.
-        parts += {b"IDAT": 0, b"fdAT": 0, b"iCCP": 100}.get(kind, 1)
-        _check_parts(parts)
+        # Profiles count more, because each is inflated to up to a mebibyte.
+        blocks += {b"IDAT": 0, b"fdAT": 0, b"iCCP": 100}.get(kind, 1)
+        _check_blocks(blocks)
         position += 12 + int.from_bytes(data[position : position + 4], "big")
 
 
 def _check_gif(data: bytes) -> None:
-    position, parts = 13 + (6 << (data[10] & 7) if data[10] & 0x80 else 0), 0
-    while (found := _GIF_BLOCK.search(data, position)) and found[0] == b"!":
-        position = found.end() + 1
+    position, blocks = 13 + (6 << (data[10] & 7) if data[10] & 0x80 else 0), 0
+    while (match := _GIF_BLOCK.search(data, position)) and match[0] == b"!":
+        position = match.end() + 1
         while length := data[position]:
             position += 1 + length
-            parts += 1
-            _check_parts(parts)
+            blocks += 1
+            _check_blocks(blocks)
         position += 1
 
 
-def _check_parts(parts: int) -> None:
-    """Pillow keeps up to a few hundred bytes for each, however short it is."""
-    if parts > _MAX_PARTS:
-        raise ImageReadError(f"more than {_MAX_PARTS} chunks, segments or comments")
+def _check_blocks(blocks: int) -> None:
+    """Pillow keeps up to a few hundred bytes for each block, however short it is."""
+    if blocks > _MAX_BLOCKS:
+        raise ImageReadError(f"the file has more than {_MAX_BLOCKS} chunks, segments or comments")
 
 
 def _check_jpeg2000(data: bytes) -> None:
-    """OpenJPEG takes 300 bytes a code-block and 1.6 kB a precinct, and both may be of 4 pixels."""
-    for found in _JPEG2000_STYLE.finditer(data):
-        style, levels, width, height = found[1], found[2][0], found[3][0], found[4][0]
-        plain = 12 if style[0] == 0x52 else 9
-        if style[2] not in (plain, plain + 1 + levels):
-            continue  # pixels that look like a marker
+    """OpenJPEG needs 300 bytes per code-block and 1.6 kB per precinct; both may cover 4 pixels."""
+    for match in _JPEG2000_STYLE.finditer(data):
+        style, levels, width, height = match[1], match[2][0], match[3][0], match[4][0]
+        plain_length = 12 if style[0] == 0x52 else 9
+        if style[2] not in (plain_length, plain_length + 1 + levels):
+            continue  # compressed pixels that look like a marker
         if width + height < 2:
-            raise ImageReadError("JPEG 2000 code-blocks of less than 64 pixels")
-        end = found.end() + len(style) + 5
-        precincts = data[end : end + levels + 1] if style[2] > plain else b""
+            raise ImageReadError("JPEG 2000 code-blocks of less than 64 pixels are not supported")
+        end = match.end() + len(style) + 5
+        precincts = data[end : end + levels + 1] if style[2] > plain_length else b""
         for halvings, size in enumerate(reversed(precincts)):
             if (size >> 4) + (size & 15) + 2 * halvings < 10:
-                raise ImageReadError("JPEG 2000 precincts of less than 32 x 32 pixels")
+                raise ImageReadError(
+                    "JPEG 2000 precincts of less than 32 x 32 pixels are not supported"
+                )

@@ -1,4 +1,4 @@
-"""The type of decoded images, and checks of arrays that claim to be one."""
+"""The array type of decoded images, and checks of arrays that callers pass as one."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,25 +10,29 @@ Pixels = NDArray[np.uint8]
 
 
 def check_pixels(image: Pixels, channels: tuple[int, ...] = (3,)) -> None:
-    """Check that an array is a decoded image, or with no channels a decoded mask.
+    """Check that an array has the type and shape of a decoded image or mask.
+
+    Args:
+        image: the array to check.
+        channels: `(3,)` for an image, `()` for a mask.
 
     Raises:
-        ImageReadError: it is not.
+        ImageReadError: the array has another type or shape.
     """
     if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] != channels:
-        wanted = f"uint8 (height, width{''.join(f', {each}' for each in channels)})"
+        wanted = f"uint8 (height, width{''.join(f', {count}' for count in channels)})"
         raise ImageReadError(f"an array of {image.dtype} {image.shape}, which should be {wanted}")
 
 
 def check_size(image: Pixels, reference: Pixels | tuple[int, int]) -> None:
-    """Check that an image, or a mask, is of its reference's size.
+    """Check that an image or a mask has the size of its reference.
 
     Args:
-        image: of shape (height, width, ...).
-        reference: another one, or its height and width.
+        image: (height, width, ...).
+        reference: the reference image, or its height and width.
 
     Raises:
-        SizeMismatch: it is not.
+        SizeMismatch: the sizes differ.
     """
     height, width = reference if isinstance(reference, tuple) else reference.shape[:2]
     if image.shape[:2] != (height, width):

@@ -1,7 +1,8 @@
-"""Image files that nobody should have made, from a photograph: cut, flipped, lying, exploding.
+"""A corpus of hostile image files: truncated, corrupted, with false headers, and bombs.
 
-`corpus` names each file by what is done to it. What its name begins with says what has to happen:
-`good`: it decodes; `large`: it is refused for its size; anything else: pixels or an error.
+`corpus` names each file after what is wrong with it. The first word of a name states the expected
+outcome: `good` files decode, `large` files are `ImageTooLarge`, all others decode or are an
+`ImageError`.
 """
 
 import io
@@ -20,15 +21,15 @@ File = tuple[str, bytes]
 CUTS = 50
 FLIPS = 200
 SIDE = 50_000
-GIGABYTES = 128
-"""How often `zeros` repeats 16 MiB."""
+BOMB_BLOCKS = 128
+"""Blocks of 16 MiB in `zlib_bomb`."""
 
 _EXIF = b"Exif\0\0"
 _INLINE = {1: "B", 3: "H", 4: "L"}
 
 
 def corpus(photo: Pixels, max_pixels: int) -> Iterator[File]:
-    """All files; `max_pixels` is what the largest of those that lie about nothing else have."""
+    """Yield all files; the largest with true headers have about `max_pixels` pixels."""
     side = int(max_pixels**0.5)
     yield from damaged(photo[:64, :96])
     yield from one_pixel(photo[:1, :1])
@@ -44,46 +45,46 @@ def corpus(photo: Pixels, max_pixels: int) -> Iterator[File]:
 
 
 def damaged(photo: Pixels) -> Iterator[File]:
-    """Every format cut short, with one bit changed, and with a run of bytes overwritten."""
-    chance = random.Random(1)
+    """Every format, truncated and with one bit flipped."""
+    generator = random.Random(1)
     for name in FORMATS:
-        data = encoded(photo, name)
+        data = encode_with_metadata(photo, name)
         yield f"good {name}", data
         for i in range(CUTS):
             yield f"{name} cut {i}", data[: len(data) * i // CUTS]
         for i in range(FLIPS):
-            # Headers are a small part of a file, and the part that has most to say.
+            # Half of the flips hit the header, which is a small part of the file.
             end = len(data) if i % 2 else min(len(data), 300)
-            yield f"{name} flip {i}", flipped(data, chance.randrange(8 * end))
+            yield f"{name} flip {i}", flip_bit(data, generator.randrange(8 * end))
 
 
-def encoded(photo: Pixels, name: str) -> bytes:
-    """A file with metadata, where the format has any."""
+def encode_with_metadata(photo: Pixels, name: str) -> bytes:
+    """Encode a photograph with EXIF, if the format supports it."""
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010E] = "a photograph"
     exif.get_ifd(0x8769)[0x9286] = "a comment"
-    more = {"exif": exif} if name in ("PNG", "JPEG", "WEBP", "AVIF", "TIFF") else {}
-    return saved(Image.fromarray(photo), name, **more)
+    options = {"exif": exif} if name in ("PNG", "JPEG", "WEBP", "AVIF", "TIFF") else {}
+    return save(Image.fromarray(photo), name, **options)
 
 
-def saved(image: Image.Image, name: str, **options: object) -> bytes:
+def save(image: Image.Image, name: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, name, **options)
     return buffer.getvalue()
 
 
-def flipped(data: bytes, bit: int) -> bytes:
-    return overwritten(data, bit // 8, bytes([data[bit // 8] ^ 1 << bit % 8]))
+def flip_bit(data: bytes, bit: int) -> bytes:
+    return overwrite(data, bit // 8, bytes([data[bit // 8] ^ 1 << bit % 8]))
 
 
-def overwritten(data: bytes, at: int, what: bytes) -> bytes:
-    return data[:at] + what + data[at + len(what) :]
+def overwrite(data: bytes, position: int, new: bytes) -> bytes:
+    return data[:position] + new + data[position + len(new) :]
 
 
 def one_pixel(photo: Pixels) -> Iterator[File]:
     for name in FORMATS:
-        yield f"good {name} of one pixel", saved(Image.fromarray(photo), name)
+        yield f"good {name} of one pixel", save(Image.fromarray(photo), name)
 
 
 def not_images() -> Iterator[File]:
@@ -108,13 +109,14 @@ def not_images() -> Iterator[File]:
         yield f"noise after {magic!r}", magic + random.Random(3).randbytes(1000)
 
 
-def zeros() -> bytes:
-    """A zlib stream of 2 GiB of zeros in 2 MiB: its middle needs nothing that came before."""
+def zlib_bomb() -> bytes:
+    """A zlib stream of 2 MiB that inflates to 2 GiB of zeros."""
     deflate = zlib.compressobj(9)
     block = bytes(1 << 24)
     first = deflate.compress(block) + deflate.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush, a block refers to nothing before it, so it can be repeated.
     middle = deflate.compress(block) + deflate.flush(zlib.Z_FULL_FLUSH)
-    return first + middle * (GIGABYTES - 1) + deflate.flush()
+    return first + middle * (BOMB_BLOCKS - 1) + deflate.flush()
 
 
 def png(
@@ -132,7 +134,7 @@ def chunk(kind: bytes, data: bytes, claimed: int | None = None) -> bytes:
 
 def pngs() -> Iterator[File]:
     pixels = zlib.compress(bytes(16 * 49))
-    bomb = zeros()
+    bomb = zlib_bomb()
     yield "good PNG of 16 x 16", png(16, 16, pixels)
     yield f"large PNG of {SIDE} x {SIDE}", png(SIDE, SIDE, zlib.compress(bytes(10**6)))
     yield "large PNG of one row", png((1 << 31) - 1, 1, pixels)
@@ -196,17 +198,17 @@ def segment(marker: int, data: bytes) -> bytes:
 
 
 def jpegs(photo: Pixels, side: int) -> Iterator[File]:
-    plain = saved(Image.fromarray(photo), "JPEG")
+    plain = save(Image.fromarray(photo), "JPEG")
     frame_at = plain.index(b"\xff\xc0")
-    yield "large JPEG of 65500 x 65500", overwritten(plain, frame_at + 5, b"\xff\xdc\xff\xdc")
-    yield "JPEG of no rows", overwritten(plain, frame_at + 5, b"\0\0")
-    yield "JPEG of more rows than it has", overwritten(plain, frame_at + 5, b"\3\0")
+    yield "large JPEG of 65500 x 65500", overwrite(plain, frame_at + 5, b"\xff\xdc\xff\xdc")
+    yield "JPEG of no rows", overwrite(plain, frame_at + 5, b"\0\0")
+    yield "JPEG of more rows than it has", overwrite(plain, frame_at + 5, b"\3\0")
     scan_at = plain.index(b"\xff\xda")
     header = plain[frame_at : frame_at + 19]
     for size in (b"\0\1\0\1", b"\2\0\2\0", b"\xff\xdc\xff\xdc"):
-        second = overwritten(header, 5, size)
+        second = overwrite(header, 5, size)
         yield f"JPEG of two sizes, {size.hex()}", plain[:scan_at] + second + plain[scan_at:]
-    blank = saved(Image.new("RGB", (side, side)), "JPEG", progressive=True)
+    blank = save(Image.new("RGB", (side, side)), "JPEG", progressive=True)
     scan = segment(0xDA, b"\1\1\0\1\x3f\0")
     yield "JPEG of 10^5 scans", blank[:-2] + scan * 10**5 + blank[-2:]
     start, rest = plain[:2], plain[2:]
@@ -215,7 +217,7 @@ def jpegs(photo: Pixels, side: int) -> Iterator[File]:
         "10^6 comments": segment(0xFE, b"x") * 10**6,
         "10^6 bytes of junk": segment(0xFE, b"x") + bytes(10**6),
         "ICC in parts that are missing": segment(0xE2, b"ICC_PROFILE\0\1\xff" + bytes(1000)),
-        "ICC of 100 MiB claimed": segment(0xE2, b"ICC_PROFILE\0\1\1" + profile(100 << 20)),
+        "ICC of 100 MiB claimed": segment(0xE2, b"ICC_PROFILE\0\1\1" + profile_header(100 << 20)),
         "MPO that is none": segment(0xE2, b"MPF\0II*\0\x08\0\0\0\xff\xff" + bytes(100)),
         "MPO of 10^9 frames": segment(0xE2, b"MPF\0" + tiff({0xB001: 10**9, 0xB002: b"x" * 64})),
         "Photoshop resources": segment(
@@ -244,8 +246,8 @@ def exifs() -> Iterator[File]:
     yield "EXIF of text", b"orientation: 6"
 
 
-def profile(size: int) -> bytes:
-    """The head of an ICC profile that claims a size."""
+def profile_header(size: int) -> bytes:
+    """The header of an ICC profile that claims `size` bytes."""
     return struct.pack(">I", size) + b"lcms\4\x40\0\0mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(88)
 
 
@@ -255,9 +257,14 @@ def tiff(
     count: int | None = None,
     following: int = 0,
 ) -> bytes:
-    """A little-endian TIFF whose entries may be any (type, count, value or offset).
+    """A little-endian TIFF with one directory.
 
-    `data` comes right behind the directory; an offset of -1 is where it begins.
+    Args:
+        tags: values by tag: an integer, bytes, or any (type, count, value or offset); an offset of
+            -1 is where `data` begins.
+        data: follows the directory.
+        count: number of entries that the directory claims; None for the true number.
+        following: offset of the next directory.
     """
     end = 8 + 2 + 12 * len(tags) + 4
     entries, heap = b"", data
@@ -277,38 +284,41 @@ def tiff(
 def tiffs(photo: Pixels) -> Iterator[File]:
     rgb = {256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 273: -1, 277: 1, 278: 64, 279: 4096}
 
-    def of(data: bytes = bytes(4096), following: int = 0, **changes: object) -> bytes:
+    def make(data: bytes = bytes(4096), following: int = 0, **changes: object) -> bytes:
         tags = rgb | {int(tag[1:]): value for tag, value in changes.items()}
         tags = {t: (4, 1, -1) if v == -1 else v for t, v in tags.items() if v is not None}
         return tiff(tags, data, following=following)
 
-    yield "good TIFF of few tags", of()
-    yield f"large TIFF of {SIDE} x {SIDE}", of(t256=SIDE, t257=SIDE, t278=SIDE)
-    yield "TIFF of a strip of 4 GiB", of(t279=0xFFFFFFFF)
+    yield "good TIFF of few tags", make()
+    yield f"large TIFF of {SIDE} x {SIDE}", make(t256=SIDE, t257=SIDE, t278=SIDE)
+    yield "TIFF of a strip of 4 GiB", make(t279=0xFFFFFFFF)
     yield (
         "TIFF of strips of 4 GiB rows",
-        of(t278=0xFFFFFFFF, t259=8, data=zlib.compress(bytes(4096))),
+        make(t278=0xFFFFFFFF, t259=8, data=zlib.compress(bytes(4096))),
     )
-    yield "TIFF of offsets beyond the end", of(t273=0xFFFFFFF0)
-    yield "TIFF of 10^9 strips", of(t273=(4, 10**9, 8), t279=(4, 10**9, 8), t278=1)
-    yield "TIFF of 10^9 bit depths", of(t258=(3, 10**9, 8))
-    yield "TIFF of 10^9 samples a pixel", of(t277=10**9)
-    yield "TIFF whose next directory is itself", of(following=8)
-    yield "TIFF, ICC of 100 MiB claimed", of(t34675=(7, 100 << 20, 8))
-    yield "TIFF, EXIF of itself", of(t34665=8, t34853=8)
-    yield "TIFF of an odd orientation", of(t274=99)
-    bomb = zeros()
-    yield "TIFF, 2 GiB of deflate", of(bomb, t259=8, t279=len(bomb))
+    yield "TIFF of offsets beyond the end", make(t273=0xFFFFFFF0)
+    yield "TIFF of 10^9 strips", make(t273=(4, 10**9, 8), t279=(4, 10**9, 8), t278=1)
+    yield "TIFF of 10^9 bit depths", make(t258=(3, 10**9, 8))
+    yield "TIFF of 10^9 samples a pixel", make(t277=10**9)
+    yield "TIFF whose next directory is itself", make(following=8)
+    yield "TIFF, ICC of 100 MiB claimed", make(t34675=(7, 100 << 20, 8))
+    yield "TIFF, EXIF of itself", make(t34665=8, t34853=8)
+    yield "TIFF of an odd orientation", make(t274=99)
+    bomb = zlib_bomb()
+    yield "TIFF, 2 GiB of deflate", make(bomb, t259=8, t279=len(bomb))
     for side in (20_000, 40_000):
         tiles = {"t322": side, "t323": side, "t324": -1, "t325": len(bomb), "t273": None}
-        yield f"TIFF of a tile of {side}", of(bomb, t259=8, t278=None, t279=None, **tiles)
-        yield f"TIFF of a raw tile of {side}", of(t278=None, t279=None, **(tiles | {"t325": 4096}))
+        yield f"TIFF of a tile of {side}", make(bomb, t259=8, t278=None, t279=None, **tiles)
+        yield (
+            f"TIFF of a raw tile of {side}",
+            make(t278=None, t279=None, **(tiles | {"t325": 4096})),
+        )
     for name in ("jpeg", "tiff_lzw", "packbits", "tiff_adobe_deflate", "group4"):
         image = Image.fromarray(photo).convert("1" if name == "group4" else "RGB")
-        data = saved(image, "TIFF", compression=name)
+        data = save(image, "TIFF", compression=name)
         for i in range(20):
-            at = random.Random(i).randrange(8 * len(data))
-            yield f"TIFF of {name}, flip {i}", flipped(data, at)
+            position = random.Random(i).randrange(8 * len(data))
+            yield f"TIFF of {name}, flip {i}", flip_bit(data, position)
 
 
 def riff(*chunks: tuple[bytes, bytes]) -> bytes:
@@ -321,12 +331,12 @@ def riff(*chunks: tuple[bytes, bytes]) -> bytes:
 
 def webps(photo: Pixels) -> Iterator[File]:
     frames = [Image.fromarray(photo[i : i + 64, i : i + 64]) for i in range(0, 120, 8)]
-    animated = saved(frames[0], "WEBP", save_all=True, append_images=frames[1:])
+    animated = save(frames[0], "WEBP", save_all=True, append_images=frames[1:])
     yield "good WEBP, animated", animated
     for i in range(CUTS):
         yield f"WEBP, animated, cut {i}", animated[: len(animated) * i // CUTS]
-        yield f"WEBP, animated, flip {i}", flipped(animated, random.Random(i).randrange(8 * 200))
-    still = saved(frames[0], "WEBP")[12:]
+        yield f"WEBP, animated, flip {i}", flip_bit(animated, random.Random(i).randrange(8 * 200))
+    still = save(frames[0], "WEBP")[12:]
     body = still[8 : 8 + struct.unpack("<L", still[4:8])[0]]
     for side in (4096, SIDE):
         canvas = struct.pack("<L", side - 1)[:3]
@@ -342,29 +352,29 @@ def webps(photo: Pixels) -> Iterator[File]:
             f"WEBP, animation of {side}",
             riff((b"VP8X", b"\2\0\0\0" + canvas * 2), control, (b"ANMF", motion)),
         )
-    lossless = saved(frames[0], "WEBP", lossless=True)
-    yield "WEBP, lossless of 16384", overwritten(lossless, 21, b"\xff\xff\xff\x0f")
-    at = animated.index(b"VP8X")
-    yield "WEBP, chunk of 4 GiB claimed", overwritten(animated, at + 18 + 4, b"\xff" * 4)
+    lossless = save(frames[0], "WEBP", lossless=True)
+    yield "WEBP, lossless of 16384", overwrite(lossless, 21, b"\xff\xff\xff\x0f")
+    position = animated.index(b"VP8X")
+    yield "WEBP, chunk of 4 GiB claimed", overwrite(animated, position + 18 + 4, b"\xff" * 4)
 
 
 def avifs(photo: Pixels) -> Iterator[File]:
-    small = saved(Image.fromarray(photo), "AVIF")
-    at = small.index(b"ispe") + 8
-    yield f"AVIF of {SIDE} x {SIDE}", overwritten(small, at, struct.pack(">LL", SIDE, SIDE))
-    yield "AVIF of 16000 x 16000", overwritten(small, at, struct.pack(">LL", 16000, 16000))
-    blank = saved(Image.new("RGB", (4096, 4096)), "AVIF", speed=10)
-    at = blank.index(b"ispe") + 8
+    small = save(Image.fromarray(photo), "AVIF")
+    position = small.index(b"ispe") + 8
+    yield f"AVIF of {SIDE} x {SIDE}", overwrite(small, position, struct.pack(">LL", SIDE, SIDE))
+    yield "AVIF of 16000 x 16000", overwrite(small, position, struct.pack(">LL", 16000, 16000))
+    blank = save(Image.new("RGB", (4096, 4096)), "AVIF", speed=10)
+    position = blank.index(b"ispe") + 8
     yield "large AVIF of 4096 x 4096", blank
     yield (
         "AVIF of 64 x 64 that holds 4096 x 4096",
-        overwritten(blank, at, struct.pack(">LL", 64, 64)),
+        overwrite(blank, position, struct.pack(">LL", 64, 64)),
     )
-    at = small.index(b"iloc")
+    position = small.index(b"iloc")
     for i in range(12, 40, 4):
-        yield f"AVIF of a bad offset, {i}", overwritten(small, at + i, b"\x7f\xff\xff\xff")
+        yield f"AVIF of a bad offset, {i}", overwrite(small, position + i, b"\x7f\xff\xff\xff")
     frames = [Image.fromarray(photo)] * 3
-    yield "good AVIF, animated", saved(frames[0], "AVIF", save_all=True, append_images=frames[1:])
+    yield "good AVIF, animated", save(frames[0], "AVIF", save_all=True, append_images=frames[1:])
 
 
 def codestream(
@@ -375,7 +385,7 @@ def codestream(
     block: int = 4,
     components: int = 1,
 ) -> bytes:
-    """A JPEG 2000 with nothing behind its headers; precincts and blocks are of 2^n x 2^n."""
+    """A JPEG 2000 codestream of headers only; `precinct` and `block` are log2 of their sides."""
     size = struct.pack(">HLLLLLLLL", 0, width, height, 0, 0, tile or width, tile or height, 0, 0)
     size += struct.pack(">H", components) + b"\7\1\1" * components
     style = bytes([precinct is not None, 0, 0, 1, 0, 5, block - 2, block - 2, 0, 1])
@@ -396,9 +406,12 @@ def jpeg2000s(side: int) -> Iterator[File]:
     yield "JPEG2000 of 1000 components", codestream(side, side, components=1000)
     for tile in (1, 4, 100):
         yield f"JPEG2000, tiles of {tile}", codestream(side, side, tile)
-    small = saved(Image.new("L", (64, 64)), "JPEG2000")
-    at = small.index(b"ihdr") + 4
-    yield f"large JPEG2000, box of {SIDE}", overwritten(small, at, struct.pack(">LL", SIDE, SIDE))
+    small = save(Image.new("L", (64, 64)), "JPEG2000")
+    position = small.index(b"ihdr") + 4
+    yield (
+        f"large JPEG2000, box of {SIDE}",
+        overwrite(small, position, struct.pack(">LL", SIDE, SIDE)),
+    )
     inner = small[: small.index(b"\xff\x4f\xff\x51")]
     yield f"JPEG2000 of 64 x 64 that holds {SIDE}", inner + codestream(SIDE, SIDE)
     yield "JPEG2000 of 64 x 64 that holds 8192", inner + codestream(8192, 8192)
@@ -406,8 +419,8 @@ def jpeg2000s(side: int) -> Iterator[File]:
 
 
 def bmps_and_ppms(max_pixels: int) -> Iterator[File]:
-    def bmp(width: int, height: int, packed: int, data: bytes, bits: int = 8) -> bytes:
-        head = struct.pack("<LllHHLLllLL", 40, width, height, 1, bits, packed, 0, 0, 0, 256, 0)
+    def bmp(width: int, height: int, compression: int, data: bytes, bits: int = 8) -> bytes:
+        head = struct.pack("<LllHHLLllLL", 40, width, height, 1, bits, compression, 0, 0, 0, 256, 0)
         return (
             b"BM"
             + struct.pack("<LLL", 54 + 1024 + len(data), 0, 54 + 1024)

@@ -1,7 +1,7 @@
-"""Mutated files into all that reads other people's bytes: only roi-ray's own errors come out.
+"""Fuzzing of everything that parses foreign files: mutated input raises only roi-ray's own errors.
 
-Takes seconds, with the same examples each time. For a longer run with new examples, and the number
-of them printed:
+By default it takes seconds and uses the same examples each time. To run longer with new examples
+and print their number:
 
     ROI_RAY_FUZZ_SECONDS=300 uv run pytest -s tests/imaging/test_fuzz.py
 """
@@ -30,7 +30,7 @@ SECONDS = float(os.environ.get("ROI_RAY_FUZZ_SECONDS", "0"))
 TARGETS = 6
 MAX_PIXELS = 1 << 16
 
-# What a header's field is likely to be compared with, in either byte order.
+# Values that parsers are likely to compare header fields with, in both byte orders.
 NUMBERS = [0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 FIELDS = [struct.pack(order + "L", n)[-4:] for n in NUMBERS for order in "<>"]
 FIELDS += [struct.pack(order + "H", n) for n in NUMBERS if n <= 0xFFFF for order in "<>"]
@@ -39,34 +39,34 @@ FIELDS += [bytes([n]) for n in NUMBERS if n <= 0xFF]
 
 @st.composite
 def mutated(draw: st.DrawFn, seeds: list[bytes], words: list[bytes]) -> bytes:
-    """A seed after some changes: most of them near its beginning, where its header is."""
+    """A seed after some changes, most of them near its beginning, where the header is."""
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(1, 6))):
         end = max(len(data) - 1, 0)
-        at = draw(st.integers(0, min(end, draw(st.sampled_from([32, 400, end])))))
+        position = draw(st.integers(0, min(end, draw(st.sampled_from([32, 400, end])))))
         length = draw(st.sampled_from([0, 1, 2, 4, 16, 100, 1000]))
         kind = draw(st.sampled_from(["flip", "field", "bytes", "cut", "drop", "repeat", "splice"]))
         if kind == "flip" and data:
-            data = hostile.flipped(data, 8 * at + draw(st.integers(0, 7)))
+            data = hostile.flip_bit(data, 8 * position + draw(st.integers(0, 7)))
         elif kind == "field":
-            data = hostile.overwritten(data, at, draw(st.sampled_from(words)))
+            data = hostile.overwrite(data, position, draw(st.sampled_from(words)))
         elif kind == "bytes":
-            data = data[:at] + draw(st.binary(max_size=16)) + data[at + length :]
+            data = data[:position] + draw(st.binary(max_size=16)) + data[position + length :]
         elif kind == "cut":
-            data = data[:at]
+            data = data[:position]
         elif kind == "drop":
-            data = data[:at] + data[at + length :]
+            data = data[:position] + data[position + length :]
         elif kind == "repeat":
-            data = data[: at + length] + data[at:]
+            data = data[: position + length] + data[position:]
         elif kind == "splice":
             other = draw(st.sampled_from(seeds))
             source = draw(st.integers(0, max(len(other) - 1, 0)))
-            data = data[:at] + other[source : source + length] + data[at + length :]
+            data = data[:position] + other[source : source + length] + data[position + length :]
     return data
 
 
 def fuzz(strategy: st.SearchStrategy[bytes], check: Callable[[bytes], None], examples: int) -> None:
-    """Run a check on examples: a few, always the same; or for this test's share of SECONDS."""
+    """Run a check on a few fixed examples, or on new ones for this test's share of SECONDS."""
     deadline, runs = time.monotonic() + SECONDS / TARGETS, 0
 
     @settings(
@@ -96,30 +96,30 @@ def image_seeds() -> list[bytes]:
     rgba = image.convert("RGBA")
     rgba.putalpha(image.convert("L"))
     wide = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
-    profile = hostile.profile(128 + 400) + bytes(400)
-    seeds = [hostile.encoded(photo, name) for name in FORMATS]
+    profile = hostile.profile_header(128 + 400) + bytes(400)
+    seeds = [hostile.encode_with_metadata(photo, name) for name in FORMATS]
     seeds += [
-        hostile.saved(rgba, name) for name in ("PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "GIF")
+        hostile.save(rgba, name) for name in ("PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "GIF")
     ]
-    seeds += [hostile.saved(image.quantize(9), name) for name in ("PNG", "TIFF", "BMP", "GIF")]
-    seeds += [hostile.saved(image.convert("1"), name) for name in ("PNG", "TIFF", "BMP", "PPM")]
-    seeds += [hostile.saved(wide, name) for name in ("PNG", "TIFF", "JPEG2000", "PPM")]
-    seeds += [hostile.saved(image.convert("CMYK"), name) for name in ("JPEG", "TIFF")]
-    seeds += [hostile.saved(image, name, icc_profile=profile) for name in ("PNG", "JPEG", "WEBP")]
-    seeds += [hostile.saved(image, "JPEG", progressive=True)]
+    seeds += [hostile.save(image.quantize(9), name) for name in ("PNG", "TIFF", "BMP", "GIF")]
+    seeds += [hostile.save(image.convert("1"), name) for name in ("PNG", "TIFF", "BMP", "PPM")]
+    seeds += [hostile.save(wide, name) for name in ("PNG", "TIFF", "JPEG2000", "PPM")]
+    seeds += [hostile.save(image.convert("CMYK"), name) for name in ("JPEG", "TIFF")]
+    seeds += [hostile.save(image, name, icc_profile=profile) for name in ("PNG", "JPEG", "WEBP")]
+    seeds += [hostile.save(image, "JPEG", progressive=True)]
     seeds += [
-        hostile.saved(image, "TIFF", compression=name)
+        hostile.save(image, "TIFF", compression=name)
         for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
     ]
     seeds += [
-        hostile.saved(image, name, save_all=True, append_images=[image.rotate(180)])
+        hostile.save(image, name, save_all=True, append_images=[image.rotate(180)])
         for name in ("GIF", "WEBP", "AVIF", "PNG", "TIFF", "MPO")
     ]
     return [*seeds, b"P3 2 2 255 # c\n1 2 3 4 5 6 7 8 9 10 11 12\n", b"P1 3 2\n010 #\n101\n"]
 
 
 @pytest.mark.parametrize("decode", [decode_image, decode_mask])
-def test_images(decode) -> None:
+def test_mutated_image_decodes_or_is_an_image_error(decode) -> None:
     def check_image(data: bytes) -> None:
         try:
             pixels = decode(data, MAX_PIXELS)
@@ -164,7 +164,7 @@ def parquets() -> list[bytes]:
     return seeds
 
 
-def reads(path: str, part_rows: int = 1000) -> Callable[[bytes], None]:
+def manifest_check(path: str, part_rows: int = 1000) -> Callable[[bytes], None]:
     def check_manifest(data: bytes) -> None:
         with open(path, "wb") as file:
             file.write(data)
@@ -182,20 +182,20 @@ def reads(path: str, part_rows: int = 1000) -> Callable[[bytes], None]:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_manifests_of_text(tmp_path, suffix) -> None:
+def test_mutated_text_manifest_is_read_or_is_a_manifest_error(tmp_path, suffix) -> None:
     seeds = [CSV, JSONL]
     changed = mutated(seeds, WORDS) | st.binary(max_size=200)
     changed |= st.lists(st.sampled_from(WORDS)).map(b"".join)
-    fuzz(changed, reads(str(tmp_path / f"manifest{suffix}")), 200)
+    fuzz(changed, manifest_check(str(tmp_path / f"manifest{suffix}")), 200)
 
 
 @pytest.mark.parametrize("part_rows", [2, 1000])
-def test_manifests_of_parquet(tmp_path, part_rows) -> None:
-    def at_the_end(data: bytes) -> bytes:
-        """Reversed, mutated and reversed again: Parquet's header is at its end."""
+def test_mutated_parquet_manifest_is_read_or_is_a_manifest_error(tmp_path, part_rows) -> None:
+    def reverse(data: bytes) -> bytes:
         return data[::-1]
 
     seeds = parquets()
-    backwards = mutated([at_the_end(seed) for seed in seeds], FIELDS).map(at_the_end)
-    check = reads(str(tmp_path / "manifest.parquet"), part_rows)
+    # Parquet's header is a footer: mutate the reversed file, then reverse it again.
+    backwards = mutated([reverse(seed) for seed in seeds], FIELDS).map(reverse)
+    check = manifest_check(str(tmp_path / "manifest.parquet"), part_rows)
     fuzz(mutated(seeds, FIELDS) | backwards, check, 200)

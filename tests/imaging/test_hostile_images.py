@@ -1,4 +1,4 @@
-"""What bad files cost: a corpus of them is decoded by a process with a limit on its memory."""
+"""Hostile files: outcome, time and memory of decoding, and the error rows that they become."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from tests.imaging import hostile
 
 MAX_PIXELS = 1 << 20
 BYTES_PER_PIXEL = 64
-"""Of a decoder's buffers, Pillow's images and numpy's array, all at once."""
-BASE = 96 << 20
-"""Of metadata (Pillow allows a PNG 64 MiB of text), file content and the heap's own."""
-SECONDS = 10
+"""For a decoder's buffers, Pillow's images and numpy's array together."""
+BASE_MEMORY = 96 << 20
+"""For metadata (Pillow allows 64 MiB of text in a PNG), the file's content and the heap."""
+MAX_SECONDS = 10
 
 CHILD = """
 import json, os, resource, signal, sys, time
@@ -32,13 +32,13 @@ from roi_ray.errors import ImageError
 from roi_ray.imaging.decode import decode_image
 
 folder, names, max_pixels, allowed, seconds = json.loads(sys.argv[1])
-os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])  # each thread of a decoder has a stack
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])  # fewer threads need fewer stacks
 
 def memory(name):
     status = Path("/proc/self/status").read_text()
     return int(status.split(name + ":")[1].split()[0]) << 10
 
-def outcome(data):
+def describe_outcome(data):
     try:
         pixels = decode_image(data, max_pixels)
     except ImageError as error:
@@ -48,9 +48,9 @@ def outcome(data):
     assert pixels.shape[0] * pixels.shape[1] <= max_pixels
     return "decoded", False
 
-for i, name in enumerate(names):  # so that every library is there before memory is counted
+for i, name in enumerate(names):  # load every library before measuring memory
     if name.startswith("good"):
-        outcome(Path(folder, str(i)).read_bytes())
+        describe_outcome(Path(folder, str(i)).read_bytes())
 base = memory("VmSize")
 if allowed:
     resource.setrlimit(resource.RLIMIT_AS, (base + allowed, base + allowed))
@@ -58,12 +58,12 @@ for i, name in enumerate(names):
     print(name, flush=True)
     data = Path(folder, str(i)).read_bytes()
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     except OSError:
         pass
     before, start = memory("VmRSS"), time.perf_counter()
-    signal.alarm(seconds)  # kills, also in the middle of a decoder
-    text, starved = outcome(data)
+    signal.alarm(seconds)  # kills the process, even inside a decoder
+    text, starved = describe_outcome(data)
     signal.alarm(0)
     took, peak = time.perf_counter() - start, memory("VmHWM") - before
     print(json.dumps([text, starved, took, peak]), flush=True)
@@ -71,15 +71,15 @@ for i, name in enumerate(names):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-def test_a_corpus_of_bad_files(tmp_path, photos) -> None:
+def test_hostile_files_decode_or_fail_within_limits_of_time_and_memory(tmp_path, photos) -> None:
     names = []
     for name, data in hostile.corpus(photos["coffee"], MAX_PIXELS):
         write(tmp_path / str(len(names)), data)
         names.append(name)
     assert len(names) == len(set(names)) > len(FORMATS) * (hostile.CUTS + hostile.FLIPS)
 
-    allowed = BASE + BYTES_PER_PIXEL * MAX_PIXELS
-    task = json.dumps([str(tmp_path), names, MAX_PIXELS, allowed, SECONDS])
+    allowed = BASE_MEMORY + BYTES_PER_PIXEL * MAX_PIXELS
+    task = json.dumps([str(tmp_path), names, MAX_PIXELS, allowed, MAX_SECONDS])
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", CHILD, task],
         check=False,
@@ -98,7 +98,7 @@ def test_a_corpus_of_bad_files(tmp_path, photos) -> None:
     for name, (text, starved, seconds, peak) in results.items():
         kind = text.split(":")[0]
         assert not starved, (name, text)
-        assert seconds < SECONDS, name
+        assert seconds < MAX_SECONDS, name
         assert peak < allowed, name
         assert kind == "decoded" or issubclass(getattr(errors, kind), errors.ImageError), name
         if name.startswith("good"):
@@ -131,7 +131,7 @@ BAD_FILES = {
 }
 
 
-def one_chunk(base, distorted) -> Chunk:
+def decode_one_chunk(base, distorted) -> Chunk:
     ids = [str(row) for row in range(len(distorted))]
     table = pa.table(
         {"pair_id": ids, "reference": ["x.png"] * len(distorted), "distorted": distorted}
@@ -141,16 +141,16 @@ def one_chunk(base, distorted) -> Chunk:
     return Chunk.from_arrow(part)
 
 
-def test_odd_names_are_names(tmp_path, photos) -> None:
+def test_files_with_odd_names_are_read(tmp_path, photos) -> None:
     base, x = tmp_path / "here", photos["coffee"][:40, :50]
     for name in ["x.png", *ODD_NAMES]:
         write(base / name, encode(x))
-    chunk = one_chunk(base, ODD_NAMES)
+    chunk = decode_one_chunk(base, ODD_NAMES)
     assert chunk.errors == [None] * len(ODD_NAMES)
     assert all(np.array_equal(image, x) for image in chunk.images)
 
 
-def test_the_error_of_a_bad_file_names_it(tmp_path, photos) -> None:
+def test_error_of_a_bad_file_names_the_file(tmp_path, photos) -> None:
     base, x = tmp_path / "here", photos["coffee"][:40, :50]
     for name, data in {"x.png": encode(x), **BAD_FILES}.items():
         write(base / name, data)
@@ -163,7 +163,7 @@ def test_the_error_of_a_bad_file_names_it(tmp_path, photos) -> None:
         "..",
     ]
     names = [*BAD_FILES, *missing, "x.png"]
-    chunk = one_chunk(base, names)
+    chunk = decode_one_chunk(base, names)
     for name, error in zip(names[:-1], chunk.errors, strict=False):
         kind, _, text = error.partition(": ")
         assert issubclass(getattr(errors, kind), errors.ImageError)
