@@ -3,9 +3,7 @@
 ray job submit --working-dir . -- python jobs/bench.py --device cuda --precision fp16 --decoded
 """
 
-import typer
-
-from roi_ray.cli.bench import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("bench")

@@ -4,9 +4,7 @@ ray job submit --working-dir . -- python jobs/compare.py \
     --comparisons s3://bucket/choices.parquet --output s3://bucket/compared
 """
 
-import typer
-
-from roi_ray.cli.compare import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("compare")

@@ -4,9 +4,7 @@ ray job submit --working-dir . -- python jobs/evaluate.py \
     --comparisons s3://bucket/compared/comparisons.parquet --output s3://bucket/evaluation
 """
 
-import typer
-
-from roi_ray.cli.evaluate import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("evaluate")

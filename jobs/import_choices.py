@@ -4,9 +4,7 @@ ray job submit --working-dir . -- python jobs/import_choices.py mucped23 s3://bu
     --output s3://bucket/choices.parquet
 """
 
-import typer
-
-from roi_ray.cli.import_choices import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("import-choices")

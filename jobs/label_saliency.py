@@ -4,9 +4,7 @@ ray job submit --working-dir . -- python jobs/label_saliency.py --teacher s3://b
     --images s3://bucket/images --maps s3://bucket/maps --output s3://bucket/views
 """
 
-import typer
-
-from roi_ray.cli.label_saliency import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("label-saliency")

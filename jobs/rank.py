@@ -4,9 +4,7 @@ ray job submit --working-dir . -- python jobs/rank.py \
     --comparisons s3://bucket/comparisons.parquet --output s3://bucket/ranking
 """
 
-import typer
-
-from roi_ray.cli.rank import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("rank")

@@ -4,9 +4,7 @@ ray job submit --working-dir . -- python jobs/score.py --manifest s3://bucket/sw
     --output s3://bucket/scores
 """
 
-import typer
-
-from roi_ray.cli.score import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("score")

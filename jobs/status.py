@@ -3,9 +3,7 @@
 ray job submit --working-dir . -- python jobs/status.py s3://bucket/scores
 """
 
-import typer
-
-from roi_ray.cli.status import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("status")

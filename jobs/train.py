@@ -4,9 +4,7 @@ ray job submit --working-dir . -- python jobs/train.py \
     --comparisons s3://bucket/compared/comparisons.parquet --output s3://bucket/model.safetensors
 """
 
-import typer
-
-from roi_ray.cli.train import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("train")

@@ -5,9 +5,7 @@ ray job submit --working-dir . -- python jobs/train_discriminator.py \
     --gpu
 """
 
-import typer
-
-from roi_ray.cli.train_discriminator import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("train-discriminator")

@@ -4,9 +4,7 @@ ray job submit --working-dir . -- python jobs/train_saliency.py --images s3://bu
     --maps s3://bucket/maps --output s3://bucket/saliency.safetensors --gpu
 """
 
-import typer
-
-from roi_ray.cli.train_saliency import main
+from roi_ray.cli.app import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("train-saliency")

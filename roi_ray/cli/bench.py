@@ -1,81 +1,123 @@
-"""Measure how fast roi-ray is: against a plain loop, other libraries, and the machine's limit.
-
-python jobs/bench.py --quick
-python jobs/bench.py --against naive,torchmetrics
-"""
+"""`roi-ray bench`: measure speed against a plain loop, other libraries, and the machine's limit."""
 
 import json
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
-from rich.console import Console
 
 from roi_ray.bench.options import SaliencyName
-from roi_ray.bench.run import BenchOptions, run_benchmark
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.report.bench import build_tables, draw_benchmark
-from roi_ray.runtime.device import find_device
-from roi_ray.runtime.memory import keep_freed_memory
 from roi_ray.settings import Precision, Settings
-from roi_ray.sweep import photographs
 
-_LEAST = 161
-"""pytorch_msssim's least side, in pixels, with five scales."""
+_MIN_SIDE = 161
+"""Smallest side in pixels of which pytorch_msssim computes five scales."""
 
 
 @exit_with_message
 def main(
     *,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One K, two rounds, no job: less than a minute.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="Take less than a minute: two rounds, the first of --per-reference, no job.",
+        ),
     ] = False,
-    no_ray: Annotated[bool, typer.Option("--no-ray", help="Leave the job out.")] = False,
-    sizes: Annotated[str, typer.Option(help="Sides of square images, in pixels.")] = "512",
+    no_ray: Annotated[
+        bool, typer.Option("--no-ray", help="Do not measure a whole job on Ray.")
+    ] = False,
+    sizes: Annotated[
+        str, typer.Option(help="Sides of the square images, in pixels, with commas between them.")
+    ] = "512",
     per_reference: Annotated[
-        str, typer.Option(help="Images of a reference (K); the rivals meet the first two.")
+        str,
+        typer.Option(
+            help="Numbers of distorted images per reference, with commas between them. Other "
+            "libraries are measured at the first two."
+        ),
     ] = "8,24,1,2,4,16",
     against: Annotated[
-        str, typer.Option(help="Rivals: naive, torchmetrics, pyiqa; or an empty text.")
+        str,
+        typer.Option(
+            help="What roi-ray is compared with: naive (a plain loop), torchmetrics and pyiqa, "
+            "with commas between them, or an empty text."
+        ),
     ] = "naive",
-    saliency: Annotated[SaliencyName, typer.Option(help="N of all contenders.")] = "u2netp",
-    precision: Annotated[Precision, typer.Option(help="Of roi-ray's networks.")] = "fp32",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    saliency: Annotated[
+        SaliencyName, typer.Option(help="Saliency network that everything measured uses.")
+    ] = "u2netp",
+    precision: Annotated[Precision, typer.Option(help="Precision of roi-ray's networks.")] = "fp32",
+    device: Annotated[
+        str, typer.Option(help="auto (a GPU if this machine has one), cpu or cuda.")
+    ] = "auto",
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Images that go through roi-ray's networks at once.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Images that go through roi-ray's networks at once.",
+            show_default="1 on a CPU, 32 on a GPU",
+        ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU; else all.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="all")
+    ] = None,
     references: Annotated[
-        int | None, typer.Option(min=1, help="Scored together. Default: 1; 8 on a GPU.")
+        int | None,
+        typer.Option(
+            min=1, help="References that are scored together.", show_default="1; 8 on a GPU"
+        ),
     ] = None,
     decoded: Annotated[
-        bool, typer.Option("--decoded", help="Images are in memory already, not in files.")
+        bool,
+        typer.Option("--decoded", help="Start from decoded images in memory, not from files."),
     ] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
-    job_pairs: Annotated[int, typer.Option(min=96, help="Pairs of the job.")] = 640,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds that are measured.")] = 5,
+    job_pairs: Annotated[int, typer.Option(min=96, help="Pairs of the job on Ray.")] = 640,
     images: Annotated[
         Path | None,
         typer.Option(
-            exists=True, file_okay=False, help="Folder of photographs, in place of scikit-image's."
+            exists=True,
+            file_okay=False,
+            help="Folder of photographs to measure on.",
+            show_default="those of scikit-image",
         ),
     ] = None,
     output: Annotated[
         Path, typer.Option(file_okay=False, help="Folder for bench.json and bench.png.")
     ] = Path("out/bench"),
 ) -> None:
-    """Every figure is a median of interleaved rounds of one run: trust the ratios."""
+    """Measure speed against a plain loop, other libraries, and the limit of the machine.
+
+    Every figure is the median of interleaved rounds of one run, so ratios within a run can be
+    trusted; times of different runs cannot be compared.
+
+    Exit codes: 0 if everything was measured; 2 if the arguments cannot be used or a library is not
+    installed.
+    """
+    counts = _parse_numbers("--per-reference", per_reference)
+    rivals = [name.strip() for name in against.split(",") if name.strip()]
+    sides = _parse_numbers("--sizes", sizes)
+    if rivals and sides[0] < _MIN_SIDE:
+        raise typer.BadParameter(
+            f"--sizes {sizes!r}: other libraries need images of at least {_MIN_SIDE} pixels"
+        )
+
+    import torch
+    from rich.console import Console
+
+    from roi_ray.bench.run import BenchOptions, run_benchmark
+    from roi_ray.report.bench import build_tables, draw_benchmark
+    from roi_ray.runtime.device import find_device
+    from roi_ray.runtime.memory import keep_freed_memory
+    from roi_ray.sweep import photographs
+
     if threads:
         torch.set_num_threads(threads)
     keep_freed_memory()
     console = Console()
-    counts = _numbers("--per-reference", per_reference)
-    rivals = [name.strip() for name in against.split(",") if name.strip()]
-    sides = _numbers("--sizes", sizes)
-    if rivals and sides[0] < _LEAST:
-        raise typer.BadParameter(f"--sizes {sizes!r}: rivals take no images below {_LEAST} pixels")
-    plan = BenchOptions(
-        photographs=_files(images) if images else list(photographs().values()),
+    options = BenchOptions(
+        photographs=_list_files(images) if images else list(photographs().values()),
         rivals=rivals,
         sizes=sides,
         per_reference=counts[:1] if quick else counts,
@@ -89,7 +131,7 @@ def main(
         job_pairs=0 if quick or no_ray else job_pairs,
     )
     output.mkdir(parents=True, exist_ok=True)
-    result = run_benchmark(plan, say=lambda text: console.print(f"... {text}", style="dim"))
+    result = run_benchmark(options, say=lambda text: console.print(f"... {text}", style="dim"))
     for table in build_tables(result):
         console.print(table)
     (output / "bench.json").write_text(json.dumps(result.as_json(), indent=2) + "\n")
@@ -97,15 +139,17 @@ def main(
     console.print(f"{output / 'bench.json'}, {output / 'bench.png'}")
 
 
-def _files(folder: Path) -> list[Path]:
+def _list_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
 
 
-def _numbers(option: str, text: str) -> list[int]:
+def _parse_numbers(option: str, text: str) -> list[int]:
     try:
         numbers = [int(number) for number in text.split(",")]
     except ValueError as error:
-        raise typer.BadParameter(f"{option} {text!r}: whole numbers with commas between") from error
+        raise typer.BadParameter(
+            f"{option} {text!r}: give whole numbers with commas between them"
+        ) from error
     if min(numbers) < 1:
-        raise typer.BadParameter(f"{option} {text!r}: 1 or more")
+        raise typer.BadParameter(f"{option} {text!r}: give numbers of at least 1")
     return numbers

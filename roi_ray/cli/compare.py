@@ -1,77 +1,103 @@
-"""Predict which of two decoded images people prefer, for each comparison of a manifest.
-
-python jobs/compare.py --comparisons choices.parquet --output compared/
-"""
+"""`roi-ray compare`: predict which of two decoded images people prefer."""
 
 import sys
 from typing import Annotated
 
 import typer
 
+from roi_ray.cli import options as cli
 from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
-from roi_ray.preference.compare import compare
-from roi_ray.runtime.cluster import Device
 from roi_ray.runtime.logs import escape_line, log_to_stderr
-from roi_ray.settings import DEFAULT_LPIPS, DEFAULT_PREFERENCE_MODEL, LpipsName, Settings, Weighting
+from roi_ray.settings import (
+    DEFAULT_DISCRIMINATOR,
+    DEFAULT_LPIPS,
+    DEFAULT_PREFERENCE_MODEL,
+    DEFAULT_SALIENCY,
+    MAX_PIXELS,
+    Settings,
+)
 
-_NONE = "none"
+_NO_MODEL = "none"
 
 
 @exit_with_message
 def main(
     *,
     comparisons: Annotated[
-        str, typer.Option(help="Parquet, CSV or JSON Lines with reference, a, b.")
+        str,
+        typer.Option(
+            help="Comparisons: a Parquet, CSV or JSON Lines file, a folder of them, or an s3:// "
+            "URI, with columns reference, a and b."
+        ),
     ],
-    output: Annotated[str, typer.Option(help="Folder or s3:// prefix for the result.")],
+    output: Annotated[
+        str, typer.Option(help="Folder or s3:// prefix for comparisons.parquet and the scores.")
+    ],
     scores: Annotated[
         str | None,
         typer.Option(
-            help="An output of jobs/score.py to take instead of scoring; --lpips and the like are "
-            "then what they were there."
+            help="Output of `roi-ray score` to take the features from, in place of scoring. The "
+            "options of metrics are then ignored.",
+            show_default=False,
         ),
     ] = None,
     model: Annotated[
         str,
-        typer.Option(help="The packaged model, a file of jobs/train.py, or none: features alone."),
+        typer.Option(
+            help="Preference model: the packaged one, a file that `roi-ray train` wrote, or none "
+            "for features alone."
+        ),
     ] = DEFAULT_PREFERENCE_MODEL,
-    lpips_: Annotated[LpipsName, typer.Option("--lpips", help="LPIPS network.")] = DEFAULT_LPIPS,
-    roi_weighting: Annotated[Weighting, typer.Option(help="See jobs/score.py.")] = "mean",
-    weights_dir: Annotated[str | None, typer.Option(help="See jobs/score.py.")] = None,
-    device: Annotated[Device, typer.Option(help="See jobs/score.py.")] = "auto",
-    actors: Annotated[int | None, typer.Option(min=1, help="Scoring actors.")] = None,
-    allow_prefix: Annotated[
-        list[str] | None,
-        typer.Option(help="Another folder that images may be in; repeatable."),
-    ] = None,
-    shard_size: Annotated[int, typer.Option(min=1, help="Pairs a file.")] = DEFAULT_SHARD_SIZE,
-    fail_above: Annotated[
-        float, typer.Option(min=0, max=1, help="Exit with 3 if a larger share has no features.")
-    ] = 0.1,
+    lpips: cli.LpipsOption = DEFAULT_LPIPS,
+    saliency: cli.SaliencyOption = DEFAULT_SALIENCY,
+    discriminator: cli.DiscriminatorOption = DEFAULT_DISCRIMINATOR,
+    roi_weighting: cli.RoiWeighting = "mean",
+    precision: cli.Precision = "fp32",
+    weights_dir: cli.WeightsDir = None,
+    device: cli.Device = "auto",
+    actors: cli.Actors = None,
+    gpus_per_actor: cli.GpusPerActor = 1.0,
+    batch: cli.Batch = None,
+    shard_size: cli.ShardSize = DEFAULT_SHARD_SIZE,
+    max_pixels: cli.MaxPixels = MAX_PIXELS,
+    allow_prefix: cli.AllowPrefix = None,
+    fail_above: cli.FailAbove = 0.1,
+    log_level: cli.LogLevel = None,
 ) -> None:
-    """Add sixteen features and P(people prefer a) to comparisons.
+    """Add sixteen features, and the probability that people prefer a to b, to comparisons.
 
-    Exit code 0: done. 2: unusable arguments, weights or model. 3: too many comparisons
-    without features; they are in the output all the same, each with its error.
+    Every distinct image is scored once. The same command resumes an interrupted run.
+
+    Exit codes: 0 if the comparisons are written; 2 if the arguments, the comparisons, the weights
+    or the output cannot be used; 3 if the comparisons are written but more of them than
+    --fail-above have an error and no features.
     """
-    log_to_stderr()
-    settings = Settings(lpips=lpips_, roi_weighting=roi_weighting)
-    allow = tuple(allow_prefix or ())
-    options = Options(device, actors, shard_size=shard_size, weights_dir=weights_dir, allow=allow)
-    done = compare(
+    from roi_ray.preference.compare import compare
+
+    log_to_stderr(log_level)
+    result = compare(
         comparisons,
         output,
         scores=scores,
-        model=None if model == _NONE else model,
-        settings=settings,
-        options=options,
+        model=None if model == _NO_MODEL else model,
+        settings=Settings(lpips, saliency, discriminator, roi_weighting, precision),
+        options=Options(
+            device=device,
+            actors=actors,
+            gpus_per_actor=gpus_per_actor,
+            batch=batch,
+            shard_size=shard_size,
+            max_pixels=max_pixels,
+            weights_dir=weights_dir,
+            allow=tuple(allow_prefix or ()),
+        ),
     )
-    print(f"{done.rows} comparisons, {done.failed} without features -> {done.output}")
-    for text in done.errors:
+    print(f"{result.rows} comparisons, {result.failed} without features -> {result.output}")
+    for text in result.errors:
         print(f"  {escape_line(text)}")
-    if done.agreement is not None:
-        print(f"the prediction agrees with {100 * done.agreement:.1f} % of the answers")
-    if done.failed / done.rows > fail_above:
+    if result.agreement is not None:
+        print(f"the prediction agrees with {100 * result.agreement:.1f} % of the answers")
+    if result.failed / result.rows > fail_above:
         print(f"error: more than --fail-above {fail_above} have no features", file=sys.stderr)
         raise typer.Exit(EXIT_TOO_MANY_FAILED)

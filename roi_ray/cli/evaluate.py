@@ -1,52 +1,68 @@
-"""Cross-validate preference models by reference, beside simple rules and the human ceiling.
-
-python jobs/evaluate.py --comparisons compared/comparisons.parquet --output evaluation/
-"""
+"""`roi-ray evaluate`: cross-validate preference models, beside simple rules and a human ceiling."""
 
 import json
 import sys
 from typing import Annotated
 
-import torch
 import typer
-from rich.console import Console
 
-from roi_ray import schema
+from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.errors import ManifestError
-from roi_ray.io import storage
-from roi_ray.preference.comparisons import read_comparisons
-from roi_ray.preference.evaluation import evaluate
 from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES
-from roi_ray.report import preference as report
 
 
 @exit_with_message
 def main(
     *,
     comparisons: Annotated[
-        str, typer.Option(help="With labels and features, as jobs/compare.py writes them.")
+        str,
+        typer.Option(help="Comparisons with labels and features: the output of `roi-ray compare`."),
     ],
-    output: Annotated[str, typer.Option(help="Folder or s3:// prefix for JSON and picture.")],
+    output: Annotated[
+        str, typer.Option(help="Folder or s3:// prefix for evaluation.json and evaluation.png.")
+    ],
     recipe: Annotated[
         list[str] | None,
-        typer.Option(help=f"One of {', '.join(RECIPES)}; may be given again; all, if not given."),
+        typer.Option(
+            help=f"Recipe to evaluate; repeatable. {cli.RECIPE_HELP}", show_default="all recipes"
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="A trained model, evaluated as it is; may be given again."),
+        typer.Option(
+            help="Trained model to evaluate as it is: the packaged one or a file; repeatable.",
+            show_default=False,
+        ),
     ] = None,
     nested: Annotated[
-        bool, typer.Option("--nested", help="Also choose the recipe anew in each fold; slow.")
+        bool,
+        typer.Option("--nested", help="Also choose the recipe anew within each fold. Slow."),
     ] = False,
-    folds: Annotated[int, typer.Option(min=2, help="Folds, by reference.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Other divisions into folds.")] = 3,
+    folds: Annotated[
+        int, typer.Option(min=2, help="Folds. All comparisons of a reference are in one fold.")
+    ] = 5,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Times that the references are divided into folds anew.")
+    ] = 3,
 ) -> None:
-    """Say how many of people's choices each model predicts, on references it has not seen."""
+    """Measure how many human choices each model predicts, on references it was not trained on.
+
+    Exit codes: 0 if the evaluation is written; 2 if the arguments, the comparisons, a model or the
+    output cannot be used.
+    """
     recipes = recipe or list(RECIPES)
-    torch.set_num_threads(1)  # the networks are too small to be divided
-    if unknown := [name for name in recipes if name not in RECIPES]:
-        raise ManifestError(f"unknown recipe {unknown[0]!r}; there are {', '.join(RECIPES)}")
+    cli.check_recipes(*recipes)
+
+    import torch
+    from rich.console import Console
+
+    from roi_ray import schema
+    from roi_ray.io import storage
+    from roi_ray.preference.comparisons import read_comparisons
+    from roi_ray.preference.evaluation import evaluate
+    from roi_ray.report import preference as report
+
+    torch.set_num_threads(1)  # these networks are too small to gain from more threads
     given = read_comparisons(comparisons)
     storage.check_writable(output)
     result = evaluate(
@@ -79,12 +95,12 @@ def main(
         d = test.difference
         console.print(
             f"{name}: {100 * d.value:+.2f} points ({100 * d.low:+.2f} .. {100 * d.high:+.2f}), "
-            f"p {_p(test.p)}",
+            f"p {_format_p(test.p)}",
             highlight=False,
         )
     print(f"-> {output}")
 
 
-def _p(p: float) -> str:
-    # Of 2,000 resamples, more digits would say nothing.
+def _format_p(p: float) -> str:
+    # p comes from 2,000 resamples: further digits would be noise.
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"

@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, and how a command ends on an error."""
+"""Exit codes, and how a command ends on an error."""
 
 import io
 import sys
@@ -9,27 +9,39 @@ from typing import ParamSpec
 import typer
 
 from roi_ray.errors import RoiRayError
+from roi_ray.runtime.logs import escape_line
 
 EXIT_UNUSABLE = 2
+"""Arguments or inputs cannot be used; click exits with the same code on a wrong option."""
 EXIT_TOO_MANY_FAILED = 3
+"""The output is complete, but too many of its rows have an error."""
 EXIT_INCOMPLETE = 4
+"""Rows are missing."""
+EXIT_INTERRUPTED = 130
+"""Control-C: 128 + SIGINT, as shells report it."""
 
 Arguments = ParamSpec("Arguments")
 
 
 def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """A command that ends on a `RoiRayError` with a line on standard error and exit code 2."""
+    """Decorate a command: a `RoiRayError` becomes one line on standard error and exit code 2.
+
+    Control-C ends the command with exit code 130 and no traceback. Any other exception is a defect
+    and keeps its traceback.
+    """
 
     @wraps(main)
-    def told(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    def run_main(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         for stream in (sys.stdout, sys.stderr):
-            # A terminal of few characters gets question marks for the others.
+            # An ASCII terminal shows a question mark for a character that it does not have.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
         try:
             main(*args, **kwargs)
         except RoiRayError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {escape_line(str(error))}", file=sys.stderr)
             raise typer.Exit(EXIT_UNUSABLE) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(EXIT_INTERRUPTED) from error
 
-    return told
+    return run_main

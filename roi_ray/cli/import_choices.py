@@ -1,27 +1,28 @@
-"""Turn a published data set of human choices into comparisons.
-
-python jobs/import_choices.py mucped23 data/mucped23 --output choices.parquet
-"""
+"""`roi-ray import-choices`: turn a published data set of human choices into comparisons."""
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.datasets import DatasetName
-from roi_ray.datasets.importers import ImportSummary, import_choices
-from roi_ray.io import storage
-from roi_ray.io.allowlist import build_allowlist
+from roi_ray.datasets import DATASET_NAMES, DatasetName
+
+if TYPE_CHECKING:
+    from roi_ray.datasets.importers import ImportSummary
 
 
 @exit_with_message
 def main(
     dataset: Annotated[
-        DatasetName, typer.Argument(help="Which data set it is.", metavar="DATASET")
+        DatasetName,
+        typer.Argument(help=f"One of: {', '.join(DATASET_NAMES)}.", metavar="DATASET"),
     ],
     path: Annotated[
-        str, typer.Argument(help="Its folder, unpacked, or s3:// prefix.", metavar="PATH")
+        str,
+        typer.Argument(
+            help="Folder of the unpacked data set, or its s3:// prefix.", metavar="PATH"
+        ),
     ],
     *,
     output: Annotated[str, typer.Option(help="The .parquet file to write.")],
@@ -29,25 +30,30 @@ def main(
         float | None,
         typer.Option(
             min=0,
-            help="For kadid10k, pipal and tid2013: by how many the scores of a pair must differ.",
+            help="Smallest difference between two images' scores, in standard errors, that counts "
+            "as a choice. For kadid10k, pipal and tid2013.",
             show_default="2",
         ),
     ] = None,
 ) -> None:
-    """Import aic3, bapps, clic, kadid10k, mucped22, mucped23, pieapp, pipal or tid2013.
+    """Turn a published data set of human choices into comparisons. Nothing is downloaded.
 
-    Exit code 0: the comparisons are written. 2: unusable arguments, a folder of another layout, or
-    answers that are the wrong way round; nothing is written then.
+    Exit codes: 0 if the comparisons are written; 2 if nothing is written, because the arguments
+    or the folder cannot be used, or because the answers are the wrong way round.
     """
+    from roi_ray.datasets.importers import import_choices
+    from roi_ray.io import storage
+    from roi_ray.io.allowlist import build_allowlist
+
     summary = import_choices(dataset, path, output, min_standard_errors)
     print_summary(summary)
     folder = storage.absolute(path)
     if not build_allowlist(storage.parent(storage.absolute(output))).allows(folder):
-        print(f"  jobs/compare.py opens the images with --allow-prefix {shlex.quote(folder)}")
+        print(f"  roi-ray compare opens the images with --allow-prefix {shlex.quote(folder)}")
 
 
-def print_summary(summary: ImportSummary) -> None:
-    """Say what came of the job."""
+def print_summary(summary: "ImportSummary") -> None:
+    """Print what was imported, what was left out, and how far the answers agree with hints."""
     report = summary.report
     print(
         f"{report.dataset}: {summary.rows} comparisons of {summary.references} references, "
@@ -56,7 +62,7 @@ def print_summary(summary: ImportSummary) -> None:
     for reason, count in report.dropped.items():
         print(f"  left out: {count} {reason}")
     if report.repeated:
-        print(f"  {report.repeated} ask again what an earlier row asked")
+        print(f"  {report.repeated} repeat the question of an earlier row")
     for check in report.direction_checks:
         print(f"  label direction: {check}")
     if not report.direction_checks:

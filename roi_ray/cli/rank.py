@@ -1,37 +1,44 @@
-"""Rank codecs or methods by what people, or a preference model, said of them.
-
-python jobs/rank.py --comparisons comparisons.parquet --output ranking/
-python jobs/rank.py --comparisons predicted.parquet --labels p_a_preferred --output ranking/
-"""
+"""`roi-ray rank`: rank codecs or methods by human choices or predictions."""
 
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from roi_ray.cli.exits import exit_with_message
 from roi_ray.preference.options import By, Labels
-from roi_ray.report.ranking import report_ranking
 
 
 @exit_with_message
 def main(
     *,
     comparisons: Annotated[
-        str, typer.Option(help="Parquet, CSV or JSON Lines: a file, a folder, or s3://.")
+        str,
+        typer.Option(
+            help="Comparisons: a Parquet, CSV or JSON Lines file, a folder of them, or an s3:// "
+            "URI."
+        ),
     ],
     output: Annotated[
         str, typer.Option(help="Folder or s3:// prefix for ranking.json and ranking.png.")
     ],
     labels: Annotated[
-        Labels, typer.Option(help="p_a: what people said; p_a_preferred: what a model predicts.")
+        Labels,
+        typer.Option(
+            help="Column that says who wins. p_a: people's answers; p_a_preferred: the "
+            "predictions of `roi-ray compare`."
+        ),
     ] = "p_a",
     by: Annotated[
-        By, typer.Option(help="codec: an encoder; method: an encoder at one setting.")
+        By,
+        typer.Option(help="What is ranked. method: an encoder at one setting; codec: an encoder."),
     ] = "method",
 ) -> None:
-    """Rank by Bradley-Terry scores with intervals, over all and per band of bit rate.
+    """Rank codecs or methods by Bradley-Terry scores, over all bit rates and per band of them.
 
-    Exit code 0: done. 2: unusable arguments or comparisons.
+    Exit codes: 0 if the ranking is written; 2 if the arguments or the comparisons cannot be used.
     """
+    from rich.console import Console
+
+    from roi_ray.report.ranking import report_ranking
+
     report_ranking(comparisons, output, by, labels, Console(width=120))

@@ -1,106 +1,84 @@
-"""Score a sweep of (original, decoded) image pairs.
-
-python jobs/score.py --manifest sweep.parquet --output scores/
-python jobs/score.py --demo out/demo
-"""
+"""`roi-ray score`: score a sweep of (original, decoded) image pairs."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roi_ray.cli import options as cli
 from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
-from roi_ray.pipeline.run import Summary, score_manifest
-from roi_ray.runtime.cluster import Device
-from roi_ray.runtime.logs import LogLevel, escape_line, log_to_stderr
+from roi_ray.runtime.logs import escape_line, log_to_stderr
 from roi_ray.settings import (
     DEFAULT_DISCRIMINATOR,
     DEFAULT_LPIPS,
     DEFAULT_SALIENCY,
     MAX_PIXELS,
-    LpipsName,
-    Precision,
     Settings,
-    Weighting,
 )
+
+if TYPE_CHECKING:
+    from roi_ray.pipeline.run import Summary
 
 
 @exit_with_message
 def main(
+    *,
     manifest: Annotated[
         str | None,
-        typer.Option(help="Parquet, CSV or JSON Lines: a file, a folder, or s3://."),
+        typer.Option(
+            help="Image pairs to score: a Parquet, CSV or JSON Lines file, a folder of them, or "
+            "an s3:// URI, with columns reference and distorted.",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
-        str | None, typer.Option(help="Folder or s3:// prefix for the scores.")
+        str | None,
+        typer.Option(help="Folder or s3:// prefix for the scores.", show_default=False),
     ] = None,
     demo: Annotated[
         str | None,
-        typer.Option(help="Instead: make a small sweep from photographs here, and score it."),
-    ] = None,
-    lpips_: Annotated[
-        LpipsName, typer.Option("--lpips", help="LPIPS network; alex is the paper's.")
-    ] = DEFAULT_LPIPS,
-    saliency_: Annotated[
-        str, typer.Option("--saliency", help="Packaged network, or a U2-Net(-p) checkpoint.")
-    ] = DEFAULT_SALIENCY,
-    discriminator_: Annotated[
-        str, typer.Option("--discriminator", help="Packaged network, or a PatchGAN checkpoint.")
-    ] = DEFAULT_DISCRIMINATOR,
-    weights_dir: Annotated[
-        str | None, typer.Option(help="Folder with torchvision's files for alex, vgg, squeeze.")
-    ] = None,
-    roi_weighting: Annotated[
-        Weighting, typer.Option(help="mean: mean(L R), the paper's; normalised: sum(L R) / sum(R).")
-    ] = "mean",
-    device: Annotated[Device, typer.Option(help="auto: GPUs if the cluster has any.")] = "auto",
-    actors: Annotated[
-        int | None, typer.Option(min=1, help="Scoring actors; one a GPU, else one a CPU.")
-    ] = None,
-    gpus_per_actor: Annotated[
-        float, typer.Option(min=0.01, max=1, help="Of each scoring actor: 0.5 puts two on a GPU.")
-    ] = 1.0,
-    batch: Annotated[
-        int | None,
-        typer.Option(min=1, help="512 x 512 images at once; 1 on a CPU, 32 on a GPU."),
-    ] = None,
-    precision: Annotated[
-        Precision, typer.Option(help="Of the networks; metrics are always fp32 or better.")
-    ] = "fp32",
-    shard_size: Annotated[
-        int, typer.Option(min=1, help="Pairs a file: the unit of commit and resume.")
-    ] = DEFAULT_SHARD_SIZE,
-    max_pixels: Annotated[
-        int, typer.Option(min=1, help="Largest image that is decoded; larger ones are errors.")
-    ] = MAX_PIXELS,
-    allow_prefix: Annotated[
-        list[str] | None,
-        typer.Option(help="Another folder than the manifest's that images may be in."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Score the first rows of the manifest only.")
-    ] = None,
-    fail_above: Annotated[
-        float, typer.Option(min=0, max=1, help="Exit with 3 if a larger share of rows failed.")
-    ] = 0.1,
-    log_level: Annotated[
-        LogLevel | None,
         typer.Option(
-            help="Of the lines on standard error: info has a line a shard, warning the first "
-            "failed pairs.",
-            show_default="warning on a terminal, else info",
+            help="In place of --manifest and --output: make a small sweep from photographs in "
+            "this folder, and score it.",
+            show_default=False,
         ),
     ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Score only this many first rows.", show_default="all rows"),
+    ] = None,
+    lpips: cli.LpipsOption = DEFAULT_LPIPS,
+    saliency: cli.SaliencyOption = DEFAULT_SALIENCY,
+    discriminator: cli.DiscriminatorOption = DEFAULT_DISCRIMINATOR,
+    roi_weighting: cli.RoiWeighting = "mean",
+    precision: cli.Precision = "fp32",
+    weights_dir: cli.WeightsDir = None,
+    device: cli.Device = "auto",
+    actors: cli.Actors = None,
+    gpus_per_actor: cli.GpusPerActor = 1.0,
+    batch: cli.Batch = None,
+    shard_size: cli.ShardSize = DEFAULT_SHARD_SIZE,
+    max_pixels: cli.MaxPixels = MAX_PIXELS,
+    allow_prefix: cli.AllowPrefix = None,
+    fail_above: cli.FailAbove = 0.1,
+    log_level: cli.LogLevel = None,
 ) -> None:
-    """Score every pair: PSNR, MS-SSIM, LPIPS and discriminator loss, whole image and ROI.
+    """Score every pair of a manifest: PSNR, MS-SSIM, LPIPS and discriminator loss, image and ROI.
 
-    Exit code 0: every row is accounted for. 2: unusable arguments. 3: too many rows failed.
+    The scores are a Parquet data set with one row per row of the manifest. The same command
+    resumes an interrupted run. An image that cannot be scored is a row with an error.
+
+    Exit codes: 0 if every row has scores or an error; 2 if the arguments, the manifest, the
+    weights or the output cannot be used; 3 if the output is complete but more rows than
+    --fail-above have an error.
     """
     if (demo is None) == (manifest is None) or (manifest is None) != (output is None):
         raise typer.BadParameter("give --manifest and --output, or --demo alone")
+    from roi_ray.pipeline.run import score_manifest
+
     log_to_stderr(log_level)
-    settings = Settings(lpips_, saliency_, discriminator_, roi_weighting, precision)
+    settings = Settings(lpips, saliency, discriminator, roi_weighting, precision)
     options = Options(
         device=device,
         actors=actors,
@@ -113,7 +91,7 @@ def main(
         allow=tuple(allow_prefix or ()),
     )
     if demo is not None:
-        # What draws takes two seconds to import, which no other job should wait for.
+        # Plots take seconds to import; other jobs do without them.
         from roi_ray.report.demo import make_demo, report_demo
 
         manifest, output = make_demo(demo)
@@ -127,8 +105,8 @@ def main(
         raise typer.Exit(EXIT_TOO_MANY_FAILED)
 
 
-def print_summary(summary: Summary) -> None:
-    """Say what came of the job."""
+def print_summary(summary: "Summary") -> None:
+    """Print how many pairs were scored and failed, and some of the errors."""
     print(
         f"{summary.rows} pairs, {summary.failed} failed; {summary.scored} scored now "
         f"in {summary.seconds:.1f} s -> {summary.output}"

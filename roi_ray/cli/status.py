@@ -1,43 +1,56 @@
-"""Say how far a job is, from its output alone: done, failed, missing, how fast.
-
-python jobs/status.py scores/
-python jobs/status.py s3://bucket/scores --failed again/failed.parquet
-"""
+"""`roi-ray status`: show how far a scoring run is, from its output alone."""
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roi_ray.cli.exits import EXIT_INCOMPLETE, exit_with_message
-from roi_ray.io import storage
-from roi_ray.pipeline.retry import RetryManifest, write_failed, write_missing
-from roi_ray.pipeline.status import Status, read_status
 from roi_ray.runtime.logs import escape_line
-from roi_ray.runtime.progress import format_duration
+
+if TYPE_CHECKING:
+    from roi_ray.pipeline.retry import RetryManifest
+    from roi_ray.pipeline.status import Status
 
 
 @exit_with_message
 def main(
     output: Annotated[
-        str, typer.Argument(help="Folder or s3:// prefix that jobs/score.py writes.")
+        str, typer.Argument(help="Folder or s3:// prefix that `roi-ray score` writes to.")
     ],
     *,
     failed: Annotated[
-        str | None, typer.Option(help="A .parquet file for the failed pairs: a new manifest.")
+        str | None,
+        typer.Option(
+            help="Write the failed pairs to this .parquet file, as a new manifest.",
+            show_default=False,
+        ),
     ] = None,
     missing: Annotated[
-        str | None, typer.Option(help="A .parquet file for the missing pairs: a new manifest.")
+        str | None,
+        typer.Option(
+            help="Write the missing pairs to this .parquet file, as a new manifest.",
+            show_default=False,
+        ),
     ] = None,
     manifest: Annotated[
-        str | None, typer.Option(help="Where the run's manifest is now, if it was moved.")
+        str | None,
+        typer.Option(
+            help="Where the run's manifest is now.", show_default="where it was when the run began"
+        ),
     ] = None,
 ) -> None:
-    """Look at an output, while a job writes to it or afterwards. Nothing in it is changed.
+    """Show how many pairs of a scoring run are done, failed and missing, and how fast it is.
 
-    Exit code 0: every pair is there, with scores or an error. 4: pairs are missing. 2: unusable
-    arguments, or no output of jobs/score.py.
+    Reads the output alone, while a job writes to it or afterwards, and changes nothing in it.
+
+    Exit codes: 0 if every pair has scores or an error; 2 if the arguments cannot be used or the
+    folder is not an output of `roi-ray score`; 4 if pairs are missing.
     """
+    from roi_ray.io import storage
+    from roi_ray.pipeline.retry import write_failed, write_missing
+    from roi_ray.pipeline.status import read_status
+
     if failed and missing and storage.absolute(failed) == storage.absolute(missing):
         raise typer.BadParameter("--failed and --missing name the same file")
     status = read_status(output)
@@ -50,14 +63,16 @@ def main(
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-def print_status(status: Status) -> None:
-    """Say where a run stands."""
+def print_status(status: "Status") -> None:
+    """Print how far a run is, how fast its jobs were, and examples of each kind of error."""
+    from roi_ray.runtime.progress import format_duration
+
     print(
         f"{status.output}: {status.done} of {status.rows} pairs, {status.failed} failed, "
         f"{status.missing} missing; {len(status.shards)} shards"
     )
-    place = status.run.get("manifest", {}).get("uri", "not recorded")
-    print(f"manifest: {place}; begun: {status.run.get('started', 'not recorded')}")
+    manifest = status.run.get("manifest", {}).get("uri", "not recorded")
+    print(f"manifest: {manifest}; begun: {status.run.get('started', 'not recorded')}")
     for job in status.jobs:
         print(
             f"job of {job.started:%Y-%m-%d %H:%M:%S} UTC: {job.pairs} pairs in "
@@ -82,12 +97,12 @@ def print_status(status: Status) -> None:
             print(f"  {uri}")
 
 
-def print_retry(what: str, rest: RetryManifest) -> None:
-    """Say where a new manifest is, and how it is scored."""
-    if not rest.rows:
-        print(f"no {what} pairs: {rest.uri} is not written")
+def print_retry(what: str, retry: "RetryManifest") -> None:
+    """Print where a new manifest is, and the command that scores it."""
+    if not retry.rows:
+        print(f"no {what} pairs: {retry.uri} is not written")
         return
-    prefixes = [word for prefix in rest.allow for word in ("--allow-prefix", prefix)]
-    command = ["uv", "run", "jobs/score.py", "--manifest", rest.uri, *prefixes, "--output"]
-    print(f"{rest.rows} {what} pairs -> {rest.uri}")
+    prefixes = [word for prefix in retry.allow for word in ("--allow-prefix", prefix)]
+    command = ["roi-ray", "score", "--manifest", retry.uri, *prefixes, "--output"]
+    print(f"{retry.rows} {what} pairs -> {retry.uri}")
     print(f"  score them, with the options of this run: {shlex.join(command)} NEW")

@@ -1,47 +1,63 @@
-"""Train a preference model on human choices, on Ray Train.
-
-python jobs/train.py --comparisons compared/comparisons.parquet --output model.safetensors
-"""
+"""`roi-ray train`: train a preference model on human choices, on Ray Train."""
 
 import time
 from typing import Annotated
 
 import typer
 
+from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.cli.options import RUNS_HELP
-from roi_ray.errors import ManifestError
-from roi_ray.io import storage
-from roi_ray.models.loader import check_weights_output
-from roi_ray.preference.comparisons import read_comparisons
-from roi_ray.preference.distributed import train_model
-from roi_ray.preference.examples import parse_features
-from roi_ray.preference.model import load_preference_model, save_preference_model
-from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES
-from roi_ray.runtime.train_loop import default_checkpoint_folder
+from roi_ray.preference.recipes import DEFAULT_RECIPE
 
 
 @exit_with_message
 def main(
     *,
     comparisons: Annotated[
-        str, typer.Option(help="With labels and features, as jobs/compare.py writes them.")
+        str,
+        typer.Option(help="Comparisons with labels and features: the output of `roi-ray compare`."),
     ],
-    output: Annotated[str, typer.Option(help="The .safetensors file to write, local or s3://.")],
-    features: Annotated[str, typer.Option(help="basic, roi (all eight), or names, a,b,c.")] = "roi",
-    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = DEFAULT_RECIPE,
-    seed: Annotated[int, typer.Option(help="Of the start and the order.")] = 0,
-    runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
+    output: Annotated[
+        str, typer.Option(help="The .safetensors file to write: a path or s3:// URI.")
+    ],
+    features: Annotated[
+        str,
+        typer.Option(
+            help="Features of an image that the model sees: basic (four, of the whole image), roi "
+            "(all eight), or names with commas between them."
+        ),
+    ] = "roi",
+    recipe: Annotated[
+        str, typer.Option(help=f"Network and its training. {cli.RECIPE_HELP}")
+    ] = DEFAULT_RECIPE,
+    seed: cli.Seed = 0,
+    runs: cli.Runs = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; one per 100,000 comparisons.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Training processes, which share each batch.",
+            show_default="one per 100,000 comparisons",
+        ),
     ] = None,
-    gpu: Annotated[bool, typer.Option("--gpu", help="One GPU a worker.")] = False,
+    gpu: cli.Gpu = False,
 ) -> None:
-    """Fit a model that says which of two images people prefer."""
+    """Train a model that predicts which of two images people prefer.
+
+    Exit codes: 0 if the model is written; 2 if the arguments, the comparisons or the output cannot
+    be used.
+    """
+    from roi_ray.io import storage
+    from roi_ray.models.loader import check_weights_output
+    from roi_ray.preference.comparisons import read_comparisons
+    from roi_ray.preference.distributed import train_model
+    from roi_ray.preference.examples import parse_features
+    from roi_ray.preference.model import load_preference_model, save_preference_model
+    from roi_ray.runtime.train_loop import default_checkpoint_folder
+
     began = time.monotonic()
     check_weights_output(output)
-    if recipe not in RECIPES:
-        raise ManifestError(f"unknown recipe {recipe!r}; there are {', '.join(RECIPES)}")
+    cli.check_recipes(recipe)
     model = train_model(
         read_comparisons(comparisons),
         parse_features(features),

@@ -1,83 +1,92 @@
-"""Train a patch discriminator on a sweep: originals against decoded images, on Ray Train.
-
-python jobs/train_discriminator.py --manifest sweep/manifest.parquet --output FILE.safetensors
-"""
+"""`roi-ray train-discriminator`: train a patch discriminator on a sweep, on Ray Train."""
 
 import time
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
-import torch
 import typer
-from rich.console import Console
-from safetensors.torch import save
 
+from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.cli.options import RUNS_HELP
-from roi_ray.errors import ManifestError
-from roi_ray.io import storage
-from roi_ray.io.manifest import read_manifest
-from roi_ray.models.discriminator import load_discriminator
-from roi_ray.models.loader import check_weights_output
-from roi_ray.runtime.train_loop import default_checkpoint_folder, fit, make_run_name
-from roi_ray.training import discriminator_evaluation
-from roi_ray.training.discriminator import (
-    TRAINING_VERSION,
-    DiscriminatorTraining,
-    to_safetensors_state,
-)
-from roi_ray.training.files import read_image
+from roi_ray.errors import ManifestError, UsageError
 from roi_ray.training.recipes import DiscriminatorRecipe
-from roi_ray.training.split import file_stem, split_held_out
-from roi_ray.training.windows import hash_image_files, read_originals
 
 
 @exit_with_message
 def main(
     *,
-    manifest: Annotated[str, typer.Option(help="Of a sweep: reference, distorted.")],
-    output: Annotated[
-        str, typer.Option(help="The .safetensors file to write; a picture goes beside it.")
+    manifest: Annotated[
+        str, typer.Option(help="Manifest of a sweep, with columns reference and distorted.")
     ],
-    allow_prefix: Annotated[
-        list[str] | None,
-        typer.Option(help="Another folder than the manifest's that images may be in."),
-    ] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            help="The .safetensors file to write: a path or s3:// URI. A .png with the curves of "
+            "the report goes beside it."
+        ),
+    ],
+    allow_prefix: cli.AllowPrefix = None,
     generator: Annotated[
-        bool, typer.Option(help="Train a restorer against D, as in a GAN codec.")
+        bool,
+        typer.Option(help="Also train a restorer against the discriminator, as GAN codecs do."),
     ] = True,
-    steps: Annotated[
-        int, typer.Option(min=1, help="Steps of the optimiser.")
-    ] = DiscriminatorRecipe.steps,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = DiscriminatorRecipe.steps,
     batch: Annotated[
-        int, typer.Option(min=1, help="Originals a step.")
+        int, typer.Option(min=1, help="Originals per step; a multiple of --workers.")
     ] = DiscriminatorRecipe.batch_size,
     order: Annotated[
-        float, typer.Option(min=0, help="Weight of the ranking loss.")
+        float,
+        typer.Option(min=0, help="Weight of the loss that ranks decoded images by quality."),
     ] = DiscriminatorRecipe.ranking_weight,
-    seed: Annotated[int, typer.Option(help="Of the start and of what is drawn.")] = 0,
-    held_out: Annotated[int, typer.Option(min=1, help="References never trained on.")] = 40,
-    runs: Annotated[str | None, typer.Option(help=RUNS_HELP)] = None,
-    every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share a batch.")] = 1,
-    gpu: Annotated[bool, typer.Option("--gpu", help="One GPU a worker.")] = False,
+    held_out: cli.HeldOut = 40,
+    seed: cli.Seed = 0,
+    runs: cli.Runs = None,
+    every: cli.Every = 50,
+    workers: cli.Workers = 1,
+    gpu: cli.Gpu = False,
 ) -> None:
-    """Train D; report on held-out references how well it tells originals from decoded images."""
-    began = time.monotonic()
+    """Train the discriminator to tell originals from decoded images.
+
+    Reports how well it does on held-out originals.
+
+    Exit codes: 0 if the weights are written; 2 if the arguments, the manifest, an image or the
+    output cannot be used.
+    """
     recipe = DiscriminatorRecipe(
         steps=steps, batch_size=batch, generator=generator, ranking_weight=order, seed=seed
     )
-    check_weights_output(output)
     if batch % workers:
-        raise ManifestError(f"a --batch of {batch} cannot be divided among {workers} workers")
+        raise UsageError(f"a --batch of {batch} cannot be divided among {workers} workers")
+
+    import torch
+    from rich.console import Console
+    from safetensors.torch import save
+
+    from roi_ray.io import storage
+    from roi_ray.io.manifest import read_manifest
+    from roi_ray.models.discriminator import load_discriminator
+    from roi_ray.models.loader import check_weights_output
+    from roi_ray.runtime.train_loop import default_checkpoint_folder, fit, make_run_name
+    from roi_ray.training import discriminator_evaluation
+    from roi_ray.training.discriminator import (
+        TRAINING_VERSION,
+        DiscriminatorTraining,
+        to_safetensors_state,
+    )
+    from roi_ray.training.files import read_image
+    from roi_ray.training.split import file_stem, split_held_out
+    from roi_ray.training.windows import hash_image_files, read_originals
+
+    began = time.monotonic()
+    check_weights_output(output)
     rows = read_manifest(manifest)
-    found = read_originals(rows, allow_prefix or ())
-    originals = {original.name: original for original in found}
+    images = read_originals(rows, allow_prefix or ())
+    originals = {original.name: original for original in images}
     training, held = split_held_out(originals, held_out, key=file_stem)
     if not training:
         raise ManifestError(f"{manifest} has no more than {held_out} references to hold out")
-    typer.echo(f"{len(training)} references to train on, {len(held)} held out")
+    print(f"{len(training)} references to train on, {len(held)} held out", flush=True)
     state = fit(
         partial(
             DiscriminatorTraining,
@@ -89,7 +98,7 @@ def main(
         name=make_run_name(
             "discriminator",
             TRAINING_VERSION,
-            [asdict(recipe), rows.sha256, hash_image_files(found), held_out],
+            [asdict(recipe), rows.sha256, hash_image_files(images), held_out],
         ),
         workers=workers,
         use_gpu=gpu,
@@ -98,19 +107,19 @@ def main(
     data = save(to_safetensors_state(state))
     storage.write_bytes(output, data)
     unseen = [originals[name] for name in held]
-    # The file is judged, not what it was made from: fp16.
+    # The report is about the file as written, in fp16.
     written, weights = load_discriminator(storage.absolute(output))
-    apart = discriminator_evaluation.measure_auc(written, unseen)
+    auc = discriminator_evaluation.measure_auc(written, unseen)
     pixels = (read_image(original.uri) for original in unseen)
     untouched, rungs = discriminator_evaluation.measure_d_loss_by_quality(written, pixels)
     picture = output.removesuffix(".safetensors") + ".png"
     storage.write_bytes(picture, discriminator_evaluation.draw_d_loss_curves(untouched, rungs))
-    typer.echo("held out, original against decoded:")
-    Console(width=120).print(discriminator_evaluation.to_auc_table(apart))
-    typer.echo(f"held out, mean d_loss: original {untouched:.3f}")
+    print("held out, original against decoded:")
+    Console(width=120).print(discriminator_evaluation.to_auc_table(auc))
+    print(f"held out, mean d_loss: original {untouched:.3f}")
     for codec, ladder in rungs.items():
-        typer.echo(f"  {codec}: " + "  ".join(f"q{r.quality} {r.d_loss:.3f}" for r in ladder))
-    typer.echo(
+        print(f"  {codec}: " + "  ".join(f"q{r.quality} {r.d_loss:.3f}" for r in ladder))
+    print(
         f"{output}: {len(data)} bytes, SHA-256 {weights.sha256}, "
         f"{time.monotonic() - began:.0f} s, torch {torch.__version__}; {picture}"
     )

@@ -1,4 +1,4 @@
-"""The command line of jobs/import_choices.py."""
+"""The command line of `roi-ray import-choices`."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_comparisons_and_a_summary(run, tmp_path, kadid) -> None:
 
 def test_how_the_images_are_opened_is_said(run, tmp_path, kadid) -> None:
     result = run("kadid10k", kadid, "--output", tmp_path / "elsewhere" / "choices.parquet")
-    assert f"jobs/compare.py opens the images with --allow-prefix {kadid}" in result.stdout
+    assert f"roi-ray compare opens the images with --allow-prefix {kadid}" in result.stdout
 
 
 def test_what_is_left_out_is_said(run, tmp_path, kadid) -> None:
@@ -59,7 +59,7 @@ def test_repeated_questions_are_said(run, tmp_path) -> None:
         write(tmp_path / name, b"")
     write(tmp_path / "oracle.csv", b"o.png,x.png,y.png,0\n" * 2)
     result = run("clic", tmp_path, "--output", tmp_path / "choices.parquet")
-    assert "1 ask again what an earlier row asked" in result.stdout
+    assert "1 repeat the question of an earlier row" in result.stdout
     assert "label direction: nothing to check against the original, in control" in result.stdout
 
 

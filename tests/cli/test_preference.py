@@ -1,4 +1,4 @@
-"""jobs/compare.py, jobs/train.py, jobs/evaluate.py, one after the other, on real images."""
+"""`roi-ray compare`, `train` and `evaluate`, one after the other, on real images."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def compared(choices, tmp_path_factory, ray_cluster):
         comparisons=choices,
         output=str(output),
         model=DEFAULT_PREFERENCE_MODEL,
-        lpips_="st-alex",
+        lpips="st-alex",
         roi_weighting="mean",
         device="cpu",
         **options,

@@ -1,4 +1,4 @@
-"""The command line of jobs/rank.py."""
+"""The command line of `roi-ray rank`."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The command line of jobs/score.py; whole runs of it are in tests/e2e."""
+"""The command line of `roi-ray score`; whole runs of it are in tests/e2e."""
 
 import re
 

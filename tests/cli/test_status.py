@@ -1,4 +1,4 @@
-"""The command line of jobs/status.py."""
+"""The command line of `roi-ray status`."""
 
 import re
 import shlex
@@ -69,8 +69,8 @@ def test_what_failed_can_be_scored_as_it_says(run, tmp_path, photos, ray_cluster
     assert told.exit_code == 0
     (command,) = (line for line in told.stdout.splitlines() if "--manifest" in line)
     words = shlex.split(command.split(": ", 1)[1])
-    assert words[:3] == ["uv", "run", "jobs/score.py"]
-    options = dict(zip(words[3::2], words[4::2], strict=False))
+    assert words[:2] == ["roi-ray", "score"]
+    options = dict(zip(words[2::2], words[3::2], strict=False))
     again = score_manifest(
         options["--manifest"],
         str(tmp_path / "new"),
