@@ -1,1 +1,1 @@
-"""Training of the packaged networks. Nothing here is needed to score images."""
+"""Training of the packaged networks. Scoring images does not need it."""

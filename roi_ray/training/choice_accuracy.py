@@ -1,4 +1,4 @@
-"""Does a mask help to predict people? MS-SSIM under it, held against human answers."""
+"""How many human choices MS-SSIM under a mask predicts: whether the mask helps."""
 
 from collections.abc import Callable, Mapping
 
@@ -25,13 +25,13 @@ from roi_ray.preference.validation import predict_by_metric
 from roi_ray.training.files import read_image_tensor
 
 MaskFunction = Callable[[Tensor], Tensor]
-"""Reference, float (3, H, W) in [0, 1] -> mask (H, W) in [0, 1]."""
+"""Maps a reference, float (3, H, W) in [0, 1], to a mask, (H, W) in [0, 1]."""
 
 _FEATURE = "roi_ms_ssim"
 
 
 def make_mask_functions(network: Saliency) -> dict[str, MaskFunction]:
-    """The network's mask, and two that know nothing of the image: its centre, and all of it."""
+    """Return the network's mask and two that ignore the image, its centre and all ones, by name."""
     return {
         "this network": lambda image: box_blur(torch.sigmoid(network(image[None]))[0, 0]),
         "centre": lambda image: box_blur(centre_gaussian(*image.shape[-2:])),
@@ -40,7 +40,7 @@ def make_mask_functions(network: Saliency) -> dict[str, MaskFunction]:
 
 
 def centre_gaussian(height: int, width: int) -> Tensor:
-    """A Gaussian in the middle, whose deviation is a quarter of each side, (H, W)."""
+    """Return a Gaussian in the middle, (H, W) in [0, 1], whose std is a quarter of each side."""
     rows, columns = (
         torch.exp(-((torch.arange(side) + 0.5 - side / 2) ** 2) / (2 * (side / 4) ** 2))
         for side in (height, width)
@@ -51,19 +51,20 @@ def centre_gaussian(height: int, width: int) -> Tensor:
 def measure_choice_accuracy(
     comparisons: Comparisons, masks: Mapping[str, MaskFunction]
 ) -> dict[str, Interval]:
-    """Share of human answers that `roi_ms_ssim` predicts under each mask.
+    """Measure the fraction of human answers that `roi_ms_ssim` predicts under each mask.
 
     Args:
-        comparisons: labelled, their images are read; control questions and rows without an answer
-            are left out.
-        masks: by name.
+        comparisons: labelled comparisons, whose images are read. Control questions and rows without
+            an answer are left out.
+        masks: masks by name.
 
     Returns:
-        by the masks' names; higher is better.
+        accuracy by the mask's name, 0..1; higher is better.
 
     Raises:
         ManifestError: no row has an answer.
-        ImageError, StorageError: an image cannot be read, or is not of its reference's size.
+        SizeMismatch: an image has another size than its reference.
+        ImageError, StorageError: an image cannot be read.
     """
     table = drop_gold_and_failed(comparisons.table)
     table = table.filter(pc.is_valid(table[schema.P_A]))
@@ -71,50 +72,52 @@ def measure_choice_accuracy(
         raise ManifestError(f"comparisons {comparisons.name}: no row has an answer")
     names = (schema.REFERENCE, schema.A, schema.B)
     rows = list(zip(*(table[name].to_pylist() for name in names), strict=True))
-    wanted: dict[str, set[str]] = {}
+    candidates_of: dict[str, set[str]] = {}
     for reference, a, b in rows:
-        wanted.setdefault(reference, set()).update((a, b))
+        candidates_of.setdefault(reference, set()).update((a, b))
     values = {
         (reference, image): numbers
-        for reference, candidates in wanted.items()
-        for image, numbers in _under(masks, comparisons.base, reference, sorted(candidates)).items()
+        for reference, candidates in candidates_of.items()
+        for image, numbers in _score_under_masks(
+            masks, comparisons.base, reference, sorted(candidates)
+        ).items()
     }
-    group = number_groups(table)
+    group, votes = number_groups(table), count_votes(table)
     p_a = table[schema.P_A].to_numpy().copy()
-    result = {}
-    for at, name in enumerate(masks):
+    accuracy = {}
+    for index, name in enumerate(masks):
         a, b = (
-            np.array([[values[row[0], row[side]][at]] for row in rows], float) for side in (1, 2)
+            np.array([[values[row[0], row[side]][index]] for row in rows], float) for side in (1, 2)
         )
-        examples = Examples((_FEATURE,), a, b, p_a, count_votes(table), group)
-        right = agreement(predict_by_metric(examples, _FEATURE), p_a)
-        result[name] = mean_over_references(right, examples)
-    return result
+        examples = Examples((_FEATURE,), a, b, p_a, votes, group)
+        correct = agreement(predict_by_metric(examples, _FEATURE), p_a)
+        accuracy[name] = mean_over_references(correct, examples)
+    return accuracy
 
 
-def _under(
+def _score_under_masks(
     masks: Mapping[str, MaskFunction], base: str, reference: str, candidates: list[str]
 ) -> dict[str, list[float]]:
-    """`roi_ms_ssim` of one reference's images under each mask."""
+    """Compute `roi_ms_ssim` of a reference's candidates: one number per mask for each."""
     with torch.inference_mode():
         image = _read(storage.resolve(reference, base))
-        moments = filter_reference(image[None])
+        filtered = filter_reference(image[None])
         regions = [mask(image) for mask in masks.values()]
-        found = {}
+        scores = {}
         for candidate in candidates:
             uri = storage.resolve(candidate, base)
             pixels = _read(uri)
             if pixels.shape != image.shape:
                 raise SizeMismatch(f"{uri} is not of the size of its reference {reference}")
-            maps = similarity_maps(moments, pixels[None])
-            found[candidate] = [
-                float(combine_scales([_mean(level, region) for level in maps])[0])
+            maps = similarity_maps(filtered, pixels[None])
+            scores[candidate] = [
+                float(combine_scales([_mean_under_mask(level, region) for level in maps])[0])
                 for region in regions
             ]
-    return found
+    return scores
 
 
-def _mean(level: Tensor, region: Tensor) -> Tensor:
+def _mean_under_mask(level: Tensor, region: Tensor) -> Tensor:
     height, width = level.shape[-2:]
     mask = resize_mask(region[None], height, width, MARGIN)
     return whole_and_masked_means(level, mask_weights(mask, "normalised"))[1]

@@ -1,4 +1,4 @@
-"""How well a discriminator tells originals from decoded images, and whether it orders them."""
+"""How well D separates originals from decoded images, and whether its `d_loss` orders qualities."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,14 +20,14 @@ from roi_ray.sweep.codecs import CODECS, WEBP_LONGEST
 from roi_ray.training.files import read_image_tensor, to_chw_tensor
 from roi_ray.training.windows import Decoded, Original
 
-ALL = "all"
-LADDERS: Mapping[str, Sequence[int]] = {
+_ALL = "all"
+QUALITIES: Mapping[str, Sequence[int]] = {
     "jpeg": (90, 80, 70, 60, 50, 40, 30, 20, 10),
     "webp": (92, 80, 65, 50, 30, 15, 3),
     "jpeg2000": (43, 38, 34, 31, 28, 25),
     "avif": (85, 70, 55, 40, 25, 12),
 }
-"""Qualities of each codec, falling, at which `d_loss` is looked at."""
+"""Falling qualities of each codec, at which `measure_d_loss_by_quality` measures `d_loss`."""
 
 _BPP_BINS = {
     f"{low:g}..{high:g} bpp": (low, high)
@@ -36,32 +36,32 @@ _BPP_BINS = {
 
 
 def compute_auc(real: Sequence[float], fake: Sequence[float]) -> float:
-    """Probability that a real image's score is above a decoded one's; ties count half."""
-    above = np.subtract.outer(np.asarray(real), np.asarray(fake))
-    return float(((above > 0) + 0.5 * (above == 0)).mean())
+    """Probability that an original's score is above a decoded image's, 0..1; ties count half."""
+    differences = np.subtract.outer(np.asarray(real), np.asarray(fake))
+    return float(((differences > 0) + 0.5 * (differences == 0)).mean())
 
 
 def measure_auc(
     network: PatchDiscriminator, originals: Sequence[Original]
 ) -> dict[str, dict[str, float]]:
-    """AUC of the image's mean logit, by codec and by bits per pixel; higher is better.
+    """Measure the AUC of the mean logit, by codec and by bits per pixel.
 
-    0.5 is chance. Decoded images of high quality are all but the originals: AUC near 0.5 there is
-    what one should expect.
+    Decoded images of high quality hardly differ from their originals, so an AUC near 0.5 is to be
+    expected there.
 
     Returns:
-        codec -> bit rates -> AUC; "all" stands for all of them, and cells without images are not
-        there.
+        codec -> range of bits per pixel -> AUC, with "all" for all codecs and all bit rates. 1 is
+        perfect, 0.5 is chance. Ranges without images are left out.
     """
-    real = [_score(network, read_image_tensor(original.uri)) for original in originals]
-    # The order in which they are reported.
+    real = [_mean_logit(network, read_image_tensor(original.uri)) for original in originals]
+    # Filled with all names first, because their order is the order of the report.
     scores: dict[str, dict[str, list[float]]] = {
-        codec: {name: [] for name in (ALL, *_BPP_BINS)} for codec in (ALL, *CODECS)
+        codec: {name: [] for name in (_ALL, *_BPP_BINS)} for codec in (_ALL, *CODECS)
     }
     for original in originals:
         for decoded in original.decoded:
-            score = _score(network, read_image_tensor(decoded.uri))
-            for codec in {ALL, decoded.codec or ALL}:
+            score = _mean_logit(network, read_image_tensor(decoded.uri))
+            for codec in {_ALL, decoded.codec or _ALL}:
                 for group in _groups(decoded):
                     scores.setdefault(codec, {}).setdefault(group, []).append(score)
     return {
@@ -71,13 +71,13 @@ def measure_auc(
     }
 
 
-def to_auc_table(apart: Mapping[str, Mapping[str, float]]) -> Table:
-    """The result of `measure_auc` for a terminal."""
+def to_auc_table(auc: Mapping[str, Mapping[str, float]]) -> Table:
+    """Format the result of `measure_auc` for a terminal."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    columns = list(apart[ALL])
+    columns = list(auc[_ALL])
     for name in ("AUC", *columns):
         table.add_column(name, justify="left" if name == "AUC" else "right", no_wrap=True)
-    for codec, groups in apart.items():
+    for codec, groups in auc.items():
         cells = (f"{groups[name]:.3f}" if name in groups else "-" for name in columns)
         table.add_row(codec, *cells)
     return table
@@ -85,7 +85,13 @@ def to_auc_table(apart: Mapping[str, Mapping[str, float]]) -> Table:
 
 @dataclass(frozen=True)
 class QualityPoint:
-    """Means over images at one quality of a codec: bits per pixel, and `d_loss`."""
+    """Means over images at one quality of a codec.
+
+    Attributes:
+        quality: the codec's quality setting.
+        bpp: bits per pixel.
+        d_loss: mean `d_loss`; lower is more real.
+    """
 
     quality: int
     bpp: float
@@ -94,38 +100,43 @@ class QualityPoint:
 
 def measure_d_loss_by_quality(
     network: PatchDiscriminator,
-    pixels: Iterable[Pixels],
-    ladders: Mapping[str, Sequence[int]] = LADDERS,
+    images: Iterable[Pixels],
+    qualities: Mapping[str, Sequence[int]] = QUALITIES,
 ) -> tuple[float, dict[str, list[QualityPoint]]]:
-    """Mean `d_loss` of originals, and of the same images decoded at falling qualities.
+    """Measure the mean `d_loss` of originals, and of the same images encoded at falling qualities.
+
+    Args:
+        network: the discriminator.
+        images: originals, uint8, (H, W, 3). Sides beyond WebP's limit are cropped.
+        qualities: qualities by the name of the codec.
 
     Returns:
-        that of the originals, and for each codec one entry a quality; lower is more real.
+        the mean of the originals, and for each codec a point per quality.
     """
-    originals: list[float] = []
-    seen: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for whole in pixels:
-        original = whole[:WEBP_LONGEST, :WEBP_LONGEST]
-        originals.append(compute_d_loss(network, original))
+    original_losses: list[float] = []
+    measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for image in images:
+        original = image[:WEBP_LONGEST, :WEBP_LONGEST]
+        original_losses.append(compute_d_loss(network, original))
         area = original.shape[0] * original.shape[1]
-        for codec, qualities in ladders.items():
-            for quality in qualities:
+        for codec, levels in qualities.items():
+            for quality in levels:
                 data = CODECS[codec].encode(original, quality)
                 loss = compute_d_loss(network, decode_image(data))
-                seen.setdefault((codec, quality), []).append((8 * len(data) / area, loss))
-    rungs: dict[str, list[QualityPoint]] = {codec: [] for codec in ladders}
-    for (codec, quality), values in seen.items():
+                measured.setdefault((codec, quality), []).append((8 * len(data) / area, loss))
+    curves: dict[str, list[QualityPoint]] = {codec: [] for codec in qualities}
+    for (codec, quality), values in measured.items():
         bpp, loss = np.mean(values, axis=0).tolist()
-        rungs[codec].append(QualityPoint(quality, bpp, loss))
-    return float(np.mean(originals)), rungs
+        curves[codec].append(QualityPoint(quality, bpp, loss))
+    return float(np.mean(original_losses)), curves
 
 
-def draw_d_loss_curves(original: float, rungs: Mapping[str, Sequence[QualityPoint]]) -> bytes:
-    """The result of `measure_d_loss_by_quality` as a PNG."""
+def draw_d_loss_curves(original: float, curves: Mapping[str, Sequence[QualityPoint]]) -> bytes:
+    """Draw the result of `measure_d_loss_by_quality` as a PNG."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for codec, ladder in rungs.items():
-        axes.plot([r.bpp for r in ladder], [r.d_loss for r in ladder], marker="o", label=codec)
+    for codec, points in curves.items():
+        axes.plot([p.bpp for p in points], [p.d_loss for p in points], marker="o", label=codec)
     axes.axhline(original, color="grey", linestyle="--", label="originals")
     axes.set_xscale("log")
     axes.set_xticks([0.125, 0.25, 0.5, 1, 2, 4], ["⅛", "¼", "½", "1", "2", "4"])
@@ -139,23 +150,23 @@ def draw_d_loss_curves(original: float, rungs: Mapping[str, Sequence[QualityPoin
     return buffer.getvalue()
 
 
-def compute_d_loss(network: PatchDiscriminator, pixels: Pixels) -> float:
-    """The method's `d_loss` of one image, uint8 (H, W, 3): mean of softplus(-D)."""
-    return F.softplus(-_logits(network, to_chw_tensor(pixels))).mean().item()
+def compute_d_loss(network: PatchDiscriminator, image: Pixels) -> float:
+    """Compute `d_loss` of an image, uint8 (H, W, 3): mean softplus(-D); lower is more real."""
+    return F.softplus(-_logits(network, to_chw_tensor(image))).mean().item()
 
 
 def _groups(decoded: Decoded) -> list[str]:
-    groups = [ALL]
+    groups = [_ALL]
     if (bpp := decoded.bpp) is not None:
         groups += [name for name, (low, high) in _BPP_BINS.items() if low <= bpp < high]
     return groups
 
 
-def _score(network: PatchDiscriminator, planes: Tensor) -> float:
-    return _logits(network, planes).mean().item()
+def _mean_logit(network: PatchDiscriminator, image: Tensor) -> float:
+    return _logits(network, image).mean().item()
 
 
-def _logits(network: PatchDiscriminator, planes: Tensor) -> Tensor:
+def _logits(network: PatchDiscriminator, image: Tensor) -> Tensor:
     with torch.inference_mode():
-        logits: Tensor = network(pad_to_min_side(planes[None] / 255, network.min_side))
+        logits: Tensor = network(pad_to_min_side(image[None] / 255, network.min_side))
     return logits

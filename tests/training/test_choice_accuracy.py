@@ -11,7 +11,7 @@ from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import Comparisons, table_from_rows
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.training.choice_accuracy import (
-    _under,
+    _score_under_masks,
     centre_gaussian,
     make_mask_functions,
     measure_choice_accuracy,
@@ -74,7 +74,9 @@ def test_the_numbers_are_the_scorer_s(given, tmp_path, photos):
     bad[:, :150] = jpeg(x, 5)[:, :150]
     (scores,) = scorer.score(prepared, [bad])
     masks = {"n": lambda image: prepared.mask, "ones": lambda image: torch.ones(200, 300)}
-    under = _under(masks, str(tmp_path), "coffee-x.png", ["coffee-left.png"])["coffee-left.png"]
+    under = _score_under_masks(masks, str(tmp_path), "coffee-x.png", ["coffee-left.png"])[
+        "coffee-left.png"
+    ]
     assert under[1] == pytest.approx(scores.ms_ssim, abs=1e-6)
     assert scores.roi_ms_ssim < under[0] < 1  # the scorer's is the paper's mean(L R)
 

@@ -44,5 +44,5 @@ def test_facts_of_other_types(tmp_path):
     (original,) = originals(codec=[264], quality=["slow"], bpp=[1])
     (decoded,) = original.decoded
     assert (decoded.codec, decoded.bpp) == ("264", 1)
-    with pytest.raises(ManifestError, match="'bpp' of 1.jpg is no number: 'high'"):
+    with pytest.raises(ManifestError, match="'bpp' of 1.jpg is not a number: 'high'"):
         originals(bpp=["high"])
