@@ -129,7 +129,7 @@ class Scorer:
             Prepared(
                 pixels=pixels[number : number + 1],
                 mask=regions[number],
-                moments=[level.of(slice(number, number + 1)) for level in moments],
+                moments=[level.select(slice(number, number + 1)) for level in moments],
                 features=[layer[number : number + 1] for layer in features],
                 _fraction=fractions[number],
             )

@@ -110,7 +110,7 @@ def assert_the_same_as_strips(photo, references, similarity) -> None:
     x = torch.stack([image(photo[:37, :61])] * references)
     y = torch.stack([image(jpeg(photo[:37, :61], quality)) for quality in (5, 40, 90)])
     for scale, moments in enumerate(filter_reference(x)[:2]):
-        distorted = module._half(y) if scale else y
+        distorted = module._downsample(y) if scale else y
         for luminance in (False, True):
             ours = similarity(moments, distorted, luminance)
             strips = module._similarity_in_strips(moments, distorted, luminance)
@@ -121,16 +121,17 @@ def assert_the_same_as_strips(photo, references, similarity) -> None:
 
 KERNELS = """
 from roi_ray.imaging.decode import decode_image
-from roi_ray.metrics.ms_ssim import _C1, _C2, _taps
+from roi_ray.metrics.gaussian import gaussian_taps
+from roi_ray.metrics.ms_ssim import _C1, _C2
 from roi_ray.metrics.triton import ssim
 from roi_ray.sweep import photographs
 from tests.metrics.test_ms_ssim import assert_the_same_as_strips
 import torch
 
 def similarity(x, y, luminance):
-    taps = _taps(y.device)
+    taps = gaussian_taps(y.device)
     constants = (_C1, _C2)
-    return ssim.similarity(x.image, y, x.mean, x.variance, taps, constants, luminance)
+    return ssim.similarity_map(x.image, y, x.mean, x.variance, taps, constants, luminance)
 
 photo = decode_image(photographs()["coffee"].read_bytes())
 for references in (1, 3):

@@ -1,13 +1,15 @@
+from typing import get_args
+
 import pytest
 import torch
 
 from roi_ray.metrics.roi import (
-    WEIGHTINGS,
     box_blur,
     mask_weights,
     resize_mask,
     whole_and_masked_means,
 )
+from roi_ray.settings import Weighting
 from tests.conftest import run_in_triton_interpreter
 from tests.scoring import literal
 
@@ -39,7 +41,7 @@ def test_area_average_is_the_mean_of_what_a_cell_touches(rng, size) -> None:
     assert ours[0].numpy() == pytest.approx(literal.area(mask, *size), abs=1e-12)
 
 
-@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("weighting", get_args(Weighting))
 def test_a_mask_of_ones_changes_nothing_at_all(rng, weighting) -> None:
     maps = torch.from_numpy(rng.random((3, 45, 67))).float()
     whole, under = whole_and_masked_means(maps, mask_weights(torch.ones(1, 45, 67), weighting))
@@ -47,7 +49,7 @@ def test_a_mask_of_ones_changes_nothing_at_all(rng, weighting) -> None:
     assert whole.tolist() == pytest.approx(maps.double().mean((-2, -1)).tolist(), rel=1e-7)
 
 
-@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("weighting", get_args(Weighting))
 def test_the_mean_under_a_mask_is_the_formula(rng, weighting) -> None:
     maps, mask = rng.random((2, 33, 21)), rng.random((33, 21)) ** 4
     weights = mask_weights(torch.from_numpy(mask)[None], weighting)

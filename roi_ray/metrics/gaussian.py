@@ -1,0 +1,59 @@
+"""Local means over SSIM's Gaussian window."""
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+WINDOW = 11
+
+_SIGMA = 1.5
+_BAND_COLUMNS = 16
+
+
+def gaussian_means(images: Tensor) -> Tensor:
+    """Average over the Gaussian window, whole windows only: (..., H, W) -> (..., H-10, W-10)."""
+    if images.device.type != "cpu":
+        return gaussian_means_at_once(images)
+    *shape, height, width = images.shape
+    planes = images.reshape(-1, height, width)
+    # Down the columns: each column is a channel, so that a plane in memory is channels last.
+    taps = gaussian_taps(images.device).to(images).view(1, 1, WINDOW, 1).expand(width, -1, -1, -1)
+    filtered = F.conv2d(planes[:, :, None].permute(0, 3, 1, 2), taps, groups=width)
+    # Along the rows: each step computes _BAND_COLUMNS neighbouring outputs as its channels, then
+    # strides past them. In channels last memory these are columns again.
+    lines = filtered.permute(0, 2, 3, 1).reshape(1, 1, -1, width)
+    border = _BAND_COLUMNS - 1  # zeros, so that the last columns fill a step too
+    band = _BAND.to(images)
+    steps = F.conv2d(lines, band, stride=(1, _BAND_COLUMNS), padding=(0, border))
+    means = steps.permute(0, 2, 3, 1).reshape(*shape, height - WINDOW + 1, -1)
+    return means[..., border : border + width - WINDOW + 1]
+
+
+def gaussian_means_at_once(images: Tensor) -> Tensor:
+    """Compute the same as two convolutions, each plane being a channel."""
+    planes = images.reshape(1, -1, *images.shape[-2:])
+    count = planes.shape[1]
+    column = gaussian_taps(images.device).view(1, 1, WINDOW, 1).expand(count, -1, -1, -1)
+    means = F.conv2d(F.conv2d(planes, column, groups=count), column.mT, groups=count)
+    return means.view(*images.shape[:-2], *means.shape[-2:])
+
+
+@functools.cache
+def gaussian_taps(device: torch.device) -> Tensor:
+    """Return the Gaussian window, float32, (11,)."""
+    distance = torch.arange(WINDOW, dtype=torch.float32) - WINDOW // 2
+    kernel = torch.exp(-(distance**2) / (2 * _SIGMA**2))
+    return (kernel / kernel.sum()).to(device)
+
+
+def _band_matrix() -> Tensor:
+    """Return the window in each of `_BAND_COLUMNS` rows, one column further right in each."""
+    band = torch.zeros(_BAND_COLUMNS, _BAND_COLUMNS + WINDOW - 1)
+    for offset, tap in enumerate(gaussian_taps(torch.device("cpu")).tolist()):
+        band.diagonal(offset).fill_(tap)
+    return band.view(_BAND_COLUMNS, 1, 1, -1)
+
+
+_BAND = _band_matrix()

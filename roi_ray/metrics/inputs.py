@@ -1,0 +1,108 @@
+"""Checks of the tensors that the public metric functions take."""
+
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from roi_ray.errors import SizeMismatch, UsageError
+from roi_ray.settings import Weighting
+
+_MAX_UINT8 = 255
+
+
+def check_images(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Check a reference and a distorted image, or batches of them.
+
+    Args:
+        x: reference, (3, H, W) or (N, 3, H, W); uint8, or floating-point in [0, 1].
+        y: distorted, likewise; any number of images where `x` is one.
+
+    Returns:
+        both as (N, 3, H, W), of the type they have.
+
+    Raises:
+        UsageError: a tensor's type, shape or range is not that, or the numbers of images differ.
+        SizeMismatch: the images have different heights or widths.
+    """
+    for name, images in (("x", x), ("y", y)):
+        _check_values(name, images)
+        if images.ndim not in (3, 4) or images.shape[-3] != 3:
+            raise UsageError(
+                f"{name} has the shape {tuple(images.shape)}; give (3, H, W) or (N, 3, H, W)"
+            )
+    _check_size("y", y, x)
+    x, y = (images if images.ndim == 4 else images[None] for images in (x, y))
+    if len(x) not in (1, len(y)):
+        raise UsageError(f"{len(x)} references for {len(y)} distorted images; give 1 or {len(y)}")
+    return x, y
+
+
+def check_mask(mask: Tensor, y: Tensor) -> Tensor:
+    """Check a mask of the region of interest.
+
+    Args:
+        mask: (H, W) or (N, H, W); uint8, floating-point in [0, 1], or bool.
+        y: the distorted images, (N, 3, H, W).
+
+    Returns:
+        float32, (1 or N, H, W), in [0, 1], on the device of `y`.
+
+    Raises:
+        UsageError: its type, shape or range is not that, or there are neither 1 nor N masks.
+        SizeMismatch: its height or width is not that of the images.
+    """
+    if isinstance(mask, Tensor) and mask.dtype == torch.bool:
+        mask = mask.float()
+    _check_values("mask", mask)
+    if mask.ndim not in (2, 3):
+        raise UsageError(f"mask has the shape {tuple(mask.shape)}; give (H, W) or (N, H, W)")
+    _check_size("mask", mask, y)
+    mask = to_unit_range(mask if mask.ndim == 3 else mask[None], torch.float32)
+    if len(mask) not in (1, len(y)):
+        raise UsageError(f"{len(mask)} masks for {len(y)} distorted images; give 1 or {len(y)}")
+    return mask.to(y.device)
+
+
+def check_weighting(weighting: str) -> None:
+    """Check the name of a weighting.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if weighting not in get_args(Weighting):
+        raise UsageError(
+            f"no weighting is called {weighting!r}; give one of {', '.join(get_args(Weighting))}"
+        )
+
+
+def to_unit_range(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Convert to a floating-point type in [0, 1]: uint8 values are divided by 255."""
+    scaled = values.to(dtype)
+    return scaled / _MAX_UINT8 if values.dtype == torch.uint8 else scaled
+
+
+def _check_values(name: str, values: Tensor) -> None:
+    if not isinstance(values, Tensor):
+        raise UsageError(f"{name} is a {type(values).__name__}; give a torch.Tensor")
+    if not values.numel():
+        raise UsageError(f"{name} is empty: its shape is {tuple(values.shape)}")
+    if values.dtype == torch.uint8:
+        return
+    if not values.is_floating_point():
+        raise UsageError(
+            f"{name} has the type {values.dtype}; give torch.uint8, or floating-point in [0, 1]"
+        )
+    low, high = (float(extreme) for extreme in values.aminmax())
+    if not (low >= 0 and high <= 1):  # also where either is not a number
+        raise UsageError(
+            f"{name} has values from {low:g} to {high:g}; floating-point values must be in [0, 1]"
+        )
+
+
+def _check_size(name: str, tensor: Tensor, reference: Tensor) -> None:
+    if tensor.shape[-2:] != reference.shape[-2:]:
+        (height, width), (y_height, y_width) = reference.shape[-2:], tensor.shape[-2:]
+        raise SizeMismatch(
+            f"{name} is {y_width} x {y_height}, but its reference is {width} x {height}"
+        )
