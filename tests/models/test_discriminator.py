@@ -17,7 +17,7 @@ from roi_ray.sweep import CODECS, photographs
 
 # Mean d_loss of photographs as they are.
 RECORDED = {"astronaut": 0.662048, "coffee": 0.465421, "rocket": 0.465259}
-CARD = loader.WEIGHTS_FOLDER / "README.md"
+CARD = loader.WEIGHTS_FOLDER / f"{DEFAULT_DISCRIMINATOR}.md"
 
 
 def published(channels=3, width=8, strided=3, norm=nn.BatchNorm2d, bias=False):

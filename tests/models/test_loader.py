@@ -138,3 +138,16 @@ def test_what_is_written_can_be_loaded(tmp_path) -> None:
         loader.check_weights_output("n.pth")
     with pytest.raises(StorageError, match="only local paths and s3://"):
         loader.check_weights_output("gs://models/n.safetensors")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(loader.WEIGHTS_FOLDER.glob("*.safetensors")), ids=lambda path: path.stem
+)
+def test_packaged_file_has_a_model_card(path) -> None:
+    card = path.with_suffix(".md").read_text()
+    assert f"| SHA-256 | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |" in card
+    assert f"{path.stat().st_size:,} bytes" in card
+    assert "| Licence | Apache-2.0 |" in card
+    for section in ("Limits", "Training data", "Training", "Results"):
+        assert f"\n## {section}\n" in card
+    assert f"({path.stem}.md)" in (loader.WEIGHTS_FOLDER / "README.md").read_text()

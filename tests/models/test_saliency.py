@@ -15,7 +15,7 @@ from roi_ray.models.u2net import U2NET, U2NETP, U2Net
 from roi_ray.settings import DEFAULT_SALIENCY
 from roi_ray.sweep import photographs
 
-CARD = loader.WEIGHTS_FOLDER / "README.md"
+CARD = loader.WEIGHTS_FOLDER / f"{DEFAULT_SALIENCY}.md"
 
 
 def photograph(name):
