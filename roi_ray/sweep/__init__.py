@@ -1,4 +1,4 @@
-"""Sweeps: originals, the same images through several codecs at several qualities, a manifest."""
+"""Sweeps: originals encoded by several codecs at several qualities, with a manifest."""
 
 from roi_ray.sweep.builder import make_sweep
 from roi_ray.sweep.codecs import CODECS, Codec

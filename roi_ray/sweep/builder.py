@@ -1,4 +1,4 @@
-"""Makes a sweep: originals, decodable files of every codec and quality, and their manifest."""
+"""Builds a sweep: originals, their encoded versions by every codec and quality, and a manifest."""
 
 import io
 import os
@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError
+from roi_ray.errors import UsageError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.io import storage
 from roi_ray.sweep.codecs import CODECS, Codec
 
-# Hidden files are left out by whoever lists a folder.
-_NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
+# No leading dot: hidden files are left out when a folder is listed.
+_FILE_NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
 SWEEP_SCHEMA = pa.schema(
     [
         pa.field(schema.REFERENCE, pa.string(), nullable=False),
@@ -38,82 +38,84 @@ def make_sweep(
     codecs: Sequence[str] = tuple(CODECS),
     qualities: Mapping[str, Sequence[int]] | None = None,
 ) -> pa.Table:
-    """Encode every reference with every codec at every quality, and write it all down.
+    """Encode every reference with every codec at every quality, and write a manifest.
 
-    Written below `folder`:
+    Files below `folder`:
 
-        originals/NAME.png                   the reference, as `roi_ray.imaging.decode` sees it
-        decoded/CODEC/NAME-qQQ.SUFFIX        the encoded file itself: whoever scores it decodes it
-        manifest.parquet                     one row a file of `decoded/`
+        originals/NAME.png                   the reference, decoded by `roi_ray.imaging.decode`
+        decoded/CODEC/NAME-qQQ.SUFFIX        the encoded file; it is decoded when it is scored
+        manifest.parquet                     one row per file below `decoded/`
 
     Columns: `reference` and `distorted` (paths relative to the manifest), `codec`, `quality`
-    (higher is better, see `roi_ray.sweep.codecs`), `bytes` (of the encoded file), `bpp` (its bits
-    per pixel). Rows go by reference in the mapping's order, then codec, then quality as given. The
-    same input and the same versions of Pillow's libraries give the same files.
+    (higher is better, see `roi_ray.sweep.codecs`), `bytes` (size of the encoded file), `bpp` (bits
+    per pixel of the encoded file). Rows are ordered by reference as in the mapping, then by codec
+    and quality as given. The same input and versions of Pillow's libraries give the same files.
 
     Args:
-        references: name -> an image file's path, its content, or uint8 (height, width, 3) pixels.
-            A name becomes a file name: no slash, no leading dot.
-        folder: local or `s3://`; made if it does not exist, overwritten where it does.
+        references: path, content, or pixels (uint8, (H, W, 3)) of each image, by name. Names become
+            file names: no slash, no leading dot.
+        folder: output folder, local or `s3://`; existing files are overwritten.
         codecs: names from `CODECS`.
-        qualities: codec name -> qualities, where the codec's own defaults are not wanted.
+        qualities: qualities by codec name; a codec that is not in it uses its defaults.
 
     Returns:
         The manifest, as written.
 
     Raises:
-        ManifestError: a codec, a quality or a name cannot be used; nothing was written.
+        UsageError: a codec, a quality or a name cannot be used; nothing is written.
         ImageError: a reference cannot be decoded.
         StorageError: a file cannot be read or written.
     """
-    plan = _plan(codecs, qualities or {})
+    encoders = _select_encoders(codecs, qualities or {})
     for name in references:
-        if not _NAME.fullmatch(name):
-            raise ManifestError(
+        if not _FILE_NAME.fullmatch(name):
+            raise UsageError(
                 f"reference {name!r} cannot be a file name: empty, a leading dot, a slash or a "
                 "control character"
             )
-    # Encoders let go of Python's lock; the order of the rows is that of the mapping all the same.
+    # Threads suffice, because encoders release the GIL. pool.map keeps the order.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(
-            lambda item: _sweep_reference(item[0], _pixels(item[1]), folder, plan),
+            lambda item: _sweep_reference(item[0], _to_pixels(item[1]), folder, encoders),
             references.items(),
         )
         rows = [row for part in parts for row in part]
     table = pa.Table.from_pylist(rows, SWEEP_SCHEMA)
     stream = io.BytesIO()
     pq.write_table(table, stream)
-    # Last, so that a manifest never names a file that is not there yet.
+    # Written last, so that a manifest never names a file that does not exist yet.
     storage.write_bytes(storage.join(folder, "manifest.parquet"), stream.getvalue())
     return table
 
 
-def _plan(
+def _select_encoders(
     names: Sequence[str], qualities: Mapping[str, Sequence[int]]
 ) -> list[tuple[Codec, Sequence[int]]]:
+    """The codecs with their qualities, all of them checked."""
     for name in [*names, *qualities]:
         if name not in CODECS:
-            raise ManifestError(f"unknown codec {name!r}; there are {', '.join(CODECS)}")
-    plan = [(CODECS[name], qualities.get(name, CODECS[name].qualities)) for name in names]
-    for codec, steps in plan:
-        for quality in steps:
-            codec.check(quality)
-        if len(set(steps)) < len(steps):
-            raise ManifestError(f"codec {codec.name!r}: a quality is given twice")
+            raise UsageError(f"unknown codec {name!r}; choose from {', '.join(CODECS)}")
+    encoders = [(CODECS[name], qualities.get(name, CODECS[name].qualities)) for name in names]
+    for codec, chosen in encoders:
+        for quality in chosen:
+            codec.check_quality(quality)
+        if len(set(chosen)) < len(chosen):
+            raise UsageError(f"codec {codec.name!r}: a quality is given twice")
     if len(set(names)) < len(names):
-        raise ManifestError(f"a codec is given twice: {', '.join(names)}")
-    return plan
+        raise UsageError(f"a codec is given twice: {', '.join(names)}")
+    return encoders
 
 
 def _sweep_reference(
-    name: str, pixels: Pixels, folder: str, plan: Sequence[tuple[Codec, Sequence[int]]]
+    name: str, pixels: Pixels, folder: str, encoders: Sequence[tuple[Codec, Sequence[int]]]
 ) -> list[dict[str, object]]:
+    """Write one reference and its encoded versions; returns their manifest rows."""
     reference = f"originals/{name}.png"
-    storage.write_bytes(storage.join(folder, reference), _png(pixels))
+    storage.write_bytes(storage.join(folder, reference), _encode_png(pixels))
     height, width, _ = pixels.shape
     rows: list[dict[str, object]] = []
-    for codec, steps in plan:
-        for quality in steps:
+    for codec, chosen in encoders:
+        for quality in chosen:
             data = codec.encode(pixels, quality)
             distorted = f"decoded/{codec.name}/{name}-q{quality:02d}{codec.suffix}"
             storage.write_bytes(storage.join(folder, distorted), data)
@@ -130,7 +132,7 @@ def _sweep_reference(
     return rows
 
 
-def _pixels(source: Path | bytes | Pixels) -> Pixels:
+def _to_pixels(source: Path | bytes | Pixels) -> Pixels:
     if isinstance(source, Path):
         return decode_image(storage.read_bytes(str(source)))
     if isinstance(source, bytes):
@@ -138,7 +140,7 @@ def _pixels(source: Path | bytes | Pixels) -> Pixels:
     return source
 
 
-def _png(pixels: Pixels) -> bytes:
+def _encode_png(pixels: Pixels) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()

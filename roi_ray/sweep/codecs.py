@@ -1,4 +1,4 @@
-"""The image encoders of a sweep, all reached through Pillow, behind one table.
+"""The image encoders of a sweep. All are part of Pillow.
 
 A quality is an integer, and **a higher quality is a better image** for every codec:
 
@@ -9,12 +9,12 @@ A quality is an integer, and **a higher quality is a better image** for every co
 | jpeg2000 | the PSNR that the encoder aims at, in dB | 15..60 | 27 30 33 37 42    | 0.15 .. 2.1 |
 | avif     | libavif's quality                        | 0..100 | 15 35 50 70 90    | 0.15 .. 2.0 |
 
-(bpp: bits of the encoded file per pixel; the median of 26 photographs and graphics.)
+(bpp: bits of the encoded file per pixel, median of 26 photographs and graphics.)
 
 JPEG 2000 has no quality scale. OpenJPEG takes either a compression ratio (`rates`: higher is worse,
-every image gets the same file size) or a PSNR (`dB`: higher is better, an easy image gets a small
-file). The second is what the other codecs' scales do, so it is the one used, with the irreversible
-9-7 wavelet and the colour transform, as lossy JPEG 2000 is meant to be.
+and every image gets the same file size) or a PSNR (`dB`: higher is better, and a simple image gets
+a small file). The PSNR behaves like the quality scales of the other codecs, so it is used here,
+with the irreversible 9-7 wavelet and the colour transform, as usual for lossy JPEG 2000.
 """
 
 import io
@@ -25,25 +25,25 @@ from typing import Any
 
 from PIL import Image
 
-from roi_ray.errors import ManifestError
+from roi_ray.errors import UsageError
 from roi_ray.imaging.pixels import Pixels
 
-WEBP_LONGEST = 16_383
-"""Pixels of a side that a WebP file can have."""
+WEBP_MAX_SIDE = 16_383
+"""Longest side of a WebP file, in pixels."""
 
 
 @dataclass(frozen=True)
 class Codec:
-    """One encoder and the scale of its quality.
+    """An encoder and its quality scale.
 
     Attributes:
-        name: as it stands in the manifest's `codec` column.
-        suffix: of its files, with the dot.
-        qualities: the default ones, ascending.
-        lowest: the lowest quality that the encoder takes.
-        highest: the highest one.
+        name: name in the manifest's `codec` column.
+        suffix: suffix of its files, with the dot.
+        qualities: default qualities, ascending.
+        lowest: lowest quality that the encoder accepts.
+        highest: highest quality that the encoder accepts.
         format: Pillow's name of the file format.
-        options: Pillow's save options for a quality.
+        options: function from a quality to Pillow's save options.
     """
 
     name: str
@@ -55,31 +55,33 @@ class Codec:
     options: Callable[[int], dict[str, Any]]
 
     def encode(self, image: Pixels, quality: int) -> bytes:
-        """An encoded file; the same bytes for the same input and the same library versions.
+        """Encode an image; the same input and library versions give the same bytes.
 
         Args:
-            image: uint8 array of shape (height, width, 3), sRGB, 0..255.
+            image: sRGB pixels, uint8, (H, W, 3).
             quality: `lowest`..`highest`; higher is better.
 
+        Returns:
+            The encoded file.
+
         Raises:
-            ManifestError: the quality is outside the codec's range, or the image is larger than it
-                takes.
+            UsageError: the quality is outside the codec's range, or the codec does not support
+                images of this size.
         """
-        self.check(quality)
+        self.check_quality(quality)
         stream = io.BytesIO()
         try:
             Image.fromarray(image).save(stream, self.format, **self.options(quality))
         except (OSError, ValueError, RuntimeError) as error:
             height, width = image.shape[:2]
-            raise ManifestError(f"{self.name} takes no {width} x {height}: {error}") from error
+            raise UsageError(f"{self.name} cannot encode {width} x {height}: {error}") from error
         return stream.getvalue()
 
-    def check(self, quality: int) -> None:
-        """Raise `ManifestError` if the quality is outside the codec's range."""
+    def check_quality(self, quality: int) -> None:
+        """Raise `UsageError` if the quality is outside the codec's range."""
         if not self.lowest <= quality <= self.highest:
-            raise ManifestError(
-                f"{self.name} has no quality {quality}: it goes from {self.lowest} "
-                f"to {self.highest}"
+            raise UsageError(
+                f"{self.name} has no quality {quality}; choose {self.lowest} to {self.highest}"
             )
 
 
@@ -101,7 +103,7 @@ def _jpeg2000(quality: int) -> dict[str, Any]:
 
 
 def _avif(quality: int) -> dict[str, Any]:
-    # One thread: the number of this machine's cores must not shape the file.
+    # One thread, so that the file does not depend on the machine's number of cores.
     return {"quality": quality, "speed": 6, "max_threads": 1}
 
 
@@ -116,4 +118,4 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
         )
     }
 )
-"""The codecs by name."""
+"""All codecs by name."""

@@ -1,4 +1,4 @@
-"""The photographs of the demonstration: those that scikit-image's wheel brings along."""
+"""The photographs that scikit-image's wheel contains, for the demonstration, benchmarks and tests."""
 
 from pathlib import Path
 
@@ -16,22 +16,25 @@ _FILES = (
 
 
 def photographs() -> dict[str, Path]:
-    """Natural colour photographs on this machine, by name; nothing is downloaded.
+    """Find natural colour photographs on this machine; nothing is downloaded.
 
-    They lie in the data folder of the installed scikit-image package, which is found but not
-    imported (width x height): astronaut 512 x 512, chelsea (a cat) 451 x 300, coffee 600 x 400,
-    hubble_deep_field 1000 x 872, motorcycle_left 741 x 500, rocket 640 x 427. Those that the
-    installed version does not bring are left out.
+    They lie in the data folder of the installed scikit-image package, which is located but not
+    imported. Photographs that the installed version lacks are left out. Width x height: astronaut
+    512 x 512, chelsea (a cat) 451 x 300, coffee 600 x 400, hubble_deep_field 1000 x 872,
+    motorcycle_left 741 x 500, rocket 640 x 427.
+
+    Returns:
+        Paths by name.
 
     Raises:
-        RoiRayError: scikit-image is not installed, or brings none of them.
+        RoiRayError: scikit-image is not installed, or contains none of them.
     """
     folder = find_package_folder("skimage")
     paths = [] if folder is None else [folder / "data" / file for file in _FILES]
-    found = {path.stem: path for path in paths if path.is_file()}
-    if not found:
+    existing = {path.stem: path for path in paths if path.is_file()}
+    if not existing:
         raise RoiRayError(
-            "the demonstration's photographs come with scikit-image, which is not installed: "
+            "the sample photographs are part of scikit-image, which is not installed: "
             "pip install 'roi-ray[demo]'"
         )
-    return found
+    return existing

@@ -16,7 +16,7 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.models.discriminator import PatchDiscriminator
 from roi_ray.scoring.prepared import pad_to_min_side
-from roi_ray.sweep.codecs import CODECS, WEBP_LONGEST
+from roi_ray.sweep.codecs import CODECS, WEBP_MAX_SIDE
 from roi_ray.training.files import read_image_tensor, to_chw_tensor
 from roi_ray.training.windows import Decoded, Original
 
@@ -116,7 +116,7 @@ def measure_d_loss_by_quality(
     original_losses: list[float] = []
     measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for image in images:
-        original = image[:WEBP_LONGEST, :WEBP_LONGEST]
+        original = image[:WEBP_MAX_SIDE, :WEBP_MAX_SIDE]
         original_losses.append(compute_d_loss(network, original))
         area = original.shape[0] * original.shape[1]
         for codec, levels in qualities.items():

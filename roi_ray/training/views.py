@@ -18,7 +18,7 @@ from PIL import Image
 
 from roi_ray.errors import ManifestError
 from roi_ray.imaging.pixels import Pixels
-from roi_ray.sweep.codecs import WEBP_LONGEST
+from roi_ray.sweep.codecs import WEBP_MAX_SIDE
 
 _SIDE = 512
 """A view has at most as many pixels as a square of this side."""
@@ -147,7 +147,7 @@ def _view_name(kind: str, identity: Sequence[int | str]) -> str:
 
 def _shrink(image: Image.Image) -> Image.Image:
     width, height = image.size
-    ratio = min(_SIDE / math.sqrt(width * height), WEBP_LONGEST / max(width, height))
+    ratio = min(_SIDE / math.sqrt(width * height), WEBP_MAX_SIDE / max(width, height))
     if ratio >= 1:
         return image
     return image.resize((max(1, round(width * ratio)), max(1, round(height * ratio))), _LANCZOS)

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.errors import ImageReadError, ManifestError, RoiRayError, StorageError
+from roi_ray.errors import ImageReadError, RoiRayError, StorageError, UsageError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.sweep import CODECS, make_sweep, photographs
 
@@ -17,7 +17,7 @@ def pixels():
     return decode_image(photographs()["chelsea"].read_bytes())[40:140, 100:230]
 
 
-def test_a_manifest_and_its_files(tmp_path, pixels):
+def test_manifest_describes_the_files(tmp_path, pixels):
     table = make_sweep({"cat": pixels}, str(tmp_path), qualities=QUALITIES)
     assert pq.read_table(tmp_path / "manifest.parquet").equals(table)
     assert table.column_names == ["reference", "distorted", "codec", "quality", "bytes", "bpp"]
@@ -36,7 +36,7 @@ def test_a_manifest_and_its_files(tmp_path, pixels):
     np.testing.assert_array_equal(original, pixels)
 
 
-def test_paths_bytes_and_pixels_are_the_same_reference(tmp_path):
+def test_paths_bytes_and_pixels_give_the_same_files(tmp_path):
     path = photographs()["chelsea"]
     sources = {"path": path, "bytes": path.read_bytes(), "pixels": decode_image(path.read_bytes())}
     table = make_sweep(sources, str(tmp_path), codecs=["jpeg"], qualities={"jpeg": [50]})
@@ -44,18 +44,18 @@ def test_paths_bytes_and_pixels_are_the_same_reference(tmp_path):
     assert len({file.read_bytes() for file in (tmp_path / "originals").iterdir()}) == 1
 
 
-def test_made_twice_it_is_the_same(tmp_path, pixels):
+def test_sweep_is_reproducible(tmp_path, pixels):
     for run in ("one", "two"):
         make_sweep({"cat": pixels}, str(tmp_path / run), qualities=QUALITIES)
     for file in (tmp_path / "one").rglob("*.*"):
-        twin = tmp_path / "two" / file.relative_to(tmp_path / "one")
-        assert file.read_bytes() == twin.read_bytes()
+        again = tmp_path / "two" / file.relative_to(tmp_path / "one")
+        assert file.read_bytes() == again.read_bytes()
 
 
 @pytest.mark.parametrize(
     ("references", "options", "text"),
     [
-        (["cat"], {"codecs": ["gif"]}, "unknown codec 'gif'; there are jpeg, webp"),
+        (["cat"], {"codecs": ["gif"]}, "unknown codec 'gif'; choose from jpeg, webp"),
         (["cat"], {"qualities": {"jpg": [50]}}, "unknown codec 'jpg'"),
         (["cat"], {"qualities": {"avif": [50, 101]}}, "avif has no quality 101"),
         (["cat"], {"codecs": ["jpeg", "jpeg"]}, "a codec is given twice"),
@@ -65,15 +65,13 @@ def test_made_twice_it_is_the_same(tmp_path, pixels):
         ([".cat"], {}, "reference '.cat' cannot be a file name"),
     ],
 )
-def test_a_plan_that_cannot_be_carried_out_writes_nothing(
-    tmp_path, pixels, references, options, text
-):
-    with pytest.raises(ManifestError, match=text):
+def test_unusable_options_write_nothing(tmp_path, pixels, references, options, text):
+    with pytest.raises(UsageError, match=text):
         make_sweep(dict.fromkeys(references, pixels), str(tmp_path), **options)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reference_that_is_no_image(tmp_path):
+def test_unreadable_reference_raises_and_writes_no_manifest(tmp_path):
     with pytest.raises(ImageReadError):
         make_sweep({"cat": b"meow"}, str(tmp_path))
     with pytest.raises(StorageError, match="not-there"):
@@ -81,14 +79,14 @@ def test_a_reference_that_is_no_image(tmp_path):
     assert not (tmp_path / "manifest.parquet").exists()
 
 
-def test_photographs_are_on_this_machine():
-    found = photographs()
-    assert {"astronaut", "chelsea", "coffee"} <= set(found)
-    assert decode_image(found["astronaut"].read_bytes()).shape == (512, 512, 3)
-    assert all(isinstance(path, Path) for path in found.values())
+def test_photographs_are_found_in_scikit_image():
+    photos = photographs()
+    assert {"astronaut", "chelsea", "coffee"} <= set(photos)
+    assert decode_image(photos["astronaut"].read_bytes()).shape == (512, 512, 3)
+    assert all(isinstance(path, Path) for path in photos.values())
 
 
-def test_photographs_without_scikit_image(monkeypatch):
+def test_photographs_without_scikit_image_name_the_extra(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RoiRayError, match=r"pip install 'roi-ray\[demo\]'"):
         photographs()

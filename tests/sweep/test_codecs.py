@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from roi_ray.errors import ManifestError
+from roi_ray.errors import UsageError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.sweep import CODECS, photographs
 
@@ -41,7 +41,7 @@ def test_default_qualities_span_the_usual_bit_rates(codec, photograph):
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-def test_files_are_real_and_the_same_every_time(codec, photograph):
+def test_encoding_twice_gives_the_same_file_of_the_right_format(codec, photograph):
     file = codec.encode(photograph, codec.qualities[1])
     assert file == codec.encode(photograph, codec.qualities[1])
     with Image.open(io.BytesIO(file)) as image:
@@ -50,22 +50,22 @@ def test_files_are_real_and_the_same_every_time(codec, photograph):
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-def test_ends_of_the_scale(codec, photograph):
+def test_qualities_at_the_ends_of_the_scale_work_and_beyond_are_refused(codec, photograph):
     for quality in (codec.lowest, codec.highest):
         assert decode_image(codec.encode(photograph, quality)).shape == photograph.shape
     for quality in (codec.lowest - 1, codec.highest + 1):
-        with pytest.raises(ManifestError, match=f"{codec.name} has no quality {quality}"):
+        with pytest.raises(UsageError, match=f"{codec.name} has no quality {quality}"):
             codec.encode(photograph, quality)
 
 
-def test_jpeg2000_quality_is_the_psnr_in_decibel(photograph):
+def test_jpeg2000_quality_is_the_psnr_in_db(photograph):
     codec = CODECS["jpeg2000"]
     for quality in codec.qualities:
         decoded = decode_image(codec.encode(photograph, quality))
         assert psnr(photograph, decoded) == pytest.approx(quality, abs=3)
 
 
-def test_an_image_that_is_too_large_for_a_format(photograph):
+def test_image_too_large_for_webp_is_refused(photograph):
     wide = np.tile(photograph[:4], (1, 65, 1))
-    with pytest.raises(ManifestError, match=r"webp takes no 16640 x 4: .*16383"):
+    with pytest.raises(UsageError, match=r"webp cannot encode 16640 x 4: .*16383"):
         CODECS["webp"].encode(wide, 50)

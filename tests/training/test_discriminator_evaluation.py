@@ -5,7 +5,7 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
-from roi_ray.sweep.codecs import WEBP_LONGEST
+from roi_ray.sweep.codecs import WEBP_MAX_SIDE
 from roi_ray.training import discriminator_evaluation
 from roi_ray.training.windows import read_originals
 
@@ -67,6 +67,6 @@ def test_of_a_wide_image_a_part_is_enough():
     network, _ = load_discriminator()
     photo = decode_image(photographs()["coffee"].read_bytes())[:40]
     wide = np.tile(photo, (1, 28, 1))
-    assert wide.shape[1] > WEBP_LONGEST
+    assert wide.shape[1] > WEBP_MAX_SIDE
     _, rungs = discriminator_evaluation.measure_d_loss_by_quality(network, [wide], {"webp": [5]})
     assert rungs["webp"][0].bpp > 0
