@@ -1,4 +1,4 @@
-"""The demonstration: a real codec sweep from photographs on this machine, scored and summed up."""
+"""The demonstration: builds a codec sweep from sample photographs and reports its scores."""
 
 import pyarrow.dataset as ds
 from rich.console import Console
@@ -18,29 +18,35 @@ _SHOWN = "astronaut"
 
 
 def make_demo(folder: str) -> tuple[str, str]:
-    """Make the sweep; returns the manifest's URI and where its scores shall go.
+    """Build the sweep, unless the folder has one already.
+
+    Args:
+        folder: folder for the images, the manifest and the scores, local or `s3://`.
+
+    Returns:
+        URI of the manifest and URI of the folder for its scores.
 
     Raises:
-        OutputError: the folder holds another manifest.
+        OutputError: the folder has a manifest of something else.
         RoiRayError: the photographs are not installed.
     """
     folder = storage.absolute(folder)
     manifest = storage.join(folder, "manifest.parquet")
-    # Started again, it goes on from where it was interrupted.
+    # A second run resumes the scoring, so it must not touch the images.
     if not storage.is_file(manifest):
         make_sweep(photographs(), folder)
     elif not set(SWEEP_SCHEMA.names) <= set(read_table(manifest, ())[0].column_names):
-        raise OutputError(f"{manifest} is not of a demonstration; name another folder")
+        raise OutputError(f"{manifest} does not describe a demonstration; name another folder")
     return manifest, storage.join(folder, "scores")
 
 
 def report_demo(folder: str, settings: Settings, weights_dir: str | None = None) -> None:
-    """Print the summary table, draw the picture, and say where everything is.
+    """Print the summary table, draw the figure, and list the files.
 
     Args:
-        folder: that `make_demo` was given.
-        settings: of the scores.
-        weights_dir: see `Scorer`.
+        folder: folder that `make_demo` was called with.
+        settings: settings that the scores were computed with.
+        weights_dir: folder of downloaded weights, see `Scorer`.
     """
     folder = storage.absolute(folder)
     means = average_by_quality(ds.dataset(storage.join(folder, "scores")).to_table())
@@ -49,13 +55,14 @@ def report_demo(folder: str, settings: Settings, weights_dir: str | None = None)
 
     reference = decode_image(photographs()[_SHOWN].read_bytes())
     mask = Scorer(settings, weights_dir=weights_dir).prepare(reference).mask.numpy()
-    picture = storage.join(folder, "summary.png")
-    storage.write_bytes(picture, draw_sweep_figure(means, reference, mask, _SHOWN))
-    for what, where in {
+    storage.write_bytes(
+        storage.join(folder, "summary.png"), draw_sweep_figure(means, reference, mask, _SHOWN)
+    )
+    for label, path in {
         "originals": "originals/",
         "decoded files": "decoded/",
         "manifest": "manifest.parquet",
         "scores": "scores/",
         "picture": "summary.png",
     }.items():
-        console.print(f"{what:>14}  {storage.join(folder, where)}", highlight=False)
+        console.print(f"{label:>14}  {storage.join(folder, path)}", highlight=False)

@@ -1,4 +1,4 @@
-"""One picture of a sweep: rate against quality, and what the mask covers."""
+"""Figures of a sweep: rate against quality per codec, and what the ROI mask covers."""
 
 import io
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ def draw_sweep_figure(
     mask: NDArray[np.float32],
     name: str,
 ) -> bytes:
-    """Rate against quality for each codec, and one reference with its ROI mask laid over it.
+    """Draw the bit rate against each metric per codec, and one reference with its ROI mask.
 
     Args:
-        means: from `roi_ray.report.summary.average_by_quality`.
-        reference: uint8, (H, W, 3).
-        mask: (H, W), in [0, 1].
-        name: of the reference.
+        means: means by codec and quality, from `roi_ray.report.summary.average_by_quality`.
+        reference: sRGB pixels, uint8, (H, W, 3).
+        mask: ROI mask, (H, W), in [0, 1].
+        name: name of the reference, for the titles.
 
     Returns:
-        a PNG.
+        A PNG.
     """
     columns = len(schema.BASIC_FEATURES)
     figure = Figure(figsize=(4 * (columns + 1), 7.6), layout="constrained")
@@ -37,10 +37,10 @@ def draw_sweep_figure(
     for row, features in enumerate((schema.BASIC_FEATURES, schema.ROI_FEATURES)):
         for column, feature in enumerate(features):
             axes = figure.add_subplot(grid[row, column])
-            _curves(axes, means, feature, legend=row == column == 0)
-    for row, (title, weight) in enumerate(((name, None), (f"{name}, ROI mask", mask))):
+            _draw_curves(axes, means, feature, legend=row == column == 0)
+    for row, (title, overlay) in enumerate(((name, None), (f"{name}, ROI mask", mask))):
         axes = figure.add_subplot(grid[row, columns])
-        _image(axes, reference, weight)
+        _draw_image(axes, reference, overlay)
         axes.set_title(title)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
@@ -50,25 +50,28 @@ def draw_sweep_figure(
 def draw_mask_figure(
     photos: Mapping[str, Pixels], masks: Mapping[str, NDArray[np.float32]]
 ) -> bytes:
-    """Photographs, and below each the same with its ROI mask laid over it; a PNG.
+    """Draw photographs in one row, and the same with their ROI masks in the row below.
 
     Args:
-        photos: uint8 (H, W, 3), by name.
-        masks: (H, W) in [0, 1], by the same names.
+        photos: sRGB pixels by name, uint8, (H, W, 3).
+        masks: ROI masks by the same names, (H, W), in [0, 1].
+
+    Returns:
+        A PNG.
     """
     figure = Figure(figsize=(2.6 * len(photos), 4.6), layout="constrained")
     grid = figure.add_gridspec(2, len(photos))
     for column, (name, pixels) in enumerate(photos.items()):
         axes = figure.add_subplot(grid[0, column])
-        _image(axes, pixels, None)
+        _draw_image(axes, pixels, None)
         axes.set_title(name, fontsize=9)
-        _image(figure.add_subplot(grid[1, column]), pixels, masks[name], bar=False)
+        _draw_image(figure.add_subplot(grid[1, column]), pixels, masks[name], bar=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=60)
     return buffer.getvalue()
 
 
-def _curves(axes: Axes, means: pa.Table, feature: str, *, legend: bool) -> None:
+def _draw_curves(axes: Axes, means: pa.Table, feature: str, *, legend: bool) -> None:
     for codec in pc.unique(means[schema.CODEC]).to_pylist():
         rows = means.filter(pc.equal(means[schema.CODEC], codec))
         axes.plot(rows[schema.BPP].to_numpy(), rows[feature].to_numpy(), marker="o", label=codec)
@@ -84,7 +87,7 @@ def _curves(axes: Axes, means: pa.Table, feature: str, *, legend: bool) -> None:
         axes.legend()
 
 
-def _image(
+def _draw_image(
     axes: Axes, reference: Pixels, mask: NDArray[np.float32] | None, *, bar: bool = True
 ) -> None:
     axes.imshow(reference)

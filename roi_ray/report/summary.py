@@ -1,4 +1,4 @@
-"""Means of scores by codec and quality: what a sweep is summed up by."""
+"""Summary of a sweep: mean scores by codec and quality."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,17 +11,18 @@ _ARROWS = {"higher": "↑", "lower": "↓"}
 
 
 def average_by_quality(scores: pa.Table) -> pa.Table:
-    """Mean bit rate and metrics of each codec at each quality.
+    """Average the bit rate and the metrics of each codec at each quality.
 
     Args:
-        scores: score rows of a sweep, with `codec`, `quality` and `bpp`. Rows with an error do not
-            count.
+        scores: score rows of a sweep, with `codec`, `quality` and `bpp`. Rows with an error are
+            left out.
 
     Returns:
-        columns `codec`, `quality`, `images`, `bpp` and the eight features, sorted by the first two.
+        Columns `codec`, `quality`, `images` (number of scored images), `bpp` and the eight metrics,
+        sorted by codec and quality.
     """
-    good = scores.filter(pc.is_null(scores[schema.ERROR]))
-    means = good.group_by([schema.CODEC, schema.QUALITY]).aggregate(
+    scored = scores.filter(pc.is_null(scores[schema.ERROR]))
+    means = scored.group_by([schema.CODEC, schema.QUALITY]).aggregate(
         [(schema.DISTORTED, "count"), *((name, "mean") for name in _AVERAGED)]
     )
     names = {f"{name}_mean": name for name in _AVERAGED} | {f"{schema.DISTORTED}_count": "images"}
@@ -31,7 +32,7 @@ def average_by_quality(scores: pa.Table) -> pa.Table:
 
 
 def build_summary_table(means: pa.Table) -> Table:
-    """Means by codec and quality for a terminal; arrows say which direction is better."""
+    """Format the means for a terminal; an arrow shows which direction is better."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in means.column_names:
         meaning = schema.MEANINGS.get(name)
@@ -42,12 +43,12 @@ def build_summary_table(means: pa.Table) -> Table:
             no_wrap=True,
         )
     for row in means.to_pylist():
-        table.add_row(*(_cell(name, value) for name, value in row.items()))
+        table.add_row(*(_format_cell(name, value) for name, value in row.items()))
     return table
 
 
-def _cell(name: str, value: object) -> str:
+def _format_cell(name: str, value: object) -> str:
     if not isinstance(value, float):
         return str(value)
-    coarse = name == schema.BPP or schema.MEANINGS[name].unit == "dB"
-    return f"{value:.{2 if coarse else 4}f}"
+    two_digits = name == schema.BPP or schema.MEANINGS[name].unit == "dB"
+    return f"{value:.{2 if two_digits else 4}f}"

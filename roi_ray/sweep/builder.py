@@ -1,4 +1,4 @@
-"""Builds a sweep: originals, their encoded versions by every codec and quality, and a manifest."""
+"""Builds a sweep: originals, the same images encoded by several codecs, and a manifest."""
 
 import io
 import os

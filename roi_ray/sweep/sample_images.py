@@ -1,4 +1,4 @@
-"""The photographs that scikit-image's wheel contains, for the demonstration, benchmarks and tests."""
+"""The photographs that the scikit-image package contains, as sample images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The demonstration's two ends; the whole of it is what `.ci/run` begins with."""
+"""The start and the end of the demonstration; `.ci/run` runs all of it."""
 
 import io
 
@@ -17,9 +17,9 @@ from roi_ray.report.summary import average_by_quality
 from roi_ray.settings import Settings
 
 
-def test_the_sweep_is_made_once_and_is_a_manifest(tmp_path, monkeypatch, photos) -> None:
-    one = demo.photographs()["chelsea"]
-    monkeypatch.setattr(demo, "photographs", lambda: {"chelsea": one})
+def test_sweep_is_built_once(tmp_path, monkeypatch, photos) -> None:
+    photograph = demo.photographs()["chelsea"]
+    monkeypatch.setattr(demo, "photographs", lambda: {"chelsea": photograph})
     manifest, output = demo.make_demo(str(tmp_path))
     table = read_manifest(manifest).table
     assert set(table["codec"].to_pylist()) == {"jpeg", "webp", "jpeg2000", "avif"}
@@ -30,15 +30,15 @@ def test_the_sweep_is_made_once_and_is_a_manifest(tmp_path, monkeypatch, photos)
     assert (tmp_path / "manifest.parquet").stat().st_mtime_ns == before
 
 
-def test_another_manifest_is_not_taken_for_its_own(tmp_path) -> None:
+def test_folder_with_another_manifest_is_refused(tmp_path) -> None:
     pq.write_table(
         pa.table({"reference": ["a"], "distorted": ["b"]}), tmp_path / "manifest.parquet"
     )
-    with pytest.raises(OutputError, match=r"manifest.parquet is not of a demonstration"):
+    with pytest.raises(OutputError, match=r"manifest.parquet does not describe a demonstration"):
         demo.make_demo(str(tmp_path))
 
 
-def test_the_report_shows_the_scores_and_draws_a_picture(tmp_path, capsys) -> None:
+def test_report_prints_the_scores_and_draws_a_figure(tmp_path, capsys) -> None:
     rows = [
         {"distorted": "d", "codec": codec, "quality": q, "bpp": q / 40, "error": None}
         | dict.fromkeys(schema.FEATURES, q / 100)
@@ -55,7 +55,7 @@ def test_the_report_shows_the_scores_and_draws_a_picture(tmp_path, capsys) -> No
         assert picture.width > 1000
 
 
-def test_the_picture_changes_with_the_mask(photos) -> None:
+def test_figure_shows_the_mask(photos) -> None:
     means = average_by_quality(
         pa.Table.from_pylist(
             [

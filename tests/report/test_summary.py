@@ -24,7 +24,7 @@ def scores():
     return pa.Table.from_pylist(rows)
 
 
-def test_means_by_codec_and_quality_without_failed_rows(scores) -> None:
+def test_means_leave_out_failed_rows(scores) -> None:
     means = average_by_quality(scores).to_pylist()
     assert [(m["codec"], m["quality"], m["images"]) for m in means] == [
         ("jpeg", 10, 2),
@@ -35,7 +35,7 @@ def test_means_by_codec_and_quality_without_failed_rows(scores) -> None:
     assert means[0]["roi_lpips"] == pytest.approx(3.0)
 
 
-def test_the_table_says_which_direction_is_better(scores) -> None:
+def test_table_shows_which_direction_is_better(scores) -> None:
     console = Console(width=160, file=io.StringIO())
     console.print(build_summary_table(average_by_quality(scores)))
     text = console.file.getvalue()
