@@ -1,4 +1,4 @@
-"""Who may write to an output; with real processes, and a clock that goes faster."""
+"""The output lock, with real processes and shortened times."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ import sys, time
 from roi_ray.io import lock
 lock.TIMEOUT_SECONDS, lock._HEARTBEAT_SECONDS = 3.0, 0.3
 with lock.OutputLock(sys.argv[1]):
-    print("held", flush=True)
+    print("locked", flush=True)
     time.sleep(60)
 """
 
@@ -31,20 +31,33 @@ def uri(tmp_path):
 
 @pytest.fixture
 def holder(uri):
+    """Another process, which holds the lock."""
     process = subprocess.Popen([sys.executable, "-c", HOLDER, uri], stdout=subprocess.PIPE)
     with process:
         assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
+        assert process.stdout.readline() == b"locked\n"
         yield process
         process.kill()
 
 
-def test_a_second_job_is_refused_and_told_who_writes(uri, holder) -> None:
+def read(uri: str) -> dict[str, object]:
+    return json.loads(Path(uri).read_text())
+
+
+def write(uri: str, content: dict[str, object]) -> None:
+    Path(uri).write_text(json.dumps(content))
+
+
+def wait_for_heartbeats() -> None:
+    time.sleep(4 * lock._HEARTBEAT_SECONDS)
+
+
+def test_a_second_job_is_refused_and_the_message_names_the_first(uri, holder) -> None:
     with pytest.raises(OutputError, match=rf"scores: a job on .* \(process {holder.pid}\)"):
         OutputLock(uri).__enter__()
 
 
-def test_the_lease_of_a_killed_job_is_free_at_once(uri, holder) -> None:
+def test_the_lock_of_a_killed_job_on_this_machine_is_free_at_once(uri, holder) -> None:
     holder.kill()
     holder.wait()
     started = time.monotonic()
@@ -52,68 +65,64 @@ def test_the_lease_of_a_killed_job_is_free_at_once(uri, holder) -> None:
         assert time.monotonic() - started < lock.TIMEOUT_SECONDS / 2
 
 
-def test_on_another_machine_the_dead_are_known_by_their_silence(uri, holder) -> None:
+def test_the_lock_of_a_killed_job_on_another_machine_times_out(uri, holder) -> None:
     holder.kill()
     holder.wait()
-    file = Path(uri)
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"machine": "elsewhere"}))
+    write(uri, read(uri) | {"machine": "elsewhere"})
     started = time.monotonic()
     with OutputLock(uri):
         assert time.monotonic() - started >= lock.TIMEOUT_SECONDS
 
 
-def test_it_is_given_back(uri, tmp_path) -> None:
-    with OutputLock(uri) as held:
-        assert (tmp_path / "scores" / "_run" / "lock.json").exists()
-        time.sleep(4 * lock._HEARTBEAT_SECONDS)
-        held.check()
-    assert not (tmp_path / "scores" / "_run" / "lock.json").exists()
+def test_the_lock_is_kept_while_the_job_runs_and_released_at_its_end(uri) -> None:
+    with OutputLock(uri) as mine:
+        assert Path(uri).exists()
+        wait_for_heartbeats()
+        mine.check()
+    assert not Path(uri).exists()
     with OutputLock(uri):
         pass
 
 
-def test_who_is_overwritten_stops(uri) -> None:
-    thief = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "heartbeat": 3}
-    with OutputLock(uri) as held:
-        Path(uri).write_text(json.dumps(thief))
-        time.sleep(4 * lock._HEARTBEAT_SECONDS)
+def test_a_job_whose_lock_was_taken_over_stops_and_leaves_the_lock(uri) -> None:
+    other = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "heartbeat": 3}
+    with OutputLock(uri) as mine:
+        write(uri, other)
+        wait_for_heartbeats()
         with pytest.raises(OutputError, match=r"a job on elsewhere \(process 7\) has taken over"):
-            held.check()
-    assert json.loads(Path(uri).read_text()) == thief
+            mine.check()
+    assert read(uri) == other
 
 
-def test_another_container_of_the_same_name_is_another_machine(uri, holder) -> None:
-    """Its processes have numbers that mean nothing here."""
-    file = Path(uri)
-    here = json.loads(file.read_text())
-    there = here | {"machine": here["machine"].replace("pid:[", "pid:[9"), "pid": 2**22 + 1}
+def test_a_process_of_another_container_is_not_looked_up(uri, holder) -> None:
+    """Process numbers of a container mean nothing outside, even if it has the same host name."""
+    here = read(uri)
+    machine = str(here["machine"])
+    there = here | {"machine": machine.replace("pid:[", "pid:[9"), "pid": 2**22 + 1}
     assert not lock._Holder(**there).is_known_dead()
-    assert lock._Holder(**there | {"machine": here["machine"]}).is_known_dead()
+    assert lock._Holder(**there | {"machine": machine}).is_known_dead()
 
 
-def test_a_lease_without_a_machine_is_watched_all_the_same(uri, holder) -> None:
-    """The version before wrote none."""
-    file = Path(uri)
-    found = json.loads(file.read_text())
-    del found["machine"]
-    file.write_text(json.dumps(found))
+def test_a_lock_without_a_machine_is_watched_by_its_heartbeat(uri, holder) -> None:
+    content = read(uri)
+    del content["machine"]
+    write(uri, content)
     with pytest.raises(OutputError, match="is writing there"):
         OutputLock(uri).__enter__()
 
 
-def test_who_has_lost_it_unseen_leaves_it_to_its_owner(uri, monkeypatch) -> None:
+def test_a_lock_lost_between_two_heartbeats_is_left_to_its_new_holder(uri, monkeypatch) -> None:
     monkeypatch.setattr(lock, "_HEARTBEAT_SECONDS", 60.0)
     with OutputLock(uri):
-        # Stopped for so long that another took it, and ended before its next beat.
-        held = json.loads(Path(uri).read_text())
-        Path(uri).write_text(json.dumps({**held, "owner": "another"}))
-    assert json.loads(Path(uri).read_text())["owner"] == "another"
+        # This process was paused, another took over, and this one ends before its next heartbeat.
+        write(uri, read(uri) | {"owner": "another"})
+    assert read(uri)["owner"] == "another"
 
 
-def test_who_took_over_may_have_ended_already(uri) -> None:
-    with OutputLock(uri) as first:
+def test_a_job_stops_if_the_job_that_took_over_has_ended_already(uri) -> None:
+    with OutputLock(uri) as mine:
         Path(uri).unlink()
-        time.sleep(4 * lock._HEARTBEAT_SECONDS)
+        wait_for_heartbeats()
         with pytest.raises(OutputError, match="another job has taken over; this job stops"):
-            first.check()
+            mine.check()
     assert not Path(uri).exists()
