@@ -1,36 +1,33 @@
-"""Everything that roi-ray raises on purpose.
+"""Every error that roi-ray raises on purpose.
 
 RoiRayError
-├── UsageError           an option or argument that cannot be used
-├── ManifestError        a manifest or table that cannot be used; names the row or the column
-├── StorageError         a path or object that cannot be listed, read or written
-│   ├── AccessError      none can be: the credentials are wrong or have expired
-│   └── StorageUnavailable  the storage did not answer, or not as it should, time and again
-├── WeightsError         weights that are missing, altered, or not of the layout asked for
-├── DeviceError          a device, such as a GPU, that is not available
-├── OutputError          an output that belongs to another run, or cannot take this one's results
-├── ClusterError         a Ray that cannot be reached or started
-└── ImageError           one image that cannot be scored; becomes the `error` text of its rows
-    ├── NotAllowed       not below the manifest's folder, nor below `--allow-prefix`
+├── UsageError           an option or argument cannot be used
+├── ManifestError        a manifest or another table cannot be used; names the row or the column
+├── StorageError         a path or object cannot be listed, read or written
+│   ├── AccessError      the storage refuses the credentials: nothing can be read or written
+│   └── StorageUnavailable  the storage did not answer properly, after all retries
+├── WeightsError         weights are missing, altered, or not of the expected layout
+├── DeviceError          a device, such as a GPU, is not available
+├── OutputError          an output belongs to another run, or another job is writing to it
+├── ClusterError         Ray cannot be reached or started
+└── ImageError           one image cannot be scored
+    ├── NotAllowed       not below the manifest's folder, nor below an `--allow-prefix`
     ├── ImageReadError   missing, empty, truncated, or not an image
-    ├── ImageTooLarge    more pixels than `--max-pixels` allows
-    ├── ImageTooSmall    smaller than SSIM's window
-    ├── OutOfMemory      needs more memory than the device has left
-    └── SizeMismatch     not of its reference's size
+    ├── ImageTooLarge    more pixels than `--max-pixels`
+    ├── ImageTooSmall    smaller than the window of SSIM
+    ├── SizeMismatch     not the size of its reference
+    ├── OutOfMemory      needs more memory than the device has, even alone
+    ├── NonFiniteScore   a metric of the pair is infinite or not a number
+    └── WorkerDied       every process that scored the pair was killed
 
-An `ImageError` costs the rows it concerns and nothing else, and so does a `StorageError` of one
-image. Every other error stops a job, with exit code 2: most of them before it starts; an
-`AccessError`, and a `StorageError` of the output, at any time. What is done by then stays done.
+An `ImageError`, or a `StorageError` about one image, fails the rows of that image and nothing else:
+their columns `error_kind` (the name of the class) and `error` (the message) say why. Every other
+error stops the job with exit code 2, most of them before it starts; what was committed stays.
 """
 
 
-def kind_of(error: str) -> str:
-    """What kind of error a row's `error` text tells of: what stands before its first colon."""
-    return error.split(":", 1)[0]
-
-
 class RoiRayError(Exception):
-    """Base of all errors that roi-ray raises on purpose."""
+    """Base class of all errors that roi-ray raises on purpose."""
 
 
 class UsageError(RoiRayError):
@@ -38,7 +35,7 @@ class UsageError(RoiRayError):
 
 
 class ManifestError(RoiRayError):
-    """The manifest cannot be used as it is."""
+    """A manifest or another table cannot be used as it is."""
 
 
 class StorageError(RoiRayError):
@@ -46,15 +43,15 @@ class StorageError(RoiRayError):
 
 
 class AccessError(StorageError):
-    """The credentials are wrong or have expired: nothing can be listed, read or written."""
+    """The storage refuses the credentials: they are wrong or have expired."""
 
 
 class StorageUnavailable(StorageError):
-    """The storage did not answer, or not as it should, time and again."""
+    """The storage did not answer properly, after all retries."""
 
 
 class WeightsError(RoiRayError):
-    """Weights are missing, altered, or not of the layout asked for."""
+    """Weights are missing, altered, or not of the expected layout."""
 
 
 class DeviceError(RoiRayError):
@@ -62,11 +59,11 @@ class DeviceError(RoiRayError):
 
 
 class OutputError(RoiRayError):
-    """The output belongs to another run, or cannot take this one's results."""
+    """An output belongs to another run, or another job is writing to it."""
 
 
 class ClusterError(RoiRayError):
-    """No Ray can be reached or started."""
+    """Ray cannot be reached or started."""
 
 
 class ImageError(RoiRayError):
@@ -74,7 +71,7 @@ class ImageError(RoiRayError):
 
 
 class NotAllowed(ImageError):
-    """The manifest may not have this file opened."""
+    """The manifest may not open this file."""
 
 
 class ImageReadError(ImageError):
@@ -86,12 +83,20 @@ class ImageTooLarge(ImageError):
 
 
 class ImageTooSmall(ImageError):
-    """The image is smaller than SSIM's window."""
-
-
-class OutOfMemory(ImageError):
-    """The image needs more memory than there is, even by itself."""
+    """The image is smaller than the window of SSIM."""
 
 
 class SizeMismatch(ImageError):
-    """An image is not of its reference's size."""
+    """The image does not have the size of its reference."""
+
+
+class OutOfMemory(ImageError):
+    """The image needs more memory than the device has, even alone."""
+
+
+class NonFiniteScore(ImageError):
+    """A metric of the pair is infinite or not a number."""
+
+
+class WorkerDied(ImageError):
+    """Every process that scored the pair was killed."""

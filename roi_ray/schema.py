@@ -13,6 +13,7 @@ PAIR_ID = "pair_id"
 REFERENCE = "reference"
 DISTORTED = "distorted"
 MASK = "mask"
+ERROR_KIND = "error_kind"
 ERROR = "error"
 
 URIS = (REFERENCE, DISTORTED)
@@ -93,6 +94,32 @@ class Scores:
     roi_fraction: float
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why a row has no scores: its columns `error_kind` and `error`.
+
+    Attributes:
+        kind: name of the error's class, such as `ImageReadError`; see `roi_ray.errors`.
+        text: which file, and what is wrong with it.
+    """
+
+    kind: str
+    text: str
+
+    @classmethod
+    def from_exception(cls, error: Exception, subject: str = "") -> "Failure":
+        """Describe an exception.
+
+        Args:
+            error: any exception.
+            subject: the file or pair that it is about.
+        """
+        return cls(type(error).__name__, f"{subject}: {error}" if subject else str(error))
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
 BASIC_FEATURES = ("psnr", "ms_ssim", "lpips", "d_loss")
 ROI_FEATURES = ("roi_psnr", "roi_ms_ssim", "roi_lpips", "roi_d_loss")
 FEATURES = BASIC_FEATURES + ROI_FEATURES
@@ -139,7 +166,8 @@ MEANINGS = {
     "roi_lpips": Meaning("1", "lower", "lpips under the mask"),
     "roi_d_loss": Meaning("nat", "lower", "d_loss under the mask"),
     "roi_fraction": Meaning("1", None, "mean of the mask, in [0, 1]"),
-    ERROR: Meaning("", None, "why there are no numbers; null when there are"),
+    ERROR_KIND: Meaning("", None, "class of the error, such as ImageReadError; null if scored"),
+    ERROR: Meaning("", None, "which file, and what is wrong with it; null if scored"),
 }
 
 _ARROW = {int: pa.int32(), float: pa.float64()}
@@ -157,6 +185,9 @@ SCORES = pa.schema(
         )
         for field in fields(Scores)
     ]
-    + [pa.field(ERROR, pa.string(), metadata={"description": MEANINGS[ERROR].text})]
+    + [
+        pa.field(name, pa.string(), metadata={"description": MEANINGS[name].text})
+        for name in (ERROR_KIND, ERROR)
+    ]
 )
 """The columns that scoring adds to a manifest's."""

@@ -87,7 +87,7 @@ def job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) ->
     started = time.monotonic()
     with _Memory() as memory, connect(cpus=cpus):
         images = str(groups[0].reference.parent)
-        options = Options(device="cpu", shard_size=each, allow=(images,))
+        options = Options(device="cpu", shard_size=each, allow_prefixes=(images,))
         summary = score_manifest(str(manifest), str(output), settings, options)
     seconds = time.monotonic() - started
     if summary.failed:

@@ -88,7 +88,7 @@ def main(
         max_pixels=max_pixels,
         limit=limit,
         weights_dir=weights_dir,
-        allow=tuple(allow_prefix or ()),
+        allow_prefixes=tuple(allow_prefix or ()),
     )
     if demo is not None:
         # Plots take seconds to import; other jobs do without them.

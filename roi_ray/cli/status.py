@@ -102,7 +102,7 @@ def print_retry(what: str, retry: "RetryManifest") -> None:
     if not retry.rows:
         print(f"no {what} pairs: {retry.uri} is not written")
         return
-    prefixes = [word for prefix in retry.allow for word in ("--allow-prefix", prefix)]
+    prefixes = [word for prefix in retry.allow_prefixes for word in ("--allow-prefix", prefix)]
     command = ["roi-ray", "score", "--manifest", retry.uri, *prefixes, "--output"]
     print(f"{retry.rows} {what} pairs -> {retry.uri}")
     print(f"  score them, with the options of this run: {shlex.join(command)} NEW")

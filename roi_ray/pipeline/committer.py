@@ -1,4 +1,4 @@
-"""Collects results, which come in any order, into committed shards."""
+"""The committer: collects results, which arrive in any order, and writes each complete shard."""
 
 import time
 
@@ -7,122 +7,142 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from roi_ray import schema
-from roi_ray.errors import AccessError, OutputError, StorageUnavailable
-from roi_ray.pipeline.output import Output
+from roi_ray.errors import (
+    AccessError,
+    DeviceError,
+    OutputError,
+    StorageUnavailable,
+    WeightsError,
+    WorkerDied,
+)
+from roi_ray.pipeline.output import OutputWriter
 from roi_ray.pipeline.plan import SHARD, Rows
 from roi_ray.pipeline.score_stage import RESULTS, ROW
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.progress import ProgressReporter
+from roi_ray.schema import Failure
+
+_FATAL = {kind.__name__: kind for kind in (AccessError, DeviceError, WeightsError)}
+"""Kinds of errors that would fail every row, so that they stop the job."""
 
 
 class Committer:
-    """Commits a shard when all of its results are there.
+    """Collects the results of one part of a manifest and commits each shard when it is complete.
 
     Args:
-        manifest: all rows of this part of the manifest.
-        output: where to.
-        todo: the rows that are missing, by shard.
-        failures: receives the number of failed rows of each shard.
-        first_failures: receives some of them.
-        reporter: is told of every result.
+        manifest: all rows of the part.
+        missing: the rows to wait for, by shard.
+        writer: writes the shards.
+        first_failures: logs some of the failed rows.
+        progress: receives every result.
+
+    Attributes:
+        failed: number of failed rows in the shards committed so far.
     """
 
     def __init__(
         self,
         manifest: pa.Table,
-        output: Output,
-        todo: dict[int, Rows],
-        failures: dict[int, int],
+        missing: dict[int, Rows],
+        writer: OutputWriter,
         first_failures: logs.FirstFailures,
-        reporter: ProgressReporter,
+        progress: ProgressReporter,
     ) -> None:
+        self.failed = 0
         self._manifest = manifest
-        self._output = output
-        self._todo = dict(todo)
-        self._failures = failures
+        self._missing = dict(missing)
+        self._writer = writer
         self._first_failures = first_failures
-        self._reporter = reporter
-        self._parts: dict[int, list[pa.Table]] = {}
-        self._there: dict[int, set[int]] = {}
-        self._since: dict[int, float] = {}
+        self._progress = progress
+        self._results: dict[int, list[pa.Table]] = {}
+        self._received: dict[int, set[int]] = {}
+        self._first_result: dict[int, float] = {}
 
     def add(self, results: pa.Table) -> None:
         """Take results of any shards.
 
         Raises:
             AccessError: S3 refuses the workers' credentials.
+            DeviceError: the scoring actors have no such device.
+            WeightsError: the scoring actors cannot load the weights of this job.
         """
-        if refused := results.filter(_failed_by(AccessError, results))[schema.ERROR].to_pylist():
-            raise AccessError(refused[0].removeprefix(f"{AccessError.__name__}: "))
-        # Whatever else there is was counted where it happened.
-        telemetry.count_pairs(
-            results.filter(_failed_by(StorageUnavailable, results))[schema.ERROR].to_pylist()
-        )
+        for kind, error in _FATAL.items():
+            if texts := select_kind(results, kind)[schema.ERROR].to_pylist():
+                raise error(texts[0])
+        # The stages have counted all other pairs.
+        unavailable = select_kind(results, StorageUnavailable.__name__)
+        telemetry.count_pairs(unavailable[schema.ERROR_KIND].to_pylist())
         shards = results[SHARD].to_numpy()
         for shard in np.unique(shards).tolist():
-            part = results.filter(pa.array(shards == shard))
-            # What was lost with its node and made anew may come twice, its shard committed or not.
-            if shard not in self._todo:
-                continue
-            there = self._there.setdefault(shard, set())
-            part = part.filter(pa.array([row not in there for row in part[ROW].to_pylist()]))
-            if not len(part):
-                continue
-            there.update(part[ROW].to_pylist())
-            self._parts.setdefault(shard, []).append(part)
-            self._since.setdefault(shard, time.monotonic())
-            bad = part.filter(pc.is_valid(part[schema.ERROR]))
-            pair_ids = self._manifest[schema.PAIR_ID].take(bad[ROW]).to_pylist()
-            self._first_failures.add(shard, pair_ids, bad[schema.ERROR].to_pylist())
-            self._reporter.advance(len(part), len(bad))
-            self._commit_if_complete(shard)
+            self._add_to_shard(shard, results.filter(pa.array(shards == shard)))
 
-    def missing(self) -> dict[int, Rows]:
-        """Rows without a result, by shard."""
-        return {shard: self._without_result(shard) for shard in self._todo}
+    def rows_without_result(self) -> dict[int, Rows]:
+        """The rows that are still missing, by shard."""
+        return {
+            shard: rows[[row not in self._received.get(shard, ()) for row in rows.tolist()]]
+            for shard, rows in self._missing.items()
+        }
 
-    def give_up(self) -> None:
-        """Record what no process survived."""
-        text = "WorkerDied: the process that scored this pair was killed, time and again"
-        for shard, rows in self.missing().items():
-            lost = [{SHARD: shard, ROW: row, schema.ERROR: text} for row in rows.tolist()]
-            telemetry.count_pairs([text] * len(lost))
+    def mark_lost_rows(self) -> None:
+        """Record every row that is still missing as failed: no process survived it."""
+        text = "the process that scored this pair was killed each time"
+        failure = {schema.ERROR_KIND: WorkerDied.__name__, schema.ERROR: text}
+        for shard, rows in self.rows_without_result().items():
+            lost = [{SHARD: shard, ROW: row, **failure} for row in rows.tolist()]
+            telemetry.count_pairs([WorkerDied.__name__] * len(lost))
             self.add(pa.Table.from_pylist(lost, RESULTS))
 
-    def _without_result(self, shard: int) -> Rows:
-        rows = self._todo[shard]
-        there = self._there.get(shard, set())
-        return rows[[row not in there for row in rows.tolist()]]
-
-    def _commit_if_complete(self, shard: int) -> None:
-        if sum(len(part) for part in self._parts[shard]) < len(self._todo[shard]):
+    def _add_to_shard(self, shard: int, results: pa.Table) -> None:
+        # Results that were lost with their node and computed again may arrive twice, even after
+        # their shard was committed.
+        if shard not in self._missing:
             return
-        del self._there[shard]
-        results = pa.concat_tables(self._parts.pop(shard)).combine_chunks()
-        rows = self._todo.pop(shard)
+        received = self._received.setdefault(shard, set())
+        results = results.filter(pa.array([r not in received for r in results[ROW].to_pylist()]))
+        if not len(results):
+            return
+        received.update(results[ROW].to_pylist())
+        self._results.setdefault(shard, []).append(results)
+        self._first_result.setdefault(shard, time.monotonic())
+        failed = results.filter(pc.is_valid(results[schema.ERROR]))
+        self._first_failures.add(
+            shard,
+            self._manifest[schema.PAIR_ID].take(failed[ROW]).to_pylist(),
+            map(Failure, *(failed[name].to_pylist() for name in (schema.ERROR_KIND, schema.ERROR))),
+        )
+        self._progress.advance(len(results), len(failed))
+        if sum(map(len, self._results[shard])) == len(self._missing[shard]):
+            self._commit(shard)
+
+    def _commit(self, shard: int) -> None:
+        del self._received[shard]
+        results = pa.concat_tables(self._results.pop(shard)).combine_chunks()
+        rows = self._missing.pop(shard)
         results = results.take(pc.index_in(pa.array(rows), results[ROW].combine_chunks()))
         if not np.array_equal(results[ROW].to_numpy(), rows):
             raise OutputError(f"shard {shard} got results for other rows than its own")
         scores = results.select(schema.SCORES.names)
         with telemetry.time_stage("commit"):
-            failed = self._output.commit(shard, self._manifest.take(rows), scores)
-        self._failures[shard] = failed
-        seconds = time.monotonic() - self._since.pop(shard)
+            failed = self._writer.commit(shard, self._manifest.take(rows), scores)
+        self.failed += failed
         logs.LOGGER.info(
-            "shard %d: %d rows, %d failed, %.1f s since its first",
+            "shard %d: %d rows, %d failed, %.1f s since its first result",
             shard,
             len(rows),
             failed,
-            seconds,
+            time.monotonic() - self._first_result.pop(shard),
         )
 
 
-def _failed_by(kind: type[Exception], results: pa.Table) -> pa.ChunkedArray:
-    """Which rows of results have an error of this kind."""
-    named = pc.starts_with(results[schema.ERROR], f"{kind.__name__}: ")
-    return pc.fill_null(named, fill_value=False)
+def select_kind(results: pa.Table, kind: str) -> pa.Table:
+    """The results that failed with this kind of error."""
+    return results.filter(_is_kind(results, kind))
 
 
-def without(kind: type[Exception], results: pa.Table) -> pa.Table:
-    """Results but for those that failed by this kind of error."""
-    return results.filter(pc.invert(_failed_by(kind, results)))
+def drop_kind(results: pa.Table, kind: str) -> pa.Table:
+    """The results that did not fail with this kind of error."""
+    return results.filter(pc.invert(_is_kind(results, kind)))
+
+
+def _is_kind(results: pa.Table, kind: str) -> pa.ChunkedArray:
+    return pc.fill_null(pc.equal(results[schema.ERROR_KIND], kind), fill_value=False)

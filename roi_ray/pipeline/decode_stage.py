@@ -1,9 +1,9 @@
 """The decode stage: work items in, chunks of decoded pixels out.
 
 A chunk is a reference with as many of its distorted images as fit into a fixed number of bytes, so
-that memory does not depend on how many images a reference has, nor on how large they are.
+memory depends neither on the number of images per reference nor on their size.
 
-Nothing here imports torch: a decode task's process starts ten seconds earlier without it.
+Nothing here imports torch, because the process of a decode task then starts ten seconds earlier.
 """
 
 from collections import deque
@@ -30,16 +30,19 @@ from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
 from roi_ray.pipeline.plan import PAIR_IDS, ROWS, SHARD
 from roi_ray.runtime import logs, telemetry
+from roi_ray.schema import Failure
 
 Read = Callable[[str], bytes]
-_FAILED = (ImageError, StorageError)
 
 CHUNK_BYTES = 32 << 20
 
-# Reading waits for the network or the disk, so it is done ahead, many files at a time.
+_ROW_ERRORS = (ImageError, StorageError)
+"""Errors that fail the rows of one image."""
+
+# Reading waits for the network or the disk, so many files are read ahead.
 _READERS = 16
-_READ_AHEAD, _FIRST = 32, 4
-_READ_AHEAD_BYTES = 64 << 20
+_FILES_AHEAD_AT_START, _MAX_FILES_AHEAD = 4, 32
+_MAX_BYTES_AHEAD = 64 << 20
 
 _CHUNK = pa.schema(
     {
@@ -52,6 +55,7 @@ _CHUNK = pa.schema(
         ROWS: pa.list_(pa.int64()),
         PAIR_IDS: pa.list_(pa.string()),
         "images": pa.list_(pa.large_binary()),
+        "error_kinds": pa.list_(pa.string()),
         "errors": pa.list_(pa.string()),
     }
 )
@@ -63,13 +67,13 @@ class Chunk:
 
     Attributes:
         shard: number of the shard.
-        reference: identity of the reference and mask, for what is kept between chunks.
-        pixels: the reference, uint8 (H, W, 3); None if it has an error, as all images then have.
-        mask: uint8 (H, W), if the manifest gives one.
+        reference: URIs of the reference and its mask; equal for all chunks of one reference.
+        pixels: the reference, uint8 (H, W, 3); None if it cannot be read, and then every row fails.
+        mask: uint8 (H, W), if the manifest names one.
         rows: row numbers in the manifest.
-        pair_ids: of the rows.
-        images: for each row, uint8 (H, W, 3), or None if it has an error.
-        errors: for each row, why there is no image, else None.
+        pair_ids: `pair_id` of each row.
+        images: for each row, uint8 (H, W, 3), or None if the row fails.
+        failures: for each row, why it fails, or None.
     """
 
     shard: int
@@ -79,14 +83,16 @@ class Chunk:
     rows: list[int] = field(default_factory=list)
     pair_ids: list[str] = field(default_factory=list)
     images: list[Pixels | None] = field(default_factory=list)
-    errors: list[str | None] = field(default_factory=list)
+    failures: list[Failure | None] = field(default_factory=list)
 
-    def add(self, row: int, pair_id: str, image: Pixels | None, error: str | None = None) -> None:
+    def add(
+        self, row: int, pair_id: str, image: Pixels | None, failure: Failure | None = None
+    ) -> None:
         """Append one row."""
         self.rows.append(row)
         self.pair_ids.append(pair_id)
         self.images.append(image)
-        self.errors.append(error)
+        self.failures.append(failure)
 
     def to_arrow(self) -> pa.Table:
         """One row of the stage's output."""
@@ -101,15 +107,17 @@ class Chunk:
             ROWS: self.rows,
             PAIR_IDS: self.pair_ids,
             "images": [_bytes(image) for image in self.images],
-            "errors": self.errors,
+            "error_kinds": [failure and failure.kind for failure in self.failures],
+            "errors": [failure and failure.text for failure in self.failures],
         }
         return pa.Table.from_pylist([row], _CHUNK)
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> "Chunk":
-        """The chunk in a table of one row; the pixels are views of the table's memory."""
+        """Read a chunk from a table of one row; its pixels are views of the table's memory."""
         record = {name: table[name][0] for name in table.column_names}
         height, width = record["height"].as_py(), record["width"].as_py()
+        errors = zip(record["error_kinds"].as_py(), record["errors"].as_py(), strict=True)
         return cls(
             shard=record[SHARD].as_py(),
             reference=record[schema.REFERENCE].as_py(),
@@ -118,33 +126,35 @@ class Chunk:
             rows=record[ROWS].as_py(),
             pair_ids=record[PAIR_IDS].as_py(),
             images=[_view(image, (height, width, 3)) for image in record["images"].values],
-            errors=record["errors"].as_py(),
+            failures=[None if kind is None else Failure(kind, text) for kind, text in errors],
         )
 
 
-def decode(items: pa.Table, base: str, allowlist: Allowlist, max_pixels: int) -> Iterator[pa.Table]:
+def decode_work_items(
+    items: pa.Table, base: str, allowlist: Allowlist, max_pixels: int
+) -> Iterator[pa.Table]:
     """Read and decode the images of work items.
 
     Args:
-        items: from `roi_ray.pipeline.plan.work_items`.
-        base: what relative URIs are relative to.
-        allowlist: what may be opened.
-        max_pixels: largest image that is decoded.
+        items: from `make_work_items`.
+        base: URI of the folder that relative URIs are relative to.
+        allowlist: folders that may be opened.
+        max_pixels: largest number of pixels of an image that is decoded.
 
     Yields:
-        tables of one row: a chunk.
+        tables of one row, each a chunk.
     """
 
     def read(uri: str) -> bytes:
-        found = storage.resolve(uri, base)
-        if "\0" in found:
+        absolute = storage.resolve(uri, base)
+        if "\0" in absolute:
             raise ImageReadError("a name with a zero byte")
-        allowlist.check(found)
+        allowlist.check(absolute)
         try:
             with telemetry.time_stage("read"):
-                return storage.read_bytes(found)
+                return storage.read_bytes(absolute)
         except (AccessError, StorageUnavailable):
-            raise  # by these names the driver knows that it is not the file's fault
+            raise  # the committer stops the job, or retries the pair
         except StorageError as error:
             raise ImageReadError(str(error)) from error
 
@@ -152,7 +162,7 @@ def decode(items: pa.Table, base: str, allowlist: Allowlist, max_pixels: int) ->
     with ThreadPoolExecutor(_READERS) as readers:
         for item in items.to_pylist():
             for chunk in _decode_item(item, read, max_pixels, readers):
-                logs.log_failures(chunk.shard, chunk.pair_ids, chunk.errors)
+                logs.log_failures(chunk.shard, chunk.pair_ids, chunk.failures)
                 yield chunk.to_arrow()
 
 
@@ -160,67 +170,67 @@ def _decode_item(
     item: dict[str, Any], read: Read, max_pixels: int, readers: ThreadPoolExecutor
 ) -> Iterator[Chunk]:
     reference, mask = item[schema.REFERENCE], item[schema.MASK] or None
-    fresh = Chunk(item[SHARD], f"{reference}\n{mask or ''}")
-    failed: str | None = None
-    try:
-        fresh.pixels = _timed(decode_image, read(reference), max_pixels)
-    except _FAILED as error:
-        fresh.pixels = None
-        failed = describe(error, f"reference {reference}")
-    else:
-        try:
-            if mask is not None:
-                fresh.mask = _timed(decode_mask, read(mask), max_pixels)
-                check_size(fresh.mask, fresh.pixels)
-        except _FAILED as error:
-            fresh.pixels = fresh.mask = None
-            failed = describe(error, f"mask {mask}")
-
-    chunk = _copy(fresh)
+    name = f"{reference}\n{mask or ''}"
     pairs = list(zip(item[ROWS], item[PAIR_IDS], item[schema.DISTORTED], strict=True))
-    if failed is not None:
+    decoded = _decode_reference(reference, mask, read, max_pixels)
+    if isinstance(decoded, Failure):
+        chunk = Chunk(item[SHARD], name)
         for row, pair_id, _ in pairs:
-            chunk.add(row, pair_id, None, failed)
+            chunk.add(row, pair_id, None, decoded)
         yield chunk
         return
 
-    assert fresh.pixels is not None
+    chunk = Chunk(item[SHARD], name, *decoded)
     contents = _read_ahead([uri for _, _, uri in pairs], read, readers)
     for (row, pair_id, uri), content in zip(pairs, contents, strict=True):
         try:
-            if isinstance(content, _FAILED):
+            if isinstance(content, _ROW_ERRORS):
                 raise content
             image = _timed(decode_image, content, max_pixels)
-            check_size(image, fresh.pixels)
+            check_size(image, decoded[0])
             chunk.add(row, pair_id, image)
-        except _FAILED as error:
-            chunk.add(row, pair_id, None, describe(error, uri))
-        if sum(i.nbytes for i in chunk.images if i is not None) >= CHUNK_BYTES:
+        except _ROW_ERRORS as error:
+            chunk.add(row, pair_id, None, Failure.from_exception(error, uri))
+        if sum(image.nbytes for image in chunk.images if image is not None) >= CHUNK_BYTES:
             yield chunk
-            chunk = _copy(fresh)
+            chunk = Chunk(item[SHARD], name, *decoded)
     if chunk.rows:
         yield chunk
+
+
+def _decode_reference(
+    reference: str, mask: str | None, read: Read, max_pixels: int
+) -> tuple[Pixels, Pixels | None] | Failure:
+    """The pixels of a reference and of its mask, or why one of them cannot be used."""
+    try:
+        pixels = _timed(decode_image, read(reference), max_pixels)
+    except _ROW_ERRORS as error:
+        return Failure.from_exception(error, f"reference {reference}")
+    if mask is None:
+        return pixels, None
+    try:
+        mask_pixels = _timed(decode_mask, read(mask), max_pixels)
+        check_size(mask_pixels, pixels)
+    except _ROW_ERRORS as error:
+        return Failure.from_exception(error, f"mask {mask}")
+    return pixels, mask_pixels
 
 
 def _read_ahead(
     uris: Iterable[str], read: Read, readers: ThreadPoolExecutor
 ) -> Iterator[bytes | ImageError | StorageError]:
-    """The files in order, each with some after it under way: fewer, if they are large."""
-    left, under_way, most = iter(uris), deque[Future[bytes | ImageError | StorageError]](), _FIRST
+    """The contents of the files, in order. Large files are read ahead in smaller numbers."""
+    waiting, limit = iter(uris), _FILES_AHEAD_AT_START
+    reading = deque[Future[bytes | ImageError | StorageError]]()
     while True:
-        more = islice(left, max(0, most - len(under_way)))
-        under_way.extend(readers.submit(_try, read, uri) for uri in more)
-        if not under_way:
+        to_start = islice(waiting, max(0, limit - len(reading)))
+        reading.extend(readers.submit(_read_or_error, read, uri) for uri in to_start)
+        if not reading:
             return
-        content = under_way.popleft().result()
+        content = reading.popleft().result()
         yield content
         if isinstance(content, bytes):
-            most = max(1, min(_READ_AHEAD, _READ_AHEAD_BYTES // max(1, len(content))))
-
-
-def describe(error: Exception, subject: str) -> str:
-    """The `error` text of a row: what kind, which file, what was wrong."""
-    return f"{type(error).__name__}: {subject}: {error}"
+            limit = max(1, min(_MAX_FILES_AHEAD, _MAX_BYTES_AHEAD // max(1, len(content))))
 
 
 def _timed(decoder: Callable[[bytes, int], Pixels], content: bytes, max_pixels: int) -> Pixels:
@@ -228,14 +238,10 @@ def _timed(decoder: Callable[[bytes, int], Pixels], content: bytes, max_pixels: 
         return decoder(content, max_pixels)
 
 
-def _copy(fresh: Chunk) -> Chunk:
-    return Chunk(fresh.shard, fresh.reference, fresh.pixels, fresh.mask)
-
-
-def _try(read: Read, uri: str) -> bytes | ImageError | StorageError:
+def _read_or_error(read: Read, uri: str) -> bytes | ImageError | StorageError:
     try:
         return read(uri)
-    except _FAILED as error:
+    except _ROW_ERRORS as error:
         return error
 
 

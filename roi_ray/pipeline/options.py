@@ -10,18 +10,20 @@ DEFAULT_SHARD_SIZE = 1024
 
 @dataclass(frozen=True)
 class Options:
-    """How a job runs. `shard_size`, `max_pixels` and `allow` must stay for a resumed run.
+    """How a job runs.
+
+    To resume a run, repeat its `shard_size`, `max_pixels` and `allow_prefixes`.
 
     Attributes:
         device: `auto`, `cpu` or `cuda`.
-        actors: scoring actors; None for as many as the GPUs hold, or one a CPU.
-        gpus_per_actor: share of a GPU for each, where there are GPUs.
+        actors: number of scoring actors; None for as many as the GPUs hold, or one per CPU.
+        gpus_per_actor: share of a GPU per actor, on a cluster with GPUs.
         batch: see `Scorer`.
-        shard_size: pairs a shard: the unit of commit and of resume.
-        max_pixels: largest image that is decoded.
-        limit: score the first pairs of the manifest only.
+        shard_size: pairs per shard, the unit of commit and resume.
+        max_pixels: largest number of pixels of an image that is decoded.
+        limit: score only this many pairs, the first of the manifest.
         weights_dir: see `Scorer`.
-        allow: folders that images may be in, besides the manifest's own.
+        allow_prefixes: folders that images may be in, besides the manifest's own.
     """
 
     device: Device = "auto"
@@ -32,4 +34,4 @@ class Options:
     max_pixels: int = MAX_PIXELS
     limit: int | None = None
     weights_dir: str | None = None
-    allow: tuple[str, ...] = ()
+    allow_prefixes: tuple[str, ...] = ()

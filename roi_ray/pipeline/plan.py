@@ -1,10 +1,11 @@
-"""Cut a manifest into shards, and shards into work items of one reference each.
+"""Divide a manifest into shards, and shards into work items of one reference each.
 
-Which rows are in shard k is a function of the manifest and the shard size alone, so a run that was
-killed can be finished by another cluster. All of it is arrays: a manifest may have many rows.
+Which rows belong to shard k follows from the manifest and the shard size alone, so any other
+machine can finish a run that was killed. A manifest may have many rows, so all of this is arrays.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,30 +15,46 @@ from numpy.typing import NDArray
 from roi_ray import schema
 
 Rows = NDArray[np.int64]
+"""Row numbers in one part of a manifest."""
 
 # Columns of a work item: a reference, and some of the images that are compared with it.
 SHARD = "shard"
 ROWS = "rows"
 PAIR_IDS = "pair_ids"
 
-_BLOCK_PAIRS = 16
-_BLOCKS = 8192
+_PAIRS_PER_BLOCK = 16
+_MAX_BLOCKS = 8192
 
 
-def plan(manifest: pa.Table, shard_size: int) -> list[Rows]:
-    """The rows of each shard, in the order in which they are written.
+class PartPlan(NamedTuple):
+    """One part of a manifest, and the shards that its rows form.
+
+    Attributes:
+        rows: the manifest's columns.
+        shards: for each shard's number, its rows in the order in which they are written.
+    """
+
+    rows: pa.Table
+    shards: dict[int, Rows]
+
+
+def split_into_shards(manifest: pa.Table, shard_size: int) -> list[Rows]:
+    """Assign each row to a shard.
 
     All pairs of one reference (and mask) stand together, in the manifest's order; references come
     in the order of their first rows. A shard is filled with whole references up to `shard_size`
-    pairs; only a reference that has more than that is spread over several shards.
+    pairs; only a reference with more pairs than that is spread over several shards.
 
     Args:
-        manifest: with the columns `reference` and, if there is one, `mask`.
-        shard_size: pairs, 1 or more.
+        manifest: with the columns `reference` and, optionally, `mask`.
+        shard_size: largest number of pairs per shard, 1 or more.
+
+    Returns:
+        the rows of each shard, in the order in which they are written.
     """
-    group = _groups(manifest)
+    group = _number_references(manifest)
     order = np.argsort(group, kind="stable")
-    starts = _starts(group[order])
+    starts = _find_run_starts(group[order])
     sizes = np.diff(starts, append=len(order))
     cuts = [0]
     for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
@@ -48,81 +65,89 @@ def plan(manifest: pa.Table, shard_size: int) -> list[Rows]:
     return np.split(order, cuts[1:])
 
 
-def plans(parts: Iterable[pa.Table], shard_size: int) -> Iterator[tuple[pa.Table, dict[int, Rows]]]:
-    """Each part of a manifest with its shards' rows, by number; numbers run on through parts."""
-    number = 0
-    for part in parts:
-        shards = dict(enumerate(plan(part, shard_size), number))
-        number += len(shards)
-        yield part, shards
+def plan_parts(parts: Iterable[pa.Table], shard_size: int) -> Iterator[PartPlan]:
+    """Plan each part of a manifest; the numbers of the shards run on from part to part."""
+    first = 0
+    for rows in parts:
+        shards = dict(enumerate(split_into_shards(rows, shard_size), first))
+        first += len(shards)
+        yield PartPlan(rows, shards)
 
 
-def work_items(manifest: pa.Table, shards: dict[int, Rows], *, isolate: bool = False) -> pa.Table:
-    """Work items for rows of shards.
+def make_work_items(
+    manifest: pa.Table, shards: dict[int, Rows], *, isolate: bool = False
+) -> pa.Table:
+    """Make the work items for some rows of shards.
 
     Args:
         manifest: the rows, with their `pair_id`.
-        shards: for each shard's number, the rows in it that are wanted, in the shard's order.
-        isolate: one pair an item, so that what kills its process takes no other pair along.
+        shards: for each shard's number, the rows to score, in the shard's order.
+        isolate: one pair per item, so that a pair that kills its process takes no other along.
 
     Returns:
         columns `shard`, `reference`, `mask`, and lists `rows`, `pair_ids` and `distorted`.
     """
     rows = np.concatenate(list(shards.values()))
     shard = np.repeat(list(shards), [len(part) for part in shards.values()])
-    starts = np.arange(len(rows)) if isolate else _starts(_groups(manifest)[rows], shard)
+    if isolate:
+        starts = np.arange(len(rows))
+    else:
+        starts = _find_run_starts(_number_references(manifest)[rows], shard)
     offsets = np.append(starts, len(rows)).astype(np.int32)
-    mask = schema.MASK in manifest.column_names
-    shared = [schema.REFERENCE, schema.MASK] if mask else [schema.REFERENCE]
+    has_mask = schema.MASK in manifest.column_names
+    shared = [schema.REFERENCE, schema.MASK] if has_mask else [schema.REFERENCE]
     first = manifest.select(shared).take(rows[starts])
+
+    def to_lists(column: str) -> pa.ListArray:
+        return pa.ListArray.from_arrays(offsets, manifest[column].take(rows).combine_chunks())
+
     return pa.table(
         {
             SHARD: pa.array(shard[starts], pa.int32()),
             schema.REFERENCE: first[schema.REFERENCE],
-            schema.MASK: first[schema.MASK] if mask else pa.nulls(len(starts), pa.string()),
+            schema.MASK: first[schema.MASK] if has_mask else pa.nulls(len(starts), pa.string()),
             ROWS: pa.ListArray.from_arrays(offsets, rows),
-            **{
-                name: pa.ListArray.from_arrays(offsets, manifest[of].take(rows).combine_chunks())
-                for name, of in ((PAIR_IDS, schema.PAIR_ID), (schema.DISTORTED, schema.DISTORTED))
-            },
+            PAIR_IDS: to_lists(schema.PAIR_ID),
+            schema.DISTORTED: to_lists(schema.DISTORTED),
         }
     )
 
 
-def blocks(items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
-    """Slices of the work items, each enough work for one decode task."""
+def split_into_blocks(items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
+    """Slice the work items into blocks, each enough work for one decode task."""
     pairs = pc.list_value_length(items[ROWS]).to_numpy()
-    # Ray keeps account of each block: of a large manifest there are fewer and larger ones.
-    limit = 1 if isolate else max(_BLOCK_PAIRS, int(pairs.sum()) // _BLOCKS)
+    # Ray keeps a record of each block, so a large manifest has fewer and larger ones.
+    limit = 1 if isolate else max(_PAIRS_PER_BLOCK, int(pairs.sum()) // _MAX_BLOCKS)
     start = total = 0
-    for index, count in enumerate(pairs.tolist(), start=1):
+    for end, count in enumerate(pairs.tolist(), start=1):
         total += count
         if total >= limit:
-            yield items.slice(start, index - start)
-            start, total = index, 0
+            yield items.slice(start, end - start)
+            start, total = end, 0
     if total:
         yield items.slice(start)
 
 
-def _groups(manifest: pa.Table) -> Rows:
-    """A number for each row, equal for rows of one reference and mask."""
-    group = _codes(manifest[schema.REFERENCE])
+def _number_references(manifest: pa.Table) -> Rows:
+    """A number for each row, equal for rows of the same reference and mask."""
+    group = _number_values(manifest[schema.REFERENCE])
     if schema.MASK in manifest.column_names:
-        mask = _codes(manifest[schema.MASK])
+        mask = _number_values(manifest[schema.MASK])
         pairs = group * (mask.max() + 1) + mask
-        # Numbered anew by first appearance, which keeps references in the manifest's order.
-        group = _codes(pa.chunked_array([pairs]))
+        # Numbered again by first appearance, which keeps references in the manifest's order.
+        group = _number_values(pa.chunked_array([pairs]))
     return group
 
 
-def _codes(column: pa.ChunkedArray) -> Rows:
+def _number_values(column: pa.ChunkedArray) -> Rows:
+    """The values' numbers, in the order of their first appearance."""
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    codes: Rows = encoded.indices.to_numpy().astype(np.int64)
-    return codes
+    numbers: Rows = encoded.indices.to_numpy().astype(np.int64)
+    return numbers
 
 
-def _starts(*keys: NDArray[np.integer]) -> Rows:
-    """Where a run of equal keys begins."""
+def _find_run_starts(*keys: NDArray[np.integer]) -> Rows:
+    """Where each run of equal keys begins."""
     change = np.zeros(len(keys[0]), dtype=bool)
     change[0] = True
     for key in keys:

@@ -1,68 +1,37 @@
-"""Score a manifest: the whole job, from a manifest's URI to committed Parquet files."""
+"""Score a manifest: the whole job, from the manifest's URI to committed Parquet files."""
 
-import logging
-import re
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from roi_ray.errors import DeviceError, StorageUnavailable, WeightsError
+from roi_ray.errors import StorageUnavailable
 from roi_ray.io import storage
-from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.manifest import Manifest, read_manifest
 from roi_ray.models.networks import Provenance
-from roi_ray.pipeline.committer import Committer, without
-from roi_ray.pipeline.decode_stage import decode
+from roi_ray.pipeline.committer import Committer, drop_kind
+from roi_ray.pipeline.engine import RayEngine, Stages
 from roi_ray.pipeline.options import Options
-from roi_ray.pipeline.output import Output
-from roi_ray.pipeline.plan import blocks, plans, work_items
-from roi_ray.pipeline.score_stage import ScoringActor
-from roi_ray.runtime import logs
-from roi_ray.runtime.cluster import WorkerPlan, connect, plan_workers
+from roi_ray.pipeline.output import Output, OutputWriter
+from roi_ray.pipeline.plan import PartPlan, Rows, make_work_items, plan_parts
+from roi_ray.pipeline.run_record import describe_run
+from roi_ray.runtime.logs import FirstFailures
 from roi_ray.runtime.progress import ProgressReporter
 from roi_ray.scoring.scorer import load_networks_for
 from roi_ray.settings import Settings
 
-if TYPE_CHECKING:
-    from ray.data import Dataset
-
-_BLOCK_BYTES = 1 << 20
 _EXAMPLES = 5
-# Of what lost its process. Ray's default is to try for ever, which one file that crashes its
-# decoder would make use of.
-_RETRIES = 2
-
-
-@dataclass(frozen=True)
-class Stages:
-    """The two stages of the job, as `map_batches` takes them.
-
-    Attributes:
-        decode: work items -> chunks.
-        actor: made once a process; chunks -> rows of results.
-    """
-
-    decode: Callable[..., Iterator[pa.Table]] = decode
-    actor: Callable[..., Callable[[pa.Table], pa.Table]] = ScoringActor
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of a job.
+    """The outcome of a job.
 
     Attributes:
         output: URI of the scores.
-        rows: pairs in the output.
-        failed: pairs with an error instead of scores.
-        scored: pairs that this run did; the others were there already.
-        seconds: that this run took.
-        examples: some of the errors that this run met.
+        rows: number of pairs in the output.
+        failed: number of pairs with an error instead of scores.
+        scored: number of pairs that this job scored; earlier jobs scored the others.
+        seconds: duration of this job.
+        examples: some of the errors that this job met.
     """
 
     output: str
@@ -80,187 +49,124 @@ def score_manifest(
     options: Options | None = None,
     stages: Stages | None = None,
 ) -> Summary:
-    """Score every pair of a manifest, or those that an interrupted run left.
+    """Score every pair of a manifest, or those that an interrupted job left.
 
     Args:
         manifest_uri: see `read_manifest`.
-        output_uri: a new folder, or one that a run with the same settings left.
+        output_uri: a new folder, or one that a job with the same settings has written to.
         settings: what decides the numbers.
         options: how the job runs.
-        stages: what the job is made of, for those who measure or test the rest of it.
+        stages: replaces the two stages, to measure or test the rest of the job.
 
     Raises:
         ManifestError: the manifest cannot be used.
         WeightsError: weights are missing, altered, or of an unknown layout.
-        DeviceError: the device is not available.
+        DeviceError: no GPU is available.
         OutputError: the output belongs to another run, or another job is writing to it.
-        StorageError: the manifest or the output cannot be reached, or S3 refuses the credentials,
-            be it half-way. What is done by then stays done.
+        StorageError: the manifest or the output cannot be reached, or S3 refuses the credentials.
+            Shards that were committed before stay.
     """
-    started = time.monotonic()
+    began = time.monotonic()
     settings, options = settings or Settings(), options or Options()
-    stages = stages or Stages()
     manifest = read_manifest(manifest_uri, options.limit)
-    # Loading the networks here finds unusable weights before a cluster is asked for anything.
+    # Unusable weights are found here, before a cluster is asked for anything.
     weights = load_networks_for(settings, options.weights_dir).provenance
-    places = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
-    output = Output(output_uri, _config(manifest, settings, options, weights), places)
-    failed = scored = 0
-    first_failures = logs.FirstFailures()
-    with ProgressReporter(manifest.rows) as reporter, ExitStack() as connection:
-        workers: WorkerPlan | None = None
-        held = False
-        shards = 0
-        for rows, part in plans(manifest.parts(), options.shard_size):
-            shards += len(part)
-            failures = output.done(part)
-            if len(failures) < len(part) and not held:
-                connection.enter_context(output.held())
-                held = True
-                # Once more: another job may have ended since.
-                failures = output.done(part)
-            todo = {shard: which for shard, which in part.items() if shard not in failures}
-            new = sum(map(len, todo.values()))
-            reporter.skip(len(rows) - new)
-            if todo:
-                if workers is None:
-                    own = connection.enter_context(connect())
-                    workers = plan_workers(
-                        options.device, options.actors, options.gpus_per_actor, can_grow=not own
-                    )
-                output.set_torn_aside()
-                gather = Committer(rows, output, todo, failures, first_failures, reporter)
-                graph = partial(
-                    _dataset, manifest.base, settings, options, weights, workers, stages
+    location = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
+    run = describe_run(_describe_config(manifest, settings, options, weights), location)
+    output = Output(output_uri, run)
+    engine = RayEngine(manifest.base, settings, options, weights, stages or Stages())
+    first_failures = FirstFailures()
+    scored = 0
+    with ProgressReporter(manifest.rows) as progress:
+        failed = _count_failed_if_finished(manifest, output, options)
+        if failed is not None:
+            progress.skip(manifest.rows)
+        else:
+            with output.lock() as writer, engine:
+                failed, scored = _score_missing(
+                    manifest, output, writer, engine, options, first_failures, progress
                 )
-                with _actors_errors():
-                    _score(rows, gather, graph)
-            scored += new
-            failed += sum(failures.values())
-        if (strays := output.strays(shards)) and not held:
-            connection.enter_context(output.held())
-            held = True
-        for name in strays:
-            output.set_aside(name)
-        if not held:
-            output.tell()
     return Summary(
         output=output.uri,
         rows=manifest.rows,
         failed=failed,
         scored=scored,
-        seconds=time.monotonic() - started,
-        examples=tuple(first_failures.errors[:_EXAMPLES]),
+        seconds=time.monotonic() - began,
+        examples=tuple(map(str, first_failures.failures[:_EXAMPLES])),
     )
 
 
-def _score(rows: pa.Table, gather: Committer, graph: Callable[[list[pa.Table]], "Dataset"]) -> None:
-    # What kills its process is lost with everything that is in work beside it. A second pass gives
-    # each lost pair a process's attention of its own, and S3 more time for what it would not give.
-    for isolate in (False, True):
-        if missing := gather.missing():
-            items = work_items(rows, missing, isolate=isolate)
-            for results in graph(list(blocks(items, isolate=isolate))).iter_batches(
-                batch_size=None,
-                batch_format="pyarrow",
-                # Otherwise results wait for those of the next block before they are committed.
-                prefetch_batches=0,
-            ):
-                gather.add(results if isolate else without(StorageUnavailable, results))
-    gather.give_up()
+def _count_failed_if_finished(manifest: Manifest, output: Output, options: Options) -> int | None:
+    """How many rows failed in an output that needs no writing at all; else None. Only reads."""
+    failed = shard_count = 0
+    is_recorded = output.is_recorded()
+    for part in plan_parts(manifest.parts(), options.shard_size):
+        inventory = output.inspect(part.shards)
+        if inventory.missing:
+            return None
+        failed += sum(inventory.failed.values())
+        shard_count += len(part.shards)
+    return failed if is_recorded and not output.find_strays(shard_count) else None
 
 
-@contextmanager
-def _actors_errors() -> Iterator[None]:
-    """What an actor raised on purpose when it was made: Ray tells it as a text."""
-    from ray.exceptions import RayActorError
-
-    try:
-        yield
-    except RayActorError as error:
-        for kind in (WeightsError, DeviceError):
-            if said := re.findall(rf"{kind.__module__}\.{kind.__name__}: (.+)", str(error)):
-                raise kind(f"a scoring actor cannot start: {said[-1]}") from error
-        raise
-
-
-def _dataset(
-    base: str,
-    settings: Settings,
+def _score_missing(
+    manifest: Manifest,
+    output: Output,
+    writer: OutputWriter,
+    engine: RayEngine,
     options: Options,
-    weights: Provenance,
-    workers: WorkerPlan,
-    stages: Stages,
-    parts: list[pa.Table],
-) -> "Dataset":
-    """The graph: work items -> decode tasks -> scoring actors -> results."""
-    import ray.data
-    from ray.data import ActorPoolStrategy, DataContext
+    first_failures: FirstFailures,
+    progress: ProgressReporter,
+) -> tuple[int, int]:
+    """Score and commit what the output lacks, and quarantine what does not belong to it.
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        # Ray's own copying of a context touches settings that it calls deprecated; and until 2.64
-        # numbers of retries have no other way in than one that it calls deprecated.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context = DataContext.get_current().copy()
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
-        # A block is what an actor takes at once: Ray would put several references' chunks into it.
-        context.target_max_block_size = _BLOCK_BYTES
-        # A block whose process dies again and again is given up, not the job.
-        context.max_errored_blocks = -1
-        with DataContext.current(context):
-            return (
-                # `from_arrow` runs a task a block for its metadata, and waits, before it asks for
-                # any actor; on a cluster that starts from nothing, for a GPU node after a CPU node.
-                ray.data.from_blocks(parts)
-                .map_batches(
-                    stages.decode,
-                    batch_size=1,
-                    batch_format="pyarrow",
-                    fn_kwargs={
-                        "base": base,
-                        "allowlist": build_allowlist(base, options.allow),
-                        "max_pixels": options.max_pixels,
-                    },
-                    max_retries=_RETRIES,
-                    **workers.decode_resources,
-                )
-                .map_batches(
-                    stages.actor,
-                    batch_size=workers.chunks_per_batch,
-                    batch_format="pyarrow",
-                    fn_constructor_kwargs={
-                        "settings": settings,
-                        "device": workers.device,
-                        "batch": options.batch,
-                        "weights_dir": options.weights_dir,
-                        "threads": workers.threads,
-                        "weights": weights,
-                    },
-                    # The next chunk is unpacked while one is being scored.
-                    compute=ActorPoolStrategy(
-                        min_size=min(workers.initial_actors, len(parts)),
-                        max_size=min(workers.actors, len(parts)),
-                        max_concurrent_calls_per_actor=2,
-                    ),
-                    max_task_retries=_RETRIES,
-                    **workers.actor_resources,
-                )
-            )
+    Returns:
+        how many rows of the whole output failed, and how many rows were scored now.
+    """
+    failed = scored = shard_count = 0
+    for part in plan_parts(manifest.parts(), options.shard_size):
+        shard_count += len(part.shards)
+        # Under the lock, as another job may have ended since the output was looked at.
+        inventory = output.inspect(part.shards)
+        new = sum(map(len, inventory.missing.values()))
+        failed += sum(inventory.failed.values())
+        scored += new
+        progress.skip(len(part.rows) - new)
+        for name in inventory.torn:
+            writer.quarantine(name)
+        if inventory.missing:
+            committer = Committer(part.rows, inventory.missing, writer, first_failures, progress)
+            _score_part(part, engine, committer)
+            failed += committer.failed
+    for name in output.find_strays(shard_count):
+        writer.quarantine(name)
+    return failed, scored
 
 
-def _config(
+def _score_part(part: PartPlan, engine: RayEngine, committer: Committer) -> None:
+    # First pass: many pairs per task. A pair that kills its process takes along all that is in work
+    # beside it, and S3 may not deliver some files. Second pass: retry lost pairs one per task.
+    for isolate in (False, True):
+        missing: dict[int, Rows] = committer.rows_without_result()
+        if not missing:
+            return
+        items = make_work_items(part.rows, missing, isolate=isolate)
+        for results in engine.score(items, isolate=isolate):
+            committer.add(results if isolate else drop_kind(results, StorageUnavailable.__name__))
+    committer.mark_lost_rows()
+
+
+def _describe_config(
     manifest: Manifest, settings: Settings, options: Options, weights: Provenance
 ) -> dict[str, object]:
-    """What makes two runs the same run: all that decides the rows and their numbers."""
+    """All that decides the rows and their numbers, and so makes two runs the same run."""
     return {
         "manifest": {"rows": manifest.rows, "sha256": manifest.sha256},
         "roi_weighting": settings.roi_weighting,
         "precision": settings.precision,
-        # Weights are known by their content: a file may be moved.
+        # Weights are identified by their content, as a file may be moved.
         "weights": weights,
         "shard_size": options.shard_size,
         "max_pixels": options.max_pixels,
-        "allow": sorted(map(storage.absolute, options.allow)),
+        "allow_prefixes": sorted(map(storage.absolute, options.allow_prefixes)),
     }

@@ -1,4 +1,4 @@
-"""The scoring stage: an actor that holds the models; chunks in, rows of scores out."""
+"""The score stage: an actor that holds the models; chunks of pixels in, rows of scores out."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -10,13 +10,13 @@ import pyarrow as pa
 import torch
 
 from roi_ray import schema
-from roi_ray.errors import StorageUnavailable, WeightsError, kind_of
+from roi_ray.errors import NonFiniteScore, RoiRayError, StorageUnavailable, WeightsError
 from roi_ray.models.networks import Provenance
-from roi_ray.pipeline.decode_stage import Chunk, describe
+from roi_ray.pipeline.decode_stage import Chunk
 from roi_ray.pipeline.plan import SHARD
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.memory import keep_freed_memory, read_resident_memory
-from roi_ray.schema import Scores
+from roi_ray.schema import Failure, Scores
 from roi_ray.scoring.prepared import Prepared
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
@@ -24,11 +24,14 @@ from roi_ray.settings import Settings
 ROW = "row"
 
 RESULTS = pa.schema([pa.field(SHARD, pa.int32()), pa.field(ROW, pa.int64()), *schema.SCORES])
-"""What leaves the stage: where a row belongs, and its scores or its error."""
+"""Columns of a result: the shard and row that it belongs to, and its scores or its error."""
 
 
 class ScoringActor:
-    """Loads the models once, then scores some chunks a call.
+    """Loads the models once, then scores some chunks per call.
+
+    An actor that cannot load its models fails the rows that it is given with the error's kind, and
+    the driver then stops the job. Raised here, the error would reach the driver as a text only.
 
     Args:
         settings: what decides the numbers.
@@ -36,10 +39,7 @@ class ScoringActor:
         batch: see `Scorer`.
         weights_dir: see `Scorer`.
         threads: CPU threads of this actor.
-        weights: the job's, as `Networks` has them in `provenance`; None for whatever is found.
-
-    Raises:
-        WeightsError: they cannot be had here, or are others.
+        weights: the weights that the job has recorded; None accepts any.
     """
 
     def __init__(
@@ -54,52 +54,58 @@ class ScoringActor:
         torch.set_num_threads(threads)
         keep_freed_memory()
         logs.log_to_ray_file()
-        self._scorer = Scorer(settings, device, batch, weights_dir)
-        if weights is not None and self._scorer.provenance != weights:
-            raise WeightsError(
-                f"the weights on {socket.gethostname()} are {self._scorer.provenance}, those of "
-                f"this job {weights}"
-            )
-        # A reference whose images fill several chunks is still prepared once.
-        self._last: dict[str, Prepared] = {}
+        # A reference whose images fill several chunks is prepared once.
+        self._prepared: dict[str, Prepared] = {}
+        self._startup_failure: Failure | None = None
+        try:
+            self._scorer = _load_scorer(settings, device, batch, weights_dir, weights)
+        except RoiRayError as error:
+            self._startup_failure = Failure.from_exception(error, "a scoring actor cannot start")
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Score the chunks in a table, one a row; those of one size together."""
+        """Score the chunks in a table, one chunk per row; those of one size together."""
         chunks = [Chunk.from_arrow(table.slice(row, 1)) for row in range(len(table))]
+        if self._startup_failure is not None:
+            return pa.concat_tables(
+                _to_table(chunk, [self._startup_failure] * len(chunk.rows)) for chunk in chunks
+            )
         by_size: dict[tuple[int, ...], list[Chunk]] = {}
         for chunk in chunks:
             shape = () if chunk.pixels is None else chunk.pixels.shape
             by_size.setdefault(shape, []).append(chunk)
         return pa.concat_tables(
-            table for same in by_size.values() for table in self._score_or_say_why(same)
+            table for group in by_size.values() for table in self._score_group(group)
         )
 
-    def _score_or_say_why(self, chunks: list[Chunk]) -> Iterator[pa.Table]:
+    def _score_group(self, chunks: list[Chunk]) -> Iterator[pa.Table]:
+        """Score chunks of one size; where that fails, each chunk alone."""
         try:
-            scored = self._score(chunks)
-        except Exception as error:  # whatever it is, it costs the rows of its chunk only
-            failed = describe(error, f"reference {chunks[0].reference.splitlines()[0]}")
+            scores = self._score(chunks)
+        except Exception as error:  # whatever it is, it fails the rows of its chunk only
+            failure = Failure.from_exception(error, f"reference {_first_line(chunks[0].reference)}")
         else:
             for chunk in chunks:
-                scores = [next(scored) if error is None else None for error in chunk.errors]
-                yield self._table(chunk, scores, chunk.errors)
+                yield self._report(
+                    chunk, [next(scores) if f is None else f for f in chunk.failures]
+                )
             return
-        # Out here, where the error no longer holds on to what was on the device when it was raised.
+        # Outside of the except clause, because the exception keeps device memory alive.
         if len(chunks) > 1:
             for chunk in chunks:
-                yield from self._score_or_say_why([chunk])
+                yield from self._score_group([chunk])
             return
         (chunk,) = chunks
-        yield self._table(chunk, [None] * len(chunk.rows), [own or failed for own in chunk.errors])
+        yield self._report(chunk, [f or failure for f in chunk.failures])
 
     def _score(self, chunks: list[Chunk]) -> Iterator[Scores]:
-        good = [chunk for chunk in chunks if any(error is None for error in chunk.errors)]
-        if not good:
+        """Scores of all images of the chunks, in order."""
+        readable = [chunk for chunk in chunks if None in chunk.failures]
+        if not readable:
             return iter(())
-        references = self._prepare(good)
+        references = self._prepare(readable)
         pairs = [
             (references[chunk.reference], image)
-            for chunk in good
+            for chunk in readable
             for image in chunk.images
             if image is not None
         ]
@@ -107,39 +113,68 @@ class ScoringActor:
             return iter(self._scorer.score_pairs(pairs))
 
     def _prepare(self, chunks: list[Chunk]) -> dict[str, Prepared]:
-        wanted = {chunk.reference: chunk for chunk in chunks}
-        # Lets go of the others before there are more.
-        self._last = {name: self._last[name] for name in wanted if name in self._last}
-        if new := [chunk for name, chunk in wanted.items() if name not in self._last]:
+        """The prepared references of the chunks, by name; references prepared before are reused."""
+        needed = {chunk.reference: chunk for chunk in chunks}
+        # Frees the memory of the other references before new ones are prepared.
+        self._prepared = {name: p for name, p in self._prepared.items() if name in needed}
+        if new := [chunk for name, chunk in needed.items() if name not in self._prepared]:
             pixels = [chunk.pixels for chunk in new if chunk.pixels is not None]
             with telemetry.time_stage("prepare"):
-                made = self._scorer.prepare_all(pixels, [chunk.mask for chunk in new])
-            self._last |= zip((chunk.reference for chunk in new), made, strict=True)
-        return self._last
+                prepared = self._scorer.prepare_all(pixels, [chunk.mask for chunk in new])
+            self._prepared |= zip((chunk.reference for chunk in new), prepared, strict=True)
+        return self._prepared
 
-    def _table(
-        self, chunk: Chunk, scores: Sequence[Scores | None], errors: Sequence[str | None]
-    ) -> pa.Table:
-        rows = [
-            _row(chunk.shard, *values) for values in zip(chunk.rows, scores, errors, strict=True)
-        ]
-        self._tell(chunk, [row[schema.ERROR] for row in rows])
-        return pa.Table.from_pylist(rows, RESULTS)
-
-    def _tell(self, chunk: Chunk, errors: Sequence[str | None]) -> None:
-        # What S3 would not give is tried once more; see `Committer`.
-        passing = StorageUnavailable.__name__
-        telemetry.count_pairs(
-            error for error in errors if error is None or kind_of(error) != passing
-        )
+    def _report(self, chunk: Chunk, outcomes: Sequence[Scores | Failure]) -> pa.Table:
+        """Make the rows of a chunk; count its pairs and log its new failures."""
+        table = _to_table(chunk, outcomes)
+        kinds = table[schema.ERROR_KIND].to_pylist()
+        # Pairs that S3 did not deliver are retried; the committer counts them if they fail again.
+        telemetry.count_pairs(kind for kind in kinds if kind != StorageUnavailable.__name__)
         telemetry.record_actor_memory(read_resident_memory())
-        # Those that were not decoded have been logged where they were not.
-        new = [None if own else error for own, error in zip(chunk.errors, errors, strict=True)]
+        # The decode stage has logged the failures that it found.
+        new = [
+            Failure(kind, text) if kind is not None and earlier is None else None
+            for kind, text, earlier in zip(
+                kinds, table[schema.ERROR].to_pylist(), chunk.failures, strict=True
+            )
+        ]
         logs.log_failures(chunk.shard, chunk.pair_ids, new)
+        return table
 
 
-def _row(shard: int, row: int, scores: Scores | None, error: str | None) -> dict[str, Any]:
-    values = {} if scores is None else asdict(scores)
-    if bad := [name for name, value in values.items() if not np.isfinite(value)]:
-        values, error = {}, f"FloatingPointError: {', '.join(bad)} not finite"
-    return {SHARD: shard, ROW: row, schema.ERROR: error, **values}
+def _load_scorer(
+    settings: Settings,
+    device: str,
+    batch: int | None,
+    weights_dir: str | None,
+    weights: Provenance | None,
+) -> Scorer:
+    scorer = Scorer(settings, device, batch, weights_dir)
+    if weights is not None and scorer.provenance != weights:
+        raise WeightsError(
+            f"the weights on {socket.gethostname()} are {scorer.provenance}, those of this job "
+            f"{weights}"
+        )
+    return scorer
+
+
+def _to_table(chunk: Chunk, outcomes: Sequence[Scores | Failure]) -> pa.Table:
+    rows = [_to_row(outcome) for outcome in outcomes]
+    places = [{SHARD: chunk.shard, ROW: row} for row in chunk.rows]
+    return pa.Table.from_pylist(
+        [place | row for place, row in zip(places, rows, strict=True)], RESULTS
+    )
+
+
+def _to_row(outcome: Scores | Failure) -> dict[str, Any]:
+    if isinstance(outcome, Scores):
+        values = asdict(outcome)
+        bad = [name for name, value in values.items() if not np.isfinite(value)]
+        if not bad:
+            return values
+        outcome = Failure(NonFiniteScore.__name__, f"{', '.join(bad)} not finite")
+    return {schema.ERROR_KIND: outcome.kind, schema.ERROR: outcome.text}
+
+
+def _first_line(text: str) -> str:
+    return text.split("\n", 1)[0]

@@ -1,9 +1,9 @@
-"""What the file of a shard says of itself: in its footer, which is read without the rows."""
+"""A shard's Parquet file: its name, its rows, and its footer, which names the run it belongs to."""
 
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,27 +13,23 @@ import pyarrow.parquet as pq
 
 from roi_ray.errors import StorageError
 from roi_ray.io import storage
-
-PROVENANCE = ("roi_ray", "config", "columns")
-"""Of `run.json`: what stands in every file as well, for those who read it alone."""
-
-_IDENTITY = ("roi_ray", "config")
-"""Of these: what made the numbers, and so must be the same in all files of a run."""
+from roi_ray.pipeline.run_record import identity
 
 _PROVENANCE_KEY = b"roi_ray"
 _SHARD_KEY = b"roi_ray_shard"
-_WHEN_KEY = b"roi_ray_when"
+_TIMES_KEY = b"roi_ray_when"
 
 
 @dataclass(frozen=True)
 class Footer:
-    """What there is to know of a shard's file.
+    """What the footer of a shard's file says.
 
     Attributes:
-        rows: pairs in it.
-        failed: of them with an error.
-        job_started: when the job that wrote it began, by its driver's clock; None if not recorded.
-        committed: when it was written.
+        rows: number of pairs.
+        failed: number of pairs with an error.
+        job_started: when the job that wrote the file began, by its driver's clock; None if not
+            recorded.
+        committed: when the file was written, by the same clock; None if not recorded.
     """
 
     rows: int
@@ -42,66 +38,76 @@ class Footer:
     committed: datetime | None
 
 
-def provenance(run: dict[str, Any]) -> bytes:
-    """What made the numbers of a run, as its files have it."""
-    return json.dumps({name: run[name] for name in PROVENANCE}, sort_keys=True).encode()
+def make_metadata(
+    provenance: bytes, shard: int, job_started: str, committed: str
+) -> dict[bytes, bytes]:
+    """The Parquet metadata of a shard's file.
 
-
-def identity(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What made the numbers of a run: version and configuration, as JSON has them."""
-    found: dict[str, Any] = json.loads(json.dumps({name: run[name] for name in _IDENTITY}))
-    return found
-
-
-def metadata(provenance: bytes, shard: int, job_started: str, committed: str) -> dict[bytes, bytes]:
-    """The metadata of a shard's file; times are in ISO 8601."""
-    when = {"job_started": job_started, "committed": committed}
+    Args:
+        provenance: from `run_record.provenance`.
+        shard: number of the shard.
+        job_started: when the job began, in ISO 8601.
+        committed: when the file is written, in ISO 8601.
+    """
+    times = {"job_started": job_started, "committed": committed}
     return {
         _PROVENANCE_KEY: provenance,
         _SHARD_KEY: str(shard).encode(),
-        _WHEN_KEY: json.dumps(when).encode(),
+        _TIMES_KEY: json.dumps(times).encode(),
     }
 
 
 def read_footer(uri: str, shard: int, expected: dict[str, Any]) -> Footer | None:
-    """The footer of a shard's file; None if it is torn, another shard's, or of another `identity`.
+    """Read the footer of a shard's file.
+
+    Args:
+        uri: URI of the file.
+        shard: number that the file must have.
+        expected: identity of the run that it must belong to, see `run_record.identity`.
+
+    Returns:
+        None if the file is torn, or belongs to another shard or run.
 
     Raises:
-        StorageError: it cannot be read.
+        StorageError: the file cannot be read.
     """
     try:
         with storage.open_file(uri) as stream:
-            found = pq.read_metadata(stream)
+            footer = pq.read_metadata(stream)
     except (pa.ArrowException, OSError):
-        # The file may be torn, or the storage in trouble, which must not look the same: read
-        # whole, the storage says so.
+        # Either the file is torn or the storage fails. Reading the whole file tells them apart:
+        # a failing storage raises StorageError.
         content = io.BytesIO(storage.read_bytes(uri))
         try:
-            found = pq.read_metadata(content)
+            footer = pq.read_metadata(content)
         except (pa.ArrowException, OSError):
             return None
-    pairs = found.metadata or {}
-    if not _is_of(pairs.get(_PROVENANCE_KEY, b""), expected):
+    metadata = footer.metadata or {}
+    if not _belongs_to_run(metadata.get(_PROVENANCE_KEY, b""), expected):
         return None
-    if pairs.get(_SHARD_KEY) != str(shard).encode():
+    if metadata.get(_SHARD_KEY) != str(shard).encode():
         return None
-    when = json.loads(pairs.get(_WHEN_KEY, b"{}"))
-    # The last column is `error`, and where it is null there are scores.
-    groups = [found.row_group(number) for number in range(found.num_row_groups)]
-    scored = sum(group.column(found.num_columns - 1).statistics.null_count for group in groups)
+    times = json.loads(metadata.get(_TIMES_KEY, b"{}"))
+    # The last column is `error`, which is null in rows with scores.
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    scored = sum(group.column(footer.num_columns - 1).statistics.null_count for group in groups)
     return Footer(
-        rows=found.num_rows,
-        failed=found.num_rows - scored,
-        job_started=_time(when.get("job_started")),
-        committed=_time(when.get("committed")),
+        rows=footer.num_rows,
+        failed=footer.num_rows - scored,
+        job_started=_parse_time(times.get("job_started")),
+        committed=_parse_time(times.get("committed")),
     )
 
 
 def read_shard(uri: str, columns: list[str] | None = None) -> pa.Table:
-    """The rows of a shard's file, or some columns of them.
+    """Read the rows of a shard's file.
+
+    Args:
+        uri: URI of the file.
+        columns: columns to read; None for all.
 
     Raises:
-        StorageError: it cannot be read, or is damaged behind its footer.
+        StorageError: the file cannot be read, or its pages are damaged though its footer is not.
     """
     content = pa.BufferReader(storage.read_bytes(uri))
     try:
@@ -109,30 +115,34 @@ def read_shard(uri: str, columns: list[str] | None = None) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise StorageError(
-            f"{uri} is damaged ({reason}): delete it, and the same job makes it anew"
+            f"{uri} is damaged ({reason}): delete it, and the same command scores it again"
         ) from error
 
 
-def shard_files(uri: str) -> Iterator[tuple[int, str]]:
-    """Number and URI of what is named like a shard's file in an output; -1 if no shard is."""
+def list_shard_files(uri: str) -> Iterator[tuple[int, str]]:
+    """The files of an output that readers take for shards.
+
+    Yields:
+        number of the shard, -1 where the name is not one that roi-ray writes; and the file's URI.
+    """
     for name in storage.list_files(uri):
-        if found := re.fullmatch(r"shard-(.*)\.parquet", name):
-            number = int(found[1]) if re.fullmatch(r"[0-9]{6,}", found[1]) else -1
-            # One name for each: another one would be the same rows again.
+        if match := re.fullmatch(r"shard-(.*)\.parquet", name):
+            number = int(match[1]) if re.fullmatch(r"[0-9]{6,}", match[1]) else -1
+            # A shard has one name. The same number with more zeros would be the same rows again.
             yield number if name == shard_name(number) else -1, storage.join(uri, name)
 
 
 def shard_name(shard: int) -> str:
-    """The name of a shard's file."""
+    """Name of a shard's file."""
     return f"shard-{shard:06}.parquet"
 
 
-def _is_of(provenance: bytes, expected: dict[str, Any]) -> bool:
+def _belongs_to_run(provenance: bytes, expected: dict[str, Any]) -> bool:
     try:
         return identity(json.loads(provenance)) == expected
     except (ValueError, KeyError, TypeError):
         return False
 
 
-def _time(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)

@@ -1,7 +1,7 @@
-"""How far a job is, from its output alone: what is done, what failed, what is missing, how fast.
+"""How far a run is, read from its output alone: what is done, failed and missing, and how fast.
 
-Of each shard's file the footer is read, and the errors where there are any; of 10^8 rows that is
-10^5 files. Nothing is kept of a file but a few numbers.
+Reads the footer of each shard's file, and the errors where there are any. A run of 10^8 pairs has
+10^5 files, so only a few numbers per file are kept.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,23 +11,23 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from roi_ray import schema
-from roi_ray.errors import kind_of
 from roi_ray.io import storage
 from roi_ray.io.lock import current_writer
-from roi_ray.pipeline.output import LOCK_JSON, read_run
-from roi_ray.pipeline.shard_file import Footer, identity, read_footer, read_shard, shard_files
+from roi_ray.pipeline.output import LOCK_JSON
+from roi_ray.pipeline.run_record import identity, read_run
+from roi_ray.pipeline.shard_file import Footer, list_shard_files, read_footer, read_shard
 
 _EXAMPLES = 3
 _READERS = 32
-_AT_ONCE = 256
+_ITEMS_PER_BATCH = 256
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 @dataclass
-class Kind:
-    """Failed pairs of one kind, and the errors of some."""
+class FailureKind:
+    """Failed pairs of one kind of error, with some of the messages."""
 
     pairs: int = 0
     examples: list[str] = field(default_factory=list)
@@ -35,12 +35,12 @@ class Kind:
 
 @dataclass
 class Job:
-    """What one job wrote; there are several where one was interrupted and started again.
+    """What one job wrote. A run that was interrupted has several jobs.
 
     Attributes:
-        started: by the clock of its driver.
+        started: when the job began, by its driver's clock.
         last: when it wrote its last file, by the same clock.
-        pairs: in its files.
+        pairs: number of pairs in its files.
     """
 
     started: datetime
@@ -49,12 +49,12 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """From its start to its last file."""
+        """Seconds from the job's start to its last file."""
         return (self.last - self.started).total_seconds()
 
     @property
     def speed(self) -> float:
-        """Pairs a second, its start included."""
+        """Pairs per second, including the time to start."""
         return self.pairs / max(self.seconds, 1e-9)
 
 
@@ -63,15 +63,15 @@ class Status:
     """Where a run stands.
 
     Attributes:
-        output: its URI.
-        run: what `_run/run.json` holds.
-        writer: who is writing to it now, or None.
-        shards: for each that is there, its number of pairs.
-        failed_shards: URIs of those with failed pairs.
-        foreign: URIs of what stands in a shard's place but is torn, or of another run.
-        failed: pairs with an error.
-        kinds: of these, by kind, the most frequent first.
-        jobs: that wrote what is there, in their order; of files that say when they were written.
+        output: URI of the output.
+        run: the record of the run.
+        writer: who is writing now, or None.
+        shards: for each complete shard, its number of pairs.
+        failed_shards: URIs of the shards with failed pairs.
+        foreign: URIs of files in a shard's place that are torn or belong to another run.
+        failed: number of pairs with an error.
+        kinds: failed pairs by `error_kind`, the most frequent first.
+        jobs: the jobs that wrote the shards, in the order of their start.
     """
 
     output: str
@@ -81,43 +81,43 @@ class Status:
     failed_shards: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     failed: int = 0
-    kinds: dict[str, Kind] = field(default_factory=dict)
+    kinds: dict[str, FailureKind] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
-        """Pairs of the manifest."""
+        """Number of pairs in the manifest."""
         return int(self.run["config"]["manifest"]["rows"])
 
     @property
     def done(self) -> int:
-        """Pairs that are there, failed ones included."""
+        """Number of pairs in the output, including failed ones."""
         return sum(self.shards.values())
 
     @property
     def missing(self) -> int:
-        """Pairs that are not there yet."""
+        """Number of pairs that are not in the output yet."""
         return self.rows - self.done
 
 
 def read_status(output_uri: str) -> Status:
-    """Look at an output, which a job may be writing to.
+    """Read where a run stands, also while a job is writing.
 
     Args:
         output_uri: folder, local or on S3, that `score_manifest` wrote.
 
     Raises:
-        OutputError: it is no such folder.
-        StorageError: it cannot be read.
+        OutputError: the folder is not such an output.
+        StorageError: the folder cannot be read.
     """
     uri = storage.absolute(output_uri)
     status = Status(uri, read_run(uri))
     expected = identity(status.run)
     jobs: dict[datetime, Job] = {}
-    with ThreadPoolExecutor(1) as aside:
-        watched = aside.submit(current_writer, storage.join(uri, *LOCK_JSON))
-        files = list(shard_files(uri))
-        footers = in_parallel(lambda file: read_footer(file[1], file[0], expected), files)
+    with ThreadPoolExecutor(1) as background:
+        writer = background.submit(current_writer, storage.join(uri, *LOCK_JSON))
+        files = list(list_shard_files(uri))
+        footers = map_in_threads(lambda file: read_footer(file[1], file[0], expected), files)
         for (shard, file), footer in zip(files, footers, strict=True):
             if footer is None:
                 status.foreign.append(file)
@@ -128,17 +128,17 @@ def read_status(output_uri: str) -> Status:
                 status.failed_shards.append(file)
             _count_job(jobs, footer)
         status.jobs = sorted(jobs.values(), key=lambda job: job.started)
-        status.kinds = _kinds(status.failed_shards)
-        status.writer = watched.result()
+        status.kinds = _group_failures(status.failed_shards)
+        status.writer = writer.result()
     return status
 
 
-def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`map` in threads that wait for the storage, with a few results waiting in memory."""
-    every = list(items)
+def map_in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """`map` in threads, for functions that wait for the storage; keeps few results in memory."""
+    listed = list(items)
     with ThreadPoolExecutor(_READERS) as readers:
-        for start in range(0, len(every), _AT_ONCE):
-            yield from readers.map(function, every[start : start + _AT_ONCE])
+        for start in range(0, len(listed), _ITEMS_PER_BATCH):
+            yield from readers.map(function, listed[start : start + _ITEMS_PER_BATCH])
 
 
 def _count_job(jobs: dict[datetime, Job], footer: Footer) -> None:
@@ -149,17 +149,19 @@ def _count_job(jobs: dict[datetime, Job], footer: Footer) -> None:
     job.pairs += footer.rows
 
 
-def _kinds(files: list[str]) -> dict[str, Kind]:
-    kinds: dict[str, Kind] = {}
-    for errors in in_parallel(_errors, files):
-        for error in errors:
-            kind = kinds.setdefault(kind_of(error), Kind())
-            kind.pairs += 1
-            if len(kind.examples) < _EXAMPLES:
-                kind.examples.append(error)
+def _group_failures(files: list[str]) -> dict[str, FailureKind]:
+    kinds: dict[str, FailureKind] = {}
+    for failures in map_in_threads(_read_failures, files):
+        for kind, text in failures:
+            group = kinds.setdefault(kind, FailureKind())
+            group.pairs += 1
+            if len(group.examples) < _EXAMPLES:
+                group.examples.append(text)
     return dict(sorted(kinds.items(), key=lambda item: -item[1].pairs))
 
 
-def _errors(file: str) -> list[str]:
-    errors: list[str] = read_shard(file, [schema.ERROR])[schema.ERROR].drop_null().to_pylist()
-    return errors
+def _read_failures(file: str) -> list[tuple[str, str]]:
+    """The `error_kind` and `error` of each failed row."""
+    columns = [schema.ERROR_KIND, schema.ERROR]
+    failed = read_shard(file, columns).drop_null()
+    return list(zip(*(failed[name].to_pylist() for name in columns), strict=True))

@@ -19,8 +19,8 @@ from roi_ray.io import storage
 from roi_ray.io.columns import check_columns
 from roi_ray.io.tables import read_table
 from roi_ray.pipeline.options import Options
-from roi_ray.pipeline.output import RUN_JSON, Config, read_run
 from roi_ray.pipeline.run import score_manifest
+from roi_ray.pipeline.run_record import RUN_JSON, Run, read_run
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.settings import Settings
@@ -67,7 +67,7 @@ def score_pairs(
         )
     # The manifest is ours, and lies elsewhere than what it names.
     options = options or Options()
-    options = replace(options, allow=(*options.allow, comparisons.base))
+    options = replace(options, allow_prefixes=(*options.allow_prefixes, comparisons.base))
     return score_manifest(manifest, scores, settings, options).output
 
 
@@ -300,7 +300,7 @@ def _folder_of_scores(scores: str) -> str | None:
     return None if run is None else run.get("manifest", {}).get("base")
 
 
-def _run_of(scores: str) -> Config | None:
+def _run_of(scores: str) -> Run | None:
     """What the scores' job wrote beside them."""
     uri = storage.absolute(scores)
     return read_run(uri) if storage.is_file(storage.join(uri, *RUN_JSON)) else None

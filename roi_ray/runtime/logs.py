@@ -10,7 +10,10 @@ import os
 import sys
 from collections.abc import Iterable
 from logging.handlers import RotatingFileHandler
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from roi_ray.schema import Failure  # at run time it would bring pyarrow
 
 LogLevel = Literal["info", "warning", "error"]
 
@@ -21,39 +24,40 @@ _FILE_BYTES = 64 << 20  # twice that is the most that a process leaves on its no
 _LONGEST = 1000
 
 
-def log_failures(shard: int, pair_ids: Iterable[str], errors: Iterable[str | None]) -> None:
-    """Log the pairs that have an error."""
-    for pair_id, error in zip(pair_ids, errors, strict=True):
-        if error is not None:
-            LOGGER.warning("shard %d, pair %s: %s", shard, escape_line(pair_id), escape_line(error))
+def log_failures(shard: int, pair_ids: Iterable[str], failures: "Iterable[Failure | None]") -> None:
+    """Log the pairs that failed, one line each."""
+    for pair_id, failure in zip(pair_ids, failures, strict=True):
+        if failure is not None:
+            line = escape_line(str(failure))
+            LOGGER.warning("shard %d, pair %s: %s", shard, escape_line(pair_id), line)
 
 
 class FirstFailures:
-    """Logs the first failed pairs of a job on its driver, and says where the others are.
+    """Logs the first failed pairs of a job on its driver, and says where to find the others.
 
     Attributes:
-        errors: of those that were logged.
+        failures: why the logged pairs failed.
     """
 
     LIMIT = 20
 
     def __init__(self) -> None:
-        self.errors: list[str] = []
+        self.failures: list[Failure] = []
         self._full = False
 
-    def add(self, shard: int, pair_ids: Iterable[str], errors: Iterable[str]) -> None:
-        """Take more of them."""
-        for pair_id, error in zip(pair_ids, errors, strict=True):
-            if len(self.errors) == self.LIMIT:
+    def add(self, shard: int, pair_ids: Iterable[str], failures: "Iterable[Failure]") -> None:
+        """Log failed pairs, as long as the limit is not reached."""
+        for pair_id, failure in zip(pair_ids, failures, strict=True):
+            if len(self.failures) == self.LIMIT:
                 if not self._full:
                     LOGGER.warning(
-                        "more pairs fail; they are in the column `error` of the output and in "
-                        "roi_ray-worker-*.log among the nodes' Ray logs"
+                        "more pairs fail; see the column `error` of the output, and "
+                        "roi_ray-worker-*.log among the Ray logs of each node"
                     )
                 self._full = True
                 return
-            self.errors.append(error)
-            log_failures(shard, [pair_id], [error])
+            self.failures.append(failure)
+            log_failures(shard, [pair_id], [failure])
 
 
 def escape_line(text: str) -> str:

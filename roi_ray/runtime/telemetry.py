@@ -19,8 +19,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal
 
-from roi_ray.errors import kind_of
-
 Stage = Literal["read", "decode", "prepare", "score", "commit"]
 
 _BOUNDARIES = [base * 10.0**power for power in range(-4, 2) for base in (1, 2, 5)]
@@ -40,11 +38,11 @@ def time_stage(stage: Stage) -> Iterator[None]:
             _instruments()["busy"].inc(max(seconds, 1e-9), tags)
 
 
-def count_pairs(errors: Iterable[str | None]) -> None:
-    """Count pairs: those without an error as scored, the others as failed by kind."""
+def count_pairs(error_kinds: Iterable[str | None]) -> None:
+    """Count pairs: None as scored, every other kind as failed."""
     if not _is_measured():
         return
-    kinds = Counter(None if error is None else kind_of(error) for error in errors)
+    kinds = Counter(error_kinds)
     if scored := kinds.pop(None, 0):
         _instruments()["scored"].inc(scored)
     for kind, count in kinds.items():

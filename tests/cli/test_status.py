@@ -74,7 +74,7 @@ def test_what_failed_can_be_scored_as_it_says(run, tmp_path, photos, ray_cluster
     again = score_manifest(
         options["--manifest"],
         str(tmp_path / "new"),
-        options=Options("cpu", 1, allow=(options["--allow-prefix"],)),
+        options=Options("cpu", 1, allow_prefixes=(options["--allow-prefix"],)),
     )
     assert (again.rows, again.failed) == (1, 0)
     new, old = pq.read_table(tmp_path / "new"), pq.read_table(output)

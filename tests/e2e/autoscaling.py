@@ -22,9 +22,10 @@ from ray._raylet import GcsClient
 from ray.autoscaler.v2.sdk import get_cluster_resource_state
 from ray.cluster_utils import Cluster
 
-from roi_ray.pipeline.decode_stage import decode
+from roi_ray.pipeline.decode_stage import decode_work_items
+from roi_ray.pipeline.engine import Stages
 from roi_ray.pipeline.options import Options
-from roi_ray.pipeline.run import Stages, Summary, score_manifest
+from roi_ray.pipeline.run import Summary, score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.settings import Settings
 
@@ -47,7 +48,7 @@ class DecodeAndSayWhere:
 
     def __call__(self, items: pa.Table, **options: Any) -> Iterator[pa.Table]:
         (self.folder / ray.get_runtime_context().get_node_id()).touch()
-        yield from decode(items, **options)
+        yield from decode_work_items(items, **options)
 
 
 def demand(address: str) -> set[tuple[tuple[str, float], ...]]:

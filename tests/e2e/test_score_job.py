@@ -138,7 +138,7 @@ def test_what_kills_its_process_is_one_error_row(tmp_path: Path, photos: Photos)
     assert len(table) == 12
     (bad,) = [row for row in table if row["error"]]
     assert bad["distorted"] == "poison-7.jpg"
-    assert bad["error"].startswith("WorkerDied: ")
+    assert bad["error_kind"] == "WorkerDied"
     assert all(row["lpips"] is not None for row in table if row is not bad)
 
 

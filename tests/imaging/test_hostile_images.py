@@ -12,8 +12,8 @@ import pytest
 from roi_ray import errors
 from roi_ray.imaging.decode import FORMATS
 from roi_ray.io.allowlist import build_allowlist
-from roi_ray.pipeline.decode_stage import Chunk, decode
-from roi_ray.pipeline.plan import plan, work_items
+from roi_ray.pipeline.decode_stage import Chunk, decode_work_items
+from roi_ray.pipeline.plan import make_work_items, split_into_shards
 from tests.conftest import encode, write
 from tests.imaging import hostile
 
@@ -136,8 +136,10 @@ def decode_one_chunk(base, distorted) -> Chunk:
     table = pa.table(
         {"pair_id": ids, "reference": ["x.png"] * len(distorted), "distorted": distorted}
     )
-    items = work_items(table, dict(enumerate(plan(table, 1000))))
-    (part,) = decode(items, str(base), build_allowlist(str(base), [str(base.parent)]), MAX_PIXELS)
+    items = make_work_items(table, dict(enumerate(split_into_shards(table, 1000))))
+    (part,) = decode_work_items(
+        items, str(base), build_allowlist(str(base), [str(base.parent)]), MAX_PIXELS
+    )
     return Chunk.from_arrow(part)
 
 
@@ -146,7 +148,7 @@ def test_files_with_odd_names_are_read(tmp_path, photos) -> None:
     for name in ["x.png", *ODD_NAMES]:
         write(base / name, encode(x))
     chunk = decode_one_chunk(base, ODD_NAMES)
-    assert chunk.errors == [None] * len(ODD_NAMES)
+    assert chunk.failures == [None] * len(ODD_NAMES)
     assert all(np.array_equal(image, x) for image in chunk.images)
 
 
@@ -164,8 +166,7 @@ def test_error_of_a_bad_file_names_the_file(tmp_path, photos) -> None:
     ]
     names = [*BAD_FILES, *missing, "x.png"]
     chunk = decode_one_chunk(base, names)
-    for name, error in zip(names[:-1], chunk.errors, strict=False):
-        kind, _, text = error.partition(": ")
-        assert issubclass(getattr(errors, kind), errors.ImageError)
-        assert text.startswith(f"{name}: "), error
-    assert chunk.errors[-1] is None
+    for name, failure in zip(names[:-1], chunk.failures, strict=False):
+        assert issubclass(getattr(errors, failure.kind), errors.ImageError)
+        assert failure.text.startswith(f"{name}: "), failure
+    assert chunk.failures[-1] is None

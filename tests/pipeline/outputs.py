@@ -1,4 +1,4 @@
-"""Outputs of runs that nothing was scored for, to look at."""
+"""Outputs with made-up scores, to test what reads and writes them."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -9,13 +9,19 @@ import pyarrow.parquet as pq
 from roi_ray import schema
 from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline.output import Output
-from roi_ray.pipeline.plan import plans
+from roi_ray.pipeline.plan import plan_parts
+from roi_ray.pipeline.run_record import describe_run
+from roi_ray.schema import Failure
 
-ERRORS = ["ImageReadError: b.png: gone", "SizeMismatch: c.png: 3 x 4", "ImageReadError: d.png: cut"]
+ERRORS = [
+    Failure("ImageReadError", "b.png: gone"),
+    Failure("SizeMismatch", "c.png: 3 x 4"),
+    Failure("ImageReadError", "d.png: cut"),
+]
 
 
 def write_manifest(folder: Path, rows: int = 10, **columns: list) -> str:
-    """A manifest of two images a reference."""
+    """A manifest of two images per reference."""
     folder.mkdir(parents=True, exist_ok=True)
     table = {
         "reference": [f"x/{row // 2}.png" for row in range(rows)],
@@ -33,34 +39,35 @@ def write_output(
     shards: Collection[int],
     failed: Collection[str] = (),
     shard_size: int = 2,
-    allow: tuple[str, ...] = (),
+    allow_prefixes: tuple[str, ...] = (),
 ) -> str:
     """An output with some of its shards, and errors for some distorted images."""
     manifest = read_manifest(manifest_uri)
     config = {
         "manifest": {"rows": manifest.rows, "sha256": manifest.sha256},
         "shard_size": shard_size,
-        "allow": list(allow),
+        "allow_prefixes": list(allow_prefixes),
     }
-    places = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
-    output = Output(uri, config, places)
-    names = list(failed)
-    with output.held():
-        for table, part in plans(manifest.parts(), shard_size):
-            for shard in part.keys() & set(shards):
-                some = table.take(part[shard])
-                errors = [
-                    ERRORS[names.index(uri) % len(ERRORS)] if uri in names else None
-                    for uri in some["distorted"].to_pylist()
-                ]
-                output.commit(shard, some, _scores(errors))
+    location = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
+    output = Output(uri, describe_run(config, location))
+    with output.lock() as writer:
+        for rows, plan in plan_parts(manifest.parts(), shard_size):
+            for shard in plan.keys() & set(shards):
+                selected = rows.take(plan[shard])
+                writer.commit(shard, selected, _scores(selected["distorted"].to_pylist(), failed))
     return output.uri
 
 
-def _scores(errors: list[str | None]) -> pa.Table:
+def _scores(distorted: list[str], failed: Collection[str]) -> pa.Table:
+    numbers = {uri: number for number, uri in enumerate(failed)}
+    failures = [ERRORS[numbers[uri] % len(ERRORS)] if uri in numbers else None for uri in distorted]
     columns = {
-        field.name: pa.array([None if error else 1 for error in errors], field.type)
+        field.name: pa.array([None if failure else 1 for failure in failures], field.type)
         for field in schema.SCORES
-        if field.name != schema.ERROR
+        if field.name not in (schema.ERROR_KIND, schema.ERROR)
     }
-    return pa.table({**columns, schema.ERROR: errors}, schema=schema.SCORES)
+    errors = {
+        schema.ERROR_KIND: [failure and failure.kind for failure in failures],
+        schema.ERROR: [failure and failure.text for failure in failures],
+    }
+    return pa.table({**columns, **errors}, schema=schema.SCORES)

@@ -9,21 +9,27 @@ import pytest
 from roi_ray.errors import StorageError
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.pipeline import decode_stage as stage
-from roi_ray.pipeline.decode_stage import Chunk, decode
-from roi_ray.pipeline.plan import plan, work_items
+from roi_ray.pipeline.decode_stage import Chunk, decode_work_items
+from roi_ray.pipeline.plan import make_work_items, split_into_shards
 from tests.conftest import encode, write
 
 
 def chunks(tmp_path, rows, max_pixels=10**7):
     table = pa.Table.from_pylist([{"pair_id": f"p{i}", **row} for i, row in enumerate(rows)])
-    items = work_items(table, dict(enumerate(plan(table, 1000))))
+    items = make_work_items(table, dict(enumerate(split_into_shards(table, 1000))))
     return decoded(items, str(tmp_path), max_pixels)
 
 
 def decoded(items, base, max_pixels=10**6):
     return [
-        Chunk.from_arrow(part) for part in decode(items, base, build_allowlist(base), max_pixels)
+        Chunk.from_arrow(part)
+        for part in decode_work_items(items, base, build_allowlist(base), max_pixels)
     ]
+
+
+def errors_of(chunk: Chunk) -> list[str | None]:
+    """Kind and text of each row's failure."""
+    return [None if failure is None else str(failure) for failure in chunk.failures]
 
 
 def rows(reference, *distorted, **more):
@@ -44,21 +50,21 @@ def tree(tmp_path, photos):
     return tmp_path, x
 
 
-def test_pixels_arrive_as_they_are(tree) -> None:
+def test_chunk_holds_the_decoded_pixels(tree) -> None:
     tmp_path, x = tree
     (chunk,) = chunks(tmp_path, rows("x.png", "y10.jpg", "y50.jpg", "x.png"))
-    assert (chunk.shard, chunk.rows, chunk.errors) == (0, [0, 1, 2], [None] * 3)
+    assert (chunk.shard, chunk.rows, chunk.failures) == (0, [0, 1, 2], [None] * 3)
     assert np.array_equal(chunk.pixels, x)
     assert np.array_equal(chunk.images[2], x)
     assert chunk.mask is None
 
 
-def test_a_bad_image_is_one_bad_row(tree) -> None:
+def test_bad_images_fail_only_their_own_rows(tree) -> None:
     tmp_path, _ = tree
     names = ["y10.jpg", "gone.jpg", "empty.png", "cut.jpg", "page.png", "other.png", "y90.jpg"]
     (chunk,) = chunks(tmp_path, rows("x.png", *names))
     assert [image is None for image in chunk.images] == [False, *[True] * 5, False]
-    errors = dict(zip(names, chunk.errors, strict=True))
+    errors = dict(zip(names, errors_of(chunk), strict=True))
     assert errors["gone.jpg"].startswith("ImageReadError: gone.jpg: cannot read ")
     assert errors["gone.jpg"].endswith("gone.jpg: No such file or directory")
     assert errors["empty.png"] == "ImageReadError: empty.png: the file is empty (0 bytes)"
@@ -76,27 +82,29 @@ def test_a_bad_image_is_one_bad_row(tree) -> None:
         ("page.png", "ImageReadError: reference page.png: not an image"),
     ],
 )
-def test_a_bad_reference_gives_all_its_rows_the_error(tree, reference, error) -> None:
+def test_bad_reference_fails_all_rows_of_its_chunk(tree, reference, error) -> None:
     tmp_path, _ = tree
     bad, good = chunks(tmp_path, rows(reference, "y10.jpg", "y50.jpg") + rows("x.png", "y10.jpg"))
     assert bad.pixels is None
     assert bad.images == [None, None]
-    assert all(text.startswith(error) for text in bad.errors)
-    assert good.errors == [None]
+    assert all(text.startswith(error) for text in errors_of(bad))
+    assert good.failures == [None]
 
 
-def test_too_many_pixels(tree) -> None:
+def test_image_above_max_pixels_fails(tree) -> None:
     tmp_path, _ = tree
     (chunk,) = chunks(tmp_path, rows("x.png", "y10.jpg"), max_pixels=14_999)
-    assert chunk.errors[0].startswith("ImageTooLarge: reference x.png: 150 x 100 is 15000 pixels")
+    assert errors_of(chunk)[0].startswith(
+        "ImageTooLarge: reference x.png: 150 x 100 is 15000 pixels"
+    )
 
 
-def test_decoding_needs_no_torch() -> None:
+def test_decode_stage_does_not_import_torch() -> None:
     code = "import sys, roi_ray.pipeline.decode_stage; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_masks(tree) -> None:
+def test_masks_are_decoded_and_bad_masks_fail_their_rows(tree) -> None:
     tmp_path, x = tree
     good, none, missing, odd = chunks(
         tmp_path,
@@ -107,13 +115,15 @@ def test_masks(tree) -> None:
     )
     assert np.array_equal(good.mask, x[..., 0])
     assert none.mask is None
-    assert none.errors == [None]
-    assert missing.errors[0].startswith("ImageReadError: mask gone.png: cannot read")
-    assert odd.errors == ["SizeMismatch: mask other.png: 150 x 99, but its reference is 150 x 100"]
+    assert none.failures == [None]
+    assert errors_of(missing)[0].startswith("ImageReadError: mask gone.png: cannot read")
+    assert errors_of(odd) == [
+        "SizeMismatch: mask other.png: 150 x 99, but its reference is 150 x 100"
+    ]
     assert len({chunk.reference for chunk in (good, none, missing, odd)}) == 4
 
 
-def test_what_may_not_be_opened_is_an_error_row(tree) -> None:
+def test_files_outside_the_allowlist_fail_with_not_allowed(tree) -> None:
     tmp_path, _ = tree
     (tmp_path.parent / "secret.png").write_bytes((tmp_path / "x.png").read_bytes())
     forbidden = [
@@ -126,19 +136,19 @@ def test_what_may_not_be_opened_is_an_error_row(tree) -> None:
     ]
     (chunk,) = chunks(tmp_path, rows("x.png", "y10.jpg", *forbidden, str(tmp_path / "y50.jpg")))
     assert [image is None for image in chunk.images] == [False, *[True] * 6, False]
-    for uri, error in zip(forbidden, chunk.errors[1:-1], strict=True):
+    for uri, error in zip(forbidden, errors_of(chunk)[1:-1], strict=True):
         if uri.startswith("http"):
             assert error.startswith(f"NotAllowed: {uri}: only local paths, ")
         else:
             assert error.startswith(f"NotAllowed: {uri}: not below {tmp_path}; ")
             assert "--allow-prefix" in error
     (whole,) = chunks(tmp_path, rows("../secret.png", "y10.jpg"))
-    assert whole.errors[0].startswith("NotAllowed: reference ../secret.png: ")
+    assert errors_of(whole)[0].startswith("NotAllowed: reference ../secret.png: ")
     (masked,) = chunks(tmp_path, rows("x.png", "y10.jpg", mask="/etc/passwd"))
-    assert masked.errors[0].startswith("NotAllowed: mask /etc/passwd: ")
+    assert errors_of(masked)[0].startswith("NotAllowed: mask /etc/passwd: ")
 
 
-def test_many_images_of_one_reference_come_in_bounded_chunks(tree, monkeypatch) -> None:
+def test_many_images_of_one_reference_are_split_into_bounded_chunks(tree, monkeypatch) -> None:
     tmp_path, x = tree
     monkeypatch.setattr(stage, "CHUNK_BYTES", 5 * x.nbytes)
     names = [f"y{quality}.jpg" for quality in (10, 50, 90)] * 30
@@ -160,8 +170,8 @@ def test_many_images_of_one_reference_come_in_bounded_chunks(tree, monkeypatch) 
     assert len({part.reference for part in parts}) == 1
 
 
-class AtOnce:
-    """In place of threads: what is submitted is done when it is submitted."""
+class ImmediateExecutor:
+    """Runs a function when it is submitted, in place of threads."""
 
     def submit(self, function, *arguments):
         done = Future()
@@ -169,8 +179,8 @@ class AtOnce:
         return done
 
 
-@pytest.mark.parametrize(("size", "most"), [(100, 32), (30 << 20, 2), (100 << 20, 1)])
-def test_of_large_files_few_are_read_ahead(size, most) -> None:
+@pytest.mark.parametrize(("size", "limit"), [(100, 32), (30 << 20, 2), (100 << 20, 1)])
+def test_large_files_are_read_ahead_in_small_numbers(size, limit) -> None:
     content, asked, ahead = bytes(size), [], []
 
     def read(uri: str) -> bytes:
@@ -181,12 +191,12 @@ def test_of_large_files_few_are_read_ahead(size, most) -> None:
 
     uris = [str(number) for number in range(60)]
     found = []
-    for one in stage._read_ahead(uris, read, AtOnce()):
-        found.append(one)
+    for content_or_error in stage._read_ahead(uris, read, ImmediateExecutor()):
+        found.append(content_or_error)
         ahead.append(len(asked) - len(found))
     assert asked == uris
     assert len(found) == 60
-    assert [number for number, one in enumerate(found) if isinstance(one, StorageError)] == [5]
-    # Of the first ones the size is not known.
+    assert [k for k, each in enumerate(found) if isinstance(each, StorageError)] == [5]
+    # Four files are read ahead until the size of the first is known.
     assert ahead[0] == 3
-    assert max(ahead[4:]) == most - 1
+    assert max(ahead[4:]) == limit - 1

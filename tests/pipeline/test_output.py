@@ -8,12 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import roi_ray
 from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.pipeline.output import Output
+from roi_ray.pipeline.run_record import describe_run
+from roi_ray.scoring.version import SCORING_VERSION
 
 CONFIG = {"manifest": {"rows": 5, "sha256": "ab"}, "precision": "fp32", "shard_size": 3}
-PLAN = [np.array([0, 2, 1]), np.array([3, 4])]
+MANIFEST = {"given": "m", "uri": "/old/m", "base": "/old"}
+PLAN = {0: np.array([0, 2, 1]), 1: np.array([3, 4])}
 
 
 def manifest(rows):
@@ -29,24 +33,35 @@ def manifest(rows):
 
 
 def scores(rows, failed=()):
+    errors = (schema.ERROR_KIND, schema.ERROR)
     table = {
         field.name: pa.array([None if row in failed else row for row in rows], field.type)
         for field in schema.SCORES
-        if field.name != schema.ERROR
+        if field.name not in errors
     }
-    table[schema.ERROR] = ["bad" if row in failed else None for row in rows]
+    for name, value in zip(errors, ("ImageReadError", "bad"), strict=True):
+        table[name] = [value if row in failed else None for row in rows]
     return pa.table(table, schema=schema.SCORES)
 
 
+def make_output(folder, config=CONFIG, manifest=MANIFEST):
+    return Output(str(folder), describe_run(config, manifest))
+
+
 def commit(output, failed=(1,)):
-    return [
-        output.commit(shard, manifest(rows), scores(rows, failed))
-        for shard, rows in enumerate(PLAN)
-    ]
+    with output.lock() as writer:
+        return [
+            writer.commit(shard, manifest(rows), scores(rows, failed))
+            for shard, rows in PLAN.items()
+        ]
 
 
-def test_every_reader_sees_one_data_set(tmp_path) -> None:
-    assert commit(Output(str(tmp_path), CONFIG)) == [1, 0]
+def read_record(folder):
+    return json.loads((folder / "_run" / "run.json").read_text())
+
+
+def test_all_readers_see_one_data_set(tmp_path) -> None:
+    assert commit(make_output(tmp_path)) == [1, 0]
     ids = ["p0", "p2", "p1", "p3", "p4"]
     columns = ["pair_id", "reference", "distorted", "codec", "nothing", *schema.SCORES.names]
     assert pq.read_table(tmp_path)["pair_id"].to_pylist() == ids
@@ -54,16 +69,19 @@ def test_every_reader_sees_one_data_set(tmp_path) -> None:
     assert pd.read_parquet(tmp_path)["pair_id"].tolist() == ids
     files = str(tmp_path / "*.parquet")
     assert pl.read_parquet(files)["pair_id"].to_list() == ids
-    rows = duckdb.sql(f"select pair_id, mse, error from '{files}' order by mse").fetchall()
-    assert rows[0] == ("p0", 0.0, None)
-    assert rows[-1] == ("p1", None, "bad")
+    query = f"select pair_id, mse, error_kind, error from '{files}' order by mse"
+    rows = duckdb.sql(query).fetchall()
+    assert rows[0] == ("p0", 0.0, None, None)
+    assert rows[-1] == ("p1", None, "ImageReadError", "bad")
 
 
-def test_numbers_carry_their_provenance(tmp_path) -> None:
-    output = Output(str(tmp_path), CONFIG)
+def test_record_and_shards_carry_provenance(tmp_path) -> None:
+    output = make_output(tmp_path)
     commit(output)
-    run = json.loads((tmp_path / "_run" / "run.json").read_text())
+    run = read_record(tmp_path)
     assert run["config"] == CONFIG
+    assert run["scoring_version"] == SCORING_VERSION
+    assert run["roi_ray"] == roi_ray.__version__
     assert run["columns"]["roi_psnr"]["unit"] == "dB"
     assert run["columns"]["lpips"]["better"] == "lower"
     assert run["versions"]["torch"]
@@ -73,18 +91,24 @@ def test_numbers_carry_their_provenance(tmp_path) -> None:
     assert stored.field("psnr").metadata[b"unit"] == b"dB"
 
 
-def test_what_is_done_is_read_from_the_files(tmp_path) -> None:
-    output = Output(str(tmp_path), CONFIG)
-    assert output.done(dict(enumerate(PLAN))) == {}
+def test_inspect_finds_complete_and_missing_shards(tmp_path) -> None:
+    output = make_output(tmp_path)
+    empty = output.inspect(PLAN)
+    assert (empty.failed, list(empty.missing), empty.torn) == ({}, [0, 1], [])
     commit(output)
-    assert Output(str(tmp_path), CONFIG).done(dict(enumerate(PLAN))) == {0: 1, 1: 0}
+    complete = make_output(tmp_path).inspect(PLAN)
+    assert (complete.failed, complete.missing, complete.torn) == ({0: 1, 1: 0}, {}, [])
     (tmp_path / "shard-000000.parquet").unlink()
-    assert Output(str(tmp_path), CONFIG).done(dict(enumerate(PLAN))) == {1: 0}
+    partial = make_output(tmp_path).inspect(PLAN)
+    assert (partial.failed, partial.torn) == ({1: 0}, [])
+    assert {shard: rows.tolist() for shard, rows in partial.missing.items()} == {0: [0, 2, 1]}
 
 
 @pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "short", "another"])
-def test_a_file_that_is_not_its_shard_is_set_aside(tmp_path, damage) -> None:
-    output = Output(str(tmp_path), CONFIG)
+def test_file_that_is_not_its_shard_is_torn_and_can_be_quarantined(
+    tmp_path, damage, caplog
+) -> None:
+    output = make_output(tmp_path)
     commit(output)
     path = tmp_path / "shard-000001.parquet"
     if damage == "torn":
@@ -92,91 +116,113 @@ def test_a_file_that_is_not_its_shard_is_set_aside(tmp_path, damage) -> None:
     elif damage == "empty":
         path.write_bytes(b"")
     elif damage == "another":
-        output.commit(0, manifest([3, 4]), scores([3, 4]))
-        (tmp_path / "shard-000000.parquet").rename(path)
-        output.commit(0, manifest(PLAN[0]), scores(PLAN[0], [1]))
+        with output.lock() as writer:
+            writer.commit(0, manifest([3, 4]), scores([3, 4]))
+            (tmp_path / "shard-000000.parquet").rename(path)
+            writer.commit(0, manifest(PLAN[0]), scores(PLAN[0], [1]))
     elif damage == "foreign":
         pq.write_table(pa.table({"x": [1, 2]}), path)
     else:
-        output.commit(1, manifest([3]), scores([3]))
-    assert output.done(dict(enumerate(PLAN))) == {0: 1}
-    output.set_torn_aside()
+        with output.lock() as writer:
+            writer.commit(1, manifest([3]), scores([3]))
+    inventory = output.inspect(PLAN)
+    assert (inventory.failed, inventory.torn) == ({0: 1}, [path.name])
+    with output.lock() as writer:
+        writer.quarantine(path.name)
     assert not path.exists()
     assert (tmp_path / "_run" / "torn" / path.name).exists()
-
-
-def test_another_configuration_is_refused_with_what_differs(tmp_path) -> None:
-    commit(Output(str(tmp_path), CONFIG))
-    Output(str(tmp_path), CONFIG)
-    other = {**CONFIG, "precision": "bf16", "manifest": {"rows": 9, "sha256": "ab"}}
-    with pytest.raises(OutputError) as caught:
-        Output(str(tmp_path), other)
-    text = str(caught.value)
-    assert "manifest.rows: 5 there, 9 now" in text
-    assert "precision: 'fp32' there, 'bf16' now" in text
-    assert "shard_size" not in text
-    assert "name another --output" in text
-
-
-def test_a_run_without_any_shard_makes_way(tmp_path) -> None:
-    Output(str(tmp_path), {**CONFIG, "shard_size": 9})
-    with (second := Output(str(tmp_path), CONFIG)).held():
-        commit(second)
-    assert json.loads((tmp_path / "_run" / "run.json").read_text())["config"] == CONFIG
-    assert Output(str(tmp_path), CONFIG).done(dict(enumerate(PLAN))) == {0: 1, 1: 0}
-    with pytest.raises(OutputError, match="shard_size: 3 there, 9 now"):
-        Output(str(tmp_path), {**CONFIG, "shard_size": 9})
-
-
-def test_a_folder_with_other_things_is_refused(tmp_path) -> None:
-    (tmp_path / "holiday.jpg").write_bytes(b"x")
-    with pytest.raises(OutputError, match="holds files but no _run/run.json"):
-        Output(str(tmp_path), CONFIG)
-
-
-def test_another_version_is_refused_and_other_words_are_not(tmp_path, monkeypatch) -> None:
-    commit(Output(str(tmp_path), CONFIG))
-    meanings = {**schema.MEANINGS, "psnr": schema.Meaning("dB", "higher", "said in another way")}
-    monkeypatch.setattr(schema, "MEANINGS", meanings)
-    assert Output(str(tmp_path), CONFIG).done(dict(enumerate(PLAN))) == {0: 1, 1: 0}
-    monkeypatch.setattr("roi_ray.__version__", "99.0")
-    with pytest.raises(OutputError, match=r"roi_ray: '.*' there, '99.0' now"):
-        Output(str(tmp_path), CONFIG)
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"roi_ray": "0.1.0", "config": {}}'])
-def test_a_run_json_that_is_none_is_told(tmp_path, text) -> None:
-    (tmp_path / "_run").mkdir()
-    (tmp_path / "_run" / "run.json").write_text(text)
-    with pytest.raises(OutputError, match=r"run.json is not what jobs/score.py writes"):
-        Output(str(tmp_path), CONFIG)
-
-
-def test_what_is_set_aside_is_logged(tmp_path, caplog) -> None:
-    output = Output(str(tmp_path), CONFIG)
-    commit(output)
-    (tmp_path / "shard-000001.parquet").write_bytes(b"PAR1")
-    output.done(dict(enumerate(PLAN)))
-    output.set_torn_aside()
     assert "shard-000001.parquet is torn, or not of this run: moved to" in caplog.text
 
 
-def test_of_two_that_begin_at_once_only_one_configuration_goes_on(tmp_path) -> None:
-    """Both found nothing there; the one that scores first counts."""
-    early = Output(str(tmp_path), CONFIG)
-    (tmp_path / "_run" / "run.json").unlink()
-    other = {**CONFIG, "precision": "bf16"}
-    later = Output(str(tmp_path), other)
-    with early.held():
-        commit(early)
-    with pytest.raises(OutputError, match="precision: 'fp32' there, 'bf16' now"), later.held():
+def test_strays_are_names_that_readers_take_for_shards(tmp_path) -> None:
+    output = make_output(tmp_path)
+    commit(output)
+    for name in ("shard-000002.parquet", "shard-0000001.parquet", "shard-x.parquet", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    strays = ["shard-0000001.parquet", "shard-000002.parquet", "shard-x.parquet"]
+    assert output.find_strays(2) == strays
+    assert output.find_strays(3) == [strays[0], strays[2]]
+
+
+def test_another_configuration_is_refused_with_its_differences(tmp_path) -> None:
+    commit(make_output(tmp_path))
+    assert make_output(tmp_path).is_recorded()
+    other = {**CONFIG, "precision": "bf16", "manifest": {"rows": 9, "sha256": "ab"}}
+    before = sorted(tmp_path.rglob("*"))
+    for refuse in (Output.is_recorded, lambda output: output.lock().__enter__()):
+        with pytest.raises(OutputError) as caught:
+            refuse(make_output(tmp_path, other))
+        text = str(caught.value)
+        assert "manifest.rows: 5 there, 9 now" in text
+        assert "precision: 'fp32' there, 'bf16' now" in text
+        assert "shard_size" not in text
+        assert "name another --output" in text
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_run_without_any_shard_can_be_replaced(tmp_path) -> None:
+    other = {**CONFIG, "shard_size": 9}
+    with make_output(tmp_path, other).lock():
+        pass
+    assert not make_output(tmp_path).is_recorded()
+    commit(make_output(tmp_path))
+    assert read_record(tmp_path)["config"] == CONFIG
+    assert make_output(tmp_path).inspect(PLAN).failed == {0: 1, 1: 0}
+    with pytest.raises(OutputError, match="shard_size: 3 there, 9 now"):
+        make_output(tmp_path, other).is_recorded()
+
+
+def test_folder_with_other_files_is_refused(tmp_path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes(b"x")
+    output = make_output(tmp_path)
+    with pytest.raises(OutputError, match=r"holds files but no _run/run\.json"):
+        output.is_recorded()
+    with pytest.raises(OutputError, match=r"holds files but no _run/run\.json"), output.lock():
+        pass
+    assert [path.name for path in tmp_path.glob("*") if path.is_file()] == ["holiday.jpg"]
+
+
+def test_release_without_new_numbers_resumes_and_a_new_scoring_version_is_refused(
+    tmp_path, monkeypatch
+) -> None:
+    commit(make_output(tmp_path))
+    monkeypatch.setattr("roi_ray.__version__", "99.0")
+    meanings = {**schema.MEANINGS, "psnr": schema.Meaning("dB", "higher", "described differently")}
+    monkeypatch.setattr(schema, "MEANINGS", meanings)
+    assert make_output(tmp_path).inspect(PLAN).failed == {0: 1, 1: 0}
+    with make_output(tmp_path).lock():
+        pass
+    assert read_record(tmp_path)["roi_ray"] == "99.0"
+    monkeypatch.setattr("roi_ray.pipeline.run_record.SCORING_VERSION", 99)
+    with pytest.raises(OutputError, match=f"scoring_version: {SCORING_VERSION} there, 99 now"):
+        make_output(tmp_path).is_recorded()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"roi_ray": "0.1.0", "config": {}}'])
+def test_damaged_record_is_refused(tmp_path, text) -> None:
+    (tmp_path / "_run").mkdir()
+    (tmp_path / "_run" / "run.json").write_text(text)
+    with pytest.raises(OutputError, match=r"run\.json is not a record of `roi-ray score`"):
+        make_output(tmp_path).is_recorded()
+
+
+def test_second_of_two_runs_that_begin_at_once_is_refused(tmp_path) -> None:
+    """Both find an empty folder; the one that commits a shard first keeps it."""
+    early, late = make_output(tmp_path), make_output(tmp_path, {**CONFIG, "precision": "bf16"})
+    assert not early.is_recorded() and not late.is_recorded()
+    commit(early)
+    with pytest.raises(OutputError, match="precision: 'fp32' there, 'bf16' now"), late.lock():
         pass
 
 
-def test_a_job_without_work_tells_of_a_manifest_that_was_moved(tmp_path) -> None:
-    Output(str(tmp_path), CONFIG, {"given": "m", "uri": "/old/m", "base": "/old"})
-    moved = Output(str(tmp_path), CONFIG, {"given": "m", "uri": "/new/m", "base": "/new"})
-    moved.tell()
-    run = json.loads((tmp_path / "_run" / "run.json").read_text())
-    assert run["manifest"]["base"] == "/new"
+def test_moved_manifest_is_recorded_when_the_output_is_locked(tmp_path) -> None:
+    commit(make_output(tmp_path))
+    began = read_record(tmp_path)["started"]
+    moved = make_output(tmp_path, manifest={"given": "m", "uri": "/new/m", "base": "/new"})
+    assert not moved.is_recorded()
+    with moved.lock():
+        pass
+    assert moved.is_recorded()
+    assert read_record(tmp_path)["manifest"]["base"] == "/new"
+    assert read_record(tmp_path)["started"] == began
     assert not (tmp_path / "_run" / "lock.json").exists()

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from roi_ray.pipeline.plan import blocks, plan, plans, work_items
+from roi_ray.pipeline.plan import make_work_items, plan_parts, split_into_blocks, split_into_shards
 
 
 def manifest(references, masks=None):
@@ -19,7 +19,7 @@ def manifest(references, masks=None):
 def test_each_row_is_in_one_shard_and_references_stay_together(shard_size, seed) -> None:
     rng = np.random.default_rng(seed)
     table = manifest([f"r{i}" for i in rng.integers(0, 40, 300)])
-    shards = plan(table, shard_size)
+    shards = split_into_shards(table, shard_size)
     rows = np.concatenate(shards)
     assert sorted(rows.tolist()) == list(range(300))
     assert all(0 < len(shard) <= shard_size for shard in shards)
@@ -34,33 +34,38 @@ def test_each_row_is_in_one_shard_and_references_stay_together(shard_size, seed)
         assert len(spread) == 1 or len(own) > shard_size
 
 
-def test_references_come_in_the_order_of_their_first_rows() -> None:
-    (shard,) = plan(manifest(["b", "a", "b", "c", "a"]), 100)
+def test_references_are_ordered_by_their_first_rows() -> None:
+    (shard,) = split_into_shards(manifest(["b", "a", "b", "c", "a"]), 100)
     assert shard.tolist() == [0, 2, 1, 4, 3]
 
 
-def test_a_large_reference_is_cut_and_small_ones_fill_up() -> None:
-    sizes = [len(s) for s in plan(manifest(["a"] * 2 + ["b"] * 25 + ["c"] * 3 + ["d"] * 8), 10)]
+def test_large_reference_is_split_and_small_ones_share_a_shard() -> None:
+    sizes = [
+        len(s)
+        for s in split_into_shards(manifest(["a"] * 2 + ["b"] * 25 + ["c"] * 3 + ["d"] * 8), 10)
+    ]
     assert sizes == [2, 10, 10, 8, 8]
 
 
-def test_the_plan_does_not_depend_on_columns_that_do_not_decide_it() -> None:
+def test_carried_columns_do_not_change_the_plan() -> None:
     table = manifest(["a", "b", "a", "b"])
     wider = table.append_column("codec", pa.array(list("wxyz")))
-    assert [s.tolist() for s in plan(table, 2)] == [s.tolist() for s in plan(wider, 2)]
+    assert [s.tolist() for s in split_into_shards(table, 2)] == [
+        s.tolist() for s in split_into_shards(wider, 2)
+    ]
 
 
-def test_shards_of_a_manifest_in_parts_are_numbered_on() -> None:
+def test_shard_numbers_continue_from_part_to_part() -> None:
     parts = [manifest(["a", "b", "a"]), manifest(["c"] * 3)]
-    (first, ours), (second, others) = plans(parts, 2)
+    (first, ours), (second, others) = plan_parts(parts, 2)
     assert (first, second) == tuple(parts)
     assert {shard: rows.tolist() for shard, rows in ours.items()} == {0: [0, 2], 1: [1]}
     assert {shard: rows.tolist() for shard, rows in others.items()} == {2: [0, 1], 3: [2]}
 
 
-def test_a_reference_with_two_masks_is_prepared_twice() -> None:
+def test_reference_with_two_masks_gives_one_work_item_per_mask() -> None:
     table = manifest(["a", "a", "a", "b"], ["m", None, "m", "m"])
-    items = work_items(table, dict(enumerate(plan(table, 10)))).to_pylist()
+    items = make_work_items(table, dict(enumerate(split_into_shards(table, 10)))).to_pylist()
     assert [(i["reference"], i["mask"], i["rows"]) for i in items] == [
         ("a", "m", [0, 2]),
         ("a", None, [1]),
@@ -68,10 +73,10 @@ def test_a_reference_with_two_masks_is_prepared_twice() -> None:
     ]
 
 
-def test_work_items_are_one_reference_of_one_shard() -> None:
+def test_work_item_is_one_reference_of_one_shard() -> None:
     table = manifest(["a", "b", "a", "a", "b"])
-    shards = dict(enumerate(plan(table, 2)))
-    items = work_items(table, shards).to_pylist()
+    shards = dict(enumerate(split_into_shards(table, 2)))
+    items = make_work_items(table, shards).to_pylist()
     assert items == [
         {
             "shard": shard,
@@ -83,20 +88,20 @@ def test_work_items_are_one_reference_of_one_shard() -> None:
         }
         for shard, reference, rows in ((0, "a", [0, 2]), (1, "a", [3]), (2, "b", [1, 4]))
     ]
-    some = work_items(table, {2: shards[2][1:]}).to_pylist()
+    some = make_work_items(table, {2: shards[2][1:]}).to_pylist()
     assert [(i["shard"], i["rows"]) for i in some] == [(2, [4])]
 
 
-def test_isolated_items_hold_one_pair_and_one_block_each() -> None:
+def test_isolated_work_items_have_one_pair_and_one_block_each() -> None:
     table = manifest(["a"] * 4 + ["b"])
-    items = work_items(table, dict(enumerate(plan(table, 10))), isolate=True)
+    items = make_work_items(table, dict(enumerate(split_into_shards(table, 10))), isolate=True)
     assert [item["rows"] for item in items.to_pylist()] == [[0], [1], [2], [3], [4]]
-    assert [len(block) for block in blocks(items, isolate=True)] == [1] * 5
+    assert [len(block) for block in split_into_blocks(items, isolate=True)] == [1] * 5
 
 
-def test_blocks_hold_all_items_in_order() -> None:
+def test_blocks_contain_all_work_items_in_order() -> None:
     table = manifest([f"r{i // 7}" for i in range(500)])
-    items = work_items(table, dict(enumerate(plan(table, 64))))
-    parts = list(blocks(items))
+    items = make_work_items(table, dict(enumerate(split_into_shards(table, 64))))
+    parts = list(split_into_blocks(items))
     assert len(parts) > 5
     assert pa.concat_tables(parts).equals(items)

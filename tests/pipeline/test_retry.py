@@ -3,7 +3,7 @@ import os
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.errors import ManifestError
+from roi_ray.errors import ManifestError, UsageError
 from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline import retry
 from roi_ray.pipeline.retry import write_failed, write_missing
@@ -21,15 +21,17 @@ def manifest(tmp_path):
 @pytest.fixture
 def status(tmp_path, manifest):
     """Pairs 4, 5, 8 and 9 are missing; 1 and 2 failed."""
-    allow = (str(tmp_path / "more"),)
+    allow_prefixes = (str(tmp_path / "more"),)
     failed = ["y/1.jpg", "y/2.jpg"]
     return read_status(
-        write_output(str(tmp_path / "scores"), manifest, [0, 1, 3], failed, allow=allow)
+        write_output(
+            str(tmp_path / "scores"), manifest, [0, 1, 3], failed, allow_prefixes=allow_prefixes
+        )
     )
 
 
-def rows_of(rest) -> list[dict]:
-    return read_manifest(rest.uri).table.to_pylist()
+def rows_of(written) -> list[dict]:
+    return read_manifest(written.uri).table.to_pylist()
 
 
 def expected(manifest, *numbers) -> list[dict]:
@@ -43,15 +45,15 @@ def expected(manifest, *numbers) -> list[dict]:
     return [rows[number] for number in numbers]
 
 
-def test_what_failed_is_a_manifest_that_means_the_same_files(tmp_path, manifest, status) -> None:
+def test_failed_pairs_become_a_manifest_of_the_same_files(tmp_path, manifest, status) -> None:
     written = write_failed(status, str(tmp_path / "again" / "failed.parquet"))
     assert written.rows == 2
     assert rows_of(written) == expected(manifest, 1, 2)
     assert pq.read_schema(written.uri).metadata is None
-    assert written.allow == (str(tmp_path / "sweep"), str(tmp_path / "more"))
+    assert written.allow_prefixes == (str(tmp_path / "sweep"), str(tmp_path / "more"))
 
 
-def test_what_is_missing_is_a_manifest_too(tmp_path, manifest, status) -> None:
+def test_missing_pairs_become_a_manifest(tmp_path, manifest, status) -> None:
     written = write_missing(status, str(tmp_path / "again" / "missing.parquet"))
     assert written.rows == status.missing == 4
     assert rows_of(written) == expected(manifest, 4, 5, 8, 9)
@@ -59,26 +61,26 @@ def test_what_is_missing_is_a_manifest_too(tmp_path, manifest, status) -> None:
     assert read_manifest(str(tmp_path / "again")).rows == 6  # both at once, as a folder
 
 
-def test_folders_that_a_manifest_opens_by_itself_need_no_word(tmp_path, status) -> None:
-    assert write_failed(status, str(tmp_path / "failed.parquet")).allow == ()
+def test_folder_of_the_new_manifest_needs_no_allow_prefix(tmp_path, status) -> None:
+    assert write_failed(status, str(tmp_path / "failed.parquet")).allow_prefixes == ()
     beside = write_failed(status, str(tmp_path / "sweep" / "failed.parquet"))
-    assert beside.allow == (str(tmp_path / "more"),)
+    assert beside.allow_prefixes == (str(tmp_path / "more"),)
 
 
-def test_without_rows_nothing_is_written(tmp_path, manifest) -> None:
+def test_no_file_is_written_without_rows(tmp_path, manifest) -> None:
     status = read_status(write_output(str(tmp_path / "whole"), manifest, range(5)))
     for write in (write_failed, write_missing):
         assert write(status, str(tmp_path / "rest.parquet")).rows == 0
     assert not (tmp_path / "rest.parquet").exists()
 
 
-def test_a_shard_with_other_rows_than_its_own_is_missing(tmp_path, manifest, status) -> None:
+def test_shard_with_the_wrong_number_of_rows_is_missing(tmp_path, manifest, status) -> None:
     status.shards[1] = 1
     written = write_missing(status, str(tmp_path / "missing.parquet"))
     assert rows_of(written) == expected(manifest, 2, 3, 4, 5, 8, 9)
 
 
-def test_a_manifest_in_parts(tmp_path, monkeypatch) -> None:
+def test_missing_pairs_of_a_manifest_in_parts(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(read_manifest, "__defaults__", (None, 10))
     manifest = write_manifest(tmp_path / "sweep", 40)
     shards = [0, 2, 3, 8]
@@ -90,8 +92,8 @@ def test_a_manifest_in_parts(tmp_path, monkeypatch) -> None:
     assert len(missing) == status.missing > 0
 
 
-def test_many_small_tables_become_few_row_groups(tmp_path, manifest, monkeypatch) -> None:
-    monkeypatch.setattr(retry, "_ROWS_AT_ONCE", 4)
+def test_small_tables_are_merged_into_few_row_groups(tmp_path, manifest, monkeypatch) -> None:
+    monkeypatch.setattr(retry, "_ROWS_PER_GROUP", 4)
     failed = [f"y/{row}.jpg" for row in range(10)]
     status = read_status(write_output(str(tmp_path / "bad"), manifest, range(5), failed))
     written = write_failed(status, str(tmp_path / "failed.parquet"))
@@ -99,10 +101,10 @@ def test_many_small_tables_become_few_row_groups(tmp_path, manifest, monkeypatch
     assert [groups.row_group(k).num_rows for k in range(groups.num_row_groups)] == [4, 4, 2]
 
 
-def test_a_manifest_that_was_moved_has_to_be_named(tmp_path, manifest, status) -> None:
+def test_moved_manifest_must_be_named(tmp_path, manifest, status) -> None:
     moved = tmp_path / "moved" / "m.parquet"
     os.renames(manifest, moved)
-    with pytest.raises(ManifestError, match=r"m.parquet: No such file.*with --manifest where"):
+    with pytest.raises(ManifestError, match=r"m.parquet: No such file.*name it with --manifest"):
         write_missing(status, str(tmp_path / "missing.parquet"))
     written = write_missing(status, str(tmp_path / "missing.parquet"), str(moved))
     assert rows_of(written) == expected(str(moved), 4, 5, 8, 9)
@@ -119,7 +121,7 @@ def test_another_manifest_is_refused(tmp_path, manifest, status) -> None:
     with pytest.raises(ManifestError, match="is not the manifest of this run"):
         write_failed(status, str(tmp_path / "failed.parquet"), manifest)
     status.run["manifest"] = {}
-    with pytest.raises(ManifestError, match="does not say where its manifest was"):
+    with pytest.raises(ManifestError, match="does not record where its manifest was"):
         write_failed(status, str(tmp_path / "failed.parquet"))
 
 
@@ -127,23 +129,23 @@ def test_another_manifest_is_refused(tmp_path, manifest, status) -> None:
     ("place", "why"),
     [
         ("rest.csv", "does not end in .parquet"),
-        ("scores/rest.parquet", "is in the output"),
-        ("sweep/m.parquet", "would change the run's own manifest"),
+        ("scores/rest.parquet", "is inside the output"),
+        ("sweep/m.parquet", "would overwrite the run's own manifest"),
     ],
 )
-def test_where_it_would_do_harm_it_is_not_written(tmp_path, status, place, why) -> None:
+def test_harmful_targets_are_refused_and_nothing_is_written(tmp_path, status, place, why) -> None:
     before = sorted(tmp_path.rglob("*"))
     for write in (write_failed, write_missing):
-        with pytest.raises(ManifestError, match=why):
+        with pytest.raises(UsageError, match=why):
             write(status, str(tmp_path / place))
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_moved_manifest_is_not_overwritten_either(tmp_path, manifest, status) -> None:
+def test_moved_manifest_is_not_overwritten(tmp_path, manifest, status) -> None:
     moved = str(tmp_path / "moved" / "m.parquet")
     os.makedirs(os.path.dirname(moved))
     os.rename(manifest, moved)
     for write in (write_missing, write_failed):
-        with pytest.raises(ManifestError, match="would change the run's own manifest"):
+        with pytest.raises(UsageError, match="would overwrite the run's own manifest"):
             write(status, moved, moved)
     assert read_manifest(moved).rows == 10

@@ -16,9 +16,10 @@ from roi_ray.errors import ManifestError, OutputError, WeightsError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models import loader
-from roi_ray.pipeline import run
+from roi_ray.pipeline import engine, run
+from roi_ray.pipeline.engine import Stages
 from roi_ray.pipeline.options import Options
-from roi_ray.pipeline.run import Stages, score_manifest
+from roi_ray.pipeline.run import score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
@@ -49,7 +50,7 @@ def assert_the_same_scores(table: pa.Table, expected: pa.Table, within: float = 
         assert table[name].to_pylist() == pytest.approx(expected[name].to_pylist(), abs=within)
 
 
-def test_every_pair_gets_what_the_scorer_says(sweep, scored) -> None:
+def test_scores_of_the_job_equal_those_of_the_scorer(sweep, scored) -> None:
     summary, output = scored
     manifest, table = pq.read_table(sweep), pq.read_table(output)
     assert (summary.rows, summary.failed, summary.scored) == (36, 0, 36)
@@ -69,7 +70,7 @@ def test_every_pair_gets_what_the_scorer_says(sweep, scored) -> None:
         assert row["error"] is None
 
 
-def test_a_finished_run_started_again_does_nothing(sweep, scored) -> None:
+def test_finished_run_started_again_touches_nothing(sweep, scored) -> None:
     _, output = scored
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
     again = score_manifest(sweep, str(output), options=SMALL)
@@ -77,7 +78,7 @@ def test_a_finished_run_started_again_does_nothing(sweep, scored) -> None:
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
 
 
-def test_what_readers_would_take_for_a_shard_is_set_aside(sweep, scored) -> None:
+def test_files_that_readers_take_for_shards_are_quarantined(sweep, scored) -> None:
     _, output = scored
     expected = pq.read_table(output)
     (output / "shard-000099.parquet").write_bytes(b"garbage")
@@ -90,7 +91,7 @@ def test_what_readers_would_take_for_a_shard_is_set_aside(sweep, scored) -> None
     assert not (output / "_run" / "lock.json").exists()
 
 
-def test_only_what_is_missing_is_done_and_gets_the_same_numbers(sweep, scored) -> None:
+def test_only_missing_and_torn_shards_are_scored_again(sweep, scored) -> None:
     _, output = scored
     expected = pq.read_table(output)
     gone, torn, kept = sorted(output.glob("*.parquet"))
@@ -105,13 +106,15 @@ def test_only_what_is_missing_is_done_and_gets_the_same_numbers(sweep, scored) -
     assert_the_same_scores(pq.read_table(output), expected)
 
 
-def test_a_gpu_s_actor_takes_several_references_at_once(
+def test_actor_takes_chunks_of_several_references_at_once(
     sweep, scored, tmp_path, monkeypatch
 ) -> None:
     _, output = scored
-    plan = run.plan_workers
+    plan = engine.plan_workers
     monkeypatch.setattr(
-        run, "plan_workers", lambda *args, **more: replace(plan(*args, **more), chunks=4)
+        engine,
+        "plan_workers",
+        lambda *args, **more: replace(plan(*args, **more), chunks_per_batch=4),
     )
     sizes = tmp_path / "sizes"
 
@@ -143,7 +146,7 @@ def test_another_configuration_into_the_same_output_is_refused(sweep, scored) ->
         score_manifest(sweep, str(output), options=Options("cpu", 2, shard_size=12, limit=5))
 
 
-def test_what_it_measures_is_at_the_prometheus_endpoint_of_the_node(scored) -> None:
+def test_metrics_are_at_the_prometheus_endpoint_of_the_node(scored) -> None:
     # Other jobs of this Ray count as well.
     least = {
         "pairs_scored_total": 36,
@@ -159,7 +162,7 @@ def test_what_it_measures_is_at_the_prometheus_endpoint_of_the_node(scored) -> N
     wait_for(metrics_address(), least)
 
 
-def test_mixed_sizes_and_bad_rows(tmp_path, photos, caplog) -> None:
+def test_mixed_sizes_are_scored_and_bad_rows_fail(tmp_path, photos, caplog) -> None:
     rows = []
     for name, pixels in {
         "odd": photos["chelsea"][:171, :233],
@@ -192,21 +195,26 @@ def test_mixed_sizes_and_bad_rows(tmp_path, photos, caplog) -> None:
     bad = {(row["reference"], row["distorted"]): row for row in table if row["error"]}
     assert all(row["mse"] is None for row in bad.values())
     assert "No such file" in bad["odd.png", "gone.jpg"]["error"]
-    assert bad["odd.png", "tiny.jpg"]["error"].startswith("SizeMismatch: tiny.jpg: 16 x 16")
+    assert bad["odd.png", "tiny.jpg"]["error_kind"] == "SizeMismatch"
+    assert bad["odd.png", "tiny.jpg"]["error"].startswith("tiny.jpg: 16 x 16")
     for name in ("odd.jpg", "wide.jpg"):
-        assert bad["broken.png", name]["error"].startswith("ImageReadError: reference broken.png")
+        assert bad["broken.png", name]["error_kind"] == "ImageReadError"
+        assert bad["broken.png", name]["error"].startswith("reference broken.png")
 
-    lines = {f"shard 0, pair {row['pair_id']}: {row['error']}" for row in bad.values()}
-    *told, committed = (record.getMessage() for record in caplog.records)
-    assert sorted(told) == sorted(lines)
-    assert re.fullmatch(r"shard 0: 8 rows, 4 failed, [\d.]+ s since its first", committed)
-    # Where they failed they are in the worker's own log: each once.
+    lines = {
+        f"shard 0, pair {row['pair_id']}: {row['error_kind']}: {row['error']}"
+        for row in bad.values()
+    }
+    *failures, committed = (record.getMessage() for record in caplog.records)
+    assert sorted(failures) == sorted(lines)
+    assert re.fullmatch(r"shard 0: 8 rows, 4 failed, [\d.]+ s since its first result", committed)
+    # The log of the worker that met the failure has it once.
     logs = Path(ray._private.worker._global_node.get_logs_dir_path())
     written = "".join(log.read_text() for log in logs.glob("roi_ray-worker-*.log"))
     assert [written.count(f" WARNING roi_ray: {line}\n") for line in lines] == [1] * 4
 
 
-def test_unusable_arguments_are_found_before_any_work(sweep, tmp_path) -> None:
+def test_unusable_arguments_are_refused_before_anything_is_written(sweep, tmp_path) -> None:
     output = str(tmp_path / "scores")
     with pytest.raises(WeightsError, match="No such file"):
         score_manifest(sweep, output, Settings(saliency=str(tmp_path / "u2net.pth")))
@@ -219,29 +227,29 @@ def test_unusable_arguments_are_found_before_any_work(sweep, tmp_path) -> None:
     ("late", "said"),
     [("gone", "cannot read .*d.safetensors: No such file"), ("other", "the weights on .* are")],
 )
-def test_weights_that_an_actor_finds_otherwise_are_one_message(
+def test_weights_that_change_after_the_start_stop_the_job(
     sweep, tmp_path, monkeypatch, late, said
 ) -> None:
     """As on another node, or after a file was replaced: what `run.json` says must be true."""
     packaged = (loader.WEIGHTS_FOLDER / "discriminator-patch70.safetensors").read_bytes()
     file = tmp_path / "d.safetensors"
     file.write_bytes(packaged)
-    config = run._config
+    describe = run._describe_config
 
     def then(*args):
         file.unlink()
         if late == "other":
             tensors = load(packaged)
             file.write_bytes(save({name: tensor * 2 for name, tensor in tensors.items()}))
-        return config(*args)
+        return describe(*args)
 
-    monkeypatch.setattr(run, "_config", then)
+    monkeypatch.setattr(run, "_describe_config", then)
     settings = Settings(discriminator=str(file))
     with pytest.raises(WeightsError, match=f"a scoring actor cannot start: {said}"):
         score_manifest(sweep, str(tmp_path / "out"), settings, SMALL)
 
 
-def test_a_manifest_in_parts_gives_the_same_scores(sweep, scored, tmp_path, monkeypatch) -> None:
+def test_manifest_in_parts_gives_the_same_scores(sweep, scored, tmp_path, monkeypatch) -> None:
     _, output = scored
     monkeypatch.setattr("roi_ray.pipeline.run.read_manifest", partial(read_manifest, part_rows=20))
     summary = score_manifest(sweep, str(tmp_path / "scores"), options=SMALL)
@@ -256,7 +264,7 @@ def test_a_manifest_in_parts_gives_the_same_scores(sweep, scored, tmp_path, monk
     assert_the_same_scores(pq.read_table(tmp_path / "scores").sort_by("pair_id"), same)
 
 
-def test_other_folders_are_opened_where_the_user_allows_it(sweep, tmp_path) -> None:
+def test_allow_prefixes_open_other_folders(sweep, tmp_path) -> None:
     folder = Path(sweep).parent
     rows = pq.read_table(sweep).slice(0, 3).to_pylist()
     rows = [row | {name: str(folder / row[name]) for name in schema.URIS} for row in rows]
@@ -265,7 +273,7 @@ def test_other_folders_are_opened_where_the_user_allows_it(sweep, tmp_path) -> N
     refused = score_manifest(manifest, str(tmp_path / "refused"), options=SMALL)
     assert (refused.rows, refused.failed) == (3, 3)
     assert f"not below {tmp_path}" in refused.examples[0]
-    allowing = replace(SMALL, allow=(str(folder),))
+    allowing = replace(SMALL, allow_prefixes=(str(folder),))
     assert score_manifest(manifest, str(tmp_path / "allowed"), options=allowing).failed == 0
-    with pytest.raises(OutputError, match="allow"):
+    with pytest.raises(OutputError, match="allow_prefixes"):
         score_manifest(manifest, str(tmp_path / "refused"), options=allowing)

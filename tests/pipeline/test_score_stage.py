@@ -9,9 +9,18 @@ from roi_ray import schema
 from roi_ray.pipeline import score_stage
 from roi_ray.pipeline.decode_stage import Chunk
 from roi_ray.pipeline.score_stage import RESULTS, ScoringActor
+from roi_ray.schema import Failure
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 from tests.conftest import jpeg
+
+
+def errors_in(table: pa.Table) -> list[str | None]:
+    """Kind and text of each row's error."""
+    return [
+        None if row[schema.ERROR] is None else f"{row[schema.ERROR_KIND]}: {row[schema.ERROR]}"
+        for row in table.to_pylist()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -22,26 +31,26 @@ def scoring() -> ScoringActor:
 def chunk(x, *images, reference="r"):
     made = Chunk(5, reference, x)
     for row, image in enumerate(images):
-        error = None if image is not None else f"ImageReadError: {row}"
-        made.add(10 + row, f"p{row}", image, error)
+        failure = None if image is not None else Failure("ImageReadError", f"{row}.png: gone")
+        made.add(10 + row, f"p{row}", image, failure)
     return made.to_arrow()
 
 
-def test_rows_come_back_with_scores_or_their_error(photos, scoring) -> None:
+def test_each_row_has_scores_or_its_error(photos, scoring) -> None:
     x = photos["coffee"][:96, :128]
     y, z = jpeg(x, 20), jpeg(x, 80)
     results = scoring(chunk(x, y, None, z))
     assert results.schema.equals(RESULTS)
     assert results["shard"].to_pylist() == [5, 5, 5]
     assert results["row"].to_pylist() == [10, 11, 12]
-    assert results[schema.ERROR].to_pylist() == [None, "ImageReadError: 1", None]
+    assert errors_in(results) == [None, "ImageReadError: 1.png: gone", None]
     scorer = Scorer()
     expected = scorer.score(scorer.prepare(x), [y, z])
     assert results["lpips"].to_pylist() == [expected[0].lpips, None, expected[1].lpips]
     assert results["roi_ms_ssim"].to_pylist()[2] == expected[1].roi_ms_ssim
 
 
-def test_a_mask_in_the_chunk_is_the_mask(photos, scoring) -> None:
+def test_mask_in_the_chunk_replaces_the_saliency_mask(photos, scoring) -> None:
     x = photos["coffee"][:96, :128]
     made = Chunk(0, "masked", x, np.full(x.shape[:2], 51, np.uint8))
     made.add(0, "p", jpeg(x, 20))
@@ -49,7 +58,7 @@ def test_a_mask_in_the_chunk_is_the_mask(photos, scoring) -> None:
     assert row["roi_fraction"] == pytest.approx(0.2, abs=1e-6)
 
 
-def test_a_reference_in_several_chunks_is_prepared_once(photos, scoring, monkeypatch) -> None:
+def test_reference_in_several_chunks_is_prepared_once(photos, scoring, monkeypatch) -> None:
     x, other = photos["coffee"][:64, :64], photos["rocket"][:64, :64]
     prepared = []
     prepare = Scorer.prepare_all
@@ -60,7 +69,9 @@ def test_a_reference_in_several_chunks_is_prepared_once(photos, scoring, monkeyp
     assert len(prepared) == 2
 
 
-def test_whatever_goes_wrong_costs_the_chunks_rows_only(photos, scoring, monkeypatch) -> None:
+def test_unexpected_exception_fails_only_the_rows_of_the_chunk(
+    photos, scoring, monkeypatch
+) -> None:
     x = photos["coffee"][:64, :64]
 
     def fail(*_: object) -> None:
@@ -68,14 +79,14 @@ def test_whatever_goes_wrong_costs_the_chunks_rows_only(photos, scoring, monkeyp
 
     monkeypatch.setattr(Scorer, "score_pairs", fail)
     results = scoring(chunk(x, x, None))
-    assert results[schema.ERROR].to_pylist() == [
+    assert errors_in(results) == [
         "RuntimeError: reference r: CUDA error: an illegal memory access was encountered",
-        "ImageReadError: 1",
+        "ImageReadError: 1.png: gone",
     ]
     assert results["mse"].null_count == 2
 
 
-def test_chunks_that_are_tried_again_find_the_memory_free(photos, scoring, monkeypatch) -> None:
+def test_device_memory_is_free_when_chunks_are_retried(photos, scoring, monkeypatch) -> None:
     x, y = photos["coffee"][:64, :64], photos["rocket"][:64, :64]
     prepare, alive = Scorer._prepare, []
 
@@ -96,23 +107,24 @@ def test_chunks_that_are_tried_again_find_the_memory_free(photos, scoring, monke
     assert results[schema.ERROR].null_count == len(results) == 2
 
 
-def test_a_reference_that_is_too_small_is_named(photos, scoring) -> None:
+def test_reference_that_is_too_small_is_named(photos, scoring) -> None:
     x = photos["coffee"][:8, :80]
-    (row,) = scoring(chunk(x, x, reference="a/tiny.png\n")).to_pylist()
-    assert row["error"].startswith("ImageTooSmall: reference a/tiny.png: 80 x 8 is smaller than")
+    (error,) = errors_in(scoring(chunk(x, x, reference="a/tiny.png\n")))
+    assert error.startswith("ImageTooSmall: reference a/tiny.png: 80 x 8 is smaller than")
 
 
-def test_numbers_that_are_not_finite_are_an_error(photos, scoring, monkeypatch) -> None:
+def test_non_finite_scores_are_an_error(photos, scoring, monkeypatch) -> None:
     x = photos["coffee"][:64, :64]
     monkeypatch.setattr(
         score_stage, "asdict", lambda _: {"mse": 0.1, "lpips": float("nan"), "d_loss": float("inf")}
     )
-    (row,) = scoring(chunk(x, x)).to_pylist()
-    assert row["error"] == "FloatingPointError: lpips, d_loss not finite"
+    results = scoring(chunk(x, x))
+    (row,) = results.to_pylist()
+    assert errors_in(results) == ["NonFiniteScore: lpips, d_loss not finite"]
     assert row["mse"] is None
 
 
-def test_chunks_of_several_references_are_scored_together(photos, scoring, monkeypatch) -> None:
+def test_chunks_of_one_size_are_scored_together(photos, scoring, monkeypatch) -> None:
     names = ("coffee", "rocket", "chelsea")
     xs = [photos[name][:64, : 64 + 16 * (name == "chelsea")] for name in names]
     tiny = photos["coffee"][:8, :64]
@@ -125,19 +137,18 @@ def test_chunks_of_several_references_are_scored_together(photos, scoring, monke
     monkeypatch.setattr(
         Scorer, "score_pairs", lambda own, pairs: calls.append(len(pairs)) or score(own, pairs)
     )
-    rows = scoring(pa.concat_tables(tables)).to_pylist()
+    results = scoring(pa.concat_tables(tables))
+    rows, errors = results.to_pylist(), errors_in(results)
     assert calls == [2, 1]
     assert [row["row"] for row in rows] == [10, 11] * 4
     for x, row in zip(xs, rows[:6:2], strict=True):
         (expected,) = Scorer().score(Scorer().prepare(x), [jpeg(x, 20)])
         assert row["lpips"] == pytest.approx(expected.lpips, abs=1e-6)
-    assert [row["error"] for row in rows[1:6:2]] == ["ImageReadError: 1"] * 3
-    assert all(row["error"].startswith("ImageTooSmall: reference tiny") for row in rows[6:])
+    assert errors[1:6:2] == ["ImageReadError: 1.png: gone"] * 3
+    assert all(error.startswith("ImageTooSmall: reference tiny") for error in errors[6:])
 
 
-def test_of_chunks_scored_together_a_bad_one_costs_its_own_rows(
-    photos, scoring, monkeypatch
-) -> None:
+def test_bad_chunk_does_not_fail_the_chunks_scored_with_it(photos, scoring, monkeypatch) -> None:
     x = photos["coffee"][:64, :64]
     prepare = Scorer.prepare_all
 
@@ -148,25 +159,33 @@ def test_of_chunks_scored_together_a_bad_one_costs_its_own_rows(
 
     monkeypatch.setattr(Scorer, "prepare_all", fail_on)
     good, bad = chunk(x, jpeg(x, 20), reference="good"), chunk(0 * x, x, reference="bad")
-    rows = scoring(pa.concat_tables([good, bad])).to_pylist()
-    assert [row["error"] for row in rows] == [None, "RuntimeError: reference bad: CUDA error"]
+    results = scoring(pa.concat_tables([good, bad]))
+    assert errors_in(results) == [None, "RuntimeError: reference bad: CUDA error"]
 
 
-def test_a_chunk_without_any_image_needs_no_scorer(scoring) -> None:
+def test_chunk_without_images_keeps_its_errors(scoring) -> None:
     made = Chunk(1, "bad")
-    made.add(7, "p", None, "ImageReadError: reference bad: gone")
-    table: pa.Table = scoring(made.to_arrow())
-    assert table[schema.ERROR].to_pylist() == ["ImageReadError: reference bad: gone"]
+    made.add(7, "p", None, Failure("ImageReadError", "reference bad: gone"))
+    assert errors_in(scoring(made.to_arrow())) == ["ImageReadError: reference bad: gone"]
 
 
-def test_what_s3_would_not_give_is_not_counted_yet(photos, scoring, monkeypatch) -> None:
+def test_pairs_that_s3_did_not_deliver_are_not_counted_yet(photos, scoring, monkeypatch) -> None:
     x = photos["coffee"][:64, :64]
-    told: list[str | None] = []
-    monkeypatch.setattr(score_stage.telemetry, "count_pairs", told.extend)
+    counted: list[str | None] = []
+    monkeypatch.setattr(score_stage.telemetry, "count_pairs", counted.extend)
     made = Chunk(5, "r", x)
     made.add(0, "p0", x)
-    made.add(1, "p1", None, "StorageUnavailable: b.png: no answer")
-    made.add(2, "p2", None, "ImageReadError: c.png: empty")
+    made.add(1, "p1", None, Failure("StorageUnavailable", "b.png: no answer"))
+    made.add(2, "p2", None, Failure("ImageReadError", "c.png: empty"))
     results = scoring(made.to_arrow())
-    assert told == [None, "ImageReadError: c.png: empty"]
-    assert results[schema.ERROR].to_pylist()[1] == "StorageUnavailable: b.png: no answer"
+    assert counted == [None, "ImageReadError"]
+    assert errors_in(results)[1] == "StorageUnavailable: b.png: no answer"
+
+
+def test_actor_without_its_weights_fails_its_rows_with_the_kind_of_error(photos, tmp_path) -> None:
+    settings = Settings(saliency=str(tmp_path / "u2net.pth"))
+    actor = ScoringActor(settings, device="cpu", batch=4, weights_dir=None, threads=1)
+    x = photos["coffee"][:64, :64]
+    errors = errors_in(actor(chunk(x, x, None)))
+    assert len(set(errors)) == 1
+    assert errors[0].startswith("WeightsError: a scoring actor cannot start: cannot read ")

@@ -20,7 +20,7 @@ def manifest(tmp_path):
     return write_manifest(tmp_path / "sweep")
 
 
-def test_done_failed_and_missing(tmp_path, manifest) -> None:
+def test_status_counts_done_failed_and_missing_pairs(tmp_path, manifest) -> None:
     failed = ["y/0.jpg", "y/3.jpg", "y/2.jpg"]
     uri = write_output(str(tmp_path / "scores"), manifest, [0, 1, 3], failed)
     status = read_status(uri)
@@ -28,8 +28,8 @@ def test_done_failed_and_missing(tmp_path, manifest) -> None:
     assert status.shards == {0: 2, 1: 2, 3: 2}
     kinds = {name: (kind.pairs, kind.examples) for name, kind in status.kinds.items()}
     assert kinds == {
-        "ImageReadError": (2, [ERRORS[0], ERRORS[2]]),
-        "SizeMismatch": (1, [ERRORS[1]]),
+        "ImageReadError": (2, [ERRORS[0].text, ERRORS[2].text]),
+        "SizeMismatch": (1, [ERRORS[1].text]),
     }
     assert list(kinds) == ["ImageReadError", "SizeMismatch"]
     assert status.writer is None
@@ -41,7 +41,7 @@ def test_done_failed_and_missing(tmp_path, manifest) -> None:
     }
 
 
-def test_of_a_kind_there_are_few_examples(tmp_path) -> None:
+def test_status_keeps_at_most_three_examples_per_kind(tmp_path) -> None:
     manifest = write_manifest(tmp_path / "sweep", 40)
     failed = [f"y/{row}.jpg" for row in range(40)]
     status = read_status(write_output(str(tmp_path / "scores"), manifest, range(20), failed))
@@ -49,12 +49,12 @@ def test_of_a_kind_there_are_few_examples(tmp_path) -> None:
     assert {len(kind.examples) for kind in status.kinds.values()} == {3}
 
 
-def test_an_output_before_its_first_shard(tmp_path, manifest) -> None:
+def test_status_of_an_output_without_shards(tmp_path, manifest) -> None:
     status = read_status(write_output(str(tmp_path / "scores"), manifest, []))
     assert (status.done, status.missing, status.jobs) == (0, 10, [])
 
 
-def test_how_fast_each_job_was_is_told_by_its_files(tmp_path, manifest) -> None:
+def test_speed_of_each_job_is_read_from_its_files(tmp_path, manifest) -> None:
     uri = str(tmp_path / "scores")
     write_output(uri, manifest, [0, 1])
     time.sleep(0.2)  # in which nothing runs
@@ -66,7 +66,7 @@ def test_how_fast_each_job_was_is_told_by_its_files(tmp_path, manifest) -> None:
     assert first.speed == pytest.approx(4 / first.seconds)
 
 
-def test_what_is_torn_or_of_another_run_does_not_count(tmp_path, manifest) -> None:
+def test_torn_and_foreign_files_are_listed_and_not_counted(tmp_path, manifest) -> None:
     uri = write_output(str(tmp_path / "scores"), manifest, range(5))
     other = write_output(str(tmp_path / "other"), manifest, [1], shard_size=3)
     torn, empty, foreign, alien = (
@@ -86,7 +86,7 @@ def test_what_is_torn_or_of_another_run_does_not_count(tmp_path, manifest) -> No
     assert read_status(other).foreign == []
 
 
-def test_a_job_that_writes_is_seen_and_a_dead_one_is_not(tmp_path, manifest) -> None:
+def test_writer_is_named_while_it_lives(tmp_path, manifest) -> None:
     uri = write_output(str(tmp_path / "scores"), manifest, [0])
     place = tmp_path / "scores" / "_run" / "lock.json"
     with OutputLock(str(place)):
@@ -106,17 +106,17 @@ def test_a_job_that_writes_is_seen_and_a_dead_one_is_not(tmp_path, manifest) -> 
     alive.join()
 
 
-def test_what_is_no_output_is_refused(tmp_path) -> None:
+def test_folder_that_is_no_output_is_refused(tmp_path) -> None:
     with pytest.raises(OutputError, match=r"nowhere has no _run/run.json"):
         read_status(str(tmp_path / "nowhere"))
     (tmp_path / "_run").mkdir()
     for text in ("", "[]", "{}", '{"config": {"manifest": {}}}'):
         (tmp_path / "_run" / "run.json").write_text(text)
-        with pytest.raises(OutputError, match=r"run.json is not what jobs/score.py writes"):
+        with pytest.raises(OutputError, match=r"run.json is not a record of `roi-ray score`"):
             read_status(str(tmp_path))
 
 
-def test_a_manifest_that_was_moved_is_found_where_it_was_last(tmp_path, manifest) -> None:
+def test_location_of_a_moved_manifest_is_updated(tmp_path, manifest) -> None:
     uri = write_output(str(tmp_path / "scores"), manifest, [0])
     begun = read_status(uri).run["started"]
     moved = tmp_path / "sweep" / "m.parquet"
@@ -128,7 +128,7 @@ def test_a_manifest_that_was_moved_is_found_where_it_was_last(tmp_path, manifest
     assert read_status(uri).done == 4
 
 
-def test_a_shard_that_is_damaged_behind_its_footer_is_named(tmp_path) -> None:
+def test_shard_damaged_outside_its_footer_is_named(tmp_path) -> None:
     manifest = write_manifest(tmp_path)
     uri = write_output(str(tmp_path / "scores"), manifest, [0, 1], failed=["y/1.jpg"])
     file = tmp_path / "scores" / "shard-000000.parquet"

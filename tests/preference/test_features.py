@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from roi_ray.scoring.version import SCORING_VERSION
 from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.preference.comparisons import read_comparisons
@@ -71,6 +72,7 @@ def run_of(base):
     """What a job's `run.json` has to say."""
     return {
         "roi_ray": "0",
+        "scoring_version": SCORING_VERSION,
         "columns": {},
         "manifest": {"base": base},
         "config": {
@@ -115,7 +117,7 @@ def test_what_made_the_scores_is_told(tmp_path, given):
     with pytest.raises(ManifestError, match="here have features of different makes.*: x; y"):
         scored_with(other, "here")
     write(tmp_path / "scores" / "_run" / "run.json", b"{}")
-    with pytest.raises(OutputError, match=r"run.json is not what jobs/score.py writes"):
+    with pytest.raises(OutputError, match=r"run.json is not a record of `roi-ray score`"):
         join_features(given(), uri)
 
 

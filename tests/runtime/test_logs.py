@@ -10,17 +10,19 @@ from roi_ray.runtime.logs import (
     log_to_stderr,
 )
 from roi_ray.runtime.progress import ProgressReporter
+from roi_ray.schema import Failure
 
 
 def test_a_failed_pair_is_one_line_with_shard_pair_and_error(caplog) -> None:
-    log_failures(7, ["a", "b", "c"], [None, "ImageReadError: x.png: gone", None])
+    log_failures(7, ["a", "b", "c"], [None, Failure("ImageReadError", "x.png: gone"), None])
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("roi_ray", "WARNING")
     assert record.getMessage() == "shard 7, pair b: ImageReadError: x.png: gone"
 
 
 def test_foreign_text_forges_no_line_and_steers_no_terminal(caplog) -> None:
-    log_failures(0, ["p\n2026 ERROR"], ["ImageReadError: größe 日本\r\x1b[2J.png: gone"])
+    failure = Failure("ImageReadError", "größe 日本\r\x1b[2J.png: gone")
+    log_failures(0, ["p\n2026 ERROR"], [failure])
     (record,) = caplog.records
     assert record.getMessage() == (
         r"shard 0, pair p\n2026 ERROR: ImageReadError: größe 日本\r\x1b[2J.png: gone"
@@ -31,7 +33,7 @@ def test_foreign_text_forges_no_line_and_steers_no_terminal(caplog) -> None:
 def test_a_driver_logs_the_first_failed_pairs_and_says_where_the_others_are(caplog) -> None:
     first = FirstFailures()
     for shard in range(1000):
-        first.add(shard, ["a", "b", "c"], ["E: 1", "E: 2", "E: 3"])
+        first.add(shard, ["a", "b", "c"], [Failure("E", str(k)) for k in (1, 2, 3)])
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == FirstFailures.LIMIT + 1
     assert lines[:4] == [
@@ -41,12 +43,12 @@ def test_a_driver_logs_the_first_failed_pairs_and_says_where_the_others_are(capl
         "shard 1, pair a: E: 1",
     ]
     assert lines[-1].startswith("more pairs fail; ")
-    assert first.errors[:3] == ["E: 1", "E: 2", "E: 3"]
+    assert list(map(str, first.failures[:3])) == ["E: 1", "E: 2", "E: 3"]
 
 
 def test_as_many_as_fit_need_no_other_place(caplog) -> None:
     first = FirstFailures()
-    first.add(0, ["p"] * FirstFailures.LIMIT, ["E: 1"] * FirstFailures.LIMIT)
+    first.add(0, ["p"] * FirstFailures.LIMIT, [Failure("E", "1")] * FirstFailures.LIMIT)
     first.add(1, [], [])
     assert len(caplog.records) == FirstFailures.LIMIT
 
@@ -71,7 +73,7 @@ def test_a_line_and_a_progress_bar_leave_each_other_whole(capsys, monkeypatch) -
     log_to_stderr("warning")
     with ProgressReporter(total=4) as reporter:
         reporter.advance(2, 1)
-        log_failures(3, ["p"], ["ImageReadError: x.png: gone"])
+        log_failures(3, ["p"], [Failure("ImageReadError", "x.png: gone")])
         reporter.advance(2, 0)
     text = capsys.readouterr().err
     line = "WARNING roi_ray: shard 3, pair p: ImageReadError: x.png: gone\n"

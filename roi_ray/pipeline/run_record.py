@@ -1,0 +1,116 @@
+"""The record of a run, `OUTPUT/_run/run.json`: what was scored, by what, and with which settings.
+
+The part of it that decides the numbers, its identity, stands in every shard's file as well.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+import roi_ray
+from roi_ray import schema
+from roi_ray.errors import OutputError
+from roi_ray.io import storage
+from roi_ray.scoring.version import SCORING_VERSION
+
+Run = dict[str, Any]
+
+RUN_FOLDER = "_run"
+RUN_JSON = (RUN_FOLDER, "run.json")
+
+_IDENTITY = ("scoring_version", "config")
+_PROVENANCE = ("roi_ray", *_IDENTITY, "columns")
+
+
+def describe_run(config: Mapping[str, Any], manifest: Mapping[str, str]) -> Run:
+    """Describe a run that starts now.
+
+    Args:
+        config: what makes two runs the same run, besides `SCORING_VERSION`. Machines, actors and
+            batch sizes are not part of it.
+        manifest: where the manifest is: `given`, `uri` and `base`.
+    """
+    import torch  # here, because `roi-ray status` reads records without torch
+
+    return {
+        "roi_ray": roi_ray.__version__,
+        "scoring_version": SCORING_VERSION,
+        "started": now(),
+        "manifest": dict(manifest),
+        "config": dict(config),
+        "columns": {name: asdict(meaning) for name, meaning in schema.MEANINGS.items()},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "pyarrow": pa.__version__,
+        },
+    }
+
+
+def read_run(uri: str) -> Run:
+    """Read the record of an output.
+
+    Raises:
+        OutputError: the folder has no record, or one of another layout.
+    """
+    file = storage.join(uri, *RUN_JSON)
+    if not storage.is_file(file):
+        raise OutputError(
+            f"{uri} has no {'/'.join(RUN_JSON)}, so it is not an output of `roi-ray score`"
+        )
+    try:
+        run: Run = json.loads(storage.read_bytes(file))
+        provenance(run), run["config"]["manifest"]["rows"], run["config"]["shard_size"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{file} is not a record of `roi-ray score`: {error!r}") from error
+    return run
+
+
+def write_run(uri: str, run: Run) -> None:
+    """Write the record of an output."""
+    data = json.dumps(run, indent=2) + "\n"
+    storage.write_bytes(storage.join(uri, *RUN_JSON), data.encode())
+
+
+def identity(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a run's numbers, as JSON stores it: the scoring version and the settings."""
+    stored: dict[str, Any] = json.loads(json.dumps({name: run[name] for name in _IDENTITY}))
+    return stored
+
+
+def provenance(run: Run) -> bytes:
+    """What every shard's file says about its run, as JSON."""
+    return json.dumps({name: run[name] for name in _PROVENANCE}, sort_keys=True).encode()
+
+
+def list_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    """One line for each difference between two runs' identities."""
+    old, new = (
+        _flatten({"scoring_version": run["scoring_version"], **run["config"]})
+        for run in (stored, current)
+    )
+    return [
+        f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+
+
+def now() -> str:
+    """The time in ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat()
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
