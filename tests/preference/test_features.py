@@ -4,11 +4,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.scoring.version import SCORING_VERSION
 from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.features import distinct_pairs, join_features, scored_with
+from roi_ray.scoring.version import SCORING_VERSION
 from tests.conftest import write
 
 SCORES = {
