@@ -90,7 +90,7 @@ def main(
             shard_size=shard_size,
             max_pixels=max_pixels,
             weights_dir=weights_dir,
-            allow=tuple(allow_prefix or ()),
+            allow_prefixes=tuple(allow_prefix or ()),
         ),
     )
     print(f"{result.rows} comparisons, {result.failed} without features -> {result.output}")
