@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from roi_ray.errors import StorageUnavailable as StorageUnavailable
     from roi_ray.errors import UsageError as UsageError
     from roi_ray.errors import WeightsError as WeightsError
+    from roi_ray.imaging.load import load_image as load_image
     from roi_ray.pipeline.run import score_manifest as score_manifest
     from roi_ray.preference.compare import compare as compare
     from roi_ray.preference.model import load_preference_model as load_preference_model
     from roi_ray.preference.ranking import rank as rank
     from roi_ray.schema import Scores as Scores
+    from roi_ray.scoring.score import score as score
     from roi_ray.scoring.scorer import Scorer as Scorer
     from roi_ray.settings import Settings as Settings
 
@@ -58,9 +60,11 @@ __all__ = [
     "WeightsError",
     "__version__",
     "compare",
+    "load_image",
     "load_preference_model",
     "metrics",
     "rank",
+    "score",
     "score_manifest",
 ]
 
@@ -70,8 +74,10 @@ _MODULES = {
     "Scores": "roi_ray.schema",
     "Settings": "roi_ray.settings",
     "compare": "roi_ray.preference.compare",
+    "load_image": "roi_ray.imaging.load",
     "load_preference_model": "roi_ray.preference.model",
     "rank": "roi_ray.preference.ranking",
+    "score": "roi_ray.scoring.score",
     "score_manifest": "roi_ray.pipeline.run",
 }
 

@@ -74,9 +74,40 @@ encoder at one setting.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
-    """What is measured of one pair; each field is a column of the scores."""
+    """The numbers of one pair: a reference and a distorted image.
+
+    Each field is a column of the scores; `MEANINGS` has its unit and direction. A name with `roi_`
+    is the number under the mask of the region of interest.
+
+    Attributes:
+        width: width of both images in pixels.
+        height: height of both images in pixels.
+        mse: mean squared error of sRGB values in [0, 1]; lower is better.
+        psnr: -10 log10(mse) in dB, 100 at most; higher is better.
+        ms_ssim: multi-scale structural similarity, in [0, 1]; higher is better.
+        ms_ssim_scales: scales of MS-SSIM that fit the image, 1 to 5.
+        lpips: learned perceptual image patch similarity, 0 or more; lower is better.
+        d_loss: mean softplus(-D) in nats, where D is the discriminator's logit of "real", 0 or
+            more; lower is better.
+        roi_mse: see `mse`.
+        roi_psnr: see `psnr`.
+        roi_ms_ssim: see `ms_ssim`.
+        roi_lpips: see `lpips`.
+        roi_d_loss: see `d_loss`.
+        roi_fraction: mean of the mask, in [0, 1].
+
+    Examples:
+        >>> import roi_ray
+        >>> from roi_ray.sweep import photographs
+        >>> photo = roi_ray.load_image(photographs()["chelsea"])
+        >>> scores = roi_ray.score(photo, photo)
+        >>> scores.psnr, scores.lpips
+        (100.0, 0.0)
+        >>> list(scores.to_dict())[:4]
+        ['width', 'height', 'mse', 'psnr']
+    """
 
     width: int
     height: int
@@ -92,6 +123,17 @@ class Scores:
     roi_lpips: float
     roi_d_loss: float
     roi_fraction: float
+
+    def to_dict(self) -> dict[str, int | float]:
+        """Return the numbers by column, in the order of the columns."""
+        return dict(vars(self))
+
+    def __repr__(self) -> str:
+        numbers = [f"{self.width} x {self.height}"]
+        for name, value in list(self.to_dict().items())[2:]:
+            unit = MEANINGS[name].unit
+            numbers.append(f"{name}={value:.4g}" + (f" {unit}" if unit != "1" else ""))
+        return f"Scores({', '.join(numbers)})"
 
 
 @dataclass(frozen=True)

@@ -96,16 +96,56 @@ def decode_rgba(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     return _decode(data, max_pixels, lambda image: image.convert("RGBA"))
 
 
+def convert_image(image: Image.Image, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Convert a Pillow image by the same pixel policy as `decode_image`.
+
+    Args:
+        image: any mode; a file that is open but not loaded is loaded.
+        max_pixels: largest width times height that is converted.
+
+    Returns:
+        uint8, (height, width, 3): sRGB, 0..255.
+
+    Raises:
+        ImageReadError, ImageTooLarge: as `decode_image`.
+    """
+    return _convert(image, max_pixels, _convert_to_rgb)
+
+
+def convert_mask(image: Image.Image, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Convert a Pillow image to a mask, as `decode_mask` does: uint8, (height, width)."""
+    return _convert(image, max_pixels, _convert_to_mask)
+
+
 def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
     if not data:
         raise ImageReadError("the file is empty (0 bytes)")
-    try:
+    with _image_errors(max_pixels):
         limits.check_decoding_cost(data)
         with _limit_pillow(max_pixels), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_pixels(image, max_pixels)
             if image.format == "JPEG2000" and (profile := read_jpeg2000_profile(data)):
                 image.info["icc_profile"] = profile
             return np.asarray(convert(image))
+
+
+def _convert(
+    image: Image.Image, max_pixels: int, convert: Callable[[Image.Image], Image.Image]
+) -> Pixels:
+    xmp = {key: image.info[key] for key in _XMP_KEYS if key in image.info}
+    try:
+        with _image_errors(max_pixels), _limit_pillow(max_pixels):
+            _check_pixels(image, max_pixels)
+            return np.asarray(convert(image))
+    finally:
+        image.info.update(xmp)  # `_turn_upright` removes it, but the image is the caller's
+
+
+@contextmanager
+def _image_errors(max_pixels: int) -> Iterator[None]:
+    """Raise whatever Pillow raises as an `ImageError`."""
+    try:
+        yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:

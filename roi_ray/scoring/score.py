@@ -1,0 +1,121 @@
+"""Score one image, or a few, with one call: no manifest, no Ray."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import cast, overload
+
+from roi_ray.errors import ImageError
+from roi_ray.imaging.load import ImageSource, load_image, load_mask
+from roi_ray.imaging.pixels import Pixels, check_size
+from roi_ray.runtime.device import find_device
+from roi_ray.schema import Scores
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import MAX_PIXELS, Settings
+
+_CACHED_SCORERS = 4
+"""How many settings keep their networks loaded."""
+
+
+@overload
+def score(  # type: ignore[overload-overlap]  # a str is a Sequence of str
+    reference: ImageSource,
+    distorted: ImageSource,
+    *,
+    mask: ImageSource | None = None,
+    settings: Settings | None = None,
+    device: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+) -> Scores: ...
+
+
+@overload
+def score(
+    reference: ImageSource,
+    distorted: Sequence[ImageSource],
+    *,
+    mask: ImageSource | None = None,
+    settings: Settings | None = None,
+    device: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+) -> list[Scores]: ...
+
+
+def score(
+    reference: ImageSource,
+    distorted: ImageSource | Sequence[ImageSource],
+    *,
+    mask: ImageSource | None = None,
+    settings: Settings | None = None,
+    device: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+) -> Scores | list[Scores]:
+    """Compare a distorted image, or several, with their reference.
+
+    The networks are loaded by the first call and stay loaded, per settings and device. Give all
+    images of a reference in one list: the reference is then prepared once.
+
+    Args:
+        reference: the original: a path, `file://` or `s3://` URI, the bytes of an image file, a
+            uint8 array (height, width, 3) of sRGB values, or a Pillow image.
+        distorted: an image of the same size, likewise, or a list or tuple of them.
+        mask: region of interest, white inside: an image of the same size, or a uint8 array
+            (height, width). None to let the saliency network find where people look.
+        settings: networks and options of the metrics; None for the defaults.
+        device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU if there is one.
+        max_pixels: largest width times height that is decoded.
+
+    Returns:
+        the scores; for a list, one `Scores` per image, in its order.
+
+    Raises:
+        ImageReadError: a file is missing or not an image, or an array has another type or shape.
+        ImageTooLarge: an image has more than `max_pixels` pixels.
+        ImageTooSmall: a side is below 11 pixels.
+        SizeMismatch: an image or the mask has another size than the reference.
+        DeviceError: the device is not available.
+        WeightsError: a network of the settings cannot be loaded.
+
+    Examples:
+        >>> from roi_ray.sweep import photographs
+        >>> photo = load_image(photographs()["chelsea"])
+        >>> scores = score(photo, photo // 2 + 64)
+        >>> scores  # doctest: +ELLIPSIS
+        Scores(451 x 300, mse=0.007443, psnr=21.28 dB, ms_ssim=..., roi_fraction=...)
+        >>> round(scores.psnr, 1)
+        21.3
+        >>> [round(each.psnr, 1) for each in score(photo, [photo, photo // 2 + 64])]
+        [100.0, 21.3]
+    """
+    several = isinstance(distorted, Sequence) and not isinstance(distorted, str | bytes)
+    sources = cast(Sequence[ImageSource], distorted if several else [distorted])
+    original = _load("reference", load_image, reference, max_pixels)
+    region = None if mask is None else _load("mask", load_mask, mask, max_pixels, original)
+    images = [
+        _load(f"distorted image {number}", load_image, source, max_pixels, original)
+        for number, source in enumerate(sources, start=1)
+    ]
+    scorer = _load_scorer(settings or Settings(), str(find_device(device)))
+    scores = scorer.score(scorer.prepare(original, region), images)
+    return scores if several else scores[0]
+
+
+def _load(
+    name: str,
+    load: Callable[[ImageSource, int], Pixels],
+    source: ImageSource,
+    max_pixels: int,
+    reference: Pixels | None = None,
+) -> Pixels:
+    """Load an image and check its size; errors say which image it is."""
+    try:
+        pixels = load(source, max_pixels)
+        if reference is not None:
+            check_size(pixels, reference)
+    except ImageError as error:
+        raise type(error)(f"{name}: {error}") from error
+    return pixels
+
+
+@lru_cache(maxsize=_CACHED_SCORERS)
+def _load_scorer(settings: Settings, device: str) -> Scorer:
+    return Scorer(settings, device)
