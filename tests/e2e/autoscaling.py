@@ -1,7 +1,8 @@
-"""A job for a GPU on a cluster that has no node to work on yet; nodes come when they are asked for.
+"""Runs a GPU job on a cluster without workers, and adds the nodes that it requests.
 
-Run as a process of its own, `autoscaling.py MANIFEST OUTPUT`, since a test process has a Ray
-already. Prints as JSON what was asked for at each step, where decoding ran, and what was scored.
+Usage: `autoscaling.py MANIFEST OUTPUT`, in a process of its own because the test process may have a
+Ray already. Prints as JSON the resources requested at each step, the kinds of nodes on which
+decoding ran, and the number of pairs scored.
 """
 
 import json
@@ -33,15 +34,15 @@ MEMORY = 300 * 2**20
 
 
 class ScoringOnCpu(ScoringActor):
-    """Asks for a GPU as the real one does, and scores on a CPU: the GPU here is only a number."""
+    """Requests a GPU like the real actor, but scores on a CPU: the cluster only claims a GPU."""
 
     def __init__(self, settings: Settings, device: str, *arguments: Any, **options: Any) -> None:
         assert device == "cuda"
         super().__init__(settings, "cpu", *arguments, **options)
 
 
-class DecodeAndSayWhere:
-    """The decode stage; leaves a file named after the node that it ran on."""
+class DecodeAndRecordNode:
+    """The decode stage; also writes an empty file named after the node on which it runs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,8 +52,8 @@ class DecodeAndSayWhere:
         yield from decode_work_items(items, **options)
 
 
-def demand(address: str) -> set[tuple[tuple[str, float], ...]]:
-    """The bundles of resources that the autoscaler is asked for."""
+def requested_resources(address: str) -> set[tuple[tuple[str, float], ...]]:
+    """Returns the bundles of resources that Ray asks its autoscaler for."""
     state = get_cluster_resource_state(GcsClient(address=address))
     return {
         tuple(sorted(pending.request.resources_bundle.items()))
@@ -60,8 +61,8 @@ def demand(address: str) -> set[tuple[tuple[str, float], ...]]:
     }
 
 
-def wait(condition: Callable[[], bool], what: str) -> None:
-    """Until it is so."""
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Waits until a condition is true; raises TimeoutError after 90 s."""
     deadline = time.monotonic() + 90
     while not condition():
         if time.monotonic() > deadline:
@@ -70,14 +71,14 @@ def wait(condition: Callable[[], bool], what: str) -> None:
 
 
 def main(manifest: str, output: str) -> None:
-    """Start the job on a bare head; add a CPU node, then a GPU node."""
-    places = Path(output).with_suffix(".places")
-    places.mkdir()
+    """Starts the job on a head without workers; adds a CPU node, then a GPU node."""
+    decoded_on = Path(output).with_suffix(".nodes")
+    decoded_on.mkdir()
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": MEMORY}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
     summaries: list[Summary] = []
-    stages = Stages(decode=DecodeAndSayWhere(places), actor=ScoringOnCpu)
+    stages = Stages(decode=DecodeAndRecordNode(decoded_on), actor=ScoringOnCpu)
     options = Options(device="cuda", gpus_per_actor=0.5, actors=2)
     job = threading.Thread(
         target=lambda: summaries.append(
@@ -86,19 +87,21 @@ def main(manifest: str, output: str) -> None:
         daemon=True,
     )
     job.start()
-    asked = []
-    wait(lambda: len(demand(cluster.address)) > 1, "work for a CPU and for a GPU is pending")
-    asked.append(sorted(demand(cluster.address)))
+    requested = []
+    wait_until(
+        lambda: len(requested_resources(cluster.address)) > 1, "no request for a CPU and a GPU"
+    )
+    requested.append(sorted(requested_resources(cluster.address)))
     cpus = cluster.add_node(num_cpus=2, object_store_memory=MEMORY)
-    wait(lambda: len(demand(cluster.address)) == 1, "work for a GPU is pending alone")
-    asked.append(sorted(demand(cluster.address)))
+    wait_until(lambda: len(requested_resources(cluster.address)) == 1, "no request for a GPU alone")
+    requested.append(sorted(requested_resources(cluster.address)))
     assert not list(Path(output).glob("shard-*")), "scored without a GPU"
     gpus = cluster.add_node(num_cpus=2, num_gpus=1, object_store_memory=MEMORY)
     job.join(timeout=120)
     names = {cpus.node_id: "cpu", gpus.node_id: "gpu", cluster.head_node.node_id: "head"}
-    where = sorted(names[place.name] for place in places.iterdir())
+    kinds = sorted(names[node.name] for node in decoded_on.iterdir())
     (summary,) = summaries
-    print(json.dumps({"asked": asked, "where": where, "scored": summary.scored}))
+    print(json.dumps({"requested": requested, "decoded_on": kinds, "scored": summary.scored}))
     ray.shutdown()
     cluster.shutdown()
 

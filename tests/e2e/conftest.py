@@ -1,4 +1,4 @@
-"""A real S3 server: SeaweedFS, on loopback, with credentials."""
+"""A real S3 server (SeaweedFS on loopback, with credentials), and functions that run whole jobs."""
 
 import json
 import os
@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roi_ray import schema
 from roi_ray.imaging.decode import decode_image
+from roi_ray.io import storage
 from roi_ray.scoring.scorer import Scorer
 from tests.conftest import Photos, encode, write
 
@@ -29,7 +30,7 @@ KEY, SECRET = "reader-and-writer", "not-so-secret-0123456789"
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports that are free, and whose gRPC twins (10,000 higher) exist."""
+    """Returns free ports up to 55,000: SeaweedFS adds 10,000 to each for gRPC."""
     ports: list[int] = []
     while len(ports) < number:
         with socket.socket() as probe:
@@ -42,7 +43,7 @@ def free_ports(number: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory) -> Iterator[dict[str, str]]:
-    """The standard AWS variables for a running server with an empty bucket."""
+    """Runs a server with an empty bucket; the value is the AWS variables that reach it."""
     folder = tmp_path_factory.mktemp("seaweedfs")
     identity = {
         "name": "tests",
@@ -63,9 +64,9 @@ def s3(tmp_path_factory) -> Iterator[dict[str, str]]:
                 "-s3",
                 f"-s3.config={folder / 's3.json'}",
                 *(f"-{name}.port={port}" for name, port in ports.items()),
-                # Like AWS, and unlike its default: no bucket comes of writing to it.
+                # As on AWS, writing to a bucket that does not exist is an error.
                 "-s3.autoCreateBucket=false",
-                # Its table catalogues listen on fixed ports otherwise: two servers would collide.
+                # The table catalogues listen on fixed ports: two servers would collide.
                 "-s3.port.iceberg=0",
                 "-s3.port.lance=0",
             ],
@@ -82,12 +83,22 @@ def s3(tmp_path_factory) -> Iterator[dict[str, str]]:
         _create_bucket(environment, server, folder / "log")
         yield environment
     finally:
-        server.kill()  # nothing in it is to be kept, and its orderly end takes half a minute
+        server.kill()  # an orderly end takes half a minute
         server.wait()
 
 
-def client(environment: dict[str, str]):
-    """A client for setting up and looking at what is there."""
+@pytest.fixture
+def s3_in_this_process(s3, monkeypatch) -> Iterator[dict[str, str]]:
+    """Lets this process reach the server, with the same variables as jobs."""
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    storage._s3_client.cache_clear()
+    yield s3
+    storage._s3_client.cache_clear()
+
+
+def make_client(environment: dict[str, str]):
+    """Returns a boto3 client, to prepare the server and to look at what jobs wrote."""
     return boto3.client(
         "s3",
         endpoint_url=environment["AWS_ENDPOINT_URL"],
@@ -100,18 +111,19 @@ def client(environment: dict[str, str]):
 
 def _create_bucket(environment: dict[str, str], server: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 60
-    while not _is_up(environment):
+    while not _try_to_create_bucket(environment):
         if server.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"SeaweedFS does not start: {log.read_text()[-2000:]}")
         time.sleep(0.3)
 
 
-def _is_up(environment: dict[str, str]) -> bool:
-    """Whether the server takes a bucket and an object."""
+def _try_to_create_bucket(environment: dict[str, str]) -> bool:
+    """Creates the bucket; returns whether the server accepts objects in it."""
+    client = make_client(environment)
     try:
-        client(environment).create_bucket(Bucket=BUCKET)
-        client(environment).put_object(Bucket=BUCKET, Key="probe", Body=b"x")
-        client(environment).delete_object(Bucket=BUCKET, Key="probe")
+        client.create_bucket(Bucket=BUCKET)
+        client.put_object(Bucket=BUCKET, Key="probe", Body=b"x")
+        client.delete_object(Bucket=BUCKET, Key="probe")
     except (BotoCoreError, ClientError):
         return False
     return True
@@ -121,7 +133,7 @@ _SCRIPT = Path(__file__).parents[2] / "jobs" / "score.py"
 
 
 def run_job(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`python jobs/score.py ...` as a user runs it, from another folder."""
+    """Runs `python jobs/score.py ...` from another folder, as a user does."""
     return subprocess.run(
         [sys.executable, str(_SCRIPT), *arguments],
         cwd=cwd,
@@ -134,11 +146,11 @@ def run_job(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
 
 
 def start_job(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """The same, left running."""
+    """Starts `python jobs/score.py ...` and returns without waiting."""
     return subprocess.Popen(
         [sys.executable, str(_SCRIPT), *arguments],
         env={**os.environ, **environment},
-        # A group of its own, so that a kill takes the driver's Ray along, as a lost machine does.
+        # A process group of its own: a kill ends the driver's Ray too, as a lost machine would.
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -147,7 +159,7 @@ def start_job(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def run_script(script: str, *arguments: object, timeout: float) -> dict[str, Any]:
-    """Run a script of this folder as a process of its own; returns the JSON that it prints."""
+    """Runs a script of this folder in a process of its own; returns the JSON that it prints."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name(script)), *map(str, arguments)],
         capture_output=True,
@@ -156,23 +168,23 @@ def run_script(script: str, *arguments: object, timeout: float) -> dict[str, Any
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    # Ray may have said something too.
-    (told,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    seen: dict[str, Any] = json.loads(told)
-    return seen
+    # Ray may print other lines.
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    result: dict[str, Any] = json.loads(line)
+    return result
 
 
 def upload_folder(environment: dict[str, str], folder: Path, prefix: str, without: str = "") -> str:
-    """Put the files of a folder on the server, but for one; returns the folder's URI there."""
-    bucket = client(environment)
+    """Uploads the files of a folder except one; returns the folder's URI on the server."""
+    client = make_client(environment)
     for path in (path for path in folder.rglob("*") if path.is_file()):
         if (key := str(path.relative_to(folder))) != without:
-            bucket.upload_file(str(path), BUCKET, f"{prefix}/{key}")
+            client.upload_file(str(path), BUCKET, f"{prefix}/{key}")
     return f"s3://{BUCKET}/{prefix}"
 
 
-def many_small_pairs(folder: Path, photos: Photos, count: int, height: int = 40) -> str:
-    """Crops of photographs, and 20 JPEG files of each; returns the manifest."""
+def make_many_small_pairs(folder: Path, photos: Photos, count: int, height: int = 40) -> str:
+    """Writes crops of photographs and 20 JPEG files of each; returns the manifest's path."""
     rows = []
     for index in range(count // 20):
         photo = photos[list(photos)[index % len(photos)]]
@@ -188,19 +200,20 @@ def many_small_pairs(folder: Path, photos: Photos, count: int, height: int = 40)
 
 
 def check_scores(rows: list[dict[str, Any]], folder: Path) -> None:
-    """Each row of an output has the numbers that the scorer gives without Ray.
+    """Checks that each row has the scores that a Scorer computes without Ray.
 
     Args:
-        rows: with a reference and a distorted image below the folder; none with an error.
-        folder: of the manifest.
+        rows: rows of an output without error rows.
+        folder: the manifest's; references and distorted images are relative to it.
     """
     scorer = Scorer()
     for reference, group in groupby(rows, key=lambda row: row[schema.REFERENCE]):
-        same = list(group)
-        ready = scorer.prepare(decode_image((folder / reference).read_bytes()))
-        files = [folder / row[schema.DISTORTED] for row in same]
-        expected = scorer.score(ready, [decode_image(file.read_bytes()) for file in files])
-        for row, scores in zip(same, expected, strict=True):
+        rows_of_reference = list(group)
+        prepared = scorer.prepare(decode_image((folder / reference).read_bytes()))
+        files = [folder / row[schema.DISTORTED] for row in rows_of_reference]
+        expected = scorer.score(prepared, [decode_image(file.read_bytes()) for file in files])
+        for row, scores in zip(rows_of_reference, expected, strict=True):
             numbers = asdict(scores)
-            got = {name: row[name] for name in numbers}
-            assert got == pytest.approx(numbers, rel=1e-6, abs=1e-6)
+            assert {name: row[name] for name in numbers} == pytest.approx(
+                numbers, rel=1e-6, abs=1e-6
+            )

@@ -1,9 +1,9 @@
-"""A proxy before an S3 server that goes wrong on purpose.
+"""A proxy in front of an S3 server that injects faults.
 
-What a request gets is decided by the first of the proxy's faults that matches it and is due: a
-share of 0.04 is due at every 25th request that matches, from a random one on, so it happens for
-certain where there are enough of them, and to no request again and again. Headers pass through
-unchanged, `Host` among them, so signatures stay valid.
+The first fault that matches a request and is due happens to it. A fault with a share of 0.04 is due
+at every 25th matching request, starting at a random one: it is certain to happen if there are
+enough requests, and the retries of one request do not all meet it. All headers, also `Host`, are
+passed on unchanged, so that signatures stay valid.
 """
 
 import contextlib
@@ -30,26 +30,30 @@ ERRORS = {
     "SignatureDoesNotMatch": 403,
     "AccessDenied": 403,
 }
-"""S3's error codes and the statuses that they come with."""
+"""S3's error codes and their HTTP status."""
 
-_FOREVER = 120.0
+_SILENCE_SECONDS = 120.0
 
 
 @dataclass
 class Fault:
-    """What goes wrong, for which requests, and how often.
+    """A fault, the requests that it matches, and how often it happens.
 
     Attributes:
-        kind: a code of `ERRORS`; `reset`: the connection is reset half-way through the body that
-            answers GET, and before any other answer; `truncated`: closed half-way in good order;
-            `slow`: the second half comes in drops, over half a second; `silent`: nothing comes at
-            all; `lost`: the request is carried out, its answer lost; `held`: waits for
-            `FaultyS3.release`, then meets what is there by then.
-        share: of the matching requests, at even distances.
-        methods: that it concerns.
-        key: part of the object's path, or of the prefix that is listed.
-        times: how often at most.
-        due: grows by `share` with each matching request; at 1 it happens.
+        kind: one of
+            a code of `ERRORS`: S3's answer;
+            `reset`: the connection is reset in the middle of the body that answers a GET request,
+                and before the answer to any other;
+            `truncated`: the connection is closed in the middle of the body;
+            `slow`: the second half of the body takes half a second;
+            `silent`: there is no answer;
+            `lost`: the server carries out the request, but its answer is lost;
+            `held`: the request waits for `FaultyS3.release`, then meets the faults given there.
+        share: share of the matching requests, evenly spaced.
+        methods: HTTP methods that match.
+        key: part of the object's path, or of the prefix of a listing.
+        times: how often the fault happens at most.
+        due: grows by `share` with each matching request; at 1 the fault happens.
     """
 
     kind: str
@@ -61,24 +65,24 @@ class Fault:
 
 
 class FaultyS3:
-    """The proxy, on a port of its own.
+    """The proxy; a context manager that serves on a free port.
 
     Args:
-        endpoint: URL of the server behind it.
-        faults: see `Fault`.
-        seed: of the requests that faults of a share begin with.
+        endpoint: URL of the server behind the proxy.
+        faults: faults to inject.
+        seed: random seed for the first request that meets a fault with a share.
 
     Attributes:
-        url: of the proxy.
-        injected: faults that happened, by kind.
-        requests: how often each method and path was asked for.
+        url: the proxy's URL.
+        injected: number of faults that happened, by kind.
+        requests: number of requests, by method and path.
     """
 
     def __init__(self, endpoint: str, *faults: Fault, seed: int = 0) -> None:
         self.faults = list(faults)
-        chance = random.Random(seed)
+        rng = random.Random(seed)
         for fault in faults:
-            fault.due = chance.random()
+            fault.due = rng.random()
         self.injected: Counter[str] = Counter()
         self.requests: Counter[tuple[str, str]] = Counter()
         self._released = threading.Event()
@@ -87,29 +91,29 @@ class FaultyS3:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
-    def meet(self, method: str, address: str) -> str | None:
-        """The kind of fault that a request meets, if any."""
-        kind = self._draw(method, unquote(address))
+    def next_fault(self, method: str, address: str) -> str | None:
+        """Counts a request; returns the kind of the fault that it meets, if any."""
+        kind = self._draw_kind(method, unquote(address))
         if kind == "held":
             self._released.wait()
-            kind = self._draw(method, unquote(address))
+            kind = self._draw_kind(method, unquote(address))
         with self._lock:
             self.requests[method, unquote(urlsplit(address).path)] += 1
             self.injected.update([kind] if kind else [])
         return kind
 
     def release(self, *faults: Fault) -> None:
-        """Let held requests go on, with these faults from now on."""
+        """Replaces all faults and lets held requests go on."""
         self.faults = list(faults)
         self._released.set()
 
-    def _draw(self, method: str, address: str) -> str | None:
+    def _draw_kind(self, method: str, address: str) -> str | None:
         drawn = None
         with self._lock:
             for fault in self.faults:
                 if method not in fault.methods or fault.key not in address or fault.times <= 0:
                     continue
-                if fault.due < 1:  # else it waits for one that another fault leaves to it
+                if fault.due < 1:  # a due fault waits for a request that meets no other
                     fault.due += fault.share
                 if fault.due >= 1 and drawn is None:
                     fault.due -= 1
@@ -137,16 +141,16 @@ def _handler(proxy: FaultyS3, endpoint: str) -> type[BaseHTTPRequestHandler]:
             pass
 
         def handle(self) -> None:
-            with contextlib.suppress(ConnectionError):  # the client has given up
+            with contextlib.suppress(ConnectionError):  # the client has closed the connection
                 super().handle()
 
         def _serve(self) -> None:
             body = b"".join(self._body())
-            kind = proxy.meet(self.command, self.path)
+            kind = proxy.next_fault(self.command, self.path)
             if kind in ERRORS:
                 self._refuse(kind)
             elif kind == "silent":
-                time.sleep(_FOREVER)
+                time.sleep(_SILENCE_SECONDS)
                 self._reset()
             elif kind == "reset" and self.command != "GET":
                 self._reset()

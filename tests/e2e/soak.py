@@ -1,8 +1,9 @@
-"""One job that scores for a given time, watched for what grows.
+"""Runs one job for a given time and samples its memory and open files.
 
-Run as a process of its own, `soak.py MANIFEST OUTPUT SECONDS`, since a test process has a Ray
-already. Prints as JSON a sample every few seconds: the resident MiB and open files of this process
-(`driver`) and of each scoring actor, by process id, and the MiB that the object store has spilled.
+Usage: `soak.py MANIFEST OUTPUT SECONDS`, in a process of its own because the test process may have
+a Ray already. Prints samples as JSON, one every few seconds: the resident MiB and the open files of
+this process (`driver`) and of each scoring actor, by process id; the MiB that the object store has
+spilled; and the pairs scored so far.
 """
 
 import json
@@ -23,11 +24,11 @@ from roi_ray.bench.job import actor_memory_mib, own_memory_mib
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 
-EVERY = 3.0
+SAMPLE_SECONDS = 3.0
 
 
 def main(manifest: str, output: str, seconds: str) -> None:
-    """Let the job run for so long, then leave it."""
+    """Runs the job for so many seconds, then exits without waiting for it."""
     context = ray.init(
         address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR",
         log_to_driver=False,
@@ -40,22 +41,25 @@ def main(manifest: str, output: str, seconds: str) -> None:
     samples = []
     end = time.monotonic() + float(seconds)
     while time.monotonic() < end and job.is_alive():
-        time.sleep(EVERY)
-        mine = [process.pid for process in psutil.Process().children(recursive=True)]
-        actors = {pid: size for pid in mine if (size := actor_memory_mib(Path(f"/proc/{pid}")))}
+        time.sleep(SAMPLE_SECONDS)
+        children = [process.pid for process in psutil.Process().children(recursive=True)]
+        actors = {pid: size for pid in children if (size := actor_memory_mib(Path(f"/proc/{pid}")))}
         sizes = {
             "driver": own_memory_mib(Path("/proc/self")),
             **{str(p): s for p, s in actors.items()},
         }
-        files = {"driver": _files(os.getpid()), **{str(p): _files(p) for p in actors}}
+        files = {
+            "driver": _count_open_files(os.getpid()),
+            **{str(p): _count_open_files(p) for p in actors},
+        }
         spilled = get_memory_info_reply(state).store_stats.spilled_bytes_total / 2**20
         done = 60 * len(list(Path(output).glob("shard-*")))
         samples.append({"mib": sizes, "files": files, "spilled": spilled, "pairs": done})
-    print(json.dumps({"samples": samples, "went_on": job.is_alive()}), flush=True)
-    os._exit(0)  # the job is not to be waited for; its Ray ends with its driver
+    print(json.dumps({"samples": samples, "still_running": job.is_alive()}), flush=True)
+    os._exit(0)  # does not wait for the job; its Ray ends with its driver
 
 
-def _files(pid: int) -> int:
+def _count_open_files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 

@@ -1,8 +1,8 @@
-"""A job on a cluster of three nodes, of which some are lost while it runs, and others come.
+"""Runs a job on a cluster of three nodes, and replaces nodes while it runs.
 
-Run as a process of its own, `spot.py MANIFEST OUTPUT LOSSES`, since a test process has a Ray
-already. Prints as JSON its summary, the pairs that were committed at each loss, and how many its
-actors scored, those included whose scores were lost.
+Usage: `spot.py MANIFEST OUTPUT LOSSES`, in a process of its own because the test process may have a
+Ray already. Prints as JSON the job's summary, the number of pairs committed at each loss, and the
+number of pairs that the actors scored, including those whose scores were lost.
 """
 
 import json
@@ -29,31 +29,31 @@ SHARD = 20
 SIZE = {"object_store_memory": 200 * 2**20}
 
 
-def counted(folder: Path) -> type[ScoringActor]:
-    """The scoring actor; leaves files whose bytes are as many as the pairs that it scored."""
+def make_counting_actor(folder: Path) -> type[ScoringActor]:
+    """Returns the scoring actor; it also writes one byte to the folder for each pair it scores."""
 
-    class Counted(ScoringActor):
+    class CountingActor(ScoringActor):
         def __call__(self, table: pa.Table) -> pa.Table:
             results = super().__call__(table)
             (folder / f"{os.getpid()}-{time.monotonic_ns()}").write_bytes(bytes(len(results)))
             return results
 
-    return Counted
+    return CountingActor
 
 
 def main(manifest: str, output: str, losses: str) -> None:
-    """Run the job, and take its nodes away at random, each for a new one."""
-    dice = random.Random(int(os.environ.get("ROI_RAY_SEED", "0")))
+    """Runs the job; removes a random worker node `losses` times, and adds a new one each time."""
+    rng = random.Random(int(os.environ.get("ROI_RAY_SEED", "0")))
     scored = Path(output).with_suffix(".scored")
     scored.mkdir()
-    # The head does no work, and is not lost: it is where the driver is.
+    # The head does no work and is not removed, because the driver runs on it.
     head = {"num_cpus": 0, "include_dashboard": False, **SIZE}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     nodes = [cluster.add_node(num_cpus=1, **SIZE) for _ in range(2)]
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
     summaries: list[Summary] = []
     options = Options(device="cpu", actors=2, shard_size=SHARD)
-    stages = Stages(actor=counted(scored))
+    stages = Stages(actor=make_counting_actor(scored))
     job = threading.Thread(
         target=lambda: summaries.append(
             score_manifest(manifest, output, options=options, stages=stages)
@@ -61,21 +61,23 @@ def main(manifest: str, output: str, losses: str) -> None:
     )
     job.start()
 
-    done = []
+    done: list[int] = []
     for _ in range(int(losses)):
-        wanted = (done[-1] if done else 0) + SHARD * dice.randint(1, 3)
-        while (now := SHARD * len(list(Path(output).glob("shard-*")))) < wanted and job.is_alive():
+        threshold = (done[-1] if done else 0) + SHARD * rng.randint(1, 3)
+        while (
+            now := SHARD * len(list(Path(output).glob("shard-*")))
+        ) < threshold and job.is_alive():
             time.sleep(0.05)
         if not job.is_alive():
             break
         done.append(now)
-        cluster.remove_node(nodes.pop(dice.randrange(2)), allow_graceful=False)
+        cluster.remove_node(nodes.pop(rng.randrange(2)), allow_graceful=False)
         nodes.append(cluster.add_node(num_cpus=1, **SIZE))
     job.join()
     (summary,) = summaries
     pairs = sum(path.stat().st_size for path in scored.iterdir())
-    told = {"rows": summary.rows, "failed": summary.failed, "seconds": summary.seconds}
-    print(json.dumps({**told, "examples": summary.examples, "losses": done, "scored": pairs}))
+    counts = {"rows": summary.rows, "failed": summary.failed, "seconds": summary.seconds}
+    print(json.dumps({**counts, "examples": summary.examples, "losses": done, "scored": pairs}))
     ray.shutdown()
     cluster.shutdown()
 

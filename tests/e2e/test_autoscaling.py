@@ -1,4 +1,4 @@
-"""Nodes of the right kind are asked for, and work goes where it belongs."""
+"""A job on a cluster that starts without worker nodes."""
 
 from pathlib import Path
 
@@ -10,11 +10,13 @@ from tests.e2e.conftest import run_script
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
-def test_from_no_node_at_all(tmp_path: Path, photos: Photos) -> None:
+def test_a_job_requests_the_node_types_it_needs_and_leaves_the_head_idle(
+    tmp_path: Path, photos: Photos
+) -> None:
     manifest = make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, tmp_path)
-    seen = run_script("autoscaling.py", manifest, tmp_path / "scores", timeout=300)
+    result = run_script("autoscaling.py", manifest, tmp_path / "scores", timeout=300)
     cpu, half_a_gpu = [["CPU", 1.0]], [["CPU", 1.0], ["GPU", 0.5]]
-    assert seen["asked"] == [[cpu, half_a_gpu], [half_a_gpu]]
-    assert seen["scored"] == 12
-    assert "cpu" in seen["where"]
-    assert "head" not in seen["where"]
+    assert result["requested"] == [[cpu, half_a_gpu], [half_a_gpu]]
+    assert result["scored"] == 12
+    assert "cpu" in result["decoded_on"]
+    assert "head" not in result["decoded_on"]

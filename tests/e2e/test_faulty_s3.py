@@ -1,12 +1,11 @@
-"""S3 that fails: what passes is waited for, what stays is said once."""
+"""Faults of S3: transient ones are retried, permanent ones are reported once."""
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,7 +14,7 @@ import pytest
 from roi_ray.errors import AccessError, StorageError, StorageUnavailable
 from roi_ray.io import storage
 from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, SECRET, check_scores, client, start_job, upload_folder
+from tests.e2e.conftest import BUCKET, SECRET, check_scores, make_client, start_job, upload_folder
 from tests.e2e.faulty_s3 import Fault, FaultyS3
 
 pytestmark = pytest.mark.e2e
@@ -25,16 +24,12 @@ CONTENT = np.random.default_rng(3).bytes(200_000)
 READ, WRITE = ("GET", "HEAD"), ("PUT", "POST", "DELETE")
 
 
-class Behind(Protocol):
-    def __call__(self, *faults: Fault) -> AbstractContextManager[FaultyS3]: ...
-
-
 @pytest.fixture
-def behind(s3, monkeypatch) -> Behind:
-    """Puts the proxy between this process and the server."""
+def proxy_with(s3, monkeypatch) -> Callable[..., AbstractContextManager[FaultyS3]]:
+    """Returns a function that puts a proxy with faults between this process and the server."""
 
     @contextmanager
-    def put(*faults: Fault) -> Iterator[FaultyS3]:
+    def start_proxy(*faults: Fault) -> Iterator[FaultyS3]:
         with FaultyS3(s3["AWS_ENDPOINT_URL"], *faults) as proxy:
             for name, value in {**s3, "AWS_ENDPOINT_URL": proxy.url}.items():
                 monkeypatch.setenv(name, value)
@@ -42,15 +37,16 @@ def behind(s3, monkeypatch) -> Behind:
             yield proxy
         storage._s3_client.cache_clear()
 
-    return put
+    return start_proxy
 
 
 def upload(environment: dict[str, str], *keys: str) -> None:
+    client = make_client(environment)
     for key in keys:
-        client(environment).put_object(Bucket=BUCKET, Key=f"faulty/{key}", Body=CONTENT)
+        client.put_object(Bucket=BUCKET, Key=f"faulty/{key}", Body=CONTENT)
 
 
-def test_what_passes_is_tried_again(s3, behind, monkeypatch) -> None:
+def test_transient_faults_are_retried_until_requests_succeed(s3, proxy_with, monkeypatch) -> None:
     monkeypatch.setattr("roi_ray.io.s3.REQUEST_TIMEOUT_SECONDS", 1.0)
     reads = {kind: 2 for kind in ("InternalError", "ServiceUnavailable", "SlowDown", "reset")}
     reads |= {"truncated": 2, "slow": 1, "silent": 1}
@@ -59,36 +55,38 @@ def test_what_passes_is_tried_again(s3, behind, monkeypatch) -> None:
     faults = [Fault(kind, methods=("GET",), key=f"/{kind}", times=n) for kind, n in reads.items()]
     faults += [Fault(kind, methods=WRITE, key=f"/to-{kind}", times=n) for kind, n in writes.items()]
     faults += [Fault("ServiceUnavailable", methods=("HEAD",), key="/reset", times=2)]
-    with behind(*faults) as proxy, ThreadPoolExecutor(12) as pool:
-        got = [pool.submit(storage.read_bytes, f"{FOLDER}/{kind}") for kind in reads]
-        put = [pool.submit(storage.write_bytes, f"{FOLDER}/to-{kind}", CONTENT) for kind in writes]
-        assert all(future.result() == CONTENT for future in got)
-        assert all(future.result() is None for future in put)
+    with proxy_with(*faults) as proxy, ThreadPoolExecutor(12) as pool:
+        reading = [pool.submit(storage.read_bytes, f"{FOLDER}/{kind}") for kind in reads]
+        writing = [
+            pool.submit(storage.write_bytes, f"{FOLDER}/to-{kind}", CONTENT) for kind in writes
+        ]
+        assert all(future.result() == CONTENT for future in reading)
+        assert all(future.result() is None for future in writing)
     for kind, times in reads.items():
-        tries = proxy.requests["GET", f"/{BUCKET}/faulty/{kind}"]
-        # A slow one is not asked for again.
-        assert tries == times + (kind != "slow")
+        attempts = proxy.requests["GET", f"/{BUCKET}/faulty/{kind}"]
+        # A slow answer is not retried.
+        assert attempts == times + (kind != "slow")
     expected = {kind: reads.get(kind, 0) + writes.get(kind, 0) for kind in {**reads, **writes}}
     expected["ServiceUnavailable"] += 2
     assert proxy.injected == expected
     for kind in writes:
         key = f"faulty/to-{kind}"
-        assert client(s3).get_object(Bucket=BUCKET, Key=key)["Body"].read() == CONTENT
+        assert make_client(s3).get_object(Bucket=BUCKET, Key=key)["Body"].read() == CONTENT
 
 
-def test_what_does_not_pass_is_given_up(s3, behind, monkeypatch) -> None:
+def test_faults_that_persist_are_storage_unavailable(s3, proxy_with, monkeypatch) -> None:
     monkeypatch.setattr("roi_ray.io.s3.REQUEST_TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr("roi_ray.io.s3.MAX_ATTEMPTS", 2)
     kinds = ("InternalError", "SlowDown", "reset", "truncated", "silent")
     upload(s3, *kinds)
     faults = [Fault(kind, methods=("GET",), key=f"/{kind}") for kind in kinds]
-    with behind(*faults) as proxy, ThreadPoolExecutor(5) as pool:
+    with proxy_with(*faults) as proxy, ThreadPoolExecutor(5) as pool:
         futures = {kind: pool.submit(storage.read_bytes, f"{FOLDER}/{kind}") for kind in kinds}
         for kind, future in futures.items():
             with pytest.raises(StorageUnavailable, match=f"cannot read {FOLDER}/{kind}: "):
                 future.result()
             assert proxy.requests["GET", f"/{BUCKET}/faulty/{kind}"] == 2
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)  # where nobody listens any more
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)  # the proxy has ended
     with pytest.raises(StorageUnavailable, match="connect"):
         storage.read_bytes(f"{FOLDER}/reset")
     storage._s3_client.cache_clear()
@@ -97,11 +95,11 @@ def test_what_does_not_pass_is_given_up(s3, behind, monkeypatch) -> None:
 @pytest.mark.parametrize(
     "code", ["ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"]
 )
-def test_refused_credentials_are_refused_once(s3, behind, code) -> None:
+def test_refused_credentials_are_an_access_error_without_retries(s3, proxy_with, code) -> None:
     upload(s3, "a.bin")
     uri = f"{FOLDER}/a.bin"
-    with behind(Fault(code)) as proxy:
-        for act in (
+    with proxy_with(Fault(code)) as proxy:
+        for function in (
             storage.read_bytes,
             storage.open_file,
             storage.is_file,
@@ -111,17 +109,18 @@ def test_refused_credentials_are_refused_once(s3, behind, code) -> None:
         ):
             before = proxy.injected[code]
             with pytest.raises(AccessError) as caught:
-                act(uri)
+                function(uri)
             assert uri in str(caught.value)
             assert "renew or correct" in str(caught.value)
             assert code.lower() in str(caught.value).replace("_", "").lower()
             assert proxy.injected[code] - before <= 2
 
 
-def test_one_object_that_is_missing_or_closed_says_nothing_of_others(s3, behind) -> None:
-    upload(s3, "gone", "closed", "fine")
-    with behind(Fault("NoSuchKey", key="/gone"), Fault("AccessDenied", key="/closed")) as proxy:
-        for name in ("gone", "closed"):
+def test_a_missing_or_forbidden_object_is_a_plain_storage_error(s3, proxy_with) -> None:
+    upload(s3, "missing", "forbidden", "fine")
+    faults = Fault("NoSuchKey", key="/missing"), Fault("AccessDenied", key="/forbidden")
+    with proxy_with(*faults) as proxy:
+        for name in ("missing", "forbidden"):
             with pytest.raises(StorageError, match=f"cannot read {FOLDER}/{name}") as caught:
                 storage.read_bytes(f"{FOLDER}/{name}")
             assert type(caught.value) is StorageError
@@ -130,7 +129,7 @@ def test_one_object_that_is_missing_or_closed_says_nothing_of_others(s3, behind)
 
 
 @pytest.mark.long
-def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
+def test_a_job_retries_transient_faults_stops_when_credentials_expire_and_resumes(
     s3, tmp_path: Path, photos: Photos
 ) -> None:
     make_sweep_of(photos, tmp_path / "sweep")
@@ -138,17 +137,17 @@ def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
     upload_folder(s3, tmp_path / "sweep", "expiring")
     arguments = ("--manifest", f"s3://{BUCKET}/expiring/manifest.parquet", "--shard-size", "6")
     arguments += ("--output", f"s3://{BUCKET}/expired", "--actors", "1")
-    passing = ("InternalError", "SlowDown", "reset")
-    mix = [Fault(kind, share=0.04, methods=READ) for kind in passing]
+    transient = ("InternalError", "SlowDown", "reset")
+    mix = [Fault(kind, share=0.04, methods=READ) for kind in transient]
     mix += [Fault("truncated", share=0.04, methods=("GET",))]
     mix += [Fault(kind, share=0.06, methods=WRITE) for kind in ("SlowDown", "reset", "lost")]
-    # The last photograph's images come when the credentials are no longer good for images.
+    # Images of the last photograph wait until the credentials have expired.
     last = f"expiring/decoded/webp/{list(photos)[-1]}"
     with FaultyS3(s3["AWS_ENDPOINT_URL"], Fault("held", key=last), *mix, seed=6) as proxy:
         environment = {**s3, "AWS_ENDPOINT_URL": proxy.url}
         job = start_job(*arguments, **environment)
         deadline = time.monotonic() + 240
-        while not (early := shards(s3, "expired")):
+        while not (early := read_shards(s3, "expired")):
             assert job.poll() is None, job.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -156,12 +155,12 @@ def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
         out, err = job.communicate(timeout=240)
         assert job.returncode == 2, err
         (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
-        # The one that is held, or any other, a reference's too, that had not been read by then.
+        # Any image that had not been read by then, among them the one that waited.
         assert f"cannot read s3://{BUCKET}/expiring/" in line
         assert "ExpiredToken" in line and "renew" in line
         assert "Traceback" not in err and SECRET not in err + out
         assert 0 < proxy.injected["ExpiredToken"] <= 2 * len(files)
-        stayed = shards(s3, "expired")
+        stayed = read_shards(s3, "expired")
         assert early.items() <= stayed.items() and len(stayed) < 6
 
         proxy.release(*mix)
@@ -169,27 +168,27 @@ def test_a_job_survives_what_passes_and_stops_where_credentials_expire(
         out, err = job.communicate(timeout=240)
     assert job.returncode == 0, err
     assert f"36 pairs, 0 failed; {36 - 6 * len(stayed)} scored now" in out
-    assert proxy.injected.keys() >= {*passing, "truncated", "lost"}
-    # The lease apart, which is written anew every few seconds.
+    assert proxy.injected.keys() >= {*transient, "truncated", "lost"}
+    # All but the lock, which is written every few seconds.
     assert max(n for (_, path), n in proxy.requests.items() if "/_run/" not in path) < 30
 
-    done = shards(s3, "expired")
+    done = read_shards(s3, "expired")
     assert len(done) == 6 and stayed.items() <= done.items()
     rows = [row for data in done.values() for row in pq.read_table(io.BytesIO(data)).to_pylist()]
     assert len({row["pair_id"] for row in rows}) == len(rows) == 36
     check_scores(rows, tmp_path / "sweep")
 
 
-def shards(environment: dict[str, str], prefix: str) -> dict[str, bytes]:
-    """The shards of an output, by their keys, as the server itself has them."""
-    bucket = client(environment)
-    listing = bucket.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/").get("Contents", [])
+def read_shards(environment: dict[str, str], prefix: str) -> dict[str, bytes]:
+    """Returns the shards of an output by key, read without the proxy."""
+    client = make_client(environment)
+    listing = client.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/").get("Contents", [])
     keys = [item["Key"] for item in listing if item["Key"].endswith(".parquet")]
-    return {key: bucket.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+    return {key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
 
 
-def test_a_bucket_whose_region_cannot_be_asked_for_is_no_missing_file(monkeypatch) -> None:
-    """As on AWS, where no endpoint is given: the first question is where the bucket is."""
+def test_a_bucket_whose_region_cannot_be_found_out_is_storage_unavailable(monkeypatch) -> None:
+    """Without an endpoint, as on AWS, the first request asks for the bucket's region."""
 
     def fail(bucket: str) -> str:
         raise OSError(

@@ -1,4 +1,4 @@
-"""Manifest, images and scores on S3, with nothing but the standard AWS variables."""
+"""Manifest, images and scores on S3, reached by the standard AWS variables alone."""
 
 import io
 import re
@@ -14,23 +14,13 @@ from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline.retry import write_failed, write_missing
 from roi_ray.pipeline.status import read_status
 from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, KEY, SECRET, client, run_job, upload_folder
+from tests.e2e.conftest import BUCKET, KEY, SECRET, make_client, run_job, upload_folder
 from tests.pipeline.outputs import write_manifest, write_output
 
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
-def here(s3, monkeypatch):
-    """This process sees the server too."""
-    for name, value in s3.items():
-        monkeypatch.setenv(name, value)
-    storage._s3_client.cache_clear()
-    yield s3
-    storage._s3_client.cache_clear()
-
-
-def test_storage(here) -> None:
+def test_objects_can_be_written_read_listed_and_moved(s3_in_this_process) -> None:
     folder = f"s3://{BUCKET}/storage"
     assert storage.list_files(folder) == []
     storage.write_bytes(f"{folder}/a.bin", b"one")
@@ -48,9 +38,11 @@ def test_storage(here) -> None:
         storage.read_bytes(f"{folder}/gone")
 
 
-def test_the_job(s3, tmp_path: Path, photos: Photos) -> None:
+def test_a_job_on_s3_writes_scores_an_error_row_and_no_secret(
+    s3, tmp_path: Path, photos: Photos
+) -> None:
     make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, tmp_path / "sweep")
-    bucket = client(s3)
+    client = make_client(s3)
     missing = "decoded/webp/coffee-q50.webp"
     upload_folder(s3, tmp_path / "sweep", "sweep", without=missing)
 
@@ -63,8 +55,8 @@ def test_the_job(s3, tmp_path: Path, photos: Photos) -> None:
     assert len(re.findall(r"INFO roi_ray: shard \d: 6 rows, \d failed", done.stderr)) == 2
     assert missing in done.stdout
 
-    listing = bucket.list_objects_v2(Bucket=BUCKET, Prefix="scores/")["Contents"]
-    # An empty object that stands for the folder is what Arrow leaves where it deleted the lease.
+    listing = client.list_objects_v2(Bucket=BUCKET, Prefix="scores/")["Contents"]
+    # Arrow leaves an empty object, which stands for the folder, where the lock was deleted.
     keys = sorted(item["Key"] for item in listing if not item["Key"].endswith("/"))
     assert keys == ["scores/_run/run.json", "scores/shard-000000.parquet", "scores/shard-000001.parquet"]  # fmt: skip  # noqa: E501
     server = pafs.S3FileSystem(
@@ -80,19 +72,21 @@ def test_the_job(s3, tmp_path: Path, photos: Photos) -> None:
     assert [row["distorted"] for row in failed] == [missing]
     assert f"cannot read s3://{BUCKET}/sweep/{missing}" in failed[0]["error"]
 
-    text = bucket.get_object(Bucket=BUCKET, Key="scores/_run/run.json")["Body"].read().decode()
+    text = client.get_object(Bucket=BUCKET, Key="scores/_run/run.json")["Body"].read().decode()
     for output in (text, done.stdout, done.stderr, failed[0]["error"]):
         assert SECRET not in output
 
-    bucket.delete_object(Bucket=BUCKET, Key="scores/shard-000001.parquet")
+    client.delete_object(Bucket=BUCKET, Key="scores/shard-000001.parquet")
     again = run_job(*arguments, cwd=tmp_path, **s3)
     assert again.returncode == 0, again.stderr
     assert "12 pairs, 1 failed; 6 scored now" in again.stdout
-    body = bucket.get_object(Bucket=BUCKET, Key="scores/shard-000001.parquet")["Body"].read()
+    body = client.get_object(Bucket=BUCKET, Key="scores/shard-000001.parquet")["Body"].read()
     assert pq.read_table(io.BytesIO(body)).num_rows == 6
 
 
-def test_what_a_run_left_is_told_and_written(here, tmp_path) -> None:
+def test_failed_and_missing_rows_of_a_run_on_s3_can_be_written(
+    s3_in_this_process, tmp_path
+) -> None:
     local = write_manifest(tmp_path)
     storage.write_bytes(f"s3://{BUCKET}/left/m.parquet", Path(local).read_bytes())
     manifest, output = f"s3://{BUCKET}/left/m.parquet", f"s3://{BUCKET}/half"
@@ -106,24 +100,26 @@ def test_what_a_run_left_is_told_and_written(here, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "environment"),
+    ("bucket", "environment"),
     [
         (f"s3://{BUCKET}", {"AWS_SECRET_ACCESS_KEY": "another"}),
         (f"s3://{BUCKET}", {"AWS_ACCESS_KEY_ID": "nobody"}),
         ("s3://no-such-bucket", {}),
     ],
 )
-def test_what_will_never_work_is_one_message(s3, tmp_path, photos, place, environment) -> None:
+def test_wrong_credentials_and_missing_buckets_are_one_message(
+    s3, tmp_path, photos, bucket, environment
+) -> None:
     local = make_sweep_of({"coffee": photos["coffee"]}, tmp_path / "sweep")
     for manifest, output in (
-        (f"{place}/m.parquet", str(tmp_path / "scores")),
-        (local, f"{place}/never"),
+        (f"{bucket}/m.parquet", str(tmp_path / "scores")),
+        (local, f"{bucket}/never"),
     ):
         done = run_job(
             "--manifest", manifest, "--output", output, cwd=tmp_path, **{**s3, **environment}
         )
         assert done.returncode == 2
         (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-        assert place in line
+        assert bucket in line
         assert "Traceback" not in done.stderr
         assert SECRET not in done.stderr

@@ -1,4 +1,4 @@
-"""Nothing grows while a job runs; `ROI_RAY_SOAK_SECONDS=3600` for an hour of it."""
+"""Memory and open files of a running job; `ROI_RAY_SOAK_SECONDS=3600` watches it for an hour."""
 
 import os
 from pathlib import Path
@@ -9,32 +9,32 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import Photos
-from tests.e2e.conftest import many_small_pairs, run_script
+from tests.e2e.conftest import make_many_small_pairs, run_script
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 SECONDS = float(os.environ.get("ROI_RAY_SOAK_SECONDS", "90"))
 
-ARENA = 64
-"""MiB: what glibc keeps for a thread besides the heap; in actors seen to fill and to empty at any
-time. A pair that left its image behind would take 0.1."""
+ARENA_MIB = 64
+"""glibc keeps an arena of this size per thread, which an actor may fill and empty at any time. One
+leaked image per pair would take 0.1 MiB per pair."""
 
 CONNECTIONS = 4
-"""Open files of an actor: one more for each decode process, which Ray starts and ends as it sees
-fit. A file left open a chunk would make dozens."""
+"""An actor has one connection per decode process, and Ray starts and ends those at any time. One
+leaked file per chunk would make dozens."""
 
 
-def test_memory_and_open_files_stay_as_they_are(tmp_path: Path, photos: Photos) -> None:
-    manifest = many_small_pairs(tmp_path, photos, 600, height=192)
-    # More than can be scored in that time: the same pairs again and again.
+def test_memory_and_open_files_of_a_job_do_not_grow(tmp_path: Path, photos: Photos) -> None:
+    manifest = make_many_small_pairs(tmp_path, photos, 600, height=192)
+    # More pairs than can be scored in that time: the same ones repeated under new ids.
     table = pa.concat_tables([pq.read_table(manifest)] * int(1 + SECONDS / 3))
-    names = pa.array(map(str, range(len(table))))
-    pq.write_table(table.append_column("pair_id", names), manifest)
+    pair_ids = pa.array(map(str, range(len(table))))
+    pq.write_table(table.append_column("pair_id", pair_ids), manifest)
     output = tmp_path / "scores"
-    seen = run_script("soak.py", manifest, output, SECONDS, timeout=SECONDS + 120)
-    assert seen["went_on"], "the job ended"
-    # The first third warms up. Of the rest, the first half is compared with the second.
-    samples = seen["samples"][len(seen["samples"]) // 3 :]
+    result = run_script("soak.py", manifest, output, SECONDS, timeout=SECONDS + 120)
+    assert result["still_running"], "the job ended"
+    # The first third is warm-up. Of the rest, the first half is compared with the second.
+    samples = result["samples"][len(result["samples"]) // 3 :]
     early, late = samples[: len(samples) // 2], samples[len(samples) // 2 :]
     print(samples[0], samples[-1], sep="\n")
     assert len(early[0]["mib"]) == 2  # the driver and one actor
@@ -42,7 +42,7 @@ def test_memory_and_open_files_stay_as_they_are(tmp_path: Path, photos: Photos) 
     assert all(sample["spilled"] == 0 for sample in samples)
     for process in early[0]["mib"]:
         before, after = (median(s["mib"][process] for s in half) for half in (early, late))
-        allowed = 1.05 * before if process == "driver" else before + ARENA
+        allowed = 1.05 * before if process == "driver" else before + ARENA_MIB
         assert after <= allowed, (process, before, after)
         before, after = (median(s["files"][process] for s in half) for half in (early, late))
         assert after <= before + CONNECTIONS, (process, before, after)

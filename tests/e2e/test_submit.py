@@ -1,4 +1,4 @@
-"""`ray job submit`, as the README says it, on a head node that `ray start` started."""
+"""`ray job submit` as in the README, to a head node that `ray start` starts."""
 
 import json
 import os
@@ -19,7 +19,7 @@ import pytest
 
 from roi_ray.preference.model import load_preference_model
 from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, SECRET, client, free_ports, upload_folder
+from tests.e2e.conftest import BUCKET, SECRET, free_ports, make_client, upload_folder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
@@ -30,7 +30,12 @@ BIN = Path(sys.executable).parent
 
 @dataclass
 class Head:
-    """A head node, and the command line that reaches it."""
+    """A running head node.
+
+    Attributes:
+        checkout: a copy of the project, from which jobs are submitted.
+        environment: variables with which Ray's command line reaches the node.
+    """
 
     checkout: Path
     environment: dict[str, str]
@@ -67,10 +72,10 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
     port, dashboard, agent, clients = free_ports(4)
     ours = ("AWS_", "RAY_", "UV_COMPILE", "PYTHONDONTWRITE")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    # `python` on a cluster's nodes is that of their image; here, the tests'.
+    # On a cluster, `python` is the one of the nodes' image; here it is the tests' own.
     inherited["PATH"] = f"{BIN}:{inherited['PATH']}"
-    # Of its own: what it starts would else take any other Ray of this machine for it. Sockets lie
-    # below it, and their names must be short.
+    # A folder of its own: jobs would otherwise find any other Ray of this machine. Sockets are
+    # created below it, whose paths must be short.
     inherited["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     environment = {**inherited, **settings}
     command = f"start --head --block --num-cpus=2 --port={port} --ray-client-server-port={clients}"
@@ -84,25 +89,27 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
     head = Head(checkout, environment)
     try:
         deadline = time.monotonic() + 90
-        # Its dashboard answers before its agent, which starts the jobs, is there.
-        while (tried := head.ray("job", "submit", "--", "true")).returncode:
+        # The dashboard answers before the agent, which starts the jobs, is ready.
+        while (attempt := head.ray("job", "submit", "--", "true")).returncode:
             if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "log").read_text()[-2000:] + tried.stderr[-2000:])
+                raise RuntimeError((folder / "log").read_text()[-2000:] + attempt.stderr[-2000:])
             time.sleep(1)
         yield head
     finally:
-        server.terminate()  # the nodes that it started end with it
+        server.terminate()  # its Ray processes end with it
         server.wait()
         shutil.rmtree(inherited["RAY_TMPDIR"], ignore_errors=True)
 
 
-def shards(s3: dict[str, str], prefix: str) -> list[str]:
-    found = client(s3).list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/").get("Contents", [])
-    names = [item["Key"].rpartition("/")[2] for item in found]
+def list_shards(s3: dict[str, str], prefix: str) -> list[str]:
+    listing = make_client(s3).list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/")
+    names = [item["Key"].rpartition("/")[2] for item in listing.get("Contents", [])]
     return sorted(name for name in names if name.startswith("shard-"))
 
 
-def test_by_uv_run_with_tokens(tmp_path: Path, s3: dict[str, str], photos: Photos) -> None:
+def test_submit_by_uv_run_with_tokens_scores_everything_and_shows_no_secret(
+    tmp_path: Path, s3: dict[str, str], photos: Photos
+) -> None:
     sweep = tmp_path / "sweep"
     make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, sweep)
     manifest = f"{upload_folder(s3, sweep, 'tokens')}/manifest.parquet"
@@ -121,17 +128,19 @@ def test_by_uv_run_with_tokens(tmp_path: Path, s3: dict[str, str], photos: Photo
         assert done.returncode == 0, done.stdout + done.stderr
         assert "12/12 pairs, " in done.stdout
         assert "12 pairs, 0 failed; 12 scored now" in done.stdout
-        assert "\x1b[2K" not in done.stdout  # a bar's way to draw itself anew
+        assert "\x1b[2K" not in done.stdout  # the escape code by which a progress bar redraws
         assert SECRET not in done.stdout + done.stderr
-        assert shards(s3, "by-uv") == ["shard-000000.parquet", "shard-000001.parquet"]
+        assert list_shards(s3, "by-uv") == ["shard-000000.parquet", "shard-000001.parquet"]
 
 
-def test_by_python_without_tokens(tmp_path: Path, s3: dict[str, str], photos: Photos) -> None:
+def test_submitted_jobs_stop_resume_fail_compare_and_train(
+    tmp_path: Path, s3: dict[str, str], photos: Photos
+) -> None:
     sweep = tmp_path / "sweep"
     crops = {f"{n}-{k}": p[8 * k :] for n, p in photos.items() for k in range(4)}
     make_sweep_of(crops, sweep)
     manifest = f"{upload_folder(s3, sweep, 'stopped')}/manifest.parquet"
-    # Under `uv run pytest`, Ray would take the head for one that `uv run` has started.
+    # Under `uv run pytest`, Ray would believe that `uv run` started the head, too.
     settings = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
     with head_node(tmp_path, **settings) as head:
         check_stop_and_resume(head, s3, manifest, rows=6 * len(crops))
@@ -145,19 +154,19 @@ def check_stop_and_resume(head: Head, s3: dict[str, str], manifest: str, rows: i
     started = head.submit(entry, "--no-wait", "--submission-id", "first", s3=s3)
     assert started.returncode == 0, started.stderr
     deadline = time.monotonic() + 120
-    while not shards(s3, "stop"):
+    while not list_shards(s3, "stop"):
         assert time.monotonic() < deadline, head.ray("job", "logs", "first").stdout
         time.sleep(0.2)
     assert head.ray("job", "stop", "first").returncode == 0
-    left = shards(s3, "stop")
-    assert 0 < 6 * len(left) < rows
+    kept = list_shards(s3, "stop")
+    assert 0 < 6 * len(kept) < rows
     log = head.ray("job", "logs", "first").stdout
     assert "stopped: what is finished stays, and the same command goes on from there" in log
     assert "Traceback" not in log
-    # The lease is given back: the next job need not wait for it to expire.
+    # The stopped job released its lock: the next one need not wait for a timeout.
     again = head.submit(entry, s3=s3)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert f"{rows} pairs, 0 failed; {rows - 6 * len(left)} scored now" in again.stdout
+    assert f"{rows} pairs, 0 failed; {rows - 6 * len(kept)} scored now" in again.stdout
 
 
 def check_exit_code(head: Head) -> None:
@@ -181,7 +190,7 @@ def check_comparisons_and_training(
         if a["reference"] == b["reference"]
     ]
     pq.write_table(pa.Table.from_pylist(choices), folder / "choices.parquet")
-    client(s3).upload_file(str(folder / "choices.parquet"), BUCKET, "stopped/choices.parquet")
+    make_client(s3).upload_file(str(folder / "choices.parquet"), BUCKET, "stopped/choices.parquet")
     compared = f"s3://{BUCKET}/compared"
     done = head.submit(
         "python jobs/compare.py --model none --actors 1 "
@@ -195,6 +204,6 @@ def check_comparisons_and_training(
         s3=s3,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    client(s3).download_file(BUCKET, "mine.safetensors", str(folder / "mine.safetensors"))
+    make_client(s3).download_file(BUCKET, "mine.safetensors", str(folder / "mine.safetensors"))
     model = load_preference_model(str(folder / "mine.safetensors"))
     assert model.provenance["workers"] == 2

@@ -1,4 +1,4 @@
-"""The preference model's training on any number of workers, and with workers that die."""
+"""Training of the preference model on several workers, and after a worker was killed."""
 
 import os
 import signal
@@ -25,17 +25,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.long]
 JOB = Path(__file__).parents[2] / "jobs" / "train.py"
 
 
-def accuracy(model: PreferenceModel) -> float:
-    """On comparisons of other images."""
+def measure_accuracy(model: PreferenceModel) -> float:
+    """Returns a model's accuracy on comparisons of other images."""
     others = to_examples(comparisons(references=40, seed=1), schema.FEATURES, "others")
     return float(((model.predict(others.a, others.b) > 0.5) == (others.p_a > 0.5)).mean())
 
 
-def test_the_number_of_workers_changes_nothing_that_matters(tmp_path: Path, ray_cluster) -> None:
-    # Of a number of answers that nothing divides.
+def test_any_number_of_workers_trains_the_same_model(tmp_path: Path, ray_cluster) -> None:
+    # A prime number of answers: no number of workers divides it.
     given = Comparisons(comparisons().slice(0, 479), "synthetic", "/", "0" * 64)
     others = to_examples(comparisons(references=40, seed=1), schema.FEATURES, "others")
-    found = {}
+    predictions = {}
     for workers in (1, 3):
         model = train_model(
             given,
@@ -46,12 +46,12 @@ def test_the_number_of_workers_changes_nothing_that_matters(tmp_path: Path, ray_
             report=lambda line: None,
         )
         assert model.provenance["workers"] == workers
-        assert accuracy(model) > 0.85
-        found[workers] = model.predict(others.a, others.b)
-    np.testing.assert_allclose(found[3], found[1], atol=1e-3)
+        assert measure_accuracy(model) > 0.85
+        predictions[workers] = model.predict(others.a, others.b)
+    np.testing.assert_allclose(predictions[3], predictions[1], atol=1e-3)
 
 
-def test_a_killed_worker_goes_on_from_its_checkpoint_on_s3(
+def test_training_resumes_from_its_checkpoint_on_s3_after_a_worker_was_killed(
     tmp_path: Path, s3: dict[str, str]
 ) -> None:
     pq.write_table(comparisons(references=200), tmp_path / "comparisons.parquet")
@@ -67,27 +67,27 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_on_s3(
             stderr=subprocess.STDOUT,
         )
     deadline = time.monotonic() + 200
-    # A checkpoint is registered a moment after its line: the third line says that two are there.
+    # A checkpoint is registered a moment after its line is printed: at the third line, two exist.
     while log.read_text().count("step ") < 3:
         assert job.poll() is None, log.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.kill(workers_of(mark)[0], signal.SIGKILL)
+    os.kill(find_workers(mark)[0], signal.SIGKILL)
     assert job.wait(timeout=240) == 0, log.read_text()
-    said = log.read_text()
-    assert "resumes from step " in said
-    assert said.count("step 625/") == 1
-    assert accuracy(load_preference_model(str(output))) > 0.85
+    lines = log.read_text()
+    assert "resumes from step " in lines
+    assert lines.count("step 625/") == 1
+    assert measure_accuracy(load_preference_model(str(output))) > 0.85
 
 
-def workers_of(mark: str) -> list[int]:
-    """The training processes whose environment bears this mark."""
-    found = []
+def find_workers(mark: str) -> list[int]:
+    """Returns the training processes whose environment contains this mark."""
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             name, environment = ((process / n).read_bytes() for n in ("cmdline", "environ"))
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             continue
         if b"RayTrainWorker" in name and mark.encode() in environment:
-            found.append(int(process.name))
-    return found
+            pids.append(int(process.name))
+    return pids

@@ -1,4 +1,4 @@
-"""Training jobs as users start them, and as machines end them."""
+"""Training of the discriminator as a job that is killed and started again."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ STEPS = 8
 
 
 @pytest.mark.long
-def test_a_killed_training_takes_the_steps_that_it_would_have_taken(
+def test_a_killed_training_resumes_and_ends_with_the_same_weights(
     tmp_path: Path, photos: Photos
 ) -> None:
     manifest = make_sweep_of(photos, tmp_path / "sweep", side=130)
@@ -37,7 +37,7 @@ def test_a_killed_training_takes_the_steps_that_it_would_have_taken(
     with open(log, "w") as stream:
         job = subprocess.Popen(command, stdout=stream, start_new_session=True)
     deadline = time.monotonic() + 240
-    # A step is followed by its checkpoint; the next step's line says that it has been written.
+    # A checkpoint follows each step: once a step is printed, the one before it has a checkpoint.
     while "step 3/" not in log.read_text():
         assert job.poll() is None
         assert time.monotonic() < deadline
@@ -54,11 +54,11 @@ def test_a_killed_training_takes_the_steps_that_it_would_have_taken(
 
     originals = {original.name: original for original in read_originals(read_manifest(manifest))}
     training, _ = split_held_out(originals, 2, key=file_stem)
-    alone = DiscriminatorTraining(
+    uninterrupted = DiscriminatorTraining(
         [originals[name] for name in training], DiscriminatorRecipe(steps=STEPS, batch_size=2)
     )
     for number in range(STEPS):
-        alone.step(number)
+        uninterrupted.step(number)
     written = load_discriminator(str(output))[1].tensors
-    for name, expected in to_safetensors_state(alone.state()).items():
+    for name, expected in to_safetensors_state(uninterrupted.state()).items():
         torch.testing.assert_close(written[name].float(), expected.float(), atol=2e-3, rtol=1e-2)
