@@ -1,8 +1,9 @@
 """The packaged saliency network: an EfficientNet-lite0 encoder under a feature pyramid.
 
-Encoder: EfficientNet (Tan and Le, ICML 2019), its "lite" form: no squeeze-and-excitation, ReLU6.
-Decoder: feature pyramid (Lin et al., CVPR 2017) with depthwise separable convolutions, down to half
-the input's resolution. 3.0 million parameters; 1.1 billion multiplications at 352 x 352.
+Encoder: EfficientNet (Tan and Le, ICML 2019) in its "lite" form, without squeeze-and-excitation and
+with ReLU6. Decoder: a feature pyramid (Lin et al., CVPR 2017) of depthwise separable convolutions,
+up to half of the input's resolution. 3.0 million parameters; 1.1 billion multiplications at
+352 x 352.
 """
 
 from typing import NamedTuple
@@ -13,10 +14,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class _Stage(NamedTuple):
-    expand: int
-    kernel: int
+    expansion: int
+    kernel_size: int
     stride: int
-    width: int
+    out_channels: int
     repeats: int
 
 
@@ -30,55 +31,58 @@ _STAGES = (
     _Stage(6, 3, 1, 320, 1),
 )
 # The last stage of each resolution, 1/2 to 1/32, feeds the pyramid.
-_TAPS = (0, 1, 2, 4, 6)
-_PYRAMID = 64
+_PYRAMID_STAGES = (0, 1, 2, 4, 6)
+_PYRAMID_CHANNELS = 64
 
 
 class Lite0Saliency(nn.Module):
-    """RGB scaled to about [-1, 1], float (N, 3, H, W) -> saliency logits (N, 1, H / 2, W / 2).
+    """Saliency logits at half the resolution: (N, 3, H, W) -> (N, 1, H / 2, W / 2).
 
-    H and W are multiples of 32.
+    The input is float RGB, scaled to about [-1, 1]; H and W are multiples of 32.
 
     Args:
-        folded: without batch norms, as `fold_batch_norms` writes it: faster, for use. With them
-            (the default) it can be trained.
+        folded: build the network without batch norms, for the tensors of `fold_batch_norms`. It is
+            faster, but cannot be trained.
     """
 
     def __init__(self, folded: bool = False) -> None:
         super().__init__()
-        self.stem = ConvUnit(3, 32, kernel=3, stride=2, folded=folded)
+        self.stem = ConvUnit(3, 32, kernel_size=3, stride=2, folded=folded)
         self.stages = nn.ModuleList()
-        width = 32
+        channels = 32
         for stage in _STAGES:
             blocks = nn.Sequential()
             for repeat in range(stage.repeats):
                 stride = stage.stride if repeat == 0 else 1
-                blocks.append(_Block(width, stage, stride, folded))
-                width = stage.width
+                blocks.append(_InvertedResidual(channels, stage, stride, folded))
+                channels = stage.out_channels
             self.stages.append(blocks)
-        taps = [_STAGES[tap].width for tap in _TAPS]
-        self.context = ConvUnit(taps[-1], _PYRAMID, folded=folded)
+        width = _PYRAMID_CHANNELS
+        inputs = [_STAGES[index].out_channels for index in _PYRAMID_STAGES]
+        self.context = ConvUnit(inputs[-1], width, folded=folded)
         self.laterals = nn.ModuleList(
-            ConvUnit(tap, _PYRAMID, act=False, folded=folded) for tap in taps
+            ConvUnit(channels, width, activation=False, folded=folded) for channels in inputs
         )
         self.smooth = nn.ModuleList(
             nn.Sequential(
-                ConvUnit(_PYRAMID, _PYRAMID, kernel=3, groups=_PYRAMID, act=False, folded=folded),
-                ConvUnit(_PYRAMID, _PYRAMID, folded=folded),
+                ConvUnit(
+                    width, width, kernel_size=3, groups=width, activation=False, folded=folded
+                ),
+                ConvUnit(width, width, folded=folded),
             )
-            for _ in taps
+            for _ in inputs
         )
-        self.head = nn.Conv2d(_PYRAMID, 1, 3, padding=1)
+        self.head = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits at half the resolution."""
+        """Compute the logits, (N, 1, H / 2, W / 2), of images (N, 3, H, W)."""
         x = self.stem(x)
         features = []
         for index, stage in enumerate(self.stages):
             x = stage(x)
-            if index in _TAPS:
+            if index in _PYRAMID_STAGES:
                 features.append(x)
-        # What the whole image is about, at every position.
+        # The mean over the image gives every position the same global context.
         top = self.context(x.mean((2, 3), keepdim=True))
         for feature, lateral, smooth in zip(
             reversed(features), reversed(self.laterals), reversed(self.smooth), strict=True
@@ -90,60 +94,77 @@ class Lite0Saliency(nn.Module):
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch norm (or none, when folded), ReLU6 (or none)."""
+    """Convolution, batch norm, ReLU6; padded as TensorFlow's "same".
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: side of the kernel.
+        stride: 1 or 2.
+        groups: groups of the convolution.
+        activation: whether ReLU6 follows.
+        folded: without batch norm, but with a bias.
+    """
 
     def __init__(
         self,
-        inside: int,
-        outside: int,
+        in_channels: int,
+        out_channels: int,
         *,
-        kernel: int = 1,
+        kernel_size: int = 1,
         stride: int = 1,
         groups: int = 1,
-        act: bool = True,
+        activation: bool = True,
         folded: bool = False,
     ) -> None:
         super().__init__()
-        # TensorFlow's "same": at stride 2 the extra column lies right and the extra row below.
-        before = (kernel - stride) // 2 if stride > 1 else kernel // 2
-        after = kernel - stride - before if stride > 1 else before
-        self.uneven = (before, after, before, after) if before != after else None
+        # At stride 2, "same" pads one column more on the right and one row more below.
+        before = (kernel_size - stride) // 2 if stride > 1 else kernel_size // 2
+        after = kernel_size - stride - before if stride > 1 else before
+        self.uneven_padding = (before, after, before, after) if before != after else None
         self.conv = nn.Conv2d(
-            inside,
-            outside,
-            kernel,
+            in_channels,
+            out_channels,
+            kernel_size,
             stride,
-            padding=0 if self.uneven else before,
+            padding=0 if self.uneven_padding else before,
             groups=groups,
             bias=folded,
         )
-        self.norm = nn.Identity() if folded else nn.BatchNorm2d(outside, eps=1e-3, momentum=0.01)
-        self.act = nn.ReLU6(inplace=True) if act else nn.Identity()
+        self.norm = (
+            nn.Identity() if folded else nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
+        )
+        self.activation = nn.ReLU6(inplace=True) if activation else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float (N, inside, h, w) -> (N, outside, h / stride, w / stride)."""
-        if self.uneven:
-            x = F.pad(x, self.uneven)
-        out: Tensor = self.act(self.norm(self.conv(x)))
+        """Map float (N, in_channels, h, w) to (N, out_channels, h / stride, w / stride)."""
+        if self.uneven_padding:
+            x = F.pad(x, self.uneven_padding)
+        out: Tensor = self.activation(self.norm(self.conv(x)))
         return out
 
 
-class _Block(nn.Module):
-    """Inverted residual: expand, filter each channel by itself, project."""
+class _InvertedResidual(nn.Module):
+    """Expand the channels, filter each by itself, project; added to the input if sizes match."""
 
-    def __init__(self, inside: int, stage: _Stage, stride: int, folded: bool) -> None:
+    def __init__(self, in_channels: int, stage: _Stage, stride: int, folded: bool) -> None:
         super().__init__()
-        middle = inside * stage.expand
+        hidden = in_channels * stage.expansion
         self.units = nn.Sequential()
-        if stage.expand > 1:
-            self.units.append(ConvUnit(inside, middle, folded=folded))
+        if stage.expansion > 1:
+            self.units.append(ConvUnit(in_channels, hidden, folded=folded))
         self.units.append(
             ConvUnit(
-                middle, middle, kernel=stage.kernel, stride=stride, groups=middle, folded=folded
+                hidden,
+                hidden,
+                kernel_size=stage.kernel_size,
+                stride=stride,
+                groups=hidden,
+                folded=folded,
             )
         )
-        self.units.append(ConvUnit(middle, stage.width, act=False, folded=folded))
-        self.residual = stride == 1 and inside == stage.width
+        self.units.append(ConvUnit(hidden, stage.out_channels, activation=False, folded=folded))
+        self.residual = stride == 1 and in_channels == stage.out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.units(x)
@@ -151,10 +172,10 @@ class _Block(nn.Module):
 
 
 def fold_batch_norms(network: Lite0Saliency) -> dict[str, Tensor]:
-    """A trained network's tensors with every batch norm worked into its convolution.
+    """Fold each batch norm of a trained network into the convolution before it.
 
     Returns:
-        the state dict of `Lite0Saliency(folded=True)`; `network` itself is left as it is.
+        a state dict for `Lite0Saliency(folded=True)`. `network` is not changed.
     """
     tensors = dict(network.state_dict())
     for name, unit in network.named_modules():

@@ -10,7 +10,7 @@ from roi_ray.models.lpips import Lpips, load_lpips
 from roi_ray.models.saliency import Saliency, load_saliency
 
 Provenance = dict[str, list[dict[str, str]]]
-"""Name and SHA-256 of weights, by the network."""
+"""Name and SHA-256 of each weights file, by network."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Networks:
     """LPIPS, N and D, in evaluation mode.
 
     Attributes:
-        lpips: of the pair.
-        saliency: N, of the reference.
-        discriminator: D, of the distorted image.
+        lpips: compares a reference with a distorted image.
+        saliency: N, sees the reference.
+        discriminator: D, sees the distorted image.
         provenance: name and SHA-256 of each network's weights.
     """
 
@@ -30,14 +30,17 @@ class Networks:
     provenance: Provenance
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Networks":
-        """Move to a device, with weights and activations of that type.
+        """Move the networks to a device, and convert their layers to a data type.
 
-        What is around them, the scaling of pixels and the heads of LPIPS, stays float32.
+        The scaling of pixels and the heads of LPIPS stay float32.
+
+        Returns:
+            these networks, which are changed in place.
         """
         for network in (self.lpips, self.saliency, self.discriminator):
             network.to(device)
         for layers in (self.lpips.slices, self.saliency.network, self.discriminator.layers):
-            # Channels last is the faster layout for convolutions, on a CPU (1.8 x) as on a GPU.
+            # Convolutions are faster in channels-last format, on CPUs (1.8 x) and GPUs.
             layers.to(dtype).to(memory_format=torch.channels_last)
         return self
 
@@ -45,18 +48,24 @@ class Networks:
 def load_networks(
     lpips: str, saliency: str, discriminator: str, weights_dir: str | None = None
 ) -> Networks:
-    """Load the networks on the CPU, fp32; see the functions that load each.
+    """Load the three networks in fp32, on the CPU.
+
+    Args:
+        lpips: see `load_lpips`.
+        saliency: see `load_saliency`.
+        discriminator: see `load_discriminator`.
+        weights_dir: see `load_lpips`.
 
     Raises:
         WeightsError: weights are missing, altered, or of an unknown layout.
     """
-    of_lpips, lpips_weights = load_lpips(lpips, weights_dir)
-    n, n_weights = load_saliency(saliency)
-    d, d_weights = load_discriminator(discriminator)
-    used: dict[str, list[Weights]] = {
+    lpips_network, lpips_weights = load_lpips(lpips, weights_dir)
+    saliency_network, saliency_weights = load_saliency(saliency)
+    discriminator_network, discriminator_weights = load_discriminator(discriminator)
+    files: dict[str, list[Weights]] = {
         "lpips": lpips_weights,
-        "saliency": [n_weights],
-        "discriminator": [d_weights],
+        "saliency": [saliency_weights],
+        "discriminator": [discriminator_weights],
     }
-    provenance = {name: [one.identity for one in several] for name, several in used.items()}
-    return Networks(of_lpips, n, d, provenance)
+    provenance = {name: [file.identity for file in several] for name, several in files.items()}
+    return Networks(lpips_network, saliency_network, discriminator_network, provenance)

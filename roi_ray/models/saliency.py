@@ -1,4 +1,4 @@
-"""N of the method: a salient-object network, fixed, that sees the reference only."""
+"""N of the method: a fixed salient-object network that sees the reference only."""
 
 from collections.abc import Mapping
 
@@ -18,116 +18,126 @@ U2NET_SIDE = 320
 
 
 class Saliency(nn.Module):
-    """RGB in [0, 1] -> saliency logits of the same size, whatever the network works at.
+    """Saliency logits of images of any size: (N, 3, H, W) -> (N, 1, H, W).
 
-    The image is resized to the network's square (bilinear, antialiased; the aspect ratio is not
-    kept, as in U2-Net's published code), normalised, and the logits are resized back (bilinear).
-    The mask is `sigmoid` of the result, without the min-max stretch that salient-object demos
-    apply: an image without anything salient shall have a mask near 0.
+    The image is resized to a square (bilinear, antialiased, as in U2-Net's published code; the
+    aspect ratio is not kept) and normalised; the logits are resized back (bilinear). The mask is
+    the sigmoid of the result. There is no min-max stretch, which salient-object demos apply,
+    because the mask of an image without anything salient must be near 0.
 
     Args:
-        network: normalised RGB (N, 3, side, side) -> logits (N, 1, h, w).
-        side: of the square that the network was trained on, in pixels.
+        network: maps normalised RGB, (N, 3, side, side), to logits, (N, 1, h, w).
+        side: side of the square that the network was trained on, in pixels.
         mean: subtracted from R, G and B in [0, 1].
-        deviation: divided by.
-        stretch: first divide by the largest value of the image, as U2-Net's published code does.
+        std: divides the difference.
+        divide_by_max: first divide each image by its largest value, as U2-Net's published code
+            does.
     """
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
     def __init__(
         self,
         network: nn.Module,
         side: int,
         mean: tuple[float, float, float],
-        deviation: tuple[float, float, float],
-        stretch: bool = False,
+        std: tuple[float, float, float],
+        divide_by_max: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
         self.side = side
-        self.stretch = stretch
+        self.divide_by_max = divide_by_max
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer(
-            "deviation", torch.tensor(deviation).view(1, 3, 1, 1), persistent=False
-        )
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Saliency of each pixel.
+        """Compute the saliency of each pixel.
 
         Args:
             images: float32, (N, 3, H, W), sRGB in [0, 1].
 
         Returns:
-            logits, float32, (N, 1, H, W): high = salient; unbounded, sigmoid gives [0, 1].
+            logits, float32, (N, 1, H, W): unbounded, high is salient; their sigmoid is in [0, 1].
         """
         logits: Tensor = self.network(self.preprocess(images))
         return F.interpolate(logits.float(), size=images.shape[-2:], mode="bilinear")
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """What the network is given: (N, 3, side, side), normalised, in the network's precision."""
+        """Resize and normalise images for the network.
+
+        Args:
+            images: float32, (N, 3, H, W), sRGB in [0, 1].
+
+        Returns:
+            (N, 3, side, side), in the network's precision.
+        """
         square = (self.side, self.side)
         x = F.interpolate(images, size=square, mode="bilinear", antialias=True)
-        if self.stretch:
+        if self.divide_by_max:
             x = x / x.amax((1, 2, 3), keepdim=True).clamp_min(1e-6)
         weight = next(self.network.parameters(), images)
-        return ((x - self.mean) / self.deviation).to(weight.dtype)
+        return ((x - self.mean) / self.std).to(weight.dtype)
 
 
 def load_saliency(source: str = DEFAULT_SALIENCY) -> tuple[Saliency, Weights]:
-    """A salient-object network with its weights, in evaluation mode, fp32, on the CPU.
+    """Load a salient-object network in evaluation mode, fp32, on the CPU.
 
     Args:
-        source: `DEFAULT_SALIENCY`, or the path or `s3://` URI of a file with the state dict of
-            that network (as `jobs/train_saliency.py` writes it), of U2-Net or of U2-Net-p (as
-            published: `u2net.pth`, `u2netp.pth`). Which one it is, is read off its tensors.
+        source: `DEFAULT_SALIENCY`, or the path or `s3://` URI of a state dict: of the packaged
+            network, as `roi-ray train-saliency` writes it, of U2-Net (`u2net.pth`) or of U2-Net-p
+            (`u2netp.pth`). The tensors decide which network it is.
 
     Returns:
-        the network and the identity of its weights.
+        the network and its weights.
 
     Raises:
-        WeightsError: no such file, or none of these networks.
+        WeightsError: the file is missing or holds none of these networks.
     """
-    found = (
+    weights = (
         loader.load_packaged(source) if source == DEFAULT_SALIENCY else loader.load_weights(source)
     )
-    saliency = _build(found)
-    state = {name: tensor.float() for name, tensor in found.tensors.items()}
+    saliency = _build_network(weights)
+    state = {name: tensor.float() for name, tensor in weights.tensors.items()}
     try:
         saliency.network.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:400]
-        raise WeightsError(f"{found.name} does not fit: {reason}") from error
-    return saliency.eval().requires_grad_(False), found
+        raise WeightsError(f"{weights.name} does not fit its network: {reason}") from error
+    return saliency.eval().requires_grad_(False), weights
 
 
 def build_lite0(network: Lite0Saliency) -> Saliency:
-    """Our network with its preprocessing (EfficientNet-lite's own: 0..255, minus 127, over 128)."""
+    """Give the packaged network EfficientNet-lite's preprocessing: ((0..255) - 127) / 128."""
     return Saliency(network, LITE0_SIDE, (127 / 255,) * 3, (128 / 255,) * 3)
 
 
-def _build(found: Weights) -> Saliency:
-    shapes = {name: tuple(tensor.shape) for name, tensor in found.tensors.items()}
+def build_u2net(shapes: Mapping[str, tuple[int, ...]]) -> Saliency:
+    """Build U2-Net or U2-Net-p with its preprocessing: ImageNet's mean and std.
+
+    Args:
+        shapes: shape of each tensor by name, which tell the two apart.
+    """
+    is_large = shapes.get("stage2.rebnconvin.conv_s1.weight") == (128, 64, 3, 3)
+    return Saliency(
+        U2Net(U2NET if is_large else U2NETP),
+        U2NET_SIDE,
+        (0.485, 0.456, 0.406),
+        (0.229, 0.224, 0.225),
+        divide_by_max=True,
+    )
+
+
+def _build_network(weights: Weights) -> Saliency:
+    shapes = {name: tuple(tensor.shape) for name, tensor in weights.tensors.items()}
     if shapes.get("stem.conv.weight") == (32, 3, 3, 3):
         return build_lite0(Lite0Saliency(folded=True))
     if shapes.get("stage1.rebnconvin.conv_s1.weight") == (64, 3, 3, 3):
         return build_u2net(shapes)
-    some = ", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:3])
+    examples = ", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:3])
     raise WeightsError(
-        f"{found.name} is no saliency network known here: it has {len(shapes)} tensors "
-        f"({some}, ...). Accepted are the packaged {DEFAULT_SALIENCY!r} and files with the state "
-        "dict of that network, of U2-Net (u2net.pth) or of U2-Net-p (u2netp.pth)"
-    )
-
-
-def build_u2net(shapes: Mapping[str, tuple[int, ...]]) -> Saliency:
-    """U2-Net or U2-Net-p with its preprocessing (ImageNet's mean and deviation)."""
-    wide = shapes.get("stage2.rebnconvin.conv_s1.weight") == (128, 64, 3, 3)
-    return Saliency(
-        U2Net(U2NET if wide else U2NETP),
-        U2NET_SIDE,
-        (0.485, 0.456, 0.406),
-        (0.229, 0.224, 0.225),
-        stretch=True,
+        f"{weights.name} is no saliency network known here: it has {len(shapes)} tensors "
+        f"({examples}, ...). Accepted are the packaged {DEFAULT_SALIENCY!r} and files with the "
+        "state dict of that network, of U2-Net (u2net.pth) or of U2-Net-p (u2netp.pth)"
     )

@@ -1,4 +1,4 @@
-"""U2-Net, the published salient-object network, in the layout of its published weights.
+"""U2-Net, a salient-object network, with the parameter names of its published weights.
 
 Qin, Zhang, Huang, Dehghan, Zaiane, Jagersand: "U2-Net: Going Deeper with Nested U-Structure for
 Salient Object Detection", Pattern Recognition 106 (2020). Written from the paper: figures 2 and 5
@@ -32,16 +32,16 @@ U2NETP: Widths = {
     stage: (3 if stage == "stage1" else 128 if stage.endswith("d") else 64, 16, 64)
     for stage in U2NET
 }
-"""The small variant: 1.13 M parameters."""
+"""U2-Net-p, the small variant: 1.13 M parameters."""
 
-# How many levels the little U inside each stage has; 0: dilated convolutions instead (RSU-4F).
+# Levels of the U inside each stage, by its number; 0 means dilated convolutions (RSU-4F).
 _LEVELS = {"1": 7, "2": 6, "3": 5, "4": 4, "5": 0, "6": 0}
 
 
 class U2Net(nn.Module):
-    """Normalised RGB, float (N, 3, H, W) -> saliency logits (N, 1, H, W), high = salient.
+    """Saliency logits of normalised RGB: float (N, 3, H, W) -> (N, 1, H, W), high is salient.
 
-    The published network ends in a sigmoid; this one before it. It was trained on 320 x 320.
+    The published network ends in a sigmoid, which is left out here. It was trained at 320 x 320.
 
     Args:
         widths: `U2NET` or `U2NETP`.
@@ -49,9 +49,9 @@ class U2Net(nn.Module):
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
-        for stage, (inside, middle, outside) in widths.items():
+        for stage, channels in widths.items():
             levels = _LEVELS[stage[5]]
-            block = RSU(levels, inside, middle, outside) if levels else RSU4F(*widths[stage])
+            block = RSU(levels, *channels) if levels else RSU4F(*channels)
             self.add_module(stage, block)
         sides = ("stage1d", "stage2d", "stage3d", "stage4d", "stage5d", "stage6")
         for number, stage in enumerate(sides, start=1):
@@ -59,7 +59,7 @@ class U2Net(nn.Module):
         self.outconv = nn.Conv2d(6, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of the fused map, (N, 1, H, W)."""
+        """Compute the logits of the fused map, (N, 1, H, W)."""
         size = x.shape[-2:]
         skips = []
         for number in range(1, 6):
@@ -79,28 +79,28 @@ class U2Net(nn.Module):
 
 
 class RSU(nn.Module):
-    """Residual U-block of the paper, figure 2: a U of `levels` levels, added to its input."""
+    """Residual U-block (figure 2 of the paper): a U of `levels` levels, added to its input."""
 
-    def __init__(self, levels: int, inside: int, middle: int, outside: int) -> None:
+    def __init__(self, levels: int, in_channels: int, mid_channels: int, out_channels: int) -> None:
         super().__init__()
         self.levels = levels
-        self.rebnconvin = _Unit(inside, outside)
-        self.add_module("rebnconv1", _Unit(outside, middle))
+        self.rebnconvin = _ConvUnit(in_channels, out_channels)
+        self.add_module("rebnconv1", _ConvUnit(out_channels, mid_channels))
         for level in range(2, levels):
-            self.add_module(f"rebnconv{level}", _Unit(middle, middle))
-            self.add_module(f"rebnconv{level}d", _Unit(2 * middle, middle))
-        self.add_module(f"rebnconv{levels}", _Unit(middle, middle, dilation=2))
-        self.add_module("rebnconv1d", _Unit(2 * middle, outside))
+            self.add_module(f"rebnconv{level}", _ConvUnit(mid_channels, mid_channels))
+            self.add_module(f"rebnconv{level}d", _ConvUnit(2 * mid_channels, mid_channels))
+        self.add_module(f"rebnconv{levels}", _ConvUnit(mid_channels, mid_channels, dilation=2))
+        self.add_module("rebnconv1d", _ConvUnit(2 * mid_channels, out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float (N, inside, h, w) -> (N, outside, h, w)."""
+        """Map float (N, in_channels, h, w) to (N, out_channels, h, w)."""
         entry: Tensor = self.rebnconvin(x)
         x = entry
         skips = []
         for level in range(1, self.levels):
             x = self.get_submodule(f"rebnconv{level}")(x)
             skips.append(x)
-            # The lowest two levels share one resolution: dilation sees further, not pooling.
+            # The lowest two levels have the same resolution; the last one is dilated instead.
             if level < self.levels - 1:
                 x = _pool(x)
         x = self.get_submodule(f"rebnconv{self.levels}")(x)
@@ -112,38 +112,38 @@ class RSU(nn.Module):
 
 
 class RSU4F(nn.Module):
-    """Residual block with dilation 1, 2, 4, 8 where the map is too small to be pooled further."""
+    """Residual block with dilations 1, 2, 4, 8, for maps that are too small to pool further."""
 
-    def __init__(self, inside: int, middle: int, outside: int) -> None:
+    def __init__(self, in_channels: int, mid_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.rebnconvin = _Unit(inside, outside)
-        self.rebnconv1 = _Unit(outside, middle)
-        self.rebnconv2 = _Unit(middle, middle, dilation=2)
-        self.rebnconv3 = _Unit(middle, middle, dilation=4)
-        self.rebnconv4 = _Unit(middle, middle, dilation=8)
-        self.rebnconv3d = _Unit(2 * middle, middle, dilation=4)
-        self.rebnconv2d = _Unit(2 * middle, middle, dilation=2)
-        self.rebnconv1d = _Unit(2 * middle, outside)
+        self.rebnconvin = _ConvUnit(in_channels, out_channels)
+        self.rebnconv1 = _ConvUnit(out_channels, mid_channels)
+        self.rebnconv2 = _ConvUnit(mid_channels, mid_channels, dilation=2)
+        self.rebnconv3 = _ConvUnit(mid_channels, mid_channels, dilation=4)
+        self.rebnconv4 = _ConvUnit(mid_channels, mid_channels, dilation=8)
+        self.rebnconv3d = _ConvUnit(2 * mid_channels, mid_channels, dilation=4)
+        self.rebnconv2d = _ConvUnit(2 * mid_channels, mid_channels, dilation=2)
+        self.rebnconv1d = _ConvUnit(2 * mid_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float (N, inside, h, w) -> (N, outside, h, w)."""
+        """Map float (N, in_channels, h, w) to (N, out_channels, h, w)."""
         entry: Tensor = self.rebnconvin(x)
-        one = self.rebnconv1(entry)
-        two = self.rebnconv2(one)
-        three = self.rebnconv3(two)
-        x = self.rebnconv3d(torch.cat((self.rebnconv4(three), three), 1))
-        x = self.rebnconv2d(torch.cat((x, two), 1))
-        x = self.rebnconv1d(torch.cat((x, one), 1))
+        skip1 = self.rebnconv1(entry)
+        skip2 = self.rebnconv2(skip1)
+        skip3 = self.rebnconv3(skip2)
+        x = self.rebnconv3d(torch.cat((self.rebnconv4(skip3), skip3), 1))
+        x = self.rebnconv2d(torch.cat((x, skip2), 1))
+        x = self.rebnconv1d(torch.cat((x, skip1), 1))
         return x + entry
 
 
-class _Unit(nn.Module):
+class _ConvUnit(nn.Module):
     """3 x 3 convolution, batch norm, ReLU."""
 
-    def __init__(self, inside: int, outside: int, dilation: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, dilation: int = 1) -> None:
         super().__init__()
-        self.conv_s1 = nn.Conv2d(inside, outside, 3, padding=dilation, dilation=dilation)
-        self.bn_s1 = nn.BatchNorm2d(outside)
+        self.conv_s1 = nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation)
+        self.bn_s1 = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.bn_s1(self.conv_s1(x)), inplace=True)

@@ -15,13 +15,13 @@ from roi_ray.models.discriminator import build_patch_layers, load_discriminator
 from roi_ray.settings import DEFAULT_DISCRIMINATOR
 from roi_ray.sweep import CODECS, photographs
 
-# Mean d_loss of photographs as they are.
+# Mean d_loss of original photographs.
 RECORDED = {"astronaut": 0.662048, "coffee": 0.465421, "rocket": 0.465259}
 CARD = loader.WEIGHTS_FOLDER / f"{DEFAULT_DISCRIMINATOR}.md"
 
 
-def published(channels=3, width=8, strided=3, norm=nn.BatchNorm2d, bias=False):
-    """The sequence that pix2pix and taming-transformers build, with every tensor random."""
+def build_published(channels=3, width=8, strided=3, norm=nn.BatchNorm2d, bias=False):
+    """The layers that pix2pix and taming-transformers build, with random tensors."""
     widths = [width * min(2**level, 8) for level in range(strided + 1)]
     modules = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
     for level in range(1, strided + 1):
@@ -38,14 +38,14 @@ def published(channels=3, width=8, strided=3, norm=nn.BatchNorm2d, bias=False):
     return nn.Sequential(*modules).eval()
 
 
-def saved(path, sequence, prefix, **more):
+def save_tensors(path, sequence, prefix, **more):
     tensors = {f"{prefix}{key}": value for key, value in sequence.state_dict().items()}
     torch.save(tensors | more, path)
     return str(path)
 
 
 @pytest.fixture(autouse=True)
-def seeded():
+def fixed_seed():
     torch.manual_seed(0)
 
 
@@ -54,7 +54,7 @@ def batch():
     return torch.rand(2, 3, 50, 67)
 
 
-def agree(source, live, batch):
+def check_logits_equal(source, live, batch):
     network, _ = load_discriminator(source)
     assert not network.training
     with torch.inference_mode():
@@ -69,24 +69,24 @@ def agree(source, live, batch):
     [(nn.BatchNorm2d, False), (nn.InstanceNorm2d, True), (lambda width: nn.Identity(), False)],
     ids=["batch", "instance", "none"],
 )
-def test_published_layouts_and_norms(tmp_path, batch, prefix, norm, bias):
-    live = published(norm=norm, bias=bias)
-    agree(saved(tmp_path / "d.pth", live, prefix), live, batch)
+def test_published_layout_gives_the_logits_of_its_network(tmp_path, batch, prefix, norm, bias):
+    live = build_published(norm=norm, bias=bias)
+    check_logits_equal(save_tensors(tmp_path / "d.pth", live, prefix), live, batch)
 
 
 @pytest.mark.parametrize(("strided", "min_side"), [(1, 6), (2, 12), (3, 24), (4, 48)])
-def test_depth_and_the_smallest_image(tmp_path, strided, min_side):
-    live = published(strided=strided)
-    source = saved(tmp_path / "d.pth", live, "model.")
-    network = agree(source, live, torch.rand(1, 3, 64, 96))
+def test_min_side_is_the_smallest_image_with_a_patch(tmp_path, strided, min_side):
+    live = build_published(strided=strided)
+    source = save_tensors(tmp_path / "d.pth", live, "model.")
+    network = check_logits_equal(source, live, torch.rand(1, 3, 64, 96))
     assert network.min_side == min_side
     assert network(torch.rand(1, 3, min_side, min_side)).shape == (1, 1, 1, 1)
     with pytest.raises(RuntimeError):
         network(torch.rand(1, 3, min_side, min_side - 1))
 
 
-def test_a_whole_checkpoint(tmp_path, batch):
-    live = published()
+def test_whole_checkpoint_is_searched_for_its_discriminator(tmp_path, batch):
+    live = build_published()
     tensors = {f"loss.discriminator.main.{k}": v for k, v in live.state_dict().items()}
     others = {
         "encoder.conv_in.weight": torch.rand(8, 3, 3, 3),
@@ -95,55 +95,67 @@ def test_a_whole_checkpoint(tmp_path, batch):
     }
     path = tmp_path / "last.ckpt"
     torch.save({"epoch": 3, "state_dict": others | tensors}, path)
-    agree(str(path), live, batch)
+    check_logits_equal(str(path), live, batch)
 
 
 @pytest.mark.parametrize(
     "spectral_norm", [nn.utils.spectral_norm, parametrizations.spectral_norm], ids=["old", "new"]
 )
-def test_spectral_norm_is_worked_in(tmp_path, batch, spectral_norm):
-    live = published(norm=lambda width: nn.Identity(), bias=False)
+def test_spectral_norm_is_folded_into_the_weights(tmp_path, batch, spectral_norm):
+    live = build_published(norm=lambda width: nn.Identity(), bias=False)
     for layer in live:
         if isinstance(layer, nn.Conv2d):
             spectral_norm(layer)
     live.train()(batch)
-    agree(saved(tmp_path / "d.pth", live.eval(), "model."), live, batch)
+    check_logits_equal(save_tensors(tmp_path / "d.pth", live.eval(), "model."), live, batch)
 
 
-def test_our_own_layout_has_a_bias_and_no_norm(tmp_path, batch):
+def test_packaged_layout_has_bias_and_no_norm(tmp_path, batch):
     live = build_patch_layers(8)
     path = tmp_path / "d.safetensors"
     save_file({f"model.{key}": value for key, value in live.state_dict().items()}, path)
-    network = agree(str(path), live, batch)
+    network = check_logits_equal(str(path), live, batch)
     assert not [layer for layer in network.layers if isinstance(layer, nn.InstanceNorm2d)]
 
 
-def test_a_conditional_discriminator_is_refused(tmp_path):
-    source = saved(tmp_path / "latest_net_D.pth", published(channels=6), "model.")
+def test_conditional_discriminator_is_a_weights_error(tmp_path):
+    source = save_tensors(tmp_path / "latest_net_D.pth", build_published(channels=6), "model.")
     with pytest.raises(WeightsError, match=r"latest_net_D.pth judges 6 channels, not 3"):
         load_discriminator(source)
 
 
-def test_what_is_no_patch_discriminator_is_refused(tmp_path):
-    def refused(tensors, text):
+def test_other_networks_and_missing_files_are_weights_errors(tmp_path):
+    def check_refused(tensors, text):
         path = tmp_path / "file.pth"
         torch.save(tensors, path)
         with pytest.raises(WeightsError, match=text) as raised:
             load_discriminator(str(path))
         assert "Accepted are the packaged" in str(raised.value)
 
-    good = {f"model.{key}": value for key, value in published().state_dict().items()}
-    refused({"fc.weight": torch.rand(3, 3)}, "no patch discriminator among its 1 tensors .fc.wei")
-    refused(good | {"main.0.weight": torch.rand(8, 3, 4, 4)}, r"more than one \(main., model.\)")
-    refused(good | {"model.5.weight": torch.rand(32, 16, 3, 3)}, "no patch discriminator: conv")
-    refused(good | {"model.5.weight": torch.rand(32, 9, 4, 4)}, "no patch discriminator: conv")
+    good = {f"model.{key}": value for key, value in build_published().state_dict().items()}
+    check_refused(
+        {"fc.weight": torch.rand(3, 3)}, "no patch discriminator among its 1 tensors .fc.wei"
+    )
+    check_refused(
+        good | {"main.0.weight": torch.rand(8, 3, 4, 4)}, r"more than one \(main., model.\)"
+    )
+    check_refused(
+        good | {"model.5.weight": torch.rand(32, 16, 3, 3)},
+        "holds no patch discriminator: its conv",
+    )
+    check_refused(
+        good | {"model.5.weight": torch.rand(32, 9, 4, 4)}, "holds no patch discriminator: its conv"
+    )
     actnorm = {key: value for key, value in good.items() if not key.startswith("model.3.")}
-    refused(actnorm | {"model.3.loc": torch.rand(1, 16, 1, 1)}, r"module 3 \(loc\) is no BatchNorm")
+    check_refused(
+        actnorm | {"model.3.loc": torch.rand(1, 16, 1, 1)},
+        r"module 3 \(loc\) does not fit a BatchNorm",
+    )
     with pytest.raises(WeightsError, match="nowhere"):
         load_discriminator(str(tmp_path / "nowhere.pth"))
 
 
-def test_packaged_weights_are_those_of_the_card():
+def test_packaged_weights_match_the_model_card():
     network, identity = load_discriminator()
     assert identity.name == f"{DEFAULT_DISCRIMINATOR}.safetensors"
     assert identity.sha256 in CARD.read_text()
@@ -171,11 +183,11 @@ def test_packaged_d_loss_rises_as_jpeg_quality_falls():
     assert means["original"] + 0.5 < means[90] + 0.5 < means[30]
 
 
-def test_packaged_discriminator_s_recorded_losses():
+def test_packaged_discriminator_gives_the_recorded_losses():
     network, _ = load_discriminator()
     for name, expected in RECORDED.items():
         pixels = decode_image(photographs()[name].read_bytes()).copy()
         planes = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
         with torch.inference_mode():
-            found = F.softplus(-network(planes)).mean().item()
-        assert found == pytest.approx(expected, abs=1e-4)
+            d_loss = F.softplus(-network(planes)).mean().item()
+        assert d_loss == pytest.approx(expected, abs=1e-4)

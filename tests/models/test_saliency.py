@@ -29,8 +29,8 @@ def mask(name):
         return torch.sigmoid(network(photograph(name)))[0, 0]
 
 
-def shaken(network):
-    """Random batch-norm statistics too: a fresh one's would hide mistakes."""
+def randomize_batch_norms(network):
+    """Replace the initial statistics, which would hide mistakes, by random ones."""
     torch.manual_seed(0)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -47,8 +47,8 @@ def test_u2net_has_the_published_number_of_parameters(widths, count):
         assert sum(parameter.numel() for parameter in U2Net(widths).parameters()) == count
 
 
-def test_u2netp_checkpoint_round_trip(tmp_path):
-    live = shaken(U2Net(U2NETP))
+def test_u2netp_checkpoint_gives_the_logits_of_its_network(tmp_path):
+    live = randomize_batch_norms(U2Net(U2NETP))
     path = tmp_path / "u2netp.pth"
     torch.save(live.state_dict(), path)
     network, identity = load_saliency(str(path))
@@ -57,7 +57,7 @@ def test_u2netp_checkpoint_round_trip(tmp_path):
         hashlib.sha256(path.read_bytes()).hexdigest(),
     )
     image = photograph("chelsea")[..., :300, :200] * 0.8
-    # The published preprocessing, spelt out.
+    # The published preprocessing, step by step.
     x = F.interpolate(image, size=(320, 320), mode="bilinear", antialias=True)
     x = x / x.max()
     x = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
@@ -69,31 +69,35 @@ def test_u2netp_checkpoint_round_trip(tmp_path):
         assert torch.isfinite(network(torch.zeros(1, 3, 40, 40))).all()
 
 
-def test_u2net_checkpoint_is_told_from_the_small_one(tmp_path):
+def test_u2net_checkpoint_loads_the_large_network(tmp_path):
     path = tmp_path / "u2net.pth"
     torch.save(U2Net(U2NET).state_dict(), path)
     network, _ = load_saliency(str(path))
     assert sum(parameter.numel() for parameter in network.parameters()) == 44_009_869
 
 
-def test_what_is_no_saliency_network_is_refused(tmp_path):
-    def refused(tensors, text):
+def test_other_networks_and_missing_files_are_weights_errors(tmp_path):
+    def check_refused(tensors, text):
         path = tmp_path / "file.pth"
         torch.save(tensors, path)
         with pytest.raises(WeightsError, match=text):
             load_saliency(str(path))
 
-    refused({"fc.weight": torch.rand(2, 3)}, r"1 tensors \(fc.weight \(2, 3\), ...\). Accepted are")
+    check_refused(
+        {"fc.weight": torch.rand(2, 3)}, r"1 tensors \(fc.weight \(2, 3\), ...\). Accepted are"
+    )
     u2netp = U2Net(U2NETP).state_dict()
-    refused({k: v for k, v in u2netp.items() if "side6" not in k}, r"Missing key.*side6.weight")
+    check_refused(
+        {k: v for k, v in u2netp.items() if "side6" not in k}, r"Missing key.*side6.weight"
+    )
     u2netp["stage1.rebnconvin.conv_s1.weight"] = torch.rand(64, 4, 3, 3)
-    refused(u2netp, "no saliency network known here")
+    check_refused(u2netp, "no saliency network known here")
     with pytest.raises(WeightsError, match="nowhere"):
         load_saliency(str(tmp_path / "nowhere.pth"))
 
 
-def test_folding_batch_norms_changes_nothing():
-    network = shaken(Lite0Saliency())
+def test_folded_network_gives_the_same_logits():
+    network = randomize_batch_norms(Lite0Saliency())
     folded = Lite0Saliency(folded=True).eval()
     folded.load_state_dict(fold_batch_norms(network))
     assert not [module for module in folded.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -103,22 +107,21 @@ def test_folding_batch_norms_changes_nothing():
         torch.testing.assert_close(folded(x), network(x), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kernel", [3, 5])
-def test_stride_two_pads_as_tensorflow_does(kernel):
-    unit = ConvUnit(1, 1, kernel=kernel, stride=2, act=False, folded=True)
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_stride_2_pads_as_tensorflow_does(kernel_size):
+    unit = ConvUnit(1, 1, kernel_size=kernel_size, stride=2, activation=False, folded=True)
     nn.init.constant_(unit.conv.weight, 1)
     nn.init.zeros_(unit.conv.bias)
-    # An impulse in the first corner is seen by one window only where nothing, or one less, is
-    # padded before it.
+    # With TensorFlow's padding, only one window covers the first corner.
     x = torch.zeros(1, 1, 8, 8)
     x[..., 0, 0] = 1
     assert unit(x).sum() == 1
     x = torch.ones(1, 1, 8, 8)
     assert unit(x).shape == (1, 1, 4, 4)
-    assert unit(x)[0, 0, -1, -1] == (kernel // 2 + 1) ** 2
+    assert unit(x)[0, 0, -1, -1] == (kernel_size // 2 + 1) ** 2
 
 
-def test_the_mask_has_the_image_s_size_whatever_the_network_works_at():
+def test_logits_have_the_size_of_the_image():
     class Mean(nn.Module):
         def forward(self, x):
             assert x.shape[-2:] == (16, 16)
@@ -131,7 +134,7 @@ def test_the_mask_has_the_image_s_size_whatever_the_network_works_at():
     )
 
 
-def test_packaged_weights_are_those_of_the_card():
+def test_packaged_weights_match_the_model_card():
     network, identity = load_saliency()
     assert identity.name == f"{DEFAULT_SALIENCY}.safetensors"
     assert identity.sha256 in CARD.read_text()
@@ -143,7 +146,7 @@ def test_packaged_weights_are_those_of_the_card():
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
-def test_packaged_weights_load_from_a_path_too(tmp_path):
+def test_packaged_weights_load_from_a_path(tmp_path):
     path = tmp_path / "mine.safetensors"
     save_file(loader.load_packaged(DEFAULT_SALIENCY).tensors, path)
     network, _ = load_saliency(str(path))
@@ -152,7 +155,7 @@ def test_packaged_weights_load_from_a_path_too(tmp_path):
         assert torch.equal(network(image), load_saliency()[0](image))
 
 
-def test_packaged_network_finds_what_people_look_at():
+def test_packaged_mask_is_high_on_the_subject_and_low_in_the_corner():
     astronaut = mask("astronaut")
     face, corner = astronaut[70:170, 180:270], astronaut[:60, -60:]
     assert face.mean() > 0.7
@@ -170,16 +173,16 @@ def test_packaged_network_finds_what_people_look_at():
         ("motorcycle_left", 0.315272, (0.097230, 0.930649, 0.009592, 0.000079)),
     ],
 )
-def test_packaged_network_s_recorded_masks(name, mean, points):
-    found = mask(name)
-    height, width = found.shape
+def test_packaged_network_gives_the_recorded_masks(name, mean, points):
+    result = mask(name)
+    height, width = result.shape
     places = ((0.25, 0.45), (0.5, 0.5), (0.8, 0.6), (0.05, 0.95))
-    seen = [found[int(height * down), int(width * along)].item() for down, along in places]
-    assert found.mean().item() == pytest.approx(mean, abs=1e-4)
-    assert seen == pytest.approx(points, abs=1e-4)
+    values = [result[int(height * y), int(width * x)].item() for y, x in places]
+    assert result.mean().item() == pytest.approx(mean, abs=1e-4)
+    assert values == pytest.approx(points, abs=1e-4)
 
 
-def test_one_image_s_mask_does_not_depend_on_its_batch():
+def test_logits_do_not_depend_on_the_batch():
     network, _ = load_saliency()
     batch = torch.cat([photograph("astronaut"), photograph("astronaut").flip(-1)])
     with torch.inference_mode():
