@@ -75,6 +75,14 @@ Device = Annotated[
         rich_help_panel=_RUN,
     ),
 ]
+LocalDevice = Annotated[
+    str,
+    typer.Option(
+        help="Where the networks run: cpu, cuda, cuda:1, ...; auto: on a GPU if this machine has "
+        "one.",
+        rich_help_panel=_RUN,
+    ),
+]
 Actors = Annotated[
     int | None,
     typer.Option(

@@ -1,0 +1,198 @@
+"""`roi-ray pair`: print the numbers of a few images, with no manifest and no Ray."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roi_ray.cli import options as cli
+from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
+from roi_ray.errors import ImageError, ImageReadError, UsageError
+from roi_ray.runtime.logs import escape_line
+from roi_ray.settings import (
+    DEFAULT_DISCRIMINATOR,
+    DEFAULT_LPIPS,
+    DEFAULT_SALIENCY,
+    MAX_PIXELS,
+    Settings,
+)
+
+if TYPE_CHECKING:
+    from roi_ray.imaging.pixels import Pixels
+    from roi_ray.schema import Scores
+    from roi_ray.scoring.prepared import Prepared
+    from roi_ray.scoring.scorer import Scorer
+
+Decode = Callable[[bytes, int], "Pixels"]
+
+
+@exit_with_message
+def main(
+    original: Annotated[
+        str, typer.Argument(help="The original image: a path or s3:// URI.", metavar="ORIGINAL")
+    ],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Decoded images of the size of the original: paths or s3:// URIs.",
+            metavar="IMAGE...",
+        ),
+    ],
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON with all columns and the weights' identity.")
+    ] = False,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            help="8-bit image of the size of the original that is the mask itself: 255 inside the "
+            "region of interest, 0 outside. Replaces the saliency network's mask.",
+            show_default=False,
+        ),
+    ] = None,
+    lpips: cli.LpipsOption = DEFAULT_LPIPS,
+    saliency: cli.SaliencyOption = DEFAULT_SALIENCY,
+    discriminator: cli.DiscriminatorOption = DEFAULT_DISCRIMINATOR,
+    roi_weighting: cli.RoiWeighting = "mean",
+    precision: cli.Precision = "fp32",
+    weights_dir: cli.WeightsDir = None,
+    device: cli.LocalDevice = "auto",
+    max_pixels: cli.MaxPixels = MAX_PIXELS,
+) -> None:
+    """Print the scores of a few decoded images of one original, without a manifest and without Ray.
+
+    An image that cannot be scored is a line with its error; the others are still scored.
+
+    Exit codes: 0 if every image has scores; 2 if the arguments, the original, the mask or the
+    weights cannot be used; 3 if an image could not be scored.
+    """
+    from roi_ray.imaging.decode import decode_image, decode_mask
+
+    # A wrong original is reported at once: importing torch takes seconds.
+    pixels = _load_or_exit(original, decode_image, max_pixels)
+    roi_mask = _load_or_exit(mask, decode_mask, max_pixels) if mask is not None else None
+
+    from roi_ray.scoring.scorer import Scorer
+
+    settings = Settings(lpips, saliency, discriminator, roi_weighting, precision)
+    scorer = Scorer(settings, device, weights_dir=weights_dir)
+    prepared = scorer.prepare(pixels, roi_mask)
+    results = [_score_image(scorer, prepared, image, max_pixels) for image in images]
+    if as_json:
+        print(_to_json(original, mask, scorer, results))
+    else:
+        print(_to_table(results))
+    if any(result.error for result in results):
+        raise typer.Exit(EXIT_TOO_MANY_FAILED)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Scores of one image, or the error that it has instead."""
+
+    image: str
+    scores: "Scores | None" = None
+    error: ImageError | None = None
+
+
+def _load(uri: str, decode: Decode, max_pixels: int) -> "Pixels":
+    from roi_ray.errors import AccessError, StorageError
+    from roi_ray.io import storage
+
+    try:
+        data = storage.read_bytes(storage.absolute(uri))
+    except AccessError:
+        raise
+    except StorageError as error:
+        raise ImageReadError(str(error)) from error
+    return decode(data, max_pixels)
+
+
+def _load_or_exit(uri: str, decode: Decode, max_pixels: int) -> "Pixels":
+    try:
+        return _load(uri, decode, max_pixels)
+    except ImageError as error:
+        raise UsageError(f"{uri}: {error}") from error
+
+
+def _score_image(scorer: "Scorer", prepared: "Prepared", image: str, max_pixels: int) -> _Result:
+    from roi_ray.imaging.decode import decode_image
+
+    try:
+        pixels = _load(image, decode_image, max_pixels)
+        return _Result(image, scorer.score(prepared, [pixels])[0])
+    except ImageError as error:
+        return _Result(image, error=error)
+
+
+def _to_json(original: str, mask: str | None, scorer: "Scorer", results: Sequence[_Result]) -> str:
+    from roi_ray import schema
+
+    images: list[dict[str, Any]] = []
+    for result in results:
+        numbers = asdict(result.scores) if result.scores else {}
+        images.append(
+            {
+                "image": result.image,
+                # JSON has no infinity and no NaN.
+                **{
+                    name: value if math.isfinite(value) else None for name, value in numbers.items()
+                },
+                "error_kind": type(result.error).__name__ if result.error else None,
+                schema.ERROR: str(result.error) if result.error else None,
+            }
+        )
+    document = {
+        "original": original,
+        "mask": mask,
+        "settings": asdict(scorer.settings),
+        "weights": scorer.provenance,
+        "images": images,
+    }
+    return json.dumps(document, indent=2)
+
+
+_HEADER = ("PSNR", "MS-SSIM", "LPIPS", "D loss")
+_LEGEND = (
+    "Higher is better: PSNR (dB, at most 100) and MS-SSIM (at most 1).\n"
+    "Lower is better: LPIPS and D loss (discriminator loss, nat).\n"
+    "ROI: mean of the mask, the share of the image inside the region of interest."
+)
+
+
+def _to_table(results: Sequence[_Result]) -> str:
+    """The scores as text: one line per image, its name last so that it may have any length."""
+    from roi_ray import schema
+
+    columns = (*schema.FEATURES, "roi_fraction")
+    rows = [
+        [_format(name, getattr(result.scores, name)) for name in columns]
+        if result.scores
+        else ["-"] * len(columns)
+        for result in results
+    ]
+    header = [*_HEADER, *_HEADER, "ROI"]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+
+    def join(cells: Sequence[str]) -> str:
+        # A wider gap between the whole image, the region of interest, and its share.
+        cells = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
+        return "   ".join(["  ".join(cells[:4]), "  ".join(cells[4:8]), cells[8]])
+
+    start = len("  ".join(" " * width for width in widths[:4])) + 3
+    lines = [f"{'whole image'.ljust(start)}region of interest", f"{join(header)}  image"]
+    for row, result in zip(rows, results, strict=True):
+        name = result.image
+        if result.error:
+            name += f": {type(result.error).__name__}: {result.error}"
+        lines.append(f"{join(row)}  {escape_line(name)}")
+    return "\n".join([*lines, "", _LEGEND])
+
+
+def _format(name: str, value: float) -> str:
+    from roi_ray import schema
+
+    return f"{value:.{2 if schema.MEANINGS[name].unit == 'dB' else 4}f}"
