@@ -1,1 +1,1 @@
-"""Measures speed: ratios inside one run, never a time against one of another day."""
+"""Measures speed. Only ratios within one run are compared, never times of different runs."""

@@ -1,4 +1,4 @@
-"""Where the scorer's time goes, and how far each part is from what the machine can do."""
+"""Where the scorer's time goes, and how close each step is to the limit of the machine."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,15 +16,18 @@ from roi_ray.metrics.roi import box_blur, mask_weights, resize_mask, whole_and_m
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import upload
 
+_GPU_IMAGES = 24
+"""Images per call on a GPU, which one image does not keep busy."""
+
 
 @dataclass(frozen=True)
 class MachineLimits:
-    """What the machine can do at most.
+    """Highest speeds of the machine, measured.
 
     Attributes:
-        gflops: GFLOP/s of a large matrix product or convolution, whichever is faster: some
-            libraries know a processor's instructions for one of them only.
-        gbytes: GB/s of a large copy, read and written.
+        gflops: GFLOP/s of a large matrix product or of a large convolution, whichever is faster;
+            some libraries use a processor's fastest instructions for one of them only.
+        gbytes: GB/s of a large copy, bytes read plus bytes written.
     """
 
     gflops: float
@@ -32,40 +35,49 @@ class MachineLimits:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of the work for a pair, or for a reference.
+class StepTime:
+    """Time of one step of scoring.
 
     Attributes:
-        name: what it is.
-        once: whether it is done once a reference, not once a pair.
-        milliseconds: median.
-        gflop: counted multiplications and additions of convolutions and matrix products, 10^9;
-            0 for what has none.
-        gbyte: of what goes in and comes out, 10^9: what has to be moved at least; 0 where it is no
-            tensor.
-        share: of the machine's limit, the least time that operations or bytes take over the time
-            taken; higher is better, None where neither was counted.
+        name: name of the step.
+        per_reference: True if the step runs once per reference, False if once per pair.
+        milliseconds: median milliseconds per reference or per pair.
+        gflop: 10^9 floating-point operations of the convolutions and matrix products; 0 if none.
+        gbyte: 10^9 bytes of the inputs and outputs, the least that has to be moved; 0 if they are
+            not tensors.
+        utilisation: shortest possible time, by operations or bytes at the machine's limits, divided
+            by the measured time. At most about 1, higher is better; None if nothing was counted.
     """
 
     name: str
-    once: bool
+    per_reference: bool
     milliseconds: float
     gflop: float
     gbyte: float
-    share: float | None
+    utilisation: float | None
 
 
 @dataclass(frozen=True)
-class _Work:
-    do: Callable[[], object]
-    given: Sequence[Tensor] = ()
+class _Step:
+    """A step to time.
+
+    Attributes:
+        run: calls the step.
+        inputs: tensors that the step reads, if its memory traffic is to be counted.
+        images: images per call.
+        per_reference: see `StepTime`.
+        network: whether to count floating-point operations.
+    """
+
+    run: Callable[[], object]
+    inputs: Sequence[Tensor] = ()
     images: int = 1
-    once: bool = False
+    per_reference: bool = False
     network: bool = False
 
 
-def limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> MachineLimits:
-    """Measure them."""
+def measure_limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> MachineLimits:
+    """Measure the highest speeds of the machine in one precision."""
     cpu = device.type == "cpu"
     side, size, images = (2048, 1 << 28, 1) if cpu else (8192, 1 << 30, 64)
     a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
@@ -74,120 +86,142 @@ def limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> Machine
     planes, kernels = (t.to(memory_format=torch.channels_last) for t in (planes, kernels))
     source = torch.ones(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    works = {
+    operations = {
         "product": lambda: a @ b,
         "convolution": lambda: F.conv2d(planes, kernels, padding=1),
         "copy": lambda: target.copy_(source),
     }
-    timings = time_interleaved(works, rounds, device=device)
-    # The best round: what else runs on the machine only ever makes it slower.
-    best = {name: min(timing.seconds) * 1e9 for name, timing in timings.items()}
-    product = 2 * side**3 / best["product"]
-    convolution = 2 * planes.numel() * kernels.numel() / 256 / best["convolution"]
-    return MachineLimits(max(product, convolution), 2 * size / best["copy"])
+    timings = time_interleaved(operations, rounds, device=device)
+    # The fastest round, because other processes only ever slow it down.
+    nanoseconds = {name: min(timing.seconds) * 1e9 for name, timing in timings.items()}
+    product = 2 * side**3 / nanoseconds["product"]
+    convolution = 2 * planes.numel() * kernels.numel() / 256 / nanoseconds["convolution"]
+    return MachineLimits(max(product, convolution), 2 * size / nanoseconds["copy"])
 
 
 @torch.inference_mode()
-def measure(
+def measure_steps(
     networks: Networks, reference: bytes, distorted: bytes, device: torch.device, rounds: int
-) -> tuple[list[Part], MachineLimits]:
-    """Time each part by itself, interleaved; on a GPU for many images at once.
+) -> tuple[list[StepTime], MachineLimits]:
+    """Time each step of scoring by itself, in turns. On a GPU, a call processes many images.
 
     Args:
-        networks: on the device already, in the precision that is to be measured.
-        reference: an image file.
-        distorted: another.
-        device: where.
-        rounds: that count.
+        networks: networks on the device, in the precision to measure.
+        reference: content of an image file.
+        distorted: content of an image file of the same size.
+        device: device to measure on.
+        rounds: number of measured rounds.
     """
-    dtype = next(networks.discriminator.layers.parameters()).dtype
-    count = 1 if device.type == "cpu" else _MANY
-    given = [[decode_image(data)] * count for data in (reference, distorted)]
-    x, y = (upload(pixels, device) for pixels in given)
-    image, other = x.float().div_(255), y.float().div_(255)
-    planes, others = image.contiguous(), other.contiguous()
-    moments = filter_reference(planes)
-    filtered = [tensor for one in moments for tensor in (one.image, one.mean, one.variance)]
-    features, theirs = (
-        networks.lpips.extract_features(image),
-        networks.lpips.extract_activations(other),
-    )
-    logits = networks.saliency(image)
-    mask = box_blur(logits[:, 0].sigmoid())
-    maps = [*similarity_maps(moments, others), squared_error_map(x, y)]
-    maps += [*networks.lpips.compute_maps(features, theirs)]
-    weights = [mask_weights(resize_mask(mask, *level.shape[-2:]), "mean") for level in maps]
-    works = {
-        "decode reference": _Work(lambda: decode_image(reference), once=True),
-        "saliency": _Work(
-            lambda: networks.saliency(image), [image], count, once=True, network=True
-        ),
-        "mask": _Work(lambda: box_blur(logits[:, 0].sigmoid()), [logits], count, once=True),
-        "MS-SSIM moments": _Work(lambda: filter_reference(planes), [planes], count, once=True),
-        "LPIPS features": _Work(
-            lambda: networks.lpips.extract_features(image), [image], count, once=True, network=True
-        ),
-        "decode": _Work(lambda: decode_image(distorted)),
-        "to the device": _Work(lambda: upload(given[1], device), images=count),
-        "to the networks' layout": _Work(lambda: y.float().div_(255).contiguous(), [y], count),
-        "MSE": _Work(lambda: squared_error_map(x, y), [x, y], count),
-        "MS-SSIM": _Work(lambda: similarity_maps(moments, others), [*filtered, others], count),
-        "LPIPS network": _Work(
-            lambda: networks.lpips.extract_activations(other), [other], count, network=True
-        ),
-        "LPIPS maps": _Work(
-            lambda: networks.lpips.compute_maps(features, theirs), [*features, *theirs], count
-        ),
-        "discriminator": _Work(
-            lambda: F.softplus(-networks.discriminator(other)), [other], count, network=True
-        ),
-        "means": _Work(
-            lambda: [
-                whole_and_masked_means(level, w) for level, w in zip(maps, weights, strict=True)
-            ],
-            [*maps, *weights],
-            count,
-        ),
-    }
+    steps = _list_steps(networks, reference, distorted, device)
     timings = time_interleaved(
-        {name: work.do for name, work in works.items()}, rounds, device=device
+        {name: step.run for name, step in steps.items()}, rounds, device=device
     )
-    found = limits(device, dtype)
-    return [_part(name, work, timings[name], found) for name, work in works.items()], found
+    dtype = next(networks.discriminator.layers.parameters()).dtype
+    limits = measure_limits(device, dtype)
+    times = [
+        _compare_with_limits(name, step, timings[name], limits) for name, step in steps.items()
+    ]
+    return times, limits
 
 
-_MANY = 24
+def compute_network_utilisation(
+    steps: Sequence[StepTime], gflops: float, per_reference: int
+) -> float:
+    """Share of a limit in GFLOP/s that all networks together reach.
+
+    Args:
+        steps: times of the steps.
+        gflops: the limit.
+        per_reference: number of distorted images per reference, K.
+    """
+    calls = [(step, 1 if step.per_reference else per_reference) for step in steps if step.gflop]
+    gflop = sum(step.gflop * count for step, count in calls)
+    seconds = sum(step.milliseconds * count for step, count in calls) / 1000
+    return gflop / seconds / gflops
 
 
-def _part(name: str, work: _Work, timing: Timing, limits: MachineLimits) -> Part:
-    milliseconds = timing.per_pair / work.images
-    gflop = _gflop(work.do) / work.images if work.network else 0.0
-    moved = [*work.given, *_tensors(work.do())] if work.given else []
-    gbyte = sum(tensor.nbytes for tensor in moved) / 1e9 / work.images
-    least = 1000 * max(gflop / limits.gflops, gbyte / limits.gbytes)
-    share = least / milliseconds if least else None
-    return Part(name, work.once, milliseconds, gflop, gbyte, share)
+def _list_steps(
+    networks: Networks, reference: bytes, distorted: bytes, device: torch.device
+) -> dict[str, _Step]:
+    """The steps of scoring by name, with their inputs computed."""
+    count = 1 if device.type == "cpu" else _GPU_IMAGES
+    pixels = [[decode_image(data)] * count for data in (reference, distorted)]
+    x, y = (upload(images, device) for images in pixels)
+    x_image, y_image = x.float().div_(255), y.float().div_(255)
+    x_planes, y_planes = x_image.contiguous(), y_image.contiguous()
+    moments = filter_reference(x_planes)
+    features = networks.lpips.extract_features(x_image)
+    activations = networks.lpips.extract_activations(y_image)
+    logits = networks.saliency(x_image)
+    mask = box_blur(logits[:, 0].sigmoid())
+    maps = [*similarity_maps(moments, y_planes), squared_error_map(x, y)]
+    maps += [*networks.lpips.compute_maps(features, activations)]
+    weights = [mask_weights(resize_mask(mask, *level.shape[-2:]), "mean") for level in maps]
+
+    def compute_means() -> object:
+        return [whole_and_masked_means(level, w) for level, w in zip(maps, weights, strict=True)]
+
+    def per_reference(
+        run: Callable[[], object], inputs: Sequence[Tensor], *, network: bool = False
+    ) -> _Step:
+        return _Step(run, inputs, count, per_reference=True, network=network)
+
+    def per_pair(
+        run: Callable[[], object], inputs: Sequence[Tensor] = (), *, network: bool = False
+    ) -> _Step:
+        return _Step(run, inputs, count, network=network)
+
+    lpips = networks.lpips
+    return {
+        "decode reference": _Step(lambda: decode_image(reference), per_reference=True),
+        "saliency": per_reference(lambda: networks.saliency(x_image), [x_image], network=True),
+        "mask": per_reference(lambda: box_blur(logits[:, 0].sigmoid()), [logits]),
+        "MS-SSIM moments": per_reference(lambda: filter_reference(x_planes), [x_planes]),
+        "LPIPS features": per_reference(
+            lambda: lpips.extract_features(x_image), [x_image], network=True
+        ),
+        "decode": _Step(lambda: decode_image(distorted)),
+        "to the device": per_pair(lambda: upload(pixels[1], device)),
+        "to the networks' layout": per_pair(lambda: y.float().div_(255).contiguous(), [y]),
+        "MSE": per_pair(lambda: squared_error_map(x, y), [x, y]),
+        "MS-SSIM": per_pair(
+            lambda: similarity_maps(moments, y_planes), [*_iterate_tensors(moments), y_planes]
+        ),
+        "LPIPS network": per_pair(
+            lambda: lpips.extract_activations(y_image), [y_image], network=True
+        ),
+        "LPIPS maps": per_pair(
+            lambda: lpips.compute_maps(features, activations), [*features, *activations]
+        ),
+        "discriminator": per_pair(
+            lambda: F.softplus(-networks.discriminator(y_image)), [y_image], network=True
+        ),
+        "means": per_pair(compute_means, [*maps, *weights]),
+    }
 
 
-def _tensors(result: object) -> Iterator[Tensor]:
+def _compare_with_limits(name: str, step: _Step, timing: Timing, limits: MachineLimits) -> StepTime:
+    milliseconds = timing.ms_per_pair / step.images
+    gflop = _count_gflop(step.run) / step.images if step.network else 0.0
+    tensors = [*step.inputs, *_iterate_tensors(step.run())] if step.inputs else []
+    gbyte = sum(tensor.nbytes for tensor in tensors) / 1e9 / step.images
+    shortest = 1000 * max(gflop / limits.gflops, gbyte / limits.gbytes)
+    utilisation = shortest / milliseconds if shortest else None
+    return StepTime(name, step.per_reference, milliseconds, gflop, gbyte, utilisation)
+
+
+def _iterate_tensors(result: object) -> Iterator[Tensor]:
+    """All tensors in a nested result."""
     if isinstance(result, Tensor):
         yield result
     elif isinstance(result, Moments):
         yield from (result.image, result.mean, result.variance)
     elif isinstance(result, list | tuple):
         for item in result:
-            yield from _tensors(item)
+            yield from _iterate_tensors(item)
 
 
-def networks_share(parts: list[Part], limit: float, per_reference: int) -> float:
-    """Share of a limit in GFLOP/s that all networks together reach, for K images of a reference."""
-    counted = [(part, 1 if part.once else per_reference) for part in parts if part.gflop]
-    gflop = sum(part.gflop * times for part, times in counted)
-    seconds = sum(part.milliseconds * times for part, times in counted) / 1000
-    return gflop / seconds / limit
-
-
-def _gflop(work: Callable[[], object]) -> float:
+def _count_gflop(run: Callable[[], object]) -> float:
     with FlopCounterMode(display=False) as counter:
-        work()
+        run()
     return float(counter.get_total_flops()) / 1e9

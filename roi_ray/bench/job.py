@@ -1,4 +1,4 @@
-"""The whole job, from files to Parquet, against the scorer alone on the same files."""
+"""Measures a whole job on Ray, from files to Parquet, and the scorer alone on the same files."""
 
 import contextlib
 import multiprocessing
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import torch
 
 from roi_ray import schema
-from roi_ray.bench.contenders import scorer
+from roi_ray.bench.implementations import implement_scorer
 from roi_ray.bench.workload import Group
 from roi_ray.errors import RoiRayError
 from roi_ray.pipeline.options import Options
@@ -30,80 +30,107 @@ _SAMPLE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class JobSpeed:
-    """How fast the job went.
+    """Speed and memory of a job.
+
+    The steady phase lasts from the commit of each actor's first shard to the last commit.
 
     Attributes:
-        pairs: in the manifest.
-        seconds: of all of it, with the start of Ray and of the actors.
-        steady: pairs a second, from when each actor has committed a shard to the last one.
-        memory: MiB of the largest actor's own memory, the median of each tenth of the steady time;
-            empty where there is no `/proc`.
+        pairs: number of pairs in the manifest.
+        seconds: duration of the job, including the start of Ray and of the actors.
+        steady_pairs_per_s: pairs per second in the steady phase.
+        memory_mib: private memory of the largest actor in MiB, the median of each tenth of the
+            steady phase; empty on systems without `/proc`.
     """
 
     pairs: int
     seconds: float
-    steady: float
-    memory: tuple[float, ...]
+    steady_pairs_per_s: float
+    memory_mib: tuple[float, ...]
 
 
-def bare(groups: Sequence[Group], settings: Settings, processes: int, threads: int) -> float:
-    """Pairs a second of the scorer without Ray, in that many processes side by side.
+def measure_scorer(
+    groups: Sequence[Group], settings: Settings, processes: int, threads: int
+) -> float:
+    """Measure the scorer without Ray, in several processes at once.
 
-    Each scores its first group to get warm, then all of its own; what it took the slowest counts.
+    Each process scores its first group as a warm-up, then its share of the groups.
+
+    Args:
+        groups: images to score.
+        settings: settings of the scorer.
+        processes: number of processes.
+        threads: threads per process.
+
+    Returns:
+        Pairs per second of all processes together, by the time of the slowest one.
+
+    Raises:
+        RoiRayError: a process died.
     """
     context = multiprocessing.get_context("spawn")
     barrier, seconds = context.Barrier(processes), context.Queue()
     workers = [
         context.Process(
-            target=_score_all, args=(groups[rank::processes], settings, threads, barrier, seconds)
+            target=_score_groups,
+            args=(groups[rank::processes], settings, threads, barrier, seconds),
         )
         for rank in range(processes)
     ]
     for worker in workers:
         worker.start()
-    taken: list[float] = []
+    durations: list[float] = []
     try:
-        while len(taken) < processes:
+        while len(durations) < processes:
             with contextlib.suppress(Empty):
-                taken.append(seconds.get(timeout=1))
+                durations.append(seconds.get(timeout=1))
             if any(worker.exitcode for worker in workers):
                 raise RoiRayError("a scoring process died; see its message above")
     finally:
         for worker in workers:
-            worker.terminate()  # has ended, unless another died before it
+            worker.terminate()  # has ended already, unless another process died
             worker.join()
-    return sum(len(group.distorted) for group in groups) / max(taken)
+    return sum(len(group.distorted) for group in groups) / max(durations)
 
 
-def job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) -> JobSpeed:
-    """Run the job on a manifest of the groups, a shard each, on a Ray that sees so many CPUs."""
+def measure_job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) -> JobSpeed:
+    """Run a job on a local Ray with one actor per CPU and one shard per group.
+
+    Args:
+        groups: images to score.
+        folder: folder for the manifest and the scores.
+        settings: settings of the scorer.
+        cpus: number of CPUs that Ray sees.
+
+    Raises:
+        RoiRayError: a pair failed.
+    """
     pairs = [(str(g.reference), str(path)) for g in groups for path in g.distorted]
     folder.mkdir(parents=True)
     manifest = folder / "manifest.parquet"
     columns = dict(zip(schema.URIS, map(list, zip(*pairs, strict=True)), strict=True))
     pq.write_table(pa.table(columns), manifest)
     output = folder / "scores"
-    each = len(groups[0].distorted)
+    shard_size = len(groups[0].distorted)
     started = time.monotonic()
-    with _Memory() as memory, connect(cpus=cpus):
+    with _MemorySampler() as memory, connect(cpus=cpus):
         images = str(groups[0].reference.parent)
-        options = Options(device="cpu", shard_size=each, allow_prefixes=(images,))
+        options = Options(device="cpu", shard_size=shard_size, allow_prefixes=(images,))
         summary = score_manifest(str(manifest), str(output), settings, options)
     seconds = time.monotonic() - started
     if summary.failed:
         raise RoiRayError(f"{summary.failed} pairs failed: {summary.examples}")
     committed = sorted(path.stat().st_mtime for path in output.glob("shard-*.parquet"))
-    # As many as there are actors, which begin together, end together at first.
+    # The actors start together, so their first commits are the first `cpus` ones.
     first, last = committed[cpus - 1], committed[-1]
     return JobSpeed(
         pairs=len(pairs),
         seconds=seconds,
-        steady=(len(committed) - cpus) * each / (last - first),
-        memory=memory.tenths(first, last),
+        steady_pairs_per_s=(len(committed) - cpus) * shard_size / (last - first),
+        memory_mib=memory.medians_of_tenths(first, last),
     )
 
 
-def _score_all(
+def _score_groups(
     groups: Sequence[Group],
     settings: Settings,
     threads: int,
@@ -112,7 +139,7 @@ def _score_all(
 ) -> None:
     torch.set_num_threads(threads)
     keep_freed_memory()
-    score = scorer(Scorer(settings))
+    score = implement_scorer(Scorer(settings))
     score(groups[:1])
     barrier.wait()
     started = time.monotonic()
@@ -121,54 +148,53 @@ def _score_all(
     seconds.put(time.monotonic() - started)
 
 
-class _Memory(threading.Thread):
-    """Samples the resident memory of the largest scoring actor on this machine."""
+class _MemorySampler(threading.Thread):
+    """Samples the private memory of the largest scoring actor on this machine."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self._samples: list[tuple[float, float]] = []
-        self._over = threading.Event()
+        self._stop = threading.Event()
 
     def run(self) -> None:
-        while not self._over.wait(_SAMPLE_SECONDS):
-            if sizes := [
-                size for size in map(actor_memory_mib, Path("/proc").glob("[0-9]*")) if size
-            ]:
-                self._samples.append((time.time(), max(sizes)))
+        while not self._stop.wait(_SAMPLE_SECONDS):
+            processes = Path("/proc").glob("[0-9]*")
+            if largest := max(map(actor_memory_mib, processes), default=0.0):
+                self._samples.append((time.time(), largest))
 
-    def tenths(self, first: float, last: float) -> tuple[float, ...]:
-        """Medians over ten equal parts of a stretch of time."""
-        parts: list[list[float]] = [[] for _ in range(10)]
-        for at, size in self._samples:
-            if first <= at < last:
-                parts[int(10 * (at - first) / (last - first))].append(size)
-        return tuple(statistics.median(part) for part in parts if part)
+    def medians_of_tenths(self, first: float, last: float) -> tuple[float, ...]:
+        """Medians over ten equal parts of the time from `first` to `last`."""
+        tenths: list[list[float]] = [[] for _ in range(10)]
+        for when, size in self._samples:
+            if first <= when < last:
+                tenths[int(10 * (when - first) / (last - first))].append(size)
+        return tuple(statistics.median(sizes) for sizes in tenths if sizes)
 
-    def __enter__(self) -> "_Memory":
+    def __enter__(self) -> "_MemorySampler":
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stop.set()
         self.join()
 
 
 def actor_memory_mib(process: Path) -> float:
-    """The same of a scoring actor; 0 for another process."""
+    """Private memory of a scoring actor in MiB, by its folder in /proc; 0 for other processes."""
     try:
         if b"ScoringActor" not in (process / "cmdline").read_bytes():
             return 0.0
     except OSError:
-        return 0.0  # it has ended
-    return own_memory_mib(process)
+        return 0.0  # the process has ended
+    return private_memory_mib(process)
 
 
-def own_memory_mib(process: Path) -> float:
-    """MiB of a process's own memory, by its folder in /proc; not that of the object store."""
+def private_memory_mib(process: Path) -> float:
+    """Private memory of a process in MiB, by its folder in /proc; excludes Ray's object store."""
     try:
         status = (process / "status").read_text()
     except OSError:
-        return 0.0  # it has ended
+        return 0.0  # the process has ended
     return next(
         (int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon")),
         0.0,

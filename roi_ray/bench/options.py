@@ -1,6 +1,45 @@
-"""Choices that the benchmark offers. Imports nothing heavy: a command line shows them."""
+"""What a benchmark measures. Imports nothing heavy, because the command line shows the choices."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from roi_ray.settings import Settings
+
 SaliencyName = Literal["u2netp", "packaged"]
-"""The saliency network that all contenders share."""
+"""The saliency network that every implementation uses."""
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """Options of one benchmark run.
+
+    Attributes:
+        photographs: image files to measure on.
+        rivals: names of the implementations to compare with: `naive`, `torchmetrics`, `pyiqa`.
+        sizes: sides of the square images in pixels. Rivals are measured at the first one only.
+        per_reference: numbers of distorted images per reference, K. Rivals are measured at the
+            first two only.
+        saliency: saliency network of every implementation.
+        settings: settings of roi-ray; only the precision is used.
+        device: `auto`, `cpu` or `cuda`.
+        batch: images per pass through roi-ray's networks, see `Scorer`.
+        references: number of references that are scored together.
+        decoded: whether images are decoded before the measurement, instead of read from files.
+        rounds: number of rounds, not counting the warm-up.
+        job_pairs: pairs of the whole job on Ray; 0 leaves the job out.
+    """
+
+    photographs: Sequence[Path]
+    rivals: Sequence[str]
+    sizes: Sequence[int]
+    per_reference: Sequence[int]
+    saliency: SaliencyName
+    settings: Settings
+    device: str
+    batch: int | None
+    references: int
+    decoded: bool
+    rounds: int
+    job_pairs: int

@@ -1,9 +1,9 @@
-"""The benchmark as a whole: contenders, parts, growth and the job, in one run."""
+"""Runs a benchmark: comparison with rivals, growth, steps, and the whole job."""
 
 import functools
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,210 +11,214 @@ from typing import Any
 import numpy as np
 import torch
 
-from roi_ray.bench import breakdown, workload
-from roi_ray.bench.breakdown import MachineLimits, Part
-from roi_ray.bench.contenders import (
-    Contender,
-    against,
-    backbones,
-    make,
-    read_file,
+from roi_ray.bench.breakdown import (
+    MachineLimits,
+    StepTime,
+    compute_network_utilisation,
+    measure_steps,
 )
-from roi_ray.bench.job import JobSpeed, bare, job
-from roi_ray.bench.options import SaliencyName
-from roi_ray.bench.timing import Timing, ratio, time_interleaved
-from roi_ray.bench.workload import Group
+from roi_ray.bench.implementations import (
+    ROI_RAY,
+    Implementation,
+    build_implementations,
+    find_baseline,
+)
+from roi_ray.bench.job import JobSpeed, measure_job, measure_scorer
+from roi_ray.bench.networks import build_networks
+from roi_ray.bench.options import BenchOptions
+from roi_ray.bench.timing import Timing, median_ratio, time_interleaved
+from roi_ray.bench.workload import Group, make_groups, read_file
 from roi_ray.runtime.device import find_device
 from roi_ray.scoring.scorer import DTYPES
 from roi_ray.settings import Settings
 
-_OWN = "roi-ray"
 _SIZE = 512
 _JOB_IMAGES = 24
 
 
 @dataclass(frozen=True)
-class BenchOptions:
-    """What is measured.
+class CurveFit:
+    """Fit of the time per pair, fixed_ms / K + marginal_ms, for K distorted images per reference.
 
     Attributes:
-        photographs: image files to measure on.
-        rivals: what roi-ray is held against.
-        sizes: sides of square images; the rivals meet the first one only.
-        per_reference: distorted images of a reference, K; the rivals meet the first two only.
-        saliency: N of all contenders.
-        settings: of roi-ray; the precision counts, the networks are chosen by the contenders.
-        device: see `find_device`.
-        batch: of roi-ray; see `Scorer`.
-        references: of the races and the growth, scored together: a GPU takes many at once.
-        decoded: all images are in memory beforehand, instead of in files.
-        rounds: that count.
-        job_pairs: pairs of the job; 0 for no job.
+        fixed_ms: milliseconds per reference.
+        marginal_ms: milliseconds per pair.
+        max_error: largest relative error of the fit.
     """
 
-    photographs: Sequence[Path]
-    rivals: Sequence[str]
-    sizes: Sequence[int]
-    per_reference: Sequence[int]
-    saliency: SaliencyName
-    settings: Settings
-    device: str
-    batch: int | None
-    references: int
-    decoded: bool
-    rounds: int
-    job_pairs: int
+    fixed_ms: float
+    marginal_ms: float
+    max_error: float
 
 
 @dataclass(frozen=True)
 class JobComparison:
-    """The scorer alone in one and in two processes of one thread; the job on one and two CPUs."""
+    """The job and the scorer alone, with one thread per process.
 
-    bare: dict[int, float]
+    Attributes:
+        scorer: pairs per second of the scorer alone, by number of processes.
+        job: speed of the job, by number of CPUs.
+    """
+
+    scorer: dict[int, float]
     job: dict[int, JobSpeed]
 
 
 @dataclass(frozen=True)
 class BenchResult:
-    """What was found.
+    """Results of a benchmark.
 
     Attributes:
-        machine: what it ran on.
-        against: timings of all contenders, by K.
-        curve: milliseconds a pair of roi-ray, by K.
-        fit: fixed milliseconds a reference and marginal ones a pair that fit the curve best, and
-            the largest relative distance of the curve from fixed / K + marginal; None of less than
-            three K.
-        sizes: milliseconds a pair of roi-ray, by side, at the first K.
-        parts: where the time goes.
-        limits: of the machine.
-        shares: of the limit that the networks reach together, by K.
-        job: None if it was left out.
+        machine: description of the machine.
+        timings: timings of all implementations by name, by K.
+        ms_per_pair: milliseconds per pair of roi-ray, by K.
+        fit: fit of `ms_per_pair`; None for fewer than three K.
+        sizes: milliseconds per pair of roi-ray at the first K, by side of the images.
+        steps: times of the steps of scoring.
+        limits: highest speeds of the machine.
+        utilisation: share of the machine's GFLOP/s that all networks together reach, by K.
+        job: the whole job; None if it was left out.
     """
 
     machine: dict[str, Any]
-    against: dict[int, dict[str, Timing]]
-    curve: dict[int, float]
-    fit: tuple[float, float, float] | None
+    timings: dict[int, dict[str, Timing]]
+    ms_per_pair: dict[int, float]
+    fit: CurveFit | None
     sizes: dict[int, float]
-    parts: list[Part]
+    steps: list[StepTime]
     limits: MachineLimits
-    shares: dict[int, float]
+    utilisation: dict[int, float]
     job: JobComparison | None
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, with the ratio of each contender to what it is held against."""
+        """All results, and how many times as long each implementation takes as its baseline."""
         ratios = {
-            k: {name: ratio(timing, timings[against(name)]) for name, timing in timings.items()}
-            for k, timings in self.against.items()
+            k: {
+                name: median_ratio(timing, timings[find_baseline(name)])
+                for name, timing in timings.items()
+            }
+            for k, timings in self.timings.items()
         }
         return {**asdict(self), "ratios": ratios}
 
 
-def run_benchmark(plan: BenchOptions, say: Callable[[str], None] = lambda _: None) -> BenchResult:
-    """Measure.
+def run_benchmark(
+    options: BenchOptions, say: Callable[[str], None] = lambda _: None
+) -> BenchResult:
+    """Measure everything that the options ask for.
 
     Args:
-        plan: what.
-        say: told what is begun.
+        options: what to measure.
+        say: called with a line of text before each part of the benchmark.
 
     Raises:
-        RoiRayError: no such device, or a rival is not installed.
+        UsageError: a rival is unknown or not installed, or there are no photographs.
+        DeviceError: the device does not exist.
     """
-    device = find_device(plan.device)
-    read = functools.cache(read_file) if plan.decoded else read_file
-    contenders = make(plan.rivals, plan.settings, device, plan.saliency, read, plan.batch)
-    first = plan.sizes[0]
+    device = find_device(options.device)
+    read = functools.cache(read_file) if options.decoded else read_file
+    implementations = build_implementations(
+        options.rivals, options.settings, device, options.saliency, read, options.batch
+    )
+    roi_ray = {ROI_RAY: implementations[ROI_RAY]}
+    side, first_k = options.sizes[0], options.per_reference[0]
     with tempfile.TemporaryDirectory() as folder:
 
-        def groups(size: int, images: int) -> list[Group]:
-            here, square = Path(folder) / f"{size}-{images}", (size, size)
-            return workload.make_groups(plan.photographs, here, square, plan.references, images)
+        def make_square_groups(side: int, k: int) -> list[Group]:
+            subfolder = Path(folder) / f"{side}-{k}"
+            return make_groups(options.photographs, subfolder, (side, side), options.references, k)
 
-        races = {}
-        for k in plan.per_reference[:2]:
-            say(f"{first} x {first}, {k} images of a reference: {', '.join(contenders)}")
-            races[k] = _time(contenders, groups(first, k), plan.rounds, device)
-        own = {_OWN: contenders[_OWN]}
-        say("growth with the images of a reference, and with their size")
-        curve = {
-            k: _time(own, groups(first, k), plan.rounds, device)[_OWN].per_pair
-            for k in sorted(plan.per_reference)
-        }
-        sizes = {
-            side: _time(own, groups(side, plan.per_reference[0]), plan.rounds, device)[
-                _OWN
-            ].per_pair
-            for side in plan.sizes
-        }
-        say("the parts, and the limit")
-        networks = backbones(plan.saliency).networks.to(device, DTYPES[plan.settings.precision])
-        pair = groups(_SIZE, 2)[0]
+        def measure_ms_per_pair(side: int, k: int) -> float:
+            groups = make_square_groups(side, k)
+            return _time(roi_ray, groups, options.rounds, device)[ROI_RAY].ms_per_pair
+
+        timings = {}
+        for k in options.per_reference[:2]:
+            names = ", ".join(implementations)
+            say(f"{side} x {side}, {k} distorted images per reference: {names}")
+            groups = make_square_groups(side, k)
+            timings[k] = _time(implementations, groups, options.rounds, device)
+        say("growth with the number and the size of the images")
+        ms_per_pair = {k: measure_ms_per_pair(side, k) for k in sorted(options.per_reference)}
+        sizes = {side: measure_ms_per_pair(side, first_k) for side in options.sizes}
+        say("the steps of scoring, and the limits of the machine")
+        networks = build_networks(options.saliency).networks
+        networks.to(device, DTYPES[options.settings.precision])
+        pair = make_square_groups(_SIZE, 2)[0]
         files = (pair.reference.read_bytes(), pair.distorted[0].read_bytes())
-        split, limits = breakdown.measure(networks, *files, device, plan.rounds)
-        jobs = None
-        if plan.job_pairs and device.type == "cpu":
-            jobs = _job(plan, Path(folder), say)
-        elif plan.job_pairs:
-            say("the job is measured on a CPU alone: left out")
+        steps, limits = measure_steps(networks, *files, device, options.rounds)
+        job = None
+        if options.job_pairs and device.type == "cpu":
+            job = _compare_job(options, Path(folder), say)
+        elif options.job_pairs:
+            say("the job is left out: it is measured on CPUs only")
     return BenchResult(
-        machine=_machine(device),
-        against=races,
-        curve=curve,
-        fit=_fit(curve),
+        machine=_describe_machine(device),
+        timings=timings,
+        ms_per_pair=ms_per_pair,
+        fit=_fit_curve(ms_per_pair),
         sizes=sizes,
-        parts=split,
+        steps=steps,
         limits=limits,
-        shares={k: breakdown.networks_share(split, limits.gflops, k) for k in races},
-        job=jobs,
+        utilisation={k: compute_network_utilisation(steps, limits.gflops, k) for k in timings},
+        job=job,
     )
-
-
-def _fit(curve: dict[int, float]) -> tuple[float, float, float] | None:
-    if len(curve) <= 2:
-        return None  # two values fit any two
-    counts, values = np.array(list(curve)), np.array(list(curve.values()))
-    # Least squares of relative errors.
-    terms = np.stack([1 / counts, np.ones(len(counts))], axis=1)
-    fixed, marginal = np.linalg.lstsq(terms / values[:, None], np.ones(len(values)), rcond=None)[0]
-    off = np.abs(terms @ (fixed, marginal) / values - 1).max()
-    return float(fixed), float(marginal), float(off)
 
 
 def _time(
-    contenders: dict[str, Contender], groups: Sequence[Group], rounds: int, device: torch.device
+    implementations: Mapping[str, Implementation],
+    groups: Sequence[Group],
+    rounds: int,
+    device: torch.device,
 ) -> dict[str, Timing]:
-    works = {name: lambda score=score: score(groups) for name, score in contenders.items()}
-    return time_interleaved(works, rounds, sum(len(group.distorted) for group in groups), device)
+    functions = {
+        name: functools.partial(implementation, groups)
+        for name, implementation in implementations.items()
+    }
+    pairs = sum(len(group.distorted) for group in groups)
+    return time_interleaved(functions, rounds, pairs, device)
 
 
-def _job(plan: BenchOptions, folder: Path, say: Callable[[str], None]) -> JobComparison:
-    references = max(4, plan.job_pairs // _JOB_IMAGES)
-    groups = workload.make_groups(
-        plan.photographs, folder / "job", (_SIZE, _SIZE), references, _JOB_IMAGES
+def _fit_curve(ms_per_pair: Mapping[int, float]) -> CurveFit | None:
+    """Fit by least squares of the relative errors."""
+    if len(ms_per_pair) <= 2:
+        return None  # the fit has two parameters
+    counts, values = np.array(list(ms_per_pair)), np.array(list(ms_per_pair.values()))
+    terms = np.stack([1 / counts, np.ones(len(counts))], axis=1)
+    fixed, marginal = np.linalg.lstsq(terms / values[:, None], np.ones(len(values)), rcond=None)[0]
+    max_error = np.abs(terms @ (fixed, marginal) / values - 1).max()
+    return CurveFit(float(fixed), float(marginal), float(max_error))
+
+
+def _compare_job(options: BenchOptions, folder: Path, say: Callable[[str], None]) -> JobComparison:
+    """Measure the job and the scorer alone, on one CPU and on two."""
+    references = max(4, options.job_pairs // _JOB_IMAGES)
+    groups = make_groups(
+        options.photographs, folder / "job", (_SIZE, _SIZE), references, _JOB_IMAGES
     )
-    # The packaged networks, whose files an actor can load.
-    settings = replace(Settings(), precision=plan.settings.precision)
-    rates, jobs = {}, {}
-    for count in (1, 2):
-        some = groups if count == 2 else groups[: len(groups) // 2]
-        few = some[: 2 * max(1, len(some) // 8)]
-        say(f"the scorer alone, in {count} processes of one thread")
-        before = bare(few, settings, count, threads=1)
-        say(f"the job, on {count} CPUs: {len(some) * _JOB_IMAGES} pairs")
-        jobs[count] = job(some, folder / f"job-{count}", settings, count)
-        # Before and after, as a machine's speed drifts.
-        say(f"the scorer alone, in {count} processes of one thread, again")
-        rates[count] = (before + bare(few, settings, count, threads=1)) / 2
-    return JobComparison(rates, jobs)
+    # Actors load the packaged networks from their files; the random ones have no files.
+    settings = replace(Settings(), precision=options.settings.precision)
+    speeds, jobs = {}, {}
+    for cpus in (1, 2):
+        job_groups = groups if cpus == 2 else groups[: len(groups) // 2]
+        scorer_groups = job_groups[: 2 * max(1, len(job_groups) // 8)]
+        say(f"the scorer alone, in {cpus} processes of one thread")
+        before = measure_scorer(scorer_groups, settings, cpus, threads=1)
+        say(f"the job on {cpus} CPUs: {len(job_groups) * _JOB_IMAGES} pairs")
+        jobs[cpus] = measure_job(job_groups, folder / f"job-{cpus}", settings, cpus)
+        # Measured before and after the job, because the speed of a machine drifts.
+        say(f"the scorer alone, in {cpus} processes of one thread, again")
+        after = measure_scorer(scorer_groups, settings, cpus, threads=1)
+        speeds[cpus] = (before + after) / 2
+    return JobComparison(speeds, jobs)
 
 
-def _machine(device: torch.device) -> dict[str, Any]:
-    names = [line for line in _cpuinfo() if line.startswith("model name")]
+def _describe_machine(device: torch.device) -> dict[str, Any]:
+    models = [line for line in _read_cpuinfo() if line.startswith("model name")]
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "cpu": names[0].split(":")[1].strip() if names else platform.processor(),
-        "cpus": len(names) or None,
+        "cpu": models[0].split(":")[1].strip() if models else platform.processor(),
+        "cpus": len(models) or None,
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -222,6 +226,6 @@ def _machine(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _cpuinfo() -> list[str]:
+def _read_cpuinfo() -> list[str]:
     file = Path("/proc/cpuinfo")
     return file.read_text().splitlines() if file.is_file() else []

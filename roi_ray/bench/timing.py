@@ -1,4 +1,4 @@
-"""Time things side by side: A B C, A B C, ... in one process, so that drift hits all alike."""
+"""Times several functions in turns, A B C, A B C, ..., so that drift of the machine hits all."""
 
 import statistics
 import time
@@ -10,58 +10,58 @@ import torch
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one contender, a number a round.
+    """Durations of one function.
 
     Attributes:
-        seconds: of each round, in the order of the rounds.
-        pairs: image pairs of a round.
+        seconds: seconds of each round, in order.
+        pairs: image pairs that the function scores per round.
     """
 
     seconds: tuple[float, ...]
     pairs: int
 
     @property
-    def per_pair(self) -> float:
-        """Median milliseconds a pair."""
+    def ms_per_pair(self) -> float:
+        """Median milliseconds per pair."""
         return 1000 * statistics.median(self.seconds) / self.pairs
 
     @property
     def spread(self) -> float:
-        """Largest over smallest round."""
+        """Longest round divided by the shortest one; 1 if all are equal."""
         return max(self.seconds) / min(self.seconds)
 
 
 def time_interleaved(
-    works: Mapping[str, Callable[[], object]],
+    functions: Mapping[str, Callable[[], object]],
     rounds: int,
     pairs: int = 1,
     device: torch.device | None = None,
 ) -> dict[str, Timing]:
-    """Run every work once a round, after one round that does not count.
+    """Call every function once per round, after a warm-up round that is not measured.
 
     Args:
-        works: by name.
-        rounds: that count.
-        pairs: image pairs that each work scores.
-        device: one to wait for before the clock is read.
+        functions: functions by name.
+        rounds: number of measured rounds.
+        pairs: image pairs that each function scores.
+        device: GPU to synchronise with before the clock is read.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in works}
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds + 1):
-        for name, work in works.items():
-            _wait(device)
+        for name, function in functions.items():
+            _synchronise(device)
             started = time.perf_counter()
-            work()
-            _wait(device)
-            if number:
+            function()
+            _synchronise(device)
+            if number > 0:
                 seconds[name].append(time.perf_counter() - started)
-    return {name: Timing(tuple(taken), pairs) for name, taken in seconds.items()}
+    return {name: Timing(tuple(durations), pairs) for name, durations in seconds.items()}
 
 
-def ratio(slow: Timing, fast: Timing) -> float:
-    """How many times as long the slow one takes: the median of the rounds' ratios."""
+def median_ratio(slow: Timing, fast: Timing) -> float:
+    """How many times as long `slow` takes as `fast`: the median of the ratios of all rounds."""
     return statistics.median(a / b for a, b in zip(slow.seconds, fast.seconds, strict=True))
 
 
-def _wait(device: torch.device | None) -> None:
+def _synchronise(device: torch.device | None) -> None:
     if device is not None and device.type == "cuda":
         torch.cuda.synchronize(device)

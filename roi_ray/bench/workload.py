@@ -1,50 +1,65 @@
-"""What is measured on: photographs of a size, and JPEG files of each at many qualities."""
+"""The images of a benchmark: photographs of one size, and JPEG files of each at many qualities."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from roi_ray.errors import RoiRayError
+from roi_ray.errors import UsageError
+from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.training.files import read_image
+
+ReadImage = Callable[[Path], Pixels]
+"""Reads and decodes an image file."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """A reference and what was decoded from it: a PNG and any number of JPEG files."""
+    """A reference and its distorted images.
+
+    Attributes:
+        reference: PNG file.
+        distorted: JPEG files of the same image, from the lowest quality to the highest.
+    """
 
     reference: Path
     distorted: tuple[Path, ...]
 
 
 def make_groups(
-    photographs: Sequence[Path], folder: Path, size: tuple[int, int], references: int, each: int
+    photographs: Sequence[Path],
+    folder: Path,
+    size: tuple[int, int],
+    references: int,
+    per_reference: int,
 ) -> list[Group]:
-    """Write the files of some groups.
+    """Write the image files of a workload.
 
     Args:
-        photographs: image files; a smaller one is repeated, mirrored, until it fills the size.
-        folder: for the files.
+        photographs: image files. A photograph smaller than `size` is extended by mirrored copies.
+        folder: folder to write to.
         size: height and width in pixels.
-        references: groups; photographs are used again, shifted, where there are fewer.
-        each: distorted images of a reference, at JPEG qualities spread over 5..95.
+        references: number of groups. If it exceeds the photographs, they are used again, shifted.
+        per_reference: distorted images per reference, at JPEG qualities spread over 5..95.
 
     Raises:
-        RoiRayError: there are no photographs.
-        ImageError: one cannot be decoded; begins with its path.
+        UsageError: there are no photographs.
+        ImageError: a photograph cannot be decoded; the message begins with its path.
     """
     if not photographs:
-        raise RoiRayError("there are no photographs to measure on")
+        raise UsageError("there are no photographs to measure on")
     folder.mkdir(parents=True, exist_ok=True)
     decoded = [read_image(str(path)) for path in photographs[:references]]
-    qualities = np.linspace(5, 95, each).round().astype(int).tolist()
+    qualities = np.linspace(5, 95, per_reference).round().astype(int).tolist()
     groups = []
     for index in range(references):
-        pixels = _fill(decoded[index % len(decoded)], size, shift=31 * (index // len(decoded)))
+        pixels = _crop_mirrored(
+            decoded[index % len(decoded)], size, shift=31 * (index // len(decoded))
+        )
         reference = folder / f"{index}.png"
         reference.write_bytes(_encode(pixels, "PNG"))
         distorted = []
@@ -56,7 +71,13 @@ def make_groups(
     return groups
 
 
-def _fill(pixels: Pixels, size: tuple[int, int], shift: int) -> Pixels:
+def read_file(path: Path) -> Pixels:
+    """Read and decode an image file."""
+    return decode_image(path.read_bytes())
+
+
+def _crop_mirrored(pixels: Pixels, size: tuple[int, int], shift: int) -> Pixels:
+    """Crop to `size`, `shift` pixels from the upper left corner; mirrors what lies outside."""
     rows, columns = (max(0, size[axis] + shift - pixels.shape[axis]) for axis in (0, 1))
     filled = np.pad(pixels, [(0, rows), (0, columns), (0, 0)], mode="symmetric")
     return filled[shift : shift + size[0], shift : shift + size[1]]

@@ -106,7 +106,8 @@ def main(
     import torch
     from rich.console import Console
 
-    from roi_ray.bench.run import BenchOptions, run_benchmark
+    from roi_ray.bench.options import BenchOptions
+    from roi_ray.bench.run import run_benchmark
     from roi_ray.report.bench import build_tables, draw_benchmark
     from roi_ray.runtime.device import find_device
     from roi_ray.runtime.memory import keep_freed_memory

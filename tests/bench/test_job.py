@@ -1,8 +1,8 @@
-"""The job against the scorer alone; on a real Ray, with a handful of images."""
+"""The job on a real Ray, and the scorer alone, with a few images."""
 
 import pytest
 
-from roi_ray.bench.job import bare, job
+from roi_ray.bench.job import measure_job, measure_scorer
 from roi_ray.bench.workload import make_groups
 from roi_ray.errors import RoiRayError
 from roi_ray.settings import Settings
@@ -16,13 +16,13 @@ def groups(tmp_path_factory):
 
 
 @pytest.mark.long
-def test_the_job_s_rate_is_of_what_it_committed(groups, tmp_path, ray_cluster) -> None:
-    rate = job(groups, tmp_path / "job", Settings(), cpus=2)
-    assert rate.pairs == 12
-    assert rate.seconds > 0
-    assert rate.steady > 0
+def test_job_speed_covers_the_committed_pairs(groups, tmp_path, ray_cluster) -> None:
+    speed = measure_job(groups, tmp_path / "job", Settings(), cpus=2)
+    assert speed.pairs == 12
+    assert speed.seconds > 0
+    assert speed.steady_pairs_per_s > 0
 
 
-def test_processes_that_die_end_the_measurement(groups) -> None:
+def test_process_that_dies_ends_the_measurement(groups) -> None:
     with pytest.raises(RoiRayError, match="a scoring process died"):
-        bare(groups, Settings(lpips="nothing"), processes=2, threads=1)  # type: ignore[arg-type]
+        measure_scorer(groups, Settings(lpips="nothing"), processes=2, threads=1)  # type: ignore[arg-type]

@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 
 from roi_ray.bench.workload import make_groups
-from roi_ray.errors import ImageReadError, RoiRayError
+from roi_ray.errors import ImageReadError, UsageError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.sweep import photographs
 
 
-def test_groups_are_real_files_of_the_size(tmp_path) -> None:
+def test_groups_are_files_of_the_size_in_order_of_quality(tmp_path) -> None:
     photos = list(photographs().values())[:2]
     groups = make_groups(photos, tmp_path, (600, 700), 3, 4)
     pixels = [decode_image(group.reference.read_bytes()) for group in groups]
-    assert [one.shape for one in pixels] == [(600, 700, 3)] * 3
+    assert [image.shape for image in pixels] == [(600, 700, 3)] * 3
     assert not np.array_equal(pixels[0], pixels[2])  # the first photograph again, shifted
     errors = []
     for path in groups[1].distorted:
@@ -21,12 +21,12 @@ def test_groups_are_real_files_of_the_size(tmp_path) -> None:
     assert len(errors) == 4
 
 
-def test_without_photographs_there_is_nothing_to_measure(tmp_path) -> None:
-    with pytest.raises(RoiRayError, match="no photographs"):
+def test_no_photographs_is_a_usage_error(tmp_path) -> None:
+    with pytest.raises(UsageError, match="no photographs"):
         make_groups([], tmp_path, (64, 64), 1, 1)
 
 
-def test_a_file_that_is_no_photograph_is_named(tmp_path) -> None:
+def test_unreadable_photograph_is_named(tmp_path) -> None:
     (tmp_path / "notes.txt").write_text("none")
     with pytest.raises(ImageReadError, match=r"notes\.txt"):
         make_groups([tmp_path / "notes.txt"], tmp_path / "out", (64, 64), 1, 1)

@@ -24,7 +24,7 @@ def test_a_quick_run_writes_its_figures(run, tmp_path) -> None:
 def test_what_cannot_be_measured_is_said(run, tmp_path) -> None:
     result = run("--against", "nobody", "--output", tmp_path)
     assert result.exit_code == 2
-    assert "rivals are naive, torchmetrics, pyiqa; not nobody" in result.output
+    assert "unknown rival nobody; choose from naive, torchmetrics, pyiqa" in result.output
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import psutil
 import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
-from roi_ray.bench.job import actor_memory_mib, own_memory_mib
+from roi_ray.bench.job import actor_memory_mib, private_memory_mib
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 
@@ -45,7 +45,7 @@ def main(manifest: str, output: str, seconds: str) -> None:
         children = [process.pid for process in psutil.Process().children(recursive=True)]
         actors = {pid: size for pid in children if (size := actor_memory_mib(Path(f"/proc/{pid}")))}
         sizes = {
-            "driver": own_memory_mib(Path("/proc/self")),
+            "driver": private_memory_mib(Path("/proc/self")),
             **{str(p): s for p, s in actors.items()},
         }
         files = {

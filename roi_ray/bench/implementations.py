@@ -1,0 +1,151 @@
+"""What a benchmark compares: roi-ray's scorer and the other implementations, from files to numbers.
+
+Names of roi-ray's own implementations:
+
+    roi-ray                  the eight numbers of a pair, and the mask
+    roi-ray bf16             the same with bf16 networks, where fp32 is measured on a CPU
+    roi-ray common metrics   PSNR, MS-SSIM and LPIPS only: what torchmetrics and pyiqa compute
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+
+import torch
+
+from roi_ray.bench.networks import build_networks
+from roi_ray.bench.options import SaliencyName
+from roi_ray.bench.rivals import RIVALS, ScorePair
+from roi_ray.bench.workload import Group, ReadImage, read_file
+from roi_ray.errors import UsageError
+from roi_ray.metrics.ms_ssim import combine_scales, filter_reference, similarity_maps
+from roi_ray.metrics.mse import psnr_from_mse, squared_error_map
+from roi_ray.metrics.roi import spatial_mean
+from roi_ray.models.networks import Networks
+from roi_ray.runtime.device import upload
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings
+
+ROI_RAY = "roi-ray"
+ROI_RAY_BF16 = "roi-ray bf16"
+ROI_RAY_COMMON = "roi-ray common metrics"
+
+Implementation = Callable[[Sequence[Group]], list[dict[str, float]]]
+"""Scores every pair of the groups: a dictionary of metrics per pair."""
+
+
+def build_implementations(
+    rivals: Sequence[str],
+    settings: Settings,
+    device: torch.device,
+    saliency: SaliencyName,
+    read: ReadImage = read_file,
+    batch: int | None = None,
+) -> dict[str, Implementation]:
+    """Build the rivals, and the implementations of roi-ray that they are compared with.
+
+    Args:
+        rivals: names from `RIVALS`.
+        settings: settings of roi-ray; only the precision is used.
+        device: device of every implementation.
+        saliency: saliency network of every implementation.
+        read: how every implementation reads an image.
+        batch: images per pass through roi-ray's networks, see `Scorer`.
+
+    Returns:
+        Implementations by name, rivals first.
+
+    Raises:
+        UsageError: a rival is unknown or not installed.
+    """
+    if unknown := set(rivals) - set(RIVALS):
+        raise UsageError(f"unknown rival {', '.join(unknown)}; choose from {', '.join(RIVALS)}")
+    implementations: dict[str, Implementation] = {}
+    for name in rivals:
+        score_pair = RIVALS[name](build_networks(saliency), device, read)
+        implementations[name] = _allow_tf32(_score_pair_by_pair(score_pair))
+
+    def build_scorer(settings: Settings) -> Scorer:
+        return Scorer(settings, str(device), batch, networks=build_networks(saliency).networks)
+
+    implementations[ROI_RAY] = implement_scorer(build_scorer(settings), read)
+    if settings.precision == "fp32" and device.type == "cpu":
+        bf16 = build_scorer(replace(settings, precision="bf16"))
+        implementations[ROI_RAY_BF16] = implement_scorer(bf16, read)
+    if set(rivals) - {"naive"}:
+        networks = build_networks(saliency).networks
+        implementations[ROI_RAY_COMMON] = implement_common_metrics(networks, device, read)
+    return implementations
+
+
+def find_baseline(name: str) -> str:
+    """Name of the implementation of roi-ray that an implementation is compared with."""
+    return ROI_RAY_COMMON if name in ("torchmetrics", "pyiqa", ROI_RAY_COMMON) else ROI_RAY
+
+
+def implement_scorer(scorer: Scorer, read: ReadImage = read_file) -> Implementation:
+    """Score with roi-ray's scorer, without Ray: the eight numbers, and the mask."""
+
+    def score(groups: Sequence[Group]) -> list[dict[str, float]]:
+        references = [read(group.reference) for group in groups]
+        prepared = scorer.prepare_all(references, [None] * len(groups))
+        pairs = [
+            (reference, read(path))
+            for reference, group in zip(prepared, groups, strict=True)
+            for path in group.distorted
+        ]
+        return [asdict(scores) for scores in scorer.score_pairs(pairs)]
+
+    return score
+
+
+def implement_common_metrics(
+    networks: Networks, device: torch.device, read: ReadImage = read_file
+) -> Implementation:
+    """Compute only the metrics of roi-ray that other libraries have: PSNR, MS-SSIM, LPIPS."""
+    networks.to(device, torch.float32)
+
+    @torch.inference_mode()
+    def score(group: Group) -> list[dict[str, float]]:
+        x = upload([read(group.reference)], device)
+        image = x.float().div_(255)
+        moments = filter_reference(image.contiguous())
+        features = networks.lpips.extract_features(image)
+        results = []
+        for path in group.distorted:
+            y = upload([read(path)], device)
+            image = y.float().div_(255)
+            levels = similarity_maps(moments, image.contiguous())
+            distances = networks.lpips.compute_maps(
+                features, networks.lpips.extract_activations(image)
+            )
+            similarity = combine_scales([spatial_mean(level) for level in levels])
+            results.append(
+                {
+                    "psnr": float(psnr_from_mse(spatial_mean(squared_error_map(x, y)))),
+                    "ms_ssim": float(similarity),
+                    "lpips": float(torch.stack([spatial_mean(layer) for layer in distances]).sum()),
+                }
+            )
+        return results
+
+    return lambda groups: [scores for group in groups for scores in score(group)]
+
+
+def _score_pair_by_pair(score_pair: ScorePair) -> Implementation:
+    return lambda groups: [
+        score_pair(group.reference, path) for group in groups for path in group.distorted
+    ]
+
+
+def _allow_tf32(implementation: Implementation) -> Implementation:
+    """Let a rival's convolutions use TF32 on a GPU, torch's default, which roi-ray forbids."""
+
+    def score(groups: Sequence[Group]) -> list[dict[str, float]]:
+        before = torch.backends.cudnn.allow_tf32
+        torch.backends.cudnn.allow_tf32 = True
+        try:
+            return implementation(groups)
+        finally:
+            torch.backends.cudnn.allow_tf32 = before
+
+    return score

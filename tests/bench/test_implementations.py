@@ -1,0 +1,66 @@
+"""Implementations are comparable only if they compute the same numbers."""
+
+import pytest
+import torch
+
+from roi_ray.bench.implementations import (
+    ROI_RAY,
+    ROI_RAY_COMMON,
+    build_implementations,
+    implement_common_metrics,
+)
+from roi_ray.bench.networks import build_networks
+from roi_ray.bench.workload import make_groups
+from roi_ray.errors import UsageError
+from roi_ray.settings import Settings
+from roi_ray.sweep import photographs
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def groups(tmp_path_factory):
+    photos = list(photographs().values())
+    return make_groups(photos, tmp_path_factory.mktemp("files"), (256, 320), 2, 3)
+
+
+@pytest.mark.parametrize("saliency", ["packaged", "u2netp"])
+def test_naive_loop_computes_the_same_numbers(groups, saliency) -> None:
+    implementations = build_implementations(["naive"], Settings(), CPU, saliency)
+    pairs = zip(implementations[ROI_RAY](groups), implementations["naive"](groups), strict=True)
+    for ours, theirs in pairs:
+        assert set(theirs) == {"mse", "roi_mse", "ms_ssim", "lpips", "d_loss"}
+        for name in ("mse", "roi_mse", "ms_ssim", "lpips"):
+            assert ours[name] == pytest.approx(theirs[name], abs=1e-5), name
+        assert ours["d_loss"] == pytest.approx(theirs["d_loss"], abs=1e-4)
+
+
+def test_common_metrics_equal_the_scorer_s(groups) -> None:
+    scorer = build_implementations([], Settings(), CPU, "packaged")[ROI_RAY]
+    common = implement_common_metrics(build_networks("packaged").networks, CPU)
+    for all_metrics, some in zip(scorer(groups), common(groups), strict=True):
+        assert set(some) == {"psnr", "ms_ssim", "lpips"}
+        assert some == pytest.approx({name: all_metrics[name] for name in some})
+
+
+def test_torchmetrics_computes_the_same_numbers(groups) -> None:
+    pytest.importorskip("torchmetrics")
+    implementations = build_implementations(["torchmetrics"], Settings(), CPU, "packaged")
+    pairs = zip(
+        implementations[ROI_RAY_COMMON](groups),
+        implementations["torchmetrics"](groups),
+        strict=True,
+    )
+    for ours, theirs in pairs:
+        assert ours["psnr"] == pytest.approx(theirs["psnr"], abs=1e-3)
+        assert ours["ms_ssim"] == pytest.approx(theirs["ms_ssim"], abs=5e-3)
+        assert ours["lpips"] == pytest.approx(theirs["lpips"], abs=1e-5)
+
+
+def test_unknown_or_missing_rival_is_refused(monkeypatch) -> None:
+    expected = "unknown rival nobody; choose from naive, torchmetrics, pyiqa"
+    with pytest.raises(UsageError, match=expected):
+        build_implementations(["nobody"], Settings(), CPU, "packaged")
+    monkeypatch.setitem(__import__("sys").modules, "pyiqa", None)
+    with pytest.raises(UsageError, match="pip install pyiqa"):
+        build_implementations(["pyiqa"], Settings(), CPU, "packaged")
