@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import sys
@@ -9,7 +10,8 @@ import pytest
 import ray
 import torch
 
-from roi_ray.errors import ManifestError, RoiRayError, StorageUnavailable, WeightsError
+import roi_ray
+from roi_ray.errors import DeviceError, ManifestError, StorageUnavailable
 from roi_ray.runtime import cluster
 from roi_ray.runtime.train_loop import (
     cpus_per_worker,
@@ -33,15 +35,15 @@ class Descent:
 
     def step(self, number):
         if number == self._die_at and not Path(self._marker).exists():
-            # Steps are so short that no checkpoint may have been registered yet.
-            registered = Path(self._marker).with_name("run") / "checkpoint_manager_snapshot.json"
-            while not registered.exists():
+            # Steps are so short that Ray may not have registered a checkpoint yet.
+            snapshot = Path(self._marker).with_name("run") / "checkpoint_manager_snapshot.json"
+            while not snapshot.exists():
                 time.sleep(0.1)
             Path(self._marker).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         points = torch.randn(8, 3, generator=torch.Generator().manual_seed(number))
-        mine = torch.stack(list(select_local_batch(list(points))))
-        loss = (mine @ self._weights - mine.sum(1)).square().mean()
+        batch = torch.stack(list(select_local_batch(list(points))))
+        loss = (batch @ self._weights - batch.sum(1)).square().mean()
         loss.backward()
         average_gradients([self._weights])
         with torch.no_grad():
@@ -57,7 +59,7 @@ class Descent:
             self._weights.copy_(state["weights"])
 
 
-def alone(steps):
+def train_without_ray(steps):
     training = Descent(steps)
     for number in range(steps):
         training.step(number)
@@ -65,73 +67,76 @@ def alone(steps):
 
 
 @pytest.mark.long
-def test_a_killed_worker_costs_nothing_and_a_finished_run_is_not_done_again(tmp_path, ray_cluster):
+def test_a_killed_worker_resumes_and_a_finished_run_takes_no_more_steps(tmp_path, ray_cluster):
+    options = {"folder": str(tmp_path), "name": "run", "checkpoint_every": 2}
     make = partial(Descent, 6, die_at=4, marker=str(tmp_path / "died"))
     lines = []
-    state = fit(
-        make, folder=str(tmp_path), name="run", workers=2, checkpoint_every=2, report=lines.append
-    )
+    state = fit(make, workers=2, report=lines.append, **options)
     assert (tmp_path / "died").exists()
     assert state["step"] == 6
-    torch.testing.assert_close(state["weights"], alone(6), atol=1e-6, rtol=1e-5)
-    said = [line.split("  ")[0] for line in lines]
-    assert said[0] == "step 2/6"
-    assert said[-1] == "step 6/6"
-    # That of step 4 may not have been registered yet when the worker died.
-    assert {"resumes from step 2", "resumes from step 4"} & set(said)
+    torch.testing.assert_close(state["weights"], train_without_ray(6), atol=1e-6, rtol=1e-5)
+    starts = [line.split("  ")[0] for line in lines]
+    assert starts[0] == "step 2/6"
+    assert starts[-1] == "step 6/6"
+    # Ray may not have registered the checkpoint of step 4 when the worker died.
+    assert {"resumes from step 2", "resumes from step 4"} & set(starts)
 
     lines.clear()
-    again = fit(
-        make, folder=str(tmp_path), name="run", workers=1, checkpoint_every=2, report=lines.append
-    )
+    again = fit(make, workers=1, report=lines.append, **options)
     assert lines == ["resumes from step 6"]
     assert torch.equal(again["weights"], state["weights"])
 
 
-def test_other_settings_are_another_run():
-    one, same, other = (make_run_name("run", 1, {"seed": seed}) for seed in (1, 1, 2))
-    assert one == same != other
-    assert one.startswith("run-")
+def test_a_run_is_resumed_by_another_release_but_not_by_another_training_version(
+    tmp_path, ray_cluster, monkeypatch
+):
+    def train(version):
+        lines = []
+        name = make_run_name("descent", version, {"steps": 2})
+        fit(partial(Descent, 2), folder=str(tmp_path), name=name, report=lines.append)
+        return [line.split("  ")[0] for line in lines]
+
+    assert train(version=1) == ["step 2/2"]
+    (metadata,) = tmp_path.glob("descent-*/checkpoint_*/.metadata.json")
+    assert json.loads(metadata.read_text())["roi_ray"] == roi_ray.__version__
+    monkeypatch.setattr(roi_ray, "__version__", "99.0.0")
+    assert train(version=1) == ["resumes from step 2"]
+    assert train(version=2) == ["step 2/2"]
 
 
-def test_checkpoints_go_where_the_nodes_see_them():
+def test_run_name_changes_with_the_settings():
+    first, same, other = (make_run_name("run", 1, {"seed": seed}) for seed in (1, 1, 2))
+    assert first == same != other
+    assert first.startswith("run-")
+
+
+def test_checkpoints_go_to_out_or_beside_an_output_on_s3():
     assert default_checkpoint_folder("out/n.safetensors") == "out/runs"
     assert default_checkpoint_folder("s3://models/2026/n.safetensors") == "s3://models/2026/runs"
 
 
-def refuse(folder, passes):
-    """Raises what may pass, the first time in a process of a rank; then what will not."""
+def fail_to_make(folder, first_unavailable):
+    """Raise an error that may pass, the first time on each rank, and then a permanent one."""
     rank = ray.train.get_context().get_world_rank()
-    if passes and not (folder / f"passed-{rank}").exists():
-        (folder / f"passed-{rank}").touch()
+    if first_unavailable and not (folder / f"unavailable-{rank}").exists():
+        (folder / f"unavailable-{rank}").touch()
         raise StorageUnavailable("no answer")
-    (folder / f"refused-{os.getpid()}").touch()
+    (folder / f"failed-{os.getpid()}").touch()
     raise ManifestError("row 7 is no good")
 
 
 @pytest.mark.parametrize(
-    ("workers", "passes"), [(1, False), pytest.param(2, True, marks=pytest.mark.long)]
+    ("workers", "first_unavailable"), [(1, False), pytest.param(2, True, marks=pytest.mark.long)]
 )
-def test_what_a_worker_raises_on_purpose_arrives_as_it_is(tmp_path, ray_cluster, workers, passes):
-    make = partial(refuse, tmp_path, passes)
+def test_a_worker_s_error_arrives_as_raised_and_is_not_retried(
+    tmp_path, ray_cluster, workers, first_unavailable
+):
+    make = partial(fail_to_make, tmp_path, first_unavailable)
     with pytest.raises(ManifestError, match="row 7 is no good"):
         fit(make, folder=str(tmp_path), name="run", workers=workers)
-    # What may pass is tried again, and what will not is not.
-    assert 1 <= len(list(tmp_path.glob("refused-*"))) <= workers
-    assert bool(list(tmp_path.glob("passed-*"))) is passes
-
-
-def test_a_share_of_a_batch():
-    assert select_local_batch([1, 2, 3]) == [1, 2, 3]  # no workers: all of it
-
-
-def test_a_batch_that_cannot_be_divided(monkeypatch):
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
-    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
-    assert select_local_batch([1, 2, 3, 4, 5, 6]) == [3, 4]
-    with pytest.raises(RoiRayError, match="a batch of 8 cannot be divided among 3 workers"):
-        select_local_batch(list(range(8)))
+    # Unavailable storage is retried, a permanent error is not.
+    assert 1 <= len(list(tmp_path.glob("failed-*"))) <= workers
+    assert bool(list(tmp_path.glob("unavailable-*"))) is first_unavailable
 
 
 @pytest.mark.parametrize(
@@ -139,31 +144,31 @@ def test_a_batch_that_cannot_be_divided(monkeypatch):
     [
         ([16], 1, 16),
         ([16], 3, 5),
-        # What all nodes have together, no node may have.
+        # A worker cannot span nodes.
         ([16, 16], 1, 16),
         ([16, 16], 3, 8),
         ([0, 8], 2, 4),
         ([2], 14, 0.1428),
         ([4, 4], 9, 0.5),
-        # A cluster that is yet to come.
+        # The cluster has no nodes with CPUs yet.
         ([0], 4, 1),
         ([], 4, 1),
     ],
 )
-def test_every_worker_finds_room(nodes, workers, cpus):
+def test_cpus_per_worker_lets_all_workers_run_at_once(nodes, workers, cpus):
     assert cpus_per_worker(nodes, workers) == cpus
 
 
 @pytest.mark.long
-def test_more_workers_than_cpus(tmp_path, ray_cluster):
+def test_more_workers_than_cpus_give_the_same_weights(tmp_path, ray_cluster):
     state = fit(partial(Descent, 2), folder=str(tmp_path), name="run", workers=4, report=print)
-    torch.testing.assert_close(state["weights"], alone(2), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(state["weights"], train_without_ray(2), atol=1e-6, rtol=1e-5)
 
 
-def test_a_gpu_that_will_never_come_is_told(tmp_path, ray_cluster):
-    ours = cluster._own.set(True)
+def test_a_gpu_that_a_local_ray_lacks_is_a_device_error(tmp_path, ray_cluster):
+    token = cluster._started_here.set(True)
     try:
-        with pytest.raises(WeightsError, match="no GPU for each of 1 workers: Ray sees 0 here"):
-            fit(alone, folder=str(tmp_path), name="run", use_gpu=True)
+        with pytest.raises(DeviceError, match="no GPU for each of 1 workers: Ray sees 0 on this"):
+            fit(partial(Descent, 2), folder=str(tmp_path), name="run", use_gpu=True)
     finally:
-        cluster._own.reset(ours)
+        cluster._started_here.reset(token)

@@ -12,7 +12,7 @@ def masks():
     return [random.random((70, 90), dtype=np.float32) for _ in range(3)]
 
 
-def test_a_mask_agrees_with_itself():
+def test_agreement_of_masks_with_themselves_and_with_their_opposites():
     teacher = [np.zeros((80, 80), np.float32), np.zeros((80, 80), np.float32)]
     teacher[0][20:50, 30:60] = 1
     teacher[1][5:20, :40] = 1
@@ -26,7 +26,7 @@ def test_a_mask_agrees_with_itself():
     assert opposite.max_f < 0.3
 
 
-def test_max_f_is_the_definition_s(masks):
+def test_max_f_equals_its_definition(masks):
     empty = np.zeros((70, 90), np.float32)
     teacher = [np.roll(mask, 1, axis=0) for mask in masks[:2]] + [empty]
     best = 0.0
@@ -45,15 +45,15 @@ def test_max_f_is_the_definition_s(masks):
     assert math.isnan(measure_agreement(masks[:1], [masks[0] * 0.4]).max_f)
 
 
-def test_box_is_the_mean_of_rows_i_minus_25_to_i_plus_24(masks):
-    smooth = blur_mask(masks[0])
-    assert smooth.shape == masks[0].shape
+def test_blur_mask_is_the_mean_of_rows_i_minus_25_to_i_plus_24(masks):
+    blurred = blur_mask(masks[0])
+    assert blurred.shape == masks[0].shape
     for i, j in ((0, 0), (30, 40), (69, 89), (25, 3)):
         window = masks[0][max(i - 25, 0) : i + 25, max(j - 25, 0) : j + 25]
-        assert smooth[i, j] == pytest.approx(window.sum() / 2500, abs=1e-5)
+        assert blurred[i, j] == pytest.approx(window.sum() / 2500, abs=1e-5)
 
 
-def test_an_image_without_anything_salient_has_no_correlation_of_its_own(masks):
+def test_correlation_per_image_leaves_out_constant_masks(masks):
     empty = np.zeros((70, 90), np.float32)
     result = measure_agreement([masks[0], empty], [masks[0], empty])
     assert result.roi_correlation_per_image == pytest.approx(1)

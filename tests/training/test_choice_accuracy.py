@@ -20,7 +20,7 @@ from tests.conftest import encode, jpeg, write
 
 
 @pytest.fixture
-def given(tmp_path, photos):
+def comparisons(tmp_path, photos):
     """The left half of one image is bad, the right half of the other; people look at the left."""
     rows = []
     for name in ("coffee", "chelsea"):
@@ -37,36 +37,36 @@ def given(tmp_path, photos):
     return Comparisons(table_from_rows(rows, "halves"), "halves", str(tmp_path), "0" * 64)
 
 
-def test_a_mask_of_where_people_look_predicts_them(given):
+def test_accuracy_is_1_under_a_mask_of_where_people_look_and_0_elsewhere(comparisons):
     left, right = torch.zeros(200, 300), torch.zeros(200, 300)
     left[:, :150] = 1
     right[:, 150:] = 1
-    found = measure_choice_accuracy(
-        given, {"left": lambda image: left, "right": lambda image: right}
+    accuracy = measure_choice_accuracy(
+        comparisons, {"left": lambda image: left, "right": lambda image: right}
     )
-    assert found["left"].value == 1
-    assert found["right"].value == 0
+    assert accuracy["left"].value == 1
+    assert accuracy["right"].value == 0
 
 
-def test_only_answers_count(given, photos):
+def test_rows_without_an_answer_and_control_questions_are_left_out(comparisons, photos):
     ones = {"ones": lambda image: torch.ones(200, 300)}
-    unasked = given.table.slice(0, 1)
-    at = given.table.column_names.index("p_a")
-    unasked = unasked.set_column(at, "p_a", pa.array([None], pa.float64()))
-    gold = [False] * len(given.table) + [False, True]
-    more = pa.concat_tables([given.table, unasked, given.table.slice(1, 1)])
+    unanswered = comparisons.table.slice(0, 1)
+    index = comparisons.table.column_names.index("p_a")
+    unanswered = unanswered.set_column(index, "p_a", pa.array([None], pa.float64()))
+    gold = [False] * len(comparisons.table) + [False, True]
+    more = pa.concat_tables([comparisons.table, unanswered, comparisons.table.slice(1, 1)])
     more = more.append_column("gold", pa.array(gold))
-    found = measure_choice_accuracy(dataclasses.replace(given, table=more), ones)
-    assert found == measure_choice_accuracy(given, ones)
+    accuracy = measure_choice_accuracy(dataclasses.replace(comparisons, table=more), ones)
+    assert accuracy == measure_choice_accuracy(comparisons, ones)
     with pytest.raises(ManifestError, match="no row has an answer"):
-        measure_choice_accuracy(dataclasses.replace(given, table=unasked), ones)
-    small = storage.join(given.base, given.table["a"][0].as_py())
+        measure_choice_accuracy(dataclasses.replace(comparisons, table=unanswered), ones)
+    small = storage.join(comparisons.base, comparisons.table["a"][0].as_py())
     storage.write_bytes(small, encode(photos["coffee"][:100, :300]))
     with pytest.raises(SizeMismatch, match="coffee-left.png is not of the size"):
-        measure_choice_accuracy(given, ones)
+        measure_choice_accuracy(comparisons, ones)
 
 
-def test_the_numbers_are_the_scorer_s(given, tmp_path, photos):
+def test_ms_ssim_under_ones_equals_the_scorer_s(comparisons, tmp_path, photos):
     scorer = Scorer()
     x = photos["coffee"][:200, :300]
     prepared = scorer.prepare(x)
@@ -74,19 +74,19 @@ def test_the_numbers_are_the_scorer_s(given, tmp_path, photos):
     bad[:, :150] = jpeg(x, 5)[:, :150]
     (scores,) = scorer.score(prepared, [bad])
     masks = {"n": lambda image: prepared.mask, "ones": lambda image: torch.ones(200, 300)}
-    under = _score_under_masks(masks, str(tmp_path), "coffee-x.png", ["coffee-left.png"])[
-        "coffee-left.png"
-    ]
-    assert under[1] == pytest.approx(scores.ms_ssim, abs=1e-6)
-    assert scores.roi_ms_ssim < under[0] < 1  # the scorer's is the paper's mean(L R)
+    images = ["coffee-left.png"]
+    scored = _score_under_masks(masks, str(tmp_path), "coffee-x.png", images)
+    under_n, under_ones = scored["coffee-left.png"]
+    assert under_ones == pytest.approx(scores.ms_ssim, abs=1e-6)
+    assert scores.roi_ms_ssim < under_n < 1  # the scorer's is mean(L R), not normalised
 
 
-def test_masks():
-    class Nothing(nn.Module):
+def test_masks_of_the_network_the_centre_and_ones():
+    class NothingSalient(nn.Module):
         def forward(self, x):
             return torch.full_like(x[:, :1], -20.0)
 
-    masks = make_mask_functions(Saliency(Nothing(), 32, (0.5,) * 3, (0.5,) * 3))
+    masks = make_mask_functions(Saliency(NothingSalient(), 32, (0.5,) * 3, (0.5,) * 3))
     image = torch.rand(3, 120, 200)
     assert masks["this network"](image).max() < 1e-6
     assert masks["ones"](image).min() == 1

@@ -10,14 +10,14 @@ from roi_ray.training import discriminator_evaluation
 from roi_ray.training.windows import read_originals
 
 
-def test_auc():
+def test_auc_counts_ties_as_half():
     assert discriminator_evaluation.compute_auc([2, 3], [0, 1]) == 1
     assert discriminator_evaluation.compute_auc([0, 1], [2, 3]) == 0
     assert discriminator_evaluation.compute_auc([1, 1], [1]) == 0.5
     assert discriminator_evaluation.compute_auc([0, 2], [1, 0]) == pytest.approx(2.5 / 4)
 
 
-def test_figures_by_codec_and_bit_rate(tmp_path):
+def test_auc_by_codec_and_bit_rate(tmp_path):
     crop = decode_image(photographs()["coffee"].read_bytes())[:200, :200]
     make_sweep(
         {"a": crop, "b": crop[:150]},
@@ -26,18 +26,18 @@ def test_figures_by_codec_and_bit_rate(tmp_path):
         qualities={"jpeg": [5], "webp": [5, 90]},
     )
     network, _ = load_discriminator()
-    figures = discriminator_evaluation.measure_auc(
+    auc = discriminator_evaluation.measure_auc(
         network, read_originals(read_manifest(str(tmp_path / "manifest.parquet")))
     )
-    assert list(figures) == ["all", "jpeg", "webp"]
-    for groups in figures.values():
+    assert list(auc) == ["all", "jpeg", "webp"]
+    for groups in auc.values():
         assert next(iter(groups)) == "all"
         assert all(name.endswith("bpp") for name in list(groups)[1:])
         assert all(0 <= value <= 1 for value in groups.values())
-    everything, jpeg, webp = (groups["all"] for groups in figures.values())
+    everything, jpeg, webp = (groups["all"] for groups in auc.values())
     assert everything == pytest.approx((jpeg + 2 * webp) / 3)
-    table = discriminator_evaluation.to_auc_table(figures)
-    assert [column.header for column in table.columns] == ["AUC", *figures["all"]]
+    table = discriminator_evaluation.to_auc_table(auc)
+    assert [column.header for column in table.columns] == ["AUC", *auc["all"]]
     assert table.row_count == 3
 
 
@@ -46,27 +46,27 @@ def test_d_loss_by_quality_is_the_mean_over_images():
     crops = [
         decode_image(photographs()[name].read_bytes())[:100, :120] for name in ("coffee", "rocket")
     ]
-    original, rungs = discriminator_evaluation.measure_d_loss_by_quality(
+    original, curves = discriminator_evaluation.measure_d_loss_by_quality(
         network, crops, {"jpeg": [90, 10], "webp": [5]}
     )
     assert original == pytest.approx(
         sum(discriminator_evaluation.compute_d_loss(network, crop) for crop in crops) / 2
     )
-    assert [rung.quality for rung in rungs["jpeg"]] == [90, 10]
-    assert rungs["jpeg"][0].bpp > rungs["jpeg"][1].bpp > 0
-    assert decode_image(discriminator_evaluation.draw_d_loss_curves(original, rungs)).std() > 10
+    assert [point.quality for point in curves["jpeg"]] == [90, 10]
+    assert curves["jpeg"][0].bpp > curves["jpeg"][1].bpp > 0
+    assert decode_image(discriminator_evaluation.draw_d_loss_curves(original, curves)).std() > 10
 
 
-def test_an_image_below_a_patch_has_a_d_loss():
+def test_an_image_smaller_than_a_patch_has_a_d_loss():
     network, _ = load_discriminator()
     crop = decode_image(photographs()["coffee"].read_bytes())[:12, :30]
     assert 0 < discriminator_evaluation.compute_d_loss(network, crop) < 5
 
 
-def test_of_a_wide_image_a_part_is_enough():
+def test_an_image_wider_than_webp_allows_is_cropped():
     network, _ = load_discriminator()
     photo = decode_image(photographs()["coffee"].read_bytes())[:40]
     wide = np.tile(photo, (1, 28, 1))
     assert wide.shape[1] > WEBP_MAX_SIDE
-    _, rungs = discriminator_evaluation.measure_d_loss_by_quality(network, [wide], {"webp": [5]})
-    assert rungs["webp"][0].bpp > 0
+    _, curves = discriminator_evaluation.measure_d_loss_by_quality(network, [wide], {"webp": [5]})
+    assert curves["webp"][0].bpp > 0

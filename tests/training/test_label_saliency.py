@@ -18,17 +18,17 @@ from tests.training.test_teacher import red_teacher
 
 @pytest.fixture
 def folders(tmp_path):
-    """Two images with maps, and further photographs, all with a red thing on them."""
-    shown = photographs()
-    for name, path in shown.items():
+    """Two images with maps, and further photographs, all with a red square on them."""
+    paths = photographs()
+    for name, path in paths.items():
         with Image.open(path) as image:
             small = image.convert("RGB").resize((120, 96))
         small.paste((255, 0, 0), (30, 30, 70, 70))
-        known = name in list(shown)[:2]
-        folder = tmp_path / ("images" if known else "further")
+        has_map = name in list(paths)[:2]
+        folder = tmp_path / ("images" if has_map else "further")
         folder.mkdir(exist_ok=True)
         small.save(folder / f"{name}.png")
-        if known:
+        if has_map:
             (tmp_path / "maps").mkdir(exist_ok=True)
             mask = np.zeros((96, 120), np.uint8)
             mask[30:70, 30:70] = 255
@@ -55,36 +55,36 @@ def run(folders, **options):
     )
 
 
-def made(folders):
+def read_maps(folders):
     return {path.name: path.read_bytes() for path in (folders / "views" / "maps").iterdir()}
 
 
-def times(folders):
+def read_map_times(folders):
     return {path.name: path.stat().st_mtime_ns for path in (folders / "views" / "maps").iterdir()}
 
 
-def test_photographs_crops_and_composites_get_maps_that_can_be_trained_on(folders, capsys):
+def test_photographs_crops_and_composites_become_training_pairs(folders, capsys):
     run(folders)
     assert "1 training images, 4 further photographs" in capsys.readouterr().out
     lines = (folders / "views" / "views.jsonl").read_text().splitlines()
     views = [json.loads(line) for line in lines]
     assert [view["kind"] for view in views] == ["whole"] * 4 + ["crop"] * 4 + ["composite"] * 4
-    (held,) = {path.stem for path in (folders / "images").iterdir()} - {
+    (held_out,) = {path.stem for path in (folders / "images").iterdir()} - {
         parent for view in views for parent in view["parents"]
     }
-    pairs = read_view_pairs(str(folders / "views"), [held])
+    pairs = read_view_pairs(str(folders / "views"), [held_out])
     assert [pair.name for pair in pairs] == [view["name"] for view in views]
     for pair in pairs:
         red = (pair.image[0] > 200) & (pair.image[1:] < 60).all(0)
         assert ((pair.map[0] > 128) != red).float().mean() < 0.05
-    names = [path.stem for path in (folders / "images").iterdir() if path.stem != held]
+    names = [path.stem for path in (folders / "images").iterdir() if path.stem != held_out]
     where = (str(folders / "images"), str(folders / "maps"))
-    trained_on = read_training_pairs(*where, names, [str(folders / "views")])
-    training = SaliencyTraining(trained_on, None, SaliencyRecipe(epochs=1, batch_size=4))
+    pairs = read_training_pairs(*where, names, [str(folders / "views")])
+    training = SaliencyTraining(pairs, None, SaliencyRecipe(epochs=1, batch_size=4))
     assert training.steps == 13 // 4
 
 
-def test_cut_outs_are_pasted_too(folders):
+def test_cut_outs_are_pasted_into_composites(folders):
     (folders / "stamps").mkdir()
     stamp = np.zeros((50, 40, 4), np.uint8)
     stamp[10:40, 5:35] = (255, 0, 0, 255)
@@ -97,13 +97,13 @@ def test_cut_outs_are_pasted_too(folders):
     assert all((pairs[view["name"]].map > 128).any() for view in pasted)
 
 
-def test_a_cut_out_with_a_photograph_s_name_is_refused(folders, capsys):
+def test_a_cut_out_with_a_photograph_s_name_is_an_error(folders, capsys):
     with pytest.raises(typer.Exit):
         run(folders, cut_outs=[str(folders / "further")])
     assert "have the same name" in capsys.readouterr().err
 
 
-def test_a_view_with_a_held_out_part_is_not_trained_on(folders):
+def test_a_view_with_a_held_out_parent_is_not_trained_on(folders):
     run(folders, crops=0, composites=20)
     folder = str(folders / "views")
     everything = read_view_pairs(folder, [])
@@ -115,24 +115,25 @@ def test_a_view_with_a_held_out_part_is_not_trained_on(folders):
     assert 0 < len(kept) < len(everything)
 
 
-def test_a_second_run_makes_what_is_missing_and_the_same(folders, capsys):
+def test_a_second_run_writes_only_missing_views_with_the_same_bytes(folders, capsys):
     run(folders)
-    first = made(folders)
-    gone = [name for name in first if name.startswith("crop")][:2]
-    for name in gone:
+    first = read_maps(folders)
+    deleted = [name for name in first if name.startswith("crop")][:2]
+    for name in deleted:
         (folders / "views" / "maps" / name).unlink()
     assert len(read_view_pairs(str(folders / "views"), [])) == 10
-    kept = times(folders)
+    kept = read_map_times(folders)
     run(folders)
-    assert made(folders) == first
-    assert {name for name, time in times(folders).items() if kept.get(name) != time} == set(gone)
-    # Other views have other names: no file is taken for what it is not.
+    assert read_maps(folders) == first
+    written = {name for name, time in read_map_times(folders).items() if kept.get(name) != time}
+    assert written == set(deleted)
+    # Another seed gives other names, so it reuses no crop or composite.
     run(folders, seed=1)
     assert len(read_view_pairs(str(folders / "views"), [])) == 12
-    assert len(made(folders)) == 4 + 2 * 8
+    assert len(read_maps(folders)) == 4 + 2 * 8
 
 
-def test_another_teacher_s_maps_are_not_added_to(folders, capsys):
+def test_a_folder_of_another_or_an_unknown_teacher_is_an_error(folders, capsys):
     run(folders)
     file = folders / "views" / "teacher.txt"
     file.write_text("0" * 64)
@@ -155,22 +156,22 @@ def test_another_teacher_s_maps_are_not_added_to(folders, capsys):
     assert hash_views_folder(str(folders / "views")) != before
 
 
-def test_what_cannot_be_used_is_named(folders, capsys):
-    def refused(**options):
+def test_errors_name_the_file_that_cannot_be_used(folders, capsys):
+    def run_and_fail(**options):
         with pytest.raises(typer.Exit) as exit_:
             run(folders, **options)
         assert exit_.value.exit_code == 2
         return capsys.readouterr().err
 
-    assert "is not the teacher: its SHA-256" in refused(sha256="00")
-    assert "have the same name" in refused(photographs=[str(folders / "images")])
+    assert "is not the teacher: its SHA-256" in run_and_fail(sha256="00")
+    assert "have the same name" in run_and_fail(photographs=[str(folders / "images")])
     (broken,) = (path for path in (folders / "further").iterdir() if path.stem == "rocket")
     kept = broken.read_bytes()
     broken.write_bytes(b"no image")
-    assert f"{broken}: not an image of a known format" in refused()
+    assert f"{broken}: not an image of a known format" in run_and_fail()
     broken.write_bytes(kept)
     shutil.rmtree(folders / "maps")
-    assert "has no map" in refused()
+    assert "has no map" in run_and_fail()
 
 
 @pytest.mark.parametrize(
@@ -182,13 +183,13 @@ def test_what_cannot_be_used_is_named(folders, capsys):
         '{"name": "a", "kind": "b", "parents": "c"}',
     ],
 )
-def test_a_table_of_views_that_is_none(tmp_path, text):
+def test_a_malformed_table_of_views_is_a_manifest_error(tmp_path, text):
     Path(tmp_path / "views.jsonl").write_text(text)
     with pytest.raises(ManifestError, match=r"views\.jsonl is not a table of views"):
         read_view_pairs(str(tmp_path), [])
 
 
-def test_a_view_that_is_no_image_is_named(folders):
+def test_an_undecodable_view_is_an_image_error_that_names_it(folders):
     run(folders, crops=0, composites=0)
     image = next((folders / "views" / "images").iterdir())
     image.write_bytes(b"no image")

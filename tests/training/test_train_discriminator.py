@@ -4,8 +4,9 @@ import pytest
 import torch
 import typer
 
+import roi_ray
 from roi_ray.cli import train_discriminator
-from roi_ray.errors import ManifestError
+from roi_ray.errors import ManifestError, UsageError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
@@ -63,20 +64,43 @@ def test_the_job_trains_and_its_output_loads(tmp_path, manifest, ray_cluster, ca
     assert picture.std() > 10
 
 
-def test_it_learns_to_tell_originals_from_bad_jpegs(originals):
+def test_run_name_depends_on_the_training_version_and_not_on_the_release(
+    tmp_path, manifest, monkeypatch
+):
+    names = []
+
+    def fit(make_training, *, name, **options):
+        names.append(name)
+        raise UsageError("stop before training")
+
+    def run_until_fit():
+        with pytest.raises(typer.Exit):
+            run(manifest, tmp_path)
+
+    monkeypatch.setattr(train_discriminator, "fit", fit)
+    run_until_fit()
+    monkeypatch.setattr(roi_ray, "__version__", "99.0.0")
+    run_until_fit()
+    monkeypatch.setattr(train_discriminator, "TRAINING_VERSION", -1)
+    run_until_fit()
+    assert names[0] == names[1] != names[2]
+    assert all(name.startswith("discriminator-") for name in names)
+
+
+def test_loss_falls_on_originals_against_bad_jpegs(originals):
     bad = [Original(o.name, o.uri, o.decoded[:1]) for o in originals]
     _, losses = train(bad, steps=40, generator=False)
     early, late = (sum(loss["d"] for loss in part) / 10 for part in (losses[:10], losses[-10:]))
     assert late + 0.02 < early < 0.71  # log 2 = 0.693 is chance
 
 
-def test_the_restorer_joins_late_or_not_at_all(originals):
+def test_the_generator_joins_after_generator_start_or_never(originals):
     for generator in (True, False):
         _, losses = train(originals, steps=6, generator=generator, generator_start=0.5)
         assert ["adversarial" in loss for loss in losses] == [False] * 3 + [generator] * 3
 
 
-def test_it_learns_to_order_images(originals):
+def test_ranking_loss_falls_only_if_it_has_a_weight(originals):
     jpegs = [Original(o.name, o.uri, o.decoded[:2]) for o in originals]
     ranked = train(jpegs, steps=40, batch_size=4, generator=False, ranking_weight=1.0)[1]
     unranked = train(jpegs, steps=40, batch_size=4, generator=False, ranking_weight=0.0)[1]
@@ -84,13 +108,13 @@ def test_it_learns_to_order_images(originals):
     assert late < 0.66 < other + 0.05  # log 2 = 0.693 is chance
 
 
-def test_the_restorer_starts_as_the_identity_and_comes_nearer_to_the_original(originals):
+def test_the_generator_s_l1_loss_falls(originals):
     _, losses = train(originals, steps=40, batch_size=2, generator_start=0.0)
     early, late = (sum(loss["l1"] for loss in part) / 10 for part in (losses[:10], losses[-10:]))
     assert late < early
 
 
-def test_windows_are_of_one_codec_and_ordered_by_their_error(originals):
+def test_windows_are_ordered_by_error_and_depend_on_their_seed_only(originals):
     windows = draw_windows(originals, 2, ["a", "b", "c"])
     assert windows.real.shape == windows.better.shape == windows.worse.shape == (6, 3, 128, 128)
     better, worse = (
@@ -102,7 +126,7 @@ def test_windows_are_of_one_codec_and_ordered_by_their_error(originals):
     assert torch.equal(again.real, windows.real[4:])
 
 
-def test_spectral_norm_is_gone_but_held(originals):
+def test_written_weights_have_spectral_norm_folded_in(originals):
     tensors = to_safetensors_state(train(originals)[0])
     assert sorted(tensors) == sorted(
         f"model.{index}.{leaf}" for index in (0, 2, 4, 6, 8) for leaf in ("weight", "bias")
@@ -113,12 +137,13 @@ def test_spectral_norm_is_gone_but_held(originals):
 
 
 def test_the_same_seed_gives_the_same_weights(originals):
-    one, same, other = (to_safetensors_state(train(originals, seed=seed)[0]) for seed in (1, 1, 2))
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    assert not all(torch.equal(one[name], other[name]) for name in one)
+    states = [train(originals, seed=seed)[0] for seed in (1, 1, 2)]
+    first, same, other = map(to_safetensors_state, states)
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(originals):
+def test_a_resumed_training_gives_the_same_weights(originals):
     whole, _ = train(originals, steps=4)
     half = DiscriminatorTraining(
         originals, DiscriminatorRecipe(steps=4, batch_size=2, generator_start=0.0)
@@ -137,7 +162,7 @@ def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(originals):
     )
 
 
-def test_a_manifest_without_codecs_will_do(tmp_path, originals):
+def test_a_manifest_without_codecs_can_be_trained_on(tmp_path, originals):
     plain = tmp_path / "pairs.csv"
     rows = [f"{original.uri},{d.uri}" for original in originals for d in original.decoded]
     plain.write_text("\n".join(["reference,distorted", *rows]))
@@ -150,7 +175,7 @@ def test_a_manifest_without_codecs_will_do(tmp_path, originals):
     train(bare)
 
 
-def test_images_that_are_too_small(tmp_path, ray_cluster, capsys):
+def test_unusable_images_and_options_are_errors(tmp_path, ray_cluster, capsys):
     crop = decode_image(photographs()["coffee"].read_bytes())[:90, :90]
     make_sweep({"a": crop, "b": crop}, str(tmp_path), codecs=["jpeg"])
     manifest = str(tmp_path / "manifest.parquet")

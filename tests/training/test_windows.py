@@ -19,7 +19,7 @@ def sweep(folder, photos, quality):
     return read_originals(read_manifest(str(folder / "m.parquet")))
 
 
-def test_one_original_may_be_spelled_in_two_ways(tmp_path, photos):
+def test_two_spellings_of_a_reference_are_one_original(tmp_path, photos):
     (original,) = sweep(tmp_path, photos, 10)
     assert (original.name, original.uri) == ("x.png", str(tmp_path / "x.png"))
     assert [decoded.uri for decoded in original.decoded] == [
@@ -28,14 +28,14 @@ def test_one_original_may_be_spelled_in_two_ways(tmp_path, photos):
     ]
 
 
-def test_other_files_are_told_from_these(tmp_path, photos):
+def test_hash_changes_with_the_files_paths_and_sizes(tmp_path, photos):
     first = hash_image_files(sweep(tmp_path / "a", photos, 10))
     assert hash_image_files(sweep(tmp_path / "a", photos, 10)) == first
     assert hash_image_files(sweep(tmp_path / "b", photos, 10)) != first
-    assert hash_image_files(sweep(tmp_path / "a", photos, 90)) != first  # anew, in place
+    assert hash_image_files(sweep(tmp_path / "a", photos, 90)) != first  # overwritten
 
 
-def test_facts_of_other_types(tmp_path):
+def test_codec_and_bpp_of_other_types_are_converted_or_a_manifest_error(tmp_path):
     def originals(**facts):
         rows = {"reference": ["x.png"], "distorted": ["1.jpg"], **facts}
         pq.write_table(pa.table(rows), tmp_path / "m.parquet")
