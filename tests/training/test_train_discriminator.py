@@ -11,7 +11,9 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
+from roi_ray.runtime import train_loop
 from roi_ray.sweep import make_sweep, photographs
+from roi_ray.training import discriminator
 from roi_ray.training.discriminator import DiscriminatorTraining, to_safetensors_state
 from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.windows import Original, draw_windows, read_originals
@@ -77,11 +79,11 @@ def test_run_name_depends_on_the_training_version_and_not_on_the_release(
         with pytest.raises(typer.Exit):
             run(manifest, tmp_path)
 
-    monkeypatch.setattr(train_discriminator, "fit", fit)
+    monkeypatch.setattr(train_loop, "fit", fit)
     run_until_fit()
     monkeypatch.setattr(roi_ray, "__version__", "99.0.0")
     run_until_fit()
-    monkeypatch.setattr(train_discriminator, "TRAINING_VERSION", -1)
+    monkeypatch.setattr(discriminator, "TRAINING_VERSION", -1)
     run_until_fit()
     assert names[0] == names[1] != names[2]
     assert all(name.startswith("discriminator-") for name in names)

@@ -14,6 +14,7 @@ from roi_ray.errors import ManifestError, UsageError, WeightsError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.models.lite0 import Lite0Saliency
 from roi_ray.models.saliency import load_saliency
+from roi_ray.runtime import train_loop
 from roi_ray.sweep import photographs
 from roi_ray.training import saliency
 from roi_ray.training.imagenet import load_efficientnet_lite0, rename_encoder_tensors
@@ -86,11 +87,11 @@ def test_run_name_depends_on_the_training_version_and_not_on_the_release(
                 held_out=2,
             )
 
-    monkeypatch.setattr(train_saliency, "fit", fit)
+    monkeypatch.setattr(train_loop, "fit", fit)
     run()
     monkeypatch.setattr(roi_ray, "__version__", "99.0.0")
     run()
-    monkeypatch.setattr(train_saliency, "TRAINING_VERSION", -1)
+    monkeypatch.setattr(saliency, "TRAINING_VERSION", -1)
     run()
     assert names[0] == names[1] != names[2]
     assert all(name.startswith("saliency-") for name in names)
