@@ -111,14 +111,14 @@ def main(
     written, weights = load_discriminator(storage.absolute(output))
     auc = discriminator_evaluation.measure_auc(written, unseen)
     pixels = (read_image(original.uri) for original in unseen)
-    untouched, rungs = discriminator_evaluation.measure_d_loss_by_quality(written, pixels)
+    untouched, curves = discriminator_evaluation.measure_d_loss_by_quality(written, pixels)
     picture = output.removesuffix(".safetensors") + ".png"
-    storage.write_bytes(picture, discriminator_evaluation.draw_d_loss_curves(untouched, rungs))
+    storage.write_bytes(picture, discriminator_evaluation.draw_d_loss_curves(untouched, curves))
     print("held out, original against decoded:")
     Console(width=120).print(discriminator_evaluation.to_auc_table(auc))
     print(f"held out, mean d_loss: original {untouched:.3f}")
-    for codec, ladder in rungs.items():
-        print(f"  {codec}: " + "  ".join(f"q{r.quality} {r.d_loss:.3f}" for r in ladder))
+    for codec, points in curves.items():
+        print(f"  {codec}: " + "  ".join(f"q{p.quality} {p.d_loss:.3f}" for p in points))
     print(
         f"{output}: {len(data)} bytes, SHA-256 {weights.sha256}, "
         f"{time.monotonic() - began:.0f} s, torch {torch.__version__}; {picture}"
