@@ -12,7 +12,7 @@ import torch
 from roi_ray import schema
 from roi_ray.errors import NonFiniteScore, RoiRayError, StorageUnavailable, WeightsError
 from roi_ray.models.networks import Provenance
-from roi_ray.pipeline.decode_stage import Chunk
+from roi_ray.pipeline.chunk import Chunk
 from roi_ray.pipeline.plan import SHARD
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.memory import keep_freed_memory, read_resident_memory

@@ -27,7 +27,7 @@ def test_a_half_made_output(run, tmp_path, manifest) -> None:
     assert f"manifest: {manifest}; begun: 2" in text
     assert re.search(r"job of [-\d]+ [:\d]+ UTC: 4 pairs in 0:00:\d\d, [.\d]+ pairs/s", text)
     assert "now: no job is writing" in text
-    assert f"1 x ImageReadError\n  {ERRORS[0]}\n" in text
+    assert f"1 x ImageReadError\n  {ERRORS[0].text}\n" in text
     assert f"1 x SizeMismatch\n  {ERRORS[1]}\n" in text
     assert "1 torn or of another run" in text
     assert "shard-000003.parquet" in text
@@ -50,13 +50,13 @@ def test_a_manifest_that_is_gone_costs_the_new_one_only(run, tmp_path, manifest)
     result = run(output, "--missing", tmp_path / "missing.parquet")
     assert result.exit_code == 2
     assert "2 of 10 pairs, 0 failed, 8 missing" in result.stdout
-    assert "error: which pairs are missing is known from the run's manifest" in result.stderr
+    assert "error: only the run's manifest tells which pairs are missing" in result.stderr
 
 
 def test_what_is_no_output_exits_with_2(run, tmp_path) -> None:
     result = run(tmp_path)
     assert result.exit_code == 2
-    assert "error: " in result.stderr and "no output of jobs/score.py" in result.stderr
+    assert "error: " in result.stderr and "is not an output of `roi-ray score`" in result.stderr
 
 
 def test_what_failed_can_be_scored_as_it_says(run, tmp_path, photos, ray_cluster) -> None:

@@ -12,7 +12,8 @@ import pytest
 from roi_ray import errors
 from roi_ray.imaging.decode import FORMATS
 from roi_ray.io.allowlist import build_allowlist
-from roi_ray.pipeline.decode_stage import Chunk, decode_work_items
+from roi_ray.pipeline.chunk import Chunk
+from roi_ray.pipeline.decode_stage import decode_work_items
 from roi_ray.pipeline.plan import make_work_items, split_into_shards
 from tests.conftest import encode, write
 from tests.imaging import hostile

@@ -9,7 +9,8 @@ import pytest
 from roi_ray.errors import StorageError
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.pipeline import decode_stage as stage
-from roi_ray.pipeline.decode_stage import Chunk, decode_work_items
+from roi_ray.pipeline.chunk import Chunk
+from roi_ray.pipeline.decode_stage import decode_work_items
 from roi_ray.pipeline.plan import make_work_items, split_into_shards
 from tests.conftest import encode, write
 
