@@ -10,7 +10,7 @@ import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
-from roi_ray.errors import ImageError, ImageReadError, UsageError
+from roi_ray.errors import ImageError, ImageReadError, SizeMismatch, UsageError
 from roi_ray.runtime.logs import escape_line
 from roi_ray.settings import (
     DEFAULT_DISCRIMINATOR,
@@ -18,6 +18,7 @@ from roi_ray.settings import (
     DEFAULT_SALIENCY,
     MAX_PIXELS,
     Settings,
+    Weighting,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def main(
         list[str],
         typer.Argument(
             help="Decoded images of the size of the original: paths or s3:// URIs.",
-            metavar="IMAGE...",
+            metavar="IMAGE",
         ),
     ],
     *,
@@ -79,12 +80,16 @@ def main(
 
     settings = Settings(lpips, saliency, discriminator, roi_weighting, precision)
     scorer = Scorer(settings, device, weights_dir=weights_dir)
-    prepared = scorer.prepare(pixels, roi_mask)
+    try:
+        prepared = scorer.prepare(pixels, roi_mask)
+    except ImageError as error:
+        unusable = mask if isinstance(error, SizeMismatch) else original
+        raise UsageError(f"{unusable}: {error}") from error
     results = [_score_image(scorer, prepared, image, max_pixels) for image in images]
     if as_json:
         print(_to_json(original, mask, scorer, results))
     else:
-        print(_to_table(results))
+        print(_to_table(results, roi_weighting))
     if any(result.error for result in results):
         raise typer.Exit(EXIT_TOO_MANY_FAILED)
 
@@ -161,9 +166,10 @@ _LEGEND = (
     "Lower is better: LPIPS and D loss (discriminator loss, nat).\n"
     "ROI: mean of the mask, the share of the image inside the region of interest."
 )
+_MEAN = "Values of the region scale with ROI; --roi-weighting normalised divides by it."
 
 
-def _to_table(results: Sequence[_Result]) -> str:
+def _to_table(results: Sequence[_Result], weighting: Weighting) -> str:
     """The scores as text: one line per image, its name last so that it may have any length."""
     from roi_ray import schema
 
@@ -189,7 +195,7 @@ def _to_table(results: Sequence[_Result]) -> str:
         if result.error:
             name += f": {type(result.error).__name__}: {result.error}"
         lines.append(f"{join(row)}  {escape_line(name)}")
-    return "\n".join([*lines, "", _LEGEND])
+    return "\n".join([*lines, "", _LEGEND, *([_MEAN] if weighting == "mean" else [])])
 
 
 def _format(name: str, value: float) -> str:

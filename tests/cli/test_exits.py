@@ -13,8 +13,10 @@ from roi_ray.errors import ManifestError
 def main(row: int = typer.Argument(help="Which one."), *, broken: bool = False) -> None:
     if broken:
         raise ZeroDivisionError
+    if row == 0:
+        raise KeyboardInterrupt
     if row > 9:
-        raise ManifestError(f"row {row}: there are 9")
+        raise ManifestError(f"row {row}:\nthere are 9")
     print(f"row {row}")
 
 
@@ -25,10 +27,10 @@ def command() -> typer.Typer:
     return app
 
 
-def test_an_error_on_purpose_is_one_line_and_exit_code_2(command: typer.Typer) -> None:
+def test_roi_ray_error_is_one_line_and_exit_code_2(command: typer.Typer) -> None:
     result = CliRunner().invoke(command, ["12"])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "error: row 12: there are 9\n"
+    assert result.stderr == "error: row 12:\\nthere are 9\n"
 
 
 def test_arguments_and_help_are_those_of_the_function(command: typer.Typer) -> None:
@@ -37,12 +39,18 @@ def test_arguments_and_help_are_those_of_the_function(command: typer.Typer) -> N
     assert "Which one." in CliRunner().invoke(command, ["--help"]).stdout
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(command: typer.Typer) -> None:
+def test_control_c_is_exit_code_130_without_a_traceback(command: typer.Typer) -> None:
+    result = CliRunner().invoke(command, ["0"])
+    assert (result.exit_code, result.output) == (130, "")
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_defect_keeps_its_traceback(command: typer.Typer) -> None:
     result = CliRunner().invoke(command, ["7", "--broken"])
     assert isinstance(result.exception, ZeroDivisionError)
 
 
-def test_a_terminal_of_few_characters_gets_question_marks(monkeypatch) -> None:
+def test_ascii_terminal_gets_question_marks(monkeypatch) -> None:
     screen = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii"))
     exit_with_message(lambda: print("higher is better \u2191", flush=True))()

@@ -1,0 +1,148 @@
+"""The command line of `roi-ray pair`."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from roi_ray.imaging.decode import decode_image
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings
+from tests.conftest import encode, write
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, photos) -> Path:
+    folder = tmp_path_factory.mktemp("pair")
+    x = photos["coffee"][:96, :120]
+    write(folder / "x.png", encode(x))
+    write(folder / "low.jpg", encode(x, "JPEG", quality=20))
+    write(folder / "high.webp", encode(x, "WEBP", quality=90))
+    write(folder / "small.png", encode(x[:50]))
+    write(folder / "broken.png", encode(x)[:200])
+    mask = np.zeros(x.shape[:2], np.uint8)
+    mask[:, :60] = 255
+    write(folder / "mask.png", encode(mask))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def in_folder(folder, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def score(folder, settings=None, mask=None):
+    scorer = Scorer(settings, "auto")
+    prepared = scorer.prepare(decode_image((folder / "x.png").read_bytes()), mask)
+    files = [folder / name for name in ("low.jpg", "high.webp")]
+    return scorer.score(prepared, [decode_image(file.read_bytes()) for file in files])
+
+
+def test_json_has_the_numbers_of_the_scorer(run, folder) -> None:
+    result = run("x.png", "low.jpg", "high.webp", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["original"] == "x.png"
+    assert document["settings"] == asdict(Settings())
+    assert document["weights"] == Scorer().provenance
+    for image, scores in zip(document["images"], score(folder), strict=True):
+        assert (image.pop("error"), image.pop("error_kind")) == (None, None)
+        image.pop("image")
+        assert image == pytest.approx(asdict(scores), rel=1e-6, abs=1e-6)
+
+
+def test_the_table_has_one_line_per_image_in_100_columns(run, folder) -> None:
+    result = run("x.png", "low.jpg", "high.webp")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    for line, scores in zip(lines[2:4], score(folder), strict=True):
+        cells = line.split()
+        numbers = asdict(scores)
+        names = ("psnr", "ms_ssim", "lpips", "d_loss")
+        names = (*names, *(f"roi_{name}" for name in names), "roi_fraction")
+        expected = [numbers[name] for name in names]
+        assert [float(cell) for cell in cells[:9]] == pytest.approx(expected, abs=6e-3)
+    assert [line.split()[9] for line in lines[2:4]] == ["low.jpg", "high.webp"]
+
+
+def test_long_names_are_not_cut(run, folder, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = f"{'n' * 150}.jpg"
+    (folder / name).write_bytes((folder / "low.jpg").read_bytes())
+    assert name in run("x.png", name).stdout
+
+
+def test_bad_images_are_lines_with_their_error_and_exit_code_3(run) -> None:
+    result = run("x.png", "broken.png", "low.jpg", "gone.png", "small.png")
+    assert result.exit_code == 3
+    lines = result.stdout.splitlines()[2:6]
+    assert re.search(r"(- +){9}broken.png: ImageReadError: cannot be decoded", lines[0])
+    assert re.fullmatch(r"( *\d+\.\d+){9} +low.jpg", lines[1])
+    assert re.search(r"gone.png: ImageReadError: cannot read .*gone.png", lines[2])
+    assert re.search(r"small.png: SizeMismatch: 120 x 50, .* 120 x 96", lines[3])
+
+    result = run("x.png", "gone.png", "low.jpg", "--json")
+    assert result.exit_code == 3
+    gone, low = json.loads(result.stdout)["images"]
+    assert gone["error_kind"] == "ImageReadError" and "gone.png" in gone["error"]
+    assert "psnr" not in gone and low["psnr"] > 20
+
+
+def test_mask_and_weighting_are_used(run, folder) -> None:
+    mask = np.zeros((96, 120), np.uint8)
+    mask[:, :60] = 255
+    settings = Settings(roi_weighting="normalised")
+    options = ("--mask", "mask.png", "--roi-weighting", "normalised", "--json")
+    result = run("x.png", "low.jpg", "high.webp", *options)
+    assert result.exit_code == 0, result.output
+    images = json.loads(result.stdout)["images"]
+    for image, scores in zip(images, score(folder, settings, mask), strict=True):
+        assert image["roi_fraction"] == 0.5
+        assert image["roi_lpips"] == pytest.approx(scores.roi_lpips, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("gone.png", "low.jpg"), "error: gone.png: cannot read"),
+        (("broken.png", "low.jpg"), "error: broken.png: cannot be decoded"),
+        (("x.png", "low.jpg", "--mask", "small.png"), "error: small.png: 120 x 50"),
+        (("x.png", "low.jpg", "--mask", "gone.png"), "error: gone.png: cannot read"),
+        (("x.png", "low.jpg", "--max-pixels", "100"), "error: x.png: "),
+        (("x.png", "low.jpg", "--device", "tpu"), "error: device 'tpu'"),
+        (("x.png", "low.jpg", "--saliency", "gone.pth"), "gone.pth"),
+    ],
+)
+def test_what_cannot_be_used_exits_with_2(run, arguments, message) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not result.stdout
+
+
+def test_a_run_does_not_import_ray(folder) -> None:
+    code = "\n".join(
+        [
+            "import sys",
+            "from roi_ray.cli.app import main",
+            "try:",
+            "    main()",
+            "except SystemExit as end:",
+            "    print(end.code, 'ray' in sys.modules)",
+        ]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "pair", "x.png", "low.jpg", "--device", "cpu"],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "0 False"
