@@ -8,7 +8,7 @@ import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES
+from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, find_recipe
 
 
 @exit_with_message
@@ -34,10 +34,6 @@ def main(
             show_default=False,
         ),
     ] = None,
-    nested: Annotated[
-        bool,
-        typer.Option("--nested", help="Also choose the recipe anew within each fold. Slow."),
-    ] = False,
     folds: Annotated[
         int, typer.Option(min=2, help="Folds. All comparisons of a reference are in one fold.")
     ] = 5,
@@ -51,7 +47,8 @@ def main(
     output cannot be used.
     """
     recipes = recipe or list(RECIPES)
-    cli.check_recipes(*recipes)
+    for name in recipes:
+        find_recipe(name)
 
     import torch
     from rich.console import Console
@@ -69,7 +66,6 @@ def main(
         given,
         recipes,
         models=model or [],
-        nested=nested,
         folds=folds,
         repeats=repeats,
         report=lambda line: print(line, file=sys.stderr),
@@ -91,7 +87,7 @@ def main(
     main_recipe = DEFAULT_RECIPE if DEFAULT_RECIPE in recipes else recipes[0]
     shown = [f"BASIC {main_recipe}", f"ROI {main_recipe}", *schema.FEATURES[:2]]
     console.print(report.to_parts_table(result, shown))
-    for name, test in result.paired.items():
+    for name, test in result.differences.items():
         d = test.difference
         console.print(
             f"{name}: {100 * d.value:+.2f} points ({100 * d.low:+.2f} .. {100 * d.high:+.2f}), "

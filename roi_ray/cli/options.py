@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from roi_ray import settings
-from roi_ray.errors import UsageError
 from roi_ray.preference.recipes import RECIPES
 from roi_ray.runtime import cluster, logs
 
@@ -192,14 +191,3 @@ HeldOut = Annotated[
 ]
 
 RECIPE_HELP = f"One of: {', '.join(RECIPES)}."
-
-
-def check_recipes(*names: str) -> None:
-    """Check names of recipes.
-
-    Raises:
-        UsageError: a name is unknown.
-    """
-    for name in names:
-        if name not in RECIPES:
-            raise UsageError(f"unknown recipe {name!r}; there are {', '.join(RECIPES)}")

@@ -7,7 +7,7 @@ import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.preference.recipes import DEFAULT_RECIPE
+from roi_ray.preference.recipes import DEFAULT_RECIPE, find_recipe
 
 
 @exit_with_message
@@ -57,7 +57,7 @@ def main(
 
     began = time.monotonic()
     check_weights_output(output)
-    cli.check_recipes(recipe)
+    find_recipe(recipe)
     model = train_model(
         read_comparisons(comparisons),
         parse_features(features),

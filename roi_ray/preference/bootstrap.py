@@ -1,9 +1,9 @@
-"""What resampled references say of others: intervals, and chances of a sign.
+"""Confidence intervals and p-values from a bootstrap over references.
 
-Shares of resampled values are taken for tails of the statistic's distribution, which they are only
-where references are many: plain percentiles hold the truth 80 times in 100 for three references, 90
-for twelve. Here they are as wide as Student's t asks for: the expanded percentiles of Hesterberg,
-"What teachers should know about the bootstrap", The American Statistician 69(4), 2015.
+Plain percentiles of resampled values are too narrow where references are few: the interval that is
+called 95 % holds the truth 80 times in 100 for three references, 90 times for twelve. The expanded
+percentiles used here are as wide as Student's t asks for (Hesterberg, "What Teachers Should Know
+About the Bootstrap", The American Statistician 69(4), 2015).
 """
 
 import numpy as np
@@ -14,37 +14,42 @@ CONFIDENCE = 0.95
 
 
 def percentiles(samples: NDArray[np.float64], references: int) -> tuple[float, float]:
-    """The 95 % interval of a statistic.
+    """Compute the 95 % interval of a statistic.
 
     Args:
-        samples: its values on resampled references.
-        references: how many each sample drew.
+        samples: values of the statistic on resampled references.
+        references: number of references in each sample.
 
     Returns:
-        low and high; NaN for one reference, which says nothing of others.
+        lower and upper end; NaN for a single reference, which says nothing about others.
     """
     if references < 2:
         return np.nan, np.nan
     tail = (1 - CONFIDENCE) / 2
     freedom = references - 1
-    share = special.ndtr(special.stdtrit(freedom, tail) * _wider(references))
+    share = special.ndtr(special.stdtrit(freedom, tail) * _expansion(references))
     low, high = np.quantile(samples, [share, 1 - share]).tolist()
     return low, high
 
 
 def p_value(samples: NDArray[np.float64], references: int) -> float:
-    """Chance of a statistic so far from 0, either way, were it 0; arguments: see `percentiles`.
+    """Compute the two-sided p-value of a statistic: could it be 0?
 
-    NaN for one reference.
+    Args:
+        samples: values of the statistic on resampled references.
+        references: number of references in each sample.
+
+    Returns:
+        p-value in 0..1; NaN for a single reference.
     """
     if references < 2:
         return np.nan
     below = np.count_nonzero(samples <= 0) + 0.5
     above = np.count_nonzero(samples >= 0) + 0.5
     share = min(0.5, min(below, above) / (len(samples) + 1))
-    return float(2 * special.stdtr(references - 1, special.ndtri(share) / _wider(references)))
+    return float(2 * special.stdtr(references - 1, special.ndtri(share) / _expansion(references)))
 
 
-def _wider(references: int) -> float:
-    # A sample's variance is too small by this, squared.
+def _expansion(references: int) -> float:
+    """The factor by which resampling underestimates the standard deviation."""
     return float((references / (references - 1)) ** 0.5)

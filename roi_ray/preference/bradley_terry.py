@@ -154,6 +154,6 @@ def resample_scores(answers: Answers, scores: Floats, resamples: int, seed: int)
         present = wins.sum(0) + wins.sum(1) > 0
         fitted = fit_scores(wins, scores)
         # The prior gives absent names the average score, which must not shift the others.
-        shift = scores[present].mean() - fitted[present].mean()
-        sample[:] = np.where(present, fitted + shift, np.nan)
+        shifted = fitted - fitted[present].mean() + scores[present].mean()
+        sample[:] = np.where(present, shifted, np.nan)
     return samples

@@ -18,15 +18,14 @@ from roi_ray.preference.comparisons import (
     read_comparisons,
     write_comparisons,
 )
-from roi_ray.preference.examples import scored
+from roi_ray.preference.examples import has_features
 from roi_ray.preference.features import (
-    describe_provenance,
     join_features,
-    read_scores_provenance,
-    score_pairs,
 )
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import PreferenceModel, load_preference_model
+from roi_ray.preference.pairs import score_pairs
+from roi_ray.preference.provenance import describe_provenance, read_scores_provenance
 from roi_ray.scoring.scorer import load_networks_for
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, Settings
 
@@ -128,9 +127,11 @@ def compare(
     if preference is not None:
         table = _add_prediction(table, preference, given.name)
     write_comparisons(uri, table)
-    errors = table.filter(pa.array(~scored(table, schema.FEATURES)))[schema.ERROR].to_pylist()
+    failed = table.filter(pa.array(~has_features(table, schema.FEATURES)))
+    kinds, texts = (failed[name].to_pylist() for name in (schema.ERROR_KIND, schema.ERROR))
+    errors = (f"{kind}: {text}" if kind else text for kind, text in zip(kinds, texts, strict=True))
     different = tuple(dict.fromkeys(errors))
-    return CompareResult(uri, len(table), len(errors), _agreement(table), different[:5])
+    return CompareResult(uri, len(table), len(failed), _agreement(table), different[:5])
 
 
 def _planned_provenance(settings: Settings | None, options: Options | None) -> str:
@@ -143,7 +144,7 @@ def _planned_provenance(settings: Settings | None, options: Options | None) -> s
 def _add_prediction(table: pa.Table, model: PreferenceModel, name: str) -> pa.Table:
     p_a = model.predict_table(table, name)
     predicted = pa.array(p_a, pa.float64(), mask=np.isnan(p_a))
-    index = table.column_names.index(schema.ERROR)
+    index = table.column_names.index(schema.ERROR_KIND)
     table = table.add_column(index, pa.field(schema.P_A_PREFERRED, pa.float64()), predicted)
     return table.replace_schema_metadata({"roi_ray_model": json.dumps(model.identity)})
 

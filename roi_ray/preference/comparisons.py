@@ -1,6 +1,7 @@
-"""Read and write comparisons: one reference, two candidates, and what people said of them.
+"""Read and write comparisons: a reference, two candidates, and which of them people prefer.
 
-Parquet, CSV or JSON Lines like a manifest; `roi_ray.schema.COMPARISON` describes the columns.
+Comparisons are Parquet, CSV or JSON Lines, like manifests; `roi_ray.schema.COMPARISON` lists the
+columns.
 """
 
 import io
@@ -34,11 +35,11 @@ class Comparisons:
     """Checked comparisons.
 
     Attributes:
-        table: one row a comparison, in the file's order; the columns of `schema.COMPARISON` that
-            there are, always with `group`, then all others.
-        name: where they came from.
+        table: one row per comparison, in the file's order; first those columns of
+            `schema.COMPARISON` that are present, always with `group`, then all others.
+        name: absolute URI of the file or folder that they were read from.
         base: URI of the folder that relative URIs are relative to.
-        sha256: of the rows as the files have them.
+        sha256: hash of the rows as the files have them.
     """
 
     table: pa.Table
@@ -51,12 +52,14 @@ def read_comparisons(uri: str, *, labels: bool = True) -> Comparisons:
     """Read and check comparisons.
 
     Args:
-        uri: a `.parquet`, `.csv`, `.jsonl` or `.ndjson` file, or a folder of files of one of these.
-        labels: `p_a` must be there.
+        uri: path or `s3://` URI of a `.parquet`, `.csv`, `.jsonl` or `.ndjson` file, or of a
+            folder of files of one of these formats.
+        labels: whether `p_a` is required.
 
     Raises:
-        ManifestError: no such file, no rows, a missing column, an empty URI, a `p_a` outside 0..1,
-            `votes` below 1, an image compared with itself; the text names the row, counted from 1.
+        ManifestError: the file is missing or has no rows, a column is missing or of a wrong type,
+            a URI is empty, a `p_a` is outside 0..1, `votes` are below 1, or an image is compared
+            with itself; the message names the row, counted from 1.
     """
     table, base = read_table(uri, _TEXT)
     name = storage.absolute(uri)
@@ -68,15 +71,18 @@ def read_comparisons(uri: str, *, labels: bool = True) -> Comparisons:
 def check_comparisons(
     table: pa.Table, name: str, base: str = "", *, labels: bool = True
 ) -> pa.Table:
-    """The table with the schema's types and a `group`, its columns in the schema's order.
+    """Check comparisons, cast them to the schema's types, and fill in `group`.
 
-    A row without a `group` is of that of its reference, however its URI is spelled.
+    The group of a row without one is its reference, however the reference's URI is spelled.
 
     Args:
         table: comparisons.
-        name: of the table, for errors.
-        base: that relative URIs are relative to.
-        labels: `p_a` must be there.
+        name: name of the comparisons, for error messages.
+        base: URI of the folder that relative URIs are relative to.
+        labels: whether `p_a` is required.
+
+    Returns:
+        the columns of `schema.COMPARISON` in the schema's order, then all others.
 
     Raises:
         ManifestError: see `read_comparisons`.
@@ -92,17 +98,22 @@ def check_comparisons(
     if schema.ERROR in table.column_names:
         kind = table[schema.ERROR].type
         if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            # Its 0 would be an error like any other text.
-            fail(f"column {schema.ERROR!r} is of type {kind}, not text, empty where there is none")
+            # Cast to text, a 0 for "no error" would become an error.
+            fail(
+                f"column {schema.ERROR!r} is of type {kind}, not text; leave it empty where a row "
+                "has no error"
+            )
         table = as_type(table, schema.ERROR, pa.string(), fail)
+    if schema.ERROR_KIND in table.column_names:
+        table = as_type(table, schema.ERROR_KIND, pa.string(), fail)
     for column in schema.COMPARISON_URIS:
         check_filled(table, column, fail)
     for column in set(_TEXT).difference(schema.COMPARISON_URIS).intersection(table.column_names):
-        # As CSV has it: nothing between two commas is no name.
+        # CSV has no null: an empty cell means that the value is missing.
         blank = pc.equal(pc.utf8_trim_whitespace(table[column]), "")
         filled = pc.if_else(blank, pa.scalar(None, pa.string()), table[column])
         table = table.set_column(table.column_names.index(column), column, filled)
-    a, b = (_one_spelling(table[side], base) for side in schema.SIDES)
+    a, b = (_canonical_uris(table[side], base) for side in schema.SIDES)
     if (row := first_flagged_row(pa.chunked_array([pc.equal(a, b)]))) is not None:
         fail(f"row {row + 1} compares {table[schema.A][row].as_py()!r} with itself")
     if schema.P_A in table.column_names:
@@ -112,7 +123,7 @@ def check_comparisons(
         if (row := first_flagged_row(too_few)) is not None:
             votes = table[schema.VOTES][row].as_py()
             fail(f"row {row + 1} has {votes} {schema.VOTES!r}; leave it empty, or give 1 or more")
-    references = _one_spelling(table[schema.REFERENCE], base)
+    references = _canonical_uris(table[schema.REFERENCE], base)
     if schema.GROUP not in table.column_names:
         table = table.append_column(schema.GROUP, references)
     groups = pc.coalesce(table[schema.GROUP], references)
@@ -124,31 +135,32 @@ def check_comparisons(
 
 
 def write_comparisons(uri: str, table: pa.Table) -> None:
-    """Write comparisons as one Parquet file, whole or not at all."""
+    """Write comparisons as one Parquet file; it appears complete or not at all."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     storage.write_bytes(uri, buffer.getvalue())
 
 
 def table_from_rows(rows: list[dict[str, Any]], name: str) -> pa.Table:
-    """Comparisons from dictionaries by the schema's column names; what no row has is left out.
+    """Build checked comparisons from dictionaries.
 
     Args:
-        rows: the values of a missing key are null.
-        name: of the data set, for errors.
+        rows: values by column name of `schema.COMPARISON`; a missing key is null. Columns that no
+            row has are left out.
+        name: name of the data set, for error messages.
 
     Raises:
-        ManifestError: no rows, or see `read_comparisons`.
+        ManifestError: there are no rows; for others see `read_comparisons`.
     """
     if not rows:
         raise ManifestError(f"comparisons {name}: no rows")
-    there = {key for row in rows for key in row}
-    fields = [(key, kind) for key, kind in schema.COMPARISON.items() if key in there]
+    present = {key for row in rows for key in row}
+    fields = [(key, kind) for key, kind in schema.COMPARISON.items() if key in present]
     return check_comparisons(pa.Table.from_pylist(rows, pa.schema(fields)), name)
 
 
 def drop_gold_and_failed(table: pa.Table) -> pa.Table:
-    """The rows that count: no control questions (`gold`), and none whose `error` is filled in."""
+    """Drop control questions (`gold`) and rows whose `error` is filled in."""
     keep = pa.repeat(pa.scalar(True), len(table))
     if schema.GOLD in table.column_names:
         keep = pc.and_(keep, pc.invert(pc.fill_null(table[schema.GOLD], fill_value=False)))
@@ -159,7 +171,7 @@ def drop_gold_and_failed(table: pa.Table) -> pa.Table:
 
 
 def count_votes(table: pa.Table) -> NDArray[np.float64]:
-    """How many answers each row stands for, (N,): its `votes`, else 1."""
+    """Count the answers that each row stands for, (N,): its `votes`, else 1."""
     if schema.VOTES not in table.column_names:
         return np.ones(len(table))
     votes: NDArray[np.float64] = pc.fill_null(table[schema.VOTES], 1).to_numpy().astype(np.float64)
@@ -167,18 +179,22 @@ def count_votes(table: pa.Table) -> NDArray[np.float64]:
 
 
 def number_groups(table: pa.Table) -> NDArray[np.int64]:
-    """A number for each row's `group`, (N,); by name, so that the order of rows decides nothing."""
+    """Number the rows' `group`s, (N,), by name, so that the order of rows does not matter."""
     names = table[schema.GROUP].to_numpy().astype(str)
     numbers: NDArray[np.int64] = np.unique(names, return_inverse=True)[1]
     return numbers
 
 
-def _one_spelling(written: pa.ChunkedArray, base: str) -> pa.Array:
-    """URIs made absolute, without detours: the same for the same file."""
+def canonical_uri(uri: str, base: str) -> str:
+    """Make a URI absolute and resolve `.` and `..`, so that one file has one spelling."""
+    return storage.normalize(storage.resolve(uri, base))
+
+
+def _canonical_uris(written: pa.ChunkedArray, base: str) -> pa.Array:
     encoded = written.combine_chunks().dictionary_encode()
     uris = encoded.dictionary.to_pylist()
-    spelled = [storage.normalize(storage.resolve(uri, base)) for uri in uris]
-    return pa.array(spelled, pa.string()).take(encoded.indices)
+    canonical = [canonical_uri(uri, base) for uri in uris]
+    return pa.array(canonical, pa.string()).take(encoded.indices)
 
 
 def _check_labels(column: pa.ChunkedArray, fail: Fail, *, needed: bool) -> None:

@@ -1,4 +1,4 @@
-"""The Ray Train job: labelled comparisons in a Ray data set, any number of workers."""
+"""Train a preference model on Ray Train, on any number of workers."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,16 +12,16 @@ import torch
 import roi_ray
 from roi_ray import schema
 from roi_ray.preference.comparisons import Comparisons
-from roi_ray.preference.examples import Examples, sides, to_examples
-from roi_ray.preference.features import scored_with
+from roi_ray.preference.examples import Examples, feature_arrays, to_examples
+from roi_ray.preference.leakage import SAMPLE, sample_hashes
 from roi_ray.preference.model import PreferenceModel, Scale
-from roi_ray.preference.recipes import RECIPES
-from roi_ray.preference.seen import SAMPLE, sample
+from roi_ray.preference.provenance import features_provenance
+from roi_ray.preference.recipes import Recipe, find_recipe
 from roi_ray.preference.training import (
     TRAINING_VERSION,
     PreferenceTraining,
     batches_per_epoch,
-    finished,
+    build_trained_model,
 )
 from roi_ray.runtime.cluster import connect
 from roi_ray.runtime.train_loop import fit, make_run_name
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 _TRAIN = "train"
-_ROWS_A_WORKER = 100_000
+_COMPARISONS_PER_WORKER = 100_000
 
 
 def train_model(
@@ -44,37 +44,38 @@ def train_model(
     seed: int = 0,
     report: Callable[[str], None] = print,
 ) -> PreferenceModel:
-    """Train a preference model on Ray, from the last checkpoint of the same training if any.
+    """Train a preference model on Ray; resumes from the last checkpoint of the same training.
 
     Args:
-        comparisons: labelled, with features, as `jobs/compare.py` writes them.
-        features: which of them.
-        recipe: a name of `recipes.RECIPES`.
+        comparisons: labelled comparisons with features, as `roi-ray compare` writes them.
+        features: names of the features to train on.
+        recipe: a name of `RECIPES`.
         runs: folder for checkpoints, local or `s3://`.
-        workers: that share the comparisons; None for one per hundred thousand of them, as far as
-            the cluster has CPUs (GPUs) for them: of a small model, the start of two workers takes
-            longer than the whole training by one.
-        use_gpu: one GPU a worker.
-        seed: of the start and the order.
-        report: receives the progress.
+        workers: number of workers that share the comparisons; None for one per 100,000
+            comparisons, as far as the cluster has CPUs (or GPUs). A small model trains on one
+            worker in less time than two workers take to start.
+        use_gpu: whether each worker has a GPU.
+        seed: seed of the initial weights and of the order of the comparisons.
+        report: receives lines about the progress.
 
     Raises:
-        ManifestError: the comparisons cannot be learned from; see `to_examples`.
+        UsageError: the recipe or a feature is unknown.
+        ManifestError: the comparisons cannot be trained on; see `to_examples`.
     """
+    settings = find_recipe(recipe)
     examples = to_examples(comparisons.table, features, comparisons.name)
     references = len(np.unique(examples.group))
     report(
-        f"{len(comparisons.table)} comparisons, of which {len(examples)} can be learned from, "
+        f"{len(comparisons.table)} comparisons, {len(examples)} of them with labels and features, "
         f"about {references} references"
     )
-    settings = RECIPES[recipe]
-    scale = Scale.of(examples, settings)
+    scale = Scale.fit(examples, settings)
     batches = batches_per_epoch(len(examples), settings)
     device = "cuda" if use_gpu else "cpu"
     with connect(worker_logs=False):
-        workers = workers or _workers(len(examples), use_gpu=use_gpu)
+        workers = workers or _choose_workers(len(examples), use_gpu=use_gpu)
         state = fit(
-            partial(_of_data, features, recipe, scale, batches, seed, device),
+            partial(_build_training, features, settings, scale, batches, seed, device),
             folder=runs,
             name=make_run_name(
                 "preference",
@@ -85,7 +86,7 @@ def train_model(
             use_gpu=use_gpu,
             checkpoint_every=max(batches, settings.epochs * batches // 10),
             report=report,
-            make_datasets=partial(_datasets, examples),
+            make_datasets=partial(_to_datasets, examples),
         )
     provenance = {
         "roi_ray": roi_ray.__version__,
@@ -96,23 +97,23 @@ def train_model(
         "comparisons": {
             "rows": len(examples),
             "sha256": comparisons.sha256,
-            SAMPLE: sample(examples),
+            SAMPLE: sample_hashes(examples),
         },
         "references": references,
-        schema.SCORED_WITH: scored_with(comparisons.table, comparisons.name),
+        schema.SCORED_WITH: features_provenance(comparisons.table, comparisons.name),
     }
-    return finished(state, features, settings, scale, provenance)
+    return build_trained_model(state, features, settings, scale, provenance)
 
 
-def _workers(comparisons: int, *, use_gpu: bool) -> int:
+def _choose_workers(comparisons: int, *, use_gpu: bool) -> int:
     import ray
 
-    room = int(ray.cluster_resources().get("GPU" if use_gpu else "CPU", 0))
-    wanted = 1 + comparisons // _ROWS_A_WORKER
-    return min(wanted, room or wanted)
+    available = int(ray.cluster_resources().get("GPU" if use_gpu else "CPU", 0))
+    wanted = 1 + comparisons // _COMPARISONS_PER_WORKER
+    return min(wanted, available or wanted)
 
 
-def _datasets(examples: Examples) -> dict[str, "Dataset"]:
+def _to_datasets(examples: Examples) -> dict[str, "Dataset"]:
     import ray.data
 
     columns = {
@@ -120,22 +121,21 @@ def _datasets(examples: Examples) -> dict[str, "Dataset"]:
         for side, values in zip(schema.SIDES, (examples.a, examples.b), strict=True)
         for index, feature in enumerate(examples.features)
     }
-    facts = {schema.P_A: examples.p_a, schema.VOTES: examples.weight, schema.GROUP: examples.group}
-    return {_TRAIN: ray.data.from_blocks([pa.table({**columns, **facts})])}
+    labels = {schema.P_A: examples.p_a, schema.VOTES: examples.weight, schema.GROUP: examples.group}
+    return {_TRAIN: ray.data.from_blocks([pa.table({**columns, **labels})])}
 
 
-def _of_data(
-    features: tuple[str, ...], recipe: str, scale: Scale, batches: int, seed: int, device: str
+def _build_training(
+    features: tuple[str, ...], recipe: Recipe, scale: Scale, batches: int, seed: int, device: str
 ) -> PreferenceTraining:
-    """Built on each worker, from the whole data set."""
+    """Build the training on a worker; every worker reads the whole data set."""
     import ray.train
 
     data = ray.train.get_dataset_shard(_TRAIN)
-    parts = list(data.iter_batches(batch_size=None, batch_format="pyarrow"))
-    table = pa.concat_tables(parts)
+    table = pa.concat_tables(data.iter_batches(batch_size=None, batch_format="pyarrow"))
     examples = Examples(
         features,
-        *sides(table, features),
+        *feature_arrays(table, features),
         *(table[name].to_numpy().copy() for name in (schema.P_A, schema.VOTES, schema.GROUP)),
     )
-    return PreferenceTraining(examples, RECIPES[recipe], scale, batches, seed, device)
+    return PreferenceTraining(examples, recipe, scale, batches, seed, device)

@@ -1,4 +1,4 @@
-"""Comparisons with features as arrays: what models are trained on and asked about."""
+"""Comparisons with features as arrays, which models are trained on and evaluated on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError
+from roi_ray.errors import ManifestError, UsageError
 from roi_ray.preference.comparisons import count_votes, drop_gold_and_failed, number_groups
-from roi_ray.preference.features import check_features, scored_with
+from roi_ray.preference.features import check_features
+from roi_ray.preference.provenance import features_provenance
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -19,15 +20,15 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled comparisons.
+    """N labelled comparisons with F features per candidate.
 
     Attributes:
-        features: names, F of them.
-        a: features of the one candidate, (N, F), in the features' own units.
-        b: of the other.
+        features: names of the features.
+        a: features of the first candidate, (N, F), in the features' own units.
+        b: features of the second candidate, (N, F).
         p_a: share of people who prefer `a`, (N,), 0..1.
-        weight: votes behind it, (N,).
-        group: a number for each reference, (N,), from 0; not to be divided by a split.
+        weight: votes behind `p_a`, (N,).
+        group: number of the reference, (N,), from 0; a split must not divide a group.
     """
 
     features: tuple[str, ...]
@@ -38,11 +39,11 @@ class Examples:
     group: Ints
 
     def __len__(self) -> int:
-        """Comparisons."""
+        """Number of comparisons."""
         return len(self.p_a)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Examples":
-        """Some of them."""
+        """Select comparisons by their numbers or by a mask."""
         return Examples(
             self.features,
             self.a[rows],
@@ -53,27 +54,32 @@ class Examples:
         )
 
     def only(self, features: Sequence[str]) -> "Examples":
-        """The same with some of the features, in this order."""
-        at = [self.features.index(feature) for feature in features]
+        """Select some of the features, in this order."""
+        columns = [self.features.index(feature) for feature in features]
         return Examples(
-            tuple(features), self.a[:, at], self.b[:, at], self.p_a, self.weight, self.group
+            tuple(features),
+            self.a[:, columns],
+            self.b[:, columns],
+            self.p_a,
+            self.weight,
+            self.group,
         )
 
     def swapped(self) -> "Examples":
-        """The same comparisons with the candidates' places exchanged."""
+        """The same comparisons with `a` and `b` exchanged."""
         return Examples(self.features, self.b, self.a, 1 - self.p_a, self.weight, self.group)
 
 
 def parse_features(text: str) -> tuple[str, ...]:
-    """Feature names from `basic`, `roi` (all eight), or names with commas between.
+    """Parse the names of features: `basic`, `roi` (all eight), or a list such as `psnr,lpips`.
 
     Raises:
-        ManifestError: an unknown name.
+        UsageError: a name is unknown.
     """
     sets = {"basic": schema.BASIC_FEATURES, "roi": schema.FEATURES}
     names = sets.get(text) or tuple(name.strip() for name in text.split(","))
     if unknown := [name for name in names if name not in schema.FEATURES]:
-        raise ManifestError(
+        raise UsageError(
             f"unknown feature {unknown[0]!r}: give basic, roi, or some of "
             f"{', '.join(schema.FEATURES)}"
         )
@@ -81,31 +87,32 @@ def parse_features(text: str) -> tuple[str, ...]:
 
 
 def select_trainable(table: pa.Table, features: tuple[str, ...]) -> pa.Table:
-    """Comparisons that can be learned from: labelled, no control questions, both sides scored."""
+    """Select comparisons with a label and features, without control questions and errors."""
     table = drop_gold_and_failed(table)
     labelled = pc.is_valid(table[schema.P_A])
-    return table.filter(pc.and_(labelled, pa.array(scored(table, features))))
+    return table.filter(pc.and_(labelled, pa.array(has_features(table, features))))
 
 
-def scored(table: pa.Table, features: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Whether both sides of a comparison have all features, (N,)."""
-    return np.array(np.isfinite(sides(table, features)).all((0, 2)), np.bool_)
+def has_features(table: pa.Table, features: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Mark the comparisons that have all features of both sides, (N,)."""
+    return np.array(np.isfinite(feature_arrays(table, features)).all((0, 2)), np.bool_)
 
 
 def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Examples:
-    """Labelled comparisons as arrays: those that are `usable`.
+    """Turn the comparisons that can be trained on into arrays; see `select_trainable`.
 
     Args:
         table: comparisons with features, checked by `read_comparisons`.
-        features: which of them.
-        name: of the table, for errors.
+        features: names of the features.
+        name: name of the comparisons, for error messages.
 
     Raises:
-        ManifestError: features are missing, or not all of one make; fewer than two references are
-            left, or all answers say the same side.
+        UsageError: a feature is unknown.
+        ManifestError: columns of features are missing, or come from different weights or settings;
+            fewer than two references are left; or all answers prefer the same side.
     """
     check_features(table, features, name)
-    scored_with(table, name)
+    features_provenance(table, name)
     table = select_trainable(table, features)
     group = number_groups(table)
     if (references := len(np.unique(group))) < 2:
@@ -113,24 +120,18 @@ def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Exampl
             f"comparisons {name} have labels and features for {references} references; "
             "at least 2 are needed, as splits are by reference"
         )
-    p_a = table[schema.P_A].to_numpy().copy()  # Arrow's are read-only
-    # A set in which one side always wins teaches that place, not the pictures, decides.
+    p_a = table[schema.P_A].to_numpy().copy()  # Arrow's arrays are read-only
+    # If one side always won, a model could learn the side instead of the images.
     if p_a.min() >= 0.5 or p_a.max() <= 0.5:
         raise ManifestError(
-            f"comparisons {name}: no answer prefers {'b' if p_a.min() >= 0.5 else 'a'}; there must "
-            "be answers for both sides (is the winner always in the same column?)"
+            f"comparisons {name}: no answer prefers {'b' if p_a.min() >= 0.5 else 'a'}; both sides "
+            "must win some (is the winner always in the same column?)"
         )
-    return Examples(
-        features,
-        *(sides(table, features)),
-        p_a,
-        count_votes(table),
-        group,
-    )
+    return Examples(features, *feature_arrays(table, features), p_a, count_votes(table), group)
 
 
-def sides(table: pa.Table, features: tuple[str, ...]) -> tuple[Floats, Floats]:
-    """Features of `a` and of `b`, each (N, F); NaN where there are none."""
+def feature_arrays(table: pa.Table, features: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """Features of `a` and of `b`, (N, F) each; NaN where they are missing."""
     a, b = (
         np.stack(
             [table[f"{feature}_{side}"].to_numpy().astype(np.float64) for feature in features], 1

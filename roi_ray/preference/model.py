@@ -1,4 +1,4 @@
-"""A trained preference model: features of two candidates in, P(people prefer a) out."""
+"""Preference models: from the features of two candidates to the probability of a preference."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -15,27 +15,30 @@ from roi_ray import schema
 from roi_ray.errors import ManifestError, WeightsError
 from roi_ray.io import storage
 from roi_ray.models import loader
-from roi_ray.preference.examples import Examples, Floats, sides
-from roi_ray.preference.features import check_features, scored_with
+from roi_ray.preference.examples import Examples, Floats, feature_arrays
+from roi_ray.preference.features import check_features
 from roi_ray.preference.networks import build
+from roi_ray.preference.provenance import features_provenance
 from roi_ray.preference.recipes import Recipe
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 
 _METADATA = "roi_ray"
-_TINY = 1e-6
+_MIN_POSITIVE = 1e-6
 # Probabilities are multiples of this, so that those of the two orders add up to exactly 1.
 _GRAIN = 2.0**-40
+_OLD_NAMES = {"rate": "lr", "decay": "weight_decay", "batch": "batch_size"}
+_REMOVED_OPTIONS = {"members": 1, "hidden": 0, "monotone": False}
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How features are standardised; it travels with the model.
+    """Standardisation of features; it is saved with the model.
 
     Attributes:
-        centre: subtracted, (F,).
-        spread: divided by, (F,); negative where lower is better, so that higher is; 1 or -1 of a
-            feature that is the same in all comparisons, which says nothing.
-        logarithms: taken first.
+        centre: subtracted from the features, (F,).
+        spread: divisor of the features, (F,); negative where lower is better, so that higher is
+            always better afterwards; 1 or -1 for a feature that is the same in all comparisons.
+        logarithms: whether logarithms are taken first, see `Recipe`.
     """
 
     centre: Floats
@@ -43,33 +46,37 @@ class Scale:
     logarithms: bool
 
     @classmethod
-    def of(cls, examples: Examples, recipe: Recipe) -> "Scale":
-        """From training comparisons: means and deviations; of differences, for utilities."""
+    def fit(cls, examples: Examples, recipe: Recipe) -> "Scale":
+        """Fit the standardisation to training comparisons.
+
+        The spread is the standard deviation of the features (`mlp`), or the root mean square of
+        the differences between the two sides (`utility`).
+        """
         a, b = (
-            _entered(side, examples.features, recipe.logarithms)
+            _take_logarithms(side, examples.features, recipe.logarithms)
             for side in (examples.a, examples.b)
         )
         both = np.concatenate([a, b])
-        # About zero: each comparison is seen in both orders, and either may be the one written.
-        differ = np.sqrt(np.square(a - b).mean(0))
-        spread = differ if recipe.network == "utility" else both.std(0)
-        varies = spread > _TINY * np.abs(both).max(0)
+        # Not a standard deviation: which candidate is called `a` must not matter.
+        rms_difference = np.sqrt(np.square(a - b).mean(0))
+        spread = rms_difference if recipe.network == "utility" else both.std(0)
+        varies = spread > _MIN_POSITIVE * np.abs(both).max(0)
         better = [schema.MEANINGS[feature].better for feature in examples.features]
         sign = np.where([direction == "lower" for direction in better], -1.0, 1.0)
         return cls(both.mean(0), sign * np.where(varies, spread, 1.0), recipe.logarithms)
 
     def __call__(self, values: Floats, features: tuple[str, ...]) -> Tensor:
-        """Standardised features, float32 (N, F)."""
-        values = _entered(values, features, self.logarithms)
+        """Standardise features, (N, F); returns float32, (N, F)."""
+        values = _take_logarithms(values, features, self.logarithms)
         return torch.from_numpy(((values - self.centre) / self.spread).astype(np.float32))
 
 
-def _entered(values: Floats, features: tuple[str, ...], logarithms: bool) -> Floats:
-    """Features as they enter: natural logarithms, if wanted; PSNR, in dB, is one already."""
+def _take_logarithms(values: Floats, features: tuple[str, ...], logarithms: bool) -> Floats:
+    """Take natural logarithms if asked for; not of PSNR, which in dB is a logarithm already."""
     if not logarithms:
         return values
     decibels = np.array([schema.MEANINGS[feature].unit == "dB" for feature in features])
-    return np.where(decibels, values, np.log(np.maximum(values, _TINY)))
+    return np.where(decibels, values, np.log(np.maximum(values, _MIN_POSITIVE)))
 
 
 @dataclass(frozen=True)
@@ -120,8 +127,7 @@ class PreferenceModel:
         x_a, x_b = (self.scale(np.asarray(side, float), self.features) for side in (a, b))
         with torch.inference_mode():
             p_ab, p_ba = (
-                self.network(*order).double().sigmoid().mean(0)
-                for order in ((x_a, x_b), (x_b, x_a))
+                self.network(*order).double().sigmoid() for order in ((x_a, x_b), (x_b, x_a))
             )
         # The mean of p_ab and 1 - p_ba is 0.5 + lead.
         lead: Floats = ((p_ab - p_ba) / 2).numpy()
@@ -142,8 +148,8 @@ class PreferenceModel:
                 or settings than those that the model was trained on.
         """
         check_features(table, self.features, name)
-        self.check_provenance(scored_with(table, name), name)
-        return self.predict(*sides(table, self.features))
+        self.check_provenance(features_provenance(table, name), name)
+        return self.predict(*feature_arrays(table, self.features))
 
     def check_provenance(self, provenance: str | None, name: str) -> None:
         """Check that features come from the weights and settings that the model was trained on.
@@ -151,7 +157,7 @@ class PreferenceModel:
         Nothing is checked where either is unknown.
 
         Args:
-            provenance: weights and settings behind the features; see `features.scored_with`.
+            provenance: weights and settings behind the features; see `features_provenance`.
             name: name of the comparisons, for the error message.
 
         Raises:
@@ -207,10 +213,11 @@ def load_preference_model(source: str = DEFAULT_PREFERENCE_MODEL) -> PreferenceM
     weights = loader.load_weights(uri)
     try:
         facts = json.loads(weights.metadata[_METADATA])
-        recipe = Recipe(**facts["recipe"])
+        recipe = _read_recipe(facts["recipe"])
         features = tuple(facts["features"])
         network = build(recipe, len(features))
-        network.load_state_dict(weights.tensors)
+        # The hidden layer that files of old versions have besides `linear` is empty.
+        network.load_state_dict({k: t for k, t in weights.tensors.items() if t.numel()})
         centre, spread = (np.array(facts[name], float) for name in ("centre", "spread"))
         scale = Scale(centre, spread, recipe.logarithms)
         provenance = dict(facts["provenance"])
@@ -224,3 +231,12 @@ def load_preference_model(source: str = DEFAULT_PREFERENCE_MODEL) -> PreferenceM
     if not centre.shape == spread.shape == (len(features),):
         raise WeightsError(f"{uri} is not a preference model: its scale does not fit its features")
     return PreferenceModel(features, recipe, scale, network.eval(), provenance, weights.identity)
+
+
+def _read_recipe(saved: dict[str, Any]) -> Recipe:
+    """Read a recipe, also from files of old versions, which have other names and more options."""
+    saved = dict(saved)
+    for name, default in _REMOVED_OPTIONS.items():
+        if saved.pop(name, default) != default:
+            raise ValueError(f"this version of roi-ray has no recipes with {name!r}")
+    return Recipe(**{_OLD_NAMES.get(name, name): value for name, value in saved.items()})

@@ -1,66 +1,60 @@
-"""Networks that say which of two images people prefer."""
+"""The networks of preference models: standardised features of two candidates -> a logit."""
 
 import torch
 from torch import Tensor, nn
 
 from roi_ray.preference.recipes import Recipe
 
-_PAPER = (192, 64, 64, 32)
+_MLP_WIDTHS = (192, 64, 64, 32)
 
 
 def build(recipe: Recipe, features: int) -> nn.Module:
-    """The recipe's network: standardised features of a and of b, (N, F) each -> logits (M, N).
+    """Build a recipe's network, with random weights.
 
-    `sigmoid` of a logit is a member's probability that people prefer a.
+    The network takes standardised features of `a` and of `b`, (N, F) each, and returns logits,
+    (N,), whose sigmoid is the probability that people prefer `a`.
+
+    Args:
+        recipe: the recipe.
+        features: number of features per candidate, F.
     """
-    if recipe.network == "mlp":
-        return _SideBySide(features)
-    return _Utilities(recipe, features)
+    return PairMlp(features) if recipe.network == "mlp" else LinearUtility(features)
 
 
-class _SideBySide(nn.Module):
-    """The paper's: 2 F -> 192 -> 64 -> 64 -> 32 -> 2, ReLU between."""
+class PairMlp(nn.Module):
+    """The paper's network: 2 F -> 192 -> 64 -> 64 -> 32 -> 2, with ReLU.
+
+    Args:
+        features: number of features per candidate, F.
+    """
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.layers = nn.Sequential()
         width = 2 * features
-        for outside in _PAPER:
-            self.layers.extend([nn.Linear(width, outside), nn.ReLU()])
-            width = outside
+        for out_features in _MLP_WIDTHS:
+            self.layers.extend([nn.Linear(width, out_features), nn.ReLU()])
+            width = out_features
         self.layers.append(nn.Linear(width, 2))
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Logit of softmax over the two outputs, (1, N)."""
+        """Return the logit of the softmax over the two outputs, (N,)."""
         outputs: Tensor = self.layers(torch.cat([a, b], 1))
-        return (outputs[:, 0] - outputs[:, 1])[None]
+        return outputs[:, 0] - outputs[:, 1]
 
 
-class _Utilities(nn.Module):
-    """M independent utilities u(x) = w x + v tanh(W x + c); a's logit is u(a) - u(b).
+class LinearUtility(nn.Module):
+    """A weight per feature: the logit is w x_a - w x_b, so that swapping a and b flips its sign.
 
-    Exchanging a and b turns the sign, whatever the weights. Features are oriented so that higher is
-    better: a monotone utility has no weights below zero.
+    Args:
+        features: number of features per candidate, F.
     """
 
-    def __init__(self, recipe: Recipe, features: int) -> None:
+    def __init__(self, features: int) -> None:
         super().__init__()
-        members, hidden = recipe.members, recipe.hidden
-        self._monotone = recipe.monotone
-        self.linear = nn.Parameter(0.1 + 0.05 * torch.randn(members, features))
-        self.inner = nn.Parameter(0.5 * torch.randn(members, features, hidden))
-        self.shift = nn.Parameter(torch.randn(members, 1, hidden))
-        self.outer = nn.Parameter(0.1 * torch.randn(members, hidden))
+        self.linear = nn.Parameter(0.1 + 0.05 * torch.randn(1, features))
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Logits of each member, (M, N)."""
-        both = torch.cat([a, b])
-        linear, inner, outer = (self._weights(w) for w in (self.linear, self.inner, self.outer))
-        utility = torch.einsum("nf,mf->mn", both, linear)
-        if inner.shape[-1]:
-            units = torch.tanh(torch.einsum("nf,mfh->mnh", both, inner) + self.shift)
-            utility = utility + torch.einsum("mnh,mh->mn", units, outer)
-        return utility[:, : len(a)] - utility[:, len(a) :]
-
-    def _weights(self, weights: Tensor) -> Tensor:
-        return weights.relu() if self._monotone else weights
+        """Return the difference of the two utilities, (N,)."""
+        utility = torch.einsum("nf,mf->mn", torch.cat([a, b]), self.linear)[0]
+        return utility[: len(a)] - utility[len(a) :]

@@ -1,6 +1,6 @@
 """Cross-validation by reference, of models and of the simple rules they must beat."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,24 +8,27 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.preference.examples import Examples, Floats
-from roi_ray.preference.measures import log_loss
 from roi_ray.preference.recipes import Recipe
 from roi_ray.preference.training import train_in_process
 
 Predictor = Callable[[Examples], Floats]
+"""Comparisons -> P(people prefer a), (N,)."""
 Learner = Callable[[Examples, int], Predictor]
-"""Training comparisons and a seed -> what gives P(people prefer a) of others."""
+"""Training comparisons and a seed -> a predictor."""
 
 _RIDGE = 1.0
 
 
-def folds(group: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """A fold's number for each comparison, (N,); no reference is in two folds.
+def assign_folds(group: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """Assign comparisons to folds, such that no reference is in two of them.
 
     Args:
-        group: references' numbers, (N,).
-        count: folds; fewer where there are fewer references.
-        seed: another one, another division.
+        group: number of each comparison's reference, (N,).
+        count: number of folds; there are fewer where there are fewer references.
+        seed: seed of the random assignment.
+
+    Returns:
+        number of each comparison's fold, (N,).
     """
     references = np.unique(group)
     order = np.random.default_rng(seed).permutation(len(references))
@@ -34,29 +37,35 @@ def folds(group: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
     return fold[group]
 
 
-def predict_out_of_fold(examples: Examples, learner: Learner, count: int, repeats: int) -> Floats:
-    """Predictions for comparisons of references that were not trained on.
+def predict_out_of_fold(examples: Examples, learner: Learner, folds: int, repeats: int) -> Floats:
+    """Predict every comparison by a model that was not trained on its reference.
+
+    Args:
+        examples: labelled comparisons.
+        learner: what trains a model.
+        folds: number of folds.
+        repeats: number of different assignments to folds.
 
     Returns:
         P(people prefer a), (repeats, N).
 
     Raises:
-        ManifestError: of one reference alone: there is nothing left to train on.
+        ManifestError: there is a single reference, so that nothing is left to train on.
     """
     if len(np.unique(examples.group)) < 2:
-        raise ManifestError("too few references: with one held out, at least 2 must be left")
+        raise ManifestError("too few references: cross-validation needs at least 2")
     predicted = np.empty((repeats, len(examples)))
     for repeat in range(repeats):
-        fold = folds(examples.group, count, repeat)
+        fold = assign_folds(examples.group, folds, repeat)
         for number in np.unique(fold):
-            held = fold == number
-            predictor = learner(examples.take(~held), repeat)
-            predicted[repeat, held] = predictor(examples.take(held))
+            test = fold == number
+            predictor = learner(examples.take(~test), repeat)
+            predicted[repeat, test] = predictor(examples.take(test))
     return predicted
 
 
 def recipe_learner(recipe: Recipe, features: tuple[str, ...]) -> Learner:
-    """Trains a recipe on some of the features."""
+    """Make a learner that trains a recipe on some of the features."""
 
     def learn(examples: Examples, seed: int) -> Predictor:
         model = train_in_process(examples.only(features), recipe, seed)
@@ -70,49 +79,19 @@ def recipe_learner(recipe: Recipe, features: tuple[str, ...]) -> Learner:
     return learn
 
 
-def nested_learner(
-    recipes: Mapping[str, Recipe],
-    features: tuple[str, ...],
-    report: Callable[[str], None] = lambda name: None,
-    count: int = 4,
-) -> Learner:
-    """Chooses a recipe by cross-validation inside the training comparisons, then trains it.
-
-    So the choice, too, is made without those that it is judged by.
-
-    Args:
-        recipes: to choose from, by log-loss.
-        features: names.
-        report: receives the name of what is chosen.
-        count: folds of the inner cross-validation.
-    """
-
-    def learn(examples: Examples, seed: int) -> Predictor:
-        losses = {}
-        for name, recipe in recipes.items():
-            predicted = predict_out_of_fold(examples, recipe_learner(recipe, features), count, 1)[0]
-            loss = log_loss(predicted, examples.p_a)
-            losses[name] = float(np.average(loss, weights=examples.weight))
-        chosen = min(losses, key=losses.__getitem__)
-        report(chosen)
-        return recipe_learner(recipes[chosen], features)(examples, seed)
-
-    return learn
-
-
 def logistic_learner(features: tuple[str, ...]) -> Learner:
-    """Logistic regression on standardised differences, without intercept; a slight ridge."""
+    """Make a learner of logistic regression: standardised differences, no intercept, a ridge."""
 
     def learn(examples: Examples, seed: int) -> Predictor:
         chosen = examples.only(features)
         difference = chosen.a - chosen.b
-        # About zero, and not about their mean: exchanging the candidates must change nothing.
-        spread = np.maximum(np.sqrt((difference**2).mean(0)), 1e-12)
-        weights = _newton(difference / spread, chosen.p_a, chosen.weight)
+        # Not centred on the mean, so that swapping the candidates only flips signs.
+        rms = np.maximum(np.sqrt((difference**2).mean(0)), 1e-12)
+        weights = _fit_logistic(difference / rms, chosen.p_a, chosen.weight)
 
         def predict(others: Examples) -> Floats:
             chosen = others.only(features)
-            return _sigmoid((chosen.a - chosen.b) / spread @ weights)
+            return _sigmoid((chosen.a - chosen.b) / rms @ weights)
 
         return predict
 
@@ -120,14 +99,15 @@ def logistic_learner(features: tuple[str, ...]) -> Learner:
 
 
 def predict_by_metric(examples: Examples, feature: str) -> Floats:
-    """One metric by itself: 1 where it says a, 0 where b, 0.5 where it is equal; (N,)."""
+    """Predict by one metric alone: 1 where `a` is better, 0 where `b` is, 0.5 if equal, (N,)."""
     chosen = examples.only([feature])
     difference = (chosen.a - chosen.b)[:, 0]
     better = -difference if schema.MEANINGS[feature].better == "lower" else difference
     return (1 + np.sign(better)) / 2
 
 
-def _newton(x: Floats, p_a: Floats, weight: Floats, steps: int = 30) -> Floats:
+def _fit_logistic(x: Floats, p_a: Floats, weight: Floats, steps: int = 30) -> Floats:
+    """Fit by Newton's method."""
     coefficients = np.zeros(x.shape[1])
     for _ in range(steps):
         p = _sigmoid(x @ coefficients)
@@ -141,6 +121,6 @@ def _newton(x: Floats, p_a: Floats, weight: Floats, steps: int = 30) -> Floats:
 
 
 def _sigmoid(x: Floats) -> Floats:
-    # Both branches are computed; neither overflows.
+    # exp of a negative number cannot overflow.
     small: Floats = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))

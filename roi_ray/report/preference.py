@@ -1,4 +1,4 @@
-"""The evaluation of preference models: a table for a terminal, and one picture."""
+"""Reports of an evaluation of preference models: tables for a terminal, and one picture."""
 
 import io
 
@@ -7,28 +7,29 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
-from roi_ray.preference.evaluation import PAPER, REPEATED_QUESTIONS, Evaluation
+from roi_ray.preference.breakdown import REPEATED_QUESTIONS
+from roi_ray.preference.evaluation import PAPER_ACCURACY, Evaluation
 
-_LONGEST = 48
-_STYLES = ("-", ":", "-.")
+_MAX_NAME = 48
+_LINE_STYLES = ("-", ":", "-.")
 
 
 def to_table(evaluation: Evaluation) -> Table:
-    """Accuracy with its interval, log-loss and calibration of every model and rule."""
+    """Build a terminal table of every model and rule: accuracy, log-loss, calibration error."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("", no_wrap=True)
     for name in ("accuracy %↑", "95 % interval", "log-loss↓", "ECE↓"):
         table.add_column(name, justify="right", no_wrap=True)
-    for line in evaluation.lines:
-        accuracy = line.accuracy
+    for result in evaluation.results:
+        accuracy = result.accuracy
         table.add_row(
-            Text(line.name),  # which may hold what looks like markup
+            Text(result.name),  # Text, because a path may look like rich's markup
             f"{100 * accuracy.value:.2f}",
             f"{100 * accuracy.low:.1f} .. {100 * accuracy.high:.1f}",
-            _number(line.log_loss),
-            _number(line.calibration),
+            _format(result.log_loss),
+            _format(result.calibration_error),
         )
-    for name, value in PAPER.items():
+    for name, value in PAPER_ACCURACY.items():
         table.add_row(f"paper, {name} (other data: CLIC)", f"{100 * value:.2f}", "", "", "")
     if (ceiling := evaluation.ceiling) is not None:
         table.add_row(
@@ -38,34 +39,39 @@ def to_table(evaluation: Evaluation) -> Table:
             "",
             "",
         )
-        implied = f"{100 * ceiling.implied:.2f}"
+        implied = f"{100 * ceiling.implied_accuracy:.2f}"
         table.add_row("  the best accuracy on these that it implies", implied, "", "", "")
     return table
 
 
 def to_parts_table(evaluation: Evaluation, names: list[str]) -> Table:
-    """Accuracy of some models by bit rate, by pair of codecs and by closeness."""
+    """Build a terminal table of accuracy by bit rate, by pair of codecs, and by closeness.
+
+    Args:
+        evaluation: the evaluation.
+        names: names of the models and rules to show.
+    """
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("accuracy %", "answers", *names):
         table.add_column(name, justify="left" if name == "accuracy %" else "right", no_wrap=True)
-    lines = {line.name: line for line in evaluation.lines}
-    for part, size in evaluation.sizes.items():
-        cells = (f"{100 * lines[name].parts[part]:.1f}" for name in names)
+    results = {result.name: result for result in evaluation.results}
+    for part, size in evaluation.part_sizes.items():
+        cells = (f"{100 * results[name].accuracy_by_part[part]:.1f}" for name in names)
         table.add_row(Text(part), str(size), *cells)
     return table
 
 
 def draw(evaluation: Evaluation) -> bytes:
-    """Accuracies with their intervals, and reliability of the models; a PNG."""
+    """Draw accuracies with their intervals, and the reliability of the models, as a PNG."""
     figure = Figure(figsize=(12, 5.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _accuracies(left, evaluation)
+    _draw_accuracies(left, evaluation)
     right.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
-    for at, (name, bins) in enumerate(evaluation.reliability.items()):
+    for index, (name, bins) in enumerate(evaluation.reliability.items()):
         x, y = [b.predicted for b in bins], [b.observed for b in bins]
-        # Of colours there are ten.
-        style = _STYLES[at // 10 % len(_STYLES)]
-        right.plot(x, y, marker="o", linestyle=style, label=_short(name))
+        # Matplotlib has ten colours; the next ten lines need another style.
+        style = _LINE_STYLES[index // 10 % len(_LINE_STYLES)]
+        right.plot(x, y, marker="o", linestyle=style, label=_shorten(name))
     right.set_xlabel("predicted P(people prefer a)")
     right.set_ylabel("share that did")
     right.grid(alpha=0.3)
@@ -75,18 +81,21 @@ def draw(evaluation: Evaluation) -> bytes:
     return buffer.getvalue()
 
 
-def _accuracies(axes: Axes, evaluation: Evaluation) -> None:
-    lines = list(reversed(evaluation.lines))
-    for at, line in enumerate(lines):
-        accuracy = line.accuracy
-        axes.plot([100 * accuracy.low, 100 * accuracy.high], [at, at], color="C0")
-        axes.plot(100 * accuracy.value, at, marker="o", color="C0")
+def _draw_accuracies(axes: Axes, evaluation: Evaluation) -> None:
+    results = list(reversed(evaluation.results))
+    for y, result in enumerate(results):
+        accuracy = result.accuracy
+        axes.plot([100 * accuracy.low, 100 * accuracy.high], [y, y], color="C0")
+        axes.plot(100 * accuracy.value, y, marker="o", color="C0")
         if evaluation.ceiling is not None:
-            again = 100 * line.parts[REPEATED_QUESTIONS]
-            axes.plot(again, at, marker="o", color="grey", fillstyle="none")
-    axes.set_yticks(range(len(lines)), [_short(line.name) for line in lines], parse_math=False)
+            repeated = 100 * result.accuracy_by_part[REPEATED_QUESTIONS]
+            axes.plot(repeated, y, marker="o", color="grey", fillstyle="none")
+    names = [_shorten(result.name) for result in results]
+    axes.set_yticks(range(len(results)), names, parse_math=False)
     if evaluation.ceiling is not None:
-        axes.axvline(100 * evaluation.ceiling.implied, color="grey", linestyle="--", linewidth=1)
+        axes.axvline(
+            100 * evaluation.ceiling.implied_accuracy, color="grey", linestyle="--", linewidth=1
+        )
         axes.set_title(
             "grey: on questions asked again; dashed: the best that people's answers to these imply",
             fontsize=9,
@@ -95,10 +104,10 @@ def _accuracies(axes: Axes, evaluation: Evaluation) -> None:
     axes.grid(alpha=0.3, axis="x")
 
 
-def _short(name: str) -> str:
-    """A name that leaves room for what is drawn: of a long path, its end."""
-    return name if len(name) <= _LONGEST else f"...{name[3 - _LONGEST :]}"
+def _shorten(name: str) -> str:
+    """Keep the end of a long path, so that names leave room for the picture."""
+    return name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
 
 
-def _number(value: float | None) -> str:
+def _format(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"

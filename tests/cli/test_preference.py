@@ -67,9 +67,8 @@ def test_comparisons_come_back_with_features_and_a_prediction(choices, compared)
     given = pq.read_table(choices)
     assert len(table) == len(given)
     assert table.column_names[: len(given.column_names)] != given.column_names  # typed, ordered
-    assert {*given.column_names, *schema.PAIR_FEATURES, "p_a_preferred", "error"} <= set(
-        table.column_names
-    )
+    added = {*schema.PAIR_FEATURES, "p_a_preferred", "error_kind", "error"}
+    assert {*given.column_names, *added} <= set(table.column_names)
     # Another folder's relative URIs would lead nowhere, or elsewhere.
     for name in ("reference", "a", "b"):
         assert table[name].to_pylist() == [
@@ -77,7 +76,8 @@ def test_comparisons_come_back_with_features_and_a_prediction(choices, compared)
         ]
     errors = table["error"].to_pylist()
     assert errors[:-1] == [None] * (len(table) - 1)
-    assert re.match(r"ImageReadError: .*missing\.png.*\(side b\)", errors[-1])
+    assert re.search(r"missing\.png.*\(side b\)", errors[-1])
+    assert table["error_kind"].to_pylist() == [None] * (len(table) - 1) + ["ImageReadError"]
     predicted = table["p_a_preferred"].to_pylist()
     assert predicted[-1] is None
     # People would prefer quality 90 to quality 10, and so does the packaged model.
@@ -120,7 +120,7 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
         gpu=False,
     )
     text = capsys.readouterr().out
-    assert "91 comparisons, of which 90 can be learned from, about 6 references" in text
+    assert "91 comparisons, 90 of them with labels and features, about 6 references" in text
     assert re.search(r"step \d+/\d+  loss 0\.", text)
     loaded = load_preference_model(model)
     assert loaded.identity["sha256"] in text
@@ -138,7 +138,6 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
         output=str(output),
         recipe=["roi-ray"],
         model=[model],
-        nested=False,
         folds=2,
         repeats=1,
     )
@@ -147,7 +146,7 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
     assert re.search(r"paper, ROI \(other data: CLIC\) +78\.40", text)
     assert re.search(r"ROI roi-ray - BASIC roi-ray: [+-]\d", text)
     found = json.loads((output / "evaluation.json").read_text())
-    accuracy = {line["name"]: line["accuracy"]["value"] for line in found["lines"]}
+    accuracy = {line["name"]: line["accuracy"]["value"] for line in found["results"]}
     assert accuracy["ROI roi-ray"] > 0.8
     assert (output / "evaluation.png").stat().st_size > 10_000
 
@@ -155,9 +154,17 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
 @pytest.mark.parametrize(
     ("job", "options", "text"),
     [
-        (train, {"recipe": "other", "features": "roi"}, "unknown recipe 'other'; there are paper"),
+        (
+            train,
+            {"recipe": "other", "features": "roi"},
+            "unknown recipe 'other': choose from paper",
+        ),
         (train, {"recipe": "paper", "features": "vmaf"}, "unknown feature 'vmaf'"),
-        (train, {"recipe": "paper", "features": "roi"}, "have no column 'psnr_a'; jobs/compare"),
+        (
+            train,
+            {"recipe": "paper", "features": "roi"},
+            "have no column 'psnr_a': `roi-ray compare`",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(choices, tmp_path, capsys, job, options, text):

@@ -1,4 +1,4 @@
-"""Comparisons whose right answers are known: people follow a law, with their own noise."""
+"""Synthetic comparisons: people prefer the better quality, with some noise."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,9 +8,10 @@ from roi_ray.preference.comparisons import check_comparisons
 
 
 def comparisons(references=12, each=40, noise=0.3, seed=0):
-    """People prefer what the ROI metrics prefer; the others are the same with errors.
+    """Comparisons in which the ROI metrics are closer to what people see than the others.
 
-    Quality q is standard normal; all features are monotone in it, in their own units.
+    Quality is standard normal; every feature is monotone in it, in its own unit, with an error of
+    0.1 for the ROI metrics and 1 for the others.
     """
     random = np.random.default_rng(seed)
     columns = {}

@@ -10,19 +10,19 @@ def resampled(values, random):
 
 
 @pytest.mark.parametrize(("references", "covered"), [(5, 0.9), (12, 0.92), (40, 0.92)])
-def test_the_truth_is_inside_as_often_as_it_is_said(references, covered) -> None:
+def test_intervals_cover_the_truth_as_often_as_they_claim(references, covered) -> None:
     random = np.random.default_rng(0)
-    inside = significant = 0
+    covering = significant = 0
     for _ in range(400):
         samples = resampled(random.normal(size=references), random)
         low, high = percentiles(samples, references)
-        inside += low <= 0 <= high
+        covering += low <= 0 <= high
         significant += p_value(samples, references) < 0.05
-    assert covered < inside / 400 < 0.98
+    assert covered < covering / 400 < 0.98
     assert 0.01 < significant / 400 < 1 - covered
 
 
-def test_of_many_references_it_is_students_t() -> None:
+def test_many_references_give_students_t() -> None:
     random = np.random.default_rng(0)
     values = random.normal(0.1, 1, 200)
     samples = resampled(values, random)
@@ -32,12 +32,12 @@ def test_of_many_references_it_is_students_t() -> None:
     assert percentiles(samples, 200) == pytest.approx((expected.low, expected.high), abs=0.02)
 
 
-def test_two_or_three_references_make_nothing_certain() -> None:
+def test_two_or_three_references_are_never_significant() -> None:
     always = np.ones(2000)
     assert p_value(always, 2) > 0.2
     assert p_value(always, 3) > 0.1
     assert p_value(np.zeros(2000), 29) == 1
 
 
-def test_one_reference_says_nothing_of_others() -> None:
+def test_one_reference_gives_nan() -> None:
     assert np.isnan([*percentiles(np.ones(2000), 1), p_value(np.ones(2000), 1)]).all()

@@ -21,7 +21,7 @@ def write(path, **changes):
     return str(path)
 
 
-def test_types_group_and_order_of_columns(tmp_path):
+def test_reading_sets_types_group_and_order_of_columns(tmp_path):
     found = read_comparisons(write(tmp_path / "c.csv", rater=[7, 8]))
     assert found.table.column_names == ["reference", "a", "b", "p_a", "rater", "group", "mood"]
     assert found.table["p_a"].to_pylist() == [1.0, 0.25]
@@ -30,20 +30,20 @@ def test_types_group_and_order_of_columns(tmp_path):
     assert found.base == str(tmp_path)
 
 
-def test_written_comparisons_are_read_as_they_were(tmp_path):
+def test_written_comparisons_read_back_equal(tmp_path):
     first = read_comparisons(write(tmp_path / "c.csv"))
     write_comparisons(str(tmp_path / "c.parquet"), first.table)
     assert read_comparisons(str(tmp_path / "c.parquet")).table.equals(first.table)
 
 
-def test_a_group_that_is_given_is_kept_and_filled_up(tmp_path):
+def test_given_group_is_kept_and_missing_ones_filled_in(tmp_path):
     table = pa.table({**ROWS, "group": pa.array(["g", None])})
     write_comparisons(str(tmp_path / "c.parquet"), table)
     found = read_comparisons(str(tmp_path / "c.parquet"))
     assert found.table["group"].to_pylist() == ["g", str(tmp_path / "x.png")]
 
 
-def test_one_reference_is_one_group_however_it_is_spelled(tmp_path):
+def test_spellings_of_one_reference_are_one_group(tmp_path):
     names = ["x.png", "./x.png", str(tmp_path / "x.png"), "s/../x.png", "y.png"]
     rows = {"reference": names, "a": ["1"] * 5, "b": ["2"] * 5, "p_a": [1.0] * 5}
     pq.write_table(pa.table({**rows, "group": ["", " ", None, None, None]}), tmp_path / "c.parquet")
@@ -51,7 +51,7 @@ def test_one_reference_is_one_group_however_it_is_spelled(tmp_path):
     assert groups == [str(tmp_path / "x.png")] * 4 + [str(tmp_path / "y.png")]
 
 
-def test_columns_that_cannot_be_written_are_found_at_once(tmp_path):
+def test_columns_that_parquet_cannot_hold_are_refused(tmp_path):
     (tmp_path / "c.jsonl").write_text('{"reference":"r","a":"x","b":"y","p_a":1.0,"meta":{}}\n')
     with pytest.raises(ManifestError, match="cannot hold column 'meta'"):
         read_comparisons(str(tmp_path / "c.jsonl"))
@@ -61,7 +61,7 @@ def test_columns_that_cannot_be_written_are_found_at_once(tmp_path):
         read_comparisons(str(tmp_path / "c.parquet"))
 
 
-def test_without_labels(tmp_path):
+def test_labels_are_required_unless_switched_off(tmp_path):
     uri = write(tmp_path / "c.csv", p_a=None)
     assert "p_a" not in read_comparisons(uri, labels=False).table.column_names
     with pytest.raises(ManifestError, match="column 'p_a' is missing"):
@@ -81,12 +81,12 @@ def test_without_labels(tmp_path):
         ({"votes": [3, 0]}, "row 2 has 0 'votes'; leave it empty, or give 1 or more"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_row(tmp_path, changes, text):
+def test_message_names_the_row_and_what_is_wrong(tmp_path, changes, text):
     with pytest.raises(ManifestError, match=text):
         read_comparisons(write(tmp_path / "c.csv", **changes))
 
 
-def test_from_rows():
+def test_table_from_rows_fills_missing_keys_with_null():
     rows = [{"reference": "x", "a": "1", "b": "2", "p_a": 1, "votes": 3}]
     table = table_from_rows([*rows, {"reference": "x", "a": "2", "b": "3", "p_a": 0}], "here")
     assert table["votes"].to_pylist() == [3, None]
@@ -94,7 +94,7 @@ def test_from_rows():
         table_from_rows([], "here")
 
 
-def test_errors_are_text(tmp_path):
+def test_error_column_that_is_not_text_is_refused(tmp_path):
     table = read_comparisons(write(tmp_path / "c.csv")).table.append_column(
         "error", pa.array([0, 0])
     )

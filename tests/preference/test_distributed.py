@@ -10,7 +10,7 @@ from roi_ray.preference.distributed import train_model
 from tests.preference.synthetic import comparisons
 
 
-def test_what_cannot_be_learned_from_is_said_before_ray_starts(tmp_path):
+def test_missing_features_are_refused_before_ray_starts(tmp_path):
     table = comparisons().drop_columns(["psnr_a"])
     few = Comparisons(table, "synthetic", "/", "0" * 64)
     with pytest.raises(ManifestError, match="synthetic have no column 'psnr_a'"):

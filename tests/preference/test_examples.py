@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError
+from roi_ray.errors import ManifestError, UsageError
 from roi_ray.preference.examples import parse_features, to_examples
 from tests.preference.synthetic import comparisons
 
@@ -15,7 +15,7 @@ def changed(table, name, values):
     return table.set_column(at, name, values)
 
 
-def test_arrays_are_the_table_s():
+def test_examples_have_the_tables_values():
     table = comparisons(references=3, each=4)
     examples = to_examples(table, ("psnr", "roi_lpips"), "here")
     assert examples.a.shape == examples.b.shape == (12, 2)
@@ -29,7 +29,7 @@ def test_arrays_are_the_table_s():
     assert len(examples.take(examples.group == 1)) == 4
 
 
-def test_control_questions_failed_and_unlabelled_rows_are_left_out():
+def test_gold_failed_and_unlabelled_rows_are_left_out():
     table = comparisons(references=3, each=4)
     table = changed(table, schema.GOLD, pa.array([True, None] + [False] * 10))
     table = changed(table, schema.ERROR, pa.array([None] * 2 + ["bad"] + [None] * 9, pa.string()))
@@ -42,27 +42,27 @@ def test_control_questions_failed_and_unlabelled_rows_are_left_out():
     assert np.array_equal(examples.a[0, 0], table["psnr_a"][1].as_py())
 
 
-def test_what_cannot_be_learned_from():
+def test_comparisons_that_cannot_be_trained_on_are_refused():
     table = comparisons(references=3, each=4)
     with pytest.raises(ManifestError, match="here have no column 'lpips_a'"):
         to_examples(table.drop_columns(["lpips_a"]), ("psnr", "lpips"), "here")
-    with pytest.raises(ManifestError, match="unknown feature 'ssim'"):
+    with pytest.raises(UsageError, match="unknown feature 'ssim'"):
         to_examples(table, ("ssim",), "here")
     with pytest.raises(ManifestError, match="for 1 references; at least 2"):
         to_examples(table.slice(0, 4), ("psnr",), "here")
-    with pytest.raises(ManifestError, match="no answer prefers b; there must"):
+    with pytest.raises(ManifestError, match="no answer prefers b; both sides"):
         to_examples(changed(table, schema.P_A, pa.array([1.0] * 12)), ("psnr",), "here")
 
 
-def test_named_features():
+def test_parse_features_takes_sets_and_lists():
     assert parse_features("basic") == schema.BASIC_FEATURES
     assert parse_features("roi") == schema.FEATURES
     assert parse_features("psnr, roi_lpips") == ("psnr", "roi_lpips")
-    with pytest.raises(ManifestError, match="unknown feature 'vmaf': give basic, roi"):
+    with pytest.raises(UsageError, match="unknown feature 'vmaf': give basic, roi"):
         parse_features("psnr,vmaf")
 
 
-def test_sides_without_features_are_left_out_whatever_says_so():
+def test_rows_without_finite_features_are_left_out_even_without_an_error():
     table = comparisons(references=3, each=4)
     psnr = table["psnr_a"].to_pylist()
     without = changed(table, "psnr_a", pa.array([None, np.nan, np.inf, *psnr[3:]], pa.float64()))
@@ -72,17 +72,17 @@ def test_sides_without_features_are_left_out_whatever_says_so():
     assert len(to_examples(blank, ("psnr",), "here")) == 11
 
 
-def test_features_of_two_makes_or_of_no_numbers_are_refused():
+def test_features_of_mixed_provenance_or_of_text_are_refused():
     table = comparisons(references=3, each=4)
     two = changed(table, schema.SCORED_WITH, pa.array(["one"] * 6 + ["other"] * 6))
-    with pytest.raises(ManifestError, match="features of different makes"):
+    with pytest.raises(ManifestError, match="features from different weights or settings"):
         to_examples(two, ("psnr",), "here")
     words = changed(table, "psnr_b", pa.array(["high"] * 12))
     with pytest.raises(ManifestError, match="column 'psnr_b' is string, not numbers"):
         to_examples(words, ("psnr",), "here")
 
 
-def test_the_order_of_rows_decides_nothing():
+def test_order_of_rows_does_not_matter():
     table = comparisons()
     order = np.random.default_rng(0).permutation(len(table))
     one, other = (to_examples(rows, schema.FEATURES, "c") for rows in (table, table.take(order)))

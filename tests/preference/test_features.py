@@ -7,7 +7,9 @@ import pytest
 from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.preference.comparisons import read_comparisons
-from roi_ray.preference.features import distinct_pairs, join_features, scored_with
+from roi_ray.preference.features import join_features
+from roi_ray.preference.pairs import distinct_pairs
+from roi_ray.preference.provenance import features_provenance
 from roi_ray.scoring.version import SCORING_VERSION
 from tests.conftest import write
 
@@ -15,7 +17,8 @@ SCORES = {
     "reference": ["/d/x.png", "/d/x.png", "/d/y.png"],
     "distorted": ["/d/1.jpg", "/d/2.jpg", "/d/3.jpg"],
     **{feature: [1.0, 2.0, 3.0] for feature in schema.FEATURES},
-    "error": pa.array([None, None, "ImageReadError: 3.jpg: empty"]),
+    "error": pa.array([None, None, "3.jpg: empty"]),
+    "error_kind": pa.array([None, None, "ImageReadError"]),
 }
 ROWS = {"reference": ["x.png", "/d/x.png", "y.png"], "a": ["1.jpg", "/d/2.jpg", "3.jpg"]}
 
@@ -39,7 +42,7 @@ def scores(tmp_path, **changes):
     return str(folder)
 
 
-def test_every_image_is_there_once(given):
+def test_distinct_pairs_lists_every_image_once(given):
     pairs = distinct_pairs(given())
     assert pairs.to_pylist() == [
         {"reference": "/d/x.png", "distorted": "/d/1.jpg"},
@@ -49,27 +52,32 @@ def test_every_image_is_there_once(given):
     ]
 
 
-def test_features_go_to_their_side_and_errors_to_their_row(tmp_path, given):
+def test_features_join_to_their_side_and_errors_to_their_row(tmp_path, given):
     table = join_features(given(), scores(tmp_path))
-    assert table.column_names[-18:] == [*schema.PAIR_FEATURES, "scored_with", "error"]
+    assert table.column_names[-19:] == [
+        *schema.PAIR_FEATURES,
+        "scored_with",
+        "error_kind",
+        "error",
+    ]
     assert table["scored_with"].null_count == 3
     for feature in schema.FEATURES:
         assert table[f"{feature}_a"].to_pylist()[:2] == [1, 2]
         assert table[f"{feature}_b"].to_pylist() == [2, 1, None]
-    errors = table["error"].to_pylist()
-    assert errors[:2] == [None, None]
-    assert errors[2] == "ImageReadError: 3.jpg: empty (side a)"
+    assert table["error"].to_pylist() == [None, None, "3.jpg: empty (side a)"]
+    assert table["error_kind"].to_pylist() == [None, None, "ImageReadError"]
 
 
-def test_scores_are_found_as_the_comparison_spells_them_too(tmp_path, given):
+def test_scores_are_found_by_uris_as_written(tmp_path, given):
     spelled = {"reference": ["x.png"] * 2 + ["y.png"], "distorted": ["1.jpg", "2.jpg", "4.jpg"]}
     table = join_features(given(), scores(tmp_path, **spelled))
     assert table["psnr_a"].to_pylist() == [1, None, None]
-    assert table["error"].to_pylist()[1].startswith("MissingScores: a: /d/2.jpg in ")
+    assert table["error"].to_pylist()[1] == f"/d/2.jpg: not in {tmp_path}/scores (side a)"
+    assert table["error_kind"].to_pylist() == [None, "MissingScores", "MissingScores"]
 
 
 def run_of(base):
-    """What a job's `run.json` has to say."""
+    """What `run.json` of a scoring run holds."""
     return {
         "roi_ray": "0",
         "scoring_version": SCORING_VERSION,
@@ -85,67 +93,71 @@ def run_of(base):
     }
 
 
-def test_images_of_one_name_in_two_folders_are_two(tmp_path, given, caplog):
+def test_equal_names_in_two_folders_are_two_images(tmp_path, given, caplog):
     spelled = {"reference": ["x.png"] * 3, "distorted": ["1.jpg", "2.jpg", "3.jpg"]}
     uri = scores(tmp_path, **spelled)
     write(tmp_path / "scores" / "_run" / "run.json", json.dumps(run_of("/d")).encode())
-    # Absolute there, relative here, and with a detour.
+    # Absolute and relative URIs of the same files, one with a detour.
     rows = {"reference": ["/d/./x.png"] * 2, "a": ["/d/1.jpg", "/e/1.jpg"], "b": ["2.jpg"] * 2}
     table = join_features(given(**rows, p_a=[0, 1]), uri)
     assert table["psnr_a"].to_pylist() == [1, None]
     assert table["psnr_b"].to_pylist() == [2, 2]
-    assert table["error"].to_pylist()[1].startswith("MissingScores: a: /e/1.jpg in ")
+    assert table["error"].to_pylist()[1] == f"/e/1.jpg: not in {tmp_path}/scores (side a)"
     assert not caplog.records
-    # Where nothing is the same, the tree may have been moved; that is said.
+    # If no URI is the same file, the folder may have been moved: URIs as written count.
     moved = given("/moved", reference=["x.png"], a=["1.jpg"], b=["2.jpg"], p_a=[0])
     table = join_features(moved, uri)
     assert (table["psnr_a"].to_pylist(), table["psnr_b"].to_pylist()) == ([1], [2])
-    assert "were below /d, and those of the comparisons are below /moved" in caplog.text
+    assert "(below /moved) is the same file as one of" in caplog.text
 
 
-def test_what_made_the_scores_is_told(tmp_path, given):
+def test_scored_with_describes_weights_and_settings(tmp_path, given):
     uri = scores(tmp_path)
     run = run_of("/d")
     write(tmp_path / "scores" / "_run" / "run.json", json.dumps(run).encode())
     table = join_features(given(), uri)
     made_by = "roi_weighting=mean precision=fp32 lpips=alex.pth:0123456789ab"
     assert table["scored_with"].to_pylist() == [made_by] * 3
-    assert scored_with(table, "here") == made_by
+    assert features_provenance(table, "here") == made_by
     other = table.set_column(
         table.column_names.index("scored_with"), "scored_with", pa.array(["x", "y", None])
     )
-    with pytest.raises(ManifestError, match="here have features of different makes.*: x; y"):
-        scored_with(other, "here")
+    with pytest.raises(
+        ManifestError, match="here have features from different weights or settings.*: x; y"
+    ):
+        features_provenance(other, "here")
     write(tmp_path / "scores" / "_run" / "run.json", b"{}")
     with pytest.raises(OutputError, match=r"run.json is not a record of `roi-ray score`"):
         join_features(given(), uri)
 
 
-def test_an_error_of_the_comparisons_own_stays(tmp_path, given):
+def test_error_that_the_user_gave_stays(tmp_path, given):
     withdrawn = given(error=["withdrawn", None, "withdrawn"])
     table = join_features(withdrawn, scores(tmp_path))
     assert table["error"].to_pylist() == ["withdrawn", None, "withdrawn"]
+    assert table["error_kind"].to_pylist() == [None] * 3
     assert table["psnr_a"].to_pylist()[:2] == [1, 2]
 
 
-def test_one_image_is_there_once_however_it_is_spelled(given):
+def test_spellings_of_one_image_are_one_pair(given):
     rows = {"reference": ["x.png", "./x.png"], "a": ["1.jpg", "y/../1.jpg"], "b": ["2.jpg"] * 2}
     pairs = distinct_pairs(given(**rows, p_a=[0, 1]))
     assert len(pairs) == 2
 
 
-def test_features_from_an_earlier_time_are_replaced(tmp_path, given):
-    errors = ["MissingScores: a: 1.jpg in s", "ImageReadError: 2.jpg: empty (side b)", None]
-    old = given(psnr_a=[9.0] * 3, error=errors, p_a_preferred=[0.1] * 3)
+def test_columns_of_an_earlier_join_are_replaced(tmp_path, given):
+    errors = ["1.jpg: not in s (side a)", "2.jpg: empty (side b)", None]
+    kinds = ["MissingScores", "ImageReadError", None]
+    old = given(psnr_a=[9.0] * 3, error=errors, error_kind=kinds, p_a_preferred=[0.1] * 3)
     table = join_features(old, scores(tmp_path))
     assert table["psnr_a"].to_pylist()[:2] == [1, 2]
-    assert table["error"].to_pylist()[:2] == [None, None]
+    assert table["error"].to_pylist()[:2] == table["error_kind"].to_pylist()[:2] == [None, None]
     assert "p_a_preferred" not in table.column_names
     assert len(set(table.column_names)) == len(table.column_names)
 
 
-def test_scores_that_do_not_fit(tmp_path, given):
-    with pytest.raises(ManifestError, match="has scores of none of the 3 comparisons' images"):
+def test_scores_of_other_images_or_without_features_are_refused(tmp_path, given):
+    with pytest.raises(ManifestError, match="has no scores for any of the 3 comparisons"):
         join_features(
             given(
                 base="/elsewhere",
@@ -157,7 +169,7 @@ def test_scores_that_do_not_fit(tmp_path, given):
         join_features(given(), scores(tmp_path, lpips=None))
 
 
-def test_several_scores_of_one_image_are_refused(tmp_path, given):
+def test_several_rows_for_one_image_are_refused(tmp_path, given):
     table = pa.table(SCORES)
     folder = scores(tmp_path)
     pq.write_table(pa.concat_tables([table, table.slice(1, 1)]), f"{folder}/shard-000000.parquet")
@@ -165,9 +177,10 @@ def test_several_scores_of_one_image_are_refused(tmp_path, given):
         join_features(given(), folder)
 
 
-def test_a_score_that_is_no_number_is_an_error(tmp_path, given):
+def test_score_that_is_not_a_number_becomes_an_error(tmp_path, given):
     table = join_features(given(), scores(tmp_path, roi_lpips=[1.0, float("nan"), None]))
     assert table["error"].to_pylist()[:2] == [
         "the scores have no number for roi_lpips (side b)",
         "the scores have no number for roi_lpips (side a)",
     ]
+    assert table["error_kind"].to_pylist()[:2] == ["NonFiniteScore"] * 2

@@ -13,7 +13,7 @@ def examples(group, p_a=None, weight=None):
     return Examples((), none, none, p_a, weight, group)
 
 
-def test_agreement_and_log_loss():
+def test_agreement_and_log_loss_of_known_predictions():
     predicted, said = np.array([0.9, 0.2, 0.5, 0.6]), np.array([1.0, 1.0, 0.0, 0.25])
     assert measures.agreement(predicted, said).tolist() == [1, 0, 0.5, 0.25]
     losses = measures.log_loss(predicted, said)
@@ -22,7 +22,7 @@ def test_agreement_and_log_loss():
     assert np.isfinite(measures.log_loss(np.array([0.0, 1.0]), np.array([1.0, 0.0]))).all()
 
 
-def test_calibration_of_one_who_knows_and_one_who_boasts():
+def test_calibration_error_is_small_for_truth_and_large_for_overconfidence():
     random = np.random.default_rng(0)
     truth = random.random(50_000)
     said = (random.random(50_000) < truth).astype(float)
@@ -34,8 +34,8 @@ def test_calibration_of_one_who_knows_and_one_who_boasts():
     assert measures.expected_calibration_error(boast) == pytest.approx(0.24, abs=0.01)
 
 
-def test_calibration_is_over_votes():
-    # Three say what was predicted, one does not: as if they were four comparisons.
+def test_reliability_counts_votes():
+    # One comparison with three votes equals three comparisons.
     together = measures.reliability(
         np.array([0.75, 0.75]), np.array([1.0, 0.0]), np.array([3, 1.0])
     )
@@ -44,7 +44,7 @@ def test_calibration_is_over_votes():
     assert measures.expected_calibration_error(together) == pytest.approx(0)
 
 
-def test_an_interval_is_over_references_not_over_answers():
+def test_interval_depends_on_references_not_on_answers():
     random = np.random.default_rng(0)
     means = random.normal(size=30)
     few, many = np.repeat(means, 2), np.repeat(means, 200)
@@ -52,7 +52,7 @@ def test_an_interval_is_over_references_not_over_answers():
         measures.mean_over_references(values, examples(np.repeat(np.arange(30), count)))
         for values, count in ((few, 2), (many, 200))
     )
-    # Asking more people about the same images does not tell more about images.
+    # More answers about the same images say nothing more about other images.
     assert (narrow.low, narrow.high) == pytest.approx((wide.low, wide.high))
     error = means.std() / 30**0.5
     assert wide.high - wide.low == pytest.approx(2 * 1.96 * error, rel=0.15)
@@ -60,37 +60,39 @@ def test_an_interval_is_over_references_not_over_answers():
     assert wide.low < wide.value < wide.high
 
 
-def test_votes_count():
+def test_mean_is_weighted_by_votes():
     value = measures.mean_over_references(np.array([1.0, 0.0]), examples([0, 1], weight=[3.0, 1.0]))
     assert value.value == 0.75
 
 
-def test_paired():
+def test_paired_difference_and_its_p_value():
     random = np.random.default_rng(0)
     group = np.repeat(np.arange(40), 10)
     noise = random.normal(size=400)
-    better = measures.paired(noise + 0.2, noise, examples(group))
+    better = measures.paired_difference(noise + 0.2, noise, examples(group))
     assert better.difference.value == pytest.approx(0.2)
     assert better.p < 0.01
-    same = measures.paired(noise, random.permutation(noise), examples(group))
+    same = measures.paired_difference(noise, random.permutation(noise), examples(group))
     assert same.p > 0.05
-    # Equal shares, by two sums.
-    thrice = measures.paired(np.full(9, (0.8 + 0.8 + 0.8) / 3), np.full(9, 0.8), examples(range(9)))
+    # Equal values whose sums differ in the last digit.
+    thrice = measures.paired_difference(
+        np.full(9, (0.8 + 0.8 + 0.8) / 3), np.full(9, 0.8), examples(range(9))
+    )
     assert (thrice.difference.value, thrice.p) == (0, 1)
 
 
-def test_human_ceiling():
+def test_human_ceiling_of_repeated_questions():
     questions = np.array([0, 0, 1, 1, 1, 2])
     ceiling = measures.human_ceiling(questions, np.array([1.0, 1.0, 1.0, 1.0, 0.0, 1.0]))
-    # Both answers to the one find a like one; of the second's, the third of others that is like.
+    # The two answers to question 0 agree; of the three to question 1, a third of the pairs do.
     assert ceiling.questions == 2
     assert ceiling.agreement == pytest.approx((2 * 1 + 3 / 3) / 5)
-    assert ceiling.implied == pytest.approx((1 + 0.2**0.5) / 2)
+    assert ceiling.implied_accuracy == pytest.approx((1 + 0.2**0.5) / 2)
     assert measures.human_ceiling(np.array([0, 1]), np.array([1.0, 0.0])) is None
-    # Of people who cannot tell, half agree by chance; of four in five, 0.8^2 + 0.2^2.
+    # Answers by chance agree half of the time; with a majority of 80 %, 0.8^2 + 0.2^2.
     for share in (0.5, 0.8):
         ceiling = measures.human_ceiling(np.array([0, 0]), np.full(2, share))
         assert ceiling.agreement == pytest.approx(share**2 + (1 - share) ** 2)
-        assert ceiling.implied == pytest.approx(share)
+        assert ceiling.implied_accuracy == pytest.approx(share)
     sure = measures.human_ceiling(np.array([0, 0]), np.array([1.0, 1.0]))
-    assert sure.agreement == sure.implied == 1
+    assert sure.agreement == sure.implied_accuracy == 1

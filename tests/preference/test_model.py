@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from safetensors.torch import save_file
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError, WeightsError
+from roi_ray.errors import ManifestError, UsageError, WeightsError
 from roi_ray.models import loader
 from roi_ray.preference.examples import Examples, to_examples
 from roi_ray.preference.model import (
@@ -22,8 +22,9 @@ from roi_ray.preference.model import (
     save_preference_model,
 )
 from roi_ray.preference.networks import build
-from roi_ray.preference.recipes import RECIPES, Recipe
+from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, Recipe, find_recipe
 from roi_ray.preference.training import train_in_process
+from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 from tests.preference.synthetic import comparisons
 
 FEATURES = ("psnr", "lpips", "roi_ms_ssim")
@@ -33,7 +34,7 @@ EXAMPLES = to_examples(comparisons(references=4, each=20), FEATURES, "synthetic"
 def untrained(recipe, seed=0):
     torch.manual_seed(seed)
     network = build(recipe, len(FEATURES))
-    return PreferenceModel(FEATURES, recipe, Scale.of(EXAMPLES, recipe), network, {"seed": seed})
+    return PreferenceModel(FEATURES, recipe, Scale.fit(EXAMPLES, recipe), network, {"seed": seed})
 
 
 VALUES = arrays.arrays(
@@ -44,7 +45,7 @@ VALUES = arrays.arrays(
 @pytest.mark.parametrize("name", RECIPES)
 @given(a=VALUES, b=VALUES)
 @settings(max_examples=50, deadline=None)
-def test_the_two_orders_add_up_to_exactly_one(name, a, b):
+def test_probabilities_of_both_orders_add_up_to_exactly_one(name, a, b):
     model = untrained(RECIPES[name])
     there, back = model.predict(a, b), model.predict(b, a)
     assert np.array_equal(there, 1 - back)
@@ -52,24 +53,15 @@ def test_the_two_orders_add_up_to_exactly_one(name, a, b):
     assert np.array_equal(model.predict(a, a), np.full(5, 0.5))
 
 
-@given(values=VALUES, step=st.floats(0.01, 10), feature=st.integers(0, 2))
-@settings(max_examples=50, deadline=None)
-def test_a_better_metric_cannot_hurt_a_monotone_model(values, step, feature):
-    model = untrained(Recipe("utility", members=3, hidden=4, monotone=True))
-    better = values.copy()
-    better[:, feature] += -step if FEATURES[feature] == "lpips" else step
-    assert (model.predict(better, values) >= 0.5).all()
-
-
-def test_a_row_without_features_has_no_prediction():
+def test_row_with_nan_feature_has_nan_prediction():
     a = EXAMPLES.a.copy()
     a[1, 2] = np.nan
     predicted = untrained(RECIPES["roi-ray"]).predict(a, EXAMPLES.b)
     assert np.flatnonzero(np.isnan(predicted)).tolist() == [1]
 
 
-def test_the_scale_of_a_mask_drops_out_of_logarithms():
-    model = untrained(Recipe("utility", logarithms=True, hidden=0))
+def test_scale_of_the_mask_cancels_out_in_logarithms():
+    model = untrained(Recipe("utility", logarithms=True))
     factor = np.array([1, 1, 0.3])
     np.testing.assert_allclose(
         model.predict(EXAMPLES.a, EXAMPLES.b),
@@ -79,7 +71,7 @@ def test_the_scale_of_a_mask_drops_out_of_logarithms():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_saved_model_predicts_the_same(tmp_path, name):
+def test_loaded_model_predicts_like_the_saved_one(tmp_path, name):
     model = untrained(RECIPES[name])
     uri = str(tmp_path / "model.safetensors")
     save_preference_model(uri, model)
@@ -93,7 +85,7 @@ def test_a_saved_model_predicts_the_same(tmp_path, name):
     assert np.array_equal(loaded.predict(EXAMPLES.a, EXAMPLES.b), expected)
 
 
-def test_the_columns_must_be_the_model_s():
+def test_missing_feature_column_is_refused():
     model = untrained(RECIPES["roi-ray"])
     table = comparisons(references=2, each=3)
     assert model.predict_table(table, "here").shape == (6,)
@@ -101,11 +93,11 @@ def test_the_columns_must_be_the_model_s():
         model.predict_table(table.drop_columns(["roi_ms_ssim_b"]), "here")
 
 
-def test_features_of_another_make_are_refused():
+def test_features_from_other_weights_are_refused():
     model = untrained(RECIPES["roi-ray"])
     model.provenance["scored_with"] = "lpips=alex"
     table = comparisons(references=2, each=3)
-    assert model.predict_table(table, "here").shape == (6,)  # where it is not known
+    assert model.predict_table(table, "here").shape == (6,)  # unknown provenance is accepted
     same, other = (
         table.append_column("scored_with", pa.array([text] * 6))
         for text in ("lpips=alex", "lpips=vgg")
@@ -115,7 +107,7 @@ def test_features_of_another_make_are_refused():
         model.predict_table(other, "here")
 
 
-def test_what_is_no_model_is_refused(tmp_path):
+def test_other_weights_file_and_missing_file_are_refused(tmp_path):
     save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match="other.safetensors is not a preference model"):
         load_preference_model(str(tmp_path / "other.safetensors"))
@@ -123,29 +115,29 @@ def test_what_is_no_model_is_refused(tmp_path):
         load_preference_model(str(tmp_path / "nowhere.safetensors"))
 
 
-def test_the_paper_s_network():
+def test_paper_network_has_the_papers_widths():
     network = build(RECIPES["paper"], len(schema.FEATURES))
     shapes = [tuple(p.shape) for p in network.parameters() if p.ndim == 2]
     assert shapes == [(192, 16), (64, 192), (64, 64), (32, 64), (2, 32)]
     logits = network(torch.zeros(7, 8), torch.ones(7, 8))
-    assert logits.shape == (1, 7)
+    assert logits.shape == (7,)
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_which_candidate_is_called_a_changes_nothing(name):
-    # The one of the better PSNR, always: then all differences have one sign.
-    turned = EXAMPLES.swapped()
+def test_scale_does_not_depend_on_which_candidate_is_a(name):
+    # With `a` always the one with the better PSNR, all differences have one sign.
+    swapped = EXAMPLES.swapped()
     better = EXAMPLES.a[:, 0] > EXAMPLES.b[:, 0]
-    sides = (np.where(better[:, None], getattr(EXAMPLES, n), getattr(turned, n)) for n in "ab")
-    p_a = np.where(better, EXAMPLES.p_a, turned.p_a)
+    sides = (np.where(better[:, None], getattr(EXAMPLES, n), getattr(swapped, n)) for n in "ab")
+    p_a = np.where(better, EXAMPLES.p_a, swapped.p_a)
     other = Examples(FEATURES, *sides, p_a, EXAMPLES.weight, EXAMPLES.group)
-    one, two = (Scale.of(examples, RECIPES[name]) for examples in (EXAMPLES, other))
+    one, two = (Scale.fit(examples, RECIPES[name]) for examples in (EXAMPLES, other))
     np.testing.assert_allclose(two.spread, one.spread)
     np.testing.assert_allclose(two.centre, one.centre)
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_feature_that_never_varied_in_training_says_nothing(name):
+def test_feature_that_is_constant_in_training_is_ignored(name):
     table = comparisons(references=12)
     for side in schema.SIDES:
         at = table.column_names.index(f"roi_lpips_{side}")
@@ -158,7 +150,7 @@ def test_a_feature_that_never_varied_in_training_says_nothing(name):
 
 
 @pytest.mark.parametrize("change", [{"provenance": None}, {"centre": [1.0]}, {"spread": ["x"] * 3}])
-def test_a_damaged_file_is_no_model(tmp_path, change):
+def test_damaged_metadata_is_refused(tmp_path, change):
     uri = str(tmp_path / "m.safetensors")
     save_preference_model(uri, untrained(RECIPES["roi-ray"]))
     found = loader.load_weights(uri)
@@ -168,10 +160,34 @@ def test_a_damaged_file_is_no_model(tmp_path, change):
         load_preference_model(uri)
 
 
-def test_a_feature_of_no_such_name_is_refused(tmp_path):
+def test_unknown_feature_in_a_file_is_refused(tmp_path):
     uri = str(tmp_path / "m.safetensors")
     save_preference_model(
         uri, replace(untrained(RECIPES["roi-ray"]), features=("psnr2", *FEATURES[1:]))
     )
     with pytest.raises(WeightsError, match="of the feature 'psnr2', which this version"):
         load_preference_model(uri)
+
+
+def test_packaged_model_has_the_default_recipe_and_its_identity():
+    model = load_preference_model()
+    assert model.features == schema.FEATURES
+    assert model.recipe == RECIPES[DEFAULT_RECIPE]
+    assert model.identity["name"] == f"{DEFAULT_PREFERENCE_MODEL}.safetensors"
+    assert model.identity["sha256"].startswith("499b872feccefb5f")
+
+
+def test_recipe_that_this_version_lacks_is_refused(tmp_path):
+    uri = str(tmp_path / "m.safetensors")
+    save_preference_model(uri, untrained(RECIPES["roi-ray"]))
+    weights = loader.load_weights(uri)
+    facts = json.loads(weights.metadata["roi_ray"])
+    facts["recipe"] |= {"members": 8}
+    save_file(weights.tensors, uri, {"roi_ray": json.dumps(facts)})
+    with pytest.raises(WeightsError, match="no recipes with 'members'"):
+        load_preference_model(uri)
+
+
+def test_unknown_recipe_is_a_usage_error():
+    with pytest.raises(UsageError, match="unknown recipe 'other': choose from paper, roi-ray"):
+        find_recipe("other")

@@ -5,7 +5,11 @@ from scipy.optimize import minimize
 
 from roi_ray.errors import ManifestError
 from roi_ray.preference.bradley_terry import PRIOR
-from roi_ray.preference.comparisons import table_from_rows
+from roi_ray.preference.comparisons import (
+    read_comparisons,
+    table_from_rows,
+    write_comparisons,
+)
 from roi_ray.preference.ranking import compute_win_rates, rank, rank_within_bands, select_rankable
 
 STRENGTHS = {"a": 1.5, "b": 0.6, "c": 0.1, "d": -0.7, "e": -1.5}
@@ -21,7 +25,7 @@ def table(*rows):
 
 
 def votes(wins: dict[tuple[str, str], int]):
-    """A table of hard votes: winner and loser -> how many, each of a reference of its own."""
+    """A table of hard votes, counted by (winner, loser), each about a reference of its own."""
     pairs = [pair for pair, count in wins.items() for _ in range(count)]
     return table(*(row(*pair, 1.0, f"r{i}") for i, pair in enumerate(pairs)))
 
@@ -67,7 +71,7 @@ def test_known_strengths_are_recovered(simulated) -> None:
 
 
 @pytest.mark.parametrize("soft", [False, True])
-def test_it_is_the_maximum_of_the_likelihood(simulated, rng, soft) -> None:
+def test_scores_maximise_the_likelihood(simulated, rng, soft) -> None:
     few = simulated.slice(0, 60)
     if soft:
         few = few.set_column(few.column_names.index("p_a"), "p_a", pa.array(rng.random(60)))
@@ -78,8 +82,8 @@ def test_soft_labels_equal_hard_votes() -> None:
     other = [row("y", "z", 1.0), row("z", "x", 0.0), row("z", "y", 1.0)]
     soft = rank(table(*[row("x", "y", 0.7)] * 10, *other))
     hard = rank(table(*[row("x", "y", 1.0)] * 7, *[row("x", "y", 0.0)] * 3, *other))
-    counted = rank(table(row("x", "y", 0.7, votes=10), *other))
-    for a, b, c in zip(soft, hard, counted, strict=True):
+    voted = rank(table(row("x", "y", 0.7, votes=10), *other))
+    for a, b, c in zip(soft, hard, voted, strict=True):
         assert (a.name, a.answers) == (b.name, b.answers) == (c.name, c.answers)
         assert (b.score, b.win_rate) == pytest.approx((a.score, a.win_rate), abs=1e-9)
         assert (c.score, c.win_rate) == pytest.approx((a.score, a.win_rate), abs=1e-9)
@@ -91,7 +95,7 @@ def test_a_tie_is_half_a_win_for_each() -> None:
     assert [r.score for r in ranks] == pytest.approx([0, 0], abs=1e-9)
 
 
-def test_the_order_of_a_pair_does_not_matter(simulated) -> None:
+def test_order_of_a_pair_does_not_matter(simulated) -> None:
     rows = simulated.to_pylist()
     swapped = [
         row(r["method_b"], r["method_a"], 1 - r["p_a"], r["reference"]) if i % 2 else r
@@ -104,7 +108,7 @@ def test_the_order_of_a_pair_does_not_matter(simulated) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 30, 3000])
-def test_who_always_wins_stays_finite(count) -> None:
+def test_score_of_a_name_that_always_wins_is_finite(count) -> None:
     beaten = votes({("x", "y"): 1, ("y", "z"): 5, ("z", "y"): 5})
     always = table(*beaten.to_pylist(), row("x", "y", 1.0, "more", votes=count))
     ranks = rank(always, resamples=20)
@@ -112,7 +116,7 @@ def test_who_always_wins_stays_finite(count) -> None:
     assert all(np.isfinite([r.score, r.low, r.high]).all() for r in ranks)
 
 
-def test_names_that_nobody_compared_are_ranked_all_the_same() -> None:
+def test_names_without_common_comparisons_are_ranked() -> None:
     islands = {("a", "b"): 6, ("b", "a"): 2, ("c", "d"): 6, ("d", "c"): 2}
     ranks = rank(votes(islands))
     assert np.isfinite([(r.score, r.low, r.high) for r in ranks]).all()
@@ -120,7 +124,7 @@ def test_names_that_nobody_compared_are_ranked_all_the_same() -> None:
     assert result["a"] == pytest.approx(result["c"], abs=1e-6) and result["a"] > 0.4
 
 
-def test_the_more_evidence_the_less_the_prior_counts() -> None:
+def test_prior_counts_less_with_more_answers() -> None:
     leads = []
     for times in (1, 10, 100):
         first, second = rank(table(row("x", "y", 0.75, votes=4 * times)))
@@ -128,7 +132,7 @@ def test_the_more_evidence_the_less_the_prior_counts() -> None:
     assert leads[0] < leads[1] < leads[2] == pytest.approx(np.log(3), abs=0.01)
 
 
-def test_intervals_hold_the_scores_and_depend_on_nothing_but_the_seed(simulated) -> None:
+def test_intervals_contain_the_scores_and_depend_only_on_the_seed(simulated) -> None:
     ranks = rank(simulated, seed=3)
     assert all(r.low < r.score < r.high for r in ranks)
     assert all(0.05 < r.high - r.low < 0.5 for r in ranks)
@@ -138,7 +142,7 @@ def test_intervals_hold_the_scores_and_depend_on_nothing_but_the_seed(simulated)
     assert [r.low for r in others] != [r.low for r in ranks]
 
 
-def test_answers_that_agree_on_an_image_do_not_narrow_the_interval(rng) -> None:
+def test_more_answers_about_the_same_images_do_not_narrow_the_interval(rng) -> None:
     rows = [row("x", "y", float(rng.random() < 0.6), f"r{i}") for i in range(60)]
     once = rank(table(*rows))[0]
     tenfold = rank(table(*rows * 10))[0]
@@ -149,7 +153,7 @@ def test_answers_that_agree_on_an_image_do_not_narrow_the_interval(rng) -> None:
     assert once.high - once.low == pytest.approx(expected, rel=0.15)
 
 
-def test_draws_without_a_name_do_not_count_for_its_interval() -> None:
+def test_draws_without_a_name_are_left_out_of_its_interval() -> None:
     rows = [row("x", "y", 0.5, f"r{i}") for i in range(30)]
     rare = [row("z", "x", 1.0, f"r{i}", votes=9) for i in range(2)]
     assert rank(table(*rows, *rare))[0].low > 0.5
@@ -163,7 +167,7 @@ def test_one_reference_gives_no_interval() -> None:
     assert all(np.isnan(r.low) for r in rank(table(*several[:1])))
 
 
-def test_rows_that_say_nothing_are_left_out() -> None:
+def test_rows_without_label_or_names_gold_and_failed_are_left_out() -> None:
     good = [row("x", "y", 1.0, "r1"), row("y", "x", 0.2, "r2")]
     bad = [
         row("x", "y", None),
@@ -180,7 +184,7 @@ def test_rows_that_say_nothing_are_left_out() -> None:
     assert rank(nothing_failed) == rank(table(*good))
 
 
-def test_predictions_rank_like_answers(simulated) -> None:
+def test_predictions_rank_like_equal_answers(simulated) -> None:
     predicted = simulated.rename_columns(
         ["p_a_preferred" if name == "p_a" else name for name in simulated.column_names]
     )
@@ -189,7 +193,7 @@ def test_predictions_rank_like_answers(simulated) -> None:
     assert rank(nobody_asked, labels="p_a_preferred") == rank(simulated)
 
 
-def test_codecs_are_ranked_by_comparisons_between_codecs() -> None:
+def test_codecs_are_ranked_by_comparisons_between_different_codecs() -> None:
     pairs = [("jpeg", "webp"), ("jpeg", "jpeg"), ("webp", "avif")]
     rows = [
         row("m1", "m2", p_a, codec_a=first, codec_b=second)
@@ -199,7 +203,7 @@ def test_codecs_are_ranked_by_comparisons_between_codecs() -> None:
     assert [(r.name, r.answers) for r in ranks] == [("avif", 1), ("webp", 2), ("jpeg", 1)]
 
 
-def test_win_rates() -> None:
+def test_win_rates_of_pairs() -> None:
     rates = compute_win_rates(
         table(row("y", "x", 1.0), row("x", "y", 0.5), row("z", "y", 0.1), row("z", "y", 0.1))
     )
@@ -210,7 +214,7 @@ def test_win_rates() -> None:
     np.testing.assert_array_equal(rates.counts, [[0, 2, 0], [2, 0, 2], [0, 2, 0]])
 
 
-def test_bands_of_bit_rate() -> None:
+def test_bands_need_both_images_in_the_band() -> None:
     rates = [(0.1, 0.2), (0.2, 0.3), (0.5, 0.9), (1.0, 1.5), (2.0, 9.0), (None, 0.1)]
     rates += [(np.nan, 0.1), (0.1, np.nan)]
     rows = [
@@ -227,7 +231,7 @@ def test_bands_of_bit_rate() -> None:
     assert names == [["x0", "y0"], ["x2", "y2"], ["x3", "y3"], ["x4", "y4"]]
 
 
-def test_a_missing_column_is_named() -> None:
+def test_missing_column_is_named() -> None:
     comparisons = table(row("x", "y", 1.0))
     assert rank_within_bands(comparisons) == []
     with pytest.raises(ManifestError, match="no column 'codec_a', which ranking codecs by p_a"):
@@ -236,7 +240,7 @@ def test_a_missing_column_is_named() -> None:
         compute_win_rates(comparisons, labels="p_a_preferred")
 
 
-def test_unusable_comparisons() -> None:
+def test_comparisons_without_usable_labels_are_refused() -> None:
     with pytest.raises(ManifestError, match="no row can be used"):
         rank(table(row("x", "y", 1.0, method_b="x"), row("x", "y", None)))
     predicted = table(row("x", "y", 1.0), row("x", "y", 1.0))
@@ -248,14 +252,14 @@ def test_unusable_comparisons() -> None:
             rank(predicted.append_column("p_a_preferred", pa.array(values)), labels="p_a_preferred")
 
 
-def test_hopelessly_one_sided_votes_are_refused() -> None:
+def test_extremely_one_sided_votes_are_refused() -> None:
     ladder = [row(f"m{i:03}", f"m{i + 1:03}", 1.0, votes=10**6) for i in range(100)]
     with pytest.raises(ManifestError, match="too one-sided"):
         rank(table(*ladder), resamples=0)
 
 
-def test_who_is_absent_from_a_draw_moves_nobody(rng) -> None:
-    """`r`, far better, is in two of twenty references: often in none that are drawn."""
+def test_name_that_is_absent_from_a_draw_does_not_shift_the_others(rng) -> None:
+    """`r`, which is far better, appears in two of twenty references, so in few draws."""
     rows = []
     for reference in range(20):
         pairs = [("a", "b", 0.4), ("b", "c", 0.4), ("a", "c", 0.3)]
@@ -270,9 +274,19 @@ def test_who_is_absent_from_a_draw_moves_nobody(rng) -> None:
         assert width < 1.6 * width_alone
 
 
-def test_who_had_more_bits_is_told() -> None:
+def test_bit_rate_ratio_is_over_opponents() -> None:
     rates = [(1.0, 0.5), (2.0, 1.0), (1.0, None)]
     rows = [row("x", "y", 1.0, f"r{i}", bpp_a=a, bpp_b=b) for i, (a, b) in enumerate(rates)]
     found = {r.name: r.bit_rate_ratio for r in rank(table(*rows))}
     assert found == {"x": pytest.approx(2.0), "y": pytest.approx(0.5)}
     assert {r.bit_rate_ratio for r in rank(table(row("x", "y", 1.0)))} == {None}
+
+
+def test_rank_takes_a_path_comparisons_and_a_plain_table(tmp_path) -> None:
+    rows = [row("x", "y", share, f"r{i}") for i, share in enumerate((0.9, 0.6, 0.2))]
+    comparisons = table(*rows)
+    path = tmp_path / "c.parquet"
+    write_comparisons(str(path), comparisons)
+    expected = rank(comparisons)
+    assert rank(path) == rank(str(path)) == rank(read_comparisons(str(path))) == expected
+    assert rank(comparisons.drop_columns(["group"])) == expected

@@ -1,4 +1,4 @@
-"""Rankings by people's choices on decoded photographs: the study mucped23, where it is at hand."""
+"""Rankings by the human choices of the study mucped23, if its files are present."""
 
 import csv
 from collections import defaultdict
@@ -28,7 +28,7 @@ def study():
     with (MUCPED23 / "answers.csv").open() as file:
         for answer in csv.DictReader(file):
             a, b, name = answer["methodA"], answer["methodB"], answer["originalName"]
-            # The answer names the image judged worse.
+            # The answer names the image that was judged worse.
             row = {"reference": name, "p_a": float(answer["answerValue"] == "B")}
             for side, method in (("a", a), ("b", b)):
                 row[side] = f"{method}/{name}.jpg"
@@ -47,7 +47,7 @@ def test_people_prefer_more_bits_of_the_same_codec(study) -> None:
     comparisons, rates = study
     ranks = rank(comparisons)
     assert len(ranks) == 31 and all(r.low < r.score < r.high for r in ranks)
-    # jpegli was shown with and without chroma subsampling at one quality, so each is a codec here.
+    # jpegli was shown with and without chroma subsampling, here two codecs.
     counts = {("jpegli", "yuv444"): 9, ("jpegli", "yuv420"): 7, ("libjpeg-turbo", ""): 9}
     for (codec, subsampling), count in (counts | {("mozjpeg", ""): 6}).items():
         own = [r for r in ranks if r.name.startswith(f"{codec}-q") and r.name.endswith(subsampling)]

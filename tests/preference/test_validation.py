@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -9,9 +7,8 @@ from roi_ray.errors import ManifestError
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.recipes import Recipe
 from roi_ray.preference.validation import (
-    folds,
+    assign_folds,
     logistic_learner,
-    nested_learner,
     predict_by_metric,
     predict_out_of_fold,
     recipe_learner,
@@ -24,17 +21,17 @@ def examples():
     return to_examples(comparisons(), schema.FEATURES, "synthetic")
 
 
-def test_no_reference_is_in_two_folds():
+def test_folds_do_not_divide_references():
     group = np.repeat(np.arange(11), 3)
-    fold = folds(group, 5, 0)
+    fold = assign_folds(group, 5, 0)
     assert sorted(set(fold)) == [0, 1, 2, 3, 4]
     assert all(len(set(fold[group == reference])) == 1 for reference in range(11))
-    assert not np.array_equal(fold, folds(group, 5, 1))
-    assert np.array_equal(fold, folds(group, 5, 0))
-    assert set(folds(group[group < 3], 5, 0)) == {0, 1, 2}
+    assert not np.array_equal(fold, assign_folds(group, 5, 1))
+    assert np.array_equal(fold, assign_folds(group, 5, 0))
+    assert set(assign_folds(group[group < 3], 5, 0)) == {0, 1, 2}
 
 
-def test_nothing_is_predicted_by_who_has_seen_it(examples):
+def test_predictor_never_sees_the_references_it_predicts(examples):
     def learner(seen, seed):
         def predict(others):
             assert not set(seen.group) & set(others.group)
@@ -48,7 +45,7 @@ def test_nothing_is_predicted_by_who_has_seen_it(examples):
     assert np.array_equal(predicted, np.repeat([[0.0], [0.1], [0.2]], len(examples), 1))
 
 
-def test_logistic_regression_is_the_likelihood_s_maximum(examples):
+def test_logistic_regression_maximises_the_likelihood(examples):
     features = ("psnr", "roi_lpips", "roi_d_loss")
     predicted = logistic_learner(features)(examples, 0)(examples)
     chosen = examples.only(features)
@@ -63,7 +60,7 @@ def test_logistic_regression_is_the_likelihood_s_maximum(examples):
     np.testing.assert_allclose(predicted, 1 / (1 + np.exp(-x @ best)), atol=1e-4)
 
 
-def test_a_metric_s_direction(examples):
+def test_metric_predicts_by_its_direction(examples):
     for feature in ("psnr", "lpips"):
         chosen = examples.only([feature])
         better = chosen.a > chosen.b if feature == "psnr" else chosen.a < chosen.b
@@ -73,24 +70,8 @@ def test_a_metric_s_direction(examples):
     assert predict_by_metric(same, "psnr").tolist() == [0.5, 0.5]
 
 
-def test_a_recipe_is_chosen_from_the_training_part_alone(examples):
-    good = Recipe("utility", logarithms=True, rate=2e-2, epochs=10, batch=64)
-    useless = dataclasses.replace(good, rate=0.0)
-    chosen, seen = [], []
-    learner = nested_learner({"useless": useless, "good": good}, ("roi_psnr",), chosen.append, 3)
-
-    def watched(part, seed):
-        seen.append(set(part.group))
-        return learner(part, seed)
-
-    predicted = predict_out_of_fold(examples, watched, 3, 1)[0]
-    assert chosen == ["good"] * 3
-    assert all(len(part) == 8 for part in seen)
-    assert ((predicted > 0.5) == (examples.p_a > 0.5)).mean() > 0.8
-
-
-def test_the_features_that_people_follow_win(examples):
-    recipe = Recipe("utility", logarithms=True, rate=1e-2, epochs=20, batch=128)
+def test_features_that_people_follow_predict_better(examples):
+    recipe = Recipe("utility", logarithms=True, lr=1e-2, epochs=20, batch_size=128)
     right = {
         name: (
             (predict_out_of_fold(examples, recipe_learner(recipe, features), 4, 1)[0] > 0.5)
@@ -102,13 +83,13 @@ def test_the_features_that_people_follow_win(examples):
     assert right["roi"] > 0.82
 
 
-def test_one_reference_leaves_nothing_to_train_on(examples):
+def test_cross_validation_of_one_reference_is_refused(examples):
     one = examples.take(examples.group == examples.group[0])
     with pytest.raises(ManifestError, match="too few references"):
         predict_out_of_fold(one, logistic_learner(("psnr",)), 2, 1)
 
 
-def test_logistic_regression_of_one_answer_is_finite(examples):
+def test_logistic_regression_on_one_answer_is_finite(examples):
     one = examples.take(np.arange(1))
     predicted = logistic_learner(schema.FEATURES)(one, 0)(examples)
     assert np.isfinite(predicted).all()

@@ -12,7 +12,7 @@ from roi_ray.report.ranking import draw, to_dict, to_table
 
 
 def ranks(n: int) -> list[Rank]:
-    """Best first; of the last, no interval is known, and that of the first does not hold it."""
+    """Best first; the last has no interval, and the first lies outside its own."""
     known = [
         Rank(f"codec-{i}[x]", n - i, n - i - 0.5, n - i + 1.0, 10, 0.5, 1.2) for i in range(n - 1)
     ]
@@ -26,7 +26,7 @@ def rates(n: int) -> WinRates:
     return WinRates([r.name for r in ranks(n)], share, np.ones((n, n)))
 
 
-def test_the_table_says_what_is_better_and_what_is_not_known() -> None:
+def test_table_shows_directions_and_unknown_intervals() -> None:
     console = Console(width=120, file=io.StringIO())
     console.print(to_table(ranks(3), "codecs"))
     title, header, *rows = [line.split() for line in console.file.getvalue().splitlines()]
@@ -36,7 +36,7 @@ def test_the_table_says_what_is_better_and_what_is_not_known() -> None:
     assert rows[2] == ["3", "few", "-3.00", "unknown", "1", "0.00"]
 
 
-def test_what_is_not_known_is_null_in_json() -> None:
+def test_unknown_values_are_null_in_json() -> None:
     bands = [Band(2.0, np.inf, ranks(2))]
     result = to_dict(ranks(2), bands, rates(2), {"by": "codec", "labels": "p_a"})
     parsed = json.loads(json.dumps(result, allow_nan=False))
@@ -47,18 +47,18 @@ def test_what_is_not_known_is_null_in_json() -> None:
 
 
 @pytest.mark.parametrize("n", [2, 30])
-def test_the_picture_grows_with_the_names(n) -> None:
+def test_picture_grows_with_the_number_of_names(n) -> None:
     image = Image.open(io.BytesIO(draw(ranks(n), rates(n), "codec", "p_a")))
     assert image.format == "PNG"
     assert (image.height > 800) == (n == 30)
 
 
-def test_the_picture_of_many_names_is_no_larger_than_a_screen_can_show() -> None:
+def test_picture_of_many_names_has_a_limited_size() -> None:
     image = Image.open(io.BytesIO(draw(ranks(300), rates(300), "method", "p_a")))
     assert 4000 < max(image.size) < 5500
 
 
-def test_names_are_no_formulas() -> None:
+def test_names_with_dollar_signs_are_not_formulas() -> None:
     several, shares = ranks(2), rates(2)
     several[0] = dataclasses.replace(several[0], name=r"a$\\x$")
     shares.names[0] = several[0].name

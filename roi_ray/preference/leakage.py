@@ -1,0 +1,53 @@
+"""Find out how many of some answers a model was trained on, so that its accuracy is not a fraud.
+
+Every answer has a hash, and a model carries the smallest hashes of its training answers. Those of
+other answers whose hashes are as small were trained on if, and only if, the model carries their
+hashes too; in whatever order and in whatever file they come.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from roi_ray.preference.examples import Examples
+
+SAMPLE = "sample"
+"""Key of the hashes, below `comparisons` in a model's provenance."""
+_SIZE = 256
+_DECIMALS = 3
+
+
+def sample_hashes(examples: Examples) -> list[str]:
+    """Select the smallest hashes of answers, sorted; at most 256."""
+    return sorted(set(_hash_answers(examples)))[:_SIZE]
+
+
+def share_trained_on(examples: Examples, provenance: Mapping[str, Any]) -> float:
+    """Estimate the share of these answers that a model was trained on, 0..1.
+
+    The estimate is rough where the answers are few and the model's training answers many; it is 0
+    where the model carries no hashes.
+
+    Args:
+        examples: answers, with the model's features.
+        provenance: provenance of the model.
+    """
+    trained = set((provenance.get("comparisons") or {}).get(SAMPLE, ()))
+    # A training answer may be written with its candidates swapped.
+    orders = (examples, examples.swapped())
+    return min(1.0, sum(_share(_hash_answers(each), trained) for each in orders))
+
+
+def _share(hashes: list[str], trained: set[str]) -> float:
+    if len(trained) == _SIZE:  # a sample; with fewer hashes, it is all training answers
+        largest = max(trained)
+        hashes = [each for each in hashes if each <= largest]
+    return sum(each in trained for each in hashes) / len(hashes) if hashes else 0.0
+
+
+def _hash_answers(examples: Examples) -> list[str]:
+    # Rounded, because the last digits of features depend on the machine.
+    rows = np.column_stack([examples.a, examples.b, examples.p_a]).round(_DECIMALS) + 0.0
+    return [hashlib.sha256(row.tobytes()).hexdigest()[:16] for row in rows]
