@@ -1,9 +1,9 @@
-"""A weight's name or URI -> tensors and their identity, never through code that a file brings.
+"""Load weights as checked tensors, without running code from the file.
 
-Three sources: files packaged in `roi_ray/weights/`, files that the user names (a path or `s3://`),
-and the ImageNet backbones that torchvision publishes. `.safetensors` holds tensors only; `.pth`,
-`.pt` and `.ckpt` are unpickled by `torch.load(weights_only=True)`, which builds tensors and
-containers and refuses anything else.
+There are three sources: files packaged in `roi_ray/weights/`, files that the user names (a path or
+`s3://` URI), and torchvision's ImageNet backbones. `.safetensors` files hold tensors only. `.pth`,
+`.pt` and `.ckpt` files are read by `torch.load(weights_only=True)`, which refuses anything but
+tensors and containers.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 _DAMAGED = (
     SafetensorError,
     pickle.UnpicklingError,
-    # What torch.load falls over in damaged files.
+    # Raised by torch.load on damaged files
     RuntimeError,
     EOFError,
     struct.error,
@@ -43,13 +43,13 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors by name, with what is needed to say later exactly which ones they were.
+    """The content and the identity of a weights file.
 
     Attributes:
         name: file name, as recorded with the results.
-        sha256: of the file's bytes, in hex.
-        tensors: a state dict, on the CPU.
-        metadata: texts that a `.safetensors` file holds beside them.
+        sha256: SHA-256 of the file's bytes, in hex.
+        tensors: state dict, on the CPU.
+        metadata: metadata of a `.safetensors` file; empty for other files.
     """
 
     name: str
@@ -64,36 +64,36 @@ class Weights:
 
 
 def load_packaged(name: str) -> Weights:
-    """The weights that roi-ray ships as `roi_ray/weights/NAME.safetensors`."""
+    """Load the packaged file `roi_ray/weights/NAME.safetensors`."""
     return load_weights(str(WEIGHTS_FOLDER / f"{name}.safetensors"))
 
 
-def load_weights(uri: str, digits: str = "") -> Weights:
-    """Weights from a `.safetensors`, `.pth`, `.pt` or `.ckpt` file, local or on S3.
+def load_weights(uri: str, sha256_prefix: str = "") -> Weights:
+    """Load a `.safetensors`, `.pth`, `.pt` or `.ckpt` file.
 
     Args:
-        uri: of the file.
-        digits: that its SHA-256 must begin with, in hex.
+        uri: local path or `s3://` URI.
+        sha256_prefix: hex digits that the file's SHA-256 must begin with.
 
     Raises:
-        WeightsError: the file is missing, another one, or not of that kind, or holds more than
-            tensors.
+        WeightsError: the file is missing, has another SHA-256, is damaged, or holds no tensors or
+            other things than tensors.
     """
     try:
         data = storage.read_bytes(uri)
     except StorageError as error:
         raise WeightsError(str(error)) from error
     sha256 = hashlib.sha256(data).hexdigest()
-    if not sha256.startswith(digits):
+    if not sha256.startswith(sha256_prefix):
         raise WeightsError(
-            f"{uri} is not the file that its name says: its SHA-256 begins with "
-            f"{sha256[: len(digits)]}, not {digits}; delete it and get it again"
+            f"{uri} is not the file that its name claims: its SHA-256 begins with "
+            f"{sha256[: len(sha256_prefix)]}, not {sha256_prefix}; delete it and download it again"
         )
     name = uri.rstrip("/").split("/")[-1]
     try:
-        safe = name.endswith(".safetensors")
-        tensors = load_safetensors(data) if safe else _unpickle(data)
-        metadata = _metadata(data) if safe else {}
+        is_safetensors = name.endswith(".safetensors")
+        tensors = load_safetensors(data) if is_safetensors else _unpickle(data)
+        metadata = _read_metadata(data) if is_safetensors else {}
     except _DAMAGED as error:
         raise WeightsError(f"{uri} is not a file of plain tensors: {_first_line(error)}") from error
     if not tensors:
@@ -102,59 +102,63 @@ def load_weights(uri: str, digits: str = "") -> Weights:
 
 
 def check_weights_output(uri: str) -> None:
-    """Check that weights can be written to a file, and loaded from it, before they are trained.
+    """Check before a training that its weights can be written to a file and loaded from it.
 
     Raises:
-        WeightsError: its name does not end in `.safetensors`.
-        StorageError: its folder cannot be written to.
+        WeightsError: the name does not end in `.safetensors`.
+        StorageError: the folder cannot be written to.
     """
     if not storage.absolute(uri).endswith(".safetensors"):
-        raise WeightsError(f"{uri} does not end in .safetensors, which is what is written")
+        raise WeightsError(
+            f"{uri} does not end in .safetensors, the format in which weights are written"
+        )
     storage.check_writable(storage.parent(storage.absolute(uri)))
 
 
 def load_torchvision_backbone(url: str, folder: str | None) -> Weights:
-    """ImageNet weights by the file name that torchvision gives them.
+    """Load torchvision's ImageNet weights from a folder, the torch hub cache, or the internet.
 
-    The name ends in the first eight digits of the file's SHA-256 (`alexnet-owt-7be5be79.pth`).
-    Looked for in `folder`, then in the torch hub cache, then downloaded into that cache; checked
-    against those digits wherever it was found.
+    A download is stored in the torch hub cache. The file's name ends in the first eight digits of
+    its SHA-256 (`alexnet-owt-7be5be79.pth`), which are checked wherever the file comes from.
 
     Args:
-        url: torchvision's address, e.g. `torchvision.models.AlexNet_Weights.IMAGENET1K_V1.url`.
-        folder: the user's `--weights-dir`, or None.
+        url: torchvision's URL, such as `torchvision.models.AlexNet_Weights.IMAGENET1K_V1.url`.
+        folder: folder to search first: the user's `--weights-dir`, or None.
+
+    Raises:
+        WeightsError: the file is nowhere, cannot be downloaded, or is not the published one.
     """
     file = url.split("/")[-1]
-    digits = file.removesuffix(".pth").split("-")[-1]
+    sha256_prefix = file.removesuffix(".pth").split("-")[-1]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / file
     if folder is not None and storage.is_file(storage.join(folder, file)):
-        found = storage.join(folder, file)
+        path = storage.join(folder, file)
     elif cached.is_file():
-        found = str(cached)
+        path = str(cached)
     else:
-        found = _download(url, cached, digits, folder)
-    return load_weights(found, digits)
+        path = _download(url, cached, sha256_prefix, folder)
+    return load_weights(path, sha256_prefix)
 
 
-def _download(url: str, target: Path, digits: str, folder: str | None) -> str:
+def _download(url: str, target: Path, sha256_prefix: str, folder: str | None) -> str:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(target), hash_prefix=digits, progress=False)
+        torch.hub.download_url_to_file(url, str(target), hash_prefix=sha256_prefix, progress=False)
     except (OSError, RuntimeError) as error:
-        looked_in = [str(target.parent)] if folder is None else [folder, str(target.parent)]
+        searched = [str(target.parent)] if folder is None else [folder, str(target.parent)]
         raise WeightsError(
-            f"{target.name} is in none of {', '.join(looked_in)} and cannot be downloaded "
-            f"({_first_line(error)}); put the file into a folder and name it with --weights-dir, "
+            f"{target.name} is in none of {', '.join(searched)} and cannot be downloaded "
+            f"({_first_line(error)}); put the file into a folder and pass --weights-dir FOLDER, "
             "or use --lpips st-alex, which needs no download"
         ) from error
     return str(target)
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    """Of a `.safetensors` file: its header is a length in eight bytes, and JSON."""
+def _read_metadata(data: bytes) -> dict[str, str]:
+    """Read the metadata of a `.safetensors` file, whose header is an 8-byte length and JSON."""
     length = int.from_bytes(data[:8], "little")
-    texts: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    return texts
+    metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    return metadata
 
 
 def _unpickle(data: bytes) -> dict[str, Tensor]:

@@ -1,9 +1,9 @@
-"""Learned perceptual image patch similarity, split so that a reference's features are made once.
+"""Learned perceptual image patch similarity (LPIPS), in steps that reuse a reference's features.
 
-- `alex`, `vgg`, `squeeze`: LPIPS v0.1 (Zhang et al., CVPR 2018): the `lpips` package's own backbone
-  modules and trained heads, with torchvision's ImageNet weights.
-- `st-alex`, `st-vgg`: shift-tolerant LPIPS (Ghildyal and Liu, ECCV 2022): the complete weights that
-  the package `stlpips-pytorch` ships, in a network of our own.
+- `alex`, `vgg`, `squeeze`: LPIPS v0.1 (Zhang et al., CVPR 2018): backbone modules and trained heads
+  of the `lpips` package, with torchvision's ImageNet weights.
+- `st-alex`, `st-vgg`: shift-tolerant LPIPS (Ghildyal and Liu, ECCV 2022): weights of the package
+  `stlpips-pytorch`, in the networks of `shift_tolerant.py`.
 """
 
 import warnings
@@ -25,27 +25,29 @@ from roi_ray.settings import LpipsName
 
 LPIPS_NAMES: tuple[LpipsName, ...] = get_args(LpipsName)
 
-
 _BACKBONES = {
     "alex": "AlexNet_Weights.IMAGENET1K_V1",
     "vgg": "VGG16_Weights.IMAGENET1K_V1",
     "squeeze": "SqueezeNet1_1_Weights.IMAGENET1K_V1",
 }
-"""What torchvision calls the weights of the backbones."""
+"""Torchvision's names of the backbones' weights."""
 
-_SHIFT_TOLERANT = {"st-alex": shift_tolerant.alex, "st-vgg": shift_tolerant.vgg}
+_SHIFT_TOLERANT = {
+    "st-alex": shift_tolerant.build_alexnet,
+    "st-vgg": shift_tolerant.build_vgg16,
+}
 
 _MIN_SIDES = {"st-alex": 21, "st-vgg": 18, "alex": 31, "vgg": 16, "squeeze": 17}
-"""The smallest side of an image that passes through the network."""
+"""Smallest height or width of an image that passes through the network."""
 
 
 class Lpips(nn.Module):
-    """A stack of feature slices, and one learned weight a channel of each.
+    """An LPIPS network: slices of a backbone, and a learned weight per channel of each slice.
 
     Args:
-        slices: run one after the other; the output of each is a layer of features.
-        heads: for each layer, (C,): how much each channel's difference counts, 0 or more.
-        min_side: smallest side of an image that passes through the slices.
+        slices: modules that run one after the other; each output is a layer of activations.
+        heads: weights of the channels of each layer, (C,), 0 or more.
+        min_side: smallest height or width of an image that passes through the slices.
     """
 
     gain: Tensor
@@ -56,20 +58,20 @@ class Lpips(nn.Module):
         self.slices = nn.ModuleList(slices)
         for layer, head in enumerate(heads):
             self.register_buffer(f"head{layer}", head.reshape(1, -1, 1, 1).clone())
-        # LPIPS' scaling layer, (2 x - 1 - shift) / scale, as one product and one sum.
+        # LPIPS' scaling layer, (2 x - 1 - shift) / scale, as one product and one sum
         shift, scale = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]])
         self.register_buffer("gain", (2 / scale).view(1, 3, 1, 1))
         self.register_buffer("offset", (-(1 + shift) / scale).view(1, 3, 1, 1))
         self.min_side = min_side
 
     def extract_activations(self, images: Tensor) -> list[Tensor]:
-        """What the slices give.
+        """Run the slices.
 
         Args:
-            images: float32, (N, 3, H, W), in [0, 1].
+            images: float32, (N, 3, H, W), sRGB in [0, 1], H and W at least `min_side`.
 
         Returns:
-            one (N, C, h, w) a layer, in the network's precision.
+            activations, one (N, C, h, w) per layer, in the network's precision.
         """
         weight = next(self.slices.parameters())
         x = torch.addcmul(self.offset, images, self.gain).to(weight.dtype)
@@ -80,138 +82,162 @@ class Lpips(nn.Module):
         return layers
 
     def extract_features(self, images: Tensor) -> list[Tensor]:
-        """The layers, of unit length at each position, float32; see `layers`."""
-        return [_unit(layer) for layer in self.extract_activations(images)]
-
-    def compute_maps(self, reference: list[Tensor], distorted: list[Tensor]) -> list[Tensor]:
-        """The L maps; LPIPS is the sum over layers of their spatial means.
+        """Run the slices and normalise each layer's activations to unit length per position.
 
         Args:
-            reference: from `features`: of one image, or of as many as there are distorted ones.
-            distorted: from `layers`.
+            images: as for `extract_activations`.
 
         Returns:
-            one (N, h, w) a layer, 0 or more; lower is better, 0 for identical images (to 1e-12).
+            features, one float32 (N, C, h, w) per layer.
         """
-        distance = _distance
+        return [_normalize(layer) for layer in self.extract_activations(images)]
+
+    def compute_maps(self, reference: list[Tensor], distorted: list[Tensor]) -> list[Tensor]:
+        """Compute the L maps. LPIPS is the sum over layers of their spatial means.
+
+        Args:
+            reference: output of `extract_features` for one reference, or for N of them.
+            distorted: output of `extract_activations` for N distorted images.
+
+        Returns:
+            one (N, h, w) per layer, 0 or more: lower is better, 0 for identical images (to 1e-12).
+        """
+        compute_distance = _compute_distance
         if distorted[0].is_cuda and has_triton():
-            from roi_ray.models.triton.distances import distance
+            from roi_ray.models.triton.distances import compute_distance
         return [
-            distance(x, y, self.get_buffer(f"head{number}"))
+            compute_distance(x, y, self.get_buffer(f"head{number}"))
             for number, (x, y) in enumerate(zip(reference, distorted, strict=True))
         ]
 
 
-def _unit(layer: Tensor) -> Tensor:
-    # Not in place: the next slice needs the layer as it is.
+def _normalize(layer: Tensor) -> Tensor:
+    # Not in place, because the next slice also reads the layer.
     layer = layer.float()
     norm: Tensor = torch.linalg.vector_norm(layer, dim=1, keepdim=True)
     return layer / norm.add_(1e-10)
 
 
-def _distance(x: Tensor, y: Tensor, head: Tensor) -> Tensor:
-    """Of features `x` and a layer `y`."""
-    return F.conv2d((_unit(y) - x).square_(), head)[:, 0]
+def _compute_distance(x: Tensor, y: Tensor, head: Tensor) -> Tensor:
+    """Weighted squared distance of features `x` and activations `y`, (N, h, w)."""
+    return F.conv2d((_normalize(y) - x).square_(), head)[:, 0]
 
 
 def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[Weights]]:
-    """An LPIPS network and the weights in it, on the CPU, in evaluation mode.
+    """Load an LPIPS network in evaluation mode, on the CPU.
 
     Args:
         name: one of `LPIPS_NAMES`.
-        weights_dir: folder that holds torchvision's backbone files, if not the torch hub cache.
+        weights_dir: folder to search for torchvision's backbone files before the torch hub cache.
+
+    Returns:
+        the network and its weights files.
 
     Raises:
-        WeightsError: no such network, or its weights cannot be had.
+        WeightsError: there is no such network, or its weights are missing or altered.
     """
     if name in _SHIFT_TOLERANT:
-        shipped = loader.load_weights(str(_shipped(name)))
-        network = build_shift_tolerant(name, shipped.tensors)
-        used = [shipped]
+        weights = loader.load_weights(str(_find_stlpips_file(name)))
+        network = build_shift_tolerant(name, weights.tensors)
+        files = [weights]
     elif name in _BACKBONES:
         heads = load_lpips_heads(name)
-        backbone = loader.load_torchvision_backbone(_backbone_url(name), weights_dir)
+        backbone = loader.load_torchvision_backbone(_find_backbone_url(name), weights_dir)
         network = build_lpips(name, backbone.tensors, heads.tensors)
-        used = [backbone, heads]
+        files = [backbone, heads]
     else:
         raise WeightsError(
             f"no LPIPS network is called {name!r}; there are {', '.join(LPIPS_NAMES)}"
         )
-    return network.eval().requires_grad_(False), used
+    return network.eval().requires_grad_(False), files
 
 
 def build_lpips(name: str, backbone: dict[str, Tensor], heads: dict[str, Tensor]) -> Lpips:
-    """LPIPS v0.1 from a torchvision state dict (`features.0.weight`, ...) and the trained heads."""
-    from lpips import pretrained_networks  # heavy, and needed for these networks only
+    """Build LPIPS v0.1.
+
+    Args:
+        name: `alex`, `vgg` or `squeeze`.
+        backbone: torchvision's state dict (`features.0.weight`, ...).
+        heads: state dict of the trained heads, see `load_lpips_heads`.
+
+    Raises:
+        WeightsError: the backbone's tensors do not fit.
+    """
+    from lpips import pretrained_networks  # slow to import, needed for these networks only
 
     constructor = {
         "alex": pretrained_networks.alexnet,
         "vgg": pretrained_networks.vgg16,
         "squeeze": pretrained_networks.squeezenet,
     }[name]
-    # On the meta device nothing is initialised: the classifier, most of the weights, is not needed.
+    # The meta device skips initialisation, mostly of the classifier, which is not needed.
     with torch.device("meta"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # how `lpips` calls torchvision is deprecated
+        warnings.simplefilter("ignore", UserWarning)  # `lpips` uses a deprecated torchvision call
         network = constructor(pretrained=False, requires_grad=False)
     slices = [getattr(network, f"slice{i + 1}") for i in range(network.N_slices)]
     fill_backbone(slices, backbone)
-    return Lpips(slices, _heads(heads, len(slices)), _MIN_SIDES[name])
+    return Lpips(slices, _select_heads(heads, len(slices)), _MIN_SIDES[name])
 
 
 def load_lpips_heads(name: str) -> Weights:
-    """The heads that the `lpips` package ships for `alex`, `vgg` or `squeeze`."""
-    return loader.load_weights(str(_package_folder("lpips") / "weights" / "v0.1" / f"{name}.pth"))
+    """Load the trained heads in the `lpips` package for `alex`, `vgg` or `squeeze`."""
+    return loader.load_weights(str(_find_package("lpips") / "weights" / "v0.1" / f"{name}.pth"))
 
 
 def fill_backbone(slices: Iterable[nn.Module], backbone: dict[str, Tensor]) -> None:
-    """Give slices, as the `lpips` package cuts them, the tensors of torchvision's state dict."""
+    """Load torchvision's state dict into slices of a backbone, as the `lpips` package cuts it."""
     for part in slices:
         for index, module in part.named_children():
-            _assign(module, f"features.{index}.", backbone)
+            _load_tensors(module, f"features.{index}.", backbone)
 
 
 def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
-    """Shift-tolerant LPIPS from the state dict that `stlpips-pytorch` ships."""
+    """Build shift-tolerant LPIPS.
+
+    Args:
+        name: `st-alex` or `st-vgg`.
+        tensors: state dict in the `stlpips-pytorch` package.
+    """
     layers, cuts = _SHIFT_TOLERANT[name]()
     slices = []
     for number, (start, end) in enumerate(pairwise(cuts), start=1):
         for index in range(start, end):
-            _assign(layers[index], f"net.slice{number}.{index}.", tensors)
+            _load_tensors(layers[index], f"net.slice{number}.{index}.", tensors)
         slices.append(nn.Sequential(*layers[start:end]))
     if name == "st-alex":
         conv, blur = layers[0], layers[1]
         assert isinstance(conv, nn.Conv2d) and isinstance(blur, shift_tolerant.Blur)
         slices[0] = nn.Sequential(shift_tolerant.BlurredConv(conv, blur), *slices[0][2:])
     slices = [shift_tolerant.fuse_blurred_pools(part) for part in slices]
-    return Lpips(slices, _heads(tensors, len(slices)), _MIN_SIDES[name])
+    return Lpips(slices, _select_heads(tensors, len(slices)), _MIN_SIDES[name])
 
 
-def _backbone_url(name: str) -> str:
-    from torchvision.models import get_weight  # takes as long to import as torch itself
+def _find_backbone_url(name: str) -> str:
+    from torchvision.models import get_weight  # as slow to import as torch
 
     url: str = get_weight(_BACKBONES[name]).url
     return url
 
 
-def _assign(module: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
-    own = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+def _load_tensors(module: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
+    state = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
     try:
-        module.load_state_dict(own, assign=True)
+        module.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise WeightsError(f"the weights do not fit the LPIPS backbone: {error}") from error
 
 
-def _heads(tensors: dict[str, Tensor], layers: int) -> list[Tensor]:
+def _select_heads(tensors: dict[str, Tensor], layers: int) -> list[Tensor]:
     return [tensors[f"lin{layer}.model.1.weight"].flatten() for layer in range(layers)]
 
 
-def _shipped(name: str) -> Path:
+def _find_stlpips_file(name: str) -> Path:
     file = f"{name.removeprefix('st-')}_shift_tolerant.pth"
-    return _package_folder("stlpips_pytorch") / "weights" / "vST0.0" / file
+    return _find_package("stlpips_pytorch") / "weights" / "vST0.0" / file
 
 
-def _package_folder(package: str) -> Path:
-    # Found without importing it: importing `stlpips_pytorch` would ask for IPython.
+def _find_package(package: str) -> Path:
+    # The packages are not imported: `stlpips_pytorch` would require IPython.
     folder = find_package_folder(package)
     if folder is None:
         raise WeightsError(f"the package {package.replace('_', '-')} is not installed")

@@ -10,64 +10,65 @@ from roi_ray.runtime.triton import has_triton
 
 
 class Blur(nn.Module):
-    """Halve the resolution after a 3 x 3 blur (Zhang, ICML 2019), reflected two pixels outwards."""
+    """Halve the resolution after a 3 x 3 blur (Zhang, ICML 2019), with 2 pixels of reflection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.filt = nn.Parameter(torch.empty(channels, 1, 3, 3), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float (N, C, h, w) -> (N, C, (h + 1) // 2 + 1, (w + 1) // 2 + 1)."""
-        return _framed(x, self._inside, self._bordered, reach=4)
+        """Map float (N, C, h, w) to (N, C, (h + 1) // 2 + 1, (w + 1) // 2 + 1)."""
+        return _reflect_edges_only(x, self._blur_interior, self._blur_padded, reach=4)
 
-    def _inside(self, x: Tensor) -> Tensor:
+    def _blur_interior(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.filt, stride=2, groups=x.shape[1])
 
-    def _bordered(self, x: Tensor) -> Tensor:
-        return self._inside(F.pad(x, (2, 2, 2, 2), mode="reflect"))
+    def _blur_padded(self, x: Tensor) -> Tensor:
+        return self._blur_interior(F.pad(x, (2, 2, 2, 2), mode="reflect"))
 
 
 class BlurredConv(nn.Module):
-    """A convolution and the blur of what it gives, as one convolution of stride 2.
+    """A convolution and the blur of its output, fused into one convolution of stride 2.
 
-    A third of the operations, and nothing at full resolution that has to be written down.
+    It needs a third of the operations, and stores nothing at full resolution.
 
     Args:
-        conv: of stride 1.
-        blur: of its channels.
+        conv: convolution of stride 1, with a bias.
+        blur: blur of its output channels.
     """
 
     def __init__(self, conv: nn.Conv2d, blur: Blur) -> None:
         super().__init__()
         self.conv, self.blur = conv, blur
         assert conv.bias is not None
-        outside, inside, *size = conv.weight.shape
-        # Each kernel is filtered by the blur of its output channel.
-        kernels = conv.weight.double().view(1, outside * inside, *size)
-        filters = blur.filt.double().flip(-1, -2).repeat_interleave(inside, 0)
-        both = F.conv2d(kernels, filters, padding=2, groups=outside * inside)
-        self.weight = nn.Parameter(both.view(outside, inside, *both.shape[-2:]).float())
+        out_channels, in_channels, *size = conv.weight.shape
+        # Each kernel is convolved with the blur of its output channel.
+        kernels = conv.weight.double().view(1, out_channels * in_channels, *size)
+        filters = blur.filt.double().flip(-1, -2).repeat_interleave(in_channels, 0)
+        fused = F.conv2d(kernels, filters, padding=2, groups=out_channels * in_channels)
+        self.weight = nn.Parameter(fused.view(out_channels, in_channels, *fused.shape[-2:]).float())
         self.bias = nn.Parameter((conv.bias.double() * blur.filt.double().sum((1, 2, 3))).float())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float (N, C, h, w) -> the features that the blur leaves."""
-        # As many rows of the image as give three rows of features, at either end.
-        return _framed(x, self._inside, self._one_by_one, reach=self.conv.kernel_size[0] + 1)
+        """Convolve and blur float (N, C, h, w)."""
+        # At each edge, three rows of convolved features are needed.
+        reach = self.conv.kernel_size[0] + 1
+        return _reflect_edges_only(x, self._convolve_fused, self._convolve_then_blur, reach)
 
-    def _inside(self, x: Tensor) -> Tensor:
+    def _convolve_fused(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight, self.bias, stride=2, padding=self.conv.padding)
 
-    def _one_by_one(self, x: Tensor) -> Tensor:
+    def _convolve_then_blur(self, x: Tensor) -> Tensor:
         blurred: Tensor = self.blur(self.conv(x))
         return blurred
 
 
 class BlurredPool(nn.Module):
-    """Pooling of stride 1 and the blur of what it gives; on a GPU as one kernel.
+    """Max pooling of stride 1 and the blur of its output; one kernel on a GPU.
 
     Args:
-        pool: without a border.
-        blur: of its channels.
+        pool: max pooling of stride 1 without padding.
+        blur: blur of its output channels.
     """
 
     def __init__(self, pool: nn.MaxPool2d, blur: Blur) -> None:
@@ -76,59 +77,62 @@ class BlurredPool(nn.Module):
         self.pool, self.blur, self.window = pool, blur, pool.kernel_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float (N, C, h, w) -> (N, C, (h' + 1) // 2 + 1, (w' + 1) // 2 + 1), h' as pooled."""
-        if x.is_cuda and has_triton():
-            from roi_ray.models.triton.blur import blurred_pool
+        """Map float (N, C, h, w) to (N, C, (h' + 1) // 2 + 1, (w' + 1) // 2 + 1).
 
-            return blurred_pool(x, self.blur.filt, self.window)
+        h' and w' are the sizes after pooling.
+        """
+        if x.is_cuda and has_triton():
+            from roi_ray.models.triton.blur import compute_blurred_pool
+
+            return compute_blurred_pool(x, self.blur.filt, self.window)
         blurred: Tensor = self.blur(self.pool(x))
         return blurred
 
 
 def fuse_blurred_pools(layers: Iterable[nn.Module]) -> nn.Sequential:
-    """The same layers, each pooling and the blur after it as one."""
-    together: list[nn.Module] = []
+    """Replace each pooling that a blur follows, and the blur, by a `BlurredPool`."""
+    fused: list[nn.Module] = []
     for layer in layers:
-        last = together[-1] if together else None
+        last = fused[-1] if fused else None
         if isinstance(layer, Blur) and isinstance(last, nn.MaxPool2d):
-            together[-1] = BlurredPool(last, layer)
+            fused[-1] = BlurredPool(last, layer)
         else:
-            together.append(layer)
-    return nn.Sequential(*together)
+            fused.append(layer)
+    return nn.Sequential(*fused)
 
 
-def _framed(
+def _reflect_edges_only(
     x: Tensor,
-    inside: Callable[[Tensor], Tensor],
-    literal: Callable[[Tensor], Tensor],
+    compute_interior: Callable[[Tensor], Tensor],
+    compute_all: Callable[[Tensor], Tensor],
     reach: int,
 ) -> Tensor:
-    """A layer of stride 2 that reflects what is at its edges, without copying all else.
+    """Apply a layer of stride 2 that reflects the edges, without copying the whole input to pad it.
 
     Args:
         x: (N, C, h, w).
-        inside: gives all of the layer's output but a frame of one pixel.
-        literal: gives all of it.
-        reach: rows and columns of `x` that are enough for the frame.
+        compute_interior: computes the output except for a frame of one pixel, without reflection.
+        compute_all: computes the whole output, with reflection; called for the edges of `x`.
+        reach: rows and columns of `x` that suffice to compute the frame.
     """
     height, width = x.shape[-2:]
     if min(height, width) < 2 * reach:
-        return literal(x)
-    out = F.pad(inside(x), (1, 1, 1, 1))
-    # Stride 2 begins at an even row and column.
+        return compute_all(x)
+    out = F.pad(compute_interior(x), (1, 1, 1, 1))
+    # The strips at the end start at an even row and column, because the stride is 2.
     row, column = ((side - reach) // 2 * 2 for side in (height, width))
-    out[..., :1, :] = literal(x[..., :reach, :])[..., :1, :]
-    out[..., -1:, :] = literal(x[..., row:, :])[..., -1:, :]
-    out[..., :1] = literal(x[..., :reach])[..., :1]
-    out[..., -1:] = literal(x[..., column:])[..., -1:]
+    out[..., :1, :] = compute_all(x[..., :reach, :])[..., :1, :]
+    out[..., -1:, :] = compute_all(x[..., row:, :])[..., -1:, :]
+    out[..., :1] = compute_all(x[..., :reach])[..., :1]
+    out[..., -1:] = compute_all(x[..., column:])[..., -1:]
     return out
 
 
-def alex() -> tuple[list[nn.Module], list[int]]:
-    """AlexNet with a first convolution of stride 1, and blurs where it had strides.
+def build_alexnet() -> tuple[list[nn.Module], list[int]]:
+    """Build AlexNet with blurs in place of strides, and a first convolution of stride 1.
 
     Returns:
-        its layers, and where the slices begin and the last one ends.
+        the layers, and the indices where the slices begin and the last one ends.
     """
     layers: list[nn.Module] = [
         nn.Conv2d(3, 64, 11, padding=2),
@@ -150,8 +154,12 @@ def alex() -> tuple[list[nn.Module], list[int]]:
     return layers, [0, 3, 7, 11, 13, 15]
 
 
-def vgg() -> tuple[list[nn.Module], list[int]]:
-    """VGG-16 with a blur after each pooling, which has stride 1; as `alex`."""
+def build_vgg16() -> tuple[list[nn.Module], list[int]]:
+    """Build VGG-16 with pooling of stride 1 and a blur after each pooling.
+
+    Returns:
+        the layers, and the indices where the slices begin and the last one ends.
+    """
     layers: list[nn.Module] = []
     cuts = [0]
     channels = 3

@@ -12,16 +12,16 @@ from roi_ray.models import loader
 TENSORS = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.zeros(2)}
 
 
-def test_safetensors_and_pth_give_the_same_tensors(tmp_path) -> None:
+def test_safetensors_and_pickled_files_give_the_same_tensors(tmp_path) -> None:
     (tmp_path / "w.safetensors").write_bytes(save(TENSORS))
     torch.save(TENSORS, tmp_path / "w.pth")
     torch.save({"state_dict": TENSORS, "epoch": 3}, tmp_path / "checkpoint.ckpt")
     for name in ("w.safetensors", "w.pth", "checkpoint.ckpt"):
-        found = loader.load_weights(str(tmp_path / name))
-        assert found.name == name
-        assert found.sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
-        assert found.tensors.keys() == TENSORS.keys()
-        assert all(torch.equal(found.tensors[key], TENSORS[key]) for key in TENSORS)
+        weights = loader.load_weights(str(tmp_path / name))
+        assert weights.name == name
+        assert weights.sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        assert weights.tensors.keys() == TENSORS.keys()
+        assert all(torch.equal(weights.tensors[key], TENSORS[key]) for key in TENSORS)
 
 
 class Evil:
@@ -30,13 +30,13 @@ class Evil:
 
 
 @pytest.mark.parametrize("write", ["torch", "pickle"])
-def test_code_in_a_file_is_not_run(tmp_path, monkeypatch, write) -> None:
+def test_pickled_code_is_not_run(tmp_path, monkeypatch, write) -> None:
     monkeypatch.chdir(tmp_path)
     if write == "torch":
         torch.save({"x": Evil()}, "evil.pth")
     else:
         with open("evil.pth", "wb") as stream:
-            pickle.dump(Evil(), stream, protocol=2)  # torch's own
+            pickle.dump(Evil(), stream, protocol=2)  # the protocol that torch uses
     with pytest.raises(WeightsError, match=r"evil.pth is not a file of plain tensors"):
         loader.load_weights("evil.pth")
     assert not os.path.exists("pwned")
@@ -44,13 +44,13 @@ def test_code_in_a_file_is_not_run(tmp_path, monkeypatch, write) -> None:
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"garbage" * 100])
-def test_garbage(tmp_path, name, content) -> None:
+def test_garbage_is_a_weights_error(tmp_path, name, content) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=name):
         loader.load_weights(str(tmp_path / name))
 
 
-def test_missing_and_empty(tmp_path) -> None:
+def test_missing_file_and_file_without_tensors_are_weights_errors(tmp_path) -> None:
     with pytest.raises(WeightsError, match="No such file"):
         loader.load_weights(str(tmp_path / "w.pth"))
     torch.save({}, tmp_path / "w.pth")
@@ -63,7 +63,7 @@ def test_missing_and_empty(tmp_path) -> None:
 
 @pytest.fixture
 def published(tmp_path):
-    """A file on a local server's address, named by its own hash as torchvision's are."""
+    """URL of a file that is named by its hash, as torchvision's are."""
     torch.save(TENSORS, tmp_path / "w.pth")
     data = (tmp_path / "w.pth").read_bytes()
     name = f"net-{hashlib.sha256(data).hexdigest()[:8]}.pth"
@@ -72,30 +72,34 @@ def published(tmp_path):
     return (tmp_path / "server" / name).as_uri()
 
 
-def test_a_backbone_is_downloaded_once_and_checked(tmp_path, monkeypatch, published) -> None:
+def test_backbone_is_downloaded_once_and_checked_on_each_load(
+    tmp_path, monkeypatch, published
+) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    found = loader.load_torchvision_backbone(published, None)
-    assert found.tensors.keys() == TENSORS.keys()
+    weights = loader.load_torchvision_backbone(published, None)
+    assert weights.tensors.keys() == TENSORS.keys()
     cached = tmp_path / "hub" / "checkpoints" / published.split("/")[-1]
     assert cached.is_file()
     (tmp_path / "server" / cached.name).unlink()
-    assert loader.load_torchvision_backbone(published, None).sha256 == found.sha256
+    assert loader.load_torchvision_backbone(published, None).sha256 == weights.sha256
     cached.write_bytes(save(TENSORS))
-    with pytest.raises(WeightsError, match="plain tensors|not the file that its name says"):
+    with pytest.raises(WeightsError, match="plain tensors|not the file that its name claims"):
         loader.load_torchvision_backbone(published, None)
 
 
-def test_a_backbone_from_a_folder_is_checked(tmp_path, monkeypatch, published) -> None:
+def test_backbone_in_a_folder_is_checked(tmp_path, monkeypatch, published) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     folder = str(tmp_path / "server")
     assert loader.load_torchvision_backbone(published, folder).tensors.keys() == TENSORS.keys()
     other = tmp_path / "server" / published.split("/")[-1]
     torch.save({"other": torch.ones(1)}, other)
-    with pytest.raises(WeightsError, match="not the file that its name says"):
+    with pytest.raises(WeightsError, match="not the file that its name claims"):
         loader.load_torchvision_backbone(published, folder)
 
 
-def test_a_download_of_something_else_is_refused(tmp_path, monkeypatch, published) -> None:
+def test_download_with_another_hash_is_deleted_and_a_weights_error(
+    tmp_path, monkeypatch, published
+) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     (tmp_path / "server" / published.split("/")[-1]).write_bytes(b"a proxy's login page")
     with pytest.raises(WeightsError, match=r"cannot be downloaded \(invalid hash value"):
@@ -103,7 +107,7 @@ def test_a_download_of_something_else_is_refused(tmp_path, monkeypatch, publishe
     assert not list((tmp_path / "hub" / "checkpoints").iterdir())
 
 
-def test_what_cannot_be_downloaded_says_what_to_do(tmp_path, monkeypatch) -> None:
+def test_failed_download_names_the_folders_and_the_option(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     url = (tmp_path / "net-12345678.pth").as_uri()
     with pytest.raises(WeightsError, match=r"net-12345678.pth is in none of .*--weights-dir"):
@@ -112,24 +116,24 @@ def test_what_cannot_be_downloaded_says_what_to_do(tmp_path, monkeypatch) -> Non
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("zipped", [True, False])
-def test_damaged_files_are_told(tmp_path, rng, zipped) -> None:
+def test_damaged_file_is_a_weights_error_that_names_it(tmp_path, rng, zipped) -> None:
     torch.save(TENSORS, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
     whole = (tmp_path / "w.pth").read_bytes()
-    refused = []
+    messages = []
     for length in rng.integers(1, len(whole), 300):
         damaged = bytearray(whole if length % 2 else whole[:length])
-        for at in rng.integers(0, len(damaged), 3):
-            damaged[at] = rng.integers(0, 256)
+        for position in rng.integers(0, len(damaged), 3):
+            damaged[position] = rng.integers(0, 256)
         (tmp_path / "w.pth").write_bytes(damaged)
         try:
             loader.load_weights(str(tmp_path / "w.pth"))
         except WeightsError as error:
-            refused.append(str(error))
-    assert len(refused) > 20
-    assert all("w.pth is not a file of plain tensors: " in text for text in refused)
+            messages.append(str(error))
+    assert len(messages) > 20
+    assert all("w.pth is not a file of plain tensors: " in text for text in messages)
 
 
-def test_what_is_written_can_be_loaded(tmp_path) -> None:
+def test_check_weights_output_refuses_unwritable_folders_and_other_suffixes(tmp_path) -> None:
     loader.check_weights_output(str(tmp_path / "new" / "n.safetensors"))
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="cannot write"):

@@ -1,9 +1,9 @@
 # mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
 # ruff: noqa: ANN001, ANN202, N803
-"""LPIPS' distance of two layers on a GPU, in one pass over them.
+"""Triton kernel: LPIPS' distance of two layers, in one pass.
 
-torch's own operations write down a layer in float32, its features of unit length, their difference
-and its square. Written in Triton, which torch brings for CUDA.
+Torch's operations would write to memory the layer in float32, the normalised features, their
+difference and its square. Triton is installed with torch for CUDA.
 """
 
 import torch
@@ -14,19 +14,19 @@ from torch import Tensor
 _VALUES = 2048
 
 
-def distance(x: Tensor, y: Tensor, head: Tensor) -> Tensor:
-    """Weighted squared distance at each position.
+def compute_distance(x: Tensor, y: Tensor, head: Tensor) -> Tensor:
+    """Compute the weighted squared distance at each position.
 
     Args:
-        x: the reference's features, of unit length, float32, (1 or N, C, h, w).
-        y: a layer of the distorted images, (N, C, h, w).
-        head: weights of the channels, float32, C of them.
+        x: features of the reference, normalised to unit length, float32, (1 or N, C, h, w).
+        y: activations of the distorted images, (N, C, h, w).
+        head: weights of the channels, float32, C values of any shape.
 
     Returns:
-        float32, (N, h, w).
+        float32, (N, h, w): 0 or more, lower is better.
     """
     count, channels, height, width = y.shape
-    # As they lie there already: channels last.
+    # No copies if the memory format is channels last, as it usually is.
     x, y = (layer.permute(0, 2, 3, 1).contiguous() for layer in (x, y))
     out = head.new_empty(count, height, width)
     padded = triton.next_power_of_2(channels)
@@ -58,15 +58,16 @@ def _distance(
     PADDED: tl.constexpr,
     ROWS: tl.constexpr,
 ):
-    """(x_positions, CHANNELS) and (positions, CHANNELS) -> (positions,)."""
+    """Map (x_positions, CHANNELS) and (positions, CHANNELS) to (positions,)."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     channel = tl.arange(0, PADDED)
-    inside = (row < positions)[:, None] & (channel < CHANNELS)[None, :]
-    at = row[:, None] * CHANNELS + channel[None, :]
-    theirs = tl.load(y + at, mask=inside, other=0.0).to(tl.float32)
-    length = tl.sqrt_rn(tl.sum(theirs * theirs, axis=1)) + 1e-10
-    at = (row % x_positions)[:, None] * CHANNELS + channel[None, :]
-    difference = tl.div_rn(theirs, length[:, None]) - tl.load(x + at, mask=inside, other=0.0)
+    mask = (row < positions)[:, None] & (channel < CHANNELS)[None, :]
+    offset = row[:, None] * CHANNELS + channel[None, :]
+    activation = tl.load(y + offset, mask=mask, other=0.0).to(tl.float32)
+    length = tl.sqrt_rn(tl.sum(activation * activation, axis=1)) + 1e-10
+    offset = (row % x_positions)[:, None] * CHANNELS + channel[None, :]
+    feature = tl.load(x + offset, mask=mask, other=0.0)
+    difference = tl.div_rn(activation, length[:, None]) - feature
     weight = tl.load(head + channel, mask=channel < CHANNELS, other=0.0)
     total = tl.sum(difference * difference * weight[None, :], axis=1)
     tl.store(out + row, total, mask=row < positions)
