@@ -1,4 +1,4 @@
-"""cluster.yaml, held against Ray's schema and against what EC2 takes."""
+"""cluster.yaml, checked against Ray's schema and EC2's request parameters."""
 
 import copy
 import re
@@ -23,7 +23,7 @@ def cluster() -> dict:
 
 
 def check_instance(node_config: dict) -> None:
-    """What EC2 would say to a node, without asking it."""
+    """Raises ParamValidationError if EC2 would reject a node's parameters; sends no request."""
     ec2 = boto3.Session().client("ec2", region_name="us-west-2", aws_access_key_id="", aws_secret_access_key="")  # fmt: skip  # noqa: E501
     shape = ec2.meta.service_model.operation_model("RunInstances").input_shape
     report = ParamValidator().validate({**node_config, "MinCount": 1, "MaxCount": 1}, shape)
@@ -31,7 +31,7 @@ def check_instance(node_config: dict) -> None:
         raise ParamValidationError(report=report.generate_report())
 
 
-def test_ray_takes_it(cluster) -> None:
+def test_ray_accepts_the_file_and_rejects_misspelled_keys(cluster) -> None:
     prepared = prepare_config(copy.deepcopy(cluster))
     validate_config(prepared)
     assert prepared["docker"]["image"]
@@ -40,14 +40,14 @@ def test_ray_takes_it(cluster) -> None:
             validate_config({**prepared, typo: 1})
 
 
-def test_ec2_takes_its_nodes(cluster) -> None:
+def test_ec2_accepts_every_node_type_and_rejects_misspelled_keys(cluster) -> None:
     for node_type in cluster["available_node_types"].values():
         check_instance(node_type["node_config"])
         with pytest.raises(ParamValidationError, match="InstanceTyp"):
             check_instance({**node_type["node_config"], "InstanceTyp": "m7i.large"})
 
 
-def test_the_head_does_no_work_and_the_rest_comes_from_zero_on_spot(cluster) -> None:
+def test_the_head_does_no_work_and_workers_are_spot_nodes_that_start_from_zero(cluster) -> None:
     types = cluster["available_node_types"]
     head = types.pop(cluster["head_node_type"])
     assert head["resources"] == {"CPU": 0}
@@ -58,17 +58,17 @@ def test_the_head_does_no_work_and_the_rest_comes_from_zero_on_spot(cluster) -> 
         assert node_type["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
 
 
-def test_each_stage_finds_a_node_type(cluster, monkeypatch) -> None:
+def test_each_stage_fits_on_its_node_type(cluster, monkeypatch) -> None:
     monkeypatch.setattr(ray, "cluster_resources", lambda: {})
     types = cluster["available_node_types"]
     names = {"num_cpus": "CPU", "num_gpus": "GPU"}
     workers = plan_workers("cuda", 4)
-    for stage, asks in (("decode", workers.decode_resources), ("score", workers.actor_resources)):
-        has = types[stage]["resources"]
-        assert all(has.get(names[name], 0) >= much for name, much in asks.items())
+    for stage, needs in (("decode", workers.decode_resources), ("score", workers.actor_resources)):
+        resources = types[stage]["resources"]
+        assert all(resources.get(names[name], 0) >= amount for name, amount in needs.items())
 
 
-def test_the_image_has_the_ray_that_is_asked_for(cluster) -> None:
+def test_images_have_the_ray_of_pyproject(cluster) -> None:
     images = [cluster["docker"]["image"], cluster["available_node_types"]["score"]["docker"]["worker_image"]]  # fmt: skip  # noqa: E501
     pyproject = (PATH.parent / "pyproject.toml").read_text()
     (minor,) = re.findall(r'"ray\[.*\]~=(\d+\.\d+)\.0"', pyproject)
@@ -76,6 +76,6 @@ def test_the_image_has_the_ray_that_is_asked_for(cluster) -> None:
         assert image.split(":")[1].startswith(f"{minor}.")
 
 
-def test_it_holds_no_key() -> None:
+def test_the_file_contains_no_credentials() -> None:
     text = PATH.read_text()
     assert not re.search(r"AKIA|aws_secret|aws_access|SecretAccessKey", text, re.IGNORECASE)

@@ -70,6 +70,7 @@ def test_a_job_on_s3_writes_scores_an_error_row_and_no_secret(
     assert table.num_rows == 12
     failed = [row for row in table.to_pylist() if row["error"]]
     assert [row["distorted"] for row in failed] == [missing]
+    assert failed[0]["error_kind"] == "ImageReadError"
     assert f"cannot read s3://{BUCKET}/sweep/{missing}" in failed[0]["error"]
 
     text = client.get_object(Bucket=BUCKET, Key="scores/_run/run.json")["Body"].read().decode()
@@ -94,7 +95,7 @@ def test_failed_and_missing_rows_of_a_run_on_s3_can_be_written(
     assert (status.done, status.failed, status.missing, status.writer) == (4, 1, 6, None)
     failed = write_failed(status, f"s3://{BUCKET}/again/failed.parquet")
     missing = write_missing(status, f"s3://{BUCKET}/again/missing.parquet")
-    assert (failed.rows, missing.rows, failed.allow) == (1, 6, (f"s3://{BUCKET}/left",))
+    assert (failed.rows, missing.rows, failed.allow_prefixes) == (1, 6, (f"s3://{BUCKET}/left",))
     (row,) = read_manifest(failed.uri).table.to_pylist()
     assert row["distorted"] == f"s3://{BUCKET}/left/y/1.jpg"
 
