@@ -1,0 +1,127 @@
+"""The READMEs: their examples run, their commands parse, and their links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from roi_ray.cli.app import load_command
+from tests.conftest import encode, write
+
+ROOT = Path(__file__).parents[1]
+READMES = sorted(
+    [
+        ROOT / "README.md",
+        *(ROOT / ".github").glob("*.md"),
+        *(ROOT / "roi_ray").glob("**/*.md"),
+    ]
+)
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+")
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+PLACEHOLDERS = {"DATASET": "mucped23"}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def code_blocks(path: Path) -> list[tuple[str, str]]:
+    """Language and text of each code block; the language of an indented block is empty."""
+    text = path.read_text()
+    fenced = FENCED.findall(text)
+    indented = INDENTED.findall(FENCED.sub("", text))
+    return fenced + [("", re.sub(r"^ {4}", "", block, flags=re.MULTILINE)) for block in indented]
+
+
+def commands(path: Path) -> list[list[str]]:
+    """The arguments of each `roi-ray NAME ...` and `jobs/NAME.py ...` in a README's code blocks."""
+    found = []
+    for language, text in code_blocks(path):
+        if language not in ("", "sh", "console"):
+            continue
+        for line in text.replace("\\\n", " ").splitlines():
+            called = re.search(r"(?:^|&& |run (?:--\S+ \w+ )*)roi-ray ([a-z].*)", line)
+            submitted = re.search(r"jobs/(\w+)\.py (.*)", line)
+            if called:
+                found.append(shlex.split(called[1], comments=True))
+            elif submitted:
+                name = submitted[1].replace("_", "-")
+                found.append([name, *shlex.split(submitted[2], comments=True)])
+    return found
+
+
+@pytest.mark.parametrize("path", READMES, ids=name_of)
+def test_every_command_has_known_options(path) -> None:
+    for name, *arguments in commands(path):
+        values = [PLACEHOLDERS.get(argument, argument) for argument in arguments]
+        if "--help" not in values:
+            load_command(name).make_context(name, values)
+
+
+@pytest.mark.parametrize("path", READMES, ids=name_of)
+def test_every_link_leads_to_a_file(path) -> None:
+    for target in LINK.findall(path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+@pytest.fixture
+def folder(tmp_path, photos, monkeypatch) -> Path:
+    """The files that examples name, in the current folder."""
+    photo = photos["chelsea"][:96, :128]
+    write(tmp_path / "original.png", encode(photo))
+    write(tmp_path / "photo.avif", encode(photo, "AVIF"))
+    images = {
+        f"{codec}{quality}.{codec}": encode(photo, codec, quality=quality)
+        for codec in ("jpeg", "webp")
+        for quality in (20, 80)
+    }
+    for name, data in images.items():
+        write(tmp_path / name, data)
+    write(tmp_path / "decoded.jpg", images["jpeg20.jpeg"])
+    write(tmp_path / "decoded.webp", images["webp80.webp"])
+    names = list(images)
+    sweep = {"reference": ["original.png"] * len(names), "distorted": names}
+    pq.write_table(pa.table(sweep), tmp_path / "sweep.parquet")
+    a, b = np.triu_indices(len(names), 1)
+    choices = {
+        "reference": ["original.png"] * len(a),
+        "a": [names[i] for i in a],
+        "b": [names[i] for i in b],
+        "codec_a": [names[i].partition(".")[2] for i in a],
+        "codec_b": [names[i].partition(".")[2] for i in b],
+    }
+    pq.write_table(pa.table(choices), tmp_path / "choices.parquet")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in READMES if re.search("^```python", path.read_text(), re.MULTILINE)],
+    ids=name_of,
+)
+def test_python_examples_run(path, folder) -> None:
+    namespace: dict[str, object] = {}
+    for language, text in code_blocks(path):
+        if language == "python":
+            exec(compile(text, str(path), "exec"), namespace)
+
+
+@pytest.mark.e2e
+def test_shell_examples_of_the_first_page_run(folder, ray_cluster, capsys) -> None:
+    readmes = (ROOT / "README.md", ROOT / "roi_ray" / "pipeline" / "README.md")
+    ran = []
+    for name, *arguments in [each for readme in readmes for each in commands(readme)]:
+        if "--demo" in arguments or any(argument.startswith("s3://") for argument in arguments):
+            continue
+        assert not load_command(name).main(arguments, prog_name=name, standalone_mode=False)
+        ran.append(name)
+    assert ran == ["pair", "score", "status", "compare", "rank", "status", "status"]
+    assert pq.read_table(folder / "scores").num_rows == 4
+    assert (folder / "ranking" / "ranking.png").exists()
