@@ -1,0 +1,53 @@
+"""The law of the rooms: imports go down, and scoring works without Ray."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "roi_ray"
+FLOORS = (
+    {"errors", "schema", "settings"},
+    {"io"},
+    {"imaging"},
+    {"runtime"},
+    {"metrics"},
+    {"models"},
+    {"scoring"},
+    {"pipeline"},
+    {"sweep", "preference"},
+    {"datasets", "training"},
+    {"bench", "report"},
+    {"cli"},
+)
+"""From the ground up. Rooms of one floor do not import each other, except `report` from `bench`."""
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+ROOMS = sorted({path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()})
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Rooms that a module imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    parts = [name.split(".") for name in names if name.startswith("roi_ray.")]
+    return {part[1] for part in parts if part[1] in FLOOR}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_of_a_room_go_down(room) -> None:
+    assert room in FLOOR
+    for path in (PACKAGE / room).rglob("*.py"):
+        for other in imported_rooms(path) - {room}:
+            allowed = FLOOR[other] < FLOOR[room] or (room, other) == ("report", "bench")
+            assert allowed, f"{path.relative_to(PACKAGE)} imports {other}"
+
+
+def test_scoring_does_not_import_ray() -> None:
+    code = "import sys, roi_ray.scoring.score; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
