@@ -32,7 +32,8 @@ class Settings:
             checkpoint.
         discriminator: name of the packaged discriminator, or the URI of a PatchGAN checkpoint.
         roi_weighting: `mean` for the paper's mean(L R), `normalised` for sum(L R) / sum(R).
-        precision: of the networks; the metrics made from their outputs are fp32 or better.
+        precision: floating-point type of the networks; metrics are computed from their outputs in
+            fp32 or better.
     """
 
     lpips: LpipsName = DEFAULT_LPIPS

@@ -1,4 +1,4 @@
-"""The whole job on a local Ray."""
+"""Whole jobs on a local Ray."""
 
 import re
 from dataclasses import asdict, replace
@@ -44,7 +44,7 @@ def scored(sweep, tmp_path_factory, ray_cluster):
 
 
 def assert_the_same_scores(table: pa.Table, expected: pa.Table, within: float = 1e-6) -> None:
-    """To 1e-6: the last digits depend on threads and on where memory lies."""
+    """Compare to 1e-6, because the last digits depend on threads and memory alignment."""
     assert table.drop(schema.SCORES.names).equals(expected.drop(schema.SCORES.names))
     for name in schema.FEATURES:
         assert table[name].to_pylist() == pytest.approx(expected[name].to_pylist(), abs=within)
@@ -98,7 +98,7 @@ def test_only_missing_and_torn_shards_are_scored_again(sweep, scored) -> None:
     gone.unlink()
     torn.write_bytes(torn.read_bytes()[:1000])
     untouched = kept.stat().st_mtime_ns
-    # On another cluster: one actor, other batches.
+    # As on another cluster: one actor, another batch size.
     options = Options(device="cpu", actors=1, batch=1, shard_size=12)
     summary = score_manifest(sweep, str(output), options=options)
     assert (summary.rows, summary.scored) == (36, 24)
@@ -134,7 +134,7 @@ def test_actor_takes_chunks_of_several_references_at_once(
     ours, theirs = (
         pq.read_table(folder).sort_by("distorted") for folder in (tmp_path / "scores", output)
     )
-    # Of a mask that is nearly empty, decibels show the last digits.
+    # With a nearly empty mask, decibels show the last digits of the error.
     assert_the_same_scores(ours, theirs, within=1e-5)
 
 
@@ -147,7 +147,7 @@ def test_another_configuration_into_the_same_output_is_refused(sweep, scored) ->
 
 
 def test_metrics_are_at_the_prometheus_endpoint_of_the_node(scored) -> None:
-    # Other jobs of this Ray count as well.
+    # At least: other jobs on this Ray are counted too.
     least = {
         "pairs_scored_total": 36,
         ("stage_seconds_count", "read"): 6,
@@ -230,7 +230,7 @@ def test_unusable_arguments_are_refused_before_anything_is_written(sweep, tmp_pa
 def test_weights_that_change_after_the_start_stop_the_job(
     sweep, tmp_path, monkeypatch, late, said
 ) -> None:
-    """As on another node, or after a file was replaced: what `run.json` says must be true."""
+    """As on a node with other files: the weights must be those that `run.json` records."""
     packaged = (loader.WEIGHTS_FOLDER / "discriminator-patch70.safetensors").read_bytes()
     file = tmp_path / "d.safetensors"
     file.write_bytes(packaged)
