@@ -90,7 +90,7 @@ def main(
     """Measure speed against a plain loop, other libraries, and the limit of the machine.
 
     Every figure is the median of interleaved rounds of one run, so ratios within a run can be
-    trusted; times of different runs cannot be compared.
+    trusted; times of different runs cannot be compared. Needs the extra `bench`.
 
     Exit codes: 0 if everything was measured; 2 if the arguments cannot be used or a library is not
     installed.

@@ -60,13 +60,16 @@ def main(
     ] = 40,
     seed: cli.Seed = 0,
     sha256: Annotated[
-        str, typer.Option(help="SHA-256 that the teacher's file must have.")
+        str,
+        typer.Option(
+            help="SHA-256 that the teacher's file must have.", show_default="that of IS-Net"
+        ),
     ] = ISNET_SHA256,
 ) -> None:
     """Make more training data for train-saliency: a strong network maps photographs.
 
     Labels whole photographs, then crops and composites of them and of the training images. The
-    same command resumes an interrupted run.
+    same command resumes an interrupted run. Needs the extra `train`.
 
     Exit codes: 0 if all maps are written; 2 if the arguments, the teacher, an image or the output
     cannot be used.

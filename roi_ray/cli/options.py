@@ -12,7 +12,7 @@ from roi_ray.preference.recipes import RECIPES
 from roi_ray.runtime import cluster, logs
 
 _METRICS = "Metrics (they decide the numbers)"
-_RUN = "How the job runs"
+_RUN = "Execution"
 _TRAINING = "Training"
 
 # What decides the numbers: the fields of `Settings`, and where their files are.
@@ -185,7 +185,7 @@ HeldOut = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Originals that are kept out of the training, for the report.",
+        help="Images that are kept out of the training, for the report.",
         rich_help_panel=_TRAINING,
     ),
 ]

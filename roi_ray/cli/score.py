@@ -40,13 +40,15 @@ def main(
         str | None,
         typer.Option(
             help="In place of --manifest and --output: make a small sweep from photographs in "
-            "this folder, and score it.",
+            "this folder, and score it. Needs the extra `demo`.",
             show_default=False,
         ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Score only this many first rows.", show_default="all rows"),
+        typer.Option(
+            min=1, help="Number of rows to score, from the first on.", show_default="all rows"
+        ),
     ] = None,
     lpips: cli.LpipsOption = DEFAULT_LPIPS,
     saliency: cli.SaliencyOption = DEFAULT_SALIENCY,

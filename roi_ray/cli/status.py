@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 @exit_with_message
 def main(
     output: Annotated[
-        str, typer.Argument(help="Folder or s3:// prefix that `roi-ray score` writes to.")
+        str,
+        typer.Argument(
+            help="Folder or s3:// prefix that `roi-ray score` writes to.", metavar="OUTPUT"
+        ),
     ],
     *,
     failed: Annotated[

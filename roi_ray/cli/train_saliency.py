@@ -55,7 +55,8 @@ def main(
 ) -> None:
     """Train the small saliency network on images and a stronger network's maps of them.
 
-    Starts from EfficientNet-lite0 and reports the error on held-out images.
+    Starts from EfficientNet-lite0 and reports the error on held-out images. Needs the extra
+    `train`.
 
     Exit codes: 0 if the weights are written; 2 if the arguments, an image, a map or the output
     cannot be used.
