@@ -1,8 +1,8 @@
-"""The lines of the logger `roi_ray`: which pair failed, which shard was committed, in one place.
+"""Where the logger `roi_ray` writes, and the lines about failed pairs.
 
-In a decode task and in a scoring actor they go to a file among Ray's logs of that node,
-`roi_ray-worker-PID.log`, which Ray does not copy to the driver: a manifest may have a million bad
-rows. On the driver they go wherever its program sends its log; jobs send it to standard error.
+Decode tasks and scoring actors log to `roi_ray-worker-PID.log` among the Ray logs of their node,
+which Ray does not copy to the driver: a manifest may have a million bad rows. The driver logs as
+its program configures it; the commands of `roi-ray` log to standard error.
 """
 
 import logging
@@ -20,8 +20,8 @@ LogLevel = Literal["info", "warning", "error"]
 LOGGER = logging.getLogger("roi_ray")
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_FILE_BYTES = 64 << 20  # twice that is the most that a process leaves on its node's disk
-_LONGEST = 1000
+_FILE_BYTES = 64 << 20  # per file; a process keeps two, so it uses at most twice that
+_MAX_CHARACTERS = 1000
 
 
 def log_failures(shard: int, pair_ids: Iterable[str], failures: "Iterable[Failure | None]") -> None:
@@ -61,35 +61,38 @@ class FirstFailures:
 
 
 def escape_line(text: str) -> str:
-    """Foreign text as it may stand in a log or on a terminal: no line ends, no control codes."""
-    shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    """Make foreign text safe for one line of a log or terminal.
+
+    Line ends and control codes are escaped; text beyond 1,000 characters is cut.
+    """
+    short = text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
 
 
 def log_to_ray_file() -> None:
-    """In a process that works for Ray: log to a file of its own among Ray's logs."""
+    """In a Ray task or actor, log to a file among the node's Ray logs; elsewhere do nothing."""
     ray = sys.modules.get("ray")
     if LOGGER.handlers or ray is None or not ray.is_initialized():
         return
-    if ray.get_runtime_context().get_task_id() is None:  # the driver, whose log is its own affair
+    if ray.get_runtime_context().get_task_id() is None:  # the driver, which configures its own log
         return
-    # Ray has no public word for the folder; Ray Data finds it in the same way.
+    # Ray has no public API for this folder; Ray Data finds it in the same way.
     folder = ray._private.worker._global_node.get_logs_dir_path()
     path = os.path.join(folder, f"roi_ray-worker-{os.getpid()}.log")
     handler = RotatingFileHandler(path, maxBytes=_FILE_BYTES, backupCount=1, delay=True)
     handler.setFormatter(logging.Formatter(_FORMAT))
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
-    # Whatever else there is ends on standard error, which Ray copies to the driver.
+    # Other handlers would write to standard error, which Ray copies to the driver.
     LOGGER.propagate = False
 
 
 def log_to_stderr(level: LogLevel | None = None) -> None:
-    """In a job's own process: log to standard error, above a progress bar where there is one.
+    """In a command's own process, log to standard error, above the progress bar if there is one.
 
     Args:
-        level: None for warnings on a terminal, which has a progress bar, and all that there is in
-            a log.
+        level: lowest level that is logged; None for warnings on a terminal, which also shows a
+            progress bar, and for all levels elsewhere.
     """
     if level is None:
         level = "warning" if sys.stderr.isatty() else "info"
@@ -101,5 +104,5 @@ def log_to_stderr(level: LogLevel | None = None) -> None:
 
 class _StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        # `sys.stderr` is looked up anew: while a progress bar is shown it is the bar's.
+        # Looked up for each line, because a progress bar replaces `sys.stderr` while it is shown.
         print(self.format(record), file=sys.stderr, flush=True)

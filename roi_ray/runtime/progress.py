@@ -1,4 +1,4 @@
-"""Progress of a job: one bar in a terminal, plain lines in a log."""
+"""Progress of a job on standard error: a bar in a terminal, plain lines in a log."""
 
 import sys
 import time
@@ -20,18 +20,18 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class ProgressReporter:
-    """Pairs done, pairs a second, and time left, on standard error.
+    """Shows pairs done, pairs per second and the time left.
 
     Args:
-        total: pairs of the whole job.
+        total: number of pairs of the whole job.
     """
 
     def __init__(self, total: int) -> None:
         self._total = total
-        self._done = self._before = 0
+        self._done = self._skipped = 0
         self._failed = 0
-        self._started = self._printed = time.monotonic()
-        self._shown = -1
+        self._start = self._printed_at = time.monotonic()
+        self._printed_done = -1
         self._bar: Progress | None = None
         console = Console(stderr=True)
         if console.is_terminal:
@@ -46,25 +46,30 @@ class ProgressReporter:
             self._task = self._bar.add_task("scoring", total=total)
 
     def skip(self, pairs: int) -> None:
-        """Count pairs that an earlier run left done; they do not count for the speed."""
+        """Count pairs that an earlier run finished; they do not count towards the speed."""
         self._done += pairs
-        self._before += pairs
-        self._shown = self._done
+        self._skipped += pairs
+        self._printed_done = self._done
         if self._bar is not None:
             self._bar.reset(self._task, completed=self._done)
 
     def advance(self, pairs: int, failed: int) -> None:
-        """Count pairs as done."""
+        """Count finished pairs.
+
+        Args:
+            pairs: number of pairs, failed ones included.
+            failed: number of failed pairs among them.
+        """
         self._done += pairs
         self._failed += failed
         if self._bar is not None:
             self._bar.update(self._task, advance=pairs)
-        elif time.monotonic() - self._printed >= _SECONDS_BETWEEN_LINES:
-            self._line()
+        elif time.monotonic() - self._printed_at >= _SECONDS_BETWEEN_LINES:
+            self._print_line()
 
-    def _line(self) -> None:
-        self._printed, self._shown = time.monotonic(), self._done
-        speed = (self._done - self._before) / max(self._printed - self._started, 1e-9)
+    def _print_line(self) -> None:
+        self._printed_at, self._printed_done = time.monotonic(), self._done
+        speed = (self._done - self._skipped) / max(self._printed_at - self._start, 1e-9)
         text = f"{self._done}/{self._total} pairs, {speed:.1f} pairs/s"
         if speed > 0:
             text += f", {format_duration((self._total - self._done) / speed)} left"
@@ -85,11 +90,11 @@ class ProgressReporter:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif self._shown != self._done:
-            self._line()
+        elif self._printed_done != self._done:
+            self._print_line()
         if kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit):
-            # Control-C, or the SIGTERM of `ray job stop`, which Ray's driver turns into an exit.
-            text = "stopped: what is finished stays, and the same command goes on from there"
+            # Control-C, or the SIGTERM of `ray job stop`, which Ray turns into a SystemExit
+            text = "stopped: finished shards are kept; the same command resumes the run"
             print(text, file=sys.stderr, flush=True)
 
 
@@ -99,7 +104,7 @@ class _Speed(ProgressColumn):
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds."""
+    """Format seconds as H:MM:SS."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}"

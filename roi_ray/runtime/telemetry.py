@@ -1,14 +1,14 @@
-"""What a running job measures of itself, by Ray's agent on each node for Prometheus to fetch.
+"""Metrics of a running job, which Ray's agent on each node exports to Prometheus.
 
-    ray_roi_ray_pairs_scored_total                      pairs with scores
-    ray_roi_ray_pairs_failed_total{kind}                pairs with an error
-    ray_roi_ray_stage_seconds{stage}                    histogram: how long one piece of work takes
-    ray_roi_ray_stage_busy_seconds_total{stage}         what they take together
-    ray_roi_ray_actor_memory_bytes                      resident memory of a scoring actor
+    ray_roi_ray_pairs_scored_total                  pairs with scores
+    ray_roi_ray_pairs_failed_total{kind}            pairs with an error, by kind of error
+    ray_roi_ray_stage_seconds{stage}                histogram of the seconds per piece of work
+    ray_roi_ray_stage_busy_seconds_total{stage}     sum of these seconds
+    ray_roi_ray_actor_memory_bytes                  resident memory of a scoring actor
 
-A piece is a file (`read`), an image (`decode`), a reference (`prepare`), the images of a chunk
-(`score`), a shard (`commit`). Ray puts `ray_` before the names, and labels for node and process
-behind them. A measurement takes 6 microseconds. Without Ray nothing is measured.
+A piece of work is a file (`read`), an image (`decode`), a reference (`prepare`), the images of a
+chunk (`score`) or a shard (`commit`). Ray adds the prefix `ray_`, and labels for node and process.
+A measurement takes 6 microseconds. Without Ray nothing is measured.
 """
 
 import sys
@@ -26,7 +26,7 @@ _BOUNDARIES = [base * 10.0**power for power in range(-4, 2) for base in (1, 2, 5
 
 @contextmanager
 def time_stage(stage: Stage) -> Iterator[None]:
-    """Measure how long a piece of work takes, whether it succeeds or not."""
+    """Measure the time of a piece of work, whether it succeeds or fails."""
     start = time.perf_counter()
     try:
         yield
@@ -34,7 +34,7 @@ def time_stage(stage: Stage) -> Iterator[None]:
         if _is_measured():
             seconds, tags = time.perf_counter() - start, {"stage": stage}
             _instruments()["seconds"].observe(seconds, tags)
-            # Ray 2.60 hands on a histogram's buckets, and makes up its sum from their middles.
+            # Ray 2.60 exports a histogram's buckets but estimates its sum, so it is counted here.
             _instruments()["busy"].inc(max(seconds, 1e-9), tags)
 
 
@@ -50,13 +50,13 @@ def count_pairs(error_kinds: Iterable[str | None]) -> None:
 
 
 def record_actor_memory(resident: int) -> None:
-    """Tell a scoring actor's resident memory, in bytes."""
+    """Record a scoring actor's resident memory, in bytes."""
     if _is_measured():
         _instruments()["memory"].set(resident)
 
 
 def _is_measured() -> bool:
-    # Ray is not imported for this: where it runs, it has been.
+    # Ray is not imported for this: if it runs, it has been imported.
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())
 
@@ -69,8 +69,8 @@ def _instruments() -> dict[str, Any]:
         "scored": Counter("roi_ray_pairs_scored", "Pairs with scores."),
         "failed": Counter("roi_ray_pairs_failed", "Pairs with an error.", ("kind",)),
         "seconds": Histogram(
-            "roi_ray_stage_seconds", "Of one piece of work.", _BOUNDARIES, ("stage",)
+            "roi_ray_stage_seconds", "Seconds per piece of work.", _BOUNDARIES, ("stage",)
         ),
-        "busy": Counter("roi_ray_stage_busy_seconds", "Of all pieces together.", ("stage",)),
+        "busy": Counter("roi_ray_stage_busy_seconds", "Seconds of all work.", ("stage",)),
         "memory": Gauge("roi_ray_actor_memory_bytes", "Resident memory of a scoring actor."),
     }

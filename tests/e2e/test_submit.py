@@ -161,7 +161,7 @@ def check_stop_and_resume(head: Head, s3: dict[str, str], manifest: str, rows: i
     kept = list_shards(s3, "stop")
     assert 0 < 6 * len(kept) < rows
     log = head.ray("job", "logs", "first").stdout
-    assert "stopped: what is finished stays, and the same command goes on from there" in log
+    assert "stopped: finished shards are kept; the same command resumes the run" in log
     assert "Traceback" not in log
     # The stopped job released its lock: the next one need not wait for a timeout.
     again = head.submit(entry, s3=s3)

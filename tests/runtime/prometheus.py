@@ -1,4 +1,4 @@
-"""What the node's Prometheus endpoint says of roi-ray."""
+"""Read roi-ray's metrics from a node's Prometheus endpoint."""
 
 import re
 import time
@@ -11,29 +11,29 @@ Samples = dict[Any, float]
 
 
 def metrics_address() -> str:
-    """Of the first node: the one that Ray writes into Prometheus's list of what to fetch."""
+    """URL of the first node's metrics, as in Ray's list of Prometheus targets."""
     node = ray.nodes()[0]
     return f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
 
 
-def wait_for(address: str, least: Samples, seconds: float = 60) -> None:
-    """Until all are there and as large: each process hands in each instrument in its own time."""
+def wait_for(address: str, minimum: Samples, seconds: float = 60) -> None:
+    """Wait until all metrics have at least these values; each process reports in its own time."""
     deadline = time.monotonic() + seconds
     while True:
-        found = samples(address)
-        if all(found.get(key, 0) >= value for key, value in least.items()):
+        values = samples(address)
+        if all(values.get(key, 0) >= value for key, value in minimum.items()):
             return
-        assert time.monotonic() < deadline, found
+        assert time.monotonic() < deadline, values
         time.sleep(0.3)
 
 
 def samples(address: str) -> Samples:
-    """Sums over processes, by name and stage or kind."""
+    """Sums over processes, by name, or by name and stage or kind."""
     with urllib.request.urlopen(address, timeout=10) as response:
         text = response.read().decode()
-    found: Samples = {}
+    values: Samples = {}
     for name, labels, value in re.findall(r"^ray_roi_ray_(\w+)\{(.*)\} (\S+)$", text, re.M):
         label = re.search(r'(?:stage|kind)="(\w+)"', labels)
         key = (name, label[1]) if label else name
-        found[key] = found.get(key, 0) + float(value)
-    return found
+        values[key] = values.get(key, 0) + float(value)
+    return values

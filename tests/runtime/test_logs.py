@@ -13,14 +13,14 @@ from roi_ray.runtime.progress import ProgressReporter
 from roi_ray.schema import Failure
 
 
-def test_a_failed_pair_is_one_line_with_shard_pair_and_error(caplog) -> None:
+def test_failed_pair_is_logged_with_shard_pair_and_error(caplog) -> None:
     log_failures(7, ["a", "b", "c"], [None, Failure("ImageReadError", "x.png: gone"), None])
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("roi_ray", "WARNING")
     assert record.getMessage() == "shard 7, pair b: ImageReadError: x.png: gone"
 
 
-def test_foreign_text_forges_no_line_and_steers_no_terminal(caplog) -> None:
+def test_control_codes_in_foreign_text_are_escaped(caplog) -> None:
     failure = Failure("ImageReadError", "größe 日本\r\x1b[2J.png: gone")
     log_failures(0, ["p\n2026 ERROR"], [failure])
     (record,) = caplog.records
@@ -30,7 +30,7 @@ def test_foreign_text_forges_no_line_and_steers_no_terminal(caplog) -> None:
     assert len(escape_line("x" * 10**6)) < 2000
 
 
-def test_a_driver_logs_the_first_failed_pairs_and_says_where_the_others_are(caplog) -> None:
+def test_driver_logs_the_first_failures_and_where_to_find_the_others(caplog) -> None:
     first = FirstFailures()
     for shard in range(1000):
         first.add(shard, ["a", "b", "c"], [Failure("E", str(k)) for k in (1, 2, 3)])
@@ -46,14 +46,14 @@ def test_a_driver_logs_the_first_failed_pairs_and_says_where_the_others_are(capl
     assert list(map(str, first.failures[:3])) == ["E: 1", "E: 2", "E: 3"]
 
 
-def test_as_many_as_fit_need_no_other_place(caplog) -> None:
+def test_failures_up_to_the_limit_get_no_closing_line(caplog) -> None:
     first = FirstFailures()
     first.add(0, ["p"] * FirstFailures.LIMIT, [Failure("E", "1")] * FirstFailures.LIMIT)
     first.add(1, [], [])
     assert len(caplog.records) == FirstFailures.LIMIT
 
 
-def test_a_log_has_all_lines_and_a_terminal_warnings(capsys, monkeypatch) -> None:
+def test_log_file_gets_all_levels_and_terminal_gets_warnings(capsys, monkeypatch) -> None:
     for terminal, expected in ((False, 2), (True, 1)):
         monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
         log_to_stderr()
@@ -67,7 +67,7 @@ def test_a_log_has_all_lines_and_a_terminal_warnings(capsys, monkeypatch) -> Non
     assert capsys.readouterr().err == ""
 
 
-def test_a_line_and_a_progress_bar_leave_each_other_whole(capsys, monkeypatch) -> None:
+def test_log_line_is_printed_above_the_progress_bar(capsys, monkeypatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "200")
     log_to_stderr("warning")
@@ -78,11 +78,11 @@ def test_a_line_and_a_progress_bar_leave_each_other_whole(capsys, monkeypatch) -
     text = capsys.readouterr().err
     line = "WARNING roi_ray: shard 3, pair p: ImageReadError: x.png: gone\n"
     assert line in text
-    assert "\x1b[2K" in text[: text.index(line)]  # the bar was taken away for it
+    assert "\x1b[2K" in text[: text.index(line)]  # the bar was erased before the line
     assert "4/4" in text[text.index(line) :]
 
 
-def test_a_driver_keeps_its_own_log(ray_cluster) -> None:
+def test_log_to_ray_file_does_nothing_on_the_driver(ray_cluster) -> None:
     log_to_ray_file()
     assert LOGGER.handlers == []
     assert LOGGER.propagate

@@ -1,9 +1,9 @@
-"""In a process of its own, as the setting is for good."""
+"""Page faults are counted in a subprocess, because `keep_freed_memory` cannot be undone."""
 
 import subprocess
 import sys
 
-FAULTS = """
+PAGE_FAULTS = """
 import resource, sys, torch
 from roi_ray.runtime.memory import keep_freed_memory
 if sys.argv[1] == "keep":
@@ -17,12 +17,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def faults(how: str) -> int:
+def count_page_faults(mode: str) -> int:
     run = subprocess.run(
-        [sys.executable, "-c", FAULTS, how], check=True, capture_output=True, text=True
+        [sys.executable, "-c", PAGE_FAULTS, mode], check=True, capture_output=True, text=True
     )
     return int(run.stdout)
 
 
-def test_memory_that_is_used_again_costs_no_page_faults() -> None:
-    assert faults("keep") < faults("give back") / 2  # the heap takes a while to settle
+def test_kept_memory_halves_page_faults() -> None:
+    assert count_page_faults("keep") < count_page_faults("return") / 2

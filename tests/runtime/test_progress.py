@@ -7,7 +7,7 @@ from roi_ray.runtime import progress
 from roi_ray.runtime.progress import ProgressReporter
 
 
-def test_a_log_gets_plain_lines(capsys, monkeypatch) -> None:
+def test_log_gets_plain_lines_with_speed_and_time_left(capsys, monkeypatch) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0)
     with ProgressReporter(total=100) as reporter:
         reporter.skip(40)
@@ -18,7 +18,7 @@ def test_a_log_gets_plain_lines(capsys, monkeypatch) -> None:
     assert re.fullmatch(r"100/100 pairs, [\d.]+ pairs/s, 0:00:00 left, 3 failed", lines[-1])
 
 
-def test_lines_are_rare_but_the_last_is_there(capsys) -> None:
+def test_last_line_is_printed_before_the_interval_is_over(capsys) -> None:
     with ProgressReporter(total=1000) as reporter:
         for _ in range(1000):
             reporter.advance(1, 0)
@@ -26,14 +26,14 @@ def test_lines_are_rare_but_the_last_is_there(capsys) -> None:
     assert line.startswith("1000/1000 pairs")
 
 
-def test_what_was_done_before_needs_no_line(capsys) -> None:
+def test_skipped_pairs_print_no_line(capsys) -> None:
     with ProgressReporter(total=10) as reporter:
         reporter.skip(10)
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_who_stops_a_job_is_told_that_it_goes_on(capsys, error) -> None:
+def test_stopped_job_says_how_to_resume(capsys, error) -> None:
     def job() -> None:
         with ProgressReporter(total=10) as reporter:
             reporter.advance(4, 0)
@@ -46,7 +46,7 @@ def test_who_stops_a_job_is_told_that_it_goes_on(capsys, error) -> None:
     assert last.startswith("stopped: ")
 
 
-def test_a_terminal_gets_one_bar(capsys, monkeypatch) -> None:
+def test_terminal_gets_one_bar(capsys, monkeypatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     with ProgressReporter(total=4) as reporter:
         reporter.advance(4, 0)
@@ -55,7 +55,7 @@ def test_a_terminal_gets_one_bar(capsys, monkeypatch) -> None:
     assert "left" not in text
 
 
-def test_what_was_done_before_is_not_this_job_s_speed(monkeypatch) -> None:
+def test_skipped_pairs_do_not_count_towards_the_speed(monkeypatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     with ProgressReporter(total=10_000_000) as reporter:
         for _ in range(3):

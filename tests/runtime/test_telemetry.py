@@ -1,4 +1,4 @@
-"""What is measured where there is no Ray, and by whom; its way to Prometheus is in test_run.py."""
+"""Telemetry without Ray and of failing work; `pipeline/test_run.py` tests a whole job's metrics."""
 
 import mmap
 import subprocess
@@ -11,7 +11,7 @@ from roi_ray.runtime.memory import read_resident_memory
 from tests.runtime.prometheus import metrics_address, samples, wait_for
 
 
-def test_without_ray_nothing_is_measured_and_ray_is_not_loaded() -> None:
+def test_without_ray_telemetry_does_nothing_and_imports_no_ray() -> None:
     code = (
         "import sys\n"
         "from roi_ray.runtime import telemetry\n"
@@ -23,10 +23,10 @@ def test_without_ray_nothing_is_measured_and_ray_is_not_loaded() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_what_fails_is_measured_and_fails(ray_cluster) -> None:
+def test_time_of_failing_work_is_measured_and_its_error_raised(ray_cluster) -> None:
     address = metrics_address()
     before = samples(address).get(("stage_seconds_count", "commit"), 0)
-    for _ in range(1000):  # more than what other tests' jobs may still hand in
+    for _ in range(1000):  # more than other tests' jobs may still report
         with pytest.raises(OSError, match="gone"), telemetry.time_stage("commit"):
             raise OSError("gone")
     wait_for(
@@ -38,8 +38,8 @@ def test_what_fails_is_measured_and_fails(ray_cluster) -> None:
     )
 
 
-def test_resident_memory_is_this_process() -> None:
+def test_resident_memory_grows_with_this_process() -> None:
     before = read_resident_memory()
-    with mmap.mmap(-1, 64 << 20) as block:  # new pages, which bytearray may not need
+    with mmap.mmap(-1, 64 << 20) as block:  # new pages; a bytearray might reuse old ones
         block[:: mmap.PAGESIZE] = bytes(len(block) // mmap.PAGESIZE)
         assert read_resident_memory() - before > 32 << 20

@@ -4,12 +4,12 @@ import shutil
 from roi_ray.runtime.triton import has_triton
 
 
-def test_kernels_need_triton_and_a_c_compiler(monkeypatch) -> None:
-    look = has_triton.__wrapped__  # it looks once
+def test_has_triton_needs_triton_and_a_c_compiler(monkeypatch) -> None:
+    uncached = has_triton.__wrapped__
     with monkeypatch.context() as without:
         without.setattr(shutil, "which", lambda _: None)
-        assert look() is False
+        assert uncached() is False
     with monkeypatch.context() as without:
         without.setattr(importlib.util, "find_spec", lambda _: None)
-        assert look() is False
-    assert look() is has_triton()
+        assert uncached() is False
+    assert uncached() is has_triton()
