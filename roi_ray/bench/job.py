@@ -154,10 +154,10 @@ class _MemorySampler(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self._samples: list[tuple[float, float]] = []
-        self._stop = threading.Event()
+        self._finished = threading.Event()
 
     def run(self) -> None:
-        while not self._stop.wait(_SAMPLE_SECONDS):
+        while not self._finished.wait(_SAMPLE_SECONDS):
             processes = Path("/proc").glob("[0-9]*")
             if largest := max(map(actor_memory_mib, processes), default=0.0):
                 self._samples.append((time.time(), largest))
@@ -175,7 +175,7 @@ class _MemorySampler(threading.Thread):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
+        self._finished.set()
         self.join()
 
 

@@ -1,7 +1,10 @@
 """The job on a real Ray, and the scorer alone, with a few images."""
 
+import time
+
 import pytest
 
+from roi_ray.bench import job
 from roi_ray.bench.job import measure_job, measure_scorer
 from roi_ray.bench.workload import make_groups
 from roi_ray.errors import RoiRayError
@@ -26,3 +29,13 @@ def test_job_speed_covers_the_committed_pairs(groups, tmp_path, ray_cluster) -> 
 def test_process_that_dies_ends_the_measurement(groups) -> None:
     with pytest.raises(RoiRayError, match="a scoring process died"):
         measure_scorer(groups, Settings(lpips="nothing"), processes=2, threads=1)  # type: ignore[arg-type]
+
+
+def test_memory_sampler_takes_the_largest_actor_and_ends(monkeypatch) -> None:
+    monkeypatch.setattr(job, "_SAMPLE_SECONDS", 0.01)
+    monkeypatch.setattr(job, "actor_memory_mib", lambda folder: float(folder.name == "1"))
+    started = time.time()
+    with job._MemorySampler() as sampler:
+        time.sleep(0.5)
+    assert not sampler.is_alive()
+    assert set(sampler.medians_of_tenths(started, time.time())) == {1.0}
