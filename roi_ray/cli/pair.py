@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,7 @@ import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
-from roi_ray.errors import ImageError, ImageReadError, SizeMismatch, UsageError
+from roi_ray.errors import ImageError, SizeMismatch
 from roi_ray.runtime.logs import escape_line
 from roi_ray.settings import (
     DEFAULT_DISCRIMINATOR,
@@ -22,12 +22,9 @@ from roi_ray.settings import (
 )
 
 if TYPE_CHECKING:
-    from roi_ray.imaging.pixels import Pixels
     from roi_ray.schema import Scores
     from roi_ray.scoring.prepared import Prepared
     from roi_ray.scoring.scorer import Scorer
-
-Decode = Callable[[bytes, int], "Pixels"]
 
 
 @exit_with_message
@@ -70,11 +67,11 @@ def main(
     Exit codes: 0 if every image has scores; 2 if the arguments, the original, the mask or the
     weights cannot be used; 3 if an image could not be scored.
     """
-    from roi_ray.imaging.decode import decode_image, decode_mask
+    from roi_ray.imaging.load import load_image, load_mask
 
     # A wrong original is reported at once: importing torch takes seconds.
-    pixels = _load_or_exit(original, decode_image, max_pixels)
-    roi_mask = _load_or_exit(mask, decode_mask, max_pixels) if mask is not None else None
+    pixels = load_image(original, max_pixels)
+    roi_mask = load_mask(mask, max_pixels) if mask is not None else None
 
     from roi_ray.scoring.scorer import Scorer
 
@@ -84,7 +81,7 @@ def main(
         prepared = scorer.prepare(pixels, roi_mask)
     except ImageError as error:
         unusable = mask if isinstance(error, SizeMismatch) else original
-        raise UsageError(f"{unusable}: {error}") from error
+        raise type(error)(f"{unusable}: {error}") from error
     results = [_score_image(scorer, prepared, image, max_pixels) for image in images]
     if as_json:
         print(_to_json(original, mask, scorer, results))
@@ -96,41 +93,24 @@ def main(
 
 @dataclass(frozen=True)
 class _Result:
-    """Scores of one image, or the error that it has instead."""
+    """Scores of one image, or the error that it has instead; the error names the image."""
 
     image: str
     scores: "Scores | None" = None
     error: ImageError | None = None
 
 
-def _load(uri: str, decode: Decode, max_pixels: int) -> "Pixels":
-    from roi_ray.errors import AccessError, StorageError
-    from roi_ray.io import storage
-
-    try:
-        data = storage.read_bytes(storage.absolute(uri))
-    except AccessError:
-        raise
-    except StorageError as error:
-        raise ImageReadError(str(error)) from error
-    return decode(data, max_pixels)
-
-
-def _load_or_exit(uri: str, decode: Decode, max_pixels: int) -> "Pixels":
-    try:
-        return _load(uri, decode, max_pixels)
-    except ImageError as error:
-        raise UsageError(f"{uri}: {error}") from error
-
-
 def _score_image(scorer: "Scorer", prepared: "Prepared", image: str, max_pixels: int) -> _Result:
-    from roi_ray.imaging.decode import decode_image
+    from roi_ray.imaging.load import load_image
 
     try:
-        pixels = _load(image, decode_image, max_pixels)
-        return _Result(image, scorer.score(prepared, [pixels])[0])
+        pixels = load_image(image, max_pixels)
     except ImageError as error:
         return _Result(image, error=error)
+    try:
+        return _Result(image, scorer.score(prepared, [pixels])[0])
+    except ImageError as error:
+        return _Result(image, error=type(error)(f"{image}: {error}"))
 
 
 def _to_json(original: str, mask: str | None, scorer: "Scorer", results: Sequence[_Result]) -> str:
@@ -146,7 +126,7 @@ def _to_json(original: str, mask: str | None, scorer: "Scorer", results: Sequenc
                 **{
                     name: value if math.isfinite(value) else None for name, value in numbers.items()
                 },
-                "error_kind": type(result.error).__name__ if result.error else None,
+                schema.ERROR_KIND: type(result.error).__name__ if result.error else None,
                 schema.ERROR: str(result.error) if result.error else None,
             }
         )
@@ -191,10 +171,9 @@ def _to_table(results: Sequence[_Result], weighting: Weighting) -> str:
     start = len("  ".join(" " * width for width in widths[:4])) + 3
     lines = [f"{'whole image'.ljust(start)}region of interest", f"{join(header)}  image"]
     for row, result in zip(rows, results, strict=True):
-        name = result.image
-        if result.error:
-            name += f": {type(result.error).__name__}: {result.error}"
-        lines.append(f"{join(row)}  {escape_line(name)}")
+        error = result.error
+        text = f"{type(error).__name__}: {error}" if error else result.image
+        lines.append(f"{join(row)}  {escape_line(text)}")
     return "\n".join([*lines, "", _LEGEND, *([_MEAN] if weighting == "mean" else [])])
 
 
