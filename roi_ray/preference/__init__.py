@@ -1,1 +1,1 @@
-"""From scores and human choices to a model of which image people prefer."""
+"""From scores and human choices to a model that predicts which image people prefer."""

@@ -92,46 +92,34 @@ def check_comparisons(
         raise ManifestError(f"comparisons {name}: {text}")
 
     check_columns(table, (*schema.COMPARISON_URIS, *((schema.P_A,) if labels else ())), fail)
-    for column, kind in schema.COMPARISON.items():
-        if column in table.column_names:
-            table = as_type(table, column, kind, fail)
-    if schema.ERROR in table.column_names:
-        kind = table[schema.ERROR].type
-        if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            # Cast to text, a 0 for "no error" would become an error.
-            fail(
-                f"column {schema.ERROR!r} is of type {kind}, not text; leave it empty where a row "
-                "has no error"
-            )
-        table = as_type(table, schema.ERROR, pa.string(), fail)
-    if schema.ERROR_KIND in table.column_names:
-        table = as_type(table, schema.ERROR_KIND, pa.string(), fail)
+    table = _cast_columns(table, fail)
     for column in schema.COMPARISON_URIS:
         check_filled(table, column, fail)
-    for column in set(_TEXT).difference(schema.COMPARISON_URIS).intersection(table.column_names):
-        # CSV has no null: an empty cell means that the value is missing.
-        blank = pc.equal(pc.utf8_trim_whitespace(table[column]), "")
-        filled = pc.if_else(blank, pa.scalar(None, pa.string()), table[column])
-        table = table.set_column(table.column_names.index(column), column, filled)
     a, b = (_canonical_uris(table[side], base) for side in schema.SIDES)
     if (row := first_flagged_row(pa.chunked_array([pc.equal(a, b)]))) is not None:
         fail(f"row {row + 1} compares {table[schema.A][row].as_py()!r} with itself")
     if schema.P_A in table.column_names:
-        _check_labels(table[schema.P_A], fail, needed=labels)
+        check_shares(table, schema.P_A, fail)
+        if labels and table[schema.P_A].null_count == len(table):
+            fail(f"no row has a {schema.P_A!r}")
     if schema.VOTES in table.column_names:
         too_few = pc.fill_null(pc.less(table[schema.VOTES], 1), fill_value=False)
         if (row := first_flagged_row(too_few)) is not None:
             votes = table[schema.VOTES][row].as_py()
             fail(f"row {row + 1} has {votes} {schema.VOTES!r}; leave it empty, or give 1 or more")
-    references = _canonical_uris(table[schema.REFERENCE], base)
-    if schema.GROUP not in table.column_names:
-        table = table.append_column(schema.GROUP, references)
-    groups = pc.coalesce(table[schema.GROUP], references)
-    table = table.set_column(table.column_names.index(schema.GROUP), schema.GROUP, groups)
+    table = _fill_group(table, base)
     known = [column for column in schema.COMPARISON if column in table.column_names]
     others = [column for column in table.column_names if column not in schema.COMPARISON]
     check_parquet_types(table, fail)
     return table.select(known + others)
+
+
+def check_shares(table: pa.Table, column: str, fail: Fail) -> None:
+    """Check that a column of numbers is within 0..1 wherever it is filled in."""
+    shares = table[column]
+    outside = pc.invert(pc.and_(pc.greater_equal(shares, 0.0), pc.less_equal(shares, 1.0)))
+    if (row := first_flagged_row(pc.fill_null(outside, fill_value=False))) is not None:
+        fail(f"row {row + 1} has a {column!r} of {shares[row].as_py()}, not within 0..1")
 
 
 def write_comparisons(uri: str, table: pa.Table) -> None:
@@ -197,9 +185,28 @@ def _canonical_uris(written: pa.ChunkedArray, base: str) -> pa.Array:
     return pa.array(canonical, pa.string()).take(encoded.indices)
 
 
-def _check_labels(column: pa.ChunkedArray, fail: Fail, *, needed: bool) -> None:
-    outside = pc.invert(pc.and_(pc.greater_equal(column, 0.0), pc.less_equal(column, 1.0)))
-    if (row := first_flagged_row(pc.fill_null(outside, fill_value=False))) is not None:
-        fail(f"row {row + 1} has a {schema.P_A!r} of {column[row].as_py()}, not within 0..1")
-    if needed and column.null_count == len(column):
-        fail(f"no row has a {schema.P_A!r}")
+def _cast_columns(table: pa.Table, fail: Fail) -> pa.Table:
+    """Cast known columns to the schema's types; blank texts other than URIs become null."""
+    for column, kind in schema.COMPARISON.items():
+        if column in table.column_names:
+            table = as_type(table, column, kind, fail)
+    for column in {schema.ERROR_KIND, schema.ERROR}.intersection(table.column_names):
+        kind = table[column].type
+        if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            # Cast to text, a 0 for "no error" would become an error.
+            fail(f"column {column!r} is of type {kind}, not text; leave it empty without an error")
+        table = as_type(table, column, pa.string(), fail)
+    for column in set(_TEXT).difference(schema.COMPARISON_URIS).intersection(table.column_names):
+        # CSV has no null: an empty cell means that the value is missing.
+        blank = pc.equal(pc.utf8_trim_whitespace(table[column]), "")
+        filled = pc.if_else(blank, pa.scalar(None, pa.string()), table[column])
+        table = table.set_column(table.column_names.index(column), column, filled)
+    return table
+
+
+def _fill_group(table: pa.Table, base: str) -> pa.Table:
+    references = _canonical_uris(table[schema.REFERENCE], base)
+    if schema.GROUP not in table.column_names:
+        return table.append_column(schema.GROUP, references)
+    groups = pc.coalesce(table[schema.GROUP], references)
+    return table.set_column(table.column_names.index(schema.GROUP), schema.GROUP, groups)

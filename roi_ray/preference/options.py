@@ -1,8 +1,8 @@
-"""What a ranking can be asked for. Imports nothing heavy, as a command line shows these options."""
+"""Options of a ranking. Imports nothing heavy, so that the command line can show them at once."""
 
 from typing import Literal
 
 By = Literal["method", "codec"]
-"""What is ranked: encoders at one setting each, or encoders."""
+"""What is ranked: an encoder at one setting (method), or an encoder (codec)."""
 Labels = Literal["p_a", "p_a_preferred"]
-"""The column that says who wins: people's answers, or a model's prediction."""
+"""The column that decides: people's answers, or a model's predictions."""

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.io.columns import as_type, check_columns, first_flagged_row
+from roi_ray.io.columns import as_type, check_columns
 from roi_ray.preference.bootstrap import percentiles
 from roi_ray.preference.bradley_terry import (
     Answers,
@@ -27,6 +27,7 @@ from roi_ray.preference.bradley_terry import (
 from roi_ray.preference.comparisons import (
     Comparisons,
     check_comparisons,
+    check_shares,
     drop_gold_and_failed,
     read_comparisons,
 )
@@ -225,12 +226,9 @@ def select_rankable(table: pa.Table, by: By = "method", labels: Labels = "p_a") 
     check_columns(table, (schema.GROUP,), _fail)
     for column, kind in ((a, pa.string()), (b, pa.string()), (labels, pa.float64())):
         table = as_type(table, column, kind, _fail)
-    label = table[labels]
-    outside = pc.invert(pc.and_(pc.greater_equal(label, 0.0), pc.less_equal(label, 1.0)))
-    if (row := first_flagged_row(pc.fill_null(outside, fill_value=False))) is not None:
-        _fail(f"row {row + 1} has a {labels!r} of {label[row].as_py()}, not within 0..1")
+    check_shares(table, labels, _fail)
     # Comparing a missing name gives null, and `filter` drops null rows.
-    named = pc.and_(pc.is_valid(label), pc.not_equal(table[a], table[b]))
+    named = pc.and_(pc.is_valid(table[labels]), pc.not_equal(table[a], table[b]))
     return drop_gold_and_failed(table.filter(named))
 
 

@@ -6,9 +6,7 @@ import pytest
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError
-from roi_ray.preference.comparisons import read_comparisons
 from roi_ray.preference.features import join_features
-from roi_ray.preference.pairs import distinct_pairs
 from roi_ray.preference.provenance import features_provenance
 from roi_ray.scoring.version import SCORING_VERSION
 from tests.conftest import write
@@ -20,18 +18,6 @@ SCORES = {
     "error": pa.array([None, None, "3.jpg: empty"]),
     "error_kind": pa.array([None, None, "ImageReadError"]),
 }
-ROWS = {"reference": ["x.png", "/d/x.png", "y.png"], "a": ["1.jpg", "/d/2.jpg", "3.jpg"]}
-
-
-@pytest.fixture
-def given(tmp_path):
-    def make(base="/d", **changes):
-        rows = {**ROWS, "b": ["2.jpg", "/d/1.jpg", "4.jpg"], "p_a": [1, 0, 0.5], **changes}
-        pq.write_table(pa.table(rows), tmp_path / "c.parquet")
-        found = read_comparisons(str(tmp_path / "c.parquet"))
-        return type(found)(found.table, found.name, base, found.sha256)
-
-    return make
 
 
 def scores(tmp_path, **changes):
@@ -40,16 +26,6 @@ def scores(tmp_path, **changes):
     table = pa.table({name: v for name, v in {**SCORES, **changes}.items() if v is not None})
     pq.write_table(table, folder / "shard-000000.parquet")
     return str(folder)
-
-
-def test_distinct_pairs_lists_every_image_once(given):
-    pairs = distinct_pairs(given())
-    assert pairs.to_pylist() == [
-        {"reference": "/d/x.png", "distorted": "/d/1.jpg"},
-        {"reference": "/d/x.png", "distorted": "/d/2.jpg"},
-        {"reference": "/d/y.png", "distorted": "/d/3.jpg"},
-        {"reference": "/d/y.png", "distorted": "/d/4.jpg"},
-    ]
 
 
 def test_features_join_to_their_side_and_errors_to_their_row(tmp_path, given):
@@ -139,12 +115,6 @@ def test_error_that_the_user_gave_stays(tmp_path, given):
     assert table["psnr_a"].to_pylist()[:2] == [1, 2]
 
 
-def test_spellings_of_one_image_are_one_pair(given):
-    rows = {"reference": ["x.png", "./x.png"], "a": ["1.jpg", "y/../1.jpg"], "b": ["2.jpg"] * 2}
-    pairs = distinct_pairs(given(**rows, p_a=[0, 1]))
-    assert len(pairs) == 2
-
-
 def test_columns_of_an_earlier_join_are_replaced(tmp_path, given):
     errors = ["1.jpg: not in s (side a)", "2.jpg: empty (side b)", None]
     kinds = ["MissingScores", "ImageReadError", None]
@@ -161,7 +131,7 @@ def test_scores_of_other_images_or_without_features_are_refused(tmp_path, given)
         join_features(
             given(
                 base="/elsewhere",
-                **{**ROWS, "a": ["1.jpg"] * 3, "b": ["2.jpg"] * 3, "reference": ["x.png"] * 3},
+                **{"a": ["1.jpg"] * 3, "b": ["2.jpg"] * 3, "reference": ["x.png"] * 3},
             ),
             scores(tmp_path),
         )

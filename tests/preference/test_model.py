@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from safetensors.torch import save_file
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError, UsageError, WeightsError
+from roi_ray.errors import ManifestError, WeightsError
 from roi_ray.models import loader
 from roi_ray.preference.examples import Examples, to_examples
 from roi_ray.preference.model import (
@@ -22,7 +22,7 @@ from roi_ray.preference.model import (
     save_preference_model,
 )
 from roi_ray.preference.networks import build
-from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, Recipe, find_recipe
+from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, Recipe
 from roi_ray.preference.training import train_in_process
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 from tests.preference.synthetic import comparisons
@@ -115,14 +115,6 @@ def test_other_weights_file_and_missing_file_are_refused(tmp_path):
         load_preference_model(str(tmp_path / "nowhere.safetensors"))
 
 
-def test_paper_network_has_the_papers_widths():
-    network = build(RECIPES["paper"], len(schema.FEATURES))
-    shapes = [tuple(p.shape) for p in network.parameters() if p.ndim == 2]
-    assert shapes == [(192, 16), (64, 192), (64, 64), (32, 64), (2, 32)]
-    logits = network(torch.zeros(7, 8), torch.ones(7, 8))
-    assert logits.shape == (7,)
-
-
 @pytest.mark.parametrize("name", RECIPES)
 def test_scale_does_not_depend_on_which_candidate_is_a(name):
     # With `a` always the one with the better PSNR, all differences have one sign.
@@ -186,8 +178,3 @@ def test_recipe_that_this_version_lacks_is_refused(tmp_path):
     save_file(weights.tensors, uri, {"roi_ray": json.dumps(facts)})
     with pytest.raises(WeightsError, match="no recipes with 'members'"):
         load_preference_model(uri)
-
-
-def test_unknown_recipe_is_a_usage_error():
-    with pytest.raises(UsageError, match="unknown recipe 'other': choose from paper, roi-ray"):
-        find_recipe("other")
