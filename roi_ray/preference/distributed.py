@@ -14,9 +14,10 @@ from roi_ray import schema
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.examples import Examples, feature_arrays, to_examples
 from roi_ray.preference.leakage import SAMPLE, sample_hashes
-from roi_ray.preference.model import PreferenceModel, Scale
+from roi_ray.preference.model import PreferenceModel
 from roi_ray.preference.provenance import features_provenance
 from roi_ray.preference.recipes import Recipe, find_recipe
+from roi_ray.preference.scale import Scale
 from roi_ray.preference.training import (
     TRAINING_VERSION,
     PreferenceTraining,

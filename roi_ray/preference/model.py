@@ -1,6 +1,7 @@
 """Preference models: from the features of two candidates to the probability of a preference."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,74 +10,26 @@ import pyarrow as pa
 import torch
 from numpy.typing import ArrayLike
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError, WeightsError
 from roi_ray.io import storage
 from roi_ray.models import loader
-from roi_ray.preference.examples import Examples, Floats, feature_arrays
+from roi_ray.preference.examples import Floats, feature_arrays
 from roi_ray.preference.features import check_features
 from roi_ray.preference.networks import build
 from roi_ray.preference.provenance import features_provenance
 from roi_ray.preference.recipes import Recipe
+from roi_ray.preference.scale import Scale
+from roi_ray.schema import Scores
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 
 _METADATA = "roi_ray"
-_MIN_POSITIVE = 1e-6
 # Probabilities are multiples of this, so that those of the two orders add up to exactly 1.
 _GRAIN = 2.0**-40
 _OLD_NAMES = {"rate": "lr", "decay": "weight_decay", "batch": "batch_size"}
 _REMOVED_OPTIONS = {"members": 1, "hidden": 0, "monotone": False}
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Standardisation of features; it is saved with the model.
-
-    Attributes:
-        centre: subtracted from the features, (F,).
-        spread: divisor of the features, (F,); negative where lower is better, so that higher is
-            always better afterwards; 1 or -1 for a feature that is the same in all comparisons.
-        logarithms: whether logarithms are taken first, see `Recipe`.
-    """
-
-    centre: Floats
-    spread: Floats
-    logarithms: bool
-
-    @classmethod
-    def fit(cls, examples: Examples, recipe: Recipe) -> "Scale":
-        """Fit the standardisation to training comparisons.
-
-        The spread is the standard deviation of the features (`mlp`), or the root mean square of
-        the differences between the two sides (`utility`).
-        """
-        a, b = (
-            _take_logarithms(side, examples.features, recipe.logarithms)
-            for side in (examples.a, examples.b)
-        )
-        both = np.concatenate([a, b])
-        # Not a standard deviation: which candidate is called `a` must not matter.
-        rms_difference = np.sqrt(np.square(a - b).mean(0))
-        spread = rms_difference if recipe.network == "utility" else both.std(0)
-        varies = spread > _MIN_POSITIVE * np.abs(both).max(0)
-        better = [schema.MEANINGS[feature].better for feature in examples.features]
-        sign = np.where([direction == "lower" for direction in better], -1.0, 1.0)
-        return cls(both.mean(0), sign * np.where(varies, spread, 1.0), recipe.logarithms)
-
-    def __call__(self, values: Floats, features: tuple[str, ...]) -> Tensor:
-        """Standardise features, (N, F); returns float32, (N, F)."""
-        values = _take_logarithms(values, features, self.logarithms)
-        return torch.from_numpy(((values - self.centre) / self.spread).astype(np.float32))
-
-
-def _take_logarithms(values: Floats, features: tuple[str, ...], logarithms: bool) -> Floats:
-    """Take natural logarithms if asked for; not of PSNR, which in dB is a logarithm already."""
-    if not logarithms:
-        return values
-    decibels = np.array([schema.MEANINGS[feature].unit == "dB" for feature in features])
-    return np.where(decibels, values, np.log(np.maximum(values, _MIN_POSITIVE)))
 
 
 @dataclass(frozen=True)
@@ -110,21 +63,21 @@ class PreferenceModel:
     provenance: dict[str, Any] = field(default_factory=dict)
     identity: dict[str, str] = field(default_factory=dict)
 
-    def predict(self, a: ArrayLike, b: ArrayLike) -> Floats:
+    def predict(self, a: ArrayLike | Sequence[Scores], b: ArrayLike | Sequence[Scores]) -> Floats:
         """Predict the probability that people prefer `a` to `b`.
 
         The network sees both orders, and the two answers are averaged, so that
         `predict(a, b) == 1 - predict(b, a)` exactly.
 
         Args:
-            a: features of the first candidates, (N, F), in the order of `features` and in their
-                own units.
-            b: features of the second candidates, (N, F).
+            a: scores of N first candidates, from `roi_ray.score`; or their features, (N, F), in the
+                order of `features` and in their own units.
+            b: scores or features of the N second candidates.
 
         Returns:
             probabilities in [0, 1], (N,); NaN in rows where a feature is NaN.
         """
-        x_a, x_b = (self.scale(np.asarray(side, float), self.features) for side in (a, b))
+        x_a, x_b = (self.scale(self._to_array(side), self.features) for side in (a, b))
         with torch.inference_mode():
             p_ab, p_ba = (
                 self.network(*order).double().sigmoid() for order in ((x_a, x_b), (x_b, x_a))
@@ -132,6 +85,17 @@ class PreferenceModel:
         # The mean of p_ab and 1 - p_ba is 0.5 + lead.
         lead: Floats = ((p_ab - p_ba) / 2).numpy()
         return 0.5 + np.round(lead / _GRAIN) * _GRAIN
+
+    def _to_array(self, side: ArrayLike | Sequence[Scores]) -> Floats:
+        rows = side
+        if isinstance(side, Sequence):
+            rows = [
+                [getattr(row, feature) for feature in self.features]
+                if isinstance(row, Scores)
+                else row
+                for row in side
+            ]
+        return np.asarray(rows, np.float64)
 
     def predict_table(self, table: pa.Table, name: str) -> Floats:
         """Predict the probability that people prefer `a`, for each row of comparisons.

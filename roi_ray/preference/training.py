@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from roi_ray.preference.examples import Examples
-from roi_ray.preference.model import PreferenceModel, Scale
+from roi_ray.preference.model import PreferenceModel
 from roi_ray.preference.networks import build
 from roi_ray.preference.recipes import Recipe
+from roi_ray.preference.scale import Scale
 from roi_ray.runtime.train_worker import (
     ModuleTraining,
     State,

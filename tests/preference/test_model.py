@@ -17,12 +17,12 @@ from roi_ray.models import loader
 from roi_ray.preference.examples import Examples, to_examples
 from roi_ray.preference.model import (
     PreferenceModel,
-    Scale,
     load_preference_model,
     save_preference_model,
 )
 from roi_ray.preference.networks import build
 from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, Recipe
+from roi_ray.preference.scale import Scale
 from roi_ray.preference.training import train_in_process
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 from tests.preference.synthetic import comparisons
@@ -167,6 +167,16 @@ def test_packaged_model_has_the_default_recipe_and_its_identity():
     assert model.recipe == RECIPES[DEFAULT_RECIPE]
     assert model.identity["name"] == f"{DEFAULT_PREFERENCE_MODEL}.safetensors"
     assert model.identity["sha256"].startswith("499b872feccefb5f")
+
+
+def test_scores_predict_like_their_features():
+    model = untrained(RECIPES["roi-ray"])
+    names = [field.name for field in dataclasses.fields(schema.Scores)]
+    a, b = (
+        [schema.Scores(**dict.fromkeys(names, 1.0) | dict(zip(FEATURES, row, strict=True)))]
+        for row in (EXAMPLES.a[0], EXAMPLES.b[0])
+    )
+    assert model.predict(a, b) == model.predict(EXAMPLES.a[:1], EXAMPLES.b[:1])
 
 
 def test_recipe_that_this_version_lacks_is_refused(tmp_path):

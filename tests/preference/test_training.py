@@ -5,8 +5,8 @@ import pytest
 
 from roi_ray import schema
 from roi_ray.preference.examples import to_examples
-from roi_ray.preference.model import Scale
 from roi_ray.preference.recipes import RECIPES
+from roi_ray.preference.scale import Scale
 from roi_ray.preference.training import PreferenceTraining, build_trained_model, train_in_process
 from tests.preference.synthetic import comparisons
 
