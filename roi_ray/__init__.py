@@ -1,6 +1,20 @@
 """Score image-codec sweeps at scale, over the whole image and where people look.
 
-The public names below are imported when they are first used, so that `import roi_ray` is fast.
+Compare a decoded image with its original:
+
+    >>> import roi_ray
+    >>> from roi_ray.sweep import photographs
+    >>> photo = roi_ray.load_image(photographs()["chelsea"])
+    >>> scores = roi_ray.score(photo, photo // 2 + 64)
+    >>> round(scores.psnr, 1), round(scores.ms_ssim, 2)
+    (21.3, 0.84)
+
+`score` takes paths, URIs, bytes, arrays and Pillow images. `Scorer` does the same for many images
+in batches, `score_manifest` for a table of files on a Ray cluster. `compare`,
+`load_preference_model` and `rank` tell which images people prefer. `metrics` has MSE, PSNR and
+MS-SSIM as functions of tensors. Everything that is raised on purpose is a `RoiRayError`.
+
+A public name is imported when it is first used, so that `import roi_ray` is fast.
 """
 
 import importlib
@@ -16,6 +30,7 @@ if TYPE_CHECKING:
     from roi_ray.errors import ImageTooLarge as ImageTooLarge
     from roi_ray.errors import ImageTooSmall as ImageTooSmall
     from roi_ray.errors import ManifestError as ManifestError
+    from roi_ray.errors import NonFiniteScore as NonFiniteScore
     from roi_ray.errors import NotAllowed as NotAllowed
     from roi_ray.errors import OutOfMemory as OutOfMemory
     from roi_ray.errors import OutputError as OutputError
@@ -25,6 +40,7 @@ if TYPE_CHECKING:
     from roi_ray.errors import StorageUnavailable as StorageUnavailable
     from roi_ray.errors import UsageError as UsageError
     from roi_ray.errors import WeightsError as WeightsError
+    from roi_ray.errors import WorkerDied as WorkerDied
     from roi_ray.imaging.load import load_image as load_image
     from roi_ray.pipeline.run import score_manifest as score_manifest
     from roi_ray.preference.compare import compare as compare
@@ -46,6 +62,7 @@ __all__ = [
     "ImageTooLarge",
     "ImageTooSmall",
     "ManifestError",
+    "NonFiniteScore",
     "NotAllowed",
     "OutOfMemory",
     "OutputError",
@@ -58,6 +75,7 @@ __all__ = [
     "StorageUnavailable",
     "UsageError",
     "WeightsError",
+    "WorkerDied",
     "__version__",
     "compare",
     "load_image",

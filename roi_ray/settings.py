@@ -1,10 +1,12 @@
 """What decides the numbers: the names of the networks and the options of the metrics.
 
-Imports nothing heavy, so that a command line can show its options at once.
+Imports nothing heavy, so that commands can show their options at once.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from roi_ray.errors import UsageError
 
 LpipsName = Literal["st-alex", "st-vgg", "alex", "vgg", "squeeze"]
 Weighting = Literal["mean", "normalised"]
@@ -19,21 +21,30 @@ DEFAULT_PREFERENCE_MODEL = "preference-mucped23"
 """The packaged preference model; its model card is in `roi_ray/weights/`."""
 
 MAX_PIXELS = 1 << 26
-"""Default of the largest image that is decoded: 67 megapixels, 200 MB once decoded."""
+"""Largest image that is decoded by default: 67 megapixels, 200 MB once decoded."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the numbers of a pair, and is recorded with them.
+    """Everything that decides the numbers of a pair; recorded with the scores.
 
     Attributes:
         lpips: LPIPS network, one of `LpipsName`.
-        saliency: name of the packaged saliency network, or the URI of a U2-Net or U2-Net-p
+        saliency: name of the packaged saliency network, or the path or URI of a U2-Net or U2-Net-p
             checkpoint.
-        discriminator: name of the packaged discriminator, or the URI of a PatchGAN checkpoint.
-        roi_weighting: `mean` for the paper's mean(L R), `normalised` for sum(L R) / sum(R).
+        discriminator: name of the packaged discriminator, or the path or URI of a PatchGAN
+            checkpoint.
+        roi_weighting: `mean` for the paper's mean(L R), `normalised` for sum(L R) / sum(R), where L
+            is the map of a metric and R the mask.
         precision: floating-point type of the networks; metrics are computed from their outputs in
             fp32 or better.
+
+    Raises:
+        UsageError: there is no such weighting or precision.
+
+    Examples:
+        >>> Settings(roi_weighting="normalised").lpips
+        'st-alex'
     """
 
     lpips: LpipsName = DEFAULT_LPIPS
@@ -41,3 +52,10 @@ class Settings:
     discriminator: str = DEFAULT_DISCRIMINATOR
     roi_weighting: Weighting = "mean"
     precision: Precision = "fp32"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("roi_weighting", Weighting), ("precision", Precision)):
+            if (value := getattr(self, name)) not in get_args(choices):
+                raise UsageError(
+                    f"{name} {value!r} is not known; give one of {', '.join(get_args(choices))}"
+                )

@@ -88,8 +88,8 @@ def _load(
         return decode(source, max_pixels)
     if not isinstance(source, str | os.PathLike):
         raise UsageError(
-            f"an image cannot be read from a {type(source).__name__}; give a path, a URI, the "
-            "bytes of a file, a uint8 array or a Pillow image"
+            f"an image cannot be read from an object of type {type(source).__name__}; give a path, "
+            "a URI, the bytes of a file, a uint8 array or a Pillow image"
         )
     uri = os.fspath(source)
     try:

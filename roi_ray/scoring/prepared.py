@@ -1,4 +1,4 @@
-"""What depends on a reference alone, and how distorted images meet it."""
+"""References, prepared once for any number of distorted images, one by one and in batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,24 +11,31 @@ from roi_ray.metrics.ms_ssim import Moments
 from roi_ray.metrics.roi import mask_weights, resize_mask, whole_and_masked_means
 from roi_ray.settings import Weighting
 
+_WeightsKey = tuple[int, int, int, int, Weighting]
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(eq=False, repr=False)
 class Prepared:
     """A reference, with everything that does not depend on a distorted image.
 
+    Not frozen: the weights of the mask are added when a map of a new resolution is first averaged,
+    because only the networks that score distorted images know their maps' resolutions. The numbers
+    do not depend on it.
+
     Attributes:
         pixels: uint8, (1, 3, H, W).
-        mask: `R`, float32, (H, W), in [0, 1].
-        moments: for MS-SSIM.
-        features: for LPIPS.
+        mask: the region of interest `R`, float32, (H, W), in [0, 1].
+        moments: the reference's local moments for MS-SSIM, one entry per scale.
+        features: LPIPS features of the reference, one tensor (1, C, h, w) per layer.
+        mask_mean: mean of the mask, float64, (), on the device.
     """
 
     pixels: Tensor
     mask: Tensor
     moments: list[Moments]
     features: list[Tensor]
-    _fraction: Tensor
-    _weights: dict[tuple[object, ...], Tensor] = field(default_factory=dict, repr=False)
+    mask_mean: Tensor
+    _weights: dict[_WeightsKey, Tensor] = field(default_factory=dict, init=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -37,77 +44,91 @@ class Prepared:
         return height, width
 
     @property
-    def fraction(self) -> float:
-        """Mean of the mask."""
-        return float(self._fraction)
+    def roi_fraction(self) -> float:
+        """Mean of the mask, in [0, 1]."""
+        return float(self.mask_mean)
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"Prepared({width} x {height}, roi_fraction={self.roi_fraction:.4g})"
 
 
 class ReferenceBatch:
-    """The references of a batch, each prepared: one for each image, or one for all.
+    """The references of a batch of images: one that all images share, or one per image.
 
     Args:
-        prepared: of one size, one for each image; several that differ have to be copied.
-        weighting: of the mask.
+        prepared: of one size, one per image; if several differ, their tensors are copied.
+        weighting: weighting of the mask.
 
     Attributes:
         size: height and width in pixels.
-        pixels: as in `Prepared`; here as below, N is 1 or the number of images.
-        moments: as in `Prepared`.
-        features: as in `Prepared`.
-        fractions: means of the masks, (N,).
+        pixels: uint8, (N, 3, H, W); here as below, N is 1 or the number of images.
+        moments: the references' local moments for MS-SSIM, one entry per scale.
+        features: LPIPS features of the references, one tensor (N, C, h, w) per layer.
+        mask_means: means of the masks, float64, (N,).
     """
 
     def __init__(self, prepared: Sequence[Prepared], weighting: Weighting) -> None:
-        if all(one is prepared[0] for one in prepared):
+        if all(reference is prepared[0] for reference in prepared):
             prepared = prepared[:1]
         self._prepared, self._weighting = prepared, weighting
         self.size = prepared[0].size
-        self.pixels = _joined([one.pixels for one in prepared])
+        self.pixels = _concatenate([reference.pixels for reference in prepared])
         self.moments = [
             Moments(
-                _joined([one.image for one in level]),
-                _joined([one.mean for one in level]),
-                _joined([one.variance for one in level]),
+                _concatenate([moments.image for moments in scale]),
+                _concatenate([moments.mean for moments in scale]),
+                _concatenate([moments.variance for moments in scale]),
             )
-            for level in zip(*(one.moments for one in prepared), strict=True)
+            for scale in zip(*(reference.moments for reference in prepared), strict=True)
         ]
-        layers = zip(*(one.features for one in prepared), strict=True)
-        self.features = [_joined(layer) for layer in layers]
-        self.fractions = torch.stack([one._fraction for one in prepared])
+        layers = zip(*(reference.features for reference in prepared), strict=True)
+        self.features = [_concatenate(layer) for layer in layers]
+        self.mask_means = torch.stack([reference.mask_mean for reference in prepared])
 
-    def means(self, maps: Tensor, margin: int = 0, min_side: int = 0) -> tuple[Tensor, Tensor]:
-        """The means over the whole image, and the means under the mask.
+    def average(self, maps: Tensor, margin: int = 0, min_side: int = 0) -> tuple[Tensor, Tensor]:
+        """Average L maps over the whole image, and under the mask.
 
         Args:
             maps: (N, ..., h, w).
-            margin: that the maps have lost on each side.
-            min_side: to which the images were bordered by `pad_to_min_side`.
+            margin: rows and columns that the maps lost on each side.
+            min_side: side to which `pad_to_min_side` padded the images of the maps.
 
         Returns:
-            two of (N, ...), float64.
+            both means, (N, ...), float64.
         """
         height, width = maps.shape[-2:]
         key = (height, width, margin, min_side, self._weighting)
-        if new := [one for one in dict.fromkeys(self._prepared) if key not in one._weights]:
-            # The mask follows the image: bordered like it where it is tiny, brought to the map's
+        if new := [each for each in dict.fromkeys(self._prepared) if key not in each._weights]:
+            # The mask follows the image: padded like it where it is tiny, brought to the map's
             # resolution, and without the margin that SSIM's valid window loses.
-            masks = pad_to_min_side(torch.stack([one.mask for one in new])[:, None], min_side)[:, 0]
+            masks = torch.stack([reference.mask for reference in new])
+            masks = pad_to_min_side(masks[:, None], min_side)[:, 0]
             masks = resize_mask(masks, height, width, margin)
             weights = mask_weights(masks, self._weighting)
-            for one, own in zip(new, weights[:, None], strict=True):
-                one._weights[key] = own
-        return whole_and_masked_means(maps, _joined([one._weights[key] for one in self._prepared]))
+            for reference, its_weights in zip(new, weights[:, None], strict=True):
+                reference._weights[key] = its_weights
+        weights = _concatenate([reference._weights[key] for reference in self._prepared])
+        return whole_and_masked_means(maps, weights)
 
 
 def pad_to_min_side(images: Tensor, side: int) -> Tensor:
-    """Images whose sides are at least `side`: edge pixels repeated to the right and downwards."""
+    """Pad images whose sides are below `side`, by repeating the last row and column.
+
+    Args:
+        images: (N, C, H, W).
+        side: smallest height and width of the result, in pixels.
+
+    Returns:
+        (N, C, max(H, side), max(W, side)); the images themselves where they are large enough.
+    """
     height, width = images.shape[-2:]
-    right, down = max(0, side - width), max(0, side - height)
-    if right or down:
-        images = F.pad(images, (0, right, 0, down), mode="replicate")
+    right, bottom = max(0, side - width), max(0, side - height)
+    if right or bottom:
+        images = F.pad(images, (0, right, 0, bottom), mode="replicate")
         return images.contiguous(memory_format=torch.channels_last)
     return images
 
 
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
+def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tuple(tensors))

@@ -8,6 +8,7 @@ from roi_ray.errors import ImageTooSmall
 from roi_ray.metrics.ms_ssim import (
     combine_scales,
     filter_reference,
+    ms_ssim,
     scales_that_fit,
     similarity_maps,
 )
@@ -39,7 +40,7 @@ def measure(x, y):
         ("rocket", 163, 640),
     ],
 )
-def test_equals_pytorch_msssim(photos: Photos, name, height, width, quality) -> None:
+def test_steps_equal_pytorch_msssim(photos: Photos, name, height, width, quality) -> None:
     x = photos[name][:height, :width]
     y = jpeg(x, quality)
     expected = package_ms_ssim(image(x)[None], image(y)[None], data_range=1.0)
@@ -59,35 +60,46 @@ def test_small_images_use_the_scales_that_fit(photos, height, width, scales, qua
     assert measure(x, y) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_one_call_equals_pytorch_msssim(photos: Photos, dtype) -> None:
+    x, several = photos["chelsea"], [jpeg(photos["chelsea"], quality) for quality in (5, 50)]
+    a, b = image(x), torch.stack([image(y) for y in several])
+    expected = package_ms_ssim(a.expand_as(b), b, data_range=1.0, size_average=False)
+    if dtype == torch.uint8:
+        a, b = ((images * 255).round().to(dtype) for images in (a, b))
+    assert ms_ssim(a, b).tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    assert float(ms_ssim(a, b[0])) == pytest.approx(float(expected[0]), abs=1e-5)
+
+
 def test_identical_images_get_one(photos: Photos) -> None:
     x = photos["astronaut"]
     assert measure(x, x) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize(("x", "y"), [(210, 212), (225, 230), (200, 190), (250, 250)])
-def test_flat_images_get_one_at_most_and_what_they_are_worth(x, y) -> None:
+def test_flat_images_are_near_the_exact_value_and_never_above_one(x, y) -> None:
     one, other = (torch.full((1, 3, 200, 200), level / 255) for level in (x, y))
     (got,) = combine_scales(
         [spatial_mean(m) for m in similarity_maps(filter_reference(one), other)]
     )
     exact = package_ms_ssim(one.double(), other.double(), data_range=1.0).item()
     assert got <= 1
-    # float32 keeps this much of a variance of nothing; the package's is as far away.
+    # Rounding in float32 leaves this much of a variance of 0; the package is as far away.
     assert got.item() == pytest.approx(exact, abs=1e-3)
 
 
-def test_an_inverted_image_gets_no_complex_number(photos: Photos) -> None:
+def test_inverted_image_gets_a_real_number(photos: Photos) -> None:
     x = photos["astronaut"]
     expected = package_ms_ssim(image(x)[None], 1 - image(x)[None], data_range=1.0)
     assert measure(x, 255 - x) == pytest.approx(float(expected), abs=1e-5)
 
 
-def test_smaller_than_the_window_is_refused() -> None:
+def test_image_smaller_than_the_window_is_refused() -> None:
     with pytest.raises(ImageTooSmall, match=r"300 x 10 is smaller than SSIM's 11 x 11"):
         scales_that_fit(10, 300)
 
 
-def test_a_batch_gets_what_each_image_gets(photos: Photos) -> None:
+def test_batch_gets_what_each_image_gets_alone(photos: Photos) -> None:
     x = photos["coffee"]
     several = [jpeg(x, quality) for quality in (10, 50, 90)]
     levels = similarity_maps(
@@ -98,15 +110,13 @@ def test_a_batch_gets_what_each_image_gets(photos: Photos) -> None:
 
 
 @pytest.mark.parametrize("references", [1, 3])
-def test_what_a_gpu_without_triton_does_is_the_same(
-    photos: Photos, monkeypatch, references
-) -> None:
+def test_gpu_path_without_triton_equals_the_strips(photos: Photos, monkeypatch, references) -> None:
     monkeypatch.setattr(module, "has_triton", lambda: False)
-    assert_the_same_as_strips(photos["coffee"], references, module._similarity_at_once)
+    assert_equals_strips(photos["coffee"], references, module._similarity_at_once)
 
 
-def assert_the_same_as_strips(photo, references, similarity) -> None:
-    """At two scales of odd sizes, for one reference or for one each."""
+def assert_equals_strips(photo, references, similarity) -> None:
+    """Compare at two scales of odd sizes, for one shared reference or one per image."""
     x = torch.stack([image(photo[:37, :61])] * references)
     y = torch.stack([image(jpeg(photo[:37, :61], quality)) for quality in (5, 40, 90)])
     for scale, moments in enumerate(filter_reference(x)[:2]):
@@ -114,7 +124,7 @@ def assert_the_same_as_strips(photo, references, similarity) -> None:
         for luminance in (False, True):
             ours = similarity(moments, distorted, luminance)
             strips = module._similarity_in_strips(moments, distorted, luminance)
-            # Where an image is flat, a difference of squares leaves few digits.
+            # In flat areas a difference of squares leaves few digits.
             assert float((ours - strips).abs().mean()) < 1e-5
             assert torch.allclose(ours, strips, rtol=0, atol=2e-3)
 
@@ -125,7 +135,7 @@ from roi_ray.metrics.gaussian import gaussian_taps
 from roi_ray.metrics.ms_ssim import _C1, _C2
 from roi_ray.metrics.triton import ssim
 from roi_ray.sweep import photographs
-from tests.metrics.test_ms_ssim import assert_the_same_as_strips
+from tests.metrics.test_ms_ssim import assert_equals_strips
 import torch
 
 def similarity(x, y, luminance):
@@ -135,10 +145,10 @@ def similarity(x, y, luminance):
 
 photo = decode_image(photographs()["coffee"].read_bytes())
 for references in (1, 3):
-    assert_the_same_as_strips(photo, references, similarity)
-print("the same")
+    assert_equals_strips(photo, references, similarity)
+print("equal")
 """
 
 
-def test_the_kernels_of_a_gpu_are_the_same() -> None:
-    assert run_in_triton_interpreter(KERNELS) == "the same\n"
+def test_triton_kernels_equal_the_strips() -> None:
+    assert run_in_triton_interpreter(KERNELS) == "equal\n"

@@ -1,10 +1,18 @@
+import math
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
+from roi_ray import metrics
+from roi_ray.errors import SizeMismatch, UsageError
 from roi_ray.metrics.mse import PSNR_CAP, psnr_from_mse, squared_error_map
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings, Weighting
 from tests.conftest import Photos, jpeg
+from tests.scoring import literal
 
 
 def tensor(pixels):
@@ -13,7 +21,7 @@ def tensor(pixels):
 
 @pytest.mark.parametrize("quality", [5, 40, 95])
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "rocket"])
-def test_equals_scikit_image(photos: Photos, name: str, quality: int) -> None:
+def test_steps_equal_scikit_image(photos: Photos, name: str, quality: int) -> None:
     x, y = photos[name], jpeg(photos[name], quality)
     mse = squared_error_map(tensor(x)[None], tensor(y)[None]).double().mean()
     assert float(mse) == pytest.approx(mean_squared_error(x / 255, y / 255), abs=1e-6, rel=1e-6)
@@ -27,7 +35,7 @@ def test_identical_images_get_the_cap(photos: Photos) -> None:
     assert float(psnr_from_mse(mse)) == PSNR_CAP == 100
 
 
-def test_one_level_in_one_channel_of_one_pixel() -> None:
+def test_smallest_difference_is_exact() -> None:
     x = np.zeros((20, 30, 3), np.uint8)
     y = x.copy()
     y[3, 4, 1] = 1
@@ -35,3 +43,107 @@ def test_one_level_in_one_channel_of_one_pixel() -> None:
     assert level.shape == (1, 20, 30)
     assert float(level[0, 3, 4]) == pytest.approx(1 / 255**2 / 3, rel=1e-6)
     assert float(level.sum()) == float(level[0, 3, 4])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
+def test_mse_and_psnr_equal_numpy(photos: Photos, dtype) -> None:
+    x, y = photos["chelsea"], jpeg(photos["chelsea"], 20)
+    expected = float(np.square(x / 255 - y / 255).mean())
+    a, b = (
+        tensor(image) if dtype == torch.uint8 else tensor(image / 255).to(dtype) for image in (x, y)
+    )
+    assert metrics.mse(a, b).dtype == torch.float64
+    assert float(metrics.mse(a, b)) == pytest.approx(expected, rel=1e-6)
+    assert float(metrics.psnr(a, b)) == pytest.approx(peak_signal_noise_ratio(x, y), abs=1e-6)
+
+
+def test_one_reference_serves_a_batch(photos: Photos) -> None:
+    x = tensor(photos["coffee"])
+    batch = torch.stack([tensor(jpeg(photos["coffee"], quality)) for quality in (10, 50, 90)])
+    expected = [float(metrics.psnr(x, y)) for y in batch]
+    assert metrics.psnr(x, batch).tolist() == expected
+    assert metrics.psnr(x.expand_as(batch), batch).tolist() == expected
+    assert metrics.psnr(x[None], batch[:1]).shape == (1,)
+    assert metrics.psnr(x, batch[0]).shape == ()
+
+
+@pytest.mark.parametrize("weighting", get_args(Weighting))
+def test_masked_metrics_equal_the_literal_method(photos: Photos, rng, weighting) -> None:
+    x = photos["rocket"][:90, :120]
+    y = jpeg(x, 15)
+    mask = rng.random((90, 120)) ** 3
+    a, b = x / 255, y / 255
+    mse = literal.under(np.square(a - b).mean(2), mask, weighting)
+    ms_ssim = literal.ms_ssim_under(a, b, mask, weighting)
+    given = (tensor(a).float(), tensor(b).float(), torch.from_numpy(mask), weighting)
+    assert float(metrics.mse(*given)) == pytest.approx(mse, rel=1e-6)
+    assert float(metrics.psnr(*given)) == pytest.approx(literal.psnr(mse), abs=1e-5)
+    assert float(metrics.ms_ssim(*given)) == pytest.approx(ms_ssim, abs=1e-5)
+
+
+@pytest.mark.parametrize("weighting", get_args(Weighting))
+def test_metrics_equal_the_scores_of_scorer(photos: Photos, weighting) -> None:
+    x = np.ascontiguousarray(photos["coffee"][:180, :200])
+    several = [jpeg(x, quality) for quality in (10, 70)]
+    mask = np.zeros((180, 200), np.uint8)
+    mask[20:90, 50:140] = 230
+    scorer = Scorer(Settings(roi_weighting=weighting))
+    a, b = tensor(x), torch.stack([tensor(y) for y in several])
+    for number, scores in enumerate(scorer.score(scorer.prepare(x, mask), several)):
+        for name in ("mse", "psnr", "ms_ssim"):
+            metric = getattr(metrics, name)
+            assert float(metric(a, b)[number]) == getattr(scores, name)
+            masked = metric(a, b, torch.from_numpy(mask), weighting)
+            assert float(masked[number]) == getattr(scores, f"roi_{name}")
+
+
+@pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim"])
+def test_a_mask_per_image_gives_what_each_gets_alone(photos: Photos, rng, name) -> None:
+    metric, x = getattr(metrics, name), tensor(photos["coffee"][:64, :80])
+    batch = torch.stack([tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
+    masks = torch.from_numpy(rng.random((2, 64, 80)))
+    together = metric(x, batch, masks)
+    alone = [float(metric(x, y, mask)) for y, mask in zip(batch, masks, strict=True)]
+    assert together.tolist() == pytest.approx(alone, abs=1e-7)
+    ones = torch.ones(64, 80, dtype=torch.bool)
+    assert torch.equal(metric(x, batch, ones), metric(x, batch))
+
+
+@pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim"])
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (torch.zeros(3, 31, 32), SizeMismatch, "y is 32 x 31, but its reference is 32 x 32"),
+        (torch.zeros(32, 32), UsageError, r"y has the shape \(32, 32\); give \(3, H, W\)"),
+        (torch.zeros(1, 32, 32), UsageError, r"y has the shape \(1, 32, 32\)"),
+        (torch.zeros(3, 32, 32, dtype=torch.int64), UsageError, r"y has the type torch\.int64"),
+        (
+            torch.full((3, 32, 32), 255.0),
+            UsageError,
+            r"y has values from 255 to 255; .* in \[0, 1]",
+        ),
+        (torch.full((3, 32, 32), math.nan), UsageError, "y has values from nan to nan"),
+        (torch.zeros(0, 3, 32, 32), UsageError, "y is empty"),
+        (np.zeros((3, 32, 32), np.uint8), UsageError, r"y is a ndarray; give a torch\.Tensor"),
+    ],
+)
+def test_unusable_tensors_are_refused(name, y, error, message) -> None:
+    with pytest.raises(error, match=message):
+        getattr(metrics, name)(torch.zeros(3, 32, 32), y)
+
+
+@pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim"])
+def test_unusable_masks_and_weightings_are_refused(name) -> None:
+    metric, x, batch = getattr(metrics, name), torch.zeros(3, 32, 32), torch.zeros(2, 3, 32, 32)
+    with pytest.raises(SizeMismatch, match="mask is 31 x 32, but its reference is 32 x 32"):
+        metric(x, x, torch.zeros(32, 31))
+    with pytest.raises(UsageError, match="mask has values from 2 to 2"):
+        metric(x, x, torch.full((32, 32), 2.0))
+    with pytest.raises(UsageError, match=r"mask has the shape \(1, 1, 32, 32\)"):
+        metric(x, x, torch.zeros(1, 1, 32, 32))
+    with pytest.raises(UsageError, match="3 masks for 2 distorted images"):
+        metric(x, batch, torch.zeros(3, 32, 32))
+    with pytest.raises(UsageError, match="2 references for 1 distorted images"):
+        metric(batch, x)
+    with pytest.raises(UsageError, match="no weighting is called 'sum'; give one of mean, norm"):
+        metric(x, x, torch.zeros(32, 32), "sum")

@@ -15,7 +15,7 @@ from tests.scoring import literal
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (51, 77), (37, 300), (120, 49)])
-def test_smooth_is_the_box_filter(rng, shape) -> None:
+def test_box_blur_equals_the_literal_box_filter(rng, shape) -> None:
     saliency = rng.random(shape)
     expected = literal.box(saliency)
     assert box_blur(torch.from_numpy(saliency)).numpy() == pytest.approx(expected, abs=1e-12)
@@ -24,7 +24,7 @@ def test_smooth_is_the_box_filter(rng, shape) -> None:
     assert single.numpy() == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_even_window_covers_25_before_and_24_after() -> None:
+def test_box_covers_25_pixels_before_and_24_after() -> None:
     saliency = torch.zeros(101, 101)
     saliency[50, 50] = 1
     covered = torch.nonzero(box_blur(saliency))
@@ -35,22 +35,22 @@ def test_the_even_window_covers_25_before_and_24_after() -> None:
 
 
 @pytest.mark.parametrize("size", [(8, 8), (13, 29), (1, 1), (64, 90)])
-def test_area_average_is_the_mean_of_what_a_cell_touches(rng, size) -> None:
+def test_resized_mask_is_the_mean_over_each_cell(rng, size) -> None:
     mask = rng.random((64, 90))
     ours = resize_mask(torch.from_numpy(mask)[None], *size)
     assert ours[0].numpy() == pytest.approx(literal.area(mask, *size), abs=1e-12)
 
 
 @pytest.mark.parametrize("weighting", get_args(Weighting))
-def test_a_mask_of_ones_changes_nothing_at_all(rng, weighting) -> None:
+def test_mask_of_ones_changes_no_bit(rng, weighting) -> None:
     maps = torch.from_numpy(rng.random((3, 45, 67))).float()
-    whole, under = whole_and_masked_means(maps, mask_weights(torch.ones(1, 45, 67), weighting))
-    assert torch.equal(whole, under)
+    whole, masked = whole_and_masked_means(maps, mask_weights(torch.ones(1, 45, 67), weighting))
+    assert torch.equal(whole, masked)
     assert whole.tolist() == pytest.approx(maps.double().mean((-2, -1)).tolist(), rel=1e-7)
 
 
 @pytest.mark.parametrize("weighting", get_args(Weighting))
-def test_the_mean_under_a_mask_is_the_formula(rng, weighting) -> None:
+def test_masked_mean_equals_the_formula(rng, weighting) -> None:
     maps, mask = rng.random((2, 33, 21)), rng.random((33, 21)) ** 4
     weights = mask_weights(torch.from_numpy(mask)[None], weighting)
     _, ours = whole_and_masked_means(torch.from_numpy(maps), weights)
@@ -58,14 +58,14 @@ def test_the_mean_under_a_mask_is_the_formula(rng, weighting) -> None:
     assert ours.tolist() == pytest.approx(expected, rel=1e-12)
 
 
-def test_without_a_region_normalised_is_the_basic_metric_and_mean_is_zero(rng) -> None:
+def test_empty_mask_gives_the_whole_image_if_normalised_and_else_zero(rng) -> None:
     maps, empty = torch.from_numpy(rng.random((1, 20, 20))).float(), torch.zeros(1, 20, 20)
-    whole, under = whole_and_masked_means(maps, mask_weights(empty, "normalised"))
-    assert torch.equal(whole, under)
+    whole, masked = whole_and_masked_means(maps, mask_weights(empty, "normalised"))
+    assert torch.equal(whole, masked)
     assert float(whole_and_masked_means(maps, mask_weights(empty, "mean"))[1]) == 0
 
 
-def test_normalised_reads_the_quality_inside_the_region() -> None:
+def test_normalised_mean_is_the_value_inside_the_region() -> None:
     maps = torch.full((1, 10, 10), 0.25)
     maps[0, :5] = 0.75
     mask = torch.zeros(1, 10, 10)
@@ -81,7 +81,7 @@ from roi_ray.metrics.triton import spatial_means
 import torch
 
 draw = torch.Generator().manual_seed(0)
-# Of less than a block of the kernel's, of a whole number of blocks, and of something between.
+# Maps of less than one block, of a whole number of blocks, and of one and a part.
 for size, references in product(((7, 5), (64, 128), (130, 97)), (1, 3)):
     for shape in ((3, *size), (3, 2, *size)):
         maps = torch.rand(shape, generator=draw) * 2 - 1
@@ -92,11 +92,11 @@ for size, references in product(((7, 5), (64, 128), (130, 97)), (1, 3)):
         ):
             assert ours.dtype == torch.float64
             assert torch.allclose(ours, torchs, rtol=0, atol=1e-7), (ours, torchs)
-        whole, under = spatial_means.whole_and_masked_means(maps, torch.ones(references, *size))
-        assert torch.equal(whole, under)
-print("the same")
+        whole, masked = spatial_means.whole_and_masked_means(maps, torch.ones(references, *size))
+        assert torch.equal(whole, masked)
+print("equal")
 """
 
 
-def test_the_kernel_of_a_gpu_is_the_same() -> None:
-    assert run_in_triton_interpreter(KERNEL) == "the same\n"
+def test_triton_kernel_equals_torch() -> None:
+    assert run_in_triton_interpreter(KERNEL) == "equal\n"

@@ -148,7 +148,7 @@ def test_the_mask_comes_from_the_reference_alone(photos, scorers) -> None:
     assert prepared.mask.shape == x.shape[:2]
     assert 0 <= float(prepared.mask.min()) <= float(prepared.mask.max()) <= 1
     fractions = {s.roi_fraction for s in scorer.score(prepared, [jpeg(x, 5), jpeg(x, 95)])}
-    assert fractions == {prepared.fraction}
+    assert fractions == {prepared.roi_fraction}
 
 
 def test_unfit_images_are_refused(photos, scorers) -> None:
@@ -320,8 +320,8 @@ reference = scorer.prepare(x)
 scorer.score(reference, [x])
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (400 << 20), resource.RLIM_INFINITY))
-begin, sizes = scorer._begin, []
-scorer._begin = lambda pairs: sizes.append(len(pairs)) or begin(pairs)
+start, sizes = scorer._start_batch, []
+scorer._start_batch = lambda pairs: sizes.append(len(pairs)) or start(pairs)
 scores = scorer.score(reference, [x] * 64)
 print(len(scores), sizes[-1])
 large = rng.integers(0, 256, (2048, 2048, 3), dtype=np.uint8)

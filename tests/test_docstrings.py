@@ -1,0 +1,45 @@
+"""The examples in the docstrings of the public names give what they say."""
+
+import doctest
+import importlib
+
+import pytest
+
+import roi_ray
+
+WITH_EXAMPLES = [
+    ("roi_ray", "Scorer"),
+    ("roi_ray", "Scores"),
+    ("roi_ray", "Settings"),
+    ("roi_ray", "load_image"),
+    ("roi_ray", "load_preference_model"),
+    ("roi_ray", "rank"),
+    ("roi_ray", "score"),
+    pytest.param("roi_ray", "compare", marks=pytest.mark.e2e),
+    pytest.param("roi_ray", "score_manifest", marks=pytest.mark.e2e),
+    ("roi_ray.metrics", "ms_ssim"),
+    ("roi_ray.metrics", "mse"),
+    ("roi_ray.metrics", "psnr"),
+]
+
+
+def run_examples(value: object, name: str, names: dict[str, object]) -> int:
+    """Run the examples of an object and its public methods; return how many there are."""
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    output: list[str] = []
+    for test in doctest.DocTestFinder(exclude_empty=True).find(value, name, globs=names):
+        runner.run(test, out=output.append)
+    assert runner.failures == 0, "".join(output)
+    return runner.tries
+
+
+@pytest.mark.parametrize(("module", "name"), WITH_EXAMPLES)
+def test_examples_of_a_public_name_are_right(module, name) -> None:
+    value = getattr(importlib.import_module(module), name)
+    names = vars(importlib.import_module(value.__module__))
+    assert run_examples(value, name, dict(names)) > 0
+
+
+def test_the_example_of_the_package_is_right() -> None:
+    (test,) = doctest.DocTestFinder(recurse=False).find(roi_ray, "roi_ray")
+    assert run_examples(roi_ray.__doc__, "roi_ray", {"__doc__": test.docstring}) > 0
