@@ -1,4 +1,4 @@
-"""Find out how many of some answers a model was trained on, so that its accuracy is not a fraud.
+"""Find out how many of some answers a model was trained on: its accuracy on those is worthless.
 
 Every answer has a hash, and a model carries the smallest hashes of its training answers. Those of
 other answers whose hashes are as small were trained on if, and only if, the model carries their

@@ -28,6 +28,7 @@ from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 _METADATA = "roi_ray"
 # Probabilities are multiples of this, so that those of the two orders add up to exactly 1.
 _GRAIN = 2.0**-40
+# How files of old versions call the fields of a recipe, and options that no recipe has any more.
 _OLD_NAMES = {"rate": "lr", "decay": "weight_decay", "batch": "batch_size"}
 _REMOVED_OPTIONS = {"members": 1, "hidden": 0, "monotone": False}
 
