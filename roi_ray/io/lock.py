@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-from roi_ray.errors import OutputError, StorageError
+from roi_ray.errors import AccessError, OutputError, StorageError, StorageUnavailable
 from roi_ray.io import storage
 
 TIMEOUT_SECONDS = 30.0
@@ -75,6 +75,7 @@ class OutputLock:
 
     Raises:
         OutputError: on entry, if another job holds the lock.
+        StorageError: on entry, if the lock cannot be read or written.
     """
 
     def __init__(self, uri: str) -> None:
@@ -183,6 +184,8 @@ def _read(uri: str) -> _Holder | None:
         return None
     try:
         return _Holder(**json.loads(storage.read_bytes(uri)))
+    except (AccessError, StorageUnavailable):  # the lock may well be held
+        raise
     except (StorageError, TypeError, ValueError):  # StorageError: released a moment ago
         return None
 

@@ -48,7 +48,7 @@ class Fault:
             `slow`: the second half of the body takes half a second;
             `silent`: there is no answer;
             `lost`: the server carries out the request, but its answer is lost;
-            `held`: the request waits for `FaultyS3.release`, then meets the faults given there.
+            `paused`: the request waits for `FaultyS3.release`, then meets the faults given there.
         share: share of the matching requests, evenly spaced.
         methods: HTTP methods that match.
         key: part of the object's path, or of the prefix of a listing.
@@ -94,7 +94,7 @@ class FaultyS3:
     def next_fault(self, method: str, address: str) -> str | None:
         """Counts a request; returns the kind of the fault that it meets, if any."""
         kind = self._draw_kind(method, unquote(address))
-        if kind == "held":
+        if kind == "paused":
             self._released.wait()
             kind = self._draw_kind(method, unquote(address))
         with self._lock:
@@ -103,7 +103,7 @@ class FaultyS3:
         return kind
 
     def release(self, *faults: Fault) -> None:
-        """Replaces all faults and lets held requests go on."""
+        """Replaces all faults and lets paused requests continue."""
         self.faults = list(faults)
         self._released.set()
 

@@ -143,7 +143,7 @@ def test_a_job_retries_transient_faults_stops_when_credentials_expire_and_resume
     mix += [Fault(kind, share=0.06, methods=WRITE) for kind in ("SlowDown", "reset", "lost")]
     # Images of the last photograph wait until the credentials have expired.
     last = f"expiring/decoded/webp/{list(photos)[-1]}"
-    with FaultyS3(s3["AWS_ENDPOINT_URL"], Fault("held", key=last), *mix, seed=6) as proxy:
+    with FaultyS3(s3["AWS_ENDPOINT_URL"], Fault("paused", key=last), *mix, seed=6) as proxy:
         environment = {**s3, "AWS_ENDPOINT_URL": proxy.url}
         job = start_job(*arguments, **environment)
         deadline = time.monotonic() + 240

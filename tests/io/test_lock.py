@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from roi_ray.errors import OutputError
-from roi_ray.io import lock
+from roi_ray.errors import AccessError, OutputError, StorageUnavailable
+from roi_ray.io import lock, storage
 from roi_ray.io.lock import OutputLock
 
 pytestmark = pytest.mark.usefixtures("fast_lock")
@@ -98,9 +98,10 @@ def test_a_process_of_another_container_is_not_looked_up(uri, holder) -> None:
     """Process numbers of a container mean nothing outside, even if it has the same host name."""
     here = read(uri)
     machine = str(here["machine"])
-    there = here | {"machine": machine.replace("pid:[", "pid:[9"), "pid": 2**22 + 1}
-    assert not lock._Holder(**there).is_known_dead()
-    assert lock._Holder(**there | {"machine": machine}).is_known_dead()
+    ended = here | {"pid": 2**22 + 1}
+    other_container = ended | {"machine": machine.replace("pid:[", "pid:[9")}
+    assert not lock._Holder(**other_container).is_known_dead()
+    assert lock._Holder(**ended).is_known_dead()
 
 
 def test_a_lock_without_a_machine_is_watched_by_its_heartbeat(uri, holder) -> None:
@@ -126,3 +127,18 @@ def test_a_job_stops_if_the_job_that_took_over_has_ended_already(uri) -> None:
         with pytest.raises(OutputError, match="another job has taken over; this job stops"):
             mine.check()
     assert not Path(uri).exists()
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable, AccessError])
+def test_a_lock_that_cannot_be_read_is_not_taken(uri, monkeypatch, error) -> None:
+    content = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "heartbeat": 3}
+    Path(uri).parent.mkdir(parents=True)
+    write(uri, content)
+
+    def fail(_: str) -> bytes:
+        raise error("cannot read the lock")
+
+    monkeypatch.setattr(storage, "read_bytes", fail)
+    with pytest.raises(error):
+        OutputLock(uri).__enter__()
+    assert read(uri) == content
