@@ -39,7 +39,8 @@ def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, No
         try:
             main(*args, **kwargs)
         except RoiRayError as error:
-            print(f"error: {escape_line(str(error))}", file=sys.stderr)
+            text = " ".join(escape_line(line.strip()) for line in str(error).splitlines())
+            print(f"error: {text}", file=sys.stderr)
             raise typer.Exit(EXIT_UNUSABLE) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(EXIT_INTERRUPTED) from error

@@ -16,7 +16,7 @@ def main(row: int = typer.Argument(help="Which one."), *, broken: bool = False) 
     if row == 0:
         raise KeyboardInterrupt
     if row > 9:
-        raise ManifestError(f"row {row}:\nthere are 9")
+        raise ManifestError(f"row {row}:\n  there\x07 are 9")
     print(f"row {row}")
 
 
@@ -30,7 +30,7 @@ def command() -> typer.Typer:
 def test_roi_ray_error_is_one_line_and_exit_code_2(command: typer.Typer) -> None:
     result = CliRunner().invoke(command, ["12"])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "error: row 12:\\nthere are 9\n"
+    assert result.stderr == "error: row 12: there\\x07 are 9\n"
 
 
 def test_arguments_and_help_are_those_of_the_function(command: typer.Typer) -> None:

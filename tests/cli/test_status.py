@@ -28,7 +28,7 @@ def test_a_half_made_output(run, tmp_path, manifest) -> None:
     assert re.search(r"job of [-\d]+ [:\d]+ UTC: 4 pairs in 0:00:\d\d, [.\d]+ pairs/s", text)
     assert "now: no job is writing" in text
     assert f"1 x ImageReadError\n  {ERRORS[0].text}\n" in text
-    assert f"1 x SizeMismatch\n  {ERRORS[1]}\n" in text
+    assert f"1 x SizeMismatch\n  {ERRORS[1].text}\n" in text
     assert "1 torn or of another run" in text
     assert "shard-000003.parquet" in text
 
