@@ -8,7 +8,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-# Columns of a manifest. All others are carried through to the scores untouched.
+# Columns of a manifest and of scores. Other columns of a manifest are copied to the scores.
 PAIR_ID = "pair_id"
 REFERENCE = "reference"
 DISTORTED = "distorted"
@@ -17,16 +17,19 @@ ERROR_KIND = "error_kind"
 ERROR = "error"
 
 URIS = (REFERENCE, DISTORTED)
-"""What a manifest must have: local paths or s3:// URIs, relative ones relative to the manifest."""
+"""Columns that a manifest must have: local paths, or `file://` or `s3://` URIs.
 
-# Columns that a sweep adds, and that the summary of a demonstration reads.
+Relative paths start from the folder of the manifest.
+"""
+
+# Columns that a sweep adds.
 CODEC = "codec"
 QUALITY = "quality"
 BYTES = "bytes"
 BPP = "bpp"
 
 
-# Columns of a comparison: one reference, two candidates, and what people said of them.
+# Columns of a comparison: one reference, two candidates, and which one people preferred.
 A = "a"
 B = "b"
 P_A = "p_a"
@@ -40,7 +43,8 @@ GOLD = "gold"
 BPP_A, BPP_B = "bpp_a", "bpp_b"
 CODEC_A, CODEC_B = "codec_a", "codec_b"
 METHOD_A, METHOD_B = "method_a", "method_b"
-# Added to a comparison with its features: what made them, and what a model says of them.
+# Columns that `roi-ray compare` adds besides the features: the settings and weights that made the
+# features, and the probability, by a preference model, that people prefer `a`.
 SCORED_WITH = "scored_with"
 P_A_PREFERRED = "p_a_preferred"
 
@@ -65,12 +69,12 @@ COMPARISON = {
     METHOD_A: pa.string(),
     METHOD_B: pa.string(),
 }
-"""Types of a comparison's columns; all but the first three are optional.
+"""Types of the columns of a comparison; all but the first three are optional.
 
-`p_a` is the share of people who prefer `a`, or the probability: 0..1, 0.5 for a tie. `group` is
-what must not be divided between training and test (the reference, where it is not given); `gold`
-marks control questions, which no model is trained on. `codec_a` is an encoder, `method_a` an
-encoder at one setting.
+`p_a` is the share or the probability of people who prefer `a`: 0..1, 0.5 for a tie. Rows of one
+`group` are never split between training and test; it is the reference by default. `gold` marks
+control questions, which no model is trained on. `codec_a` is an encoder, `method_a` an encoder at
+one setting.
 """
 
 
@@ -165,28 +169,34 @@ class Failure:
 BASIC_FEATURES = ("psnr", "ms_ssim", "lpips", "d_loss")
 ROI_FEATURES = ("roi_psnr", "roi_ms_ssim", "roi_lpips", "roi_d_loss")
 FEATURES = BASIC_FEATURES + ROI_FEATURES
-"""The eight numbers of an image that a preference model sees."""
+"""The eight numbers per image that a preference model may see."""
 
 SIDES = ("a", "b")
 
 CROP = ("crop_x", "crop_y", "crop_width", "crop_height")
-"""Of a comparison, where people saw a part of the images: which, in pixels."""
+"""Columns of a comparison in which people saw only a part of the images, in pixels."""
 
 
-def features_of(side: str) -> list[str]:
-    """Columns of a comparison's eight features of one side: `psnr_a`, ..."""
+def _feature_columns(side: str) -> list[str]:
+    """Return the columns of one side's features: `psnr_a`, ..."""
     return [f"{feature}_{side}" for feature in FEATURES]
 
 
-PAIR_FEATURES = (*features_of("a"), *features_of("b"))
-"""The sixteen numbers of a comparison."""
+PAIR_FEATURES = (*_feature_columns("a"), *_feature_columns("b"))
+"""Columns of the sixteen features of a comparison."""
 
 Direction = Literal["higher", "lower"]
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a column's numbers mean; `better` is None where neither direction is."""
+    """What the numbers of a column mean.
+
+    Attributes:
+        unit: unit of the numbers; `1` for a plain number, empty for text.
+        better: direction of better quality; None for columns that do not measure quality.
+        text: description in one line.
+    """
 
     unit: str
     better: Direction | None
@@ -232,4 +242,4 @@ SCORES = pa.schema(
         for name in (ERROR_KIND, ERROR)
     ]
 )
-"""The columns that scoring adds to a manifest's."""
+"""The columns that scoring adds to those of the manifest."""

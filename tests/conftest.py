@@ -25,15 +25,15 @@ from roi_ray.sweep import make_sweep, photographs
 
 # A local Ray writes an authentication token into the home folder otherwise.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-# Tests that run side by side, and what they start, share the cores.
+# Tests that run side by side share the cores with each other and with the processes they start.
 _THREADS = (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) or 1
 os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))
 torch.set_num_threads(_THREADS)
 if "PYTEST_XDIST_WORKER" in os.environ and "RAY_TMPDIR" not in os.environ:
-    # Nor do their Rays share a folder. Sockets lie below it, and their names must be short.
+    # A folder per worker for its Ray, with a short name: the paths of sockets are limited.
     os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     atexit.register(shutil.rmtree, os.environ["RAY_TMPDIR"], ignore_errors=True)
-# Under `uv run`, Ray would have every worker resolve the project again.
+# Otherwise, under `uv run`, Ray makes every worker resolve the project again.
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 Photos = dict[str, Pixels]
@@ -42,9 +42,9 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 
 
 def run_in_triton_interpreter(code: str) -> str:
-    """What Python prints that runs a GPU's kernels on the CPU, by Triton's interpreter."""
+    """Run Python code, its GPU kernels by Triton's interpreter on the CPU; return its output."""
     pytest.importorskip("triton")
-    # It is chosen when Triton is imported, hence another process.
+    # Triton reads the variable when it is imported, which only a new process does again.
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
@@ -54,8 +54,8 @@ def run_in_triton_interpreter(code: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def untouched_logger() -> None:
-    """A job's `main` sends the log to standard error; the next test knows nothing of it."""
+def reset_logger() -> None:
+    """Undo what a command's `main` set: it sends the log to standard error."""
     LOGGER.handlers = []
     LOGGER.setLevel(logging.NOTSET)
 
@@ -84,19 +84,19 @@ def rng() -> np.random.Generator:
 
 
 def encode(pixels: Pixels, file_format: str = "PNG", **options: object) -> bytes:
-    """An image file of these pixels."""
+    """Encode pixels as an image file."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, file_format, **options)
     return buffer.getvalue()
 
 
 def jpeg(pixels: Pixels, quality: int) -> Pixels:
-    """The pixels after a trip through JPEG."""
+    """Encode pixels as JPEG and decode them again."""
     return decode_image(encode(pixels, "JPEG", quality=quality))
 
 
 def write(path: Path, data: bytes) -> str:
-    """Write a file, with its folders; returns its path."""
+    """Write a file and the folders above it; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return str(path)
@@ -104,10 +104,10 @@ def write(path: Path, data: bytes) -> str:
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """A local Ray of four CPUs (they are a label, not cores), shared by all tests that want one."""
+    """A local Ray that all tests share; it schedules four CPUs, whatever the machine has."""
     import ray
 
-    # Ray announces a change of defaults for workers that ask for no GPU.
+    # Ray warns of a new default for workers that request no GPU.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         ray.init(
@@ -122,7 +122,7 @@ def ray_cluster() -> Iterator[None]:
 
 
 def make_sweep_of(photos: Photos, folder: Path, side: int = 96) -> str:
-    """A small sweep of crops of photographs, 2 codecs x 3 qualities each; returns the manifest."""
+    """Write a sweep of crops of photographs, 2 codecs x 3 qualities each; return the manifest."""
     crops = {name: pixels[:side, : side + 32] for name, pixels in photos.items()}
     make_sweep(crops, str(folder), ["jpeg", "webp"], {"jpeg": [10, 50, 90], "webp": [5, 50, 90]})
     return str(folder / "manifest.parquet")

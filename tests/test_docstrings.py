@@ -15,8 +15,7 @@ WITH_EXAMPLES = [
     ("roi_ray", "load_preference_model"),
     ("roi_ray", "rank"),
     ("roi_ray", "score"),
-    pytest.param("roi_ray", "compare", marks=pytest.mark.e2e),
-    pytest.param("roi_ray", "score_manifest", marks=pytest.mark.e2e),
+    ("roi_ray", "compare"),
     ("roi_ray.metrics", "ms_ssim"),
     ("roi_ray.metrics", "mse"),
     ("roi_ray.metrics", "psnr"),
@@ -38,6 +37,13 @@ def test_examples_of_a_public_name_are_right(module, name) -> None:
     value = getattr(importlib.import_module(module), name)
     names = vars(importlib.import_module(value.__module__))
     assert run_examples(value, name, dict(names)) > 0
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("ray_cluster")
+def test_the_example_of_score_manifest_is_right() -> None:
+    names = vars(importlib.import_module("roi_ray.pipeline.run"))
+    assert run_examples(roi_ray.score_manifest, "score_manifest", dict(names)) > 0
 
 
 def test_the_example_of_the_package_is_right() -> None:

@@ -65,6 +65,26 @@ def score_manifest(
         OutputError: the output belongs to another run, or another job is writing to it.
         StorageError: the manifest or the output cannot be reached, or S3 refuses the credentials.
             Shards that were committed before stay.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import pyarrow as pa
+        >>> import pyarrow.parquet as pq
+        >>> from PIL import Image
+        >>> from roi_ray.sweep import photographs
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> photo = Image.open(photographs()["chelsea"]).crop((0, 0, 128, 96))
+        >>> photo.save(folder / "cat.png")
+        >>> photo.save(folder / "cat.jpg", quality=50)
+        >>> manifest = pa.table({"reference": ["cat.png"], "distorted": ["cat.jpg"]})
+        >>> pq.write_table(manifest, folder / "pairs.parquet")
+        >>> summary = score_manifest(str(folder / "pairs.parquet"), str(folder / "scores"))
+        >>> summary.rows, summary.failed
+        (1, 0)
+        >>> scores = pq.read_table(folder / "scores")
+        >>> scores["distorted"][0].as_py(), 30 < scores["psnr"][0].as_py() < 40
+        ('cat.jpg', True)
     """
     began = time.monotonic()
     settings, options = settings or Settings(), options or Options()
