@@ -1,6 +1,6 @@
-"""The method, written down literally and slowly, to compare the scorer with.
+"""A literal, slow implementation of the method, to compare the scorer with.
 
-Nothing here shares code with roi_ray, and nothing is computed once for several images.
+It shares no code with roi_ray, and computes everything anew for each image.
 """
 
 import math
@@ -17,13 +17,13 @@ WANG = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def box(saliency: Array) -> Array:
-    """Rows i-25 .. i+24, columns likewise, zeros outside, divided by 2500."""
+    """Blur: the mean over rows i-25 .. i+24 and the same columns, with zeros outside the image."""
     padded = F.pad(torch.from_numpy(saliency)[None, None], (25, 24, 25, 24))
     return F.conv2d(padded, torch.ones(1, 1, 50, 50, dtype=torch.float64))[0, 0].numpy() / 2500
 
 
 def area(mask: Array, height: int, width: int) -> Array:
-    """Mean over the pixels that each cell of a coarser grid touches."""
+    """Resize a mask: the mean over the pixels that each cell of a coarser grid touches."""
     if mask.shape == (height, width):
         return mask
     out = np.empty((height, width))
@@ -37,7 +37,7 @@ def area(mask: Array, height: int, width: int) -> Array:
 
 
 def under(level: Array, mask: Array, weighting: str) -> float:
-    """An L map under a mask of its own size."""
+    """Average an L map under a mask of its size."""
     if weighting == "mean":
         return float((level * mask).mean())
     return float((level * mask).sum() / mask.sum() if mask.mean() >= 1e-6 else level.mean())
@@ -48,7 +48,7 @@ def psnr(mse: float) -> float:
 
 
 def ms_ssim(x: Array, y: Array, mean: Callable[[Array], float]) -> float:
-    """Per channel, then the mean; `mean` makes one number of a map of valid positions."""
+    """Compute MS-SSIM per channel, then average; `mean` averages a map of whole windows."""
     distance = np.arange(11) - 5.0
     window = np.exp(-(distance**2) / (2 * 1.5**2))
     window = np.outer(window, window)
@@ -95,7 +95,7 @@ def ms_ssim_under(x: Array, y: Array, mask: Array, weighting: str) -> float:
 
 
 def lpips_maps(package: nn.Module, x: Tensor, y: Tensor) -> list[Array]:
-    """The maps before LPIPS' spatial mean, by the package's own modules; x, y in [0, 1]."""
+    """Compute the L maps of LPIPS by the package's own modules; x, y: (3, H, W), in [0, 1]."""
     features = []
     for image in (x, y):
         layers = package.net.forward(package.scaling_layer(2 * image[None] - 1))
@@ -116,7 +116,7 @@ def scores(
     package: nn.Module,
     discriminator: nn.Module,
 ) -> dict[str, float]:
-    """All numbers of one pair."""
+    """Compute all numbers of one pair."""
     a, b = x / 255.0, y / 255.0
     tensors = [torch.from_numpy(image).permute(2, 0, 1).float() for image in (a, b)]
     with torch.no_grad():

@@ -60,8 +60,8 @@ def test_all_numbers_equal_the_literal_method(
     mask = literal.box(logits[0, 0].sigmoid().double().numpy())
     prepared = scorer.prepare(x)
     np.testing.assert_allclose(prepared.mask.cpu().numpy(), mask, atol=1e-5)
-    # From here on under one mask: its last digits, which differ with the layout of the network's
-    # convolutions, would count tenfold in decibels.
+    # The rest uses the scorer's mask: its last digits depend on the memory format of convolutions,
+    # and decibels multiply the difference by ten.
     mask = prepared.mask.double().cpu().numpy()
     for y, scores in zip(several, scorer.score(prepared, several), strict=True):
         expected = literal.scores(x, y, mask, weighting, package, d)
@@ -72,7 +72,7 @@ def test_all_numbers_equal_the_literal_method(
 
 @pytest.mark.parametrize("weighting", ["mean", "normalised"])
 @pytest.mark.parametrize("shape", [(128, 160), (16, 16), (37, 300), (11, 50)])
-def test_a_mask_of_ones_gives_exactly_the_basic_metric(photos, scorers, shape, weighting) -> None:
+def test_mask_of_ones_gives_the_bits_of_the_whole_image(photos, scorers, shape, weighting) -> None:
     x = photos["rocket"][200 : 200 + shape[0], 200 : 200 + shape[1]]
     scorer = scorers[weighting]
     prepared = scorer.prepare(x, np.full(shape, 255, np.uint8))
@@ -82,7 +82,7 @@ def test_a_mask_of_ones_gives_exactly_the_basic_metric(photos, scorers, shape, w
             assert getattr(scores, f"roi_{name}") == getattr(scores, name)
 
 
-def test_identical_images(photos, scorers) -> None:
+def test_identical_images_get_the_best_numbers(photos, scorers) -> None:
     for name in ("astronaut", "chelsea"):
         x = photos[name]
         (scores,) = scorers["mean"].score(scorers["mean"].prepare(x), [x])
@@ -101,7 +101,7 @@ def test_any_size_gives_finite_numbers(photos, scorers, shape, scales) -> None:
     assert (scores.height, scores.width, scores.ms_ssim_scales) == (*shape, scales)
 
 
-def test_a_very_wide_image(scorers, photos) -> None:
+def test_very_wide_image_is_scored(scorers, photos) -> None:
     x = np.ascontiguousarray(np.tile(photos["motorcycle_left"][:37], (1, 3, 1))[:, :2000])
     (scores,) = scorers["mean"].score(scorers["mean"].prepare(x), [jpeg(x, 30)])
     assert (scores.height, scores.width) == (37, 2000)
@@ -117,7 +117,7 @@ def test_numbers_follow_their_declared_direction(photos, scorers) -> None:
         assert (getattr(good, name) > getattr(bad, name)) == (better == "higher"), name
 
 
-def test_a_batch_gives_what_single_images_give(photos) -> None:
+def test_batch_gets_the_numbers_of_single_images(photos) -> None:
     x = photos["chelsea"]
     several = [jpeg(x, quality) for quality in (5, 20, 35, 50, 65, 80, 95)]
     one, many = Scorer(batch=1), Scorer(batch=16)
@@ -141,7 +141,7 @@ def test_bf16_networks_stay_close(photos, scorers) -> None:
     assert rough.roi_fraction == pytest.approx(exact.roi_fraction, abs=0.02)
 
 
-def test_the_mask_comes_from_the_reference_alone(photos, scorers) -> None:
+def test_mask_depends_on_the_reference_alone(photos, scorers) -> None:
     x = photos["coffee"]
     scorer = scorers["mean"]
     prepared = scorer.prepare(x)
@@ -151,7 +151,7 @@ def test_the_mask_comes_from_the_reference_alone(photos, scorers) -> None:
     assert fractions == {prepared.roi_fraction}
 
 
-def test_unfit_images_are_refused(photos, scorers) -> None:
+def test_small_and_mismatched_images_are_refused(photos, scorers) -> None:
     scorer = scorers["mean"]
     x = photos["coffee"]
     with pytest.raises(ImageTooSmall, match="50 x 10"):
@@ -164,7 +164,7 @@ def test_unfit_images_are_refused(photos, scorers) -> None:
 
 
 def pairs_of(scorer, photos, size=(150, 170)):
-    """Of three references, 1 to 4 distorted images of each."""
+    """Prepare pairs of three references with 1 to 4 images each, and score each reference alone."""
     names = ("coffee", "rocket", "chelsea")
     xs = [np.ascontiguousarray(photos[name][: size[0], : size[1]]) for name in names]
     masks = [None, np.full(size, 77, np.uint8), None]
@@ -185,14 +185,16 @@ def pairs_of(scorer, photos, size=(150, 170)):
 
 @pytest.mark.parametrize("batch", [1, 2, 16])
 @pytest.mark.parametrize("weighting", ["mean", "normalised"])
-def test_pairs_of_several_references_get_what_each_gets_alone(photos, batch, weighting) -> None:
+def test_pairs_of_several_references_get_the_numbers_of_each_alone(
+    photos, batch, weighting
+) -> None:
     scorer = Scorer(Settings(roi_weighting=weighting), batch=batch)
     pairs, expected = pairs_of(scorer, photos)
     for got, want in zip(scorer.score_pairs(pairs), expected, strict=True):
         assert asdict(got) == pytest.approx(asdict(want), rel=1e-5, abs=1e-6)
 
 
-def test_a_reference_is_weighted_as_who_scores_it_says(photos) -> None:
+def test_shared_reference_is_weighted_by_the_scorer_that_uses_it(photos) -> None:
     x = photos["coffee"][:64, :96]
     mean, normalised = (Scorer(Settings(roi_weighting=name)) for name in ("mean", "normalised"))
     shared = mean.prepare(x)
@@ -211,10 +213,10 @@ def test_references_and_pairs_of_several_sizes_are_refused(photos, scorers) -> N
         scorer.score_pairs([(scorer.prepare(x), x), (scorer.prepare(small), small)])
 
 
-# What the networks' precision may change: of fp32 the order of sums.
+# How much the precision of the networks may change a number; in fp32, the order of sums.
 TOLERANCES = {"fp32": 2e-6, "fp16": 2e-3, "bf16": 2e-2}
-# Of an image of 37 rows, which has few positions to make up for each other.
-OF_FEW_ROWS = {"fp32": 5e-6, "fp16": 3e-3, "bf16": 2e-2}
+# The same for an image of 37 rows, whose few positions average out less.
+TOLERANCES_FEW_ROWS = {"fp32": 5e-6, "fp16": 3e-3, "bf16": 2e-2}
 
 
 @needs_cuda
@@ -229,7 +231,7 @@ def test_cuda_equals_the_cpu(photos, precision, size, batch) -> None:
     x = np.ascontiguousarray(x[: size[0], : size[1]])
     several = [jpeg(x, quality) for quality in (10, 30, 60, 90)]
     cpu, gpu = Scorer(), Scorer(Settings(precision=precision), device="cuda", batch=batch)
-    tolerance = (OF_FEW_ROWS if size[0] == 37 else TOLERANCES)[precision]
+    tolerance = (TOLERANCES_FEW_ROWS if size[0] == 37 else TOLERANCES)[precision]
     for got, want in zip(
         gpu.score(gpu.prepare(x), several), cpu.score(cpu.prepare(x), several), strict=True
     ):
@@ -237,33 +239,33 @@ def test_cuda_equals_the_cpu(photos, precision, size, batch) -> None:
             assert getattr(got, name) == pytest.approx(getattr(want, name), rel=1e-6), name
         for name in ("lpips", "d_loss"):
             assert getattr(got, name) == pytest.approx(getattr(want, name), rel=tolerance), name
-        # The mask is a network's too, and where it is small its error is not.
+        # The mask comes from a network too, and its relative error is large where it is small.
         for name in ("roi_mse", "roi_ms_ssim", "roi_lpips", "roi_d_loss", "roi_fraction"):
             loose = pytest.approx(getattr(want, name), rel=10 * tolerance, abs=tolerance / 2)
             assert getattr(got, name) == loose, name
 
 
 @needs_cuda
-def test_cuda_takes_several_references_at_once(photos) -> None:
+def test_cuda_scores_several_references_in_one_batch(photos) -> None:
     scorer = Scorer(device="cuda", batch=3)
     pairs, expected = pairs_of(scorer, photos)
     for got, want in zip(scorer.score_pairs(pairs), expected, strict=True):
         assert asdict(got) == pytest.approx(asdict(want), rel=1e-5, abs=2e-5)
 
 
-class _Crowded(torch.nn.Module):
-    """Fails like a device whose memory holds a few images only."""
+class _LimitedDiscriminator(torch.nn.Module):
+    """A discriminator that fails like a device whose memory holds only `room` images."""
 
-    def __init__(self, inside, room: int, error: Exception) -> None:
+    def __init__(self, network, room: int, error: Exception) -> None:
         super().__init__()
-        self.inside, self.room, self.error, self.seen = inside, room, error, []
-        self.layers, self.min_side = inside.layers, inside.min_side
+        self.network, self.room, self.error, self.batches = network, room, error, []
+        self.layers, self.min_side = network.layers, network.min_side
 
     def forward(self, images):
-        self.seen.append(len(images))
+        self.batches.append(len(images))
         if len(images) > self.room:
             raise self.error
-        return self.inside(images)
+        return self.network(images)
 
 
 @pytest.mark.parametrize(
@@ -278,34 +280,34 @@ class _Crowded(torch.nn.Module):
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
-def test_a_batch_too_large_for_the_memory_is_halved(photos, error) -> None:
+def test_batch_too_large_for_the_memory_is_halved(photos, error) -> None:
     x = photos["coffee"][:64, :96]
     several = [jpeg(x, quality) for quality in (5, 15, 25, 35, 45, 55, 65)]
     settings = Settings()
     networks = load_networks_for(settings)
-    crowded = _Crowded(networks.discriminator, 2, error)
-    scorer = Scorer(settings, batch=16, networks=replace(networks, discriminator=crowded))
-    crowded = scorer._networks.discriminator  # a copy
+    limited = _LimitedDiscriminator(networks.discriminator, 2, error)
+    scorer = Scorer(settings, batch=16, networks=replace(networks, discriminator=limited))
+    limited = scorer._networks.discriminator  # a copy
     plain = Scorer(settings)
     got = scorer.score(scorer.prepare(x), several)
     for one, other in zip(got, plain.score(plain.prepare(x), several), strict=True):
         assert asdict(one) == pytest.approx(asdict(other), rel=1e-6, abs=1e-6)
-    assert crowded.seen == [7, 3, 1, 1, 1, 1, 1, 1, 1]
-    crowded.room = 0
+    assert limited.batches == [7, 3, 1, 1, 1, 1, 1, 1, 1]
+    limited.room = 0
     with pytest.raises(OutOfMemory, match="96 x 64 needs more memory than there is"):
         scorer.score(scorer.prepare(x), several)
 
 
-def test_other_failures_are_not_taken_for_it(photos) -> None:
+def test_other_runtime_errors_are_raised(photos) -> None:
     x = photos["coffee"][:64, :96]
     networks = load_networks_for(Settings())
-    broken = _Crowded(networks.discriminator, 0, RuntimeError("shapes do not fit"))
+    broken = _LimitedDiscriminator(networks.discriminator, 0, RuntimeError("shapes do not fit"))
     scorer = Scorer(networks=replace(networks, discriminator=broken))
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         scorer.score(scorer.prepare(x), [x, x])
 
 
-LITTLE_MEMORY = """
+SCORE_WITH_LITTLE_MEMORY = """
 import resource, sys
 import numpy as np
 import torch
@@ -333,9 +335,9 @@ print(len(scorer.score(reference, [x] * 3)))
 """
 
 
-def test_a_process_that_runs_out_of_memory_goes_on_with_less_at_once() -> None:
+def test_process_out_of_memory_continues_with_smaller_batches() -> None:
     run = subprocess.run(
-        [sys.executable, "-c", LITTLE_MEMORY], capture_output=True, text=True, check=True
+        [sys.executable, "-c", SCORE_WITH_LITTLE_MEMORY], capture_output=True, text=True, check=True
     )
     batch, refusal, after = run.stdout.splitlines()
     count, left = map(int, batch.split())
@@ -345,18 +347,18 @@ def test_a_process_that_runs_out_of_memory_goes_on_with_less_at_once() -> None:
     assert after == "3"
 
 
-def test_memory_that_was_short_once_is_tried_again(photos) -> None:
+def test_next_call_tries_the_full_batch_again(photos) -> None:
     x = photos["coffee"][:64, :96]
     networks = load_networks_for(Settings())
-    crowded = _Crowded(networks.discriminator, 2, MemoryError("std::bad_alloc"))
-    scorer = Scorer(batch=16, networks=replace(networks, discriminator=crowded))
-    crowded = scorer._networks.discriminator
+    limited = _LimitedDiscriminator(networks.discriminator, 2, MemoryError("std::bad_alloc"))
+    scorer = Scorer(batch=16, networks=replace(networks, discriminator=limited))
+    limited = scorer._networks.discriminator
     reference = scorer.prepare(x)
     scorer.score(reference, [x] * 4)
-    crowded.room = 100
-    crowded.seen.clear()
+    limited.room = 100
+    limited.batches.clear()
     scorer.score(reference, [x] * 4)
-    assert crowded.seen == [4]
+    assert limited.batches == [4]
 
 
 def test_another_precision_changes_no_other_scorer(photos) -> None:
@@ -378,7 +380,7 @@ def test_another_precision_changes_no_other_scorer(photos) -> None:
         (np.zeros((32, 32, 3), np.float32), "an array of float32"),
     ],
 )
-def test_arrays_that_are_no_images(image, message) -> None:
+def test_arrays_that_are_not_images_are_refused(image, message) -> None:
     scorer = Scorer()
     fine = np.zeros((32, 32, 3), np.uint8)
     with pytest.raises(ImageReadError, match=message):
