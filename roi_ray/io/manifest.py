@@ -114,12 +114,14 @@ def _spread_over_disk(files: TableFiles, rows: int, part_count: int) -> Manifest
 
 
 def _spread_over_folder(folder: Path, files: TableFiles, rows: int, part_count: int) -> Manifest:
-    sha256, id_hashes = hashlib.sha256(), np.empty(rows, np.int64)
+    sha256, hashes_of_pieces = hashlib.sha256(), [np.empty(0, np.int64)]
     with PartFiles(folder, part_count) as parts:
-        for first_row, piece in _read_checked_pieces(files, rows):
+        for _, piece in _read_checked_pieces(files, rows):
             sha256.update(sha256_of_rows(piece).encode())
-            id_hashes[first_row : first_row + len(piece)] = _hash_ids(piece)
+            hashes_of_pieces.append(_hash_ids(piece))
             parts.write(piece)
+    id_hashes = np.concatenate(hashes_of_pieces)
+    hashes_of_pieces.clear()
     id_hashes.sort()
     repeated = id_hashes[1:][id_hashes[1:] == id_hashes[:-1]]
     if len(repeated):

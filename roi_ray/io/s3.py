@@ -100,9 +100,7 @@ def explain_no_client(text: str, error: Exception) -> StorageError:
 
 def _transient_or_not(text: str, name: str, status: int) -> StorageError:
     if _canonical(name) in _TRANSIENT_ERRORS or status == 429 or status >= 500:
-        return StorageUnavailable(
-            f"{text}. S3 failed on every attempt; run the same command again when it works"
-        )
+        return StorageUnavailable(f"{text}. S3 failed on every attempt")
     return StorageError(text)
 
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from roi_ray.errors import StorageError, WeightsError
+from roi_ray.errors import AccessError, StorageError, WeightsError
 from roi_ray.io import storage
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
@@ -131,13 +131,22 @@ def load_torchvision_backbone(url: str, folder: str | None) -> Weights:
     file = url.split("/")[-1]
     sha256_prefix = file.removesuffix(".pth").split("-")[-1]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / file
-    if folder is not None and storage.is_file(storage.join(folder, file)):
+    if folder is not None and _is_file(storage.join(folder, file)):
         path = storage.join(folder, file)
     elif cached.is_file():
         path = str(cached)
     else:
         path = _download(url, cached, sha256_prefix, folder)
     return load_weights(path, sha256_prefix)
+
+
+def _is_file(uri: str) -> bool:
+    try:
+        return storage.is_file(uri)
+    except AccessError:
+        raise
+    except StorageError as error:
+        raise WeightsError(str(error)) from error
 
 
 def _download(url: str, target: Path, sha256_prefix: str, folder: str | None) -> str:

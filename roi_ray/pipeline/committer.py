@@ -7,23 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from roi_ray import schema
-from roi_ray.errors import (
-    AccessError,
-    DeviceError,
-    OutputError,
-    StorageUnavailable,
-    WeightsError,
-    WorkerDied,
-)
+from roi_ray.errors import OutputError, StorageUnavailable, WorkerDied
 from roi_ray.pipeline.output import OutputWriter
 from roi_ray.pipeline.plan import SHARD, Rows
-from roi_ray.pipeline.score_stage import RESULTS, ROW
+from roi_ray.pipeline.score_stage import FATAL_ERRORS, RESULTS, ROW
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.progress import ProgressReporter
 from roi_ray.schema import Failure
-
-_FATAL = {kind.__name__: kind for kind in (AccessError, DeviceError, WeightsError)}
-"""Kinds of errors that would fail every row, so that they stop the job."""
 
 
 class Committer:
@@ -66,8 +56,8 @@ class Committer:
             DeviceError: the scoring actors have no such device.
             WeightsError: the scoring actors cannot load the weights of this job.
         """
-        for kind, error in _FATAL.items():
-            if texts := select_kind(results, kind)[schema.ERROR].to_pylist():
+        for error in FATAL_ERRORS:
+            if texts := select_kind(results, error.__name__)[schema.ERROR].to_pylist():
                 raise error(texts[0])
         # The stages have counted all other pairs.
         unavailable = select_kind(results, StorageUnavailable.__name__)

@@ -62,6 +62,7 @@ def score_manifest(
         ManifestError: the manifest cannot be used.
         WeightsError: weights are missing, altered, or of an unknown layout.
         DeviceError: no GPU is available.
+        ClusterError: Ray cannot be reached or started.
         OutputError: the output belongs to another run, or another job is writing to it.
         StorageError: the manifest or the output cannot be reached, or S3 refuses the credentials.
             Shards that were committed before stay.
@@ -97,8 +98,9 @@ def score_manifest(
     engine = RayEngine(manifest.base, settings, options, weights, stages or Stages())
     first_failures = FirstFailures()
     scored = 0
+    is_recorded = output.is_recorded()  # refuses an output of another run at once
     with ProgressReporter(manifest.rows) as progress:
-        failed = _count_failed_if_finished(manifest, output, options)
+        failed = _count_failed_if_finished(manifest, output, options) if is_recorded else None
         if failed is not None:
             progress.skip(manifest.rows)
         else:
@@ -117,16 +119,15 @@ def score_manifest(
 
 
 def _count_failed_if_finished(manifest: Manifest, output: Output, options: Options) -> int | None:
-    """How many rows failed in an output that needs no writing at all; else None. Only reads."""
+    """How many rows failed in an output that lacks nothing; else None. Only reads."""
     failed = shard_count = 0
-    is_recorded = output.is_recorded()
     for part in plan_parts(manifest.parts(), options.shard_size):
         inventory = output.inspect(part.shards)
         if inventory.missing:
             return None
         failed += sum(inventory.failed.values())
         shard_count += len(part.shards)
-    return failed if is_recorded and not output.find_strays(shard_count) else None
+    return None if output.find_strays(shard_count) else failed
 
 
 def _score_missing(

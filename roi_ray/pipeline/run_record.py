@@ -23,9 +23,6 @@ Run = dict[str, Any]
 RUN_FOLDER = "_run"
 RUN_JSON = (RUN_FOLDER, "run.json")
 
-_IDENTITY = ("scoring_version", "config")
-_PROVENANCE = ("roi_ray", *_IDENTITY, "columns")
-
 
 def describe_run(config: Mapping[str, Any], manifest: Mapping[str, str]) -> Run:
     """Describe a run that starts now.
@@ -78,14 +75,19 @@ def write_run(uri: str, run: Run) -> None:
 
 
 def identity(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides a run's numbers, as JSON stores it: the scoring version and the settings."""
-    stored: dict[str, Any] = json.loads(json.dumps({name: run[name] for name in _IDENTITY}))
+    """What decides a run's numbers, as JSON stores it: the scoring version and the settings.
+
+    Runs of releases without a scoring version have None.
+    """
+    values = {"scoring_version": run.get("scoring_version"), "config": run["config"]}
+    stored: dict[str, Any] = json.loads(json.dumps(values))
     return stored
 
 
 def provenance(run: Run) -> bytes:
     """What every shard's file says about its run, as JSON."""
-    return json.dumps({name: run[name] for name in _PROVENANCE}, sort_keys=True).encode()
+    facts = {"roi_ray": run["roi_ray"], **identity(run), "columns": run["columns"]}
+    return json.dumps(facts, sort_keys=True).encode()
 
 
 def list_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:

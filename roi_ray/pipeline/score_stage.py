@@ -10,7 +10,14 @@ import pyarrow as pa
 import torch
 
 from roi_ray import schema
-from roi_ray.errors import NonFiniteScore, RoiRayError, StorageUnavailable, WeightsError
+from roi_ray.errors import (
+    AccessError,
+    DeviceError,
+    NonFiniteScore,
+    RoiRayError,
+    StorageUnavailable,
+    WeightsError,
+)
 from roi_ray.models.networks import Provenance
 from roi_ray.pipeline.chunk import Chunk
 from roi_ray.pipeline.plan import SHARD
@@ -22,6 +29,9 @@ from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 
 ROW = "row"
+
+FATAL_ERRORS = (AccessError, DeviceError, WeightsError)
+"""Errors that would fail every row. A row with such an `error_kind` stops the job."""
 
 RESULTS = pa.schema([pa.field(SHARD, pa.int32()), pa.field(ROW, pa.int64()), *schema.SCORES])
 """Columns of a result: the shard and row that it belongs to, and its scores or its error."""
@@ -59,7 +69,7 @@ class ScoringActor:
         self._startup_failure: Failure | None = None
         try:
             self._scorer = _load_scorer(settings, device, batch, weights_dir, weights)
-        except RoiRayError as error:
+        except FATAL_ERRORS as error:
             self._startup_failure = Failure.from_exception(error, "a scoring actor cannot start")
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -149,7 +159,12 @@ def _load_scorer(
     weights_dir: str | None,
     weights: Provenance | None,
 ) -> Scorer:
-    scorer = Scorer(settings, device, batch, weights_dir)
+    try:
+        scorer = Scorer(settings, device, batch, weights_dir)
+    except FATAL_ERRORS:
+        raise
+    except RoiRayError as error:  # such as a storage that does not answer
+        raise WeightsError(str(error)) from error
     if weights is not None and scorer.provenance != weights:
         raise WeightsError(
             f"the weights on {socket.gethostname()} are {scorer.provenance}, those of this job "

@@ -198,6 +198,18 @@ def test_release_without_new_numbers_resumes_and_a_new_scoring_version_is_refuse
         make_output(tmp_path).is_recorded()
 
 
+def test_output_of_a_release_without_scoring_version_is_refused_with_advice(tmp_path) -> None:
+    commit(make_output(tmp_path))
+    run = read_record(tmp_path)
+    del run["scoring_version"]
+    (tmp_path / "_run" / "run.json").write_text(json.dumps(run))
+    with pytest.raises(OutputError, match=r"scoring_version: None there, 1 now\n.*--output"):
+        make_output(tmp_path).is_recorded()
+    for shard in tmp_path.glob("*.parquet"):
+        shard.unlink()
+    assert not make_output(tmp_path).is_recorded()
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"roi_ray": "0.1.0", "config": {}}'])
 def test_damaged_record_is_refused(tmp_path, text) -> None:
     (tmp_path / "_run").mkdir()

@@ -182,10 +182,18 @@ def test_pairs_that_s3_did_not_deliver_are_not_counted_yet(photos, scoring, monk
     assert errors_in(results)[1] == "StorageUnavailable: b.png: no answer"
 
 
-def test_actor_without_its_weights_fails_its_rows_with_the_kind_of_error(photos, tmp_path) -> None:
-    settings = Settings(saliency=str(tmp_path / "u2net.pth"))
-    actor = ScoringActor(settings, device="cpu", batch=4, weights_dir=None, threads=1)
+@pytest.mark.parametrize(
+    ("settings", "weights_dir", "reason"),
+    [
+        (Settings(saliency="/no/such/u2net.pth"), None, "cannot read /no/such/u2net.pth"),
+        (Settings(lpips="alex"), "ftp://weights", "cannot open ftp://weights"),
+    ],
+)
+def test_actor_without_its_weights_fails_its_rows_with_the_kind_of_error(
+    photos, settings, weights_dir, reason
+) -> None:
+    actor = ScoringActor(settings, device="cpu", batch=4, weights_dir=weights_dir, threads=1)
     x = photos["coffee"][:64, :64]
     errors = errors_in(actor(chunk(x, x, None)))
     assert len(set(errors)) == 1
-    assert errors[0].startswith("WeightsError: a scoring actor cannot start: cannot read ")
+    assert errors[0].startswith(f"WeightsError: a scoring actor cannot start: {reason}")
