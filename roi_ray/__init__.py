@@ -9,7 +9,7 @@ Compare a decoded image with its original:
     >>> round(scores.psnr, 1), round(scores.ms_ssim, 2)
     (21.3, 0.84)
 
-`score` takes paths, URIs, bytes, arrays and Pillow images. `Scorer` does the same for many images
+`score` takes paths, URIs, bytes, arrays and Pillow images. `Scorer` does the same for arrays,
 in batches, `score_manifest` for a table of files on a Ray cluster. `compare`,
 `load_preference_model` and `rank` tell which images people prefer. `metrics` has MSE, PSNR and
 MS-SSIM as functions of tensors. Everything that is raised on purpose is a `RoiRayError`.
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from roi_ray.errors import WeightsError as WeightsError
     from roi_ray.errors import WorkerDied as WorkerDied
     from roi_ray.imaging.load import load_image as load_image
+    from roi_ray.pipeline.options import Options as Options
     from roi_ray.pipeline.run import score_manifest as score_manifest
     from roi_ray.preference.compare import compare as compare
     from roi_ray.preference.model import load_preference_model as load_preference_model
@@ -64,6 +65,7 @@ __all__ = [
     "ManifestError",
     "NonFiniteScore",
     "NotAllowed",
+    "Options",
     "OutOfMemory",
     "OutputError",
     "RoiRayError",
@@ -88,6 +90,7 @@ __all__ = [
 
 # The modules that define the public names; errors are defined in roi_ray.errors.
 _MODULES = {
+    "Options": "roi_ray.pipeline.options",
     "Scorer": "roi_ray.scoring.scorer",
     "Scores": "roi_ray.schema",
     "Settings": "roi_ray.settings",

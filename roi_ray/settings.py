@@ -40,7 +40,7 @@ class Settings:
             fp32 or better.
 
     Raises:
-        UsageError: there is no such weighting or precision.
+        UsageError: there is no such LPIPS network, weighting or precision.
 
     Examples:
         >>> Settings(roi_weighting="normalised").lpips
@@ -54,7 +54,11 @@ class Settings:
     precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
-        for name, choices in (("roi_weighting", Weighting), ("precision", Precision)):
+        for name, choices in (
+            ("lpips", LpipsName),
+            ("roi_weighting", Weighting),
+            ("precision", Precision),
+        ):
             if (value := getattr(self, name)) not in get_args(choices):
                 raise UsageError(
                     f"{name} {value!r} is not known; give one of {', '.join(get_args(choices))}"

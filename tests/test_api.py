@@ -31,6 +31,7 @@ ERRORS = {
     "WorkerDied",
 }
 NAMES = {
+    "Options",
     "Scorer",
     "Scores",
     "Settings",

@@ -1,4 +1,4 @@
-"""The law of the rooms: imports go down, and scoring works without Ray."""
+"""Which room may import which: imports go down, and scoring works without Ray."""
 
 import ast
 import subprocess

@@ -20,7 +20,7 @@ LpipsOption = Annotated[
     settings.LpipsName,
     typer.Option(
         "--lpips",
-        help="LPIPS network. st-alex and st-vgg tolerate small shifts; alex is the paper's.",
+        help="LPIPS network. st-alex and st-vgg tolerate small shifts; most papers report alex.",
         rich_help_panel=_METRICS,
     ),
 ]
@@ -139,7 +139,7 @@ FailAbove = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="Exit with code 3 if a larger share of the rows has an error.",
+        help="Exit with code 3 if a larger share of the rows of the output has an error.",
         rich_help_panel=_RUN,
     ),
 ]

@@ -146,7 +146,7 @@ _LEGEND = (
     "Lower is better: LPIPS and D loss (discriminator loss, nat).\n"
     "ROI: mean of the mask, the share of the image inside the region of interest."
 )
-_MEAN = "Values of the region scale with ROI; --roi-weighting normalised divides by it."
+_MEAN = "Values of the region depend on ROI; --roi-weighting normalised divides by it."
 
 
 def _to_table(results: Sequence[_Result], weighting: Weighting) -> str:

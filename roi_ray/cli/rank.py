@@ -35,7 +35,8 @@ def main(
 ) -> None:
     """Rank codecs or methods by Bradley-Terry scores, over all bit rates and per band of them.
 
-    Exit codes: 0 if the ranking is written; 2 if the arguments or the comparisons cannot be used.
+    Exit codes: 0 if the ranking is written; 2 if the arguments, the comparisons or the output
+    cannot be used.
     """
     from rich.console import Console
 

@@ -131,7 +131,9 @@ def _raise_image_errors(max_pixels: int) -> Iterator[None]:
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageTooLarge(f"{error}; --max-pixels allows {max_pixels}") from error
+        raise ImageTooLarge(
+            f"more than the {max_pixels} pixels that --max-pixels (max_pixels) allows"
+        ) from error
     except UnidentifiedImageError as error:
         raise ImageReadError(f"not an image of a known format ({', '.join(FORMATS)})") from error
     except Exception as error:  # decoders raise almost every type on damaged files
@@ -168,7 +170,7 @@ def _check_pixels(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         raise ImageTooLarge(
             f"{image.width} x {image.height} is {image.width * image.height} pixels, "
-            f"more than the {max_pixels} that --max-pixels allows"
+            f"more than the {max_pixels} that --max-pixels (max_pixels) allows"
         )
     # libtiff decompresses whole tiles, which may be larger than the image.
     tags = getattr(image, "tag_v2", {})
@@ -177,5 +179,5 @@ def _check_pixels(image: Image.Image, max_pixels: int) -> None:
     if width * height > limit:
         raise ImageTooLarge(
             f"its TIFF tiles of {width} x {height} have more than the {limit} pixels that "
-            "--max-pixels allows"
+            "--max-pixels (max_pixels) allows"
         )

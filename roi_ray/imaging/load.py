@@ -59,7 +59,7 @@ def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Load a mask of the region of interest; of a colour image, the luma is used.
 
     Args:
-        source: as for `load_image`; an array is uint8, (height, width).
+        source: as for `load_image`; an array is uint8 or bool, (height, width).
         max_pixels: see `load_image`.
 
     Returns:
@@ -69,6 +69,8 @@ def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
         ImageReadError: as `load_image`; or a pixel of the mask is transparent.
         ImageTooLarge, StorageError: as `load_image`.
     """
+    if isinstance(source, np.ndarray) and source.dtype == bool:
+        source = source * np.uint8(255)
     return _load(source, max_pixels, decode_mask, convert_mask, ())
 
 

@@ -19,6 +19,11 @@ def check_pixels(image: Pixels, channels: tuple[int, ...] = (3,)) -> None:
     Raises:
         ImageReadError: the array has another type or shape.
     """
+    if not isinstance(image, np.ndarray):
+        raise ImageReadError(
+            f"an object of type {type(image).__name__}, which should be a uint8 array; "
+            "`roi_ray.load_image` reads files"
+        )
     if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] != channels:
         wanted = f"uint8 (height, width{''.join(f', {count}' for count in channels)})"
         raise ImageReadError(f"an array of {image.dtype} {image.shape}, which should be {wanted}")
@@ -37,5 +42,5 @@ def check_size(image: Pixels, reference: Pixels | tuple[int, int]) -> None:
     height, width = reference if isinstance(reference, tuple) else reference.shape[:2]
     if image.shape[:2] != (height, width):
         raise SizeMismatch(
-            f"{image.shape[1]} x {image.shape[0]}, but its reference is {width} x {height}"
+            f"{image.shape[1]} x {image.shape[0]}, but the reference is {width} x {height}"
         )

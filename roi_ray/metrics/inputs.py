@@ -104,5 +104,5 @@ def _check_size(name: str, tensor: Tensor, reference: Tensor) -> None:
     if tensor.shape[-2:] != reference.shape[-2:]:
         (height, width), (y_height, y_width) = reference.shape[-2:], tensor.shape[-2:]
         raise SizeMismatch(
-            f"{name} is {y_width} x {y_height}, but its reference is {width} x {height}"
+            f"{name} is {y_width} x {y_height}, but the reference is {width} x {height}"
         )

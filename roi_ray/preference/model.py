@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import nn
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError, WeightsError
+from roi_ray.errors import ManifestError, UsageError, WeightsError
 from roi_ray.io import storage
 from roi_ray.models import loader
 from roi_ray.preference.examples import Floats, feature_arrays
@@ -75,6 +75,9 @@ class PreferenceModel:
                 order of `features` and in their own units.
             b: scores or features of the N second candidates.
 
+        Scores must come from the weights and settings that the model was trained on. Only
+        `predict_table` checks this.
+
         Returns:
             probabilities in [0, 1], (N,); NaN in rows where a feature is NaN.
         """
@@ -88,6 +91,8 @@ class PreferenceModel:
         return 0.5 + np.round(lead / _GRAIN) * _GRAIN
 
     def _to_array(self, side: ArrayLike | Sequence[Scores]) -> Floats:
+        if isinstance(side, Scores):
+            raise UsageError("predict takes sequences of scores, such as [scores_a] and [scores_b]")
         rows = side
         if isinstance(side, Sequence):
             rows = [

@@ -28,7 +28,7 @@ def test_job_speed_covers_the_committed_pairs(groups, tmp_path, ray_cluster) -> 
 
 def test_process_that_dies_ends_the_measurement(groups) -> None:
     with pytest.raises(RoiRayError, match="a scoring process died"):
-        measure_scorer(groups, Settings(lpips="nothing"), processes=2, threads=1)  # type: ignore[arg-type]
+        measure_scorer(groups, Settings(saliency="/no/such/file.pth"), processes=2, threads=1)
 
 
 def test_memory_sampler_takes_the_largest_actor_and_ends(monkeypatch) -> None:

@@ -276,7 +276,7 @@ def test_check_size_refuses_another_size_only(photos) -> None:
     x = photos["coffee"]
     check_size(x.copy(), x)
     check_size(x[..., 0], (400, 600))
-    with pytest.raises(SizeMismatch, match="599 x 400, but its reference is 600 x 400"):
+    with pytest.raises(SizeMismatch, match="599 x 400, but the reference is 600 x 400"):
         check_size(x[:, 1:], x)
 
 

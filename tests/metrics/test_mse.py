@@ -113,7 +113,7 @@ def test_a_mask_per_image_gives_what_each_gets_alone(photos: Photos, rng, name) 
 @pytest.mark.parametrize(
     ("y", "error", "message"),
     [
-        (torch.zeros(3, 31, 32), SizeMismatch, "y is 32 x 31, but its reference is 32 x 32"),
+        (torch.zeros(3, 31, 32), SizeMismatch, "y is 32 x 31, but the reference is 32 x 32"),
         (torch.zeros(32, 32), UsageError, r"y has the shape \(32, 32\); give \(3, H, W\)"),
         (torch.zeros(1, 32, 32), UsageError, r"y has the shape \(1, 32, 32\)"),
         (torch.zeros(3, 32, 32, dtype=torch.int64), UsageError, r"y has the type torch\.int64"),
@@ -135,7 +135,7 @@ def test_unusable_tensors_are_refused(name, y, error, message) -> None:
 @pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim"])
 def test_unusable_masks_and_weightings_are_refused(name) -> None:
     metric, x, batch = getattr(metrics, name), torch.zeros(3, 32, 32), torch.zeros(2, 3, 32, 32)
-    with pytest.raises(SizeMismatch, match="mask is 31 x 32, but its reference is 32 x 32"):
+    with pytest.raises(SizeMismatch, match="mask is 31 x 32, but the reference is 32 x 32"):
         metric(x, x, torch.zeros(32, 31))
     with pytest.raises(UsageError, match="mask has values from 2 to 2"):
         metric(x, x, torch.full((32, 32), 2.0))

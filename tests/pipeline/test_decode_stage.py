@@ -72,7 +72,7 @@ def test_bad_images_fail_only_their_own_rows(tree) -> None:
     assert errors["cut.jpg"].startswith("ImageReadError: cut.jpg: cannot be decoded: ")
     assert errors["page.png"].startswith("ImageReadError: page.png: not an image of a known format")
     assert errors["other.png"] == (
-        "SizeMismatch: other.png: 150 x 99, but its reference is 150 x 100"
+        "SizeMismatch: other.png: 150 x 99, but the reference is 150 x 100"
     )
 
 
@@ -119,7 +119,7 @@ def test_masks_are_decoded_and_bad_masks_fail_their_rows(tree) -> None:
     assert none.failures == [None]
     assert errors_of(missing)[0].startswith("ImageReadError: mask gone.png: cannot read")
     assert errors_of(odd) == [
-        "SizeMismatch: mask other.png: 150 x 99, but its reference is 150 x 100"
+        "SizeMismatch: mask other.png: 150 x 99, but the reference is 150 x 100"
     ]
     assert len({chunk.reference for chunk in (good, none, missing, odd)}) == 4
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from safetensors.torch import save_file
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError, WeightsError
+from roi_ray.errors import ManifestError, UsageError, WeightsError
 from roi_ray.models import loader
 from roi_ray.preference.examples import Examples, to_examples
 from roi_ray.preference.model import (
@@ -178,6 +178,8 @@ def test_scores_predict_like_their_features():
         for row in (EXAMPLES.a[0], EXAMPLES.b[0])
     )
     assert model.predict(a, b) == model.predict(EXAMPLES.a[:1], EXAMPLES.b[:1])
+    with pytest.raises(UsageError, match=r"such as \[scores_a\]"):
+        model.predict(a[0], b[0])
 
 
 def test_recipe_that_this_version_lacks_is_refused(tmp_path):

@@ -77,6 +77,7 @@ def test_mask_replaces_the_saliency_network(tmp_path, pair, kind) -> None:
     data = encode(mask)
     given = mask if kind == "array" else KINDS[kind](tmp_path / "mask.png", data)
     assert roi_ray.score(x, jpeg, mask=given, device="cpu") == expected
+    assert roi_ray.score(x, jpeg, mask=mask > 0, device="cpu") == expected
 
 
 def test_settings_decide_the_numbers(pair, expected) -> None:
@@ -113,7 +114,7 @@ def test_networks_are_loaded_once_per_settings(pair, monkeypatch) -> None:
         (np.zeros((120, 160, 3), np.float32), ImageReadError, "an array of float32"),
         (np.zeros((120, 160), np.uint8), ImageReadError, r"uint8 \(120, 160\), which should be"),
         (Image.new("F", (160, 120)), ImageReadError, "distorted image 2: floating-point"),
-        (np.zeros((119, 160, 3), np.uint8), SizeMismatch, "160 x 119, but its reference is 160"),
+        (np.zeros((119, 160, 3), np.uint8), SizeMismatch, "160 x 119, but the reference is 160"),
         (5, UsageError, "an image cannot be read from an object of type int"),
     ],
 )
@@ -125,6 +126,10 @@ def test_unusable_image_raises_an_error_that_names_it(pair, distorted, error, me
 
 def test_unusable_arguments_are_refused(pair, tmp_path) -> None:
     x, jpeg = pair
+    with pytest.raises(UsageError, match="lpips 'resnet' is not known; give one of st-alex"):
+        Settings(lpips="resnet")  # type: ignore[arg-type]
+    with pytest.raises(ImageReadError, match="an object of type str, which should be a uint8"):
+        Scorer().prepare("original.png")  # type: ignore[arg-type]
     with pytest.raises(ImageReadError, match="reference: cannot read"):
         roi_ray.score(tmp_path / "missing.png", jpeg)
     with pytest.raises(SizeMismatch, match="mask: 160 x 119"):

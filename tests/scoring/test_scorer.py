@@ -156,7 +156,7 @@ def test_small_and_mismatched_images_are_refused(photos, scorers) -> None:
     x = photos["coffee"]
     with pytest.raises(ImageTooSmall, match="50 x 10"):
         scorer.prepare(x[:10, :50])
-    with pytest.raises(SizeMismatch, match="600 x 399, but its reference is 600 x 400"):
+    with pytest.raises(SizeMismatch, match="600 x 399, but the reference is 600 x 400"):
         scorer.score(scorer.prepare(x), [x, x[1:]])
     with pytest.raises(SizeMismatch):
         scorer.prepare(x, np.zeros((400, 599), np.uint8))
@@ -207,7 +207,7 @@ def test_shared_reference_is_weighted_by_the_scorer_that_uses_it(photos) -> None
 def test_references_and_pairs_of_several_sizes_are_refused(photos, scorers) -> None:
     scorer, x = scorers["mean"], photos["coffee"]
     small = x[:64, :64]
-    with pytest.raises(SizeMismatch, match="64 x 64, but its reference is 600 x 400"):
+    with pytest.raises(SizeMismatch, match="64 x 64, but the reference is 600 x 400"):
         scorer.prepare_all([x, small], [None, None])
     with pytest.raises(SizeMismatch):
         scorer.score_pairs([(scorer.prepare(x), x), (scorer.prepare(small), small)])
