@@ -76,7 +76,7 @@ def test_every_command_has_a_submit_entry_or_needs_no_cluster(name: str) -> None
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_stands_in_a_readme(name: str) -> None:
+def test_every_command_is_named_in_a_readme(name: str) -> None:
     readmes = [ROOT / "README.md", *(ROOT / "roi_ray").rglob("README.md")]
     assert any(re.search(rf"roi-ray {name}\b(?!-)", path.read_text()) for path in readmes)
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 
-def test_a_quick_run_writes_its_figures(run, tmp_path) -> None:
+def test_quick_run_writes_json_and_picture(run, tmp_path) -> None:
     out = tmp_path / "bench"
     small = ("--sizes", "176,200", "--per-reference", 2, "--saliency", "packaged")
     result = run("--quick", *small, "--against", "naive", "--output", out)
@@ -21,7 +21,7 @@ def test_a_quick_run_writes_its_figures(run, tmp_path) -> None:
         assert picture.width > 500
 
 
-def test_what_cannot_be_measured_is_said(run, tmp_path) -> None:
+def test_unknown_rival_exits_with_2(run, tmp_path) -> None:
     result = run("--against", "nobody", "--output", tmp_path)
     assert result.exit_code == 2
     assert "unknown rival nobody; choose from naive, torchmetrics, pyiqa" in result.output
@@ -38,7 +38,7 @@ def test_what_cannot_be_measured_is_said(run, tmp_path) -> None:
         ("--output", __file__),
     ],
 )
-def test_numbers_that_are_none_exit_with_2(run, arguments) -> None:
+def test_unusable_options_exit_with_2(run, arguments) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert arguments[0] in result.output

@@ -31,7 +31,7 @@ def test_help_names_every_data_set_and_option(run, monkeypatch) -> None:
     assert "--min-standard-errors" in text
 
 
-def test_comparisons_and_a_summary(run, tmp_path, kadid) -> None:
+def test_comparisons_are_written_and_reported(run, tmp_path, kadid) -> None:
     output = tmp_path / "choices.parquet"
     result = run("kadid10k", kadid, "--output", output)
     assert result.exit_code == 0, result.output
@@ -42,19 +42,19 @@ def test_comparisons_and_a_summary(run, tmp_path, kadid) -> None:
     assert read_comparisons(str(output)).table.num_rows == 30
 
 
-def test_how_the_images_are_opened_is_said(run, tmp_path, kadid) -> None:
+def test_report_names_the_allow_prefix_that_images_need(run, tmp_path, kadid) -> None:
     result = run("kadid10k", kadid, "--output", tmp_path / "elsewhere" / "choices.parquet")
     assert f"roi-ray compare opens the images with --allow-prefix {kadid}" in result.stdout
 
 
-def test_what_is_left_out_is_said(run, tmp_path, kadid) -> None:
+def test_report_counts_what_is_left_out(run, tmp_path, kadid) -> None:
     output = tmp_path / "choices.parquet"
     result = run("kadid10k", kadid, "--output", output, "--min-standard-errors", 5)
     assert "kadid10k: 18 comparisons" in result.stdout
     assert "left out: 12 pairs with scores too close to tell" in result.stdout
 
 
-def test_repeated_questions_are_said(run, tmp_path) -> None:
+def test_report_counts_repeated_questions(run, tmp_path) -> None:
     for name in ("o.png", "x.png", "y.png"):
         write(tmp_path / name, b"")
     write(tmp_path / "oracle.csv", b"o.png,x.png,y.png,0\n" * 2)
@@ -63,7 +63,7 @@ def test_repeated_questions_are_said(run, tmp_path) -> None:
     assert "label direction: nothing to check against the original, in control" in result.stdout
 
 
-def test_the_wrong_way_round_exits_with_2_and_writes_nothing(run, tmp_path, kadid) -> None:
+def test_wrong_label_direction_exits_with_2_and_writes_nothing(run, tmp_path, kadid) -> None:
     write(
         kadid / "dmos.csv", re.sub(r",(\d)\.5,", lambda m: f",{5 - int(m[1])}.5,", SCORES).encode()
     )

@@ -119,7 +119,7 @@ def test_mask_and_weighting_are_used(run, folder) -> None:
         (("x.png", "low.jpg", "--saliency", "gone.pth"), "gone.pth"),
     ],
 )
-def test_what_cannot_be_used_exits_with_2(run, arguments, message) -> None:
+def test_unusable_original_mask_or_option_exits_with_2(run, arguments, message) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr

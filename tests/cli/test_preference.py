@@ -21,7 +21,7 @@ from tests.conftest import make_sweep_of
 
 @pytest.fixture(scope="module")
 def choices(tmp_path_factory, photos):
-    """Of a small sweep, each reference's images against each other; the higher bit rate wins."""
+    """All pairs of images of each reference in a small sweep; the higher bit rate wins."""
     folder = tmp_path_factory.mktemp("sweep")
     make_sweep_of(photos, folder)
     sweep = pq.read_table(folder / "manifest.parquet").to_pylist()
@@ -93,7 +93,9 @@ def test_every_image_was_scored_once(compared):
     assert len(scores) == len({row["distorted"] for row in scores}) == 6 * 6 + 1
 
 
-def test_features_alone_from_scores_that_are_there(choices, compared, tmp_path, capsys):
+def test_features_without_a_model_are_taken_from_existing_scores(
+    choices, compared, tmp_path, capsys
+):
     compare.main(
         comparisons=choices,
         output=str(tmp_path),
@@ -167,7 +169,9 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(choices, tmp_path, capsys, job, options, text):
+def test_unusable_arguments_are_one_line_and_exit_code_2(
+    choices, tmp_path, capsys, job, options, text
+):
     rest = {"seed": 0, "runs": str(tmp_path), "workers": None, "gpu": False}
     with pytest.raises(typer.Exit) as raised:
         job.main(comparisons=choices, output=str(tmp_path / "m.safetensors"), **options, **rest)
@@ -177,7 +181,7 @@ def test_what_is_wrong_is_said_in_one_line(choices, tmp_path, capsys, job, optio
     assert text in error
 
 
-def test_what_the_model_does_not_fit_is_said_before_anything_is_scored(choices, tmp_path, capsys):
+def test_model_that_does_not_fit_is_refused_before_anything_is_scored(choices, tmp_path, capsys):
     with pytest.raises(typer.Exit) as raised:
         compare.main(comparisons=choices, output=str(tmp_path / "out"), roi_weighting="normalised")
     assert raised.value.exit_code == 2
@@ -199,14 +203,14 @@ def test_too_many_comparisons_without_features_exit_with_3(choices, compared, tm
     assert len(pq.read_table(tmp_path / "comparisons.parquet")) == 91
 
 
-def test_an_output_that_could_not_be_loaded_is_refused_before_the_training(tmp_path, capsys):
+def test_output_without_safetensors_suffix_is_refused_before_the_training(tmp_path, capsys):
     with pytest.raises(typer.Exit) as raised:
         train.main(comparisons="none.parquet", output=str(tmp_path / "m.pt"))
     assert raised.value.exit_code == 2
     assert "m.pt does not end in .safetensors" in capsys.readouterr().err
 
 
-def test_what_compare_would_overwrite_is_refused(choices, compared, tmp_path, capsys):
+def test_column_that_compare_writes_is_refused(choices, compared, tmp_path, capsys):
     def refused(text, **options):
         with pytest.raises(typer.Exit) as ended:
             compare.main(**options, scores=None, model="none", actors=1, device="cpu")

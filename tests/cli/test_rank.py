@@ -90,7 +90,7 @@ def test_predictions_without_answers(run, tmp_path) -> None:
         (("--comparisons", "no-such.csv"), "no-such.csv"),
     ],
 )
-def test_what_cannot_be_ranked_exits_with_2(run, comparisons, tmp_path, arguments, text) -> None:
+def test_unusable_comparisons_exit_with_2(run, comparisons, tmp_path, arguments, text) -> None:
     output = tmp_path / "out"
     result = run("--comparisons", comparisons, "--output", output, *arguments)
     assert result.exit_code == 2

@@ -17,7 +17,7 @@ def manifest(tmp_path):
     return write_manifest(tmp_path / "sweep")
 
 
-def test_a_half_made_output(run, tmp_path, manifest) -> None:
+def test_partial_output_is_described_and_exits_with_4(run, tmp_path, manifest) -> None:
     output = write_output(str(tmp_path / "scores"), manifest, [0, 1, 3], ["y/0.jpg", "y/2.jpg"])
     (tmp_path / "scores" / "shard-000003.parquet").write_bytes(b"PAR1")
     result = run(output)
@@ -33,7 +33,7 @@ def test_a_half_made_output(run, tmp_path, manifest) -> None:
     assert "shard-000003.parquet" in text
 
 
-def test_a_whole_output(run, tmp_path, manifest) -> None:
+def test_complete_output_exits_with_0(run, tmp_path, manifest) -> None:
     output = write_output(str(tmp_path / "scores"), manifest, range(5))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     result = run(output, "--failed", tmp_path / "f.parquet", "--missing", tmp_path / "m.parquet")
@@ -44,7 +44,7 @@ def test_a_whole_output(run, tmp_path, manifest) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_a_manifest_that_is_gone_costs_the_new_one_only(run, tmp_path, manifest) -> None:
+def test_missing_manifest_prevents_only_the_new_manifest(run, tmp_path, manifest) -> None:
     output = write_output(str(tmp_path / "scores"), manifest, [0])
     (tmp_path / "sweep" / "m.parquet").unlink()
     result = run(output, "--missing", tmp_path / "missing.parquet")
@@ -53,13 +53,13 @@ def test_a_manifest_that_is_gone_costs_the_new_one_only(run, tmp_path, manifest)
     assert "error: only the run's manifest tells which pairs are missing" in result.stderr
 
 
-def test_what_is_no_output_exits_with_2(run, tmp_path) -> None:
+def test_folder_that_is_no_output_exits_with_2(run, tmp_path) -> None:
     result = run(tmp_path)
     assert result.exit_code == 2
     assert "error: " in result.stderr and "is not an output of `roi-ray score`" in result.stderr
 
 
-def test_what_failed_can_be_scored_as_it_says(run, tmp_path, photos, ray_cluster) -> None:
+def test_printed_command_scores_the_failed_pairs(run, tmp_path, photos, ray_cluster) -> None:
     x = photos["coffee"][:48, :48]
     manifest = write_manifest(tmp_path / "in")
     write(tmp_path / "in" / "x" / "1.png", encode(x))
@@ -81,7 +81,7 @@ def test_what_failed_can_be_scored_as_it_says(run, tmp_path, photos, ray_cluster
     assert new["pair_id"].to_pylist() == old.filter(old["error"].is_valid())["pair_id"].to_pylist()
 
 
-def test_one_file_cannot_hold_both(run, tmp_path, manifest) -> None:
+def test_one_file_for_failed_and_missing_is_refused(run, tmp_path, manifest) -> None:
     output = write_output(str(tmp_path / "scores"), manifest, [0, 1], failed=["y/1.jpg"])
     both = str(tmp_path / "both.parquet")
     result = run(output, "--failed", both, "--missing", f"{tmp_path}/./both.parquet")

@@ -111,6 +111,6 @@ def test_shows_object_only_for_a_clear_object_of_medium_size():
     assert rgba.getextrema() == ((9, 9), (9, 9), (9, 9), (255, 255))
 
 
-def test_a_very_long_photograph_is_shrunk_to_webp_s_limit():
+def test_very_long_photograph_is_shrunk_to_the_limit_of_webp():
     photos = Photographs({"long": np.zeros((10, 20_000, 3), np.uint8)})
     assert render_view(View("v", "whole", ("long",)), photos).shape[1] <= 16_383
