@@ -100,7 +100,7 @@ class Output:
             torn=[shard_name(shard) for shard in stored if shard not in failed],
         )
 
-    def find_strays(self, shard_count: int) -> list[str]:
+    def find_foreign_files(self, shard_count: int) -> list[str]:
         """Names that readers would take for shards, but that are none of shards 0, 1, ..."""
         files = list_shard_files(self.uri)
         return [uri.rpartition("/")[2] for shard, uri in files if shard not in range(shard_count)]

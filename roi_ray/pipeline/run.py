@@ -127,7 +127,7 @@ def _count_failed_if_finished(manifest: Manifest, output: Output, options: Optio
             return None
         failed += sum(inventory.failed.values())
         shard_count += len(part.shards)
-    return None if output.find_strays(shard_count) else failed
+    return None if output.find_foreign_files(shard_count) else failed
 
 
 def _score_missing(
@@ -159,7 +159,7 @@ def _score_missing(
             committer = Committer(part.rows, inventory.missing, writer, first_failures, progress)
             _score_part(part, engine, committer)
             failed += committer.failed
-    for name in output.find_strays(shard_count):
+    for name in output.find_foreign_files(shard_count):
         writer.quarantine(name)
     return failed, scored
 

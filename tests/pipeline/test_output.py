@@ -134,14 +134,14 @@ def test_file_that_is_not_its_shard_is_torn_and_can_be_quarantined(
     assert "shard-000001.parquet is torn, or not of this run: moved to" in caplog.text
 
 
-def test_strays_are_names_that_readers_take_for_shards(tmp_path) -> None:
+def test_foreign_files_have_names_that_readers_take_for_shards(tmp_path) -> None:
     output = make_output(tmp_path)
     commit(output)
     for name in ("shard-000002.parquet", "shard-0000001.parquet", "shard-x.parquet", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
-    strays = ["shard-0000001.parquet", "shard-000002.parquet", "shard-x.parquet"]
-    assert output.find_strays(2) == strays
-    assert output.find_strays(3) == [strays[0], strays[2]]
+    foreign = ["shard-0000001.parquet", "shard-000002.parquet", "shard-x.parquet"]
+    assert output.find_foreign_files(2) == foreign
+    assert output.find_foreign_files(3) == [foreign[0], foreign[2]]
 
 
 def test_another_configuration_is_refused_with_its_differences(tmp_path) -> None:

@@ -171,14 +171,14 @@ def test_chunk_without_images_keeps_its_errors(scoring) -> None:
 
 def test_pairs_that_s3_did_not_deliver_are_not_counted_yet(photos, scoring, monkeypatch) -> None:
     x = photos["coffee"][:64, :64]
-    counted: list[str | None] = []
-    monkeypatch.setattr(score_stage.telemetry, "count_pairs", counted.extend)
+    kinds: list[str | None] = []
+    monkeypatch.setattr(score_stage.telemetry, "count_pairs", kinds.extend)
     made = Chunk(5, "r", x)
     made.add(0, "p0", x)
     made.add(1, "p1", None, Failure("StorageUnavailable", "b.png: no answer"))
     made.add(2, "p2", None, Failure("ImageReadError", "c.png: empty"))
     results = scoring(made.to_arrow())
-    assert counted == [None, "ImageReadError"]
+    assert kinds == [None, "ImageReadError"]
     assert errors_in(results)[1] == "StorageUnavailable: b.png: no answer"
 
 
