@@ -47,7 +47,7 @@ NAMES = {
 }
 
 
-def test_the_exported_names_are_these() -> None:
+def test_exported_names_match_the_list() -> None:
     assert set(roi_ray.__all__) == NAMES
     assert len(roi_ray.__all__) == len(NAMES)
 

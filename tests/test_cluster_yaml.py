@@ -47,7 +47,7 @@ def test_ec2_accepts_every_node_type_and_rejects_misspelled_keys(cluster) -> Non
             check_instance({**node_type["node_config"], "InstanceTyp": "m7i.large"})
 
 
-def test_the_head_does_no_work_and_workers_are_spot_nodes_that_start_from_zero(cluster) -> None:
+def test_head_does_no_work_and_workers_are_spot_nodes_that_start_from_zero(cluster) -> None:
     types = cluster["available_node_types"]
     head = types.pop(cluster["head_node_type"])
     assert head["resources"] == {"CPU": 0}
@@ -76,6 +76,6 @@ def test_images_have_the_ray_of_pyproject(cluster) -> None:
         assert image.split(":")[1].startswith(f"{minor}.")
 
 
-def test_the_file_contains_no_credentials() -> None:
+def test_file_contains_no_credentials() -> None:
     text = PATH.read_text()
     assert not re.search(r"AKIA|aws_secret|aws_access|SecretAccessKey", text, re.IGNORECASE)

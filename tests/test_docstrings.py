@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the public names give what they say."""
+"""Examples in the docstrings of public names run and print what they show."""
 
 import doctest
 import importlib
@@ -33,7 +33,7 @@ def run_examples(value: object, name: str, names: dict[str, object]) -> int:
 
 
 @pytest.mark.parametrize(("module", "name"), WITH_EXAMPLES)
-def test_examples_of_a_public_name_are_right(module, name) -> None:
+def test_examples_of_public_names_run(module, name) -> None:
     value = getattr(importlib.import_module(module), name)
     names = vars(importlib.import_module(value.__module__))
     assert run_examples(value, name, dict(names)) > 0
@@ -41,11 +41,11 @@ def test_examples_of_a_public_name_are_right(module, name) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.usefixtures("ray_cluster")
-def test_the_example_of_score_manifest_is_right() -> None:
+def test_example_of_score_manifest_runs() -> None:
     names = vars(importlib.import_module("roi_ray.pipeline.run"))
     assert run_examples(roi_ray.score_manifest, "score_manifest", dict(names)) > 0
 
 
-def test_the_example_of_the_package_is_right() -> None:
+def test_example_of_the_package_runs() -> None:
     (test,) = doctest.DocTestFinder(recurse=False).find(roi_ray, "roi_ray")
     assert run_examples(roi_ray.__doc__, "roi_ray", {"__doc__": test.docstring}) > 0

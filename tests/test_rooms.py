@@ -40,7 +40,7 @@ def imported_rooms(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_imports_of_a_room_go_down(room) -> None:
+def test_rooms_import_only_rooms_below_them(room) -> None:
     assert room in FLOOR
     for path in (PACKAGE / room).rglob("*.py"):
         for other in imported_rooms(path) - {room}:

@@ -27,7 +27,7 @@ def wheel(tmp_path_factory) -> Path:
     return wheel
 
 
-def test_the_wheel_has_the_package_its_weights_and_the_command(wheel: Path) -> None:
+def test_wheel_has_the_package_its_weights_and_the_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
@@ -40,7 +40,7 @@ def test_the_wheel_has_the_package_its_weights_and_the_command(wheel: Path) -> N
     assert not {name for name in names if name.startswith(("tests/", "jobs/"))}
 
 
-def test_the_unpacked_wheel_scores_as_the_checkout_does(wheel, photos, tmp_path) -> None:
+def test_unpacked_wheel_scores_as_the_checkout_does(wheel, photos, tmp_path) -> None:
     installed, images = tmp_path / "installed", tmp_path / "images"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)

@@ -6,7 +6,7 @@ from roi_ray.bench.networks import build_networks
 from tests.conftest import encode
 
 
-def test_operations_and_bytes_are_those_of_the_published_shapes(photos) -> None:
+def test_operations_and_bytes_match_the_published_shapes(photos) -> None:
     pixels = photos["astronaut"][:224, :224]
     networks = build_networks("packaged").networks
     times, limits = measure_steps(

@@ -25,7 +25,7 @@ def groups(tmp_path_factory):
 
 
 @pytest.mark.parametrize("saliency", ["packaged", "u2netp"])
-def test_naive_loop_computes_the_same_numbers(groups, saliency) -> None:
+def test_naive_loop_equals_the_scorer(groups, saliency) -> None:
     implementations = build_implementations(["naive"], Settings(), CPU, saliency)
     pairs = zip(implementations[ROI_RAY](groups), implementations["naive"](groups), strict=True)
     for ours, theirs in pairs:
@@ -35,7 +35,7 @@ def test_naive_loop_computes_the_same_numbers(groups, saliency) -> None:
         assert ours["d_loss"] == pytest.approx(theirs["d_loss"], abs=1e-4)
 
 
-def test_common_metrics_equal_the_scorer_s(groups) -> None:
+def test_common_metrics_equal_those_of_the_scorer(groups) -> None:
     scorer = build_implementations([], Settings(), CPU, "packaged")[ROI_RAY]
     common = implement_common_metrics(build_networks("packaged").networks, CPU)
     for all_metrics, some in zip(scorer(groups), common(groups), strict=True):
@@ -43,7 +43,7 @@ def test_common_metrics_equal_the_scorer_s(groups) -> None:
         assert some == pytest.approx({name: all_metrics[name] for name in some})
 
 
-def test_torchmetrics_computes_the_same_numbers(groups) -> None:
+def test_torchmetrics_equals_the_common_metrics(groups) -> None:
     pytest.importorskip("torchmetrics")
     implementations = build_implementations(["torchmetrics"], Settings(), CPU, "packaged")
     pairs = zip(

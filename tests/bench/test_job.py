@@ -26,12 +26,12 @@ def test_job_speed_covers_the_committed_pairs(groups, tmp_path, ray_cluster) -> 
     assert speed.steady_pairs_per_s > 0
 
 
-def test_process_that_dies_ends_the_measurement(groups) -> None:
+def test_scoring_process_that_dies_fails_the_measurement(groups) -> None:
     with pytest.raises(RoiRayError, match="a scoring process died"):
         measure_scorer(groups, Settings(saliency="/no/such/file.pth"), processes=2, threads=1)
 
 
-def test_memory_sampler_takes_the_largest_actor_and_ends(monkeypatch) -> None:
+def test_memory_sampler_records_the_largest_actor_and_stops(monkeypatch) -> None:
     monkeypatch.setattr(job, "_SAMPLE_SECONDS", 0.01)
     monkeypatch.setattr(job, "actor_memory_mib", lambda folder: float(folder.name == "1"))
     started = time.time()

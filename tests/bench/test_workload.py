@@ -7,7 +7,7 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.sweep import photographs
 
 
-def test_groups_are_files_of_the_size_in_order_of_quality(tmp_path) -> None:
+def test_groups_have_the_requested_size_and_are_ordered_by_quality(tmp_path) -> None:
     photos = list(photographs().values())[:2]
     groups = make_groups(photos, tmp_path, (600, 700), 3, 4)
     pixels = [decode_image(group.reference.read_bytes()) for group in groups]
@@ -21,12 +21,12 @@ def test_groups_are_files_of_the_size_in_order_of_quality(tmp_path) -> None:
     assert len(errors) == 4
 
 
-def test_no_photographs_is_a_usage_error(tmp_path) -> None:
+def test_missing_photographs_are_a_usage_error(tmp_path) -> None:
     with pytest.raises(UsageError, match="no photographs"):
         make_groups([], tmp_path, (64, 64), 1, 1)
 
 
-def test_unreadable_photograph_is_named(tmp_path) -> None:
+def test_error_names_the_unreadable_photograph(tmp_path) -> None:
     (tmp_path / "notes.txt").write_text("none")
     with pytest.raises(ImageReadError, match=r"notes\.txt"):
         make_groups([tmp_path / "notes.txt"], tmp_path / "out", (64, 64), 1, 1)

@@ -81,7 +81,7 @@ def test_every_command_is_named_in_a_readme(name: str) -> None:
     assert any(re.search(rf"roi-ray {name}\b(?!-)", path.read_text()) for path in readmes)
 
 
-def test_version() -> None:
+def test_version_option_prints_the_version() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"roi-ray {roi_ray.__version__}\n")
 
@@ -101,7 +101,7 @@ def test_wrong_usage_exits_with_2_and_a_message(arguments: list[str], message: s
     assert message in plain(result.stderr)
 
 
-def test_a_job_script_is_its_command(tmp_path: Path) -> None:
+def test_job_script_runs_its_command(tmp_path: Path) -> None:
     script = ROOT / "jobs" / "status.py"
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path)],

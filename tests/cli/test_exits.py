@@ -27,30 +27,30 @@ def command() -> typer.Typer:
     return app
 
 
-def test_roi_ray_error_is_one_line_and_exit_code_2(command: typer.Typer) -> None:
+def test_roi_ray_error_prints_one_line_and_exits_with_2(command: typer.Typer) -> None:
     result = CliRunner().invoke(command, ["12"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "error: row 12: there\\x07 are 9\n"
 
 
-def test_arguments_and_help_are_those_of_the_function(command: typer.Typer) -> None:
+def test_wrapped_command_keeps_arguments_and_help(command: typer.Typer) -> None:
     result = CliRunner().invoke(command, ["7"])
     assert (result.exit_code, result.stdout) == (0, "row 7\n")
     assert "Which one." in CliRunner().invoke(command, ["--help"]).stdout
 
 
-def test_control_c_is_exit_code_130_without_a_traceback(command: typer.Typer) -> None:
+def test_control_c_exits_with_130_without_a_traceback(command: typer.Typer) -> None:
     result = CliRunner().invoke(command, ["0"])
     assert (result.exit_code, result.output) == (130, "")
     assert isinstance(result.exception, SystemExit)
 
 
-def test_defect_keeps_its_traceback(command: typer.Typer) -> None:
+def test_unexpected_exception_keeps_its_traceback(command: typer.Typer) -> None:
     result = CliRunner().invoke(command, ["7", "--broken"])
     assert isinstance(result.exception, ZeroDivisionError)
 
 
-def test_ascii_terminal_gets_question_marks(monkeypatch) -> None:
+def test_ascii_terminal_shows_question_marks_for_other_characters(monkeypatch) -> None:
     screen = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii"))
     exit_with_message(lambda: print("higher is better \u2191", flush=True))()

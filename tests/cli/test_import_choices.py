@@ -47,7 +47,7 @@ def test_report_names_the_allow_prefix_that_images_need(run, tmp_path, kadid) ->
     assert f"roi-ray compare opens the images with --allow-prefix {kadid}" in result.stdout
 
 
-def test_report_counts_what_is_left_out(run, tmp_path, kadid) -> None:
+def test_report_counts_dropped_pairs(run, tmp_path, kadid) -> None:
     output = tmp_path / "choices.parquet"
     result = run("kadid10k", kadid, "--output", output, "--min-standard-errors", 5)
     assert "kadid10k: 18 comparisons" in result.stdout

@@ -43,7 +43,7 @@ def score(folder, settings=None, mask=None):
     return scorer.score(prepared, [decode_image(file.read_bytes()) for file in files])
 
 
-def test_json_has_the_numbers_of_the_scorer(run, folder) -> None:
+def test_json_has_the_scores_of_the_scorer(run, folder) -> None:
     result = run("x.png", "low.jpg", "high.webp", "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
@@ -56,7 +56,7 @@ def test_json_has_the_numbers_of_the_scorer(run, folder) -> None:
         assert image == pytest.approx(asdict(scores), rel=1e-6, abs=1e-6)
 
 
-def test_the_table_has_one_line_per_image_in_100_columns(run, folder) -> None:
+def test_table_has_one_line_per_image_in_100_columns(run, folder) -> None:
     result = run("x.png", "low.jpg", "high.webp")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
@@ -78,7 +78,7 @@ def test_long_names_are_not_cut(run, folder, monkeypatch) -> None:
     assert name in run("x.png", name).stdout
 
 
-def test_bad_images_are_lines_with_their_error_and_exit_code_3(run) -> None:
+def test_bad_images_get_error_lines_and_exit_with_3(run) -> None:
     result = run("x.png", "broken.png", "low.jpg", "gone.png", "small.png")
     assert result.exit_code == 3
     lines = result.stdout.splitlines()[2:6]
@@ -94,7 +94,7 @@ def test_bad_images_are_lines_with_their_error_and_exit_code_3(run) -> None:
     assert "psnr" not in gone and low["psnr"] > 20
 
 
-def test_mask_and_weighting_are_used(run, folder) -> None:
+def test_mask_and_weighting_give_the_scores_of_the_scorer(run, folder) -> None:
     mask = np.zeros((96, 120), np.uint8)
     mask[:, :60] = 255
     settings = Settings(roi_weighting="normalised")
@@ -127,7 +127,7 @@ def test_unusable_original_mask_or_option_exits_with_2(run, arguments, message) 
     assert not result.stdout
 
 
-def test_a_run_does_not_import_ray(folder) -> None:
+def test_pair_does_not_import_ray(folder) -> None:
     code = "\n".join(
         [
             "import sys",

@@ -62,7 +62,7 @@ def compared(choices, tmp_path_factory, ray_cluster):
     return output
 
 
-def test_comparisons_come_back_with_features_and_a_prediction(choices, compared):
+def test_compare_adds_features_and_a_prediction(choices, compared):
     table = pq.read_table(compared / "comparisons.parquet")
     given = pq.read_table(choices)
     assert len(table) == len(given)
@@ -88,14 +88,12 @@ def test_comparisons_come_back_with_features_and_a_prediction(choices, compared)
     assert sum(right) / len(right) > 0.8
 
 
-def test_every_image_was_scored_once(compared):
+def test_every_image_is_scored_once(compared):
     scores = pq.read_table(compared / "_scored" / "scores").to_pylist()
     assert len(scores) == len({row["distorted"] for row in scores}) == 6 * 6 + 1
 
 
-def test_features_without_a_model_are_taken_from_existing_scores(
-    choices, compared, tmp_path, capsys
-):
+def test_compare_without_a_model_joins_existing_scores(choices, compared, tmp_path, capsys):
     compare.main(
         comparisons=choices,
         output=str(tmp_path),
@@ -108,7 +106,7 @@ def test_features_without_a_model_are_taken_from_existing_scores(
     assert alone.equals(both.drop_columns(["p_a_preferred"]))
 
 
-def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
+def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_cluster, capsys):
     comparisons = str(compared / "comparisons.parquet")
     model = str(tmp_path / "model.safetensors")
     train.main(
@@ -169,7 +167,7 @@ def test_training_and_evaluation(compared, tmp_path, ray_cluster, capsys):
         ),
     ],
 )
-def test_unusable_arguments_are_one_line_and_exit_code_2(
+def test_unusable_arguments_print_one_line_and_exit_with_2(
     choices, tmp_path, capsys, job, options, text
 ):
     rest = {"seed": 0, "runs": str(tmp_path), "workers": None, "gpu": False}
@@ -181,7 +179,7 @@ def test_unusable_arguments_are_one_line_and_exit_code_2(
     assert text in error
 
 
-def test_model_that_does_not_fit_is_refused_before_anything_is_scored(choices, tmp_path, capsys):
+def test_model_for_other_settings_is_refused_before_scoring(choices, tmp_path, capsys):
     with pytest.raises(typer.Exit) as raised:
         compare.main(comparisons=choices, output=str(tmp_path / "out"), roi_weighting="normalised")
     assert raised.value.exit_code == 2
@@ -203,14 +201,16 @@ def test_too_many_comparisons_without_features_exit_with_3(choices, compared, tm
     assert len(pq.read_table(tmp_path / "comparisons.parquet")) == 91
 
 
-def test_output_without_safetensors_suffix_is_refused_before_the_training(tmp_path, capsys):
+def test_output_without_safetensors_suffix_is_refused_before_training(tmp_path, capsys):
     with pytest.raises(typer.Exit) as raised:
         train.main(comparisons="none.parquet", output=str(tmp_path / "m.pt"))
     assert raised.value.exit_code == 2
     assert "m.pt does not end in .safetensors" in capsys.readouterr().err
 
 
-def test_column_that_compare_writes_is_refused(choices, compared, tmp_path, capsys):
+def test_output_that_would_overwrite_comparisons_or_other_scores_is_refused(
+    choices, compared, tmp_path, capsys
+):
     def refused(text, **options):
         with pytest.raises(typer.Exit) as ended:
             compare.main(**options, scores=None, model="none", actors=1, device="cpu")

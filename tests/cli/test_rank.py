@@ -36,7 +36,7 @@ def test_help_explains_every_option(run, monkeypatch) -> None:
     assert "[default: p_a]" in text and "[default: method]" in text
 
 
-def test_codecs_over_all_and_per_band(run, comparisons, tmp_path) -> None:
+def test_codecs_are_ranked_overall_and_per_band(run, comparisons, tmp_path) -> None:
     result = run("--comparisons", comparisons, "--by", "codec", "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "7 comparisons, 6 used" in result.stdout
@@ -59,13 +59,13 @@ def test_codecs_over_all_and_per_band(run, comparisons, tmp_path) -> None:
     assert (tmp_path / "out" / "ranking.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_methods_by_default(run, comparisons, tmp_path) -> None:
+def test_methods_are_ranked_by_default(run, comparisons, tmp_path) -> None:
     run("--comparisons", comparisons, "--output", tmp_path)
     written = json.loads((tmp_path / "ranking.json").read_bytes())
     assert {r["name"] for r in written["ranks"]} == {"avif-10", "avif-90", "jpeg-10", "jpeg-90"}
 
 
-def test_predictions_without_answers(run, tmp_path) -> None:
+def test_predictions_are_ranked_without_answers(run, tmp_path) -> None:
     (tmp_path / "c.csv").write_text(
         "reference,a,b,method_a,method_b,p_a_preferred,error\n"
         "r.png,a.jpg,b.jpg,a,b,0.2,\nr.png,a.jpg,c.jpg,a,c,,c.jpg: no such file\n"

@@ -54,7 +54,7 @@ def test_unusable_arguments_exit_with_2(run, arguments, monkeypatch, tmp_path) -
     assert not list(tmp_path.iterdir())
 
 
-def test_a_bad_manifest_names_its_row(run, tmp_path) -> None:
+def test_error_names_the_bad_manifest_row(run, tmp_path) -> None:
     (tmp_path / "m.csv").write_text("reference,distorted\na.png,b.png\na.png,b.png\n")
     result = run("--manifest", tmp_path / "m.csv", "--output", tmp_path / "out")
     assert result.exit_code == 2
@@ -85,7 +85,7 @@ def test_too_many_failed_rows_exit_with_3(run, half_bad, ray_cluster) -> None:
     assert "2 pairs, 1 failed; 0 scored now" in again.stdout
 
 
-def test_limit_and_normalised_weighting(run, tmp_path, photos, ray_cluster) -> None:
+def test_limit_and_weighting_apply_to_the_output(run, tmp_path, photos, ray_cluster) -> None:
     manifest = make_sweep_of({"coffee": photos["coffee"]}, tmp_path / "sweep", side=48)
     result = run(
         "--manifest", manifest, "--output", tmp_path / "out", "--limit", 2,

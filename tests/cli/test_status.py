@@ -44,7 +44,7 @@ def test_complete_output_exits_with_0(run, tmp_path, manifest) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_missing_manifest_prevents_only_the_new_manifest(run, tmp_path, manifest) -> None:
+def test_missing_manifest_fails_only_the_list_of_missing_pairs(run, tmp_path, manifest) -> None:
     output = write_output(str(tmp_path / "scores"), manifest, [0])
     (tmp_path / "sweep" / "m.parquet").unlink()
     result = run(output, "--missing", tmp_path / "missing.parquet")
@@ -53,7 +53,7 @@ def test_missing_manifest_prevents_only_the_new_manifest(run, tmp_path, manifest
     assert "error: only the run's manifest tells which pairs are missing" in result.stderr
 
 
-def test_folder_that_is_no_output_exits_with_2(run, tmp_path) -> None:
+def test_folder_without_a_run_record_exits_with_2(run, tmp_path) -> None:
     result = run(tmp_path)
     assert result.exit_code == 2
     assert "error: " in result.stderr and "is not an output of `roi-ray score`" in result.stderr
@@ -81,7 +81,7 @@ def test_printed_command_scores_the_failed_pairs(run, tmp_path, photos, ray_clus
     assert new["pair_id"].to_pylist() == old.filter(old["error"].is_valid())["pair_id"].to_pylist()
 
 
-def test_one_file_for_failed_and_missing_is_refused(run, tmp_path, manifest) -> None:
+def test_same_file_for_failed_and_missing_is_refused(run, tmp_path, manifest) -> None:
     output = write_output(str(tmp_path / "scores"), manifest, [0, 1], failed=["y/1.jpg"])
     both = str(tmp_path / "both.parquet")
     result = run(output, "--failed", both, "--missing", f"{tmp_path}/./both.parquet")

@@ -109,7 +109,7 @@ def test_dropped_rows_are_counted_by_reason(tmp_path) -> None:
     }
 
 
-def test_iptc_names_find_the_ptc_images(tmp_path) -> None:
+def test_iptc_rows_use_the_ptc_images(tmp_path) -> None:
     file = "JPEG-AIC_IPTC_final_response_data_2024_06_28 (1)"
     folder = make(tmp_path, row("4 8", "1 2", "left", "IPTC"), file=file)
     make(tmp_path, row("4 8", "1 2", "left"))

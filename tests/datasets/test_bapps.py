@@ -46,7 +46,7 @@ def test_judgement_is_the_share_that_prefers_p1(root) -> None:
     assert read_import_report(table).direction_checks == ()
 
 
-def test_folder_may_be_2afc_itself(root) -> None:
+def test_folder_2afc_is_accepted_as_the_root(root) -> None:
     rows = import_bapps(str(root / "2afc")).to_pylist()
     assert [row["reference"] for row in rows] == [
         row["reference"] for row in import_bapps(str(root)).to_pylist()

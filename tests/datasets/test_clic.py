@@ -85,7 +85,7 @@ def test_reversed_control_questions_are_refused(tmp_path) -> None:
         import_clic(make(tmp_path, a_answers=answers))
 
 
-def test_file_sizes_never_refuse_a_data_set(tmp_path) -> None:
+def test_disagreement_with_file_sizes_is_accepted(tmp_path) -> None:
     table = import_clic(make(tmp_path, a_answers="o.png,x.png,y.png,0\n" * 30))
     assert read_import_report(table).direction_checks[1].agreement == 0
 

@@ -28,7 +28,7 @@ def test_report_survives_a_round_trip_through_parquet(tmp_path) -> None:
     assert read_comparisons(uri).table.num_rows == 4
 
 
-def test_empty_import_says_what_was_dropped() -> None:
+def test_error_of_an_empty_import_lists_dropped_rows() -> None:
     with pytest.raises(ManifestError, match=r"set: no comparison in /data/set: .*\(3 skipped\)"):
         build_comparisons([], REPORT)
     with pytest.raises(ManifestError, match="its tables have no rows"):

@@ -39,13 +39,13 @@ def test_reversed_labels_are_refused() -> None:
         (73, 100),
     ],
 )
-def test_labels_that_chance_may_explain_pass(agreeing, rows) -> None:
+def test_inconclusive_disagreement_is_accepted(agreeing, rows) -> None:
     assert (
         check_label_direction("set", "size", *answers(agreeing, rows)).agreement == agreeing / rows
     )
 
 
-def test_weak_hint_is_reported_but_never_refuses() -> None:
+def test_weak_hint_is_reported_and_not_enforced() -> None:
     assert check_label_direction("set", "size", *answers(0, 100), refuse=False).agreement == 0
 
 

@@ -29,7 +29,7 @@ def make(folder: Path, *changes: dict[str, object]) -> str:
     return str(folder)
 
 
-def test_greater_is_better_on_either_side(tmp_path) -> None:
+def test_greater_image_is_preferred_on_either_side(tmp_path) -> None:
     images = [{"image": f"{i}.png"} for i in range(40)]
     folder = make(tmp_path, *images)
     table = import_mucped22(folder)

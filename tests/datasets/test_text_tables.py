@@ -10,7 +10,7 @@ def test_rows_are_stripped_and_numbered_with_blank_lines(tmp_path) -> None:
     assert text_tables.read_rows(uri) == [(1, ["a", "b"]), (3, ["c,d", "e"])]
 
 
-def test_row_with_another_number_of_cells_is_named(tmp_path) -> None:
+def test_row_with_a_wrong_number_of_cells_is_refused(tmp_path) -> None:
     uri = write(tmp_path / "x.csv", b"a,b\na\n")
     with pytest.raises(ManifestError, match=r"x\.csv: row 2 has 1 cells, not 2"):
         text_tables.read_rows(uri, cells=2)

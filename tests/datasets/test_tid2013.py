@@ -40,7 +40,7 @@ def test_higher_mos_is_better_and_case_of_names_is_ignored(tmp_path) -> None:
     assert (check.rows, check.agreement) == (1, 1.0)
 
 
-def test_default_standard_error_without_mos_std(tmp_path) -> None:
+def test_missing_mos_std_uses_the_default_standard_error(tmp_path) -> None:
     lines = "5.0 I01_01_1.bmp\n4.7 I01_01_2.bmp\n4.0 I01_01_3.bmp\n4 I25_01_1.bmp\n3 I25_01_2.bmp\n"
     table = import_tid2013(make(tmp_path, lines))
     assert len(table) == 4 - 1  # 0.3 is less than two of 0.15 * sqrt(2)

@@ -10,7 +10,7 @@ from tests.e2e.conftest import run_script
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
-def test_a_job_requests_the_node_types_it_needs_and_leaves_the_head_idle(
+def test_job_requests_cpu_and_gpu_nodes_and_leaves_the_head_idle(
     tmp_path: Path, photos: Photos
 ) -> None:
     manifest = make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, tmp_path)

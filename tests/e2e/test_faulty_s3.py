@@ -74,7 +74,7 @@ def test_transient_faults_are_retried_until_requests_succeed(s3, proxy_with, mon
         assert make_client(s3).get_object(Bucket=BUCKET, Key=key)["Body"].read() == CONTENT
 
 
-def test_faults_that_persist_are_storage_unavailable(s3, proxy_with, monkeypatch) -> None:
+def test_persistent_faults_become_storage_unavailable(s3, proxy_with, monkeypatch) -> None:
     monkeypatch.setattr("roi_ray.io.s3.REQUEST_TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr("roi_ray.io.s3.MAX_ATTEMPTS", 2)
     kinds = ("InternalError", "SlowDown", "reset", "truncated", "silent")
@@ -116,7 +116,7 @@ def test_refused_credentials_are_an_access_error_without_retries(s3, proxy_with,
             assert proxy.injected[code] - before <= 2
 
 
-def test_a_missing_or_forbidden_object_is_a_plain_storage_error(s3, proxy_with) -> None:
+def test_missing_or_forbidden_object_is_a_plain_storage_error(s3, proxy_with) -> None:
     upload(s3, "missing", "forbidden", "fine")
     faults = Fault("NoSuchKey", key="/missing"), Fault("AccessDenied", key="/forbidden")
     with proxy_with(*faults) as proxy:
@@ -129,7 +129,7 @@ def test_a_missing_or_forbidden_object_is_a_plain_storage_error(s3, proxy_with) 
 
 
 @pytest.mark.long
-def test_a_job_retries_transient_faults_stops_when_credentials_expire_and_resumes(
+def test_job_retries_transient_faults_stops_when_credentials_expire_and_resumes(
     s3, tmp_path: Path, photos: Photos
 ) -> None:
     make_sweep_of(photos, tmp_path / "sweep")
@@ -187,7 +187,7 @@ def read_shards(environment: dict[str, str], prefix: str) -> dict[str, bytes]:
     return {key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
 
 
-def test_a_bucket_whose_region_cannot_be_found_out_is_storage_unavailable(monkeypatch) -> None:
+def test_bucket_without_a_resolvable_region_is_storage_unavailable(monkeypatch) -> None:
     """Without an endpoint, as on AWS, the first request asks for the bucket's region."""
 
     def fail(bucket: str) -> str:

@@ -38,7 +38,7 @@ def test_objects_can_be_written_read_listed_and_moved(s3_in_this_process) -> Non
         storage.read_bytes(f"{folder}/gone")
 
 
-def test_a_job_on_s3_writes_scores_an_error_row_and_no_secret(
+def test_job_on_s3_writes_scores_an_error_row_and_no_secret(
     s3, tmp_path: Path, photos: Photos
 ) -> None:
     make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, tmp_path / "sweep")
@@ -108,7 +108,7 @@ def test_failed_and_missing_rows_of_a_run_on_s3_can_be_written(
         ("s3://no-such-bucket", {}),
     ],
 )
-def test_wrong_credentials_and_missing_buckets_are_one_message(
+def test_wrong_credentials_and_missing_buckets_print_one_error_line(
     s3, tmp_path, photos, bucket, environment
 ) -> None:
     local = make_sweep_of({"coffee": photos["coffee"]}, tmp_path / "sweep")

@@ -25,7 +25,7 @@ PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "1000"))
 
 
 @pytest.mark.long
-def test_a_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Photos) -> None:
+def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Photos) -> None:
     """`ROI_RAY_KILLS` kills at random moments; each run has another number of actors."""
     manifest = make_many_small_pairs(tmp_path, photos, PAIRS)
     shard = PAIRS // 50
@@ -90,7 +90,7 @@ def _find_scoring_actors(job: int) -> list[int]:
 
 
 @pytest.mark.long
-def test_a_second_job_on_the_same_output_is_refused(tmp_path: Path, photos: Photos) -> None:
+def test_second_job_on_the_same_output_is_refused(tmp_path: Path, photos: Photos) -> None:
     manifest = make_sweep_of(photos, tmp_path / "sweep", side=200)
     output = tmp_path / "scores"
     command = ["--manifest", manifest, "--output", str(output), "--shard-size", "6"]
@@ -111,9 +111,7 @@ def test_a_second_job_on_the_same_output_is_refused(tmp_path: Path, photos: Phot
 
 
 @pytest.mark.long
-def test_a_file_that_crashes_its_decoder_becomes_an_error_row(
-    tmp_path: Path, photos: Photos
-) -> None:
+def test_file_that_crashes_its_decoder_becomes_an_error_row(tmp_path: Path, photos: Photos) -> None:
     """The decoder ends its whole process, every time it reads the file."""
     x = photos["coffee"][:64, :64]
     write(tmp_path / "x.png", encode(x))

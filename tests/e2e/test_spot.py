@@ -15,7 +15,7 @@ PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "240"))
 """With 1,000 or more, six nodes are lost, and a run without losses is timed for comparison."""
 
 
-def test_lost_nodes_neither_lose_nor_double_rows(tmp_path: Path, photos: Photos) -> None:
+def test_lost_nodes_neither_lose_nor_duplicate_rows(tmp_path: Path, photos: Photos) -> None:
     pairs, losses = PAIRS, 2 if PAIRS < 1000 else 6
     manifest = make_many_small_pairs(tmp_path, photos, pairs, height=96)
     result = run_script("spot.py", manifest, tmp_path / "scores", losses, timeout=500)

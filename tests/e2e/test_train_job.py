@@ -51,7 +51,7 @@ def test_any_number_of_workers_trains_the_same_model(tmp_path: Path, ray_cluster
     np.testing.assert_allclose(predictions[3], predictions[1], atol=1e-3)
 
 
-def test_training_resumes_from_its_checkpoint_on_s3_after_a_worker_was_killed(
+def test_training_resumes_from_its_checkpoint_on_s3_after_a_worker_is_killed(
     tmp_path: Path, s3: dict[str, str]
 ) -> None:
     pq.write_table(comparisons(references=200), tmp_path / "comparisons.parquet")

@@ -24,7 +24,7 @@ STEPS = 8
 
 
 @pytest.mark.long
-def test_a_killed_training_resumes_and_ends_with_the_same_weights(
+def test_killed_training_resumes_and_ends_with_the_same_weights(
     tmp_path: Path, photos: Photos
 ) -> None:
     manifest = make_sweep_of(photos, tmp_path / "sweep", side=130)

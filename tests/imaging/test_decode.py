@@ -159,7 +159,7 @@ def swapped_profile() -> bytes:
 
 
 @pytest.mark.parametrize("alpha", [False, True])
-def test_image_with_another_profile_is_converted_to_srgb(photos, alpha) -> None:
+def test_image_with_a_non_srgb_profile_is_converted_to_srgb(photos, alpha) -> None:
     image = photo(photos)
     if alpha:
         image.putalpha(255)
@@ -215,7 +215,7 @@ def test_png_that_claims_gigapixels_is_refused() -> None:
 
 
 @pytest.mark.parametrize("limit", [1000, None])
-def test_max_pixels_overrides_pillow_s_limit_and_restores_it(monkeypatch, photos, limit) -> None:
+def test_max_pixels_replaces_the_limit_of_pillow_for_one_call(monkeypatch, photos, limit) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     assert decode_image(encode(photos["coffee"]), max_pixels=10**6).shape == (400, 600, 3)
     after = Image.MAX_IMAGE_PIXELS
@@ -272,7 +272,7 @@ def test_mask_decodes_to_one_channel(photos) -> None:
     assert np.array_equal(decode_mask(saved(rgb)), mask)
 
 
-def test_check_size_refuses_another_size_only(photos) -> None:
+def test_check_size_refuses_only_other_sizes(photos) -> None:
     x = photos["coffee"]
     check_size(x.copy(), x)
     check_size(x[..., 0], (400, 600))

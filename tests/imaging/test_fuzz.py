@@ -119,7 +119,7 @@ def image_seeds() -> list[bytes]:
 
 
 @pytest.mark.parametrize("decode", [decode_image, decode_mask])
-def test_mutated_image_decodes_or_is_an_image_error(decode) -> None:
+def test_mutated_image_decodes_or_raises_an_image_error(decode) -> None:
     def check_image(data: bytes) -> None:
         try:
             pixels = decode(data, MAX_PIXELS)
@@ -182,7 +182,7 @@ def manifest_check(path: str, part_rows: int = 1000) -> Callable[[bytes], None]:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_mutated_text_manifest_is_read_or_is_a_manifest_error(tmp_path, suffix) -> None:
+def test_mutated_text_manifest_is_read_or_raises_a_manifest_error(tmp_path, suffix) -> None:
     seeds = [CSV, JSONL]
     changed = mutated(seeds, WORDS) | st.binary(max_size=200)
     changed |= st.lists(st.sampled_from(WORDS)).map(b"".join)
@@ -190,7 +190,7 @@ def test_mutated_text_manifest_is_read_or_is_a_manifest_error(tmp_path, suffix) 
 
 
 @pytest.mark.parametrize("part_rows", [2, 1000])
-def test_mutated_parquet_manifest_is_read_or_is_a_manifest_error(tmp_path, part_rows) -> None:
+def test_mutated_parquet_manifest_is_read_or_raises_a_manifest_error(tmp_path, part_rows) -> None:
     def reverse(data: bytes) -> bytes:
         return data[::-1]
 

@@ -72,7 +72,7 @@ for i, name in enumerate(names):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-def test_hostile_files_decode_or_fail_within_limits_of_time_and_memory(tmp_path, photos) -> None:
+def test_hostile_files_decode_or_fail_within_time_and_memory_limits(tmp_path, photos) -> None:
     names = []
     for name, data in hostile.corpus(photos["coffee"], MAX_PIXELS):
         write(tmp_path / str(len(names)), data)
@@ -153,7 +153,7 @@ def test_files_with_odd_names_are_read(tmp_path, photos) -> None:
     assert all(np.array_equal(image, x) for image in chunk.images)
 
 
-def test_error_of_a_bad_file_names_the_file(tmp_path, photos) -> None:
+def test_error_names_the_bad_file(tmp_path, photos) -> None:
     base, x = tmp_path / "here", photos["coffee"][:40, :50]
     for name, data in {"x.png": encode(x), **BAD_FILES}.items():
         write(base / name, data)

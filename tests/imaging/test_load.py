@@ -70,7 +70,7 @@ KINDS = (
 
 @pytest.mark.parametrize("loaded", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_pillow_image_gets_the_pixels_of_its_file(files, kind, loaded) -> None:
+def test_pillow_image_equals_its_decoded_file(files, kind, loaded) -> None:
     image = Image.open(io.BytesIO(files[kind]))
     if loaded:
         image.load()
@@ -79,7 +79,7 @@ def test_pillow_image_gets_the_pixels_of_its_file(files, kind, loaded) -> None:
         assert np.array_equal(load_image(image), expected)
 
 
-def test_pillow_image_is_left_as_it_is(files) -> None:
+def test_pillow_image_is_not_modified(files) -> None:
     image = Image.open(io.BytesIO(files["XMP"]))
     before = dict(image.info)
     load_image(image)
@@ -88,7 +88,7 @@ def test_pillow_image_is_left_as_it_is(files) -> None:
 
 
 @pytest.mark.parametrize("kind", ["grey", "RGB", "bilevel"])
-def test_pillow_mask_gets_the_pixels_of_its_file(files, kind) -> None:
+def test_pillow_mask_equals_its_decoded_file(files, kind) -> None:
     expected = decode_mask(files[kind])
     assert np.array_equal(load_mask(Image.open(io.BytesIO(files[kind]))), expected)
     assert np.array_equal(load_mask(files[kind]), expected)
@@ -104,7 +104,7 @@ def test_unusable_pillow_image_is_refused(files) -> None:
         load_mask(Image.open(io.BytesIO(files["RGBA"])))
 
 
-def test_error_of_a_file_names_it(tmp_path) -> None:
+def test_error_names_the_file(tmp_path) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(b"no image")
     with pytest.raises(ImageReadError, match=r"broken\.png: not an image of a known format"):

@@ -29,13 +29,13 @@ def test_all_formats_give_the_same_rows_and_sha256(tmp_path, suffix) -> None:
         ("m.xlsx", b"PK", "ends in none of .parquet, .csv, .jsonl"),
     ],
 )
-def test_an_unreadable_file_is_refused(tmp_path, name, content, message) -> None:
+def test_unreadable_file_is_refused(tmp_path, name, content, message) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ManifestError, match=message):
         read_manifest(str(tmp_path / name))
 
 
-def test_a_missing_file_is_refused(tmp_path) -> None:
+def test_missing_file_is_refused(tmp_path) -> None:
     with pytest.raises(StorageError, match="No such file"):
         read_manifest(str(tmp_path / "nothing.csv"))
     with pytest.raises(ManifestError, match="no such file or folder: .*nothing"):
@@ -48,14 +48,14 @@ def test_csv_paths_that_look_like_numbers_stay_text(tmp_path) -> None:
     assert read_manifest(uri).table["distorted"].to_pylist() == ["1.50", "1e3"]
 
 
-def test_an_empty_csv_cell_is_an_empty_uri(tmp_path) -> None:
+def test_empty_csv_cell_is_an_empty_uri(tmp_path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("reference,distorted\na.png,b.jpg\na.png,\n")
     with pytest.raises(ManifestError, match="row 2 has an empty 'distorted'"):
         read_manifest(str(path))
 
 
-def test_a_csv_that_is_not_utf8_is_refused(tmp_path) -> None:
+def test_csv_that_is_not_utf8_is_refused(tmp_path) -> None:
     (tmp_path / "m.csv").write_bytes("reference,distorted,codec\na,b,jp\u00e9g\n".encode("latin-1"))
     with pytest.raises(ManifestError, match="column 'codec' is not UTF-8"):
         read_manifest(str(tmp_path / "m.csv"))
@@ -72,7 +72,7 @@ def test_newlines_in_quotes_do_not_end_csv_rows(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"null\n", b'{"reference": "a", "distorted": "b"}\n  null\n'])
-def test_a_json_line_that_is_null_is_refused(tmp_path, content) -> None:
+def test_json_line_that_is_null_is_refused(tmp_path, content) -> None:
     (tmp_path / "m.jsonl").write_bytes(content)
     with pytest.raises(ManifestError, match="a line is null"):
         read_manifest(str(tmp_path / "m.jsonl"))

@@ -52,12 +52,12 @@ def wait_for_heartbeats() -> None:
     time.sleep(4 * lock._HEARTBEAT_SECONDS)
 
 
-def test_a_second_job_is_refused_and_the_message_names_the_first(uri, holder) -> None:
+def test_second_job_is_refused_and_the_message_names_the_first(uri, holder) -> None:
     with pytest.raises(OutputError, match=rf"scores: a job on .* \(process {holder.pid}\)"):
         OutputLock(uri).__enter__()
 
 
-def test_the_lock_of_a_killed_job_on_this_machine_is_free_at_once(uri, holder) -> None:
+def test_lock_of_a_killed_job_on_this_machine_is_free_at_once(uri, holder) -> None:
     holder.kill()
     holder.wait()
     started = time.monotonic()
@@ -65,7 +65,7 @@ def test_the_lock_of_a_killed_job_on_this_machine_is_free_at_once(uri, holder) -
         assert time.monotonic() - started < lock.TIMEOUT_SECONDS / 2
 
 
-def test_the_lock_of_a_killed_job_on_another_machine_times_out(uri, holder) -> None:
+def test_lock_of_a_killed_job_on_another_machine_times_out(uri, holder) -> None:
     holder.kill()
     holder.wait()
     write(uri, read(uri) | {"machine": "elsewhere"})
@@ -74,7 +74,7 @@ def test_the_lock_of_a_killed_job_on_another_machine_times_out(uri, holder) -> N
         assert time.monotonic() - started >= lock.TIMEOUT_SECONDS
 
 
-def test_the_lock_is_kept_while_the_job_runs_and_released_at_its_end(uri) -> None:
+def test_lock_is_kept_while_the_job_runs_and_released_at_its_end(uri) -> None:
     with OutputLock(uri) as mine:
         assert Path(uri).exists()
         wait_for_heartbeats()
@@ -84,7 +84,7 @@ def test_the_lock_is_kept_while_the_job_runs_and_released_at_its_end(uri) -> Non
         pass
 
 
-def test_a_job_whose_lock_was_taken_over_stops_and_leaves_the_lock(uri) -> None:
+def test_job_whose_lock_was_taken_over_stops_and_leaves_the_lock(uri) -> None:
     other = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "heartbeat": 3}
     with OutputLock(uri) as mine:
         write(uri, other)
@@ -94,7 +94,7 @@ def test_a_job_whose_lock_was_taken_over_stops_and_leaves_the_lock(uri) -> None:
     assert read(uri) == other
 
 
-def test_a_process_of_another_container_is_not_looked_up(uri, holder) -> None:
+def test_process_of_another_container_is_not_known_dead(uri, holder) -> None:
     """Process numbers of a container mean nothing outside, even if it has the same host name."""
     here = read(uri)
     machine = str(here["machine"])
@@ -104,7 +104,7 @@ def test_a_process_of_another_container_is_not_looked_up(uri, holder) -> None:
     assert lock._Holder(**ended).is_known_dead()
 
 
-def test_a_lock_without_a_machine_is_watched_by_its_heartbeat(uri, holder) -> None:
+def test_lock_without_a_machine_is_judged_by_its_heartbeat(uri, holder) -> None:
     content = read(uri)
     del content["machine"]
     write(uri, content)
@@ -112,7 +112,7 @@ def test_a_lock_without_a_machine_is_watched_by_its_heartbeat(uri, holder) -> No
         OutputLock(uri).__enter__()
 
 
-def test_a_lock_lost_between_two_heartbeats_is_left_to_its_new_holder(uri, monkeypatch) -> None:
+def test_lock_lost_between_two_heartbeats_is_left_to_its_new_holder(uri, monkeypatch) -> None:
     monkeypatch.setattr(lock, "_HEARTBEAT_SECONDS", 60.0)
     with OutputLock(uri):
         # This process was paused, another took over, and this one ends before its next heartbeat.
@@ -120,7 +120,7 @@ def test_a_lock_lost_between_two_heartbeats_is_left_to_its_new_holder(uri, monke
     assert read(uri)["owner"] == "another"
 
 
-def test_a_job_stops_if_the_job_that_took_over_has_ended_already(uri) -> None:
+def test_job_stops_if_the_job_that_took_over_has_ended_already(uri) -> None:
     with OutputLock(uri) as mine:
         Path(uri).unlink()
         wait_for_heartbeats()
@@ -130,7 +130,7 @@ def test_a_job_stops_if_the_job_that_took_over_has_ended_already(uri) -> None:
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable, AccessError])
-def test_a_lock_that_cannot_be_read_is_not_taken(uri, monkeypatch, error) -> None:
+def test_lock_that_cannot_be_read_is_not_taken(uri, monkeypatch, error) -> None:
     content = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "heartbeat": 3}
     Path(uri).parent.mkdir(parents=True)
     write(uri, content)

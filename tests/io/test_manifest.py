@@ -48,7 +48,7 @@ def test_ids_that_were_read_as_floating_point_are_refused(tmp_path) -> None:
         read_manifest(write_rows(tmp_path / "m.jsonl", rows))
 
 
-def test_a_floating_point_column_without_values_is_accepted_as_masks(tmp_path) -> None:
+def test_floating_point_column_without_values_is_accepted_as_masks(tmp_path) -> None:
     """pandas writes a column without any value so."""
     uri = write_rows(tmp_path / "m.parquet", {**ROWS, "mask": pa.nulls(3, pa.float64())})
     assert read_manifest(uri).table["mask"].null_count == 3
@@ -60,7 +60,7 @@ def test_limit_keeps_the_first_rows(tmp_path) -> None:
     assert read_manifest(uri, 2).sha256 != read_manifest(uri).sha256
 
 
-def test_a_limit_beyond_the_last_row_keeps_all(tmp_path) -> None:
+def test_limit_beyond_the_last_row_keeps_all(tmp_path) -> None:
     uri = write_rows(tmp_path / "m.csv", {"reference": ["a"], "distorted": ["b"]})
     assert read_manifest(uri, 10**19).rows == 1
 
@@ -85,7 +85,7 @@ def test_a_limit_beyond_the_last_row_keeps_all(tmp_path) -> None:
         ({"reference": [], "distorted": []}, "no rows"),
     ],
 )
-def test_a_bad_row_or_column_is_refused_by_name(tmp_path, rows, message) -> None:
+def test_bad_row_or_column_is_refused_by_name(tmp_path, rows, message) -> None:
     uri = write_rows(tmp_path / "m.parquet", rows)
     with pytest.raises(ManifestError, match=message) as caught:
         read_manifest(uri)
@@ -105,7 +105,7 @@ def test_a_bad_row_or_column_is_refused_by_name(tmp_path, rows, message) -> None
         ({"psnr": [0.0] * 40}, "column 'psnr' is one that scoring writes"),
     ],
 )
-def test_a_bad_row_of_a_manifest_in_parts_is_refused_by_its_number(
+def test_bad_row_of_a_manifest_in_parts_is_refused_by_its_number(
     tmp_path, monkeypatch, change, message
 ) -> None:
     monkeypatch.setattr("roi_ray.io.manifest._PIECE_ROWS", 6)
@@ -122,7 +122,7 @@ def test_duplicate_pairs_in_two_files_are_refused_by_their_rows(tmp_path) -> Non
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
-def test_a_large_manifest_is_spread_over_parts_by_reference(tmp_path, monkeypatch, suffix) -> None:
+def test_large_manifest_is_spread_over_parts_by_reference(tmp_path, monkeypatch, suffix) -> None:
     monkeypatch.setattr("roi_ray.io.manifest._PIECE_ROWS", 6)
     uri = write_rows(tmp_path / f"m{suffix}", MANY)
     whole, spread = read_manifest(uri), read_manifest(uri, part_rows=10)
@@ -155,7 +155,7 @@ def test_parts_and_sha256_are_the_same_in_another_process(tmp_path, monkeypatch,
     assert other.stdout.strip() == expected
 
 
-def test_sha256_and_parts_are_those_of_earlier_releases(tmp_path, monkeypatch) -> None:
+def test_sha256_and_parts_equal_those_of_earlier_releases(tmp_path, monkeypatch) -> None:
     """An output that an earlier release began can only be finished if both stay the same."""
     monkeypatch.setattr("roi_ray.io.manifest._PIECE_ROWS", 6)
     uri = write_rows(tmp_path / "m.parquet", MANY)

@@ -22,7 +22,7 @@ def test_files_can_be_written_read_listed_and_moved(tmp_path) -> None:
     assert not storage.is_folder(storage.join(folder, "b.bin"))
 
 
-def test_sizes_and_deletion(tmp_path) -> None:
+def test_file_sizes_are_reported_and_delete_ignores_missing_files(tmp_path) -> None:
     uri = storage.join(str(tmp_path), "a.bin")
     assert storage.file_size(uri) == 0
     storage.write_bytes(uri, b"three")
@@ -33,7 +33,7 @@ def test_sizes_and_deletion(tmp_path) -> None:
         assert not storage.is_file(uri)
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch) -> None:
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch) -> None:
     target = tmp_path / "scores.parquet"
     target.write_bytes(b"old")
 
@@ -80,7 +80,7 @@ def test_check_writable_leaves_nothing_and_refuses_a_file(tmp_path) -> None:
         storage.check_writable(str(tmp_path / "file"))
 
 
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path) -> None:
+def test_pipe_is_refused_without_blocking(tmp_path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(StorageError, match=r"cannot read .*pipe.png: it is not a regular file"):
         storage.read_bytes(str(tmp_path / "pipe.png"))

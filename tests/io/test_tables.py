@@ -32,7 +32,7 @@ def test_folders_without_tables_or_with_several_formats_are_refused(tmp_path) ->
 
 
 @pytest.mark.parametrize("part_rows", [10, 10**6])
-def test_a_table_has_the_columns_of_all_its_files(tmp_path, part_rows) -> None:
+def test_table_has_the_columns_of_all_its_files(tmp_path, part_rows) -> None:
     write_rows(tmp_path / "a.parquet", {**MANY, "note": [None] * 40, "quality": [1] * 40})
     second = {
         "reference": MANY["reference"],
@@ -57,7 +57,7 @@ def test_files_with_different_types_in_one_column_are_refused(tmp_path) -> None:
         read_manifest(str(tmp_path))
 
 
-def test_a_repeated_column_is_refused(tmp_path) -> None:
+def test_repeated_column_is_refused(tmp_path) -> None:
     (tmp_path / "m.csv").write_text("reference,distorted,x,x\na,b,1,2\n")
     with pytest.raises(ManifestError, match=r"column 'x' occurs more than once"):
         read_manifest(str(tmp_path / "m.csv"))
@@ -71,9 +71,7 @@ def test_ids_are_text_even_if_one_file_has_numbers(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("part_rows", [1000, 50])
-def test_files_may_have_more_categories_together_than_a_byte_can_number(
-    tmp_path, part_rows
-) -> None:
+def test_categories_of_all_files_may_exceed_int8_indices(tmp_path, part_rows) -> None:
     for name in "ab":
         rows = [f"{name}{number}" for number in range(100)]
         table = {"reference": rows, "distorted": rows, "image": pd.Categorical(rows)}
@@ -83,7 +81,7 @@ def test_files_may_have_more_categories_together_than_a_byte_can_number(
     assert sorted(images) == sorted(f"{name}{number}" for name in "ab" for number in range(100))
 
 
-def test_a_limit_reads_only_the_first_rows_of_a_parquet_file(tmp_path, monkeypatch) -> None:
+def test_limit_reads_only_the_first_rows_of_a_parquet_file(tmp_path, monkeypatch) -> None:
     rows = {name: values * 4 for name, values in ROWS.items()}
     rows["distorted"] = [f"{number}.jpg" for number in range(12)]
     uri = write_rows(tmp_path / "m.parquet", rows)
@@ -96,7 +94,7 @@ def test_a_limit_reads_only_the_first_rows_of_a_parquet_file(tmp_path, monkeypat
 
 @pytest.mark.parametrize("claimed", [7, 120, 10**9])
 @pytest.mark.parametrize("part_rows", [10, 10**6])
-def test_a_footer_that_claims_more_rows_than_the_file_has_is_refused(
+def test_footer_that_claims_more_rows_than_the_file_has_is_refused(
     tmp_path, claimed, part_rows
 ) -> None:
     path = tmp_path / "m.parquet"
@@ -119,7 +117,7 @@ def test_a_footer_that_claims_more_rows_than_the_file_has_is_refused(
         read_manifest(str(path), part_rows=part_rows)
 
 
-def test_a_file_that_compresses_to_less_than_a_byte_per_row_is_accepted(tmp_path) -> None:
+def test_file_that_compresses_to_less_than_a_byte_per_row_is_accepted(tmp_path) -> None:
     names = [str(number) for number in range(300)]
     rows = {
         "reference": [f"{name}.png" for name in names for _ in names],

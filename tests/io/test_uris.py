@@ -20,7 +20,7 @@ def test_resolve_removes_dots_from_s3_keys() -> None:
     assert storage.resolve("..x/a...png", "s3://bucket/sweep") == "s3://bucket/sweep/..x/a...png"
 
 
-def test_absolute(monkeypatch, tmp_path) -> None:
+def test_absolute_resolves_paths_home_folders_and_uris(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
     assert storage.absolute("out/") == str(tmp_path / "out")
     assert storage.absolute("~/x") == os.path.expanduser("~/x")
@@ -29,7 +29,7 @@ def test_absolute(monkeypatch, tmp_path) -> None:
     assert storage.absolute("s3://bucket/a/../prefix") == "s3://bucket/prefix"
 
 
-def test_an_s3_uri_without_a_bucket_is_refused() -> None:
+def test_s3_uri_without_a_bucket_is_refused() -> None:
     for uri in ("s3://", "s3:///scores"):
         with pytest.raises(StorageError, match="names no bucket"):
             storage.absolute(uri)
@@ -43,7 +43,7 @@ def test_other_schemes_are_refused_and_not_taken_for_local_folders(uri) -> None:
         storage.absolute(uri)
 
 
-def test_an_empty_path_is_refused_and_not_taken_for_the_current_folder() -> None:
+def test_empty_path_is_refused_and_not_taken_for_the_current_folder() -> None:
     with pytest.raises(StorageError, match="an empty path"):
         storage.absolute("")
 

@@ -71,7 +71,7 @@ def test_one_call_equals_pytorch_msssim(photos: Photos, dtype) -> None:
     assert float(ms_ssim(a, b[0])) == pytest.approx(float(expected[0]), abs=1e-5)
 
 
-def test_identical_images_get_one(photos: Photos) -> None:
+def test_identical_images_score_1(photos: Photos) -> None:
     x = photos["astronaut"]
     assert measure(x, x) == pytest.approx(1, abs=1e-6)
 
@@ -88,7 +88,7 @@ def test_flat_images_are_near_the_exact_value_and_never_above_one(x, y) -> None:
     assert got.item() == pytest.approx(exact, abs=1e-3)
 
 
-def test_inverted_image_gets_a_real_number(photos: Photos) -> None:
+def test_inverted_image_equals_pytorch_msssim(photos: Photos) -> None:
     x = photos["astronaut"]
     expected = package_ms_ssim(image(x)[None], 1 - image(x)[None], data_range=1.0)
     assert measure(x, 255 - x) == pytest.approx(float(expected), abs=1e-5)
@@ -99,7 +99,7 @@ def test_image_smaller_than_the_window_is_refused() -> None:
         scales_that_fit(10, 300)
 
 
-def test_batch_gets_what_each_image_gets_alone(photos: Photos) -> None:
+def test_batch_equals_single_images(photos: Photos) -> None:
     x = photos["coffee"]
     several = [jpeg(x, quality) for quality in (10, 50, 90)]
     levels = similarity_maps(

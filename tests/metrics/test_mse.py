@@ -28,7 +28,7 @@ def test_steps_equal_scikit_image(photos: Photos, name: str, quality: int) -> No
     assert float(psnr_from_mse(mse)) == pytest.approx(peak_signal_noise_ratio(x, y), abs=1e-6)
 
 
-def test_identical_images_get_the_cap(photos: Photos) -> None:
+def test_identical_images_get_the_psnr_cap(photos: Photos) -> None:
     x = tensor(photos["coffee"])
     mse = squared_error_map(x[None], x[None]).mean()
     assert float(mse) == 0
@@ -98,7 +98,7 @@ def test_metrics_equal_the_scores_of_scorer(photos: Photos, weighting) -> None:
 
 
 @pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim"])
-def test_a_mask_per_image_gives_what_each_gets_alone(photos: Photos, rng, name) -> None:
+def test_mask_per_image_equals_single_images(photos: Photos, rng, name) -> None:
     metric, x = getattr(metrics, name), tensor(photos["coffee"][:64, :80])
     batch = torch.stack([tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
     masks = torch.from_numpy(rng.random((2, 64, 80)))

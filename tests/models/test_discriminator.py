@@ -85,7 +85,7 @@ def test_min_side_is_the_smallest_image_with_a_patch(tmp_path, strided, min_side
         network(torch.rand(1, 3, min_side, min_side - 1))
 
 
-def test_whole_checkpoint_is_searched_for_its_discriminator(tmp_path, batch):
+def test_discriminator_is_found_in_a_whole_checkpoint(tmp_path, batch):
     live = build_published()
     tensors = {f"loss.discriminator.main.{k}": v for k, v in live.state_dict().items()}
     others = {

@@ -52,7 +52,7 @@ def test_shard_is_committed_with_its_last_row_in_the_order_of_the_plan(committer
     assert list(committer.rows_without_result()) == [1]
 
 
-def test_lost_rows_become_worker_died(committer, tmp_path):
+def test_lost_rows_become_worker_died_errors(committer, tmp_path):
     committer.add(results(0, [0, 2]))
     committer.mark_lost_rows()
     first, second = committed(tmp_path).values()
@@ -78,7 +78,7 @@ def test_error_that_would_fail_every_row_stops_the_job(committer, tmp_path, kind
     assert committed(tmp_path) == {}
 
 
-def test_drop_and_select_by_kind_of_error():
+def test_rows_are_dropped_and_selected_by_error_kind():
     table = pa.concat_tables([results(0, [0]), results(0, [1], Failure("AccessError", "no"))])
     assert drop_kind(table, "AccessError")[ROW].to_pylist() == [0]
     assert drop_kind(table, "OutputError")[ROW].to_pylist() == [0, 1]

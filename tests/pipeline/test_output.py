@@ -60,7 +60,7 @@ def read_record(folder):
     return json.loads((folder / "_run" / "run.json").read_text())
 
 
-def test_all_readers_see_one_data_set(tmp_path) -> None:
+def test_common_parquet_readers_read_all_shards(tmp_path) -> None:
     assert commit(make_output(tmp_path)) == [1, 0]
     ids = ["p0", "p2", "p1", "p3", "p4"]
     columns = ["pair_id", "reference", "distorted", "codec", "nothing", *schema.SCORES.names]
@@ -105,9 +105,7 @@ def test_inspect_finds_complete_and_missing_shards(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "short", "another"])
-def test_file_that_is_not_its_shard_is_torn_and_can_be_quarantined(
-    tmp_path, damage, caplog
-) -> None:
+def test_damaged_or_foreign_shard_is_torn_and_can_be_quarantined(tmp_path, damage, caplog) -> None:
     output = make_output(tmp_path)
     commit(output)
     path = tmp_path / "shard-000001.parquet"
@@ -134,7 +132,7 @@ def test_file_that_is_not_its_shard_is_torn_and_can_be_quarantined(
     assert "shard-000001.parquet is torn, or not of this run: moved to" in caplog.text
 
 
-def test_foreign_files_have_names_that_readers_take_for_shards(tmp_path) -> None:
+def test_unplanned_parquet_files_are_foreign(tmp_path) -> None:
     output = make_output(tmp_path)
     commit(output)
     for name in ("shard-000002.parquet", "shard-0000001.parquet", "shard-x.parquet", "notes.txt"):
@@ -218,7 +216,7 @@ def test_damaged_record_is_refused(tmp_path, text) -> None:
         make_output(tmp_path).is_recorded()
 
 
-def test_second_of_two_runs_that_begin_at_once_is_refused(tmp_path) -> None:
+def test_second_of_two_simultaneous_runs_is_refused(tmp_path) -> None:
     """Both find an empty folder; the one that commits a shard first keeps it."""
     early, late = make_output(tmp_path), make_output(tmp_path, {**CONFIG, "precision": "bf16"})
     assert not early.is_recorded() and not late.is_recorded()

@@ -70,7 +70,7 @@ def test_scores_of_the_job_equal_those_of_the_scorer(sweep, scored) -> None:
         assert row["error"] is None
 
 
-def test_finished_run_started_again_touches_nothing(sweep, scored) -> None:
+def test_restarting_a_finished_run_changes_no_file(sweep, scored) -> None:
     _, output = scored
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
     again = score_manifest(sweep, str(output), options=SMALL)
@@ -78,7 +78,7 @@ def test_finished_run_started_again_touches_nothing(sweep, scored) -> None:
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
 
 
-def test_files_that_readers_take_for_shards_are_quarantined(sweep, scored) -> None:
+def test_unplanned_shard_files_are_quarantined(sweep, scored) -> None:
     _, output = scored
     expected = pq.read_table(output)
     (output / "shard-000099.parquet").write_bytes(b"garbage")
@@ -106,7 +106,7 @@ def test_only_missing_and_torn_shards_are_scored_again(sweep, scored) -> None:
     assert_the_same_scores(pq.read_table(output), expected)
 
 
-def test_actor_takes_chunks_of_several_references_at_once(
+def test_actor_scores_chunks_of_several_references_in_one_batch(
     sweep, scored, tmp_path, monkeypatch
 ) -> None:
     _, output = scored
@@ -146,7 +146,7 @@ def test_another_configuration_into_the_same_output_is_refused(sweep, scored) ->
         score_manifest(sweep, str(output), options=Options("cpu", 2, shard_size=12, limit=5))
 
 
-def test_metrics_are_at_the_prometheus_endpoint_of_the_node(scored) -> None:
+def test_prometheus_endpoint_of_the_node_has_the_metrics(scored) -> None:
     # At least: other jobs on this Ray are counted too.
     least = {
         "pairs_scored_total": 36,

@@ -107,7 +107,7 @@ def test_device_memory_is_free_when_chunks_are_retried(photos, scoring, monkeypa
     assert results[schema.ERROR].null_count == len(results) == 2
 
 
-def test_reference_that_is_too_small_is_named(photos, scoring) -> None:
+def test_error_names_the_reference_that_is_too_small(photos, scoring) -> None:
     x = photos["coffee"][:8, :80]
     (error,) = errors_in(scoring(chunk(x, x, reference="a/tiny.png\n")))
     assert error.startswith("ImageTooSmall: reference a/tiny.png: 80 x 8 is smaller than")
@@ -169,7 +169,7 @@ def test_chunk_without_images_keeps_its_errors(scoring) -> None:
     assert errors_in(scoring(made.to_arrow())) == ["ImageReadError: reference bad: gone"]
 
 
-def test_pairs_that_s3_did_not_deliver_are_not_counted_yet(photos, scoring, monkeypatch) -> None:
+def test_pairs_with_unavailable_storage_are_not_counted_yet(photos, scoring, monkeypatch) -> None:
     x = photos["coffee"][:64, :64]
     kinds: list[str | None] = []
     monkeypatch.setattr(score_stage.telemetry, "count_pairs", kinds.extend)
@@ -189,7 +189,7 @@ def test_pairs_that_s3_did_not_deliver_are_not_counted_yet(photos, scoring, monk
         (Settings(lpips="alex"), "ftp://weights", "cannot open ftp://weights"),
     ],
 )
-def test_actor_without_its_weights_fails_its_rows_with_the_kind_of_error(
+def test_rows_of_an_actor_without_weights_get_weights_errors(
     photos, settings, weights_dir, reason
 ) -> None:
     actor = ScoringActor(settings, device="cpu", batch=4, weights_dir=weights_dir, threads=1)

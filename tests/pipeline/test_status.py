@@ -49,7 +49,7 @@ def test_status_keeps_at_most_three_examples_per_kind(tmp_path) -> None:
     assert {len(kind.examples) for kind in status.kinds.values()} == {3}
 
 
-def test_status_of_an_output_without_shards(tmp_path, manifest) -> None:
+def test_output_without_shards_has_all_pairs_missing(tmp_path, manifest) -> None:
     status = read_status(write_output(str(tmp_path / "scores"), manifest, []))
     assert (status.done, status.missing, status.jobs) == (0, 10, [])
 
@@ -86,7 +86,7 @@ def test_torn_and_foreign_files_are_listed_and_not_counted(tmp_path, manifest) -
     assert read_status(other).foreign == []
 
 
-def test_writer_is_named_while_it_lives(tmp_path, manifest) -> None:
+def test_status_names_the_job_that_is_writing(tmp_path, manifest) -> None:
     uri = write_output(str(tmp_path / "scores"), manifest, [0])
     place = tmp_path / "scores" / "_run" / "lock.json"
     with OutputLock(str(place)):
@@ -106,7 +106,7 @@ def test_writer_is_named_while_it_lives(tmp_path, manifest) -> None:
     alive.join()
 
 
-def test_folder_that_is_no_output_is_refused(tmp_path) -> None:
+def test_folder_without_a_valid_run_record_is_refused(tmp_path) -> None:
     with pytest.raises(OutputError, match=r"nowhere has no _run/run.json"):
         read_status(str(tmp_path / "nowhere"))
     (tmp_path / "_run").mkdir()
@@ -128,7 +128,7 @@ def test_location_of_a_moved_manifest_is_updated(tmp_path, manifest) -> None:
     assert read_status(uri).done == 4
 
 
-def test_shard_damaged_outside_its_footer_is_named(tmp_path) -> None:
+def test_error_names_the_shard_damaged_outside_its_footer(tmp_path) -> None:
     manifest = write_manifest(tmp_path)
     uri = write_output(str(tmp_path / "scores"), manifest, [0, 1], failed=["y/1.jpg"])
     file = tmp_path / "scores" / "shard-000000.parquet"

@@ -10,7 +10,7 @@ def resampled(values, random):
 
 
 @pytest.mark.parametrize(("references", "covered"), [(5, 0.9), (12, 0.92), (40, 0.92)])
-def test_intervals_cover_the_truth_as_often_as_they_claim(references, covered) -> None:
+def test_intervals_cover_the_truth_at_about_their_nominal_rate(references, covered) -> None:
     random = np.random.default_rng(0)
     covering = significant = 0
     for _ in range(400):
@@ -22,7 +22,7 @@ def test_intervals_cover_the_truth_as_often_as_they_claim(references, covered) -
     assert 0.01 < significant / 400 < 1 - covered
 
 
-def test_many_references_give_students_t() -> None:
+def test_many_references_agree_with_students_t() -> None:
     random = np.random.default_rng(0)
     values = random.normal(0.1, 1, 200)
     samples = resampled(values, random)

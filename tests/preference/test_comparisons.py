@@ -81,7 +81,7 @@ def test_labels_are_required_unless_switched_off(tmp_path):
         ({"votes": [3, 0]}, "row 2 has 0 'votes'; leave it empty, or give 1 or more"),
     ],
 )
-def test_message_names_the_row_and_what_is_wrong(tmp_path, changes, text):
+def test_error_names_the_row_and_the_fault(tmp_path, changes, text):
     with pytest.raises(ManifestError, match=text):
         read_comparisons(write(tmp_path / "c.csv", **changes))
 

@@ -46,7 +46,7 @@ def test_every_model_and_rule_has_a_result(result):
     assert list(evaluation.reliability) == models
 
 
-def test_name_of_a_model_says_how_many_answers_it_was_trained_on(given, tmp_path):
+def test_model_name_states_the_share_of_answers_it_was_trained_on(given, tmp_path):
     half = given.table.slice(0, 150)
     examples = to_examples(half, ("psnr", "roi_psnr"), "given")
     trained = train_in_process(examples, RECIPES["roi-ray"])

@@ -15,7 +15,7 @@ def changed(table, name, values):
     return table.set_column(at, name, values)
 
 
-def test_examples_have_the_tables_values():
+def test_examples_have_the_values_of_the_table():
     table = comparisons(references=3, each=4)
     examples = to_examples(table, ("psnr", "roi_lpips"), "here")
     assert examples.a.shape == examples.b.shape == (12, 2)
@@ -82,7 +82,7 @@ def test_features_of_mixed_provenance_or_of_text_are_refused():
         to_examples(words, ("psnr",), "here")
 
 
-def test_order_of_rows_does_not_matter():
+def test_row_order_does_not_change_groups():
     table = comparisons()
     order = np.random.default_rng(0).permutation(len(table))
     one, other = (to_examples(rows, schema.FEATURES, "c") for rows in (table, table.take(order)))

@@ -107,7 +107,7 @@ def test_scored_with_describes_weights_and_settings(tmp_path, given):
         join_features(given(), uri)
 
 
-def test_error_that_the_user_gave_stays(tmp_path, given):
+def test_error_given_by_the_user_is_kept(tmp_path, given):
     withdrawn = given(error=["withdrawn", None, "withdrawn"])
     table = join_features(withdrawn, scores(tmp_path))
     assert table["error"].to_pylist() == ["withdrawn", None, "withdrawn"]

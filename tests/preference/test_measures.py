@@ -13,7 +13,7 @@ def examples(group, p_a=None, weight=None):
     return Examples((), none, none, p_a, weight, group)
 
 
-def test_agreement_and_log_loss_of_known_predictions():
+def test_agreement_and_log_loss_match_known_values():
     predicted, said = np.array([0.9, 0.2, 0.5, 0.6]), np.array([1.0, 1.0, 0.0, 0.25])
     assert measures.agreement(predicted, said).tolist() == [1, 0, 0.5, 0.25]
     losses = measures.log_loss(predicted, said)
@@ -65,7 +65,7 @@ def test_mean_is_weighted_by_votes():
     assert value.value == 0.75
 
 
-def test_paired_difference_and_its_p_value():
+def test_paired_difference_is_significant_only_for_a_better_predictor():
     random = np.random.default_rng(0)
     group = np.repeat(np.arange(40), 10)
     noise = random.normal(size=400)
@@ -81,7 +81,7 @@ def test_paired_difference_and_its_p_value():
     assert (thrice.difference.value, thrice.p) == (0, 1)
 
 
-def test_human_ceiling_of_repeated_questions():
+def test_human_ceiling_is_computed_from_repeated_questions():
     questions = np.array([0, 0, 1, 1, 1, 2])
     ceiling = measures.human_ceiling(questions, np.array([1.0, 1.0, 1.0, 1.0, 0.0, 1.0]))
     # The two answers to question 0 agree; of the three to question 1, a third of the pairs do.

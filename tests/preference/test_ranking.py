@@ -89,13 +89,13 @@ def test_soft_labels_equal_hard_votes() -> None:
         assert (c.score, c.win_rate) == pytest.approx((a.score, a.win_rate), abs=1e-9)
 
 
-def test_a_tie_is_half_a_win_for_each() -> None:
+def test_tie_is_half_a_win_for_each() -> None:
     ranks = rank(table(row("x", "y", 0.5)))
     assert [(r.name, r.win_rate, r.answers) for r in ranks] == [("x", 0.5, 1), ("y", 0.5, 1)]
     assert [r.score for r in ranks] == pytest.approx([0, 0], abs=1e-9)
 
 
-def test_order_of_a_pair_does_not_matter(simulated) -> None:
+def test_order_of_a_pair_does_not_change_the_ranking(simulated) -> None:
     rows = simulated.to_pylist()
     swapped = [
         row(r["method_b"], r["method_a"], 1 - r["p_a"], r["reference"]) if i % 2 else r
@@ -203,7 +203,7 @@ def test_codecs_are_ranked_by_comparisons_between_different_codecs() -> None:
     assert [(r.name, r.answers) for r in ranks] == [("avif", 1), ("webp", 2), ("jpeg", 1)]
 
 
-def test_win_rates_of_pairs() -> None:
+def test_win_rates_count_ties_as_half() -> None:
     rates = compute_win_rates(
         table(row("y", "x", 1.0), row("x", "y", 0.5), row("z", "y", 0.1), row("z", "y", 0.1))
     )
@@ -274,7 +274,7 @@ def test_name_that_is_absent_from_a_draw_does_not_shift_the_others(rng) -> None:
         assert width < 1.6 * width_alone
 
 
-def test_bit_rate_ratio_is_over_opponents() -> None:
+def test_bit_rate_ratio_is_relative_to_opponents() -> None:
     rates = [(1.0, 0.5), (2.0, 1.0), (1.0, None)]
     rows = [row("x", "y", 1.0, f"r{i}", bpp_a=a, bpp_b=b) for i, (a, b) in enumerate(rates)]
     found = {r.name: r.bit_rate_ratio for r in rank(table(*rows))}

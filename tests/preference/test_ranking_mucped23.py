@@ -56,7 +56,7 @@ def test_people_prefer_more_bits_of_the_same_codec(study) -> None:
     assert kendalltau([r.score for r in ranks], [rates[r.name] for r in ranks])[0] > 0.8
 
 
-def test_codecs_within_a_band_of_bit_rate(study) -> None:
+def test_jpegli_leads_libjpeg_turbo_within_bands_of_bit_rate(study) -> None:
     comparisons, _ = study
     found = {band.lower: band.ranks for band in rank_within_bands(comparisons, "codec")}
     for lower in (0.5, 1.0):

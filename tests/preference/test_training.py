@@ -71,7 +71,7 @@ def test_resumed_training_equals_uninterrupted_training(examples, name):
     )
 
 
-def test_answers_with_few_votes_hardly_count(examples):
+def test_answers_with_low_weight_hardly_change_the_model(examples):
     votes = np.ones(len(examples))
     wrong = np.arange(len(examples)) % 2 == 0
     mixed = dataclasses.replace(
@@ -82,7 +82,7 @@ def test_answers_with_few_votes_hardly_count(examples):
     assert accuracy(train_in_process(mixed, short("roi-ray")), examples) > 0.8
 
 
-def test_number_of_votes_does_not_change_the_weight_of_the_decay(examples):
+def test_scaling_all_votes_does_not_change_the_model(examples):
     recipe = short("roi-ray")
     once, often = (
         train_in_process(dataclasses.replace(examples, weight=examples.weight * factor), recipe)

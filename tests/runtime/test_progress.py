@@ -46,7 +46,7 @@ def test_stopped_job_says_how_to_resume(capsys, error) -> None:
     assert last.startswith("stopped: ")
 
 
-def test_terminal_gets_one_bar(capsys, monkeypatch) -> None:
+def test_terminal_shows_one_progress_bar(capsys, monkeypatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     with ProgressReporter(total=4) as reporter:
         reporter.advance(4, 0)

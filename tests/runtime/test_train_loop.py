@@ -67,7 +67,7 @@ def train_without_ray(steps):
 
 
 @pytest.mark.long
-def test_a_killed_worker_resumes_and_a_finished_run_takes_no_more_steps(tmp_path, ray_cluster):
+def test_killed_worker_resumes_and_a_finished_run_takes_no_more_steps(tmp_path, ray_cluster):
     options = {"folder": str(tmp_path), "name": "run", "checkpoint_every": 2}
     make = partial(Descent, 6, die_at=4, marker=str(tmp_path / "died"))
     lines = []
@@ -87,7 +87,7 @@ def test_a_killed_worker_resumes_and_a_finished_run_takes_no_more_steps(tmp_path
     assert torch.equal(again["weights"], state["weights"])
 
 
-def test_a_run_is_resumed_by_another_release_but_not_by_another_training_version(
+def test_run_is_resumed_by_another_release_but_not_by_another_training_version(
     tmp_path, ray_cluster, monkeypatch
 ):
     def train(version):
@@ -110,7 +110,7 @@ def test_run_name_changes_with_the_settings():
     assert first.startswith("run-")
 
 
-def test_checkpoints_go_to_out_or_beside_an_output_on_s3():
+def test_checkpoint_folder_is_runs_beside_the_output():
     assert default_checkpoint_folder("out/n.safetensors") == "out/runs"
     assert default_checkpoint_folder("s3://models/2026/n.safetensors") == "s3://models/2026/runs"
 
@@ -128,7 +128,7 @@ def fail_to_make(folder, first_unavailable):
 @pytest.mark.parametrize(
     ("workers", "first_unavailable"), [(1, False), pytest.param(2, True, marks=pytest.mark.long)]
 )
-def test_a_worker_s_error_arrives_as_raised_and_is_not_retried(
+def test_worker_error_keeps_its_type_and_is_not_retried(
     tmp_path, ray_cluster, workers, first_unavailable
 ):
     make = partial(fail_to_make, tmp_path, first_unavailable)
@@ -165,7 +165,7 @@ def test_more_workers_than_cpus_give_the_same_weights(tmp_path, ray_cluster):
     torch.testing.assert_close(state["weights"], train_without_ray(2), atol=1e-6, rtol=1e-5)
 
 
-def test_a_gpu_that_a_local_ray_lacks_is_a_device_error(tmp_path, ray_cluster):
+def test_missing_gpu_in_a_local_ray_is_a_device_error(tmp_path, ray_cluster):
     token = cluster._started_here.set(True)
     try:
         with pytest.raises(DeviceError, match="no GPU for each of 1 workers: Ray sees 0 on this"):

@@ -29,7 +29,7 @@ def test_each_rank_gets_an_equal_part_of_the_batch_or_a_usage_error(monkeypatch)
         select_local_batch(list(range(8)))
 
 
-def test_a_module_training_restores_networks_and_optimisers():
+def test_module_training_restores_networks_and_optimisers():
     class Linear(ModuleTraining):
         def __init__(self, seed):
             torch.manual_seed(seed)

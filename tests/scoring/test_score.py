@@ -51,7 +51,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_input_gets_the_numbers_of_scorer(tmp_path, pair, expected, kind) -> None:
+def test_every_kind_of_input_equals_the_scorer(tmp_path, pair, expected, kind) -> None:
     x, jpeg = pair
     reference = KINDS[kind](tmp_path / "x.png", encode(x))
     distorted = KINDS[kind](tmp_path / "y.jpg", jpeg)
@@ -59,7 +59,7 @@ def test_every_kind_of_input_gets_the_numbers_of_scorer(tmp_path, pair, expected
 
 
 @pytest.mark.parametrize("kind", [list, tuple])
-def test_several_images_get_a_list(pair, expected, kind) -> None:
+def test_several_images_return_a_list(pair, expected, kind) -> None:
     x, jpeg = pair
     scores = roi_ray.score(x, kind([x, jpeg, Image.open(io.BytesIO(jpeg))]), device="cpu")
     assert [each.psnr == 100 for each in scores] == [True, False, False]
@@ -80,7 +80,7 @@ def test_mask_replaces_the_saliency_network(tmp_path, pair, kind) -> None:
     assert roi_ray.score(x, jpeg, mask=mask > 0, device="cpu") == expected
 
 
-def test_settings_decide_the_numbers(pair, expected) -> None:
+def test_roi_weighting_changes_roi_scores_only(pair, expected) -> None:
     x, jpeg = pair
     settings = Settings(roi_weighting="normalised")
     scores = roi_ray.score(x, jpeg, settings=settings, device="cpu")
@@ -118,7 +118,7 @@ def test_networks_are_loaded_once_per_settings(pair, monkeypatch) -> None:
         (5, UsageError, "an image cannot be read from an object of type int"),
     ],
 )
-def test_unusable_image_raises_an_error_that_names_it(pair, distorted, error, message) -> None:
+def test_error_names_the_unusable_image(pair, distorted, error, message) -> None:
     x, _ = pair
     with pytest.raises(error, match=message):
         roi_ray.score(x, [x, distorted])
@@ -146,7 +146,7 @@ def test_unusable_arguments_are_refused(pair, tmp_path) -> None:
         roi_ray.score("s3://key@bucket/x.png", jpeg)
 
 
-def test_scores_are_readable_and_become_a_dict(expected) -> None:
+def test_scores_repr_has_units_and_to_dict_round_trips(expected) -> None:
     text = repr(expected)
     assert text.startswith("Scores(160 x 120, mse=0.0")
     assert f"psnr={expected.psnr:.4g} dB, ms_ssim=0." in text

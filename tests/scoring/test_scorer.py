@@ -72,7 +72,7 @@ def test_all_numbers_equal_the_literal_method(
 
 @pytest.mark.parametrize("weighting", ["mean", "normalised"])
 @pytest.mark.parametrize("shape", [(128, 160), (16, 16), (37, 300), (11, 50)])
-def test_mask_of_ones_gives_the_bits_of_the_whole_image(photos, scorers, shape, weighting) -> None:
+def test_mask_of_ones_equals_the_whole_image_exactly(photos, scorers, shape, weighting) -> None:
     x = photos["rocket"][200 : 200 + shape[0], 200 : 200 + shape[1]]
     scorer = scorers[weighting]
     prepared = scorer.prepare(x, np.full(shape, 255, np.uint8))
@@ -117,7 +117,7 @@ def test_numbers_follow_their_declared_direction(photos, scorers) -> None:
         assert (getattr(good, name) > getattr(bad, name)) == (better == "higher"), name
 
 
-def test_batch_gets_the_numbers_of_single_images(photos) -> None:
+def test_batch_equals_single_images(photos) -> None:
     x = photos["chelsea"]
     several = [jpeg(x, quality) for quality in (5, 20, 35, 50, 65, 80, 95)]
     one, many = Scorer(batch=1), Scorer(batch=16)
@@ -128,7 +128,7 @@ def test_batch_gets_the_numbers_of_single_images(photos) -> None:
         assert asdict(alone) == pytest.approx(asdict(together), rel=1e-6, abs=1e-6)
 
 
-def test_bf16_networks_stay_close(photos, scorers) -> None:
+def test_bf16_scores_are_close_to_fp32(photos, scorers) -> None:
     x = photos["chelsea"]
     y = jpeg(x, 20)
     half = Scorer(Settings(precision="bf16"), device=str(scorers["mean"].device))
@@ -185,9 +185,7 @@ def pairs_of(scorer, photos, size=(150, 170)):
 
 @pytest.mark.parametrize("batch", [1, 2, 16])
 @pytest.mark.parametrize("weighting", ["mean", "normalised"])
-def test_pairs_of_several_references_get_the_numbers_of_each_alone(
-    photos, batch, weighting
-) -> None:
+def test_pairs_of_several_references_equal_each_reference_alone(photos, batch, weighting) -> None:
     scorer = Scorer(Settings(roi_weighting=weighting), batch=batch)
     pairs, expected = pairs_of(scorer, photos)
     for got, want in zip(scorer.score_pairs(pairs), expected, strict=True):
@@ -361,7 +359,7 @@ def test_next_call_tries_the_full_batch_again(photos) -> None:
     assert limited.batches == [4]
 
 
-def test_another_precision_changes_no_other_scorer(photos) -> None:
+def test_scorers_that_share_networks_keep_their_precision(photos) -> None:
     x = photos["coffee"][:64, :96]
     networks = load_networks_for(Settings())
     scorer = Scorer(networks=networks)

@@ -86,7 +86,7 @@ def test_photographs_are_found_in_scikit_image():
     assert all(isinstance(path, Path) for path in photos.values())
 
 
-def test_photographs_without_scikit_image_name_the_extra(monkeypatch):
+def test_error_without_scikit_image_names_the_extra(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RoiRayError, match=r"pip install 'roi-ray\[demo\]'"):
         photographs()

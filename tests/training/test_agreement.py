@@ -12,7 +12,7 @@ def masks():
     return [random.random((70, 90), dtype=np.float32) for _ in range(3)]
 
 
-def test_agreement_of_masks_with_themselves_and_with_their_opposites():
+def test_agreement_is_perfect_for_equal_masks_and_worst_for_opposites():
     teacher = [np.zeros((80, 80), np.float32), np.zeros((80, 80), np.float32)]
     teacher[0][20:50, 30:60] = 1
     teacher[1][5:20, :40] = 1

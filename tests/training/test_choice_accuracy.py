@@ -66,7 +66,7 @@ def test_rows_without_an_answer_and_control_questions_are_left_out(comparisons, 
         measure_choice_accuracy(comparisons, ones)
 
 
-def test_ms_ssim_under_ones_equals_the_scorer_s(comparisons, tmp_path, photos):
+def test_ms_ssim_under_a_mask_of_ones_equals_the_scorer(comparisons, tmp_path, photos):
     scorer = Scorer()
     x = photos["coffee"][:200, :300]
     prepared = scorer.prepare(x)
@@ -81,7 +81,7 @@ def test_ms_ssim_under_ones_equals_the_scorer_s(comparisons, tmp_path, photos):
     assert scores.roi_ms_ssim < under_n < 1  # the scorer's is mean(L R), not normalised
 
 
-def test_masks_of_the_network_the_centre_and_ones():
+def test_mask_functions_give_network_centre_and_ones():
     class NothingSalient(nn.Module):
         def forward(self, x):
             return torch.full_like(x[:, :1], -20.0)

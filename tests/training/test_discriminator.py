@@ -53,7 +53,7 @@ def run(manifest, tmp_path, **options):
     return output
 
 
-def test_the_job_trains_and_its_output_loads(tmp_path, manifest, ray_cluster, capsys):
+def test_job_trains_and_its_output_loads(tmp_path, manifest, ray_cluster, capsys):
     output = run(manifest, tmp_path, workers=2)
     text = capsys.readouterr().out
     assert "4 references to train on, 2 held out" in text
@@ -96,7 +96,7 @@ def test_loss_falls_on_originals_against_bad_jpegs(originals):
     assert late + 0.02 < early < 0.71  # log 2 = 0.693 is chance
 
 
-def test_the_generator_joins_after_generator_start_or_never(originals):
+def test_generator_joins_after_generator_start_or_never(originals):
     for generator in (True, False):
         _, losses = train(originals, steps=6, generator=generator, generator_start=0.5)
         assert ["adversarial" in loss for loss in losses] == [False] * 3 + [generator] * 3
@@ -110,7 +110,7 @@ def test_ranking_loss_falls_only_if_it_has_a_weight(originals):
     assert late < 0.66 < other + 0.05  # log 2 = 0.693 is chance
 
 
-def test_the_generator_s_l1_loss_falls(originals):
+def test_generator_l1_loss_falls(originals):
     _, losses = train(originals, steps=40, batch_size=2, generator_start=0.0)
     early, late = (sum(loss["l1"] for loss in part) / 10 for part in (losses[:10], losses[-10:]))
     assert late < early
@@ -138,14 +138,14 @@ def test_written_weights_have_spectral_norm_folded_in(originals):
         assert torch.linalg.matrix_norm(weight, 2) == pytest.approx(1, abs=0.3)
 
 
-def test_the_same_seed_gives_the_same_weights(originals):
+def test_same_seed_gives_the_same_weights(originals):
     states = [train(originals, seed=seed)[0] for seed in (1, 1, 2)]
     first, same, other = map(to_safetensors_state, states)
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-def test_a_resumed_training_gives_the_same_weights(originals):
+def test_resumed_training_gives_the_same_weights(originals):
     whole, _ = train(originals, steps=4)
     half = DiscriminatorTraining(
         originals, DiscriminatorRecipe(steps=4, batch_size=2, generator_start=0.0)
@@ -164,7 +164,7 @@ def test_a_resumed_training_gives_the_same_weights(originals):
     )
 
 
-def test_a_manifest_without_codecs_can_be_trained_on(tmp_path, originals):
+def test_manifest_without_codecs_can_be_trained_on(tmp_path, originals):
     plain = tmp_path / "pairs.csv"
     rows = [f"{original.uri},{d.uri}" for original in originals for d in original.decoded]
     plain.write_text("\n".join(["reference,distorted", *rows]))

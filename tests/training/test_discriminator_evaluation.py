@@ -17,7 +17,7 @@ def test_auc_counts_ties_as_half():
     assert discriminator_evaluation.compute_auc([0, 2], [1, 0]) == pytest.approx(2.5 / 4)
 
 
-def test_auc_by_codec_and_bit_rate(tmp_path):
+def test_auc_is_grouped_by_codec_and_bit_rate(tmp_path):
     crop = decode_image(photographs()["coffee"].read_bytes())[:200, :200]
     make_sweep(
         {"a": crop, "b": crop[:150]},
@@ -57,13 +57,13 @@ def test_d_loss_by_quality_is_the_mean_over_images():
     assert decode_image(discriminator_evaluation.draw_d_loss_curves(original, curves)).std() > 10
 
 
-def test_an_image_smaller_than_a_patch_has_a_d_loss():
+def test_image_smaller_than_a_patch_has_a_d_loss():
     network, _ = load_discriminator()
     crop = decode_image(photographs()["coffee"].read_bytes())[:12, :30]
     assert 0 < discriminator_evaluation.compute_d_loss(network, crop) < 5
 
 
-def test_an_image_wider_than_webp_allows_is_cropped():
+def test_image_wider_than_webp_allows_is_cropped():
     network, _ = load_discriminator()
     photo = decode_image(photographs()["coffee"].read_bytes())[:40]
     wide = np.tile(photo, (1, 28, 1))

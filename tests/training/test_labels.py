@@ -97,13 +97,13 @@ def test_cut_outs_are_pasted_into_composites(folders):
     assert all((pairs[view["name"]].map > 128).any() for view in pasted)
 
 
-def test_a_cut_out_with_a_photograph_s_name_is_an_error(folders, capsys):
+def test_cut_out_with_the_name_of_a_photograph_is_an_error(folders, capsys):
     with pytest.raises(typer.Exit):
         run(folders, cut_outs=[str(folders / "further")])
     assert "have the same name" in capsys.readouterr().err
 
 
-def test_a_view_with_a_held_out_parent_is_not_trained_on(folders):
+def test_view_with_a_held_out_parent_is_not_trained_on(folders):
     run(folders, crops=0, composites=20)
     folder = str(folders / "views")
     everything = read_view_pairs(folder, [])
@@ -115,7 +115,7 @@ def test_a_view_with_a_held_out_parent_is_not_trained_on(folders):
     assert 0 < len(kept) < len(everything)
 
 
-def test_a_second_run_writes_only_missing_views_with_the_same_bytes(folders, capsys):
+def test_second_run_writes_only_missing_views_with_the_same_bytes(folders, capsys):
     run(folders)
     first = read_maps(folders)
     deleted = [name for name in first if name.startswith("crop")][:2]
@@ -133,7 +133,7 @@ def test_a_second_run_writes_only_missing_views_with_the_same_bytes(folders, cap
     assert len(read_maps(folders)) == 4 + 2 * 8
 
 
-def test_a_folder_of_another_or_an_unknown_teacher_is_an_error(folders, capsys):
+def test_folder_of_another_or_an_unknown_teacher_is_an_error(folders, capsys):
     run(folders)
     file = folders / "views" / "teacher.txt"
     file.write_text("0" * 64)
@@ -183,13 +183,13 @@ def test_errors_name_the_file_that_cannot_be_used(folders, capsys):
         '{"name": "a", "kind": "b", "parents": "c"}',
     ],
 )
-def test_a_malformed_table_of_views_is_a_manifest_error(tmp_path, text):
+def test_malformed_table_of_views_is_a_manifest_error(tmp_path, text):
     Path(tmp_path / "views.jsonl").write_text(text)
     with pytest.raises(ManifestError, match=r"views\.jsonl is not a table of views"):
         read_view_pairs(str(tmp_path), [])
 
 
-def test_an_undecodable_view_is_an_image_error_that_names_it(folders):
+def test_error_names_the_undecodable_view(folders):
     run(folders, crops=0, composites=0)
     image = next((folders / "views" / "images").iterdir())
     image.write_bytes(b"no image")

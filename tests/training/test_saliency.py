@@ -42,7 +42,7 @@ def folders(tmp_path):
 
 
 @pytest.mark.long
-def test_the_job_trains_and_its_output_loads(tmp_path, folders, ray_cluster, capsys):
+def test_job_trains_and_its_output_loads(tmp_path, folders, ray_cluster, capsys):
     output = tmp_path / "n.safetensors"
     images, maps = folders
     train_saliency.main(
@@ -110,7 +110,7 @@ def make(folders, seed=0):
     return SaliencyTraining(pairs, None, SaliencyRecipe(epochs=2, batch_size=2, seed=seed))
 
 
-def test_the_same_seed_gives_the_same_weights(folders):
+def test_same_seed_gives_the_same_weights(folders):
     runs = [train(folders, seed=seed).state() for seed in (1, 1, 2)]
     first, same, other = (saliency.to_safetensors_state(state) for state in runs)
     assert all(torch.equal(first[name], same[name]) for name in first)
@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_weights(folders):
     assert {tensor.dtype for tensor in first.values()} == {torch.float16}
 
 
-def test_a_resumed_training_gives_the_same_weights(folders):
+def test_resumed_training_gives_the_same_weights(folders):
     whole = saliency.to_safetensors_state(train(folders).state())
     # Five images make two batches of two per epoch.
     assert make(folders).steps == 4

@@ -11,13 +11,13 @@ def test_split_depends_on_the_set_of_names_only():
     assert held == ["image0", "image13", "image17", "image6", "image9"]
 
 
-def test_a_larger_held_out_set_contains_the_smaller_one():
+def test_larger_held_out_set_contains_the_smaller_one():
     names = [f"image{number}" for number in range(20)]
     assert set(split_held_out(names, 5)[1]) < set(split_held_out(names, 8)[1])
     assert split_held_out(names, 30) == ([], sorted(names))
 
 
-def test_names_with_one_key_stay_on_one_side():
+def test_names_with_the_same_key_stay_on_one_side():
     paths = ("a.b/image{}.png", "image{}.webp")
     names = [path.format(n) for n in range(20) for path in paths]
     training, held = split_held_out(names, 5, key=file_stem)

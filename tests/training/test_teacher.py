@@ -33,7 +33,7 @@ def red_teacher(path, kernel=1):
     return str(path), hashlib.sha256(data).hexdigest()
 
 
-def test_map_has_the_image_s_size_and_shows_the_red_rectangle(tmp_path):
+def test_map_has_the_size_of_the_image_and_shows_the_red_rectangle(tmp_path):
     image = np.zeros((60, 90, 3), np.uint8)
     image[20:40, 30:60, 0] = 255
     mask = Teacher(*red_teacher(tmp_path / "red.onnx"))(image)
@@ -45,7 +45,7 @@ def test_map_has_the_image_s_size_and_shows_the_red_rectangle(tmp_path):
     assert mask.max() < 5
 
 
-def test_a_file_with_another_sha256_or_that_is_not_onnx_is_a_weights_error(tmp_path):
+def test_file_with_another_sha256_or_that_is_not_onnx_is_a_weights_error(tmp_path):
     path, sha256 = red_teacher(tmp_path / "red.onnx")
     with pytest.raises(WeightsError, match=f"its SHA-256 is {sha256}, not b6e8497b"):
         Teacher(path)
@@ -55,7 +55,7 @@ def test_a_file_with_another_sha256_or_that_is_not_onnx_is_a_weights_error(tmp_p
         Teacher(str(broken), hashlib.sha256(b"no network").hexdigest())
 
 
-def test_a_network_with_another_output_size_is_a_weights_error(tmp_path):
+def test_network_with_another_output_size_is_a_weights_error(tmp_path):
     with pytest.raises(
         WeightsError, match=r"returns \(1, 1, 1022, 1022\), not a map of 1024 x 1024"
     ):

@@ -33,7 +33,7 @@ class Photographs:
         return cut_out_object(image, mask)
 
 
-def test_a_plan_is_deterministic_and_its_photographs_take_turns():
+def test_plan_is_deterministic_and_its_photographs_take_turns():
     views = plan_views(SOURCES, crops=30, composites=60, seed=1)
     assert views == plan_views(SOURCES, crops=30, composites=60, seed=1)
     assert Counter(view.kind for view in views) == {"crop": 30, "composite": 60}
@@ -43,7 +43,7 @@ def test_a_plan_is_deterministic_and_its_photographs_take_turns():
     assert pasted == {("cat",), ("cat", "cat"), ("cat", "cat", "cat")}
 
 
-def test_no_two_views_share_a_name_within_a_plan_or_between_plans():
+def test_view_names_are_unique_within_and_between_plans():
     other = SourceNames(["astronaut", "cat", "rocket"], ["cat"])
     plans = [
         plan_views(SOURCES, 20, 20, 1),
@@ -54,7 +54,7 @@ def test_no_two_views_share_a_name_within_a_plan_or_between_plans():
     assert len({name for name, _ in views}) == len(views)
 
 
-def test_a_plan_without_photographs_or_objects_is_a_manifest_error():
+def test_plan_without_photographs_or_objects_is_a_manifest_error():
     with pytest.raises(ManifestError, match="no photographs"):
         plan_views(SourceNames([], []), 1, 0, 0)
     with pytest.raises(ManifestError, match="no objects for composites"):
@@ -62,14 +62,14 @@ def test_a_plan_without_photographs_or_objects_is_a_manifest_error():
     assert len(plan_views(SourceNames(["cat"], []), 1, 0, 0)) == 1
 
 
-def test_a_whole_view_keeps_the_aspect_ratio_and_has_at_most_512_by_512_pixels(photos):
+def test_whole_view_keeps_the_aspect_ratio_and_has_at_most_512_by_512_pixels(photos):
     image = render_view(View("coffee", "whole", ("coffee",)), Photographs(photos))
     height, width = photos["coffee"].shape[:2]
     assert abs(image.shape[1] / image.shape[0] - width / height) < 0.01
     assert image.shape[0] * image.shape[1] == pytest.approx(min(512**2, height * width), rel=0.01)
 
 
-def test_a_crop_is_a_part_of_the_photograph_or_of_its_reflection(photos):
+def test_crop_is_a_part_of_the_photograph_or_of_its_reflection(photos):
     photo = np.ascontiguousarray(photos["coffee"][:300, :400])  # small: not scaled
     sides = set()
     for number in range(8):
@@ -86,7 +86,7 @@ def test_a_crop_is_a_part_of_the_photograph_or_of_its_reflection(photos):
     assert len(sides) == 8
 
 
-def test_a_composite_shows_the_pasted_object(photos):
+def test_composite_shows_the_pasted_object(photos):
     grey = np.full((256, 256, 3), 128, np.uint8)
     red = np.zeros((256, 256, 3), np.uint8)
     red[..., 0] = 255
