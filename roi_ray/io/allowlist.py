@@ -1,7 +1,8 @@
-"""Which files a manifest may open.
+"""Restrict which files a manifest may open.
 
-Manifests come from other people. One that names `file:///etc/passwd`, `http://169.254.169.254/` or
-`../../secrets.png` must not make a job open them with its own rights and from its own network.
+Manifests come from other people. A manifest that names `file:///etc/passwd`,
+`http://169.254.169.254/` or `../../secrets.png` must not make a job open them with its own rights
+and from its own network.
 """
 
 import os
@@ -24,7 +25,7 @@ class Allowlist:
     prefixes: tuple[str, ...]
 
     def check(self, uri: str) -> None:
-        """Checks that a URI may be opened. Symbolic links are followed first.
+        """Check that a URI may be opened. Symbolic links are followed first.
 
         Raises:
             NotAllowed: the file is below none of the folders.
@@ -39,18 +40,18 @@ class Allowlist:
         )
 
     def allows(self, uri: str) -> bool:
-        """Returns whether a URI is below one of the folders."""
+        """Return whether a URI is below one of the folders."""
         target = _real_location(uri)
         return any(_is_below(target, folder) for folder in map(_real_location, self.prefixes))
 
 
 def build_allowlist(base: str, more: Iterable[str] = ()) -> Allowlist:
-    """Returns an allowlist of a manifest's folder and of the folders that its user names."""
+    """Build an allowlist of a manifest's folder and of the folders that its user names."""
     return Allowlist(tuple(dict.fromkeys(storage.absolute(prefix) for prefix in (base, *more))))
 
 
 def _real_location(uri: str) -> str:
-    """Returns an absolute URI without `..`; local paths also without symbolic links."""
+    """Return an absolute URI without `..`; local paths also without symbolic links."""
     if "://" in uri and not uri.startswith("file://"):
         scheme, path = uri.split("://", 1)
         return f"{scheme}://{posixpath.normpath(path)}"

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 from roi_ray.io import storage
 
 Fail = Callable[[str], NoReturn]
-"""Raises an error that names the table and says what is wrong with it."""
+"""Function that raises an error; its argument says what is wrong with the table."""
 
 
 def as_text(table: pa.Table, name: str, fail: Fail) -> pa.Table:
-    """Returns the table with one column cast to text."""
+    """Return the table with one column cast to text."""
     if str(table[name].type) == "extension<arrow.uuid>":  # Arrow cannot cast UUIDs
         uuids = [value and str(value) for value in table[name].to_pylist()]
         return table.set_column(table.column_names.index(name), name, pa.array(uuids, pa.string()))
@@ -22,7 +22,7 @@ def as_text(table: pa.Table, name: str, fail: Fail) -> pa.Table:
 
 
 def as_type(table: pa.Table, name: str, to: pa.DataType, fail: Fail) -> pa.Table:
-    """Returns the table with one column cast to the type `to`."""
+    """Return the table with one column cast to the type `to`."""
     written = table[name].type
     try:
         column = table[name].cast(to)
@@ -35,7 +35,7 @@ def as_type(table: pa.Table, name: str, to: pa.DataType, fail: Fail) -> pa.Table
 
 
 def with_absolute_uris(table: pa.Table, names: Collection[str], base: str) -> pa.Table:
-    """Returns the table with absolute URIs, so that it can be written to another folder.
+    """Return the table with absolute URIs, so that it can be written to another folder.
 
     Args:
         table: rows whose URIs may be relative.
@@ -51,7 +51,7 @@ def with_absolute_uris(table: pa.Table, names: Collection[str], base: str) -> pa
 
 
 def check_columns(table: pa.Table, needed: Collection[str], fail: Fail) -> None:
-    """Checks that every needed column exists, that no name is repeated, and that there are rows."""
+    """Check that every needed column exists, that no name is repeated, and that there are rows."""
     names = table.column_names
     for name in needed:
         if name not in names:
@@ -63,12 +63,12 @@ def check_columns(table: pa.Table, needed: Collection[str], fail: Fail) -> None:
 
 
 def check_filled(table: pa.Table, name: str, fail: Fail, first: int = 0) -> None:
-    """Checks that a text column has no empty cell.
+    """Check that a text column has no empty cell.
 
     Args:
         table: consecutive rows of a file.
         name: the column.
-        fail: called with the number of the first row that is empty, counted from 1.
+        fail: function to call with a message; it names the first empty row, counted from 1.
         first: number of the table's first row, counted from 0.
     """
     blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(table[name]), ""), fill_value=True)
@@ -77,7 +77,7 @@ def check_filled(table: pa.Table, name: str, fail: Fail, first: int = 0) -> None
 
 
 def check_parquet_types(table: pa.Table, fail: Fail) -> None:
-    """Checks that Parquet can hold every column, by writing one row of each."""
+    """Check that Parquet can hold every column, by writing one row of each."""
     for name in table.column_names:
         row = table.select([name]).slice(0, 1)
         try:
@@ -90,7 +90,7 @@ def check_parquet_types(table: pa.Table, fail: Fail) -> None:
 
 
 def first_flagged_row(flags: pa.ChunkedArray) -> int | None:
-    """Returns the number of the first row whose flag is true, counted from 0."""
+    """Return the number of the first row whose flag is true, counted from 0."""
     row: int = pc.index(flags, value=True).as_py()
     return row if row >= 0 else None
 

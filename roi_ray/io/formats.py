@@ -14,21 +14,21 @@ from roi_ray.io import storage
 
 
 def file_suffix(uri: str) -> str:
-    """Returns the suffix of a file's name in lower case, such as `.csv`; else the whole name."""
+    """Return the suffix of a file's name in lower case, such as `.csv`; the whole name if none."""
     name = uri.split("/")[-1]
     return name[name.rfind(".") :].lower() if "." in name else name
 
 
 def read_rows(uri: str, text_columns: Collection[str]) -> pa.Table:
-    """Returns all rows of one file.
+    """Read all rows of one file.
 
     Args:
         uri: a file with one of the `SUFFIXES`.
         text_columns: columns of CSV and JSON Lines that are text, whatever their values look like.
 
     Raises:
-        ManifestError: the file does not exist, has another suffix, is empty, or is not what its
-            suffix says.
+        ManifestError: the file does not exist, has another suffix, is empty, or is not in the
+            format of its suffix.
     """
     reader = _READERS.get(file_suffix(uri))
     if reader is None:
@@ -46,10 +46,10 @@ def read_rows(uri: str, text_columns: Collection[str]) -> pa.Table:
 
 @contextmanager
 def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
-    """Opens a Parquet file for reading its footer, or its rows piece by piece.
+    """Open a Parquet file for reading its footer, or its rows piece by piece.
 
     Raises:
-        ManifestError: the file is not Parquet, also if this is noticed while it is open.
+        ManifestError: the file is not Parquet, even if this shows only while it is read.
     """
     try:
         with storage.open_file(uri) as stream:
@@ -59,7 +59,7 @@ def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
 
 
 def validate(table: pa.Table) -> pa.Table:
-    """Returns the table if its contents are valid Arrow data; raises ArrowInvalid otherwise."""
+    """Return the table if its contents are valid Arrow data; raise ArrowInvalid otherwise."""
     table.validate(full=True)
     # Raises for names that are not UTF-8, which `validate` accepts.
     table.column_names  # noqa: B018

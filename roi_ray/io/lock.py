@@ -27,7 +27,7 @@ from roi_ray.errors import AccessError, OutputError, StorageError, StorageUnavai
 from roi_ray.io import storage
 
 TIMEOUT_SECONDS = 30.0
-"""A holder counts as dead after so many seconds without a heartbeat."""
+"""A holder counts as dead after this many seconds without a heartbeat."""
 _HEARTBEAT_SECONDS = TIMEOUT_SECONDS / 3
 _POLL_SECONDS = 1.0
 _CONFIRM_SECONDS = 0.5
@@ -40,9 +40,9 @@ class _Holder:
     Attributes:
         owner: unique name of the job.
         host: name of its machine.
-        pid: its process.
-        heartbeat: grows while the job lives.
-        machine: identifies the machine or container in which `pid` is valid; "" if unknown.
+        pid: id of its process.
+        heartbeat: counter that grows while the job lives.
+        machine: identity of the machine or container in which `pid` is valid; "" if unknown.
     """
 
     owner: str
@@ -55,7 +55,7 @@ class _Holder:
         return f"a job on {self.host} (process {self.pid})"
 
     def is_known_dead(self) -> bool:
-        """Returns whether the job ran on this machine and its process has ended."""
+        """Return whether the job ran on this machine and its process has ended."""
         if self.machine != _this_machine():
             return False
         try:
@@ -89,7 +89,7 @@ class OutputLock:
         self._thread = threading.Thread(target=self._keep_alive, daemon=True)
 
     def check(self) -> None:
-        """Checks that this job still holds the lock.
+        """Check that this job still holds the lock.
 
         Raises:
             OutputError: another job has taken over.
@@ -102,7 +102,7 @@ class OutputLock:
         if (holder := _find_live_holder(self._uri)) is not None:
             raise self._refusal(holder)
         self._write(self._holder)
-        time.sleep(_CONFIRM_SECONDS)  # another job may have found it free at the same moment
+        time.sleep(_CONFIRM_SECONDS)  # another job may have found the lock free too
         holder = _read(self._uri)
         if not self._is_mine(holder):
             raise self._refusal(holder)
@@ -155,9 +155,9 @@ class OutputLock:
 
 
 def current_writer(uri: str) -> str | None:
-    """Returns which job is writing to an output, or None.
+    """Describe the job that is writing to an output; None if there is none.
 
-    It waits for the job's next heartbeat, or until the lock of a dead job times out.
+    Waits for the job's next heartbeat, or until the lock of a dead job times out.
 
     Args:
         uri: the lock file.
@@ -167,7 +167,7 @@ def current_writer(uri: str) -> str | None:
 
 
 def _find_live_holder(uri: str) -> _Holder | None:
-    """Returns the holder of a lock once its heartbeat is seen; None once it is known to be dead."""
+    """Return the holder of a lock once its heartbeat is seen; None once it is known to be dead."""
     first = holder = _read(uri)
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while holder is not None and not holder.is_known_dead() and time.monotonic() < deadline:
@@ -179,19 +179,19 @@ def _find_live_holder(uri: str) -> _Holder | None:
 
 
 def _read(uri: str) -> _Holder | None:
-    """Returns the holder of a lock; None if the file does not exist or is not a lock."""
+    """Return the holder of a lock; None if the file does not exist or is not a lock."""
     if not storage.is_file(uri):
         return None
     try:
         return _Holder(**json.loads(storage.read_bytes(uri)))
-    except (AccessError, StorageUnavailable):  # the lock may well be held
+    except (AccessError, StorageUnavailable):  # another job may hold the lock
         raise
     except (StorageError, TypeError, ValueError):  # StorageError: released a moment ago
         return None
 
 
 def _this_machine() -> str:
-    """Returns a name that two containers with the same host name do not share."""
+    """Return a name that two containers with the same host name do not share."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"

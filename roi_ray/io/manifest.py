@@ -1,7 +1,7 @@
 """Read a manifest: the table of pairs to score.
 
-The files are found, read in pieces, and each piece is checked once, so that everything wrong with a
-row is reported before a model is loaded. A small manifest is kept in memory. One of many millions
+The files are read in pieces, and each piece is checked once, so that everything wrong with a row is
+reported before a model is loaded. A small manifest is kept in memory. A manifest of many millions
 of rows is spread over files on the local disk, all pairs of one reference in one file.
 """
 
@@ -32,7 +32,7 @@ from roi_ray.io.parts import PartFiles, read_part
 from roi_ray.io.tables import TableFiles, find_table_files, sha256_of_rows
 
 PART_ROWS = 2_000_000
-"""Rows kept in memory at once, about; with what is computed from them they take a gigabyte."""
+"""Approximate number of rows kept in memory; with the data computed from them, a gigabyte."""
 
 _TEXT = (schema.PAIR_ID, schema.REFERENCE, schema.DISTORTED, schema.MASK)
 _PIECE_ROWS = 500_000  # the SHA-256 of a large manifest depends on it
@@ -56,7 +56,7 @@ class Manifest:
     _parts: list[pa.Table | Path]
 
     def parts(self) -> Iterator[pa.Table]:
-        """Yields the rows, about `PART_ROWS` at a time; all pairs of a reference are in one part.
+        """Yield the rows, about `PART_ROWS` at a time; all pairs of a reference are in one part.
 
         Columns: `pair_id`, `reference`, `distorted`, `mask` if the manifest has it, then all others
         in the order of the files.
@@ -71,7 +71,7 @@ class Manifest:
 
 
 def read_manifest(uri: str, limit: int | None = None, part_rows: int = PART_ROWS) -> Manifest:
-    """Reads and checks a manifest.
+    """Read and check a manifest.
 
     Args:
         uri: a `.parquet`, `.csv`, `.jsonl` or `.ndjson` file, or a folder of files of one of these.
@@ -131,7 +131,7 @@ def _spread_over_folder(folder: Path, files: TableFiles, rows: int, part_count: 
 
 
 def _read_checked_pieces(files: TableFiles, rows: int) -> Iterator[tuple[int, pa.Table]]:
-    """Yields checked rows, some at a time, with the number of the first one counted from 0."""
+    """Yield checked pieces, each with the number of its first row, counted from 0."""
     first_row = 0
     for piece in files.read_pieces(rows, _PIECE_ROWS):
         yield first_row, _check_piece(piece, files.uri, first_row)
@@ -139,11 +139,11 @@ def _read_checked_pieces(files: TableFiles, rows: int) -> Iterator[tuple[int, pa
 
 
 def _check_piece(table: pa.Table, uri: str, first_row: int = 0) -> pa.Table:
-    """Checks each row by itself and returns the rows with a `pair_id`, columns in order.
+    """Check each row by itself, and return the rows with a `pair_id`, columns in order.
 
     Args:
         table: consecutive rows as they were read.
-        uri: the manifest's.
+        uri: URI of the manifest, for error messages.
         first_row: number of the table's first row, counted from 0.
     """
 
@@ -179,9 +179,9 @@ def _check_piece(table: pa.Table, uri: str, first_row: int = 0) -> pa.Table:
 
 
 def _compute_ids(table: pa.Table) -> pa.Array:
-    """Returns an id for each row, computed from its two URIs as written.
+    """Compute an id for each row from its two URIs as written.
 
-    A tree of images that is moved along with its manifest keeps its ids.
+    The ids stay the same if images and manifest are moved together.
     """
     pairs = zip(*(table[name].to_pylist() for name in schema.URIS), strict=True)
     return pa.array(hashlib.sha256("\n".join(pair).encode()).hexdigest()[:32] for pair in pairs)
@@ -194,7 +194,7 @@ def _hash_ids(table: pa.Table) -> NDArray[np.int64]:
 def _check_unique_ids(
     files: TableFiles, pieces: Iterable[pa.Table], suspects: NDArray[np.int64]
 ) -> None:
-    """Raises ManifestError for two rows with one id; compares only ids with a suspect hash."""
+    """Raise ManifestError if two rows have the same id; compare only ids with a suspect hash."""
     row_of_id: dict[str, int] = {}
     first_row = 0
     for piece in pieces:

@@ -14,10 +14,10 @@ from roi_ray import schema
 class PartFiles:
     """Arrow files, each with all rows of some references; a context manager, closed on exit.
 
-    The file of a reference follows from its text alone: it is the same in every process.
+    The text of a reference alone decides its file, so that every process chooses the same one.
 
     Args:
-        folder: where to write.
+        folder: local folder of the files.
         count: number of files.
     """
 
@@ -27,7 +27,7 @@ class PartFiles:
         self._writers: list[pa.RecordBatchStreamWriter] = []
 
     def write(self, table: pa.Table) -> None:
-        """Appends each row to the file of its reference. All tables need the same columns."""
+        """Append each row to the file of its reference. All tables need the same columns."""
         if not self._writers:
             options = pa.ipc.IpcWriteOptions(compression="zstd")
             for path in self._paths:
@@ -38,7 +38,7 @@ class PartFiles:
             writer.write_table(table.filter(pa.array(numbers == number)))
 
     def non_empty(self) -> list[Path]:
-        """Returns the files that have rows."""
+        """Return the files that have rows."""
         return [path for path, rows in zip(self._paths, self._rows, strict=True) if rows]
 
     def __enter__(self) -> "PartFiles":
@@ -55,13 +55,13 @@ class PartFiles:
 
 
 def read_part(path: Path) -> pa.Table:
-    """Returns the rows of one file in the order in which they were written, as one chunk."""
+    """Read the rows of one file in the order in which they were written, as one chunk."""
     with pa.ipc.open_stream(str(path)) as reader:
         return reader.read_all().combine_chunks()
 
 
 def _part_numbers(references: pa.ChunkedArray, count: int) -> NDArray[np.int64]:
-    """Returns the number of each row's file, 0 to count - 1."""
+    """Return the number of each row's file, 0 to count - 1."""
     # Python's own hash of a text differs between processes.
     encoded = references.combine_chunks().dictionary_encode()
     hashes = (hashlib.sha256(uri.encode()).digest() for uri in encoded.dictionary.to_pylist())

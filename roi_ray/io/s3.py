@@ -1,9 +1,9 @@
-"""The S3 client: how often it retries, and what it means when it gives up.
+"""The S3 client: its retries, and the error to raise when a request finally fails.
 
 The AWS SDK retries transient errors (5xx, throttling, resets, incomplete bodies, no answer) in its
 "standard" mode: with pauses that double up to 20 s, with jitter, as long as most requests succeed.
-An error that remains is one of three: it concerns a single object (StorageError), the credentials
-are refused for all objects (AccessError), or S3 cannot be reached (StorageUnavailable).
+An error that remains concerns a single object (StorageError), or S3 refuses the credentials for all
+objects (AccessError), or S3 cannot be reached (StorageUnavailable).
 """
 
 import os
@@ -17,10 +17,10 @@ MAX_ATTEMPTS = 8
 """Attempts per request. The pauses between them take about 40 s in all, at most 70 s."""
 CONNECT_TIMEOUT_SECONDS = 5.0
 REQUEST_TIMEOUT_SECONDS = 10.0
-"""An attempt fails if no byte arrives for so long."""
+"""An attempt fails if no byte arrives for this long."""
 
 # Arrow writes the names of errors that it knows in its own spelling. For others it writes the HTTP
-# status, then the server's name if the answer has a body; the answer to a HEAD request has none.
+# status, then the server's error name if the answer has a body; that to a HEAD request has none.
 _ERROR = re.compile(
     r"AWS Error (?P<name>\w+)(?: \(HTTP status (?P<status>\d+)\))? during \w+ operation"
     r"(?:: Unable to parse ExceptionName: (?P<unknown>\w+))?"
@@ -52,10 +52,10 @@ _TRANSIENT_ERRORS = {
 
 
 def make_client(bucket: str) -> pafs.S3FileSystem:
-    """Returns a client for a bucket, configured by AWS variables, files or instance profile.
+    """Make a client for a bucket, configured by AWS variables, files or instance profile.
 
     Raises:
-        OSError: the bucket does not exist, or its region cannot be found out.
+        OSError: the bucket does not exist, or its region cannot be determined.
     """
     # pyarrow reads the endpoint variables only if it makes the file system from a URI. The retry
     # strategy could not be set then: it would be 30 attempts, 0.2 s apart, however busy S3 is.
@@ -72,18 +72,17 @@ def make_client(bucket: str) -> pafs.S3FileSystem:
 def explain_failure(
     text: str, error: Exception, filesystem: pafs.S3FileSystem, path: str
 ) -> StorageError:
-    """Returns the error to raise for a failed request.
+    """Return the error to raise for a failed request.
 
     Args:
-        text: what failed and why.
+        text: message that says what failed and why.
         error: pyarrow's error.
-        filesystem: the client that raised it.
+        filesystem: the client that raised the error.
         path: bucket and key of the object.
     """
     name, status = _parse_error(error)
     if status == 400 or name == "ACCESS_DENIED":
-        # The answer to HEAD does not say whether one object is refused or all are; that to a
-        # listing does.
+        # The answer to HEAD does not say whether S3 refuses one object or all. A listing does.
         name, status = _error_of_listing(filesystem, path) or (name, status)
     if _canonical(name) in _CREDENTIAL_ERRORS:
         return AccessError(
@@ -94,7 +93,7 @@ def explain_failure(
 
 
 def explain_no_client(text: str, error: Exception) -> StorageError:
-    """Returns the error to raise if `make_client` failed."""
+    """Return the error to raise if `make_client` failed."""
     return _transient_or_not(text, *_parse_error(error))
 
 
@@ -113,8 +112,8 @@ def _error_of_listing(filesystem: pafs.S3FileSystem, path: str) -> tuple[str, in
 
 
 def _parse_error(error: Exception) -> tuple[str, int]:
-    """Returns the name of S3's error and its HTTP status; "" and 0 if Arrow gives none."""
-    # Arrow has no error type for them: its text is all there is.
+    """Return the name of S3's error and its HTTP status; "" and 0 if Arrow gives none."""
+    # Arrow has no error types for S3's errors: only the message tells them apart.
     match = _ERROR.search(str(error))
     if match is None:
         return "", 0
@@ -122,5 +121,5 @@ def _parse_error(error: Exception) -> tuple[str, int]:
 
 
 def _canonical(name: str) -> str:
-    """Returns an error's name in one spelling for Arrow's and the server's."""
+    """Return an error's name in one spelling, whether Arrow or the server wrote it."""
     return name.replace("_", "").lower()

@@ -53,7 +53,7 @@ __all__ = [
 
 
 def read_bytes(uri: str) -> bytes:
-    """Returns the whole content of a file or object."""
+    """Read the whole content of a file or object."""
     filesystem, path = locate(uri)
     if not is_remote(uri) and os.path.exists(path) and not os.path.isfile(path):
         # A pipe or device may never end.
@@ -64,14 +64,14 @@ def read_bytes(uri: str) -> bytes:
 
 
 def open_file(uri: str) -> pa.NativeFile:
-    """Returns a file or object opened for reading parts of it."""
+    """Open a file or object for reading parts of it."""
     filesystem, path = locate(uri)
     with _storage_errors("read", uri):
         return filesystem.open_input_file(path)
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Writes a whole file or object. Readers see the old content or the new, never a part of it.
+    """Write a whole file or object. Readers see the old content or the new, never a part of it.
 
     Missing folders are created.
     """
@@ -102,14 +102,14 @@ def _write_local(path: str, data: bytes) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Writes an empty file to a folder and deletes it, to fail before there are results to lose."""
+    """Write an empty file to a folder and delete it, to fail before there are results to lose."""
     probe = join(folder, f".{uuid.uuid4().hex}")
     write_bytes(probe, b"")
     delete(probe)
 
 
 def list_files(uri: str) -> list[str]:
-    """Returns the names of the files directly in a folder, sorted.
+    """Return the names of the files directly in a folder, sorted.
 
     Names that begin with `.` or `_` are left out. A folder that does not exist is empty, because
     object stores have no folders.
@@ -118,7 +118,7 @@ def list_files(uri: str) -> list[str]:
 
 
 def file_sizes(uri: str) -> dict[str, int]:
-    """Returns the sizes in bytes of the files that `list_files` returns, by name, sorted."""
+    """Return the sizes in bytes of the files that `list_files` returns, by name, sorted."""
     filesystem, path = locate(uri)
     selector = pafs.FileSelector(path, recursive=False, allow_not_found=True)
     with _storage_errors("list", uri):
@@ -128,22 +128,22 @@ def file_sizes(uri: str) -> dict[str, int]:
 
 
 def file_size(uri: str) -> int:
-    """Returns the size of a file or object in bytes; 0 if it does not exist."""
+    """Return the size of a file or object in bytes; 0 if it does not exist."""
     return int(_look_up(uri).size or 0)
 
 
 def is_file(uri: str) -> bool:
-    """Returns whether a file or object exists."""
+    """Return whether a file or object exists."""
     return bool(_look_up(uri).type == pafs.FileType.File)
 
 
 def is_folder(uri: str) -> bool:
-    """Returns whether a folder exists, or objects below this prefix."""
+    """Return whether a folder exists; on S3, whether objects exist below this prefix."""
     return bool(_look_up(uri).type == pafs.FileType.Directory)
 
 
 def move(source: str, target: str) -> None:
-    """Renames a file within one storage; on S3, copies the object and deletes the original."""
+    """Rename a file within one storage; on S3, copy the object and delete the original."""
     filesystem, source_path = locate(source)
     _, target_path = locate(target)
     with _storage_errors("move", source, f" to {target}"):
@@ -153,14 +153,14 @@ def move(source: str, target: str) -> None:
 
 
 def delete(uri: str) -> None:
-    """Deletes a file or object if it exists."""
+    """Delete a file or object if it exists."""
     filesystem, path = locate(uri)
     with _storage_errors("delete", uri), suppress(FileNotFoundError):
         filesystem.delete_file(path)
 
 
 def locate(uri: str) -> tuple[pafs.FileSystem, str]:
-    """Returns the pyarrow file system of a URI, and the path in it."""
+    """Return the pyarrow file system of a URI, and the path in it."""
     if is_remote(uri):
         path = s3_path(uri)
         return _s3_client(path.split("/")[0]), path
@@ -185,7 +185,7 @@ def _s3_client(bucket: str) -> pafs.FileSystem:
 
 @contextmanager
 def _storage_errors(verb: str, uri: str, target: str = "") -> Iterator[None]:
-    """Turns errors of pyarrow and the system into a StorageError that says what failed."""
+    """Turn errors of pyarrow and the system into a StorageError that says what failed."""
     try:
         yield
     except (OSError, ValueError) as error:

@@ -53,16 +53,16 @@ class TableFiles:
         return list((self._columns if self._is_parquet else self._all_rows).column_names)
 
     def read_all(self) -> pa.Table:
-        """Returns all rows as one chunk.
+        """Read all rows as one chunk.
 
         Raises:
-            ManifestError: a file is not what its suffix says, or the files have columns that do not
-                fit together.
+            ManifestError: a file is not in the format of its suffix, or the files have columns that
+                do not fit together.
         """
         return self._all_rows
 
     def read_first(self, rows: int) -> pa.Table:
-        """Returns the first `rows` rows as one chunk; reads no more of Parquet files than needed.
+        """Read the first `rows` rows as one chunk, and no more of Parquet files than needed.
 
         Raises:
             ManifestError: as `read_all`; or Parquet files have more or fewer rows than they claim.
@@ -75,7 +75,7 @@ class TableFiles:
         return self._all_rows
 
     def read_pieces(self, rows: int, piece_rows: int) -> Iterator[pa.Table]:
-        """Yields the first `rows` rows in order, at most `piece_rows` at a time.
+        """Yield the first `rows` rows in order, at most `piece_rows` at a time.
 
         All pieces have the columns of all files. Only Parquet is read piece by piece; files of
         other formats are read as a whole.
@@ -131,7 +131,7 @@ class TableFiles:
         return self._concatenate([columns for _, columns in self._footers])
 
     def _concatenate(self, tables: list[pa.Table]) -> pa.Table:
-        """Returns the rows of all tables with the columns of all tables, as one chunk."""
+        """Concatenate tables into one chunk that has the columns of all of them."""
         for table in tables:
             names = table.column_names
             if repeated := {name for name in names if names.count(name) > 1}:
@@ -146,7 +146,7 @@ class TableFiles:
 
 
 def find_table_files(uri: str, text_columns: Collection[str]) -> TableFiles:
-    """Returns the files of a table.
+    """Find the files of a table.
 
     Args:
         uri: a `.parquet`, `.csv`, `.jsonl` or `.ndjson` file, or a folder of files of one of these.
@@ -170,16 +170,16 @@ def find_table_files(uri: str, text_columns: Collection[str]) -> TableFiles:
 
 
 def read_table(uri: str, text_columns: Collection[str]) -> tuple[pa.Table, str]:
-    """Returns all rows of a table, and the URI of the folder that its URIs are relative to.
+    """Read all rows of a table; also return the URI of the folder that its URIs are relative to.
 
-    Args and errors are those of `find_table_files` and `TableFiles.read_all`.
+    Arguments and errors are those of `find_table_files` and `TableFiles.read_all`.
     """
     files = find_table_files(uri, text_columns)
     return files.read_all(), files.base
 
 
 def sha256_of_rows(table: pa.Table) -> str:
-    """Returns the SHA-256 of a table's rows and columns as they are in memory."""
+    """Return the SHA-256 of a table's rows and columns as they are in memory."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
@@ -187,7 +187,7 @@ def sha256_of_rows(table: pa.Table) -> str:
 
 
 def _to_text(table: pa.Table, names: Collection[str]) -> pa.Table:
-    """Returns the table with these columns cast to text if they are integers or categories.
+    """Cast the named columns to text if they are integers or categories.
 
     A name that looks like a number in all rows of one file may not do so in another.
     """
@@ -200,9 +200,9 @@ def _to_text(table: pa.Table, names: Collection[str]) -> pa.Table:
 
 
 def _widen_dictionaries(table: pa.Table) -> pa.Table:
-    """Returns the table with 32-bit indices in all dictionary columns.
+    """Give all dictionary columns 32-bit indices.
 
-    pandas numbers up to 127 categories by single bytes. Several files together may have more.
+    pandas uses 8-bit indices for up to 127 categories. Several files together may have more.
     """
     for index, field in enumerate(table.schema):
         kind = field.type

@@ -1,4 +1,4 @@
-"""What a URI means: a local path, `file://...` or `s3://bucket/key`. Opens nothing."""
+"""Interpret URIs: local paths, `file://...` and `s3://bucket/key`. Opens nothing."""
 
 import os
 import posixpath
@@ -10,12 +10,12 @@ _S3 = "s3://"
 
 
 def is_remote(uri: str) -> bool:
-    """Returns whether every machine of a cluster can reach the URI."""
+    """Return whether every machine of a cluster can reach the URI."""
     return uri.startswith(_S3)
 
 
 def absolute(uri: str) -> str:
-    """Returns a URI that means the same in every process: an absolute path or an `s3://` URI.
+    """Return a URI that means the same in every process: an absolute path or an `s3://` URI.
 
     Raises:
         StorageError: the URI is neither local nor `s3://`, or contains credentials.
@@ -24,10 +24,10 @@ def absolute(uri: str) -> str:
 
 
 def resolve(uri: str, base: str) -> str:
-    """Returns an absolute URI unchanged, and a relative one below the folder `base`.
+    """Make a URI absolute: a relative one is below the folder `base`.
 
-    `.` and `..` are removed from `s3://` URIs: S3 takes them for a part of the key, and rejects the
-    signature of such a request.
+    `.` and `..` are removed from `s3://` URIs, because S3 takes them for a part of the key and
+    rejects the signature of such a request.
     """
     if "://" not in uri and not os.path.isabs(uri):
         uri = posixpath.join(base, uri)
@@ -37,22 +37,22 @@ def resolve(uri: str, base: str) -> str:
 
 
 def normalize(uri: str) -> str:
-    """Returns an absolute URI without `./` and `a/../`, so that equal files have equal URIs."""
+    """Return an absolute URI without `./` and `a/../`, so that equal files have equal URIs."""
     return uri if "://" in uri else posixpath.normpath(uri)
 
 
 def join(folder: str, *parts: str) -> str:
-    """Returns the URI of something below a folder."""
+    """Join the URI of a folder and names below it."""
     return posixpath.join(folder, *parts)
 
 
 def parent(uri: str) -> str:
-    """Returns the URI of the folder that contains a file or folder."""
+    """Return the URI of the folder that contains a file or folder."""
     return posixpath.dirname(uri)
 
 
 def s3_path(uri: str) -> str:
-    """Returns the bucket and key of an `s3://` URI, as `bucket/key`.
+    """Return the bucket and key of an `s3://` URI, as `bucket/key`.
 
     Raises:
         StorageError: the URI has no bucket, or contains credentials.
@@ -70,7 +70,7 @@ def s3_path(uri: str) -> str:
 
 
 def local_path(uri: str) -> str:
-    """Returns the absolute path of a local path or `file://` URI; `~` is the home folder.
+    """Return the absolute path of a local path or `file://` URI; `~` is the home folder.
 
     Raises:
         StorageError: the URI is empty, or of a scheme that cannot be opened.

@@ -1,4 +1,4 @@
-"""A chunk: what the decode stage hands to the score stage, as an object and as a row of a table."""
+"""A chunk: the unit that the decode stage passes to the score stage, as object and as table row."""
 
 from dataclasses import dataclass, field
 
@@ -39,7 +39,7 @@ class Chunk:
         rows: row numbers in the manifest.
         pair_ids: `pair_id` of each row.
         images: for each row, uint8 (H, W, 3), or None if the row fails.
-        failures: for each row, why it fails, or None.
+        failures: for each row, its failure, or None.
     """
 
     shard: int
@@ -61,7 +61,7 @@ class Chunk:
         self.failures.append(failure)
 
     def to_arrow(self) -> pa.Table:
-        """One row of the stage's output."""
+        """Convert to a table of one row, the output of the decode stage."""
         height, width = (0, 0) if self.pixels is None else self.pixels.shape[:2]
         row = {
             SHARD: self.shard,

@@ -17,7 +17,7 @@ from roi_ray.schema import Failure
 
 
 class Committer:
-    """Collects the results of one part of a manifest and commits each shard when it is complete.
+    """Collector of one part's results, which commits each shard when it is complete.
 
     Args:
         manifest: all rows of the part.
@@ -49,11 +49,11 @@ class Committer:
         self._first_result: dict[int, float] = {}
 
     def add(self, results: pa.Table) -> None:
-        """Take results of any shards.
+        """Add results of any shards.
 
         Raises:
             AccessError: S3 refuses the workers' credentials.
-            DeviceError: the scoring actors have no such device.
+            DeviceError: the scoring actors lack the job's device.
             WeightsError: the scoring actors cannot load the weights of this job.
         """
         for error in FATAL_ERRORS:
@@ -67,7 +67,7 @@ class Committer:
             self._add_to_shard(shard, results.filter(pa.array(shards == shard)))
 
     def rows_without_result(self) -> dict[int, Rows]:
-        """The rows that are still missing, by shard."""
+        """Return the rows that are still missing, by shard."""
         return {
             shard: rows[[row not in self._received.get(shard, ()) for row in rows.tolist()]]
             for shard, rows in self._missing.items()
@@ -125,12 +125,12 @@ class Committer:
 
 
 def select_kind(results: pa.Table, kind: str) -> pa.Table:
-    """The results that failed with this kind of error."""
+    """Select the results that failed with this kind of error."""
     return results.filter(_is_kind(results, kind))
 
 
 def drop_kind(results: pa.Table, kind: str) -> pa.Table:
-    """The results that did not fail with this kind of error."""
+    """Drop the results that failed with this kind of error."""
     return results.filter(pc.invert(_is_kind(results, kind)))
 
 

@@ -3,7 +3,7 @@
 A chunk is a reference with as many of its distorted images as fit into a fixed number of bytes, so
 memory depends neither on the number of images per reference nor on their size.
 
-Nothing here imports torch, because the process of a decode task then starts ten seconds earlier.
+This module does not import torch, so that the process of a decode task starts ten seconds earlier.
 """
 
 from collections import deque
@@ -115,7 +115,7 @@ def _decode_item(
 def _decode_reference(
     reference: str, mask: str | None, read: Read, max_pixels: int
 ) -> tuple[Pixels, Pixels | None] | Failure:
-    """The pixels of a reference and of its mask, or why one of them cannot be used."""
+    """Decode a reference and its mask; return a failure if one of them cannot be used."""
     try:
         pixels = _timed(decode_image, read(reference), max_pixels)
     except _ROW_ERRORS as error:
@@ -133,7 +133,7 @@ def _decode_reference(
 def _read_ahead(
     uris: Iterable[str], read: Read, readers: ThreadPoolExecutor
 ) -> Iterator[bytes | ImageError | StorageError]:
-    """The contents of the files, in order. Large files are read ahead in smaller numbers."""
+    """Yield the contents of the files, in order. The larger they are, the fewer are read ahead."""
     waiting, limit = iter(uris), _FILES_AHEAD_AT_START
     reading = deque[Future[bytes | ImageError | StorageError]]()
     while True:

@@ -42,12 +42,12 @@ class Stages:
 
 
 class RayEngine:
-    """Scores work items on Ray Data; a context manager that connects to Ray on first use.
+    """Context manager that scores work items on Ray Data; connects to Ray on first use.
 
     Args:
         base: URI of the folder that relative URIs are relative to.
-        settings: what decides the numbers.
-        options: how the job runs.
+        settings: settings that decide the numbers.
+        options: options of the job.
         weights: the weights that the job has recorded.
         stages: the two stages.
     """
@@ -84,7 +84,7 @@ class RayEngine:
 
         Args:
             items: from `make_work_items`.
-            isolate: one work item per task.
+            isolate: whether each task gets a single work item.
 
         Yields:
             tables of the columns `RESULTS`, in any order. Rows whose process died are missing.
@@ -110,7 +110,7 @@ class RayEngine:
         )
 
     def _build_dataset(self, blocks: list[pa.Table], workers: WorkerPlan) -> "Dataset":
-        """The graph: work items -> decode tasks -> scoring actors -> results."""
+        """Build the graph: work items -> decode tasks -> scoring actors -> results."""
         import ray.data
         from ray.data import ActorPoolStrategy, DataContext
 

@@ -1,4 +1,4 @@
-"""How a scoring job runs. Imports nothing heavy, as a command line shows these options."""
+"""Options of a scoring job. Imports nothing heavy, because the command line shows them."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ DEFAULT_SHARD_SIZE = 1024
 
 @dataclass(frozen=True)
 class Options:
-    """How a job runs.
+    """Options that decide how a job runs.
 
     To resume a run, repeat its `shard_size`, `max_pixels` and `allow_prefixes`.
 
@@ -21,7 +21,7 @@ class Options:
         batch: see `Scorer`.
         shard_size: pairs per shard, the unit of commit and resume.
         max_pixels: largest number of pixels of an image that is decoded.
-        limit: score only this many pairs, the first of the manifest.
+        limit: number of pairs to score, from the start of the manifest; None for all.
         weights_dir: see `Scorer`.
         allow_prefixes: folders that images may be in, besides the manifest's own.
     """

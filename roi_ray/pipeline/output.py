@@ -43,12 +43,12 @@ _READERS = 16
 
 @dataclass(frozen=True)
 class Inventory:
-    """What an output has of some shards.
+    """The state of some shards in an output.
 
     Attributes:
-        failed: for each complete shard, how many of its rows failed.
-        missing: the rows of the shards that are not complete.
-        torn: names of files that stand in the place of a missing shard.
+        failed: number of failed rows of each complete shard.
+        missing: rows of each shard that is not complete.
+        torn: names of files that have the name of a missing shard.
     """
 
     failed: dict[int, int]
@@ -69,10 +69,10 @@ class Output:
         self._run = run
 
     def is_recorded(self) -> bool:
-        """Whether `run.json` names this run, and where its manifest is now.
+        """Return whether `run.json` describes this run and the present place of its manifest.
 
         Raises:
-            OutputError: the folder has shards of another run, or files of something else.
+            OutputError: the folder has shards of another run, or other files but no `run.json`.
         """
         stored = self._read_own_record()
         return stored is not None and all(
@@ -101,18 +101,18 @@ class Output:
         )
 
     def find_foreign_files(self, shard_count: int) -> list[str]:
-        """Names that readers would take for shards, but that are none of shards 0, 1, ..."""
+        """List files that readers would take for shards, but that are not one of this run's."""
         files = list_shard_files(self.uri)
         return [uri.rpartition("/")[2] for shard, uri in files if shard not in range(shard_count)]
 
     @contextmanager
     def lock(self) -> Iterator["OutputWriter"]:
-        """Keep other jobs from writing here, and bring `run.json` up to date.
+        """Lock the output against other jobs, and bring `run.json` up to date.
 
-        What `inspect` returned before may have changed since.
+        Call `inspect` again under the lock, because another job may have written before.
 
         Raises:
-            OutputError: another job is writing here, or has begun another run here.
+            OutputError: another job is writing to the output, or has begun another run in it.
         """
         with OutputLock(storage.join(self.uri, *LOCK_JSON)) as lock:
             stored = self._read_own_record()
@@ -122,16 +122,16 @@ class Output:
             yield OutputWriter(self, lock, self._run)
 
     def shard_uri(self, shard: int) -> str:
-        """URI of a shard's file."""
+        """Return the URI of a shard's file."""
         return storage.join(self.uri, shard_name(shard))
 
     def _count_failed(self, shard: int, rows: int) -> int | None:
-        """How many rows of a shard failed; None if its file is not the complete shard."""
+        """Count the failed rows of a shard; None if its file is not the complete shard."""
         footer = read_footer(self.shard_uri(shard), shard, identity(self._run))
         return footer.failed if footer is not None and footer.rows == rows else None
 
     def _read_own_record(self) -> Run | None:
-        """The record of this run; None if there is none, or one of a run without any shard."""
+        """Read this run's record; None if the output has none, or that of a run without shards."""
         if not storage.is_file(storage.join(self.uri, *RUN_JSON)):
             if storage.list_files(self.uri):
                 raise OutputError(
@@ -158,7 +158,7 @@ class Output:
 
 
 class OutputWriter:
-    """Writes to an output while it is locked; see `Output.lock`."""
+    """Writer of a locked output; see `Output.lock`."""
 
     def __init__(self, output: Output, lock: OutputLock, run: Run) -> None:
         self._output, self._lock = output, lock
@@ -173,7 +173,7 @@ class OutputWriter:
             scores: the columns of `schema.SCORES`, for the same rows in the same order.
 
         Returns:
-            how many of its rows failed.
+            number of its rows that failed.
 
         Raises:
             OutputError: another job has taken over the output.

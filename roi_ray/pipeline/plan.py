@@ -1,7 +1,7 @@
 """Divide a manifest into shards, and shards into work items of one reference each.
 
-Which rows belong to shard k follows from the manifest and the shard size alone, so any other
-machine can finish a run that was killed. A manifest may have many rows, so all of this is arrays.
+The manifest and the shard size alone decide which rows belong to a shard, so any other machine can
+finish a run that was killed. A manifest may have many rows, so they are handled as arrays.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ class PartPlan(NamedTuple):
 
     Attributes:
         rows: the manifest's columns.
-        shards: for each shard's number, its rows in the order in which they are written.
+        shards: rows of each shard by its number, in the order in which they are written.
     """
 
     rows: pa.Table
@@ -41,12 +41,12 @@ class PartPlan(NamedTuple):
 def split_into_shards(manifest: pa.Table, shard_size: int) -> list[Rows]:
     """Assign each row to a shard.
 
-    All pairs of one reference (and mask) stand together, in the manifest's order; references come
+    All pairs of one reference (and mask) are adjacent, in the manifest's order; references come
     in the order of their first rows. A shard is filled with whole references up to `shard_size`
     pairs; only a reference with more pairs than that is spread over several shards.
 
     Args:
-        manifest: with the columns `reference` and, optionally, `mask`.
+        manifest: rows with the columns `reference` and, optionally, `mask`.
         shard_size: largest number of pairs per shard, 1 or more.
 
     Returns:
@@ -66,7 +66,7 @@ def split_into_shards(manifest: pa.Table, shard_size: int) -> list[Rows]:
 
 
 def plan_parts(parts: Iterable[pa.Table], shard_size: int) -> Iterator[PartPlan]:
-    """Plan each part of a manifest; the numbers of the shards run on from part to part."""
+    """Plan each part of a manifest; shards are numbered through all parts."""
     first = 0
     for rows in parts:
         shards = dict(enumerate(split_into_shards(rows, shard_size), first))
@@ -81,8 +81,9 @@ def make_work_items(
 
     Args:
         manifest: the rows, with their `pair_id`.
-        shards: for each shard's number, the rows to score, in the shard's order.
-        isolate: one pair per item, so that a pair that kills its process takes no other along.
+        shards: rows to score of each shard by its number, in the shard's order.
+        isolate: whether each item has a single pair, so that one that kills its process does not
+            fail others.
 
     Returns:
         columns `shard`, `reference`, `mask`, and lists `rows`, `pair_ids` and `distorted`.
@@ -129,7 +130,7 @@ def split_into_blocks(items: pa.Table, *, isolate: bool = False) -> Iterator[pa.
 
 
 def _number_references(manifest: pa.Table) -> Rows:
-    """A number for each row, equal for rows of the same reference and mask."""
+    """Return a number for each row, equal for rows of the same reference and mask."""
     group = _number_values(manifest[schema.REFERENCE])
     if schema.MASK in manifest.column_names:
         mask = _number_values(manifest[schema.MASK])
@@ -140,14 +141,14 @@ def _number_references(manifest: pa.Table) -> Rows:
 
 
 def _number_values(column: pa.ChunkedArray) -> Rows:
-    """The values' numbers, in the order of their first appearance."""
+    """Number a column's distinct values by first appearance; return the number of each row."""
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
     numbers: Rows = encoded.indices.to_numpy().astype(np.int64)
     return numbers
 
 
 def _find_run_starts(*keys: NDArray[np.integer]) -> Rows:
-    """Where each run of equal keys begins."""
+    """Return the index at which each run of equal keys begins."""
     change = np.zeros(len(keys[0]), dtype=bool)
     change[0] = True
     for key in keys:

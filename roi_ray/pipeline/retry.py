@@ -1,4 +1,4 @@
-"""New manifests of the pairs that a run left: those that failed, and those that are missing.
+"""Write new manifests of the pairs that failed in a run, or that its output lacks.
 
 A new manifest may lie anywhere, so its URIs are absolute. It keeps the `pair_id` of every row, so
 that its scores can be joined with the old ones.
@@ -33,7 +33,7 @@ class RetryManifest:
     """A new manifest of pairs to score again.
 
     Attributes:
-        uri: where it is.
+        uri: URI of the file.
         rows: number of pairs; if it is 0, no file is written.
         allow_prefixes: folders to name with `--allow-prefix` when it is scored.
     """
@@ -49,8 +49,8 @@ def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> R
     Args:
         status: status of the run.
         uri: the `.parquet` file to write.
-        manifest_uri: where the run's manifest is, if it was moved: its relative URIs are relative
-            to that.
+        manifest_uri: URI of the run's manifest if it was moved; relative URIs start from its
+            folder.
 
     Raises:
         UsageError: the file may not be written there.
@@ -69,7 +69,7 @@ def write_missing(status: Status, uri: str, manifest_uri: str | None = None) -> 
     Args:
         status: status of the run.
         uri: the `.parquet` file to write.
-        manifest_uri: where the run's manifest is, if it was moved.
+        manifest_uri: URI of the run's manifest if it was moved.
 
     Raises:
         UsageError: the file may not be written there.
@@ -159,6 +159,6 @@ def _merge_small(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _with_absolute_uris(table: pa.Table, base: str) -> pa.Table:
-    """The table with absolute URIs, and without the metadata of the scores."""
+    """Make the table's URIs absolute, and drop the metadata of the scores."""
     table = with_absolute_uris(table, (*schema.URIS, schema.MASK), base)
     return table.replace_schema_metadata(None)

@@ -54,9 +54,9 @@ def score_manifest(
     Args:
         manifest_uri: see `read_manifest`.
         output_uri: a new folder, or one that a job with the same settings has written to.
-        settings: what decides the numbers.
-        options: how the job runs.
-        stages: replaces the two stages, to measure or test the rest of the job.
+        settings: settings that decide the numbers; None for the defaults.
+        options: options of the job; None for the defaults.
+        stages: substitutes for the two stages, to measure or test the rest of the job.
 
     Raises:
         ManifestError: the manifest cannot be used.
@@ -90,7 +90,7 @@ def score_manifest(
     began = time.monotonic()
     settings, options = settings or Settings(), options or Options()
     manifest = read_manifest(manifest_uri, options.limit)
-    # Unusable weights are found here, before a cluster is asked for anything.
+    # Load the weights first, so that unusable ones are reported before the job connects to Ray.
     weights = load_networks_for(settings, options.weights_dir).provenance
     location = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
     run = describe_run(_describe_config(manifest, settings, options, weights), location)
@@ -119,7 +119,7 @@ def score_manifest(
 
 
 def _count_failed_if_finished(manifest: Manifest, output: Output, options: Options) -> int | None:
-    """How many rows failed in an output that lacks nothing; else None. Only reads."""
+    """Count the failed rows of a finished output; None if it is not finished. Only reads."""
     failed = shard_count = 0
     for part in plan_parts(manifest.parts(), options.shard_size):
         inventory = output.inspect(part.shards)
@@ -142,12 +142,12 @@ def _score_missing(
     """Score and commit what the output lacks, and quarantine what does not belong to it.
 
     Returns:
-        how many rows of the whole output failed, and how many rows were scored now.
+        number of failed rows in the whole output, and number of rows scored now.
     """
     failed = scored = shard_count = 0
     for part in plan_parts(manifest.parts(), options.shard_size):
         shard_count += len(part.shards)
-        # Under the lock, as another job may have ended since the output was looked at.
+        # Under the lock, because another job may have written since the first inspection.
         inventory = output.inspect(part.shards)
         new = sum(map(len, inventory.missing.values()))
         failed += sum(inventory.failed.values())
@@ -165,8 +165,8 @@ def _score_missing(
 
 
 def _score_part(part: PartPlan, engine: RayEngine, committer: Committer) -> None:
-    # First pass: many pairs per task. A pair that kills its process takes along all that is in work
-    # beside it, and S3 may not deliver some files. Second pass: retry lost pairs one per task.
+    # First pass: many pairs per task. A pair that kills its process also loses the pairs that the
+    # process had in work, and S3 may not deliver some files. Second pass: one lost pair per task.
     for isolate in (False, True):
         missing: dict[int, Rows] = committer.rows_without_result()
         if not missing:
@@ -180,7 +180,7 @@ def _score_part(part: PartPlan, engine: RayEngine, committer: Committer) -> None
 def _describe_config(
     manifest: Manifest, settings: Settings, options: Options, weights: Provenance
 ) -> dict[str, object]:
-    """All that decides the rows and their numbers, and so makes two runs the same run."""
+    """Collect all that decides the rows and their numbers: two runs with it are the same run."""
     return {
         "manifest": {"rows": manifest.rows, "sha256": manifest.sha256},
         "roi_weighting": settings.roi_weighting,

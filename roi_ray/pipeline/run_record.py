@@ -1,6 +1,6 @@
-"""The record of a run, `OUTPUT/_run/run.json`: what was scored, by what, and with which settings.
+"""The record of a run, `OUTPUT/_run/run.json`: its manifest, settings, weights and versions.
 
-The part of it that decides the numbers, its identity, stands in every shard's file as well.
+Its identity, the part that decides the numbers, is also in every shard's file.
 """
 
 import json
@@ -28,9 +28,9 @@ def describe_run(config: Mapping[str, Any], manifest: Mapping[str, str]) -> Run:
     """Describe a run that starts now.
 
     Args:
-        config: what makes two runs the same run, besides `SCORING_VERSION`. Machines, actors and
-            batch sizes are not part of it.
-        manifest: where the manifest is: `given`, `uri` and `base`.
+        config: values that, with `SCORING_VERSION`, two runs must share to be the same run.
+            Machines, actors and batch sizes are not part of it.
+        manifest: location of the manifest: `given`, `uri` and `base`.
     """
     import torch  # here, because `roi-ray status` reads records without torch
 
@@ -75,7 +75,7 @@ def write_run(uri: str, run: Run) -> None:
 
 
 def identity(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides a run's numbers, as JSON stores it: the scoring version and the settings.
+    """Select the part that decides a run's numbers, as JSON stores it: scoring version and config.
 
     Runs of releases without a scoring version have None.
     """
@@ -85,13 +85,13 @@ def identity(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def provenance(run: Run) -> bytes:
-    """What every shard's file says about its run, as JSON."""
+    """Encode the part of a run's record that every shard's file contains, as JSON."""
     facts = {"roi_ray": run["roi_ray"], **identity(run), "columns": run["columns"]}
     return json.dumps(facts, sort_keys=True).encode()
 
 
 def list_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
-    """One line for each difference between two runs' identities."""
+    """List the differences between two runs' identities, one line each."""
     old, new = (
         _flatten({"scoring_version": run["scoring_version"], **run["config"]})
         for run in (stored, current)
@@ -104,7 +104,7 @@ def list_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> l
 
 
 def now() -> str:
-    """The time in ISO 8601, UTC."""
+    """Return the current time in ISO 8601, UTC."""
     return datetime.now(UTC).isoformat()
 
 

@@ -38,13 +38,13 @@ RESULTS = pa.schema([pa.field(SHARD, pa.int32()), pa.field(ROW, pa.int64()), *sc
 
 
 class ScoringActor:
-    """Loads the models once, then scores some chunks per call.
+    """Actor that loads the models once, then scores some chunks per call.
 
-    An actor that cannot load its models fails the rows that it is given with the error's kind, and
-    the driver then stops the job. Raised here, the error would reach the driver as a text only.
+    An actor that cannot load its models fails its rows with the error's kind, and the driver then
+    stops the job. If the constructor raised the error, the driver would get its message only.
 
     Args:
-        settings: what decides the numbers.
+        settings: settings that decide the numbers.
         device: see `Scorer`.
         batch: see `Scorer`.
         weights_dir: see `Scorer`.
@@ -91,7 +91,7 @@ class ScoringActor:
         """Score chunks of one size; where that fails, each chunk alone."""
         try:
             scores = self._score(chunks)
-        except Exception as error:  # whatever it is, it fails the rows of its chunk only
+        except Exception as error:  # any error fails only the rows of its chunk
             failure = Failure.from_exception(error, f"reference {_first_line(chunks[0].reference)}")
         else:
             for chunk in chunks:
@@ -108,7 +108,7 @@ class ScoringActor:
         yield self._report(chunk, [f or failure for f in chunk.failures])
 
     def _score(self, chunks: list[Chunk]) -> Iterator[Scores]:
-        """Scores of all images of the chunks, in order."""
+        """Score all images of the chunks, in order."""
         readable = [chunk for chunk in chunks if None in chunk.failures]
         if not readable:
             return iter(())
@@ -123,7 +123,7 @@ class ScoringActor:
             return iter(self._scorer.score_pairs(pairs))
 
     def _prepare(self, chunks: list[Chunk]) -> dict[str, Prepared]:
-        """The prepared references of the chunks, by name; references prepared before are reused."""
+        """Prepare the references of the chunks, by name; reuse those prepared before."""
         needed = {chunk.reference: chunk for chunk in chunks}
         # Frees the memory of the other references before new ones are prepared.
         self._prepared = {name: p for name, p in self._prepared.items() if name in needed}

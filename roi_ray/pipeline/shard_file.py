@@ -22,14 +22,14 @@ _TIMES_KEY = b"roi_ray_when"
 
 @dataclass(frozen=True)
 class Footer:
-    """What the footer of a shard's file says.
+    """The content of the footer of a shard's file.
 
     Attributes:
         rows: number of pairs.
         failed: number of pairs with an error.
-        job_started: when the job that wrote the file began, by its driver's clock; None if not
+        job_started: start of the job that wrote the file, by its driver's clock; None if not
             recorded.
-        committed: when the file was written, by the same clock; None if not recorded.
+        committed: time at which the file was written, by the same clock; None if not recorded.
     """
 
     rows: int
@@ -41,13 +41,13 @@ class Footer:
 def make_metadata(
     provenance: bytes, shard: int, job_started: str, committed: str
 ) -> dict[bytes, bytes]:
-    """The Parquet metadata of a shard's file.
+    """Make the Parquet metadata of a shard's file.
 
     Args:
         provenance: from `run_record.provenance`.
         shard: number of the shard.
-        job_started: when the job began, in ISO 8601.
-        committed: when the file is written, in ISO 8601.
+        job_started: start of the job, in ISO 8601.
+        committed: time at which the file is written, in ISO 8601.
     """
     times = {"job_started": job_started, "committed": committed}
     return {
@@ -63,10 +63,10 @@ def read_footer(uri: str, shard: int, expected: dict[str, Any]) -> Footer | None
     Args:
         uri: URI of the file.
         shard: number that the file must have.
-        expected: identity of the run that it must belong to, see `run_record.identity`.
+        expected: identity of the run that the file must belong to; see `run_record.identity`.
 
     Returns:
-        None if the file is torn, or belongs to another shard or run.
+        the footer; None if the file is torn, or belongs to another shard or run.
 
     Raises:
         StorageError: the file cannot be read.
@@ -120,10 +120,10 @@ def read_shard(uri: str, columns: list[str] | None = None) -> pa.Table:
 
 
 def list_shard_files(uri: str) -> Iterator[tuple[int, str]]:
-    """The files of an output that readers take for shards.
+    """List the files of an output that readers take for shards.
 
     Yields:
-        number of the shard, -1 where the name is not one that roi-ray writes; and the file's URI.
+        number of the shard, or -1 if roi-ray writes no file of this name; and the file's URI.
     """
     for name in storage.list_files(uri):
         if match := re.fullmatch(r"shard-(.*)\.parquet", name):
@@ -133,7 +133,7 @@ def list_shard_files(uri: str) -> Iterator[tuple[int, str]]:
 
 
 def shard_name(shard: int) -> str:
-    """Name of a shard's file."""
+    """Return the name of a shard's file."""
     return f"shard-{shard:06}.parquet"
 
 

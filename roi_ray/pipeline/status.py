@@ -1,7 +1,7 @@
-"""How far a run is, read from its output alone: what is done, failed and missing, and how fast.
+"""Read the state of a run from its output alone: pairs done, failed and missing, and the speed.
 
-Reads the footer of each shard's file, and the errors where there are any. A run of 10^8 pairs has
-10^5 files, so only a few numbers per file are kept.
+Reads the footer of each shard's file, and the errors of shards with failed pairs. A run of 10^8
+pairs has 10^5 files, so only a few numbers per file are kept.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -35,11 +35,11 @@ class FailureKind:
 
 @dataclass
 class Job:
-    """What one job wrote. A run that was interrupted has several jobs.
+    """The part of a run that one job wrote. A run that was interrupted has several jobs.
 
     Attributes:
-        started: when the job began, by its driver's clock.
-        last: when it wrote its last file, by the same clock.
+        started: start of the job, by its driver's clock.
+        last: time of its last file, by the same clock.
         pairs: number of pairs in its files.
     """
 
@@ -60,13 +60,13 @@ class Job:
 
 @dataclass
 class Status:
-    """Where a run stands.
+    """The state of a run.
 
     Attributes:
         output: URI of the output.
         run: the record of the run.
-        writer: who is writing now, or None.
-        shards: for each complete shard, its number of pairs.
+        writer: the job that is writing now, or None.
+        shards: number of pairs of each complete shard.
         failed_shards: URIs of the shards with failed pairs.
         foreign: URIs of files in a shard's place that are torn or belong to another run.
         failed: number of pairs with an error.
@@ -101,7 +101,7 @@ class Status:
 
 
 def read_status(output_uri: str) -> Status:
-    """Read where a run stands, also while a job is writing.
+    """Read the state of a run, even while a job is writing.
 
     Args:
         output_uri: folder, local or on S3, that `score_manifest` wrote.
@@ -134,7 +134,7 @@ def read_status(output_uri: str) -> Status:
 
 
 def map_in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`map` in threads, for functions that wait for the storage; keeps few results in memory."""
+    """Map in threads a function that waits for the storage; keep few results in memory."""
     listed = list(items)
     with ThreadPoolExecutor(_READERS) as readers:
         for start in range(0, len(listed), _ITEMS_PER_BATCH):
@@ -161,7 +161,7 @@ def _group_failures(files: list[str]) -> dict[str, FailureKind]:
 
 
 def _read_failures(file: str) -> list[tuple[str, str]]:
-    """The `error_kind` and `error` of each failed row."""
+    """Read the `error_kind` and `error` of each failed row."""
     columns = [schema.ERROR_KIND, schema.ERROR]
     failed = read_shard(file, columns).drop_null()
     return list(zip(*(failed[name].to_pylist() for name in columns), strict=True))
