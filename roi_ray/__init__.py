@@ -9,10 +9,10 @@ Compare a decoded image with its original:
     >>> round(scores.psnr, 1), round(scores.ms_ssim, 2)
     (21.3, 0.84)
 
-`score` takes paths, URIs, bytes, arrays and Pillow images. `Scorer` does the same for arrays,
-in batches, `score_manifest` for a table of files on a Ray cluster. `compare`,
-`load_preference_model` and `rank` tell which images people prefer. `metrics` has MSE, PSNR and
-MS-SSIM as functions of tensors. Everything that is raised on purpose is a `RoiRayError`.
+`score` takes paths, URIs, bytes, arrays and Pillow images. `Scorer` scores arrays in batches,
+`score_manifest` a table of files on a Ray cluster. `compare`, `load_preference_model` and `rank`
+predict which images people prefer. `metrics` has MSE, PSNR and MS-SSIM as functions of tensors.
+Every error that roi-ray raises on purpose is a `RoiRayError`.
 
 A public name is imported when it is first used, so that `import roi_ray` is fast.
 """
@@ -102,7 +102,7 @@ _MODULES = {
     "score_manifest": "roi_ray.pipeline.run",
 }
 
-if not TYPE_CHECKING:  # a type checker would take this for a promise that every name exists
+if not TYPE_CHECKING:  # a type checker would conclude that every name exists
 
     def __getattr__(name: str) -> object:
         if name not in __all__:
@@ -110,7 +110,7 @@ if not TYPE_CHECKING:  # a type checker would take this for a promise that every
         if name == "metrics":
             return importlib.import_module("roi_ray.metrics")
         value = getattr(importlib.import_module(_MODULES.get(name, "roi_ray.errors")), name)
-        globals()[name] = value  # later uses find it without this function
+        globals()[name] = value  # later uses do not call this function
         return value
 
 

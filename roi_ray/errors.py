@@ -22,7 +22,7 @@ RoiRayError
 
 An `ImageError`, or a `StorageError` about one image, fails the rows of that image and nothing else:
 their columns `error_kind` (the name of the class) and `error` (the message) say why. Every other
-error stops the job with exit code 2, most of them before it starts; what was committed stays.
+error stops the job with exit code 2, most of them before it starts; committed shards stay.
 """
 
 

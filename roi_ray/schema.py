@@ -1,6 +1,6 @@
-"""Column names, types, units and directions: what goes in, what comes out.
+"""Names, types, units and directions of the columns of manifests, scores and comparisons.
 
-Nothing else in roi-ray spells a column's name.
+All other modules take column names from here.
 """
 
 from dataclasses import dataclass, fields
@@ -29,7 +29,7 @@ BYTES = "bytes"
 BPP = "bpp"
 
 
-# Columns of a comparison: one reference, two candidates, and which one people preferred.
+# Columns of a comparison: a reference, two candidates, and which candidate people preferred.
 A = "a"
 B = "b"
 P_A = "p_a"
@@ -82,8 +82,8 @@ one setting.
 class Scores:
     """The numbers of one pair: a reference and a distorted image.
 
-    Each field is a column of the scores; `MEANINGS` has its unit and direction. A name with `roi_`
-    is the number under the mask of the region of interest.
+    Each field is a column of the scores; `MEANINGS` has its unit and direction. Fields that begin
+    with `roi_` are numbers under the mask of the region of interest.
 
     Attributes:
         width: width of both images in pixels.
@@ -91,7 +91,7 @@ class Scores:
         mse: mean squared error of sRGB values in [0, 1]; lower is better.
         psnr: -10 log10(mse) in dB, 100 at most; higher is better.
         ms_ssim: multi-scale structural similarity, in [0, 1]; higher is better.
-        ms_ssim_scales: scales of MS-SSIM that fit the image, 1 to 5.
+        ms_ssim_scales: number of MS-SSIM scales that fit the image, 1 to 5.
         lpips: learned perceptual image patch similarity, 0 or more; lower is better.
         d_loss: mean softplus(-D) in nats, where D is the discriminator's logit of "real", 0 or
             more; lower is better.
@@ -142,7 +142,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a row has no scores: its columns `error_kind` and `error`.
+    """The reason why a row has no scores: its columns `error_kind` and `error`.
 
     Attributes:
         kind: name of the error's class, such as `ImageReadError`; see `roi_ray.errors`.
@@ -158,7 +158,7 @@ class Failure:
 
         Args:
             error: any exception.
-            subject: the file or pair that it is about.
+            subject: the file or pair that the error is about.
         """
         return cls(type(error).__name__, f"{subject}: {error}" if subject else str(error))
 
@@ -190,10 +190,10 @@ Direction = Literal["higher", "lower"]
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the numbers of a column mean.
+    """The meaning of the numbers of a column.
 
     Attributes:
-        unit: unit of the numbers; `1` for a plain number, empty for text.
+        unit: unit of the numbers; `1` if they have none, empty for text.
         better: direction of better quality; None for columns that do not measure quality.
         text: description in one line.
     """

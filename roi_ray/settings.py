@@ -1,4 +1,4 @@
-"""What decides the numbers: the names of the networks and the options of the metrics.
+"""The settings that decide the numbers: names of the networks and options of the metrics.
 
 Imports nothing heavy, so that commands can show their options at once.
 """
@@ -40,7 +40,7 @@ class Settings:
             fp32 or better.
 
     Raises:
-        UsageError: there is no such LPIPS network, weighting or precision.
+        UsageError: the LPIPS network, the weighting or the precision is unknown.
 
     Examples:
         >>> Settings(roi_weighting="normalised").lpips

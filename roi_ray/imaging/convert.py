@@ -16,7 +16,7 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns an image upright, by the value of its EXIF orientation."""
+"""Transposition that turns an image upright, by its EXIF orientation."""
 
 _TAG_DEPTH, _TAG_PHOTOMETRIC, _TAG_SAMPLE_FORMAT = 258, 262, 339
 
@@ -34,7 +34,7 @@ def convert_to_rgb(image: Image.Image) -> Image.Image:
         an image of mode RGB.
 
     Raises:
-        ImageReadError: its pixels are outside the policy.
+        ImageReadError: the image is outside the policy.
     """
     _check_depth(image)
     profile = image.info.get("icc_profile")
@@ -52,13 +52,13 @@ def convert_to_rgb(image: Image.Image) -> Image.Image:
 
 
 def convert_to_mask(image: Image.Image) -> Image.Image:
-    """Convert a Pillow image to an upright mask; of a colour image, the luma is used.
+    """Convert a Pillow image to an upright mask; the luma of a colour image is used.
 
     Returns:
         an image of mode L: 0 outside the region of interest, 255 inside.
 
     Raises:
-        ImageReadError: its pixels are outside the policy, or one of them is transparent.
+        ImageReadError: the image is outside the policy, or one of its pixels is transparent.
     """
     _check_depth(image)
     image = _reduce_to_8_bits(_turn_upright(image))
@@ -103,7 +103,7 @@ def _check_depth(image: Image.Image) -> None:
 
 def _turn_upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation; loads the pixels."""
-    for key in XMP_KEYS:  # else Pillow takes the orientation from XMP, which the policy ignores
+    for key in XMP_KEYS:  # or Pillow would use XMP's orientation, which the policy ignores
         image.info.pop(key, None)
     image.load()
     try:

@@ -52,7 +52,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 
 
 def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Decode a mask; of a colour image, the luma is used.
+    """Decode a mask; the luma of a colour image is used.
 
     Returns:
         uint8, (height, width): 0 outside the region of interest, 255 inside.
@@ -67,7 +67,7 @@ def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 def decode_rgba(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode an image and keep its alpha channel.
 
-    The colours are the file's own: no colour profile or orientation is applied.
+    Neither the colour profile nor the orientation is applied.
 
     Returns:
         uint8, (height, width, 4): R, G, B and alpha; an alpha of 255 is opaque.
@@ -82,7 +82,7 @@ def convert_image(image: Image.Image, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Convert a Pillow image by the same pixel policy as `decode_image`.
 
     Args:
-        image: any mode; a file that is open but not loaded is loaded.
+        image: image of any mode; it is loaded if it is only open.
         max_pixels: largest width times height that is converted.
 
     Returns:
@@ -120,7 +120,7 @@ def _convert(
             _check_pixels(image, max_pixels)
             return np.asarray(convert(image))
     finally:
-        image.info.update(xmp)  # `_turn_upright` removes it, but the image is the caller's
+        image.info.update(xmp)  # `_turn_upright` removes it from the caller's image
 
 
 @contextmanager

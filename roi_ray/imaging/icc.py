@@ -57,7 +57,7 @@ def convert_to_srgb(image: Image.Image, profile: object) -> Image.Image:
         image: upright, 8 bits per channel, of mode RGB, L, CMYK or YCbCr.
         profile: the value of `icc_profile` in Pillow's `image.info`, or None.
     """
-    # Pillow also stores a PNG's text chunk of that name there, as a `str`.
+    # Under this key, Pillow also stores a PNG's text chunk of the same name, as a `str`.
     if isinstance(profile, bytes) and profile:
         try:
             if not _is_srgb(profile, image.mode):
@@ -69,7 +69,7 @@ def convert_to_srgb(image: Image.Image, profile: object) -> Image.Image:
 
 @lru_cache(maxsize=64)
 def _is_srgb(profile: bytes, mode: str) -> bool:
-    """Whether a profile leaves colours unchanged, except for rounding."""
+    """Check whether a profile leaves colours unchanged, except for rounding."""
     if mode not in _PROBES:
         return False
     probe = Image.fromarray(_PROBES[mode])

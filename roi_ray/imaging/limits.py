@@ -1,7 +1,7 @@
 """Refuse decompression bombs: small files that would cost a decoder much time or memory.
 
 The file's structure is walked before anything is decoded. The number of pixels is checked in
-`decode.py`. What the walk does not understand is left to the decoder.
+`decode.py`. Structures that the walk does not understand are left to the decoder.
 """
 
 import re
@@ -12,7 +12,7 @@ from roi_ray.errors import ImageReadError
 _MAX_SCANS = 100
 _MAX_BLOCKS = 10_000
 
-# Markers that Pillow and libjpeg expect a length after.
+# Markers after which Pillow and libjpeg expect a length.
 _JPEG_SEGMENT = re.compile(rb"\xff([^\x00\x01\xc8\xd0-\xd8\xf0-\xfd\xff])")
 # A COD or COC marker segment up to its precincts: length, ..., levels, code-block size, transform.
 _JPEG2000_STYLE = re.compile(
@@ -44,7 +44,7 @@ def check_decoding_cost(data: bytes) -> None:
 
 
 def _check_jpeg(data: bytes) -> None:
-    """Each scan costs a pass over all pixels; each EXIF segment a copy of all those before it."""
+    """Limit scans, each a pass over all pixels, and EXIF segments, each a copy of the earlier."""
     position, passes, segments = 2, 0, 0
     while match := _JPEG_SEGMENT.search(data, position):
         marker, position = match[1][0], match.end()
@@ -81,13 +81,16 @@ def _check_gif(data: bytes) -> None:
 
 
 def _check_blocks(blocks: int) -> None:
-    """Pillow keeps up to a few hundred bytes for each block, however short it is."""
+    """Limit blocks: Pillow keeps up to a few hundred bytes for each, however short it is."""
     if blocks > _MAX_BLOCKS:
         raise ImageReadError(f"the file has more than {_MAX_BLOCKS} chunks, segments or comments")
 
 
 def _check_jpeg2000(data: bytes) -> None:
-    """OpenJPEG needs 300 bytes per code-block and 1.6 kB per precinct; both may cover 4 pixels."""
+    """Refuse tiny code-blocks and precincts, both of which may cover 4 pixels.
+
+    OpenJPEG needs 300 bytes per code-block and 1.6 kB per precinct.
+    """
     for match in _JPEG2000_STYLE.finditer(data):
         style, levels, width, height = match[1], match[2][0], match[3][0], match[4][0]
         plain_length = 12 if style[0] == 0x52 else 9

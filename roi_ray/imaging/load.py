@@ -31,7 +31,7 @@ def load_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
 
     Args:
         source: a path, `file://` or `s3://` URI, the bytes of an image file, or a Pillow image. A
-            uint8 array (height, width, 3) is returned as it is.
+            uint8 array (height, width, 3) is returned unchanged.
         max_pixels: largest width times height that is decoded.
 
     Returns:
@@ -56,10 +56,10 @@ def load_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
 
 
 def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Load a mask of the region of interest; of a colour image, the luma is used.
+    """Load a mask of the region of interest; the luma of a colour image is used.
 
     Args:
-        source: as for `load_image`; an array is uint8 or bool, (height, width).
+        source: see `load_image`; but an array is uint8 or bool, (height, width).
         max_pixels: see `load_image`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The array type of decoded images, and checks of arrays that callers pass as one."""
+"""The array type of decoded images, and checks of arrays that callers pass."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -18,13 +18,13 @@ def gaussian_means(images: Tensor) -> Tensor:
         return gaussian_means_at_once(images)
     *shape, height, width = images.shape
     planes = images.reshape(-1, height, width)
-    # Down the columns: each column is a channel, so that a plane in memory is channels last.
+    # Filter the columns: each is a channel, so that a plane in memory is channels last.
     taps = gaussian_taps(images.device).to(images).view(1, 1, WINDOW, 1).expand(width, -1, -1, -1)
     filtered = F.conv2d(planes[:, :, None].permute(0, 3, 1, 2), taps, groups=width)
-    # Along the rows: each step computes _BAND_COLUMNS neighbouring outputs as its channels, then
+    # Filter the rows: each step computes _BAND_COLUMNS neighbouring outputs as its channels, then
     # strides past them. In channels last memory these are columns again.
     lines = filtered.permute(0, 2, 3, 1).reshape(1, 1, -1, width)
-    border = _BAND_COLUMNS - 1  # zeros, so that the last columns fill a step too
+    border = _BAND_COLUMNS - 1  # zeros that fill the step of the last columns
     band = _BAND.to(images)
     steps = F.conv2d(lines, band, stride=(1, _BAND_COLUMNS), padding=(0, border))
     means = steps.permute(0, 2, 3, 1).reshape(*shape, height - WINDOW + 1, -1)
@@ -32,7 +32,7 @@ def gaussian_means(images: Tensor) -> Tensor:
 
 
 def gaussian_means_at_once(images: Tensor) -> Tensor:
-    """Compute the same as two convolutions, each plane being a channel."""
+    """Compute `gaussian_means` as two convolutions with one channel per plane."""
     planes = images.reshape(1, -1, *images.shape[-2:])
     count = planes.shape[1]
     column = gaussian_taps(images.device).view(1, 1, WINDOW, 1).expand(count, -1, -1, -1)
@@ -49,7 +49,7 @@ def gaussian_taps(device: torch.device) -> Tensor:
 
 
 def _band_matrix() -> Tensor:
-    """Return the window in each of `_BAND_COLUMNS` rows, one column further right in each."""
+    """Return `_BAND_COLUMNS` rows that each have the window one column further right."""
     band = torch.zeros(_BAND_COLUMNS, _BAND_COLUMNS + WINDOW - 1)
     for offset, tap in enumerate(gaussian_taps(torch.device("cpu")).tolist()):
         band.diagonal(offset).fill_(tap)

@@ -16,13 +16,13 @@ def check_images(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         x: reference, (3, H, W) or (N, 3, H, W); uint8, or floating-point in [0, 1].
-        y: distorted, likewise; any number of images where `x` is one.
+        y: distorted, likewise; any number of images if `x` is a single one.
 
     Returns:
-        both as (N, 3, H, W), of the type they have.
+        both as (N, 3, H, W), of unchanged type.
 
     Raises:
-        UsageError: a tensor's type, shape or range is not that, or the numbers of images differ.
+        UsageError: a tensor has another type, shape or range, or the numbers of images differ.
         SizeMismatch: the images have different heights or widths.
     """
     for name, images in (("x", x), ("y", y)):
@@ -49,8 +49,8 @@ def check_mask(mask: Tensor, y: Tensor) -> Tensor:
         float32, (1 or N, H, W), in [0, 1], on the device of `y`.
 
     Raises:
-        UsageError: its type, shape or range is not that, or there are neither 1 nor N masks.
-        SizeMismatch: its height or width is not that of the images.
+        UsageError: the mask has another type, shape or range, or there are neither 1 nor N masks.
+        SizeMismatch: the height or width of the mask is not that of the images.
     """
     if isinstance(mask, Tensor) and mask.dtype == torch.bool:
         mask = mask.float()
@@ -68,7 +68,7 @@ def check_weighting(weighting: str) -> None:
     """Check the name of a weighting.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: no weighting has this name.
     """
     if weighting not in get_args(Weighting):
         raise UsageError(
@@ -94,7 +94,7 @@ def _check_values(name: str, values: Tensor) -> None:
             f"{name} has the type {values.dtype}; give torch.uint8, or floating-point in [0, 1]"
         )
     low, high = (float(extreme) for extreme in values.aminmax())
-    if not (low >= 0 and high <= 1):  # also where either is not a number
+    if not (low >= 0 and high <= 1):  # also refuses NaN
         raise UsageError(
             f"{name} has values from {low:g} to {high:g}; floating-point values must be in [0, 1]"
         )

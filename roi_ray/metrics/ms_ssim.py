@@ -104,7 +104,7 @@ def scales_that_fit(height: int, width: int) -> int:
     """Count the scales at which the smaller side still holds the window; 5 from 161 pixels on.
 
     Raises:
-        ImageTooSmall: it does not hold it even at full resolution.
+        ImageTooSmall: the window does not fit even at full resolution.
     """
     side = min(height, width)
     scales = 0
@@ -142,7 +142,7 @@ def similarity_maps(reference: list[Moments], distorted: Tensor) -> list[Tensor]
     """Compute the L maps: contrast-structure at all scales but the last, full SSIM at the last.
 
     Args:
-        reference: from `filter_reference`; of one reference, or of one per distorted image.
+        reference: output of `filter_reference` for one reference, or for one per distorted image.
         distorted: float32, (N, 3, H, W), in [0, 1].
 
     Returns:
@@ -184,7 +184,7 @@ def _similarity_in_strips(x: Moments, y: Tensor, luminance: bool) -> Tensor:
 
 
 def _similarity_at_once(x: Moments, y: Tensor, luminance: bool) -> Tensor:
-    """Compute the same on a GPU, where few large kernels are faster than many small ones."""
+    """Compute the same map on a GPU, where few large kernels are faster than many small ones."""
     if has_triton():
         from roi_ray.metrics.triton import ssim
 

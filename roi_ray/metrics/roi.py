@@ -50,7 +50,7 @@ def resize_mask(mask: Tensor, height: int, width: int, margin: int = 0) -> Tenso
         mask: (N, H, W).
         height: height of the map.
         width: width of the map.
-        margin: rows and columns that the map lost on each side, as SSIM's valid window takes them.
+        margin: rows and columns that the map lost on each side, as with SSIM's valid window.
 
     Returns:
         (N, height, width), in the mask's range.
@@ -71,7 +71,7 @@ def mask_weights(mask: Tensor, weighting: Weighting) -> Tensor:
 
     Args:
         mask: `R` at the map's resolution, (N, h, w), in [0, 1].
-        weighting: which of the two.
+        weighting: `mean` or `normalised`.
 
     Returns:
         `W`, (N, h, w), 0 or more; its mean is 1 if normalised.
@@ -129,5 +129,5 @@ def mean_in_region(
 def spatial_mean(maps: Tensor) -> Tensor:
     """Average L maps over their positions, (..., h, w) -> (...), float64."""
     height, width = maps.shape[-2:]
-    # Within a row the maps' own type has digits enough, and is many times as fast.
+    # Within a row the type of the maps has enough digits, and is many times as fast.
     return maps.sum(-1).sum(-1, dtype=torch.float64) / (height * width)

@@ -1,4 +1,4 @@
-"""D of the method: a patch discriminator that tells originals from decoded images.
+"""The method's D: a patch discriminator that tells originals from decoded images.
 
 Isola, Zhu, Zhou, Efros: "Image-to-Image Translation with Conditional Adversarial Networks", CVPR
 2017, section 3.2.2 and appendix 6.1.2: 4 x 4 convolutions with padding 1 and LeakyReLU 0.2; all but
@@ -29,10 +29,10 @@ _ACCEPTED = (
 
 
 class PatchDiscriminator(nn.Module):
-    """One logit per patch of an image, high is real.
+    """Discriminator with one logit per patch of an image, high is real.
 
     Args:
-        layers: maps RGB in [-1, 1], (N, 3, H, W), to logits, (N, 1, h, w).
+        layers: layers that map RGB in [-1, 1], (N, 3, H, W), to logits, (N, 1, h, w).
 
     Attributes:
         min_side: smallest height or width of an image that has at least one patch.
@@ -94,8 +94,8 @@ def build_patch_layers(width: int, strided_layers: int = 3) -> nn.Sequential:
 
     Args:
         width: channels after the first convolution; each further one doubles them, up to 8 times.
-        strided_layers: convolutions of stride 2, which two more follow; 3 for patches of 70 x 70
-            pixels.
+        strided_layers: number of convolutions of stride 2; two of stride 1 follow. 3 for patches
+            of 70 x 70 pixels.
     """
     widths = [3, *(width * min(2**level, 8) for level in range(strided_layers + 1)), 1]
     layers = nn.Sequential()

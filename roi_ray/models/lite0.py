@@ -36,13 +36,13 @@ _PYRAMID_CHANNELS = 64
 
 
 class Lite0Saliency(nn.Module):
-    """Saliency logits at half the resolution: (N, 3, H, W) -> (N, 1, H / 2, W / 2).
+    """Saliency network: (N, 3, H, W) -> logits at half the resolution, (N, 1, H / 2, W / 2).
 
     The input is float RGB, scaled to about [-1, 1]; H and W are multiples of 32.
 
     Args:
-        folded: build the network without batch norms, for the tensors of `fold_batch_norms`. It is
-            faster, but cannot be trained.
+        folded: whether to build the network without batch norms, for the tensors of
+            `fold_batch_norms`. It is then faster, but cannot be trained.
     """
 
     def __init__(self, folded: bool = False) -> None:
@@ -103,7 +103,7 @@ class ConvUnit(nn.Module):
         stride: 1 or 2.
         groups: groups of the convolution.
         activation: whether ReLU6 follows.
-        folded: without batch norm, but with a bias.
+        folded: whether the convolution has a bias in place of a batch norm.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class ConvUnit(nn.Module):
 
 
 class _InvertedResidual(nn.Module):
-    """Expand the channels, filter each by itself, project; added to the input if sizes match."""
+    """Block that expands channels, filters each, projects; added to its input if sizes match."""
 
     def __init__(self, in_channels: int, stage: _Stage, stride: int, folded: bool) -> None:
         super().__init__()

@@ -76,8 +76,8 @@ def load_weights(uri: str, sha256_prefix: str = "") -> Weights:
         sha256_prefix: hex digits that the file's SHA-256 must begin with.
 
     Raises:
-        WeightsError: the file is missing, has another SHA-256, is damaged, or holds no tensors or
-            other things than tensors.
+        WeightsError: the file is missing, has another SHA-256, is damaged, holds no tensors, or
+            holds other objects than tensors.
     """
     try:
         data = storage.read_bytes(uri)
@@ -126,7 +126,7 @@ def load_torchvision_backbone(url: str, folder: str | None) -> Weights:
         folder: folder to search first: the user's `--weights-dir`, or None.
 
     Raises:
-        WeightsError: the file is nowhere, cannot be downloaded, or is not the published one.
+        WeightsError: the file is not found and cannot be downloaded, or is not the published one.
     """
     file = url.split("/")[-1]
     sha256_prefix = file.removesuffix(".pth").split("-")[-1]
@@ -172,11 +172,11 @@ def _read_metadata(data: bytes) -> dict[str, str]:
 
 def _unpickle(data: bytes) -> dict[str, Tensor]:
     content: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    # Training frameworks wrap the state dict into a checkpoint with other things.
+    # Training frameworks store the state dict in a checkpoint, beside other values.
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping):
-        raise RuntimeError("no state dict in it")
+        raise RuntimeError("it holds no state dict")
     return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
 
 

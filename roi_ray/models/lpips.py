@@ -119,7 +119,7 @@ def _normalize(layer: Tensor) -> Tensor:
 
 
 def _compute_distance(x: Tensor, y: Tensor, head: Tensor) -> Tensor:
-    """Weighted squared distance of features `x` and activations `y`, (N, h, w)."""
+    """Compute the weighted squared distance of features `x` and activations `y`, (N, h, w)."""
     return F.conv2d((_normalize(y) - x).square_(), head)[:, 0]
 
 
@@ -134,7 +134,7 @@ def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[W
         the network and its weights files.
 
     Raises:
-        WeightsError: there is no such network, or its weights are missing or altered.
+        WeightsError: no network has this name, or its weights are missing or altered.
     """
     if name in _SHIFT_TOLERANT:
         weights = loader.load_weights(str(_find_stlpips_file(name)))

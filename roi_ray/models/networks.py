@@ -18,9 +18,9 @@ class Networks:
     """LPIPS, N and D, in evaluation mode.
 
     Attributes:
-        lpips: compares a reference with a distorted image.
-        saliency: N, sees the reference.
-        discriminator: D, sees the distorted image.
+        lpips: LPIPS network, which compares a reference with a distorted image.
+        saliency: N, which sees the reference.
+        discriminator: D, which sees the distorted image.
         provenance: name and SHA-256 of each network's weights.
     """
 
@@ -62,10 +62,10 @@ def load_networks(
     lpips_network, lpips_weights = load_lpips(lpips, weights_dir)
     saliency_network, saliency_weights = load_saliency(saliency)
     discriminator_network, discriminator_weights = load_discriminator(discriminator)
-    files: dict[str, list[Weights]] = {
+    weights: dict[str, list[Weights]] = {
         "lpips": lpips_weights,
         "saliency": [saliency_weights],
         "discriminator": [discriminator_weights],
     }
-    provenance = {name: [file.identity for file in several] for name, several in files.items()}
+    provenance = {name: [file.identity for file in files] for name, files in weights.items()}
     return Networks(lpips_network, saliency_network, discriminator_network, provenance)

@@ -1,4 +1,4 @@
-"""N of the method: a fixed salient-object network that sees the reference only."""
+"""The method's N: a fixed salient-object network that sees the reference only."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ U2NET_SIDE = 320
 
 
 class Saliency(nn.Module):
-    """Saliency logits of images of any size: (N, 3, H, W) -> (N, 1, H, W).
+    """Saliency network for images of any size: (N, 3, H, W) -> logits, (N, 1, H, W).
 
     The image is resized to a square (bilinear, antialiased, as in U2-Net's published code; the
     aspect ratio is not kept) and normalised; the logits are resized back (bilinear). The mask is
@@ -26,12 +26,12 @@ class Saliency(nn.Module):
     because the mask of an image without anything salient must be near 0.
 
     Args:
-        network: maps normalised RGB, (N, 3, side, side), to logits, (N, 1, h, w).
+        network: network that maps normalised RGB, (N, 3, side, side), to logits, (N, 1, h, w).
         side: side of the square that the network was trained on, in pixels.
-        mean: subtracted from R, G and B in [0, 1].
-        std: divides the difference.
-        divide_by_max: first divide each image by its largest value, as U2-Net's published code
-            does.
+        mean: mean of R, G and B in [0, 1], which is subtracted.
+        std: standard deviation of R, G and B, which divides the difference.
+        divide_by_max: whether to divide each image by its largest value first, as U2-Net's
+            published code does.
     """
 
     mean: Tensor
@@ -85,8 +85,8 @@ def load_saliency(source: str = DEFAULT_SALIENCY) -> tuple[Saliency, Weights]:
     """Load a salient-object network in evaluation mode, fp32, on the CPU.
 
     Args:
-        source: `DEFAULT_SALIENCY`, or the path or `s3://` URI of a state dict: of the packaged
-            network, as `roi-ray train-saliency` writes it, of U2-Net (`u2net.pth`) or of U2-Net-p
+        source: `DEFAULT_SALIENCY`, or the path or `s3://` URI of a state dict of the packaged
+            network (written by `roi-ray train-saliency`), of U2-Net (`u2net.pth`) or of U2-Net-p
             (`u2netp.pth`). The tensors decide which network it is.
 
     Returns:
@@ -109,7 +109,7 @@ def load_saliency(source: str = DEFAULT_SALIENCY) -> tuple[Saliency, Weights]:
 
 
 def build_lite0(network: Lite0Saliency) -> Saliency:
-    """Give the packaged network EfficientNet-lite's preprocessing: ((0..255) - 127) / 128."""
+    """Combine the packaged network with its preprocessing: ((0..255) - 127) / 128."""
     return Saliency(network, LITE0_SIDE, (127 / 255,) * 3, (128 / 255,) * 3)
 
 

@@ -10,7 +10,7 @@ from roi_ray.runtime.triton import has_triton
 
 
 class Blur(nn.Module):
-    """Halve the resolution after a 3 x 3 blur (Zhang, ICML 2019), with 2 pixels of reflection."""
+    """A 3 x 3 blur that halves the resolution (Zhang, ICML 2019), with 2 pixels of reflection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Blur(nn.Module):
 class BlurredConv(nn.Module):
     """A convolution and the blur of its output, fused into one convolution of stride 2.
 
-    It needs a third of the operations, and stores nothing at full resolution.
+    The fused one needs a third of the operations, and stores nothing at full resolution.
 
     Args:
         conv: convolution of stride 1, with a bias.

@@ -39,7 +39,7 @@ _LEVELS = {"1": 7, "2": 6, "3": 5, "4": 4, "5": 0, "6": 0}
 
 
 class U2Net(nn.Module):
-    """Saliency logits of normalised RGB: float (N, 3, H, W) -> (N, 1, H, W), high is salient.
+    """U2-Net: normalised RGB, float (N, 3, H, W) -> logits, (N, 1, H, W), high is salient.
 
     The published network ends in a sigmoid, which is left out here. It was trained at 320 x 320.
 

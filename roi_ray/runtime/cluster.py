@@ -1,4 +1,4 @@
-"""Connecting to Ray, and planning how a job uses a cluster's CPUs and GPUs."""
+"""Connect to Ray, and plan how a job uses a cluster's CPUs and GPUs."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
     submitted with, and Ray ignores variables that are set later.
 
     Args:
-        worker_logs: print the workers' output in this process.
+        worker_logs: whether to print the workers' output in this process.
         cpus: CPUs of a local Ray; None for all CPUs of this machine.
 
     Yields:
@@ -86,7 +86,7 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
 
 @dataclass(frozen=True)
 class WorkerPlan:
-    """How a scoring job uses the cluster: its actors, and what each task and actor reserves.
+    """The actors of a scoring job, and the resources that each actor and task reserves.
 
     Attributes:
         actors: largest number of scoring actors.
@@ -96,8 +96,8 @@ class WorkerPlan:
         threads: CPU threads of each actor.
         chunks_per_batch: chunks that an actor takes at once; a GPU scores several references
             together.
-        actor_resources: what each actor reserves, as keyword arguments of `map_batches`.
-        decode_resources: what each decode task reserves. Never equal to `actor_resources`: Ray
+        actor_resources: resources of each actor, as keyword arguments of `map_batches`.
+        decode_resources: resources of each decode task. Never equal to `actor_resources`: Ray
             would fuse the two stages and decode inside the actor, one image after the other.
     """
 
@@ -117,8 +117,8 @@ def plan_workers(
 
     Args:
         device: `cpu`, `cuda`, or `auto` for GPUs if the cluster has any.
-        actors: largest number of actors; None for as many as fit on the GPUs, or for one per CPU
-            on a cluster without GPUs.
+        actors: largest number of actors; None for as many as fit on the GPUs, or one per CPU on a
+            cluster without GPUs.
         gpus_per_actor: share of a GPU that each actor reserves.
         can_grow: whether the cluster may still get more nodes.
 

@@ -1,4 +1,4 @@
-"""Choosing the compute device, and moving images to it and numbers back."""
+"""Choose the compute device, and move images to it and numbers back."""
 
 from collections.abc import Sequence
 
@@ -37,13 +37,13 @@ def upload(images: Sequence[Pixels], device: torch.device) -> Tensor:
 
     Args:
         images: N arrays, uint8, (H, W, 3).
-        device: the target.
+        device: device to copy to.
 
     Returns:
         uint8, (N, 3, H, W), in channels-last memory format, as image files store pixels.
     """
     shape = (len(images), *images[0].shape)
-    # A GPU copies from pinned memory asynchronously, while the CPU goes on.
+    # A GPU copies from pinned memory asynchronously, while the CPU continues.
     staged = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
     np.stack(images, out=staged.numpy())
     return staged.to(device, non_blocking=True).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Where the logger `roi_ray` writes, and the lines about failed pairs.
+"""Configure the logger `roi_ray`, and log failed pairs.
 
 Decode tasks and scoring actors log to `roi_ray-worker-PID.log` among the Ray logs of their node,
 which Ray does not copy to the driver: a manifest may have a million bad rows. The driver logs as
@@ -13,7 +13,7 @@ from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from roi_ray.schema import Failure  # at run time it would bring pyarrow
+    from roi_ray.schema import Failure  # at run time it would import pyarrow
 
 LogLevel = Literal["info", "warning", "error"]
 
@@ -33,10 +33,10 @@ def log_failures(shard: int, pair_ids: Iterable[str], failures: "Iterable[Failur
 
 
 class FirstFailures:
-    """Logs the first failed pairs of a job on its driver, and says where to find the others.
+    """Log of a job's first failed pairs on its driver; says where to find the others.
 
     Attributes:
-        failures: why the logged pairs failed.
+        failures: failures of the logged pairs.
     """
 
     LIMIT = 20
@@ -61,7 +61,7 @@ class FirstFailures:
 
 
 def escape_line(text: str) -> str:
-    """Make foreign text safe for one line of a log or terminal.
+    """Make untrusted text safe for one line of a log or terminal.
 
     Line ends and control codes are escaped; text beyond 1,000 characters is cut.
     """

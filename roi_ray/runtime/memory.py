@@ -1,4 +1,4 @@
-"""Memory of this process: keeping freed memory, its size, and recognising that it ran out."""
+"""Keep freed memory, measure a process's memory, and recognise that memory ran out."""
 
 import ctypes
 import platform
@@ -13,14 +13,14 @@ _MAX_HEAP_BLOCK = 1 << 30
 
 
 def keep_freed_memory() -> bool:
-    """Make this process keep freed memory for the next image, in place of returning it.
+    """Make this process keep freed memory for the next image, instead of returning it.
 
     By default glibc returns each large block to the system at once, and the next block costs a page
     fault every 4 KiB: half of the time spent on an image of 4 megapixels. In exchange, the process
     never shrinks.
 
     Returns:
-        whether it was done; False on systems without glibc.
+        whether it succeeded; False on systems without glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -44,9 +44,9 @@ def read_resident_memory() -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that an allocation failed, on a GPU or on the CPU."""
-    # Not every library has a type for it: torch on the CPU, oneDNN ("could not create"), pinned
-    # memory, Triton and CUDA's libraries raise a RuntimeError with one of these texts.
+    """Check whether an error means that an allocation failed, on a GPU or on the CPU."""
+    # Not every library has an error type for it: torch on the CPU, oneDNN ("could not create"),
+    # pinned memory, Triton and CUDA's libraries raise a RuntimeError with one of these texts.
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
         text in str(error)
         for text in (

@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class ProgressReporter:
-    """Shows pairs done, pairs per second and the time left.
+    """Display of pairs done, pairs per second and the time left.
 
     Args:
         total: number of pairs of the whole job.

@@ -56,7 +56,7 @@ def record_actor_memory(resident: int) -> None:
 
 
 def _is_measured() -> bool:
-    # Ray is not imported for this: if it runs, it has been imported.
+    # Ray need not be imported here: if it runs, it has been imported.
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())
 

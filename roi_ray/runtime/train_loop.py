@@ -46,7 +46,7 @@ def fit(
         checkpoint_every: steps between checkpoints.
         report: receives the progress, a line of text with the mean losses per checkpoint.
         make_datasets: makes Ray data sets by name, once this process is connected to Ray. Each
-            worker gets all rows of each, through `ray.train.get_dataset_shard`.
+            worker gets all rows of each data set, through `ray.train.get_dataset_shard`.
 
     Returns:
         the state after the last step.
@@ -59,8 +59,8 @@ def fit(
     with connect(worker_logs=False) as local, warnings.catch_warnings():
         # Ray copies a data context, and in doing so reads settings that it has deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
-        # Seconds between two looks at the workers, which checkpoints and the end of a run wait for.
-        # With Ray's default of 2, small trainings mostly wait.
+        # Seconds between Ray's checks of the workers, which checkpoints and the end of a run wait
+        # for. With Ray's default of 2, small trainings mostly wait.
         os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.25")
         import ray
         from ray.train.v2.api.exceptions import TrainingFailedError
@@ -127,7 +127,7 @@ def make_run_name(training: str, version: int, settings: object) -> str:
     training resumes the runs of earlier releases. Checkpoints record it as metadata.
 
     Args:
-        training: what is trained; the name begins with it.
+        training: kind of training, with which the name begins.
         version: the training's `TRAINING_VERSION`.
         settings: everything else that decides the weights: hyperparameters and the identity of the
             data, as values that JSON can hold.
@@ -141,7 +141,7 @@ def _check_gpus(gpus: int, workers: int, local: bool, report: Callable[[str], No
         return
     if local:
         raise DeviceError(f"no GPU for each of {workers} workers: Ray sees {gpus} on this machine")
-    report(f"waits for {workers} GPUs, as the cluster has {gpus} now")
+    report(f"waiting for {workers} GPUs: the cluster has {gpus} now")
 
 
 def _make_trainer(
@@ -188,7 +188,7 @@ def _forward_lines(lines: "Queue", report: Callable[[str], None]) -> None:
 
 
 def _find_cause(failure: Exception) -> RoiRayError:
-    """Return the `RoiRayError` of a worker that a failed training is due to, or make one."""
+    """Return the worker's `RoiRayError` that made a training fail, or make one."""
     errors = list(getattr(failure, "worker_failures", {}).values())
     for error in errors:
         if isinstance(cause := getattr(error, "_base_exc", error), RoiRayError):

@@ -1,8 +1,8 @@
-"""The worker's side of a training on Ray: steps, checkpoints, and what data parallelism needs.
+"""The worker's side of a training on Ray: steps, checkpoints and data parallelism.
 
-What a step does depends only on its number and on the state before it, and gradients are averaged
-over the workers. So a resumed training takes exactly the steps that are left, and another number of
-workers changes only the last digits and the time.
+A step depends only on its number and on the state before it, and gradients are averaged over the
+workers. So a resumed training takes exactly the steps that are left, and another number of workers
+changes only the last digits and the time.
 """
 
 import io
@@ -33,7 +33,7 @@ _STATE_FILE = "state.pt"
 
 
 class Training(Protocol):
-    """A training that runs step by step, alike on every worker."""
+    """A training that runs the same steps on every worker."""
 
     steps: int
 
@@ -66,14 +66,14 @@ class ModuleTraining(ABC):
 
 @dataclass(frozen=True)
 class WorkerJob:
-    """What the driver hands to each worker.
+    """The job that the driver gives to each worker.
 
     Attributes:
         make_training: builds the training.
         checkpoint_every: steps between checkpoints.
         threads: CPU threads of the worker.
         lines: receives the progress, a line of text per checkpoint.
-        errors: receives the `RoiRayError` that stops a worker. Ray would retry it, in vain.
+        errors: receives the `RoiRayError` that stops a worker, which Ray would retry in vain.
     """
 
     make_training: Callable[[], Training]
@@ -87,7 +87,7 @@ def run_worker(config: dict[str, WorkerJob]) -> None:
     """Run the training on one worker.
 
     Args:
-        config: Ray Train's configuration: the job as `job`.
+        config: Ray Train's configuration, with the job as `job`.
 
     Raises:
         StorageUnavailable: a failure that may pass, so Ray retries from the last checkpoint.

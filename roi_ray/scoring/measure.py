@@ -1,4 +1,4 @@
-"""All numbers of a batch of pairs. A new metric goes here, and into `roi_ray.schema.Scores`."""
+"""Compute all metrics of a batch of pairs. Add a new one here and in `roi_ray.schema.Scores`."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ def measure(references: ReferenceBatch, pixels: Tensor, networks: Networks) -> d
         networks: LPIPS and the discriminator.
 
     Returns:
-        (N,), float64, for each of these fields of `Scores`, which says what they mean.
+        one tensor (N,), float64, per field of `Scores` that is computed here.
     """
     images = pixels.float().div_(255)
 
@@ -73,7 +73,7 @@ class RunningBatch:
 
     Attributes:
         size: height and width of all images.
-        scales: scales of MS-SSIM.
+        scales: number of MS-SSIM scales.
         columns: fields of `Scores`, in the order of the columns of `numbers`.
         numbers: one row per pair.
     """

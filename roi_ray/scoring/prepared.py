@@ -57,12 +57,12 @@ class ReferenceBatch:
     """The references of a batch of images: one that all images share, or one per image.
 
     Args:
-        prepared: of one size, one per image; if several differ, their tensors are copied.
+        prepared: references of one size, one per image; if they differ, their tensors are copied.
         weighting: weighting of the mask.
 
     Attributes:
         size: height and width in pixels.
-        pixels: uint8, (N, 3, H, W); here as below, N is 1 or the number of images.
+        pixels: uint8, (N, 3, H, W); here and below, N is 1 or the number of images.
         moments: the references' local moments for MS-SSIM, one entry per scale.
         features: LPIPS features of the references, one tensor (N, C, h, w) per layer.
         mask_means: means of the masks, float64, (N,).
@@ -100,8 +100,8 @@ class ReferenceBatch:
         height, width = maps.shape[-2:]
         key = (height, width, margin, min_side, self._weighting)
         if new := [each for each in dict.fromkeys(self._prepared) if key not in each._weights]:
-            # The mask follows the image: padded like it where it is tiny, brought to the map's
-            # resolution, and without the margin that SSIM's valid window loses.
+            # The mask is treated as the image was: padded if tiny, brought to the map's resolution,
+            # and cut by the margin that SSIM's valid window loses.
             masks = torch.stack([reference.mask for reference in new])
             masks = pad_to_min_side(masks[:, None], min_side)[:, 0]
             masks = resize_mask(masks, height, width, margin)

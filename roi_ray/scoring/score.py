@@ -13,7 +13,7 @@ from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import MAX_PIXELS, Settings
 
 _CACHED_SCORERS = 4
-"""How many settings keep their networks loaded."""
+"""Number of settings whose networks stay loaded."""
 
 
 @overload
@@ -106,7 +106,7 @@ def _load(
     max_pixels: int,
     reference: Pixels | None = None,
 ) -> Pixels:
-    """Load an image and check its size; errors say which image it is."""
+    """Load an image and check its size; errors name the image."""
     try:
         pixels = load(source, max_pixels)
         if reference is not None:

@@ -32,23 +32,23 @@ def load_networks_for(settings: Settings, weights_dir: str | None = None) -> Net
 
 
 class Scorer:
-    """Scores many images on one device; holds the networks.
+    """The networks on one device, ready to score many images.
 
-    What depends on a reference alone is computed once, by `prepare`, however many distorted images
-    are scored against it.
+    `prepare` computes once what depends on a reference alone, however many distorted images are
+    scored against it.
 
     Args:
         settings: networks and options of the metrics; None for the defaults.
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU if there is one.
         batch: number of distorted images of 512 x 512 pixels that go through the networks at once.
-            Of other images, as many as have that many pixels, but at least one. None for 32 on a
-            GPU, and 1 on a CPU, whose caches hold no more.
+            Batches of other sizes have at most as many pixels, but at least one image. None for 32
+            on a GPU, and 1 on a CPU, whose caches hold no more.
         weights_dir: folder with torchvision's backbone files, for LPIPS `alex`, `vgg`, `squeeze`.
         networks: networks to copy and use, instead of those that the settings name.
 
     Attributes:
-        settings: see above.
-        device: the torch device.
+        settings: networks and options of the metrics.
+        device: torch device of the networks.
         provenance: name and SHA-256 of each network's weights.
 
     Raises:
@@ -131,7 +131,7 @@ class Scorer:
     ) -> list[Prepared]:
         pixels = upload(references, self.device)
         images = pixels.float().div_(255)
-        # This comes first, because it refuses images that are too small.
+        # The filter comes first, because it refuses images that are too small.
         moments = filter_reference(images.contiguous())
         regions = self._make_masks(images, masks)
         network = self._networks.lpips
@@ -149,7 +149,7 @@ class Scorer:
         ]
 
     def _make_masks(self, images: Tensor, masks: Sequence[Pixels | None]) -> Tensor:
-        """Return `R` of each image, float32, (N, H, W), in [0, 1]: as given, or by the network."""
+        """Return `R` of each image, float32, (N, H, W), in [0, 1]: given, or from the network."""
         regions = images.new_empty(len(images), *images.shape[-2:])
         for number, mask in enumerate(masks):
             if mask is not None:
