@@ -44,7 +44,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 def run_in_triton_interpreter(code: str) -> str:
     """Run Python code, its GPU kernels by Triton's interpreter on the CPU; return its output."""
     pytest.importorskip("triton")
-    # Triton reads the variable when it is imported, which only a new process does again.
+    # Triton reads the variable only when it is imported, so a new process is needed.
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
@@ -55,7 +55,7 @@ def run_in_triton_interpreter(code: str) -> str:
 
 @pytest.fixture(autouse=True)
 def reset_logger() -> None:
-    """Undo what a command's `main` set: it sends the log to standard error."""
+    """Reset the logger, which a command's `main` sends to standard error."""
     LOGGER.handlers = []
     LOGGER.setLevel(logging.NOTSET)
 
@@ -122,7 +122,7 @@ def ray_cluster() -> Iterator[None]:
 
 
 def make_sweep_of(photos: Photos, folder: Path, side: int = 96) -> str:
-    """Write a sweep of crops of photographs, 2 codecs x 3 qualities each; return the manifest."""
+    """Write a sweep of crops of photographs, 2 codecs x 3 qualities each; return its path."""
     crops = {name: pixels[:side, : side + 32] for name, pixels in photos.items()}
     make_sweep(crops, str(folder), ["jpeg", "webp"], {"jpeg": [10, 50, 90], "webp": [5, 50, 90]})
     return str(folder / "manifest.parquet")

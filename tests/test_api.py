@@ -1,4 +1,4 @@
-"""The public names of roi_ray, and what importing them costs."""
+"""The public names of roi_ray, and the packages that importing them loads."""
 
 import inspect
 import subprocess

@@ -23,7 +23,7 @@ def cluster() -> dict:
 
 
 def check_instance(node_config: dict) -> None:
-    """Raises ParamValidationError if EC2 would reject a node's parameters; sends no request."""
+    """Raise ParamValidationError if EC2 would reject a node's parameters; send no request."""
     ec2 = boto3.Session().client("ec2", region_name="us-west-2", aws_access_key_id="", aws_secret_access_key="")  # fmt: skip  # noqa: E501
     shape = ec2.meta.service_model.operation_model("RunInstances").input_shape
     report = ParamValidator().validate({**node_config, "MinCount": 1, "MaxCount": 1}, shape)

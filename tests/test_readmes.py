@@ -40,7 +40,7 @@ def code_blocks(path: Path) -> list[tuple[str, str]]:
 
 def commands(path: Path) -> list[list[str]]:
     """The arguments of each `roi-ray NAME ...` and `jobs/NAME.py ...` in a README's code blocks."""
-    found = []
+    parsed = []
     for language, text in code_blocks(path):
         if language not in ("", "sh", "console"):
             continue
@@ -48,11 +48,11 @@ def commands(path: Path) -> list[list[str]]:
             called = re.search(r"(?:^|&& |run (?:--\S+ \w+ )*)roi-ray ([a-z].*)", line)
             submitted = re.search(r"jobs/(\w+)\.py (.*)", line)
             if called:
-                found.append(shlex.split(called[1], comments=True))
+                parsed.append(shlex.split(called[1], comments=True))
             elif submitted:
                 name = submitted[1].replace("_", "-")
-                found.append([name, *shlex.split(submitted[2], comments=True)])
-    return found
+                parsed.append([name, *shlex.split(submitted[2], comments=True)])
+    return parsed
 
 
 @pytest.mark.parametrize("path", READMES, ids=name_of)

@@ -1,4 +1,4 @@
-"""Which room may import which: imports go down, and scoring works without Ray."""
+"""Imports between rooms: they go down, and scoring works without Ray."""
 
 import ast
 import subprocess
@@ -22,7 +22,7 @@ FLOORS = (
     {"bench", "report"},
     {"cli"},
 )
-"""From the ground up. Rooms of one floor do not import each other, except `report` from `bench`."""
+"""Floors, lowest first. Rooms of one floor do not import each other; `report` may import `bench`."""
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 ROOMS = sorted({path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()})
 

@@ -1,4 +1,4 @@
-"""The built wheel: what it contains, and that it works far from the checkout."""
+"""The built wheel: its contents, and that it works without the checkout."""
 
 import json
 import os

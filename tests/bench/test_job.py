@@ -1,4 +1,4 @@
-"""The job on a real Ray, and the scorer alone, with a few images."""
+"""Benchmarks of a job on a local Ray and of the scorer alone, on a few images."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The command that a test file is named after."""
+"""A fixture that invokes the command after which a test file is named."""
 
 import importlib
 

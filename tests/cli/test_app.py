@@ -1,4 +1,4 @@
-"""`roi-ray` as a whole: its help, what it imports, and how it ends."""
+"""`roi-ray` as a whole: help, imports and exit codes."""
 
 import json
 import os

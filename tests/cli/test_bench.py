@@ -1,4 +1,4 @@
-"""The command, on images small enough to take seconds."""
+"""The command line of `roi-ray bench`, on images small enough to take seconds."""
 
 import json
 
@@ -12,11 +12,11 @@ def test_quick_run_writes_json_and_picture(run, tmp_path) -> None:
     result = run("--quick", *small, "--against", "naive", "--output", out)
     assert result.exit_code == 0, result.output
     assert "naive" in result.output
-    found = json.loads((out / "bench.json").read_text())
-    assert found["ratios"]["2"]["naive"] > 0
-    assert list(found["sizes"]) == ["176", "200"]
-    assert found["job"] is None
-    assert found["machine"]["threads"] >= 1
+    report = json.loads((out / "bench.json").read_text())
+    assert report["ratios"]["2"]["naive"] > 0
+    assert list(report["sizes"]) == ["176", "200"]
+    assert report["job"] is None
+    assert report["machine"]["threads"] >= 1
     with Image.open(out / "bench.png") as picture:
         assert picture.width > 500
 

@@ -26,13 +26,13 @@ def choices(tmp_path_factory, photos):
     make_sweep_of(photos, folder)
     sweep = pq.read_table(folder / "manifest.parquet").to_pylist()
     rows = []
-    for one in sweep:
-        for other in sweep:
-            if one["reference"] == other["reference"] and one["bpp"] < other["bpp"]:
-                a, b = (one, other) if len(rows) % 2 else (other, one)
+    for worse in sweep:
+        for better in sweep:
+            if worse["reference"] == better["reference"] and worse["bpp"] < better["bpp"]:
+                a, b = (worse, better) if len(rows) % 2 else (better, worse)
                 rows.append(
                     {
-                        "reference": one["reference"],
+                        "reference": worse["reference"],
                         "a": a["distorted"],
                         "b": b["distorted"],
                         "p_a": float(a["bpp"] > b["bpp"]),
@@ -40,7 +40,7 @@ def choices(tmp_path_factory, photos):
                         "bpp_b": b["bpp"],
                     }
                 )
-    # An image that is not there costs its comparison, and no other.
+    # A missing image fails only its own comparison.
     rows.append({**rows[0], "b": "decoded/missing.png"})
     pq.write_table(pa.Table.from_pylist(rows), folder / "choices.parquet")
     return str(folder / "choices.parquet")
@@ -69,7 +69,7 @@ def test_compare_adds_features_and_a_prediction(choices, compared):
     assert table.column_names[: len(given.column_names)] != given.column_names  # typed, ordered
     added = {*schema.PAIR_FEATURES, "p_a_preferred", "error_kind", "error"}
     assert {*given.column_names, *added} <= set(table.column_names)
-    # Another folder's relative URIs would lead nowhere, or elsewhere.
+    # URIs are absolute, because relative ones would point below the output folder.
     for name in ("reference", "a", "b"):
         assert table[name].to_pylist() == [
             str(Path(choices).parent / uri) for uri in given[name].to_pylist()
@@ -125,7 +125,7 @@ def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_clus
     loaded = load_preference_model(model)
     assert loaded.identity["sha256"] in text
     assert loaded.features == ("psnr", "roi_psnr")
-    # Two workers, on Ray Data's shards, learn what one process learns.
+    # Two workers on Ray Data's shards train almost the same model as one process.
     assert loaded.provenance["workers"] == 2
     examples = to_examples(pq.read_table(comparisons), loaded.features, comparisons)
     alone = train_in_process(examples, RECIPES["roi-ray"])
@@ -145,8 +145,8 @@ def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_clus
     assert "91 comparisons, 90 used, about 6 references" in text
     assert re.search(r"paper, ROI \(other data: CLIC\) +78\.40", text)
     assert re.search(r"ROI roi-ray - BASIC roi-ray: [+-]\d", text)
-    found = json.loads((output / "evaluation.json").read_text())
-    accuracy = {line["name"]: line["accuracy"]["value"] for line in found["results"]}
+    written = json.loads((output / "evaluation.json").read_text())
+    accuracy = {line["name"]: line["accuracy"]["value"] for line in written["results"]}
     assert accuracy["ROI roi-ray"] > 0.8
     assert (output / "evaluation.png").stat().st_size > 10_000
 
@@ -211,19 +211,23 @@ def test_output_without_safetensors_suffix_is_refused_before_training(tmp_path, 
 def test_output_that_would_overwrite_comparisons_or_other_scores_is_refused(
     choices, compared, tmp_path, capsys
 ):
-    def refused(text, **options):
+    def check_refused(text, **options):
         with pytest.raises(typer.Exit) as ended:
             compare.main(**options, scores=None, model="none", actors=1, device="cpu")
         assert ended.value.exit_code == 2
         assert text in capsys.readouterr().err
 
-    own = tmp_path / "comparisons.parquet"
-    own.write_bytes(Path(choices).read_bytes())
-    for given in (tmp_path, own):
-        refused("would overwrite the comparisons", comparisons=str(given), output=str(tmp_path))
-    assert own.read_bytes() == Path(choices).read_bytes()
+    comparisons = tmp_path / "comparisons.parquet"
+    comparisons.write_bytes(Path(choices).read_bytes())
+    for given in (tmp_path, comparisons):
+        check_refused(
+            "would overwrite the comparisons", comparisons=str(given), output=str(tmp_path)
+        )
+    assert comparisons.read_bytes() == Path(choices).read_bytes()
     fewer = Path(choices).with_name("fewer.parquet")
     pq.write_table(pq.read_table(choices).slice(0, 5), fewer)
     pairs = (compared / "_scored" / "pairs.parquet").read_bytes()
-    refused("scores of other comparisons' images", comparisons=str(fewer), output=str(compared))
+    check_refused(
+        "scores of other comparisons' images", comparisons=str(fewer), output=str(compared)
+    )
     assert (compared / "_scored" / "pairs.parquet").read_bytes() == pairs

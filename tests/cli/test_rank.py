@@ -10,7 +10,7 @@ from roi_ray.preference.comparisons import read_comparisons, table_from_rows, wr
 
 @pytest.fixture
 def comparisons(tmp_path):
-    """AVIF wins over JPEG on two images of three, at two bit rates; one row is a control."""
+    """AVIF wins over JPEG for two of three images, at two bit rates; one row is a control."""
     rows = []
     for image, p_a in [("1", 0.9), ("2", 0.8), ("3", 0.3)]:
         for quality, bpp in [(10, 0.4), (90, 1.4)]:

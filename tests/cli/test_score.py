@@ -79,7 +79,7 @@ def test_too_many_failed_rows_exit_with_3(run, half_bad, ray_cluster) -> None:
     assert "2 pairs, 1 failed; 2 scored now" in result.stdout
     assert "gone.jpg: cannot read" in result.stdout
     assert "more than --fail-above 0.1" in result.stderr
-    # The rows are all there, so another look at them, with another limit, is enough.
+    # All rows are committed, so a run with a higher limit scores none again.
     again = run(*arguments, "--fail-above", "0.5")
     assert again.exit_code == 0
     assert "2 pairs, 1 failed; 0 scored now" in again.stdout

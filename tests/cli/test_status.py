@@ -65,9 +65,9 @@ def test_printed_command_scores_the_failed_pairs(run, tmp_path, photos, ray_clus
     write(tmp_path / "in" / "x" / "1.png", encode(x))
     write(tmp_path / "in" / "y" / "3.jpg", encode(x, "JPEG"))
     output = write_output(str(tmp_path / "scores"), manifest, range(5), ["y/3.jpg"])
-    told = run(output, "--failed", tmp_path / "again" / "failed.parquet")
-    assert told.exit_code == 0
-    (command,) = (line for line in told.stdout.splitlines() if "--manifest" in line)
+    result = run(output, "--failed", tmp_path / "again" / "failed.parquet")
+    assert result.exit_code == 0
+    (command,) = (line for line in result.stdout.splitlines() if "--manifest" in line)
     words = shlex.split(command.split(": ", 1)[1])
     assert words[:2] == ["roi-ray", "score"]
     options = dict(zip(words[2::2], words[3::2], strict=False))

@@ -41,7 +41,7 @@ def row(left: str, right: str, response: str, study: str = "PTC", **cells: str) 
     return ",".join({**values, **cells}.get(column, "") for column in HEADER.split(","))
 
 
-def make(folder: Path, *rows: str, file: str = FILE) -> str:
+def make_data_set(folder: Path, *rows: str, file: str = FILE) -> str:
     write(folder / f"{file}.csv", "\n".join([HEADER, *rows]).encode())
     for codec in CODECS:
         for level in range(11):
@@ -50,7 +50,7 @@ def make(folder: Path, *rows: str, file: str = FILE) -> str:
 
 
 def test_response_names_the_more_distorted_side(tmp_path) -> None:
-    folder = make(tmp_path, row("4 7", "4 2", "left"), row("1 7", "4 7", "right"))
+    folder = make_data_set(tmp_path, row("4 7", "4 2", "left"), row("1 7", "4 7", "right"))
     table = import_aic3(folder)
     rows = table.to_pylist()
     images = f"{folder}/PTC3_images/00002_853x945"
@@ -75,7 +75,9 @@ def test_response_names_the_more_distorted_side(tmp_path) -> None:
 
 
 def test_level_0_is_compared_with_every_codec(tmp_path) -> None:
-    table = import_aic3(make(tmp_path, row("0 0", "4 1", "left"), row("4 1", "0 0", "left")))
+    table = import_aic3(
+        make_data_set(tmp_path, row("0 0", "4 1", "left"), row("4 1", "0 0", "left"))
+    )
     assert table["codec_a"].to_pylist() == [None, "JPEG-XL"]
     (check,) = read_import_report(table).direction_checks
     assert (check.rows, check.agreement) == (2, 0.5)
@@ -83,12 +85,12 @@ def test_level_0_is_compared_with_every_codec(tmp_path) -> None:
 
 @pytest.mark.parametrize("answer", ["not sure", "notsure", "notSure", "not_sure"])
 def test_not_sure_is_a_tie(tmp_path, answer) -> None:
-    table = import_aic3(make(tmp_path, row("4 7", "4 2", answer)))
+    table = import_aic3(make_data_set(tmp_path, row("4 7", "4 2", answer)))
     assert table["p_a"].to_pylist() == [0.5] and table["tie"].to_pylist() == [True]
 
 
 def test_dropped_rows_are_counted_by_reason(tmp_path) -> None:
-    folder = make(
+    folder = make_data_set(
         tmp_path,
         row("4 7", "4 2", "left"),
         row("4 7", "4 2", "left", "BTC"),
@@ -111,8 +113,8 @@ def test_dropped_rows_are_counted_by_reason(tmp_path) -> None:
 
 def test_iptc_rows_use_the_ptc_images(tmp_path) -> None:
     file = "JPEG-AIC_IPTC_final_response_data_2024_06_28 (1)"
-    folder = make(tmp_path, row("4 8", "1 2", "left", "IPTC"), file=file)
-    make(tmp_path, row("4 8", "1 2", "left"))
+    folder = make_data_set(tmp_path, row("4 8", "1 2", "left", "IPTC"), file=file)
+    make_data_set(tmp_path, row("4 8", "1 2", "left"))
     write(tmp_path / "JPEG_AIC_SDR_PTC_JPEG_AI_user_data_2025.02.28_v1.csv", b"worker,age\n")
     rows = import_aic3(folder).to_pylist()
     assert rows[0]["a"] == rows[1]["a"] and rows[0]["a"].endswith("/PTC_00002_JPEG-XL_08.png")
@@ -122,7 +124,7 @@ def test_iptc_rows_use_the_ptc_images(tmp_path) -> None:
 def test_reversed_labels_are_refused(tmp_path) -> None:
     wrong = [row("4 7", "4 2", "right")] * 15 + [row("1 0", "1 9", "left")] * 15
     with pytest.raises(ManifestError, match=r"aic3: only 0\.0% of 30 answers agree"):
-        import_aic3(make(tmp_path, *wrong))
+        import_aic3(make_data_set(tmp_path, *wrong))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_reversed_labels_are_refused(tmp_path) -> None:
 )
 def test_malformed_row_is_refused(tmp_path, rows, message) -> None:
     with pytest.raises(ManifestError, match=message):
-        import_aic3(make(tmp_path, *rows))
+        import_aic3(make_data_set(tmp_path, *rows))
 
 
 def test_folder_without_the_data_set_is_refused(tmp_path) -> None:

@@ -16,7 +16,7 @@ def npy(values: object, dtype: str = "float32", allow_pickle: bool = False) -> b
     return buffer.getvalue()
 
 
-def triplet(folder: Path, name: str, judgement: bytes, parts: str = "ref p0 p1") -> None:
+def write_triplet(folder: Path, name: str, judgement: bytes, parts: str = "ref p0 p1") -> None:
     for part in parts.split():
         write(folder / part / f"{name}.png", b"")
     write(folder / "judge" / f"{name}.npy", judgement)
@@ -24,9 +24,9 @@ def triplet(folder: Path, name: str, judgement: bytes, parts: str = "ref p0 p1")
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    triplet(tmp_path / "2afc" / "train" / "mix", "000000", npy([0.0]))
-    triplet(tmp_path / "2afc" / "train" / "mix", "000001", npy([0.5]))
-    triplet(tmp_path / "2afc" / "val" / "superres", "000000", npy([0.8]))
+    write_triplet(tmp_path / "2afc" / "train" / "mix", "000000", npy([0.0]))
+    write_triplet(tmp_path / "2afc" / "train" / "mix", "000001", npy([0.5]))
+    write_triplet(tmp_path / "2afc" / "val" / "superres", "000000", npy([0.8]))
     return tmp_path
 
 
@@ -54,7 +54,7 @@ def test_folder_2afc_is_accepted_as_the_root(root) -> None:
 
 
 def test_val_without_train_is_read(tmp_path) -> None:
-    triplet(tmp_path / "2afc" / "val" / "color", "000000", npy(1.0))
+    write_triplet(tmp_path / "2afc" / "val" / "color", "000000", npy(1.0))
     assert import_bapps(str(tmp_path))["p_a"].to_pylist() == [0.0]
 
 
@@ -70,13 +70,13 @@ def test_val_without_train_is_read(tmp_path) -> None:
     ],
 )
 def test_invalid_judgement_is_refused(root, judgement, message) -> None:
-    triplet(root / "2afc" / "val" / "superres", "000009", judgement)
+    write_triplet(root / "2afc" / "val" / "superres", "000009", judgement)
     with pytest.raises(ManifestError, match=message):
         import_bapps(str(root))
 
 
 def test_judgement_without_an_image_is_refused(root) -> None:
-    triplet(root / "2afc" / "val" / "color", "000003", npy([0.0]), parts="ref p0")
+    write_triplet(root / "2afc" / "val" / "color", "000003", npy([0.0]), parts="ref p0")
     with pytest.raises(ManifestError, match=r"1 judgements have no image in p1, .* 000003\.npy"):
         import_bapps(str(root))
 

@@ -1,4 +1,4 @@
-"""What all importers have in common."""
+"""Behaviour that all importers share."""
 
 from pathlib import Path
 

@@ -33,18 +33,18 @@ def test_image_finder_resolves_paths_and_refuses_ambiguous_names(tmp_path) -> No
         write(tmp_path / path, b"")
     finder = files.ImageFinder(str(tmp_path))
 
-    def found(name: str) -> str | None:
+    def find_relative(name: str) -> str | None:
         path = finder.find(name)
         return path and str(Path(path).relative_to(tmp_path))
 
-    assert found("one/x.png") == "one/x.png"
-    assert found("x.png") == "one/x.png"
-    assert found("archive/x.png") == "one/x.png"
-    assert found("z.png") == "z.png"
-    assert found("b/y.png") == "crops/b/y.png"
+    assert find_relative("one/x.png") == "one/x.png"
+    assert find_relative("x.png") == "one/x.png"
+    assert find_relative("archive/x.png") == "one/x.png"
+    assert find_relative("z.png") == "z.png"
+    assert find_relative("b/y.png") == "crops/b/y.png"
     # Three files have this name, so it is ambiguous.
-    assert found("c/y.png") is None
-    assert found("w.png") is None
+    assert find_relative("c/y.png") is None
+    assert find_relative("w.png") is None
 
 
 def test_bits_per_pixel_count_the_whole_file(tmp_path) -> None:

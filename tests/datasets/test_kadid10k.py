@@ -20,13 +20,13 @@ I01_02_01.png,I01.png,3.83,0.86
 """
 
 
-def make(folder, lines: str) -> str:
+def make_data_set(folder, lines: str) -> str:
     write(folder / "dmos.csv", (HEADER + lines).encode())
     return str(folder)
 
 
 def test_higher_dmos_is_better(tmp_path) -> None:
-    folder = make(tmp_path, PUBLISHED)
+    folder = make_data_set(tmp_path, PUBLISHED)
     table = import_kadid10k(folder)
     rows = {frozenset((row["a"], row["b"])): row for row in table.to_pylist()}
     assert len(rows) == 14  # 4.57 and 4.33 differ by 1.3 standard errors
@@ -50,14 +50,14 @@ def scores(kind: int, sign: int, references: int = 5) -> str:
 
 
 def test_scores_that_rise_with_the_distortion_level_are_refused(tmp_path) -> None:
-    assert import_kadid10k(make(tmp_path, scores(1, 1))).num_rows == 50
+    assert import_kadid10k(make_data_set(tmp_path, scores(1, 1))).num_rows == 50
     with pytest.raises(ManifestError, match=r"kadid10k: only 0\.0% of 50 answers agree"):
-        import_kadid10k(make(tmp_path, scores(1, -1)))
+        import_kadid10k(make_data_set(tmp_path, scores(1, -1)))
 
 
 @pytest.mark.parametrize("kind", [18, 25])
 def test_kinds_with_unordered_levels_are_not_checked(tmp_path, kind) -> None:
-    table = import_kadid10k(make(tmp_path, scores(kind, -1)))
+    table = import_kadid10k(make_data_set(tmp_path, scores(kind, -1)))
     assert read_import_report(table).direction_checks[0].rows == 0
 
 
@@ -73,7 +73,7 @@ def test_kinds_with_unordered_levels_are_not_checked(tmp_path, kind) -> None:
 )
 def test_malformed_row_is_refused(tmp_path, line, message) -> None:
     with pytest.raises(ManifestError, match=message):
-        import_kadid10k(make(tmp_path, line))
+        import_kadid10k(make_data_set(tmp_path, line))
 
 
 def test_folder_without_the_data_set_is_refused(tmp_path) -> None:

@@ -35,7 +35,7 @@ def test_reversed_labels_are_refused() -> None:
     [
         (0, 19),  # too few rows
         (400, 1000),  # not less than 0.4
-        (8, 21),  # chance may do this
+        (8, 21),  # may be chance
         (73, 100),
     ],
 )

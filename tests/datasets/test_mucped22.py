@@ -23,7 +23,7 @@ EVALUATION = {
 }
 
 
-def make(folder: Path, *changes: dict[str, object]) -> str:
+def make_data_set(folder: Path, *changes: dict[str, object]) -> str:
     evaluations = [{**EVALUATION, **change} for change in changes]
     write(folder / "evaluations.json", json.dumps(evaluations).encode())
     return str(folder)
@@ -31,7 +31,7 @@ def make(folder: Path, *changes: dict[str, object]) -> str:
 
 def test_greater_image_is_preferred_on_either_side(tmp_path) -> None:
     images = [{"image": f"{i}.png"} for i in range(40)]
-    folder = make(tmp_path, *images)
+    folder = make_data_set(tmp_path, *images)
     table = import_mucped22(folder)
     rows = table.to_pylist()
     assert [row["method_a" if row["p_a"] == 1 else "method_b"] for row in rows] == ["dist_6"] * 40
@@ -49,14 +49,14 @@ def test_greater_image_is_preferred_on_either_side(tmp_path) -> None:
 
 
 def test_random_choice_is_a_tie(tmp_path) -> None:
-    table = import_mucped22(make(tmp_path, {"random_choice": True}))
+    table = import_mucped22(make_data_set(tmp_path, {"random_choice": True}))
     assert table["p_a"].to_pylist() == [0.5]
     assert table["tie"].to_pylist() == [True]
     assert read_import_report(table).direction_checks[0].rows == 0
 
 
 def test_answers_the_study_rejects_are_dropped(tmp_path) -> None:
-    folder = make(
+    folder = make_data_set(
         tmp_path,
         {},
         {"rater_flips": 2},
@@ -78,7 +78,7 @@ def test_answers_the_study_rejects_are_dropped(tmp_path) -> None:
 
 
 def test_missing_elo_scores_leave_nothing_to_check(tmp_path) -> None:
-    table = import_mucped22(make(tmp_path, {"greater_elo": None}))
+    table = import_mucped22(make_data_set(tmp_path, {"greater_elo": None}))
     assert (
         str(read_import_report(table).direction_checks[0])
         == "nothing to check against the study's Elo scores"
@@ -87,7 +87,7 @@ def test_missing_elo_scores_leave_nothing_to_check(tmp_path) -> None:
 
 def test_reversed_labels_are_refused(tmp_path) -> None:
     wrong = {"greater": "dist_17", "lesser": "dist_6", "greater_elo": 1500, "lesser_elo": 2100}
-    folder = make(tmp_path, *({**wrong, "image": f"{i}.png"} for i in range(30)))
+    folder = make_data_set(tmp_path, *({**wrong, "image": f"{i}.png"} for i in range(30)))
     with pytest.raises(ManifestError, match=r"only 0\.0% of 30 answers agree with the study's Elo"):
         import_mucped22(folder)
 
@@ -103,7 +103,7 @@ def test_reversed_labels_are_refused(tmp_path) -> None:
 )
 def test_malformed_evaluation_is_refused(tmp_path, change, message) -> None:
     with pytest.raises(ManifestError, match=message):
-        import_mucped22(make(tmp_path, {}, change))
+        import_mucped22(make_data_set(tmp_path, {}, change))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ REAL = Path(__file__).parents[3] / "shared" / "data" / "mucped23"
 LOW, HIGH, OTHER = "libjpeg-turbo-q30-yuv420", "libjpeg-turbo-q90-yuv444", "jpegli-q60-yuv420"
 
 
-def make(folder: Path, answers: str, names: tuple[str, ...] = ("1", "2")) -> str:
+def make_data_set(folder: Path, answers: str, names: tuple[str, ...] = ("1", "2")) -> str:
     """Write the study's folder with images of noise, whose bit rates follow the quality."""
     noise = np.random.default_rng(0).integers(0, 256, (24, 16, 3), np.uint8)
     for name in names:
@@ -24,7 +24,7 @@ def make(folder: Path, answers: str, names: tuple[str, ...] = ("1", "2")) -> str
 
 
 def test_answer_names_the_worse_image(tmp_path) -> None:
-    folder = make(tmp_path, f"{LOW},{HIGH},1,A\n{HIGH},{OTHER},2,B\n{LOW},{OTHER},2,B\n")
+    folder = make_data_set(tmp_path, f"{LOW},{HIGH},1,A\n{HIGH},{OTHER},2,B\n{LOW},{OTHER},2,B\n")
     table = import_mucped23(folder)
     rows = table.to_pylist()
     assert [row["p_a"] for row in rows] == [0.0, 1.0, 1.0]
@@ -49,7 +49,7 @@ def test_answer_names_the_worse_image(tmp_path) -> None:
 
 
 def test_decoded_images_have_no_bit_rate(tmp_path) -> None:
-    folder = make(tmp_path, f"{LOW},{HIGH},1,A\n")
+    folder = make_data_set(tmp_path, f"{LOW},{HIGH},1,A\n")
     for method in (LOW, HIGH):
         (tmp_path / method / "1.jpg").rename(tmp_path / method / "1.png")
     table = import_mucped23(folder)
@@ -61,7 +61,7 @@ def test_decoded_images_have_no_bit_rate(tmp_path) -> None:
 def test_reversed_labels_are_refused(tmp_path) -> None:
     wrong = f"{LOW},{HIGH},1,B\n{HIGH},{LOW},2,A\n" * 15
     with pytest.raises(ManifestError, match=r"mucped23: only 0\.0% of 30 answers agree with bit"):
-        import_mucped23(make(tmp_path, wrong))
+        import_mucped23(make_data_set(tmp_path, wrong))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_reversed_labels_are_refused(tmp_path) -> None:
 )
 def test_malformed_row_is_refused(tmp_path, answers, message) -> None:
     with pytest.raises(ManifestError, match=message):
-        import_mucped23(make(tmp_path, answers))
+        import_mucped23(make_data_set(tmp_path, answers))
 
 
 def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
@@ -86,7 +86,7 @@ def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
 
 
 def test_broken_image_is_refused(tmp_path) -> None:
-    folder = make(tmp_path, f"{LOW},{HIGH},1,A\n")
+    folder = make_data_set(tmp_path, f"{LOW},{HIGH},1,A\n")
     write(tmp_path / LOW / "1.jpg", b"")
     with pytest.raises(ManifestError, match=r"1\.jpg is not a readable image"):
         import_mucped23(folder)

@@ -15,14 +15,14 @@ TEST = "ref. image, distorted image A, distorted image B, preference for A"
 BLUR, NOISE = "distort_1_gaussian_blur_inter_0.png", "distort_1_noise_intra_3.png"
 
 
-def labels(folder: Path, *lines: str, split: str = "train", ref: str = "ref_1") -> str:
+def write_labels(folder: Path, *lines: str, split: str = "train", ref: str = "ref_1") -> str:
     path = folder / "labels" / split / f"{ref}_pairwise_labels.csv"
     write(path, "\r\n".join(lines).encode())
     return str(folder)
 
 
 def test_preference_is_the_share_that_prefers_a(tmp_path) -> None:
-    folder = labels(
+    folder = write_labels(
         tmp_path,
         TRAIN,
         f"ref_1.png,{BLUR},{NOISE},0.725,0.7",
@@ -46,7 +46,7 @@ def test_preference_is_the_share_that_prefers_a(tmp_path) -> None:
 
 
 def test_reference_as_candidate_is_kept_and_checked(tmp_path) -> None:
-    folder = labels(
+    folder = write_labels(
         tmp_path,
         TEST,
         f"ref_161.png,ref_161.png,{BLUR},0.975",
@@ -77,7 +77,7 @@ def test_columns_are_found_by_the_words_in_their_names(tmp_path, header) -> None
     cells = {"ref": "ref_1.png", "A": BLUR, "B": NOISE, "raw": "0.1", "processed": "0.2"}
     order = ["ref", "A", "B", "raw", "processed"]
     line = ",".join(cells[name] for name in (order if header.startswith("ref") else order[::-1]))
-    (row,) = import_pieapp(labels(tmp_path, header, line)).to_pylist()
+    (row,) = import_pieapp(write_labels(tmp_path, header, line)).to_pylist()
     assert row["a"].endswith(BLUR) and row["b"].endswith(NOISE)
     assert row["p_a"] == 0.2 and row["reference"].endswith("ref_1.png")
 
@@ -85,7 +85,7 @@ def test_columns_are_found_by_the_words_in_their_names(tmp_path, header) -> None
 def test_reversed_labels_are_refused(tmp_path) -> None:
     lines = [f"ref_1.png,ref_1.png,{i}{BLUR},0.1" for i in range(30)]
     with pytest.raises(ManifestError, match=r"only 0\.0% of 30 answers agree with the reference"):
-        import_pieapp(labels(tmp_path, TEST, *lines, split="test"))
+        import_pieapp(write_labels(tmp_path, TEST, *lines, split="test"))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_reversed_labels_are_refused(tmp_path) -> None:
 )
 def test_malformed_labels_are_refused(tmp_path, lines, message) -> None:
     with pytest.raises(ManifestError, match=message):
-        import_pieapp(labels(tmp_path, *lines))
+        import_pieapp(write_labels(tmp_path, *lines))
 
 
 def test_folder_without_the_data_set_is_refused(tmp_path) -> None:

@@ -9,7 +9,7 @@ from roi_ray.errors import ManifestError
 from tests.conftest import write
 
 
-def make(folder: Path, lines: str, *, label: str = "Train_Label", parts: int = 2) -> str:
+def make_data_set(folder: Path, lines: str, *, label: str = "Train_Label", parts: int = 2) -> str:
     write(folder / label / "A0001.txt", lines.encode())
     write(folder / "Train_Ref" / "A0001.bmp", b"")
     for index in range(4):
@@ -20,7 +20,7 @@ def make(folder: Path, lines: str, *, label: str = "Train_Label", parts: int = 2
 
 def test_higher_elo_score_is_better(tmp_path) -> None:
     lines = "A0001_00_00.bmp,1520.0\nA0001_00_01.bmp,1400.0\nA0001_00_02.bmp,1450.0\n"
-    folder = make(tmp_path, lines)
+    folder = make_data_set(tmp_path, lines)
     table = import_pipal(folder)
     # 120 points are more than two of 40 * sqrt(2); 70 and 50 are not.
     (row,) = table.to_pylist()
@@ -37,7 +37,7 @@ def test_higher_elo_score_is_better(tmp_path) -> None:
 
 def test_folder_names_of_other_copies_are_found(tmp_path) -> None:
     lines = "A0001_00_00.bmp,1520.0\nA0001_00_01.bmp,1400.0\n"
-    folder = make(tmp_path, lines, label="train_labels", parts=1)
+    folder = make_data_set(tmp_path, lines, label="train_labels", parts=1)
     assert import_pipal(folder)["a"].to_pylist()[0].startswith(f"{folder}/Train_Dist/")
 
 
@@ -55,7 +55,7 @@ def test_folder_names_of_other_copies_are_found(tmp_path) -> None:
 )
 def test_malformed_line_is_refused(tmp_path, lines, message) -> None:
     with pytest.raises(ManifestError, match=message):
-        import_pipal(make(tmp_path, lines))
+        import_pipal(make_data_set(tmp_path, lines))
 
 
 def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
@@ -67,7 +67,7 @@ def test_folder_without_the_data_set_is_refused(tmp_path) -> None:
 
 
 def test_missing_reference_is_refused(tmp_path) -> None:
-    folder = make(tmp_path, "A0001_00_00.bmp,1520.0\n")
+    folder = make_data_set(tmp_path, "A0001_00_00.bmp,1520.0\n")
     write(tmp_path / "Train_Label" / "A0002.txt", b"A0001_00_00.bmp,1520.0\n")
     with pytest.raises(ManifestError, match=r"A0002\.txt has no reference"):
         import_pipal(folder)

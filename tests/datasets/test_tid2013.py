@@ -10,7 +10,7 @@ from roi_ray.errors import ManifestError
 from tests.conftest import write
 
 
-def make(folder: Path, lines: str, errors: str | None = None) -> str:
+def make_data_set(folder: Path, lines: str, errors: str | None = None) -> str:
     write(folder / "mos_with_names.txt", lines.replace("\n", "\r\n").encode())
     if errors is not None:
         write(folder / "mos_std.txt", errors.encode())
@@ -24,7 +24,7 @@ def make(folder: Path, lines: str, errors: str | None = None) -> str:
 
 
 def test_higher_mos_is_better_and_case_of_names_is_ignored(tmp_path) -> None:
-    folder = make(
+    folder = make_data_set(
         tmp_path, "5.51429 I01_01_1.bmp\n3.86486 i01_01_5.bmp\n4.0 I25_01_1.bmp\n", "0.13\n0.1\n1\n"
     )
     table = import_tid2013(folder)
@@ -42,7 +42,7 @@ def test_higher_mos_is_better_and_case_of_names_is_ignored(tmp_path) -> None:
 
 def test_missing_mos_std_uses_the_default_standard_error(tmp_path) -> None:
     lines = "5.0 I01_01_1.bmp\n4.7 I01_01_2.bmp\n4.0 I01_01_3.bmp\n4 I25_01_1.bmp\n3 I25_01_2.bmp\n"
-    table = import_tid2013(make(tmp_path, lines))
+    table = import_tid2013(make_data_set(tmp_path, lines))
     assert len(table) == 4 - 1  # 0.3 is less than two of 0.15 * sqrt(2)
     references = set(table["reference"].to_pylist())
     assert {Path(reference).name for reference in references} == {"I01.BMP", "i25.bmp"}
@@ -57,15 +57,15 @@ def scores(kind: int, sign: int) -> str:
 
 
 def test_scores_that_rise_with_the_distortion_level_are_refused(tmp_path) -> None:
-    assert import_tid2013(make(tmp_path, scores(1, 1))).num_rows == 30
+    assert import_tid2013(make_data_set(tmp_path, scores(1, 1))).num_rows == 30
     with pytest.raises(ManifestError, match=r"tid2013: only 0\.0% of 30 answers agree"):
-        import_tid2013(make(tmp_path, scores(1, -1)))
+        import_tid2013(make_data_set(tmp_path, scores(1, -1)))
 
 
 @pytest.mark.parametrize("kind", [15, 16, 17])
 def test_kinds_with_unordered_levels_are_not_checked(tmp_path, kind) -> None:
     assert (
-        read_import_report(import_tid2013(make(tmp_path, scores(kind, -1))))
+        read_import_report(import_tid2013(make_data_set(tmp_path, scores(kind, -1))))
         .direction_checks[0]
         .rows
         == 0
@@ -87,7 +87,7 @@ def test_kinds_with_unordered_levels_are_not_checked(tmp_path, kind) -> None:
 )
 def test_malformed_line_is_refused(tmp_path, lines, errors, message) -> None:
     with pytest.raises(ManifestError, match=message):
-        import_tid2013(make(tmp_path, lines, errors))
+        import_tid2013(make_data_set(tmp_path, lines, errors))
 
 
 def test_folder_without_the_data_set_is_refused(tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""Runs a GPU job on a cluster without workers, and adds the nodes that it requests.
+"""Run a GPU job on a cluster without workers, and add the nodes that it requests.
 
 Usage: `autoscaling.py MANIFEST OUTPUT`, in a process of its own because the test process may have a
 Ray already. Prints as JSON the resources requested at each step, the kinds of nodes on which
@@ -53,7 +53,7 @@ class DecodeAndRecordNode:
 
 
 def requested_resources(address: str) -> set[tuple[tuple[str, float], ...]]:
-    """Returns the bundles of resources that Ray asks its autoscaler for."""
+    """Return the bundles of resources that Ray asks its autoscaler for."""
     state = get_cluster_resource_state(GcsClient(address=address))
     return {
         tuple(sorted(pending.request.resources_bundle.items()))
@@ -62,7 +62,7 @@ def requested_resources(address: str) -> set[tuple[tuple[str, float], ...]]:
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Waits until a condition is true; raises TimeoutError after 90 s."""
+    """Wait until a condition is true; raise TimeoutError after 90 s."""
     deadline = time.monotonic() + 90
     while not condition():
         if time.monotonic() > deadline:
@@ -71,7 +71,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 def main(manifest: str, output: str) -> None:
-    """Starts the job on a head without workers; adds a CPU node, then a GPU node."""
+    """Start the job on a head without workers; add a CPU node, then a GPU node."""
     decoded_on = Path(output).with_suffix(".nodes")
     decoded_on.mkdir()
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": MEMORY}

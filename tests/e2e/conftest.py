@@ -30,7 +30,7 @@ KEY, SECRET = "reader-and-writer", "not-so-secret-0123456789"
 
 
 def free_ports(number: int) -> list[int]:
-    """Returns free ports up to 55,000: SeaweedFS adds 10,000 to each for gRPC."""
+    """Return free ports up to 55,000: SeaweedFS adds 10,000 to each for gRPC."""
     ports: list[int] = []
     while len(ports) < number:
         with socket.socket() as probe:
@@ -43,7 +43,7 @@ def free_ports(number: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory) -> Iterator[dict[str, str]]:
-    """Runs a server with an empty bucket; the value is the AWS variables that reach it."""
+    """Run a server with an empty bucket; yield the AWS variables that reach it."""
     folder = tmp_path_factory.mktemp("seaweedfs")
     identity = {
         "name": "tests",
@@ -89,7 +89,7 @@ def s3(tmp_path_factory) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def s3_in_this_process(s3, monkeypatch) -> Iterator[dict[str, str]]:
-    """Lets this process reach the server, with the same variables as jobs."""
+    """Let this process reach the server with the same variables as jobs."""
     for name, value in s3.items():
         monkeypatch.setenv(name, value)
     storage._s3_client.cache_clear()
@@ -98,7 +98,7 @@ def s3_in_this_process(s3, monkeypatch) -> Iterator[dict[str, str]]:
 
 
 def make_client(environment: dict[str, str]):
-    """Returns a boto3 client, to prepare the server and to look at what jobs wrote."""
+    """Return a boto3 client, to prepare the server and to inspect the output of jobs."""
     return boto3.client(
         "s3",
         endpoint_url=environment["AWS_ENDPOINT_URL"],
@@ -118,7 +118,7 @@ def _create_bucket(environment: dict[str, str], server: subprocess.Popen[bytes],
 
 
 def _try_to_create_bucket(environment: dict[str, str]) -> bool:
-    """Creates the bucket; returns whether the server accepts objects in it."""
+    """Create the bucket; return whether the server accepts objects in it."""
     client = make_client(environment)
     try:
         client.create_bucket(Bucket=BUCKET)
@@ -133,7 +133,7 @@ _SCRIPT = Path(__file__).parents[2] / "jobs" / "score.py"
 
 
 def run_job(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs `python jobs/score.py ...` from another folder, as a user does."""
+    """Run `python jobs/score.py ...` from another folder, as a user does."""
     return subprocess.run(
         [sys.executable, str(_SCRIPT), *arguments],
         cwd=cwd,
@@ -146,11 +146,11 @@ def run_job(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
 
 
 def start_job(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Starts `python jobs/score.py ...` and returns without waiting."""
+    """Start `python jobs/score.py ...` and return without waiting."""
     return subprocess.Popen(
         [sys.executable, str(_SCRIPT), *arguments],
         env={**os.environ, **environment},
-        # A process group of its own: a kill ends the driver's Ray too, as a lost machine would.
+        # In its own process group, so that a kill also ends the driver's Ray, like a lost machine.
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -159,7 +159,7 @@ def start_job(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def run_script(script: str, *arguments: object, timeout: float) -> dict[str, Any]:
-    """Runs a script of this folder in a process of its own; returns the JSON that it prints."""
+    """Run a script of this folder in its own process; return the JSON that it prints."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name(script)), *map(str, arguments)],
         capture_output=True,
@@ -175,7 +175,7 @@ def run_script(script: str, *arguments: object, timeout: float) -> dict[str, Any
 
 
 def upload_folder(environment: dict[str, str], folder: Path, prefix: str, without: str = "") -> str:
-    """Uploads the files of a folder except one; returns the folder's URI on the server."""
+    """Upload the files of a folder except one; return the folder's URI on the server."""
     client = make_client(environment)
     for path in (path for path in folder.rglob("*") if path.is_file()):
         if (key := str(path.relative_to(folder))) != without:
@@ -184,7 +184,7 @@ def upload_folder(environment: dict[str, str], folder: Path, prefix: str, withou
 
 
 def make_many_small_pairs(folder: Path, photos: Photos, count: int, height: int = 40) -> str:
-    """Writes crops of photographs and 20 JPEG files of each; returns the manifest's path."""
+    """Write crops of photographs and 20 JPEG files of each; return the manifest's path."""
     rows = []
     for index in range(count // 20):
         photo = photos[list(photos)[index % len(photos)]]
@@ -200,11 +200,11 @@ def make_many_small_pairs(folder: Path, photos: Photos, count: int, height: int 
 
 
 def check_scores(rows: list[dict[str, Any]], folder: Path) -> None:
-    """Checks that each row has the scores that a Scorer computes without Ray.
+    """Check that each row has the scores that a Scorer computes without Ray.
 
     Args:
         rows: rows of an output without error rows.
-        folder: the manifest's; references and distorted images are relative to it.
+        folder: folder of the manifest; references and distorted images are relative to it.
     """
     scorer = Scorer()
     for reference, group in groupby(rows, key=lambda row: row[schema.REFERENCE]):

@@ -1,8 +1,8 @@
 """A proxy in front of an S3 server that injects faults.
 
-The first fault that matches a request and is due happens to it. A fault with a share of 0.04 is due
-at every 25th matching request, starting at a random one: it is certain to happen if there are
-enough requests, and the retries of one request do not all meet it. All headers, also `Host`, are
+A request meets the first fault that matches it and is due. A fault with a share of 0.04 is due
+at every 25th matching request, starting at a random one: so it happens for certain after enough
+requests, and the retries of one request do not all meet it. All headers, also `Host`, are
 passed on unchanged, so that signatures stay valid.
 """
 
@@ -52,7 +52,7 @@ class Fault:
         share: share of the matching requests, evenly spaced.
         methods: HTTP methods that match.
         key: part of the object's path, or of the prefix of a listing.
-        times: how often the fault happens at most.
+        times: maximum number of times that the fault happens.
         due: grows by `share` with each matching request; at 1 the fault happens.
     """
 
@@ -92,7 +92,7 @@ class FaultyS3:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def next_fault(self, method: str, address: str) -> str | None:
-        """Counts a request; returns the kind of the fault that it meets, if any."""
+        """Count a request; return the kind of the fault that it meets, if any."""
         kind = self._draw_kind(method, unquote(address))
         if kind == "paused":
             self._released.wait()
@@ -103,7 +103,7 @@ class FaultyS3:
         return kind
 
     def release(self, *faults: Fault) -> None:
-        """Replaces all faults and lets paused requests continue."""
+        """Replace all faults and let paused requests continue."""
         self.faults = list(faults)
         self._released.set()
 

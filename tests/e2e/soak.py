@@ -1,4 +1,4 @@
-"""Runs one job for a given time and samples its memory and open files.
+"""Run one job for a given time and sample its memory and open files.
 
 Usage: `soak.py MANIFEST OUTPUT SECONDS`, in a process of its own because the test process may have
 a Ray already. Prints samples as JSON, one every few seconds: the resident MiB and the open files of
@@ -28,7 +28,7 @@ SAMPLE_SECONDS = 3.0
 
 
 def main(manifest: str, output: str, seconds: str) -> None:
-    """Runs the job for so many seconds, then exits without waiting for it."""
+    """Run the job for `seconds`, then exit without waiting for it."""
     context = ray.init(
         address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR",
         log_to_driver=False,

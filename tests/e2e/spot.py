@@ -1,4 +1,4 @@
-"""Runs a job on a cluster of three nodes, and replaces nodes while it runs.
+"""Run a job on a cluster of three nodes, and replace nodes while it runs.
 
 Usage: `spot.py MANIFEST OUTPUT LOSSES`, in a process of its own because the test process may have a
 Ray already. Prints as JSON the job's summary, the number of pairs committed at each loss, and the
@@ -30,7 +30,7 @@ SIZE = {"object_store_memory": 200 * 2**20}
 
 
 def make_counting_actor(folder: Path) -> type[ScoringActor]:
-    """Returns the scoring actor; it also writes one byte to the folder for each pair it scores."""
+    """Return the scoring actor; it also writes one byte to the folder for each pair it scores."""
 
     class CountingActor(ScoringActor):
         def __call__(self, table: pa.Table) -> pa.Table:
@@ -42,7 +42,7 @@ def make_counting_actor(folder: Path) -> type[ScoringActor]:
 
 
 def main(manifest: str, output: str, losses: str) -> None:
-    """Runs the job; removes a random worker node `losses` times, and adds a new one each time."""
+    """Run the job; remove a random worker node `losses` times, and add a new one each time."""
     rng = random.Random(int(os.environ.get("ROI_RAY_SEED", "0")))
     scored = Path(output).with_suffix(".scored")
     scored.mkdir()

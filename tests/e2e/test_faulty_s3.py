@@ -26,7 +26,7 @@ READ, WRITE = ("GET", "HEAD"), ("PUT", "POST", "DELETE")
 
 @pytest.fixture
 def proxy_with(s3, monkeypatch) -> Callable[..., AbstractContextManager[FaultyS3]]:
-    """Returns a function that puts a proxy with faults between this process and the server."""
+    """Return a function that puts a proxy with faults between this process and the server."""
 
     @contextmanager
     def start_proxy(*faults: Fault) -> Iterator[FaultyS3]:
@@ -155,7 +155,7 @@ def test_job_retries_transient_faults_stops_when_credentials_expire_and_resumes(
         out, err = job.communicate(timeout=240)
         assert job.returncode == 2, err
         (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
-        # Any image that had not been read by then, among them the one that waited.
+        # The error names any of the images that had not been read before.
         assert f"cannot read s3://{BUCKET}/expiring/" in line
         assert "ExpiredToken" in line and "renew" in line
         assert "Traceback" not in err and SECRET not in err + out
@@ -169,7 +169,7 @@ def test_job_retries_transient_faults_stops_when_credentials_expire_and_resumes(
     assert job.returncode == 0, err
     assert f"36 pairs, 0 failed; {36 - 6 * len(stayed)} scored now" in out
     assert proxy.injected.keys() >= {*transient, "truncated", "lost"}
-    # All but the lock, which is written every few seconds.
+    # The lock is left out, because it is written every few seconds.
     assert max(n for (_, path), n in proxy.requests.items() if "/_run/" not in path) < 30
 
     done = read_shards(s3, "expired")
@@ -180,7 +180,7 @@ def test_job_retries_transient_faults_stops_when_credentials_expire_and_resumes(
 
 
 def read_shards(environment: dict[str, str], prefix: str) -> dict[str, bytes]:
-    """Returns the shards of an output by key, read without the proxy."""
+    """Return the shards of an output by key, read without the proxy."""
     client = make_client(environment)
     listing = client.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/").get("Contents", [])
     keys = [item["Key"] for item in listing if item["Key"].endswith(".parquet")]

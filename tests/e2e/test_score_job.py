@@ -26,7 +26,7 @@ PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "1000"))
 
 @pytest.mark.long
 def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Photos) -> None:
-    """`ROI_RAY_KILLS` kills at random moments; each run has another number of actors."""
+    """Kill the job `ROI_RAY_KILLS` times at random moments and vary its number of actors."""
     manifest = make_many_small_pairs(tmp_path, photos, PAIRS)
     shard = PAIRS // 50
     base = ["--manifest", manifest, "--shard-size", str(shard)]
@@ -70,7 +70,7 @@ def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Ph
     assert f"{PAIRS}/{PAIRS} pairs" in err
     scores, expected = (pq.read_table(path) for path in (output, tmp_path / "whole"))
     assert len(set(scores["pair_id"].to_pylist())) == PAIRS
-    # Equal but for the last digits, which depend on an actor's number of threads.
+    # The last digits depend on an actor's number of threads.
     numbers = [name for name in scores.column_names if pa.types.is_floating(scores[name].type)]
     assert scores.drop_columns(numbers).equals(expected.drop_columns(numbers))
     for name in numbers:
@@ -80,7 +80,7 @@ def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Ph
 
 
 def _find_scoring_actors(job: int) -> list[int]:
-    """Returns the scoring actors among a job's descendants."""
+    """Return the scoring actors among a job's descendants."""
     actors = []
     for process in psutil.Process(job).children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):  # the process may have ended
@@ -112,7 +112,7 @@ def test_second_job_on_the_same_output_is_refused(tmp_path: Path, photos: Photos
 
 @pytest.mark.long
 def test_file_that_crashes_its_decoder_becomes_an_error_row(tmp_path: Path, photos: Photos) -> None:
-    """The decoder ends its whole process, every time it reads the file."""
+    """The decoder kills its process each time it reads the file."""
     x = photos["coffee"][:64, :64]
     write(tmp_path / "x.png", encode(x))
     rows = []

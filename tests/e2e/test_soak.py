@@ -26,7 +26,7 @@ leaked file per chunk would make dozens."""
 
 def test_memory_and_open_files_of_a_job_do_not_grow(tmp_path: Path, photos: Photos) -> None:
     manifest = make_many_small_pairs(tmp_path, photos, 600, height=192)
-    # More pairs than can be scored in that time: the same ones repeated under new ids.
+    # Repeat the pairs under new ids: more than can be scored in that time.
     table = pa.concat_tables([pq.read_table(manifest)] * int(1 + SECONDS / 3))
     pair_ids = pa.array(map(str, range(len(table))))
     pq.write_table(table.append_column("pair_id", pair_ids), manifest)

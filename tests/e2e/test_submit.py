@@ -70,12 +70,12 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
         else:
             shutil.copy(source, target)
     port, dashboard, agent, clients = free_ports(4)
-    ours = ("AWS_", "RAY_", "UV_COMPILE", "PYTHONDONTWRITE")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    # On a cluster, `python` is the one of the nodes' image; here it is the tests' own.
+    excluded = ("AWS_", "RAY_", "UV_COMPILE", "PYTHONDONTWRITE")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(excluded)}
+    # Jobs run `python`: on a cluster that of the nodes' image, here that of the tests.
     inherited["PATH"] = f"{BIN}:{inherited['PATH']}"
-    # A folder of its own: jobs would otherwise find any other Ray of this machine. Sockets are
-    # created below it, whose paths must be short.
+    # A separate folder, because jobs would otherwise find another Ray on this machine; a short
+    # one, because the paths of sockets are limited.
     inherited["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     environment = {**inherited, **settings}
     command = f"start --head --block --num-cpus=2 --port={port} --ray-client-server-port={clients}"

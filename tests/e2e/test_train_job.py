@@ -1,4 +1,4 @@
-"""Training of the preference model on several workers, and after a worker was killed."""
+"""Training of the preference model on several workers, and after a worker is killed."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ JOB = Path(__file__).parents[2] / "jobs" / "train.py"
 
 
 def measure_accuracy(model: PreferenceModel) -> float:
-    """Returns a model's accuracy on comparisons of other images."""
+    """Return a model's accuracy on comparisons of other images."""
     others = to_examples(comparisons(references=40, seed=1), schema.FEATURES, "others")
     return float(((model.predict(others.a, others.b) > 0.5) == (others.p_a > 0.5)).mean())
 
@@ -81,7 +81,7 @@ def test_training_resumes_from_its_checkpoint_on_s3_after_a_worker_is_killed(
 
 
 def find_workers(mark: str) -> list[int]:
-    """Returns the training processes whose environment contains this mark."""
+    """Return the training processes whose environment contains this mark."""
     pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

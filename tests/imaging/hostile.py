@@ -45,7 +45,7 @@ def corpus(photo: Pixels, max_pixels: int) -> Iterator[File]:
 
 
 def damaged(photo: Pixels) -> Iterator[File]:
-    """Every format, truncated and with one bit flipped."""
+    """Yield every format, truncated and with one bit flipped."""
     generator = random.Random(1)
     for name in FORMATS:
         data = encode_with_metadata(photo, name)
@@ -110,7 +110,7 @@ def not_images() -> Iterator[File]:
 
 
 def zlib_bomb() -> bytes:
-    """A zlib stream of 2 MiB that inflates to 2 GiB of zeros."""
+    """Build a zlib stream of 2 MiB that inflates to 2 GiB of zeros."""
     deflate = zlib.compressobj(9)
     block = bytes(1 << 24)
     first = deflate.compress(block) + deflate.flush(zlib.Z_FULL_FLUSH)
@@ -247,7 +247,7 @@ def exifs() -> Iterator[File]:
 
 
 def profile_header(size: int) -> bytes:
-    """The header of an ICC profile that claims `size` bytes."""
+    """Build the header of an ICC profile that claims `size` bytes."""
     return struct.pack(">I", size) + b"lcms\4\x40\0\0mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(88)
 
 
@@ -257,7 +257,7 @@ def tiff(
     count: int | None = None,
     following: int = 0,
 ) -> bytes:
-    """A little-endian TIFF with one directory.
+    """Build a little-endian TIFF with one directory.
 
     Args:
         tags: values by tag: an integer, bytes, or any (type, count, value or offset); an offset of
@@ -385,7 +385,7 @@ def codestream(
     block: int = 4,
     components: int = 1,
 ) -> bytes:
-    """A JPEG 2000 codestream of headers only; `precinct` and `block` are log2 of their sides."""
+    """Build the headers of a JPEG 2000 codestream; `precinct` and `block` are log2 of sides."""
     size = struct.pack(">HLLLLLLLL", 0, width, height, 0, 0, tile or width, tile or height, 0, 0)
     size += struct.pack(">H", components) + b"\7\1\1" * components
     style = bytes([precinct is not None, 0, 0, 1, 0, 5, block - 2, block - 2, 0, 1])

@@ -20,9 +20,9 @@ from tests.imaging import hostile
 
 MAX_PIXELS = 1 << 20
 BYTES_PER_PIXEL = 64
-"""For a decoder's buffers, Pillow's images and numpy's array together."""
+"""Memory for a decoder's buffers, Pillow's images and numpy's array together."""
 BASE_MEMORY = 96 << 20
-"""For metadata (Pillow allows 64 MiB of text in a PNG), the file's content and the heap."""
+"""Memory for metadata (Pillow allows 64 MiB of text in a PNG), the file's content and the heap."""
 MAX_SECONDS = 10
 
 CHILD = """

@@ -1,4 +1,4 @@
-"""Pillow images get the pixels that their files do."""
+"""Pillow images are loaded with the same pixels as their files."""
 
 import io
 

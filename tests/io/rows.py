@@ -25,7 +25,7 @@ MANY = {
 
 
 def write_rows(path: Path, rows: Mapping[str, Sequence[Any]]) -> str:
-    """Write columns as Parquet, CSV or JSON Lines, by the path's suffix; returns the path."""
+    """Write columns as Parquet, CSV or JSON Lines, by the path's suffix; return the path."""
     if path.suffix == ".parquet":
         pq.write_table(pa.table(rows), path)
     elif path.suffix == ".csv":

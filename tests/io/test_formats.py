@@ -1,4 +1,4 @@
-"""Single files of Parquet, CSV and JSON Lines: what is kept exactly, and what is refused."""
+"""Single files of Parquet, CSV and JSON Lines: values kept exactly and files refused."""
 
 import json
 
@@ -79,7 +79,7 @@ def test_json_line_that_is_null_is_refused(tmp_path, content) -> None:
 
 
 def test_blank_json_lines_are_skipped(tmp_path) -> None:
-    """So many that a search for null lines in quadratic time would not end."""
+    """With so many lines, a quadratic search for null lines would not end."""
     (tmp_path / "m.jsonl").write_text("\n" * 200_000 + '{"reference": "a", "distorted": "b"}\n')
     assert read_manifest(str(tmp_path / "m.jsonl")).rows == 1
 

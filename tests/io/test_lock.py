@@ -31,7 +31,7 @@ def uri(tmp_path):
 
 @pytest.fixture
 def holder(uri):
-    """Another process, which holds the lock."""
+    """Another process that holds the lock."""
     process = subprocess.Popen([sys.executable, "-c", HOLDER, uri], stdout=subprocess.PIPE)
     with process:
         assert process.stdout is not None
@@ -95,7 +95,7 @@ def test_job_whose_lock_was_taken_over_stops_and_leaves_the_lock(uri) -> None:
 
 
 def test_process_of_another_container_is_not_known_dead(uri, holder) -> None:
-    """Process numbers of a container mean nothing outside, even if it has the same host name."""
+    """Process ids of a container mean nothing outside, even if the host names are equal."""
     here = read(uri)
     machine = str(here["machine"])
     ended = here | {"pid": 2**22 + 1}

@@ -1,4 +1,4 @@
-"""What a manifest must have, its ids, and its parts. See test_formats and test_tables for files."""
+"""Columns, ids and parts of a manifest. See test_formats and test_tables for files."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def test_ids_that_were_read_as_floating_point_are_refused(tmp_path) -> None:
 
 
 def test_floating_point_column_without_values_is_accepted_as_masks(tmp_path) -> None:
-    """pandas writes a column without any value so."""
+    """pandas writes a column without values as floating point."""
     uri = write_rows(tmp_path / "m.parquet", {**ROWS, "mask": pa.nulls(3, pa.float64())})
     assert read_manifest(uri).table["mask"].null_count == 3
 
@@ -139,7 +139,7 @@ def test_large_manifest_is_spread_over_parts_by_reference(tmp_path, monkeypatch,
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_parts_and_sha256_are_the_same_in_another_process(tmp_path, monkeypatch, suffix) -> None:
-    """Another process has other hashes of texts."""
+    """Python's hashes of strings differ between processes."""
     monkeypatch.setattr("roi_ray.io.manifest._PIECE_ROWS", 6)
     uri = write_rows(tmp_path / f"m{suffix}", MANY)
     code = (
@@ -156,7 +156,7 @@ def test_parts_and_sha256_are_the_same_in_another_process(tmp_path, monkeypatch,
 
 
 def test_sha256_and_parts_equal_those_of_earlier_releases(tmp_path, monkeypatch) -> None:
-    """An output that an earlier release began can only be finished if both stay the same."""
+    """A run of an earlier release can be resumed only if both stay the same."""
     monkeypatch.setattr("roi_ray.io.manifest._PIECE_ROWS", 6)
     uri = write_rows(tmp_path / "m.parquet", MANY)
     whole, spread = read_manifest(uri), read_manifest(uri, part_rows=10)

@@ -1,4 +1,4 @@
-"""Tables of several files, and how much of them is read."""
+"""Tables of several files, limits on their rows, and false footers."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ def test_resolve_puts_relative_uris_below_the_base() -> None:
 
 
 def test_resolve_removes_dots_from_s3_keys() -> None:
-    """S3 takes them literally. Where they lead is for the allowlist to check."""
+    """S3 would take dots literally; the allowlist checks the resolved key."""
     for dotted in ("./x.png", "y/../x.png", "s3://bucket/sweep/./x.png"):
         assert storage.resolve(dotted, "s3://bucket/sweep") == "s3://bucket/sweep/x.png"
     assert storage.resolve("..x/a...png", "s3://bucket/sweep") == "s3://bucket/sweep/..x/a...png"

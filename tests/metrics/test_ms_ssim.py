@@ -84,7 +84,7 @@ def test_flat_images_are_near_the_exact_value_and_never_above_one(x, y) -> None:
     )
     exact = package_ms_ssim(one.double(), other.double(), data_range=1.0).item()
     assert got <= 1
-    # Rounding in float32 leaves this much of a variance of 0; the package is as far away.
+    # In float32, rounding makes a variance of 0 this inexact, in the package too.
     assert got.item() == pytest.approx(exact, abs=1e-3)
 
 

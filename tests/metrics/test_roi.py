@@ -81,7 +81,7 @@ from roi_ray.metrics.triton import spatial_means
 import torch
 
 draw = torch.Generator().manual_seed(0)
-# Maps of less than one block, of a whole number of blocks, and of one and a part.
+# Maps smaller than one block, of whole blocks, and of whole blocks and a part.
 for size, references in product(((7, 5), (64, 128), (130, 97)), (1, 3)):
     for shape in ((3, *size), (3, 2, *size)):
         maps = torch.rand(shape, generator=draw) * 2 - 1

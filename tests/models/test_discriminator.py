@@ -21,7 +21,7 @@ CARD = loader.WEIGHTS_FOLDER / f"{DEFAULT_DISCRIMINATOR}.md"
 
 
 def build_published(channels=3, width=8, strided=3, norm=nn.BatchNorm2d, bias=False):
-    """The layers that pix2pix and taming-transformers build, with random tensors."""
+    """Build the layers that pix2pix and taming-transformers build, with random tensors."""
     widths = [width * min(2**level, 8) for level in range(strided + 1)]
     modules = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
     for level in range(1, strided + 1):

@@ -116,7 +116,7 @@ def test_failed_download_names_the_folders_and_the_option(tmp_path, monkeypatch)
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("zipped", [True, False])
-def test_damaged_file_is_a_weights_error_that_names_it(tmp_path, rng, zipped) -> None:
+def test_error_names_the_damaged_file(tmp_path, rng, zipped) -> None:
     torch.save(TENSORS, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
     whole = (tmp_path / "w.pth").read_bytes()
     messages = []

@@ -1,4 +1,4 @@
-"""Outputs with made-up scores, to test what reads and writes them."""
+"""Outputs with made-up scores, for tests of code that reads or writes outputs."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -21,7 +21,7 @@ ERRORS = [
 
 
 def write_manifest(folder: Path, rows: int = 10, **columns: list) -> str:
-    """A manifest of two images per reference."""
+    """Write a manifest with two images per reference; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     table = {
         "reference": [f"x/{row // 2}.png" for row in range(rows)],
@@ -41,7 +41,7 @@ def write_output(
     shard_size: int = 2,
     allow_prefixes: tuple[str, ...] = (),
 ) -> str:
-    """An output with some of its shards, and errors for some distorted images."""
+    """Write some shards of an output, with errors for some images; return its URI."""
     manifest = read_manifest(manifest_uri)
     config = {
         "manifest": {"rows": manifest.rows, "sha256": manifest.sha256},

@@ -17,7 +17,7 @@ PLAN = {0: np.array([0, 2, 1]), 1: np.array([3, 4])}
 
 
 def results(shard, rows, failure=None):
-    found = [
+    records = [
         {SHARD: shard, ROW: row}
         | (
             {"mse": row / 8}
@@ -26,7 +26,7 @@ def results(shard, rows, failure=None):
         )
         for row in rows
     ]
-    return pa.Table.from_pylist(found, RESULTS)
+    return pa.Table.from_pylist(records, RESULTS)
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def test_many_images_of_one_reference_are_split_into_bounded_chunks(tree, monkey
 
 
 class ImmediateExecutor:
-    """Runs a function when it is submitted, in place of threads."""
+    """An executor that runs a function when it is submitted, without threads."""
 
     def submit(self, function, *arguments):
         done = Future()
@@ -182,22 +182,22 @@ class ImmediateExecutor:
 
 @pytest.mark.parametrize(("size", "limit"), [(100, 32), (30 << 20, 2), (100 << 20, 1)])
 def test_large_files_are_read_ahead_in_small_numbers(size, limit) -> None:
-    content, asked, ahead = bytes(size), [], []
+    content, requested, ahead = bytes(size), [], []
 
     def read(uri: str) -> bytes:
-        asked.append(uri)
+        requested.append(uri)
         if uri == "5":
             raise StorageError("gone")
         return content
 
     uris = [str(number) for number in range(60)]
-    found = []
+    contents = []
     for content_or_error in stage._read_ahead(uris, read, ImmediateExecutor()):
-        found.append(content_or_error)
-        ahead.append(len(asked) - len(found))
-    assert asked == uris
-    assert len(found) == 60
-    assert [k for k, each in enumerate(found) if isinstance(each, StorageError)] == [5]
+        contents.append(content_or_error)
+        ahead.append(len(requested) - len(contents))
+    assert requested == uris
+    assert len(contents) == 60
+    assert [k for k, each in enumerate(contents) if isinstance(each, StorageError)] == [5]
     # Four files are read ahead until the size of the first is known.
     assert ahead[0] == 3
     assert max(ahead[4:]) == limit - 1

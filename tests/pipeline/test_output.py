@@ -217,7 +217,7 @@ def test_damaged_record_is_refused(tmp_path, text) -> None:
 
 
 def test_second_of_two_simultaneous_runs_is_refused(tmp_path) -> None:
-    """Both find an empty folder; the one that commits a shard first keeps it."""
+    """Both runs find an empty folder; the first to commit a shard keeps it."""
     early, late = make_output(tmp_path), make_output(tmp_path, {**CONFIG, "precision": "bf16"})
     assert not early.is_recorded() and not late.is_recorded()
     commit(early)

@@ -28,10 +28,10 @@ def test_each_row_is_in_one_shard_and_references_stay_together(shard_size, seed)
     runs = 1 + np.count_nonzero(references[rows][1:] != references[rows][:-1])
     assert runs == len(set(references))
     for reference in set(references):
-        own = rows[references[rows] == reference]
-        assert own.tolist() == sorted(own.tolist())
-        spread = [k for k, shard in enumerate(shards) if np.isin(own, shard).any()]
-        assert len(spread) == 1 or len(own) > shard_size
+        rows_of_reference = rows[references[rows] == reference]
+        assert rows_of_reference.tolist() == sorted(rows_of_reference.tolist())
+        spread = [k for k, shard in enumerate(shards) if np.isin(rows_of_reference, shard).any()]
+        assert len(spread) == 1 or len(rows_of_reference) > shard_size
 
 
 def test_references_are_ordered_by_their_first_rows() -> None:
@@ -88,8 +88,8 @@ def test_work_item_is_one_reference_of_one_shard() -> None:
         }
         for shard, reference, rows in ((0, "a", [0, 2]), (1, "a", [3]), (2, "b", [1, 4]))
     ]
-    some = make_work_items(table, {2: shards[2][1:]}).to_pylist()
-    assert [(i["shard"], i["rows"]) for i in some] == [(2, [4])]
+    partial = make_work_items(table, {2: shards[2][1:]}).to_pylist()
+    assert [(i["shard"], i["rows"]) for i in partial] == [(2, [4])]
 
 
 def test_isolated_work_items_have_one_pair_and_one_block_each() -> None:

@@ -35,7 +35,7 @@ def rows_of(written) -> list[dict]:
 
 
 def expected(manifest, *numbers) -> list[dict]:
-    """Rows of the run's manifest, with absolute URIs and the ids that they had."""
+    """Rows of the run's manifest, with absolute URIs and unchanged ids."""
     folder = os.path.dirname(manifest)
     rows = read_manifest(manifest).table.to_pylist()
     for row in rows:
@@ -86,9 +86,9 @@ def test_missing_pairs_of_a_manifest_in_parts(tmp_path, monkeypatch) -> None:
     shards = [0, 2, 3, 8]
     status = read_status(write_output(str(tmp_path / "scores"), manifest, shards, shard_size=3))
     missing = {row["pair_id"] for row in rows_of(write_missing(status, f"{tmp_path}/m.parquet"))}
-    there = set(pq.read_table(status.output)["pair_id"].to_pylist())
-    assert there | missing == set(read_manifest(manifest).table["pair_id"].to_pylist())
-    assert not there & missing
+    done = set(pq.read_table(status.output)["pair_id"].to_pylist())
+    assert done | missing == set(read_manifest(manifest).table["pair_id"].to_pylist())
+    assert not done & missing
     assert len(missing) == status.missing > 0
 
 
@@ -110,7 +110,7 @@ def test_moved_manifest_must_be_named(tmp_path, manifest, status) -> None:
     assert rows_of(written) == expected(str(moved), 4, 5, 8, 9)
     written = write_failed(status, str(tmp_path / "failed.parquet"), str(moved))
     assert rows_of(written) == expected(str(moved), 1, 2)
-    assert write_failed(status, str(tmp_path / "failed.parquet")).rows == 2  # needs none
+    assert write_failed(status, str(tmp_path / "failed.parquet")).rows == 2  # needs no manifest
 
 
 def test_another_manifest_is_refused(tmp_path, manifest, status) -> None:

@@ -24,7 +24,7 @@ from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 from tests.conftest import encode, make_sweep_of, write
-from tests.runtime.prometheus import metrics_address, wait_for
+from tests.runtime.prometheus import metrics_address, wait_for_metrics
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -98,7 +98,7 @@ def test_only_missing_and_torn_shards_are_scored_again(sweep, scored) -> None:
     gone.unlink()
     torn.write_bytes(torn.read_bytes()[:1000])
     untouched = kept.stat().st_mtime_ns
-    # As on another cluster: one actor, another batch size.
+    # Another cluster may have one actor and another batch size.
     options = Options(device="cpu", actors=1, batch=1, shard_size=12)
     summary = score_manifest(sweep, str(output), options=options)
     assert (summary.rows, summary.scored) == (36, 24)
@@ -147,7 +147,7 @@ def test_another_configuration_into_the_same_output_is_refused(sweep, scored) ->
 
 
 def test_prometheus_endpoint_of_the_node_has_the_metrics(scored) -> None:
-    # At least: other jobs on this Ray are counted too.
+    # Lower bounds, because other jobs on this Ray are counted too.
     least = {
         "pairs_scored_total": 36,
         ("stage_seconds_count", "read"): 6,
@@ -159,7 +159,7 @@ def test_prometheus_endpoint_of_the_node_has_the_metrics(scored) -> None:
     }
     for stage in ("read", "decode", "prepare", "score", "commit"):
         least["stage_busy_seconds_total", stage] = 1e-9
-    wait_for(metrics_address(), least)
+    wait_for_metrics(metrics_address(), least)
 
 
 def test_mixed_sizes_are_scored_and_bad_rows_fail(tmp_path, photos, caplog) -> None:
@@ -208,7 +208,7 @@ def test_mixed_sizes_are_scored_and_bad_rows_fail(tmp_path, photos, caplog) -> N
     *failures, committed = (record.getMessage() for record in caplog.records)
     assert sorted(failures) == sorted(lines)
     assert re.fullmatch(r"shard 0: 8 rows, 4 failed, [\d.]+ s since its first result", committed)
-    # The log of the worker that met the failure has it once.
+    # A worker's log has each failure once.
     logs = Path(ray._private.worker._global_node.get_logs_dir_path())
     written = "".join(log.read_text() for log in logs.glob("roi_ray-worker-*.log"))
     assert [written.count(f" WARNING roi_ray: {line}\n") for line in lines] == [1] * 4
@@ -224,28 +224,31 @@ def test_unusable_arguments_are_refused_before_anything_is_written(sweep, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("late", "said"),
-    [("gone", "cannot read .*d.safetensors: No such file"), ("other", "the weights on .* are")],
+    ("change", "reason"),
+    [
+        ("deleted", "cannot read .*d.safetensors: No such file"),
+        ("replaced", "the weights on .* are"),
+    ],
 )
 def test_weights_that_change_after_the_start_stop_the_job(
-    sweep, tmp_path, monkeypatch, late, said
+    sweep, tmp_path, monkeypatch, change, reason
 ) -> None:
-    """As on a node with other files: the weights must be those that `run.json` records."""
+    """A node may have other files, but the weights must be those that `run.json` records."""
     packaged = (loader.WEIGHTS_FOLDER / "discriminator-patch70.safetensors").read_bytes()
     file = tmp_path / "d.safetensors"
     file.write_bytes(packaged)
     describe = run._describe_config
 
-    def then(*args):
+    def change_and_describe(*args):
         file.unlink()
-        if late == "other":
+        if change == "replaced":
             tensors = load(packaged)
             file.write_bytes(save({name: tensor * 2 for name, tensor in tensors.items()}))
         return describe(*args)
 
-    monkeypatch.setattr(run, "_describe_config", then)
+    monkeypatch.setattr(run, "_describe_config", change_and_describe)
     settings = Settings(discriminator=str(file))
-    with pytest.raises(WeightsError, match=f"a scoring actor cannot start: {said}"):
+    with pytest.raises(WeightsError, match=f"a scoring actor cannot start: {reason}"):
         score_manifest(sweep, str(tmp_path / "out"), settings, SMALL)
 
 
@@ -256,12 +259,14 @@ def test_manifest_in_parts_gives_the_same_scores(sweep, scored, tmp_path, monkey
     assert (summary.rows, summary.failed, summary.scored) == (36, 0, 36)
     shards = sorted((tmp_path / "scores").glob("*.parquet"))
     assert [shard.name for shard in shards] == [f"shard-{k:06}.parquet" for k in range(len(shards))]
-    same, there = (pq.read_table(at).sort_by("pair_id") for at in (tmp_path / "scores", output))
-    assert_the_same_scores(same, there)
+    in_parts, whole = (
+        pq.read_table(folder).sort_by("pair_id") for folder in (tmp_path / "scores", output)
+    )
+    assert_the_same_scores(in_parts, whole)
     shards[-1].unlink()
     again = score_manifest(sweep, str(tmp_path / "scores"), options=SMALL)
     assert 0 < again.scored < 36
-    assert_the_same_scores(pq.read_table(tmp_path / "scores").sort_by("pair_id"), same)
+    assert_the_same_scores(pq.read_table(tmp_path / "scores").sort_by("pair_id"), in_parts)
 
 
 def test_allow_prefixes_open_other_folders(sweep, tmp_path) -> None:

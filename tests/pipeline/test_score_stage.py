@@ -29,11 +29,11 @@ def scoring() -> ScoringActor:
 
 
 def chunk(x, *images, reference="r"):
-    made = Chunk(5, reference, x)
+    built = Chunk(5, reference, x)
     for row, image in enumerate(images):
         failure = None if image is not None else Failure("ImageReadError", f"{row}.png: gone")
-        made.add(10 + row, f"p{row}", image, failure)
-    return made.to_arrow()
+        built.add(10 + row, f"p{row}", image, failure)
+    return built.to_arrow()
 
 
 def test_each_row_has_scores_or_its_error(photos, scoring) -> None:
@@ -52,9 +52,9 @@ def test_each_row_has_scores_or_its_error(photos, scoring) -> None:
 
 def test_mask_in_the_chunk_replaces_the_saliency_mask(photos, scoring) -> None:
     x = photos["coffee"][:96, :128]
-    made = Chunk(0, "masked", x, np.full(x.shape[:2], 51, np.uint8))
-    made.add(0, "p", jpeg(x, 20))
-    (row,) = scoring(made.to_arrow()).to_pylist()
+    built = Chunk(0, "masked", x, np.full(x.shape[:2], 51, np.uint8))
+    built.add(0, "p", jpeg(x, 20))
+    (row,) = scoring(built.to_arrow()).to_pylist()
     assert row["roi_fraction"] == pytest.approx(0.2, abs=1e-6)
 
 
@@ -90,7 +90,7 @@ def test_device_memory_is_free_when_chunks_are_retried(photos, scoring, monkeypa
     x, y = photos["coffee"][:64, :64], photos["rocket"][:64, :64]
     prepare, alive = Scorer._prepare, []
 
-    def crowded(self, references, masks):
+    def run_out_of_memory(self, references, masks):
         if len(references) > 1:
             on_the_device = torch.ones(len(references), 64, 64)
             alive.append(weakref.ref(on_the_device))
@@ -98,7 +98,7 @@ def test_device_memory_is_free_when_chunks_are_retried(photos, scoring, monkeypa
         assert alive[0]() is None
         return prepare(self, references, masks)
 
-    monkeypatch.setattr(Scorer, "_prepare", crowded)
+    monkeypatch.setattr(Scorer, "_prepare", run_out_of_memory)
     both = pa.concat_tables(
         [chunk(x, jpeg(x, 20), reference="crowd"), chunk(y, jpeg(y, 20), reference="ed")]
     )
@@ -135,7 +135,7 @@ def test_chunks_of_one_size_are_scored_together(photos, scoring, monkeypatch) ->
     calls = []
     score = Scorer.score_pairs
     monkeypatch.setattr(
-        Scorer, "score_pairs", lambda own, pairs: calls.append(len(pairs)) or score(own, pairs)
+        Scorer, "score_pairs", lambda self, pairs: calls.append(len(pairs)) or score(self, pairs)
     )
     results = scoring(pa.concat_tables(tables))
     rows, errors = results.to_pylist(), errors_in(results)
@@ -152,32 +152,32 @@ def test_bad_chunk_does_not_fail_the_chunks_scored_with_it(photos, scoring, monk
     x = photos["coffee"][:64, :64]
     prepare = Scorer.prepare_all
 
-    def fail_on(own, references, masks):
+    def fail_on_black(self, references, masks):
         if any(reference.max() == 0 for reference in references):
             raise RuntimeError("CUDA error")
-        return prepare(own, references, masks)
+        return prepare(self, references, masks)
 
-    monkeypatch.setattr(Scorer, "prepare_all", fail_on)
+    monkeypatch.setattr(Scorer, "prepare_all", fail_on_black)
     good, bad = chunk(x, jpeg(x, 20), reference="good"), chunk(0 * x, x, reference="bad")
     results = scoring(pa.concat_tables([good, bad]))
     assert errors_in(results) == [None, "RuntimeError: reference bad: CUDA error"]
 
 
 def test_chunk_without_images_keeps_its_errors(scoring) -> None:
-    made = Chunk(1, "bad")
-    made.add(7, "p", None, Failure("ImageReadError", "reference bad: gone"))
-    assert errors_in(scoring(made.to_arrow())) == ["ImageReadError: reference bad: gone"]
+    built = Chunk(1, "bad")
+    built.add(7, "p", None, Failure("ImageReadError", "reference bad: gone"))
+    assert errors_in(scoring(built.to_arrow())) == ["ImageReadError: reference bad: gone"]
 
 
 def test_pairs_with_unavailable_storage_are_not_counted_yet(photos, scoring, monkeypatch) -> None:
     x = photos["coffee"][:64, :64]
     kinds: list[str | None] = []
     monkeypatch.setattr(score_stage.telemetry, "count_pairs", kinds.extend)
-    made = Chunk(5, "r", x)
-    made.add(0, "p0", x)
-    made.add(1, "p1", None, Failure("StorageUnavailable", "b.png: no answer"))
-    made.add(2, "p2", None, Failure("ImageReadError", "c.png: empty"))
-    results = scoring(made.to_arrow())
+    built = Chunk(5, "r", x)
+    built.add(0, "p0", x)
+    built.add(1, "p1", None, Failure("StorageUnavailable", "b.png: no answer"))
+    built.add(2, "p2", None, Failure("ImageReadError", "c.png: empty"))
+    results = scoring(built.to_arrow())
     assert kinds == [None, "ImageReadError"]
     assert errors_in(results)[1] == "StorageUnavailable: b.png: no answer"
 

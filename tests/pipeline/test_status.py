@@ -57,7 +57,7 @@ def test_output_without_shards_has_all_pairs_missing(tmp_path, manifest) -> None
 def test_speed_of_each_job_is_read_from_its_files(tmp_path, manifest) -> None:
     uri = str(tmp_path / "scores")
     write_output(uri, manifest, [0, 1])
-    time.sleep(0.2)  # in which nothing runs
+    time.sleep(0.2)  # no job runs
     write_output(uri, manifest, [2])
     first, second = read_status(uri).jobs
     assert (first.pairs, second.pairs) == (4, 2)
@@ -88,19 +88,19 @@ def test_torn_and_foreign_files_are_listed_and_not_counted(tmp_path, manifest) -
 
 def test_status_names_the_job_that_is_writing(tmp_path, manifest) -> None:
     uri = write_output(str(tmp_path / "scores"), manifest, [0])
-    place = tmp_path / "scores" / "_run" / "lock.json"
-    with OutputLock(str(place)):
+    lock_file = tmp_path / "scores" / "_run" / "lock.json"
+    with OutputLock(str(lock_file)):
         assert read_status(uri).writer.startswith("a job on ")
     dead = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "heartbeat": 3}
-    place.write_text(json.dumps(dead))
+    lock_file.write_text(json.dumps(dead))
     assert read_status(uri).writer is None
 
-    def live() -> None:
+    def write_heartbeats() -> None:
         for beat in range(4, 8):
             time.sleep(0.2)
-            place.write_text(json.dumps({**dead, "heartbeat": beat}))
+            lock_file.write_text(json.dumps({**dead, "heartbeat": beat}))
 
-    alive = threading.Thread(target=live)
+    alive = threading.Thread(target=write_heartbeats)
     alive.start()
     assert read_status(uri).writer == "a job on elsewhere (process 7)"
     alive.join()

@@ -15,8 +15,8 @@ ROWS = {
 
 
 @pytest.fixture
-def given(tmp_path):
-    """Makes three comparisons, with URIs relative to `base` and columns changed."""
+def make_comparisons(tmp_path):
+    """A function that makes three comparisons, with URIs relative to `base` and columns changed."""
 
     def make(base="/d", **changes):
         pq.write_table(pa.table({**ROWS, **changes}), tmp_path / "c.parquet")

@@ -8,7 +8,7 @@ from roi_ray.preference.comparisons import check_comparisons
 
 
 def comparisons(references=12, each=40, noise=0.3, seed=0):
-    """Comparisons in which the ROI metrics are closer to what people see than the others.
+    """Make comparisons that people answer by quality, which the ROI metrics measure best.
 
     Quality is standard normal; every feature is monotone in it, in its own unit, with an error of
     0.1 for the ROI metrics and 1 for the others.

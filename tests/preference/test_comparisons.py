@@ -22,12 +22,13 @@ def write(path, **changes):
 
 
 def test_reading_sets_types_group_and_order_of_columns(tmp_path):
-    found = read_comparisons(write(tmp_path / "c.csv", rater=[7, 8]))
-    assert found.table.column_names == ["reference", "a", "b", "p_a", "rater", "group", "mood"]
-    assert found.table["p_a"].to_pylist() == [1.0, 0.25]
-    assert found.table["rater"].to_pylist() == ["7", "8"]
-    assert found.table["group"].to_pylist() == [str(tmp_path / "x.png")] * 2
-    assert found.base == str(tmp_path)
+    comparisons = read_comparisons(write(tmp_path / "c.csv", rater=[7, 8]))
+    columns = ["reference", "a", "b", "p_a", "rater", "group", "mood"]
+    assert comparisons.table.column_names == columns
+    assert comparisons.table["p_a"].to_pylist() == [1.0, 0.25]
+    assert comparisons.table["rater"].to_pylist() == ["7", "8"]
+    assert comparisons.table["group"].to_pylist() == [str(tmp_path / "x.png")] * 2
+    assert comparisons.base == str(tmp_path)
 
 
 def test_written_comparisons_read_back_equal(tmp_path):
@@ -39,8 +40,8 @@ def test_written_comparisons_read_back_equal(tmp_path):
 def test_given_group_is_kept_and_missing_ones_filled_in(tmp_path):
     table = pa.table({**ROWS, "group": pa.array(["g", None])})
     write_comparisons(str(tmp_path / "c.parquet"), table)
-    found = read_comparisons(str(tmp_path / "c.parquet"))
-    assert found.table["group"].to_pylist() == ["g", str(tmp_path / "x.png")]
+    comparisons = read_comparisons(str(tmp_path / "c.parquet"))
+    assert comparisons.table["group"].to_pylist() == ["g", str(tmp_path / "x.png")]
 
 
 def test_spellings_of_one_reference_are_one_group(tmp_path):

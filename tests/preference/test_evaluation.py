@@ -22,16 +22,16 @@ from tests.preference.synthetic import comparisons
 
 
 @pytest.fixture(scope="module")
-def given():
+def answered():
     return Comparisons(comparisons(references=10, each=30), "synthetic", "/", "0" * 64)
 
 
 @pytest.fixture(scope="module")
-def result(given, tmp_path_factory):
+def result(answered, tmp_path_factory):
     uri = str(tmp_path_factory.mktemp("model") / "m.safetensors")
     examples = to_examples(comparisons(seed=3), ("psnr", "roi_psnr"), "other")
     save_preference_model(uri, train_in_process(examples, RECIPES["roi-ray"]))
-    return evaluate(given, ["roi-ray"], models=[uri], folds=3, repeats=2), uri
+    return evaluate(answered, ["roi-ray"], models=[uri], folds=3, repeats=2), uri
 
 
 def test_every_model_and_rule_has_a_result(result):
@@ -46,31 +46,31 @@ def test_every_model_and_rule_has_a_result(result):
     assert list(evaluation.reliability) == models
 
 
-def test_model_name_states_the_share_of_answers_it_was_trained_on(given, tmp_path):
-    half = given.table.slice(0, 150)
-    examples = to_examples(half, ("psnr", "roi_psnr"), "given")
+def test_model_name_states_the_share_of_answers_it_was_trained_on(answered, tmp_path):
+    half = answered.table.slice(0, 150)
+    examples = to_examples(half, ("psnr", "roi_psnr"), "answered")
     trained = train_in_process(examples, RECIPES["roi-ray"])
     trained.provenance["comparisons"] = {"sample": sample_hashes(examples)}
     uri = str(tmp_path / "m.safetensors")
     save_preference_model(uri, trained)
-    lines = evaluate(given, [], models=[uri], folds=2, repeats=1).results
+    lines = evaluate(answered, [], models=[uri], folds=2, repeats=1).results
     assert f"model {uri}, trained on 50 % of these" in [result.name for result in lines]
 
 
-def test_unusable_model_fails_before_the_cross_validation(given):
-    said = []
+def test_unusable_model_fails_before_the_cross_validation(answered):
+    lines_reported = []
     network = str(WEIGHTS_FOLDER / "saliency-lite0.safetensors")
     with pytest.raises(WeightsError, match="is not a preference model"):
-        evaluate(given, ["roi-ray"], models=[network], report=said.append)
-    assert said == []
+        evaluate(answered, ["roi-ray"], models=[network], report=lines_reported.append)
+    assert lines_reported == []
 
 
-def test_accuracy_of_a_rule_is_the_share_of_answers_it_predicts(given, result):
-    examples = to_examples(given.table, schema.FEATURES, "synthetic")
+def test_accuracy_of_a_rule_is_the_share_of_answers_it_predicts(answered, result):
+    examples = to_examples(answered.table, schema.FEATURES, "synthetic")
     lpips = next(each for each in result[0].results if each.name == "lpips")
     right = predict_by_metric(examples, "lpips") == examples.p_a
     assert lpips.accuracy.value == pytest.approx(right.mean())
-    for name, mask in (("jpeg / webp", given.table["codec_b"].to_numpy() == "webp"),):
+    for name, mask in (("jpeg / webp", answered.table["codec_b"].to_numpy() == "webp"),):
         assert lpips.accuracy_by_part[name] == pytest.approx(right[mask].mean())
         assert result[0].part_sizes[name] == mask.sum()
 
@@ -87,14 +87,14 @@ def test_roi_features_are_significantly_better_where_people_follow_them(result):
     assert test.p < 0.01
 
 
-def test_ceiling_counts_questions_with_swapped_candidates(given):
-    table = given.table.slice(0, 60)
+def test_ceiling_counts_questions_with_swapped_candidates(answered):
+    table = answered.table.slice(0, 60)
     turned = table.rename_columns(
         [{"a": "b", "b": "a"}.get(name, name) for name in table.column_names]
     ).select(table.column_names)
-    at = table.column_names.index("p_a")
+    index = table.column_names.index("p_a")
     answers = pa.array(1 - table["p_a"].to_numpy())
-    both = pa.concat_tables([given.table, turned.set_column(at, table.field("p_a"), answers)])
+    both = pa.concat_tables([answered.table, turned.set_column(index, table.field("p_a"), answers)])
     again = Comparisons(both, "again", "/", "0" * 64)
     evaluation = evaluate(again, [], folds=2, repeats=1)
     ceiling = evaluation.ceiling

@@ -9,10 +9,10 @@ from tests.preference.synthetic import comparisons
 
 
 def changed(table, name, values):
-    at = table.column_names.index(name) if name in table.column_names else None
-    if at is None:
+    index = table.column_names.index(name) if name in table.column_names else None
+    if index is None:
         return table.append_column(name, values)
-    return table.set_column(at, name, values)
+    return table.set_column(index, name, values)
 
 
 def test_examples_have_the_values_of_the_table():

@@ -28,8 +28,8 @@ def scores(tmp_path, **changes):
     return str(folder)
 
 
-def test_features_join_to_their_side_and_errors_to_their_row(tmp_path, given):
-    table = join_features(given(), scores(tmp_path))
+def test_features_join_to_their_side_and_errors_to_their_row(tmp_path, make_comparisons):
+    table = join_features(make_comparisons(), scores(tmp_path))
     assert table.column_names[-19:] == [
         *schema.PAIR_FEATURES,
         "scored_with",
@@ -44,16 +44,16 @@ def test_features_join_to_their_side_and_errors_to_their_row(tmp_path, given):
     assert table["error_kind"].to_pylist() == [None, None, "ImageReadError"]
 
 
-def test_scores_are_found_by_uris_as_written(tmp_path, given):
+def test_scores_are_found_by_uris_as_written(tmp_path, make_comparisons):
     spelled = {"reference": ["x.png"] * 2 + ["y.png"], "distorted": ["1.jpg", "2.jpg", "4.jpg"]}
-    table = join_features(given(), scores(tmp_path, **spelled))
+    table = join_features(make_comparisons(), scores(tmp_path, **spelled))
     assert table["psnr_a"].to_pylist() == [1, None, None]
     assert table["error"].to_pylist()[1] == f"/d/2.jpg: not in {tmp_path}/scores (side a)"
     assert table["error_kind"].to_pylist() == [None, "MissingScores", "MissingScores"]
 
 
-def run_of(base):
-    """What `run.json` of a scoring run holds."""
+def make_run_record(base):
+    """Make the content of a scoring run's `run.json`."""
     return {
         "roi_ray": "0",
         "scoring_version": SCORING_VERSION,
@@ -69,29 +69,29 @@ def run_of(base):
     }
 
 
-def test_equal_names_in_two_folders_are_two_images(tmp_path, given, caplog):
+def test_equal_names_in_two_folders_are_two_images(tmp_path, make_comparisons, caplog):
     spelled = {"reference": ["x.png"] * 3, "distorted": ["1.jpg", "2.jpg", "3.jpg"]}
     uri = scores(tmp_path, **spelled)
-    write(tmp_path / "scores" / "_run" / "run.json", json.dumps(run_of("/d")).encode())
+    write(tmp_path / "scores" / "_run" / "run.json", json.dumps(make_run_record("/d")).encode())
     # Absolute and relative URIs of the same files, one with a detour.
     rows = {"reference": ["/d/./x.png"] * 2, "a": ["/d/1.jpg", "/e/1.jpg"], "b": ["2.jpg"] * 2}
-    table = join_features(given(**rows, p_a=[0, 1]), uri)
+    table = join_features(make_comparisons(**rows, p_a=[0, 1]), uri)
     assert table["psnr_a"].to_pylist() == [1, None]
     assert table["psnr_b"].to_pylist() == [2, 2]
     assert table["error"].to_pylist()[1] == f"/e/1.jpg: not in {tmp_path}/scores (side a)"
     assert not caplog.records
-    # If no URI is the same file, the folder may have been moved: URIs as written count.
-    moved = given("/moved", reference=["x.png"], a=["1.jpg"], b=["2.jpg"], p_a=[0])
+    # If no URI is the same file, the folder may have moved: compare URIs as written.
+    moved = make_comparisons("/moved", reference=["x.png"], a=["1.jpg"], b=["2.jpg"], p_a=[0])
     table = join_features(moved, uri)
     assert (table["psnr_a"].to_pylist(), table["psnr_b"].to_pylist()) == ([1], [2])
     assert "(below /moved) is the same file as one of" in caplog.text
 
 
-def test_scored_with_describes_weights_and_settings(tmp_path, given):
+def test_scored_with_describes_weights_and_settings(tmp_path, make_comparisons):
     uri = scores(tmp_path)
-    run = run_of("/d")
+    run = make_run_record("/d")
     write(tmp_path / "scores" / "_run" / "run.json", json.dumps(run).encode())
-    table = join_features(given(), uri)
+    table = join_features(make_comparisons(), uri)
     made_by = "roi_weighting=mean precision=fp32 lpips=alex.pth:0123456789ab"
     assert table["scored_with"].to_pylist() == [made_by] * 3
     assert features_provenance(table, "here") == made_by
@@ -104,21 +104,23 @@ def test_scored_with_describes_weights_and_settings(tmp_path, given):
         features_provenance(other, "here")
     write(tmp_path / "scores" / "_run" / "run.json", b"{}")
     with pytest.raises(OutputError, match=r"run.json is not a record of `roi-ray score`"):
-        join_features(given(), uri)
+        join_features(make_comparisons(), uri)
 
 
-def test_error_given_by_the_user_is_kept(tmp_path, given):
-    withdrawn = given(error=["withdrawn", None, "withdrawn"])
+def test_error_given_by_the_user_is_kept(tmp_path, make_comparisons):
+    withdrawn = make_comparisons(error=["withdrawn", None, "withdrawn"])
     table = join_features(withdrawn, scores(tmp_path))
     assert table["error"].to_pylist() == ["withdrawn", None, "withdrawn"]
     assert table["error_kind"].to_pylist() == [None] * 3
     assert table["psnr_a"].to_pylist()[:2] == [1, 2]
 
 
-def test_columns_of_an_earlier_join_are_replaced(tmp_path, given):
+def test_columns_of_an_earlier_join_are_replaced(tmp_path, make_comparisons):
     errors = ["1.jpg: not in s (side a)", "2.jpg: empty (side b)", None]
     kinds = ["MissingScores", "ImageReadError", None]
-    old = given(psnr_a=[9.0] * 3, error=errors, error_kind=kinds, p_a_preferred=[0.1] * 3)
+    old = make_comparisons(
+        psnr_a=[9.0] * 3, error=errors, error_kind=kinds, p_a_preferred=[0.1] * 3
+    )
     table = join_features(old, scores(tmp_path))
     assert table["psnr_a"].to_pylist()[:2] == [1, 2]
     assert table["error"].to_pylist()[:2] == table["error_kind"].to_pylist()[:2] == [None, None]
@@ -126,29 +128,29 @@ def test_columns_of_an_earlier_join_are_replaced(tmp_path, given):
     assert len(set(table.column_names)) == len(table.column_names)
 
 
-def test_scores_of_other_images_or_without_features_are_refused(tmp_path, given):
+def test_scores_of_other_images_or_without_features_are_refused(tmp_path, make_comparisons):
     with pytest.raises(ManifestError, match="has no scores for any of the 3 comparisons"):
         join_features(
-            given(
+            make_comparisons(
                 base="/elsewhere",
                 **{"a": ["1.jpg"] * 3, "b": ["2.jpg"] * 3, "reference": ["x.png"] * 3},
             ),
             scores(tmp_path),
         )
     with pytest.raises(ManifestError, match="column 'lpips' is missing; there are"):
-        join_features(given(), scores(tmp_path, lpips=None))
+        join_features(make_comparisons(), scores(tmp_path, lpips=None))
 
 
-def test_several_rows_for_one_image_are_refused(tmp_path, given):
+def test_several_rows_for_one_image_are_refused(tmp_path, make_comparisons):
     table = pa.table(SCORES)
     folder = scores(tmp_path)
     pq.write_table(pa.concat_tables([table, table.slice(1, 1)]), f"{folder}/shard-000000.parquet")
     with pytest.raises(ManifestError, match=r"several rows for .*2.jpg with the reference .*x.png"):
-        join_features(given(), folder)
+        join_features(make_comparisons(), folder)
 
 
-def test_score_that_is_not_a_number_becomes_an_error(tmp_path, given):
-    table = join_features(given(), scores(tmp_path, roi_lpips=[1.0, float("nan"), None]))
+def test_score_that_is_not_a_number_becomes_an_error(tmp_path, make_comparisons):
+    table = join_features(make_comparisons(), scores(tmp_path, roi_lpips=[1.0, float("nan"), None]))
     assert table["error"].to_pylist()[:2] == [
         "the scores have no number for roi_lpips (side b)",
         "the scores have no number for roi_lpips (side a)",

@@ -47,9 +47,9 @@ VALUES = arrays.arrays(
 @settings(max_examples=50, deadline=None)
 def test_probabilities_of_both_orders_add_up_to_exactly_one(name, a, b):
     model = untrained(RECIPES[name])
-    there, back = model.predict(a, b), model.predict(b, a)
-    assert np.array_equal(there, 1 - back)
-    assert ((there >= 0) & (there <= 1)).all()
+    forward, swapped = model.predict(a, b), model.predict(b, a)
+    assert np.array_equal(forward, 1 - swapped)
+    assert ((forward >= 0) & (forward <= 1)).all()
     assert np.array_equal(model.predict(a, a), np.full(5, 0.5))
 
 
@@ -145,9 +145,9 @@ def test_feature_that_is_constant_in_training_is_ignored(name):
 def test_damaged_metadata_is_refused(tmp_path, change):
     uri = str(tmp_path / "m.safetensors")
     save_preference_model(uri, untrained(RECIPES["roi-ray"]))
-    found = loader.load_weights(uri)
-    facts = json.loads(found.metadata["roi_ray"]) | change
-    save_file(found.tensors, uri, {"roi_ray": json.dumps(facts)})
+    weights = loader.load_weights(uri)
+    facts = json.loads(weights.metadata["roi_ray"]) | change
+    save_file(weights.tensors, uri, {"roi_ray": json.dumps(facts)})
     with pytest.raises(WeightsError, match="is not a preference model"):
         load_preference_model(uri)
 

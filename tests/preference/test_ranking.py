@@ -25,7 +25,7 @@ def table(*rows):
 
 
 def votes(wins: dict[tuple[str, str], int]):
-    """A table of hard votes, counted by (winner, loser), each about a reference of its own."""
+    """Make a table of hard votes, one reference each, from counts by (winner, loser)."""
     pairs = [pair for pair, count in wins.items() for _ in range(count)]
     return table(*(row(*pair, 1.0, f"r{i}") for i, pair in enumerate(pairs)))
 
@@ -45,8 +45,8 @@ def scores(ranks):
     return {r.name: r.score for r in ranks}
 
 
-def fitted_by_scipy(comparisons):
-    """Maximises the likelihood that the module describes, by another method."""
+def fit_with_scipy(comparisons):
+    """Maximise the likelihood that the module describes by another method."""
     names = sorted({*comparisons["method_a"].to_pylist(), *comparisons["method_b"].to_pylist()})
     n = len(names)
     wins = np.full((n + 1, n + 1), 0.0)
@@ -75,7 +75,7 @@ def test_scores_maximise_the_likelihood(simulated, rng, soft) -> None:
     few = simulated.slice(0, 60)
     if soft:
         few = few.set_column(few.column_names.index("p_a"), "p_a", pa.array(rng.random(60)))
-    assert scores(rank(few, resamples=0)) == pytest.approx(fitted_by_scipy(few), abs=1e-4)
+    assert scores(rank(few, resamples=0)) == pytest.approx(fit_with_scipy(few), abs=1e-4)
 
 
 def test_soft_labels_equal_hard_votes() -> None:
@@ -220,14 +220,14 @@ def test_bands_need_both_images_in_the_band() -> None:
     rows = [
         row(f"x{i}", f"y{i}", 1.0, bpp_a=low, bpp_b=high) for i, (low, high) in enumerate(rates)
     ]
-    found = rank_within_bands(table(*rows))
-    assert [(band.lower, band.upper) for band in found] == [
+    bands = rank_within_bands(table(*rows))
+    assert [(band.lower, band.upper) for band in bands] == [
         (0, 0.25),
         (0.5, 1),
         (1, 2),
         (2, np.inf),
     ]
-    names = [[r.name for r in band.ranks] for band in found]
+    names = [[r.name for r in band.ranks] for band in bands]
     assert names == [["x0", "y0"], ["x2", "y2"], ["x3", "y3"], ["x4", "y4"]]
 
 
@@ -268,7 +268,7 @@ def test_name_that_is_absent_from_a_draw_does_not_shift_the_others(rng) -> None:
         for first, second, share in pairs:
             rows += [row(first, second, float(rng.random() < share), f"r{reference}", votes=20)]
     ranks = {r.name: r for r in rank(table(*rows))}
-    alone = {r.name: r for r in rank(table(*(one for one in rows if one["method_a"] != "r")))}
+    alone = {r.name: r for r in rank(table(*(r for r in rows if r["method_a"] != "r")))}
     for name in "abc":
         width, width_alone = (each[name].high - each[name].low for each in (ranks, alone))
         assert width < 1.6 * width_alone
@@ -277,8 +277,8 @@ def test_name_that_is_absent_from_a_draw_does_not_shift_the_others(rng) -> None:
 def test_bit_rate_ratio_is_relative_to_opponents() -> None:
     rates = [(1.0, 0.5), (2.0, 1.0), (1.0, None)]
     rows = [row("x", "y", 1.0, f"r{i}", bpp_a=a, bpp_b=b) for i, (a, b) in enumerate(rates)]
-    found = {r.name: r.bit_rate_ratio for r in rank(table(*rows))}
-    assert found == {"x": pytest.approx(2.0), "y": pytest.approx(0.5)}
+    ratios = {r.name: r.bit_rate_ratio for r in rank(table(*rows))}
+    assert ratios == {"x": pytest.approx(2.0), "y": pytest.approx(0.5)}
     assert {r.bit_rate_ratio for r in rank(table(row("x", "y", 1.0)))} == {None}
 
 

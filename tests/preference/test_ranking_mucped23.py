@@ -50,18 +50,20 @@ def test_people_prefer_more_bits_of_the_same_codec(study) -> None:
     # jpegli was shown with and without chroma subsampling, here two codecs.
     counts = {("jpegli", "yuv444"): 9, ("jpegli", "yuv420"): 7, ("libjpeg-turbo", ""): 9}
     for (codec, subsampling), count in (counts | {("mozjpeg", ""): 6}).items():
-        own = [r for r in ranks if r.name.startswith(f"{codec}-q") and r.name.endswith(subsampling)]
-        assert len(own) == count
-        assert own == sorted(own, key=lambda r: -rates[r.name])
+        selected = [
+            r for r in ranks if r.name.startswith(f"{codec}-q") and r.name.endswith(subsampling)
+        ]
+        assert len(selected) == count
+        assert selected == sorted(selected, key=lambda r: -rates[r.name])
     assert kendalltau([r.score for r in ranks], [rates[r.name] for r in ranks])[0] > 0.8
 
 
 def test_jpegli_leads_libjpeg_turbo_within_bands_of_bit_rate(study) -> None:
     comparisons, _ = study
-    found = {band.lower: band.ranks for band in rank_within_bands(comparisons, "codec")}
+    ranks_by_band = {band.lower: band.ranks for band in rank_within_bands(comparisons, "codec")}
     for lower in (0.5, 1.0):
-        by_name = {r.name: r for r in found[lower]}
+        by_name = {r.name: r for r in ranks_by_band[lower]}
         assert by_name["jpegli"].low > 0 > by_name["libjpeg-turbo"].high
     above = (pc.field("bpp_a") >= 2) & (pc.field("bpp_b") >= 2)
     between = comparisons.filter(above & (pc.field("codec_a") != pc.field("codec_b")))
-    assert sum(r.answers for r in found[2.0]) == 2 * between.num_rows
+    assert sum(r.answers for r in ranks_by_band[2.0]) == 2 * between.num_rows

@@ -84,12 +84,12 @@ def test_features_that_people_follow_predict_better(examples):
 
 
 def test_cross_validation_of_one_reference_is_refused(examples):
-    one = examples.take(examples.group == examples.group[0])
+    single = examples.take(examples.group == examples.group[0])
     with pytest.raises(ManifestError, match="too few references"):
-        predict_out_of_fold(one, logistic_learner(("psnr",)), 2, 1)
+        predict_out_of_fold(single, logistic_learner(("psnr",)), 2, 1)
 
 
 def test_logistic_regression_on_one_answer_is_finite(examples):
-    one = examples.take(np.arange(1))
-    predicted = logistic_learner(schema.FEATURES)(one, 0)(examples)
+    single = examples.take(np.arange(1))
+    predicted = logistic_learner(schema.FEATURES)(single, 0)(examples)
     assert np.isfinite(predicted).all()

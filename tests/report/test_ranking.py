@@ -12,7 +12,7 @@ from roi_ray.report.ranking import draw, to_dict, to_table
 
 
 def ranks(n: int) -> list[Rank]:
-    """Best first; the last has no interval, and the first lies outside its own."""
+    """Make ranks, best first; the last has no interval, the first lies outside its interval."""
     known = [
         Rank(f"codec-{i}[x]", n - i, n - i - 0.5, n - i + 1.0, 10, 0.5, 1.2) for i in range(n - 1)
     ]

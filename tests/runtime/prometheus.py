@@ -11,24 +11,24 @@ Samples = dict[Any, float]
 
 
 def metrics_address() -> str:
-    """URL of the first node's metrics, as in Ray's list of Prometheus targets."""
+    """Return the URL of the first node's metrics, as in Ray's list of Prometheus targets."""
     node = ray.nodes()[0]
     return f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
 
 
-def wait_for(address: str, minimum: Samples, seconds: float = 60) -> None:
-    """Wait until all metrics have at least these values; each process reports in its own time."""
+def wait_for_metrics(address: str, minimum: Samples, seconds: float = 60) -> None:
+    """Wait until all metrics have at least these values; processes report at different times."""
     deadline = time.monotonic() + seconds
     while True:
-        values = samples(address)
+        values = read_metrics(address)
         if all(values.get(key, 0) >= value for key, value in minimum.items()):
             return
         assert time.monotonic() < deadline, values
         time.sleep(0.3)
 
 
-def samples(address: str) -> Samples:
-    """Sums over processes, by name, or by name and stage or kind."""
+def read_metrics(address: str) -> Samples:
+    """Sum metrics over processes, by name, or by name and stage or kind."""
     with urllib.request.urlopen(address, timeout=10) as response:
         text = response.read().decode()
     values: Samples = {}

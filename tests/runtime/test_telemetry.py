@@ -8,7 +8,7 @@ import pytest
 
 from roi_ray.runtime import telemetry
 from roi_ray.runtime.memory import read_resident_memory
-from tests.runtime.prometheus import metrics_address, samples, wait_for
+from tests.runtime.prometheus import metrics_address, read_metrics, wait_for_metrics
 
 
 def test_without_ray_telemetry_does_nothing_and_imports_no_ray() -> None:
@@ -25,11 +25,11 @@ def test_without_ray_telemetry_does_nothing_and_imports_no_ray() -> None:
 
 def test_time_of_failing_work_is_measured_and_its_error_raised(ray_cluster) -> None:
     address = metrics_address()
-    before = samples(address).get(("stage_seconds_count", "commit"), 0)
+    before = read_metrics(address).get(("stage_seconds_count", "commit"), 0)
     for _ in range(1000):  # more than other tests' jobs may still report
         with pytest.raises(OSError, match="gone"), telemetry.time_stage("commit"):
             raise OSError("gone")
-    wait_for(
+    wait_for_metrics(
         address,
         {
             ("stage_seconds_count", "commit"): before + 1000,

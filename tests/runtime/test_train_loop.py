@@ -116,7 +116,7 @@ def test_checkpoint_folder_is_runs_beside_the_output():
 
 
 def fail_to_make(folder, first_unavailable):
-    """Raise an error that may pass, the first time on each rank, and then a permanent one."""
+    """Raise a transient error the first time on each rank, if asked to; then a permanent one."""
     rank = ray.train.get_context().get_world_rank()
     if first_unavailable and not (folder / f"unavailable-{rank}").exists():
         (folder / f"unavailable-{rank}").touch()

@@ -1,4 +1,4 @@
-"""`roi_ray.score`: one call for a pair, whatever the images come as."""
+"""`roi_ray.score`: one call per pair, with every kind of image input."""
 
 import io
 

@@ -163,7 +163,7 @@ def test_small_and_mismatched_images_are_refused(photos, scorers) -> None:
     assert scorer.score(scorer.prepare(x), []) == []
 
 
-def pairs_of(scorer, photos, size=(150, 170)):
+def prepare_pairs(scorer, photos, size=(150, 170)):
     """Prepare pairs of three references with 1 to 4 images each, and score each reference alone."""
     names = ("coffee", "rocket", "chelsea")
     xs = [np.ascontiguousarray(photos[name][: size[0], : size[1]]) for name in names]
@@ -187,7 +187,7 @@ def pairs_of(scorer, photos, size=(150, 170)):
 @pytest.mark.parametrize("weighting", ["mean", "normalised"])
 def test_pairs_of_several_references_equal_each_reference_alone(photos, batch, weighting) -> None:
     scorer = Scorer(Settings(roi_weighting=weighting), batch=batch)
-    pairs, expected = pairs_of(scorer, photos)
+    pairs, expected = prepare_pairs(scorer, photos)
     for got, want in zip(scorer.score_pairs(pairs), expected, strict=True):
         assert asdict(got) == pytest.approx(asdict(want), rel=1e-5, abs=1e-6)
 
@@ -211,9 +211,9 @@ def test_references_and_pairs_of_several_sizes_are_refused(photos, scorers) -> N
         scorer.score_pairs([(scorer.prepare(x), x), (scorer.prepare(small), small)])
 
 
-# How much the precision of the networks may change a number; in fp32, the order of sums.
+# Relative changes allowed for the precision of the networks; in fp32, for the order of sums.
 TOLERANCES = {"fp32": 2e-6, "fp16": 2e-3, "bf16": 2e-2}
-# The same for an image of 37 rows, whose few positions average out less.
+# The same for an image of 37 rows, where errors average out over fewer positions.
 TOLERANCES_FEW_ROWS = {"fp32": 5e-6, "fp16": 3e-3, "bf16": 2e-2}
 
 
@@ -246,7 +246,7 @@ def test_cuda_equals_the_cpu(photos, precision, size, batch) -> None:
 @needs_cuda
 def test_cuda_scores_several_references_in_one_batch(photos) -> None:
     scorer = Scorer(device="cuda", batch=3)
-    pairs, expected = pairs_of(scorer, photos)
+    pairs, expected = prepare_pairs(scorer, photos)
     for got, want in zip(scorer.score_pairs(pairs), expected, strict=True):
         assert asdict(got) == pytest.approx(asdict(want), rel=1e-5, abs=2e-5)
 
@@ -285,7 +285,7 @@ def test_batch_too_large_for_the_memory_is_halved(photos, error) -> None:
     networks = load_networks_for(settings)
     limited = _LimitedDiscriminator(networks.discriminator, 2, error)
     scorer = Scorer(settings, batch=16, networks=replace(networks, discriminator=limited))
-    limited = scorer._networks.discriminator  # a copy
+    limited = scorer._networks.discriminator  # the scorer copies the networks
     plain = Scorer(settings)
     got = scorer.score(scorer.prepare(x), several)
     for one, other in zip(got, plain.score(plain.prepare(x), several), strict=True):

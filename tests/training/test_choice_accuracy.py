@@ -21,7 +21,7 @@ from tests.conftest import encode, jpeg, write
 
 @pytest.fixture
 def comparisons(tmp_path, photos):
-    """The left half of one image is bad, the right half of the other; people look at the left."""
+    """One candidate is bad in its left half, one in its right; people look at the left half."""
     rows = []
     for name in ("coffee", "chelsea"):
         x = photos[name][:200, :300]

@@ -13,7 +13,7 @@ from roi_ray.sweep import photographs
 from roi_ray.training.labels import hash_views_folder, read_training_pairs, read_view_pairs
 from roi_ray.training.recipes import SaliencyRecipe
 from roi_ray.training.saliency import SaliencyTraining
-from tests.training.test_teacher import red_teacher
+from tests.training.test_teacher import write_red_teacher
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def folders(tmp_path):
 
 
 def run(folders, **options):
-    teacher, sha256 = red_teacher(folders / "red.onnx")
+    teacher, sha256 = write_red_teacher(folders / "red.onnx")
     label_saliency.main(
         **{
             "teacher": teacher,

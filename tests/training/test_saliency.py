@@ -98,13 +98,13 @@ def test_run_name_depends_on_the_training_version_and_not_on_the_release(
 
 
 def train(folders, steps=None, **options):
-    training = make(folders, **options)
+    training = make_training(folders, **options)
     for number in range(training.steps if steps is None else steps):
         training.step(number)
     return training
 
 
-def make(folders, seed=0):
+def make_training(folders, seed=0):
     names = list(photographs())[:5]
     pairs = read_training_pairs(*folders, names)
     return SaliencyTraining(pairs, None, SaliencyRecipe(epochs=2, batch_size=2, seed=seed))
@@ -121,8 +121,8 @@ def test_same_seed_gives_the_same_weights(folders):
 def test_resumed_training_gives_the_same_weights(folders):
     whole = saliency.to_safetensors_state(train(folders).state())
     # Five images make two batches of two per epoch.
-    assert make(folders).steps == 4
-    rest = make(folders)
+    assert make_training(folders).steps == 4
+    rest = make_training(folders)
     rest.load(train(folders, steps=2).state())
     rest.step(2)
     rest.step(3)
@@ -131,7 +131,7 @@ def test_resumed_training_gives_the_same_weights(folders):
 
 
 def test_prefetched_batches_equal_those_drawn_at_their_step(folders):
-    direct, prefetching = make(folders), make(folders)
+    direct, prefetching = make_training(folders), make_training(folders)
     prefetching._pool = ThreadPoolExecutor(2)  # as with a GPU
     for number in (0, 1, 3):
         for drawn, prefetched in zip(

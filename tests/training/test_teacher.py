@@ -9,7 +9,7 @@ from roi_ray.errors import WeightsError
 from roi_ray.training.teacher import Teacher
 
 
-def red_teacher(path, kernel=1):
+def write_red_teacher(path, kernel=1):
     """Write an ONNX network that marks red pixels as salient; return its path and SHA-256."""
     kernels = np.zeros((1, 3, kernel, kernel), np.float32)
     kernels[0, :, 0, 0] = [40, -40, -40]
@@ -36,7 +36,7 @@ def red_teacher(path, kernel=1):
 def test_map_has_the_size_of_the_image_and_shows_the_red_rectangle(tmp_path):
     image = np.zeros((60, 90, 3), np.uint8)
     image[20:40, 30:60, 0] = 255
-    mask = Teacher(*red_teacher(tmp_path / "red.onnx"))(image)
+    mask = Teacher(*write_red_teacher(tmp_path / "red.onnx"))(image)
     assert mask.dtype == np.uint8
     assert mask.shape == (60, 90)
     assert mask[22:38, 32:58].min() > 250
@@ -46,7 +46,7 @@ def test_map_has_the_size_of_the_image_and_shows_the_red_rectangle(tmp_path):
 
 
 def test_file_with_another_sha256_or_that_is_not_onnx_is_a_weights_error(tmp_path):
-    path, sha256 = red_teacher(tmp_path / "red.onnx")
+    path, sha256 = write_red_teacher(tmp_path / "red.onnx")
     with pytest.raises(WeightsError, match=f"its SHA-256 is {sha256}, not b6e8497b"):
         Teacher(path)
     broken = tmp_path / "broken.onnx"
@@ -59,4 +59,4 @@ def test_network_with_another_output_size_is_a_weights_error(tmp_path):
     with pytest.raises(
         WeightsError, match=r"returns \(1, 1, 1022, 1022\), not a map of 1024 x 1024"
     ):
-        Teacher(*red_teacher(tmp_path / "red.onnx", kernel=3))
+        Teacher(*write_red_teacher(tmp_path / "red.onnx", kernel=3))

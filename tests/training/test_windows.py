@@ -9,7 +9,7 @@ from tests.conftest import encode, write
 
 
 def sweep(folder, photos, quality):
-    """Rows that spell their reference in two ways; files of one name in every folder."""
+    """Write a sweep whose rows spell their reference in two ways; return its originals."""
     x = photos["coffee"][:64, :64]
     write(folder / "x.png", encode(x))
     for number in (1, 2):
