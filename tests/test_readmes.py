@@ -31,7 +31,7 @@ def name_of(path: Path) -> str:
 
 
 def code_blocks(path: Path) -> list[tuple[str, str]]:
-    """Language and text of each code block; the language of an indented block is empty."""
+    """Return language and text of each code block; the language of an indented block is empty."""
     text = path.read_text()
     fenced = FENCED.findall(text)
     indented = INDENTED.findall(FENCED.sub("", text))
@@ -39,7 +39,7 @@ def code_blocks(path: Path) -> list[tuple[str, str]]:
 
 
 def commands(path: Path) -> list[list[str]]:
-    """The arguments of each `roi-ray NAME ...` and `jobs/NAME.py ...` in a README's code blocks."""
+    """Return the arguments of each `roi-ray NAME` and `jobs/NAME.py` in a README's code blocks."""
     parsed = []
     for language, text in code_blocks(path):
         if language not in ("", "sh", "console"):
@@ -72,7 +72,7 @@ def test_every_link_leads_to_a_file(path) -> None:
 
 @pytest.fixture
 def folder(tmp_path, photos, monkeypatch) -> Path:
-    """The files that examples name, in the current folder."""
+    """The current folder, with the files that examples name."""
     photo = photos["chelsea"][:96, :128]
     write(tmp_path / "original.png", encode(photo))
     write(tmp_path / "photo.avif", encode(photo, "AVIF"))

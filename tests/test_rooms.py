@@ -22,13 +22,13 @@ FLOORS = (
     {"bench", "report"},
     {"cli"},
 )
-"""Floors, lowest first. Rooms of one floor do not import each other; `report` may import `bench`."""
+"""Floors, lowest first. Rooms of a floor do not import each other, except `report` from `bench`."""
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 ROOMS = sorted({path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()})
 
 
 def imported_rooms(path: Path) -> set[str]:
-    """Rooms that a module imports, anywhere in it."""
+    """Return the rooms that a module imports, in functions too."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:

@@ -20,7 +20,7 @@ def name(codec: str, level: str, study: str = "PTC") -> str:
 
 
 def row(left: str, right: str, response: str, study: str = "PTC", **cells: str) -> str:
-    """A row of the study; a side is a codec and a level, such as "4 7"."""
+    """Make a row of the study; a side is a codec and a level, such as "4 7"."""
     (codec_l, level_l), (codec_r, level_r) = left.split(), right.split()
     values = {
         "worker": "17",

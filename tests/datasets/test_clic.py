@@ -67,7 +67,7 @@ def test_original_as_candidate_is_a_control_question(tmp_path) -> None:
     assert (gold.rows, gold.agreement) == (2, 0.5)
 
 
-def test_images_are_found_below_the_archives_folders(tmp_path) -> None:
+def test_images_in_folders_of_archives_are_found(tmp_path) -> None:
     answers = "0/o.png,0/x.png,1/y.png,0\n0/o.png,0/x.png,0/gone.png,0\n0/o.png,1/y.png,1/y.png,1\n"
     folder = make_data_set(
         tmp_path, "crops/0/o.png crops/0/x.png crops/1/y.png", some_answers=answers

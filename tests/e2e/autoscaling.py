@@ -1,7 +1,7 @@
 """Run a GPU job on a cluster without workers, and add the nodes that it requests.
 
-Usage: `autoscaling.py MANIFEST OUTPUT`, in a process of its own because the test process may have a
-Ray already. Prints as JSON the resources requested at each step, the kinds of nodes on which
+Usage: `autoscaling.py MANIFEST OUTPUT`, in its own process because the test process may have a
+Ray already. Print as JSON the resources requested at each step, the kinds of nodes on which
 decoding ran, and the number of pairs scored.
 """
 

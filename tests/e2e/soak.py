@@ -1,7 +1,7 @@
 """Run one job for a given time and sample its memory and open files.
 
-Usage: `soak.py MANIFEST OUTPUT SECONDS`, in a process of its own because the test process may have
-a Ray already. Prints samples as JSON, one every few seconds: the resident MiB and the open files of
+Usage: `soak.py MANIFEST OUTPUT SECONDS`, in its own process because the test process may have
+a Ray already. Print samples as JSON, one every few seconds: the resident MiB and the open files of
 this process (`driver`) and of each scoring actor, by process id; the MiB that the object store has
 spilled; and the pairs scored so far.
 """

@@ -1,7 +1,7 @@
 """Run a job on a cluster of three nodes, and replace nodes while it runs.
 
-Usage: `spot.py MANIFEST OUTPUT LOSSES`, in a process of its own because the test process may have a
-Ray already. Prints as JSON the job's summary, the number of pairs committed at each loss, and the
+Usage: `spot.py MANIFEST OUTPUT LOSSES`, in its own process because the test process may have a
+Ray already. Print as JSON the job's summary, the number of pairs committed at each loss, and the
 number of pairs that the actors scored, including those whose scores were lost.
 """
 

@@ -138,7 +138,7 @@ def pngs() -> Iterator[File]:
     yield "good PNG of 16 x 16", png(16, 16, pixels)
     yield f"large PNG of {SIDE} x {SIDE}", png(SIDE, SIDE, zlib.compress(bytes(10**6)))
     yield "large PNG of one row", png((1 << 31) - 1, 1, pixels)
-    yield "PNG of no pixels", png(0, 16, pixels)
+    yield "PNG without pixels", png(0, 16, pixels)
     yield "good PNG, 2 GiB of pixels in 16 x 16", png(16, 16, bomb)
     for kind, head in (
         (b"zTXt", b"Comment\0\0"),
@@ -201,8 +201,8 @@ def jpegs(photo: Pixels, side: int) -> Iterator[File]:
     plain = save(Image.fromarray(photo), "JPEG")
     frame_at = plain.index(b"\xff\xc0")
     yield "large JPEG of 65500 x 65500", overwrite(plain, frame_at + 5, b"\xff\xdc\xff\xdc")
-    yield "JPEG of no rows", overwrite(plain, frame_at + 5, b"\0\0")
-    yield "JPEG of more rows than it has", overwrite(plain, frame_at + 5, b"\3\0")
+    yield "JPEG without rows", overwrite(plain, frame_at + 5, b"\0\0")
+    yield "JPEG that claims more rows than it has", overwrite(plain, frame_at + 5, b"\3\0")
     scan_at = plain.index(b"\xff\xda")
     header = plain[frame_at : frame_at + 19]
     for size in (b"\0\1\0\1", b"\2\0\2\0", b"\xff\xdc\xff\xdc"):
@@ -218,7 +218,7 @@ def jpegs(photo: Pixels, side: int) -> Iterator[File]:
         "10^6 bytes of junk": segment(0xFE, b"x") + bytes(10**6),
         "ICC in parts that are missing": segment(0xE2, b"ICC_PROFILE\0\1\xff" + bytes(1000)),
         "ICC of 100 MiB claimed": segment(0xE2, b"ICC_PROFILE\0\1\1" + profile_header(100 << 20)),
-        "MPO that is none": segment(0xE2, b"MPF\0II*\0\x08\0\0\0\xff\xff" + bytes(100)),
+        "malformed MPO": segment(0xE2, b"MPF\0II*\0\x08\0\0\0\xff\xff" + bytes(100)),
         "MPO of 10^9 frames": segment(0xE2, b"MPF\0" + tiff({0xB001: 10**9, 0xB002: b"x" * 64})),
         "Photoshop resources": segment(
             0xED, b"Photoshop 3.0\0" + b"8BIM\3\xed\0\0\xff\xff\xff\xff"
@@ -233,16 +233,16 @@ def jpegs(photo: Pixels, side: int) -> Iterator[File]:
 def exifs() -> Iterator[File]:
     yield "EXIF of 100 MiB claimed", tiff({0x0112: 6, 0x9286: (7, 100 << 20, 8)})
     yield (
-        "EXIF of itself",
+        "EXIF that refers to itself",
         tiff({0x0112: 6, 0x8769: (4, 1, 8), 0x8825: (4, 1, 8), 0xA005: (4, 1, 8)}),
     )
     yield "EXIF beyond the end", tiff({0x0112: 6, 0x8769: (4, 1, 0xFFFFFFF0)})
     yield "EXIF of an odd orientation", tiff({0x0112: (5, 1, 0)})
     yield "EXIF of many orientations", tiff({0x0112: (3, 20, 8)})
-    yield "EXIF of 65535 tags that are not there", tiff({0x0112: 6}, count=0xFFFF)
+    yield "EXIF that claims 65535 tags", tiff({0x0112: 6}, count=0xFFFF)
     yield "EXIF of 5000 tags of 30 kB", tiff({tag: (7, 30_000, 8) for tag in range(5000)})
-    yield "EXIF whose next is itself", tiff({0x0112: 6}, following=8)
-    yield "EXIF of nothing", b""
+    yield "EXIF whose next directory is itself", tiff({0x0112: 6}, following=8)
+    yield "empty EXIF", b""
     yield "EXIF of text", b"orientation: 6"
 
 
@@ -299,10 +299,10 @@ def tiffs(photo: Pixels) -> Iterator[File]:
     yield "TIFF of offsets beyond the end", make(t273=0xFFFFFFF0)
     yield "TIFF of 10^9 strips", make(t273=(4, 10**9, 8), t279=(4, 10**9, 8), t278=1)
     yield "TIFF of 10^9 bit depths", make(t258=(3, 10**9, 8))
-    yield "TIFF of 10^9 samples a pixel", make(t277=10**9)
+    yield "TIFF of 10^9 samples per pixel", make(t277=10**9)
     yield "TIFF whose next directory is itself", make(following=8)
     yield "TIFF, ICC of 100 MiB claimed", make(t34675=(7, 100 << 20, 8))
-    yield "TIFF, EXIF of itself", make(t34665=8, t34853=8)
+    yield "TIFF, EXIF that refers to itself", make(t34665=8, t34853=8)
     yield "TIFF of an odd orientation", make(t274=99)
     bomb = zlib_bomb()
     yield "TIFF, 2 GiB of deflate", make(bomb, t259=8, t279=len(bomb))
@@ -432,7 +432,7 @@ def bmps_and_ppms(max_pixels: int) -> Iterator[File]:
     yield f"large BMP of {SIDE} x {SIDE}", bmp(SIDE, SIDE, 0, bytes(100))
     yield "BMP upside down", bmp(16, -16, 0, bytes(256))
     yield "BMP of a negative width", bmp(-16, 16, 0, bytes(256))
-    yield "BMP of runs that end nowhere", bmp(max_pixels, 1, 1, b"\0\2\xff\xff" * 1000)
+    yield "BMP of jumps beyond the image", bmp(max_pixels, 1, 1, b"\0\2\xff\xff" * 1000)
     yield "BMP of lines without pixels", bmp(max_pixels, 1, 1, b"\1\1\0\0" * 1000)
     yield "BMP of runs of nothing", bmp(1, max_pixels, 1, b"\2\1" * 10**5)
     yield "BMP of 4 bits, runs of nothing", bmp(1, max_pixels, 2, b"\2\1" * 10**5, bits=4)

@@ -101,7 +101,7 @@ def test_floating_point_pixels_are_refused() -> None:
 def grey_tiff(
     depth: int, raw: bytes, *, white_is_zero: bool = False, signed: bool = False
 ) -> bytes:
-    """A TIFF of four grey pixels in a row."""
+    """Build a TIFF of four grey pixels in a row."""
     tags = [(256, 4), (257, 1), (258, depth), (259, 1), (262, int(not white_is_zero)), (273, 8)]
     tags += [(277, 1), (278, 1), (279, len(raw)), (339, 1 + signed)]
     directory = 8 + len(raw) + len(raw) % 2
@@ -151,7 +151,7 @@ def test_cmyk_without_a_profile_is_converted_by_pillow(photos) -> None:
 
 
 def swapped_profile() -> bytes:
-    """The sRGB profile with the primaries of red and blue swapped."""
+    """Build the sRGB profile with the primaries of red and blue swapped."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for text in ("sRGB".encode("ascii"), "sRGB".encode("utf-16-be")):
         profile = profile.replace(text, text.replace(b"s", b"x"))
@@ -281,7 +281,7 @@ def test_check_size_refuses_only_other_sizes(photos) -> None:
 
 
 def linear_profile(description: str) -> bytes:
-    """The sRGB profile with a linear curve; `description` has as many letters as sRGB's."""
+    """Build a linear sRGB profile; `description` must be as long as that of sRGB."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     start = profile.index(b"para")
     # Function type 0, an exponent of 1: (type, reserved, function, reserved, exponent).
@@ -300,7 +300,7 @@ def test_linear_profile_is_converted_whatever_its_name(description) -> None:
 
 
 def grey_profile(gamma: float) -> bytes:
-    """A grey profile (ICC.1:2001): a header, the white point and a curve."""
+    """Build a grey profile (ICC.1:2001): a header, the white point and a curve."""
     tags = {
         b"wtpt": b"XYZ " + bytes(4) + bytes.fromhex("0000f6d6000100000000d32d"),
         b"kTRC": b"curv" + bytes(4) + (1).to_bytes(4) + round(gamma * 256).to_bytes(2) + bytes(2),

@@ -39,7 +39,7 @@ FIELDS += [bytes([n]) for n in NUMBERS if n <= 0xFF]
 
 @st.composite
 def mutated(draw: st.DrawFn, seeds: list[bytes], words: list[bytes]) -> bytes:
-    """A seed after some changes, most of them near its beginning, where the header is."""
+    """Change a seed in some places, most of them near its beginning, where the header is."""
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(1, 6))):
         end = max(len(data) - 1, 0)

@@ -61,7 +61,7 @@ def test_small_images_use_the_scales_that_fit(photos, height, width, scales, qua
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
-def test_one_call_equals_pytorch_msssim(photos: Photos, dtype) -> None:
+def test_ms_ssim_function_equals_pytorch_msssim(photos: Photos, dtype) -> None:
     x, several = photos["chelsea"], [jpeg(photos["chelsea"], quality) for quality in (5, 50)]
     a, b = image(x), torch.stack([image(y) for y in several])
     expected = package_ms_ssim(a.expand_as(b), b, data_range=1.0, size_average=False)

@@ -17,7 +17,7 @@ from tests.scoring import literal
 @pytest.mark.parametrize("shape", [(16, 16), (51, 77), (37, 300), (120, 49)])
 def test_box_blur_equals_the_literal_box_filter(rng, shape) -> None:
     saliency = rng.random(shape)
-    expected = literal.box(saliency)
+    expected = literal.box_blur(saliency)
     assert box_blur(torch.from_numpy(saliency)).numpy() == pytest.approx(expected, abs=1e-12)
     single = box_blur(torch.from_numpy(saliency).float())
     assert single.dtype == torch.float32
@@ -38,7 +38,7 @@ def test_box_covers_25_pixels_before_and_24_after() -> None:
 def test_resized_mask_is_the_mean_over_each_cell(rng, size) -> None:
     mask = rng.random((64, 90))
     ours = resize_mask(torch.from_numpy(mask)[None], *size)
-    assert ours[0].numpy() == pytest.approx(literal.area(mask, *size), abs=1e-12)
+    assert ours[0].numpy() == pytest.approx(literal.resize_mask(mask, *size), abs=1e-12)
 
 
 @pytest.mark.parametrize("weighting", get_args(Weighting))
@@ -54,7 +54,7 @@ def test_masked_mean_equals_the_formula(rng, weighting) -> None:
     maps, mask = rng.random((2, 33, 21)), rng.random((33, 21)) ** 4
     weights = mask_weights(torch.from_numpy(mask)[None], weighting)
     _, ours = whole_and_masked_means(torch.from_numpy(maps), weights)
-    expected = [literal.under(level, mask, weighting) for level in maps]
+    expected = [literal.masked_mean(level, mask, weighting) for level in maps]
     assert ours.tolist() == pytest.approx(expected, rel=1e-12)
 
 

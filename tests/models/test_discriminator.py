@@ -69,7 +69,7 @@ def check_logits_equal(source, live, batch):
     [(nn.BatchNorm2d, False), (nn.InstanceNorm2d, True), (lambda width: nn.Identity(), False)],
     ids=["batch", "instance", "none"],
 )
-def test_published_layout_gives_the_logits_of_its_network(tmp_path, batch, prefix, norm, bias):
+def test_published_layout_loads_with_equal_logits(tmp_path, batch, prefix, norm, bias):
     live = build_published(norm=norm, bias=bias)
     check_logits_equal(save_tensors(tmp_path / "d.pth", live, prefix), live, batch)
 

@@ -63,7 +63,7 @@ def test_missing_file_and_file_without_tensors_are_weights_errors(tmp_path) -> N
 
 @pytest.fixture
 def published(tmp_path):
-    """URL of a file that is named by its hash, as torchvision's are."""
+    """URL of a file whose name contains its hash, like torchvision's."""
     torch.save(TENSORS, tmp_path / "w.pth")
     data = (tmp_path / "w.pth").read_bytes()
     name = f"net-{hashlib.sha256(data).hexdigest()[:8]}.pth"

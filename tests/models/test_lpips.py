@@ -25,7 +25,7 @@ def compute_lpips(network, x, y):
 
 
 def build_package_network(name):
-    """The `lpips` package's network: trained heads on a backbone of random weights."""
+    """Build the `lpips` package's network: trained heads on a backbone of random weights."""
     torch.manual_seed(7)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -33,7 +33,7 @@ def build_package_network(name):
 
 
 def backbone_tensors(package):
-    """The backbone's tensors by torchvision's names."""
+    """Return the backbone's tensors by torchvision's names."""
     return {
         f"features.{key.split('.', 1)[1]}": tensor
         for key, tensor in package.net.state_dict().items()

@@ -47,7 +47,7 @@ def test_u2net_has_the_published_number_of_parameters(widths, count):
         assert sum(parameter.numel() for parameter in U2Net(widths).parameters()) == count
 
 
-def test_u2netp_checkpoint_gives_the_logits_of_its_network(tmp_path):
+def test_u2netp_checkpoint_loads_with_equal_logits(tmp_path):
     live = randomize_batch_norms(U2Net(U2NETP))
     path = tmp_path / "u2netp.pth"
     torch.save(live.state_dict(), path)

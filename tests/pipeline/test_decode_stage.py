@@ -29,7 +29,7 @@ def decoded(items, base, max_pixels=10**6):
 
 
 def errors_of(chunk: Chunk) -> list[str | None]:
-    """Kind and text of each row's failure."""
+    """Return kind and text of each row's failure."""
     return [None if failure is None else str(failure) for failure in chunk.failures]
 
 

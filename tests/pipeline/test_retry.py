@@ -35,7 +35,7 @@ def rows_of(written) -> list[dict]:
 
 
 def expected(manifest, *numbers) -> list[dict]:
-    """Rows of the run's manifest, with absolute URIs and unchanged ids."""
+    """Return rows of the run's manifest, with absolute URIs and unchanged ids."""
     folder = os.path.dirname(manifest)
     rows = read_manifest(manifest).table.to_pylist()
     for row in rows:

@@ -16,7 +16,7 @@ from tests.conftest import jpeg
 
 
 def errors_in(table: pa.Table) -> list[str | None]:
-    """Kind and text of each row's error."""
+    """Return kind and text of each row's error."""
     return [
         None if row[schema.ERROR] is None else f"{row[schema.ERROR_KIND]}: {row[schema.ERROR]}"
         for row in table.to_pylist()

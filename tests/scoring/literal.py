@@ -16,13 +16,13 @@ Array = NDArray[np.float64]
 WANG = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def box(saliency: Array) -> Array:
-    """Blur: the mean over rows i-25 .. i+24 and the same columns, with zeros outside the image."""
+def box_blur(saliency: Array) -> Array:
+    """Blur a mask: average rows i-25 .. i+24 and the same columns, with zeros outside the image."""
     padded = F.pad(torch.from_numpy(saliency)[None, None], (25, 24, 25, 24))
     return F.conv2d(padded, torch.ones(1, 1, 50, 50, dtype=torch.float64))[0, 0].numpy() / 2500
 
 
-def area(mask: Array, height: int, width: int) -> Array:
+def resize_mask(mask: Array, height: int, width: int) -> Array:
     """Resize a mask: the mean over the pixels that each cell of a coarser grid touches."""
     if mask.shape == (height, width):
         return mask
@@ -36,7 +36,7 @@ def area(mask: Array, height: int, width: int) -> Array:
     return out
 
 
-def under(level: Array, mask: Array, weighting: str) -> float:
+def masked_mean(level: Array, mask: Array, weighting: str) -> float:
     """Average an L map under a mask of its size."""
     if weighting == "mean":
         return float((level * mask).mean())
@@ -85,11 +85,11 @@ def ms_ssim(x: Array, y: Array, mean: Callable[[Array], float]) -> float:
     return float(np.mean(channels))
 
 
-def ms_ssim_under(x: Array, y: Array, mask: Array, weighting: str) -> float:
+def masked_ms_ssim(x: Array, y: Array, mask: Array, weighting: str) -> float:
     def mean(level: Array) -> float:
         height, width = level.shape
-        coarse = area(mask, height + 10, width + 10)[5:-5, 5:-5]
-        return under(level, coarse, weighting)
+        coarse = resize_mask(mask, height + 10, width + 10)[5:-5, 5:-5]
+        return masked_mean(level, coarse, weighting)
 
     return ms_ssim(x, y, mean)
 
@@ -108,7 +108,7 @@ def lpips_maps(package: nn.Module, x: Tensor, y: Tensor) -> list[Array]:
     ]
 
 
-def scores(
+def compute_scores(
     x: NDArray[np.uint8],
     y: NDArray[np.uint8],
     mask: Array,
@@ -116,7 +116,7 @@ def scores(
     package: nn.Module,
     discriminator: nn.Module,
 ) -> dict[str, float]:
-    """Compute all numbers of one pair."""
+    """Compute all scores of one pair."""
     a, b = x / 255.0, y / 255.0
     tensors = [torch.from_numpy(image).permute(2, 0, 1).float() for image in (a, b)]
     with torch.no_grad():
@@ -124,7 +124,7 @@ def scores(
         logits = discriminator(tensors[1][None])[0, 0].double()
     loss = torch.log1p(torch.exp(-logits)).numpy()
     error = ((a - b) ** 2).mean(axis=2)
-    mse, roi_mse = float(error.mean()), under(error, mask, weighting)
+    mse, roi_mse = float(error.mean()), masked_mean(error, mask, weighting)
     return {
         "mse": mse,
         "psnr": psnr(mse),
@@ -133,8 +133,8 @@ def scores(
         "d_loss": float(loss.mean()),
         "roi_mse": roi_mse,
         "roi_psnr": psnr(roi_mse),
-        "roi_ms_ssim": ms_ssim_under(a, b, mask, weighting),
-        "roi_lpips": sum(under(m, area(mask, *m.shape), weighting) for m in layers),
-        "roi_d_loss": under(loss, area(mask, *loss.shape), weighting),
+        "roi_ms_ssim": masked_ms_ssim(a, b, mask, weighting),
+        "roi_lpips": sum(masked_mean(m, resize_mask(mask, *m.shape), weighting) for m in layers),
+        "roi_d_loss": masked_mean(loss, resize_mask(mask, *loss.shape), weighting),
         "roi_fraction": float(mask.mean()),
     }

@@ -57,14 +57,14 @@ def test_all_numbers_equal_the_literal_method(
     d, _ = discriminator.load_discriminator(DEFAULT_DISCRIMINATOR)
     with torch.inference_mode():
         logits = network(torch.from_numpy(x / 255.0).permute(2, 0, 1)[None].float())
-    mask = literal.box(logits[0, 0].sigmoid().double().numpy())
+    mask = literal.box_blur(logits[0, 0].sigmoid().double().numpy())
     prepared = scorer.prepare(x)
     np.testing.assert_allclose(prepared.mask.cpu().numpy(), mask, atol=1e-5)
     # The rest uses the scorer's mask: its last digits depend on the memory format of convolutions,
     # and decibels multiply the difference by ten.
     mask = prepared.mask.double().cpu().numpy()
     for y, scores in zip(several, scorer.score(prepared, several), strict=True):
-        expected = literal.scores(x, y, mask, weighting, package, d)
+        expected = literal.compute_scores(x, y, mask, weighting, package, d)
         got = {key: value for key, value in asdict(scores).items() if key in expected}
         assert got == pytest.approx(expected, abs=1e-5)
         assert (scores.width, scores.height) == (width, height)
