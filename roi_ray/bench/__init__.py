@@ -1,1 +1,1 @@
-"""Measures speed. Only ratios within one run are compared, never times of different runs."""
+"""Measure speed. Only ratios within one run are compared, never times of different runs."""

@@ -1,4 +1,4 @@
-"""Where the scorer's time goes, and how close each step is to the limit of the machine."""
+"""Time each step of the scorer, and compare it with the limits of the machine."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -62,8 +62,8 @@ class _Step:
     """A step to time.
 
     Attributes:
-        run: calls the step.
-        inputs: tensors that the step reads, if its memory traffic is to be counted.
+        run: function that runs the step.
+        inputs: tensors that the step reads; empty if its memory traffic is not counted.
         images: images per call.
         per_reference: see `StepTime`.
         network: whether to count floating-point operations.
@@ -127,7 +127,7 @@ def measure_steps(
 def compute_network_utilisation(
     steps: Sequence[StepTime], gflops: float, per_reference: int
 ) -> float:
-    """Share of a limit in GFLOP/s that all networks together reach.
+    """Compute the share of a limit in GFLOP/s that all networks together reach.
 
     Args:
         steps: times of the steps.
@@ -143,7 +143,7 @@ def compute_network_utilisation(
 def _list_steps(
     networks: Networks, reference: bytes, distorted: bytes, device: torch.device
 ) -> dict[str, _Step]:
-    """The steps of scoring by name, with their inputs computed."""
+    """Build the steps of scoring by name, and compute their inputs."""
     count = 1 if device.type == "cpu" else _GPU_IMAGES
     pixels = [[decode_image(data)] * count for data in (reference, distorted)]
     x, y = (upload(images, device) for images in pixels)
@@ -211,7 +211,7 @@ def _compare_with_limits(name: str, step: _Step, timing: Timing, limits: Machine
 
 
 def _iterate_tensors(result: object) -> Iterator[Tensor]:
-    """All tensors in a nested result."""
+    """Yield all tensors in a nested result."""
     if isinstance(result, Tensor):
         yield result
     elif isinstance(result, Moments):

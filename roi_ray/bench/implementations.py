@@ -1,4 +1,4 @@
-"""What a benchmark compares: roi-ray's scorer and the other implementations, from files to numbers.
+"""Implementations that a benchmark compares: roi-ray's scorer and others, from files to numbers.
 
 Names of roi-ray's own implementations:
 
@@ -48,7 +48,7 @@ def build_implementations(
         settings: settings of roi-ray; only the precision is used.
         device: device of every implementation.
         saliency: saliency network of every implementation.
-        read: how every implementation reads an image.
+        read: function by which every implementation reads an image.
         batch: images per pass through roi-ray's networks, see `Scorer`.
 
     Returns:
@@ -78,7 +78,7 @@ def build_implementations(
 
 
 def find_baseline(name: str) -> str:
-    """Name of the implementation of roi-ray that an implementation is compared with."""
+    """Find the name of roi-ray's implementation that an implementation is compared with."""
     return ROI_RAY_COMMON if name in ("torchmetrics", "pyiqa", ROI_RAY_COMMON) else ROI_RAY
 
 

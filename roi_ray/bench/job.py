@@ -1,4 +1,4 @@
-"""Measures a whole job on Ray, from files to Parquet, and the scorer alone on the same files."""
+"""Measure a whole job on Ray, from files to Parquet, and the scorer alone on the same files."""
 
 import contextlib
 import multiprocessing
@@ -149,7 +149,7 @@ def _score_groups(
 
 
 class _MemorySampler(threading.Thread):
-    """Samples the private memory of the largest scoring actor on this machine."""
+    """Thread that samples the private memory of the largest scoring actor on this machine."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -163,7 +163,7 @@ class _MemorySampler(threading.Thread):
                 self._samples.append((time.time(), largest))
 
     def medians_of_tenths(self, first: float, last: float) -> tuple[float, ...]:
-        """Medians over ten equal parts of the time from `first` to `last`."""
+        """Compute the medians over ten equal parts of the time from `first` to `last`."""
         tenths: list[list[float]] = [[] for _ in range(10)]
         for when, size in self._samples:
             if first <= when < last:
@@ -180,7 +180,7 @@ class _MemorySampler(threading.Thread):
 
 
 def actor_memory_mib(process: Path) -> float:
-    """Private memory of a scoring actor in MiB, by its folder in /proc; 0 for other processes."""
+    """Read a scoring actor's private memory in MiB from its /proc folder; 0 for other processes."""
     try:
         if b"ScoringActor" not in (process / "cmdline").read_bytes():
             return 0.0
@@ -190,7 +190,7 @@ def actor_memory_mib(process: Path) -> float:
 
 
 def private_memory_mib(process: Path) -> float:
-    """Private memory of a process in MiB, by its folder in /proc; excludes Ray's object store."""
+    """Read a process's private memory in MiB, without Ray's object store, from its /proc folder."""
     try:
         status = (process / "status").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a benchmark measures. Imports nothing heavy, because the command line shows the choices."""
+"""Options of a benchmark. Imports nothing heavy, so that the command line shows them at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What roi-ray is compared with: a plain loop over pairs, and other libraries."""
+"""Rivals that roi-ray is compared with: a plain loop over pairs, and other libraries."""
 
 import importlib
 import warnings
@@ -19,11 +19,11 @@ from roi_ray.models.lpips import fill_backbone
 from roi_ray.runtime.device import upload
 
 ScorePair = Callable[[Path, Path], dict[str, float]]
-"""Scores one pair: reference and distorted image to metrics by name."""
+"""Maps a reference and a distorted image to metrics by name."""
 
 
 def build_naive(networks: BenchNetworks, device: torch.device, read: ReadImage) -> ScorePair:
-    """A plain loop: per pair, both files are read, and every package and network runs anew.
+    """Build a plain loop: for each pair it reads both files and runs every package and network.
 
     Metrics: MSE, MS-SSIM (`pytorch_msssim`), LPIPS (`lpips`), `d_loss`, and the MSE under the mask.
     """
@@ -51,7 +51,7 @@ def build_naive(networks: BenchNetworks, device: torch.device, read: ReadImage) 
 
 
 def build_torchmetrics(networks: BenchNetworks, device: torch.device, read: ReadImage) -> ScorePair:
-    """PSNR, MS-SSIM and LPIPS by torchmetrics."""
+    """Build PSNR, MS-SSIM and LPIPS of torchmetrics."""
     functional = _import_rival("torchmetrics.functional.image")
     lpips = _import_rival("torchmetrics.functional.image.lpips")._LPIPS(net="alex", pnet_rand=True)
     fill_backbone(lpips.net.children(), networks.alexnet)
@@ -73,7 +73,7 @@ def build_torchmetrics(networks: BenchNetworks, device: torch.device, read: Read
 
 
 def build_pyiqa(networks: BenchNetworks, device: torch.device, read: ReadImage) -> ScorePair:
-    """PSNR, MS-SSIM (of luma, its default) and LPIPS by pyiqa."""
+    """Build PSNR, MS-SSIM (of luma, its default) and LPIPS of pyiqa."""
     from torchvision import models
 
     create = _import_rival("pyiqa").create_metric
@@ -124,5 +124,5 @@ def _import_rival(name: str) -> ModuleType:
 
 
 def _to_tensor(pixels: Pixels, device: torch.device) -> Tensor:
-    """Pixels as float32, (1, 3, H, W), in [0, 1]."""
+    """Convert pixels to float32, (1, 3, H, W), in [0, 1]."""
     return upload([pixels], device).contiguous().float() / 255

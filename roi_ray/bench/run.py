@@ -1,4 +1,4 @@
-"""Runs a benchmark: comparison with rivals, growth, steps, and the whole job."""
+"""Run a benchmark: comparison with rivals, growth, steps, and the whole job."""
 
 import functools
 import platform
@@ -91,7 +91,7 @@ class BenchResult:
     job: JobComparison | None
 
     def as_json(self) -> dict[str, Any]:
-        """All results, and how many times as long each implementation takes as its baseline."""
+        """Convert to JSON values, and add each implementation's time over that of its baseline."""
         ratios = {
             k: {
                 name: median_ratio(timing, timings[find_baseline(name)])
@@ -103,13 +103,13 @@ class BenchResult:
 
 
 def run_benchmark(
-    options: BenchOptions, say: Callable[[str], None] = lambda _: None
+    options: BenchOptions, report: Callable[[str], None] = lambda _: None
 ) -> BenchResult:
     """Measure everything that the options ask for.
 
     Args:
         options: what to measure.
-        say: called with a line of text before each part of the benchmark.
+        report: function that receives a line of text before each part of the benchmark.
 
     Raises:
         UsageError: a rival is unknown or not installed, or there are no photographs.
@@ -135,13 +135,13 @@ def run_benchmark(
         timings = {}
         for k in options.per_reference[:2]:
             names = ", ".join(implementations)
-            say(f"{side} x {side}, {k} distorted images per reference: {names}")
+            report(f"{side} x {side}, {k} distorted images per reference: {names}")
             groups = make_square_groups(side, k)
             timings[k] = _time(implementations, groups, options.rounds, device)
-        say("growth with the number and the size of the images")
+        report("growth with the number and the size of the images")
         ms_per_pair = {k: measure_ms_per_pair(side, k) for k in sorted(options.per_reference)}
         sizes = {side: measure_ms_per_pair(side, first_k) for side in options.sizes}
-        say("the steps of scoring, and the limits of the machine")
+        report("the steps of scoring, and the limits of the machine")
         networks = build_networks(options.saliency).networks
         networks.to(device, DTYPES[options.settings.precision])
         pair = make_square_groups(_SIZE, 2)[0]
@@ -149,9 +149,9 @@ def run_benchmark(
         steps, limits = measure_steps(networks, *files, device, options.rounds)
         job = None
         if options.job_pairs and device.type == "cpu":
-            job = _compare_job(options, Path(folder), say)
+            job = _compare_job(options, Path(folder), report)
         elif options.job_pairs:
-            say("the job is left out: it is measured on CPUs only")
+            report("the job is left out: it is measured on CPUs only")
     return BenchResult(
         machine=_describe_machine(device),
         timings=timings,
@@ -180,7 +180,7 @@ def _time(
 
 
 def _fit_curve(ms_per_pair: Mapping[int, float]) -> CurveFit | None:
-    """Fit by least squares of the relative errors."""
+    """Fit the curve by least squares of the relative errors."""
     if len(ms_per_pair) <= 2:
         return None  # the fit has two parameters
     counts, values = np.array(list(ms_per_pair)), np.array(list(ms_per_pair.values()))
@@ -190,7 +190,9 @@ def _fit_curve(ms_per_pair: Mapping[int, float]) -> CurveFit | None:
     return CurveFit(float(fixed), float(marginal), float(max_error))
 
 
-def _compare_job(options: BenchOptions, folder: Path, say: Callable[[str], None]) -> JobComparison:
+def _compare_job(
+    options: BenchOptions, folder: Path, report: Callable[[str], None]
+) -> JobComparison:
     """Measure the job and the scorer alone, on one CPU and on two."""
     references = max(4, options.job_pairs // _JOB_IMAGES)
     groups = make_groups(
@@ -202,12 +204,12 @@ def _compare_job(options: BenchOptions, folder: Path, say: Callable[[str], None]
     for cpus in (1, 2):
         job_groups = groups if cpus == 2 else groups[: len(groups) // 2]
         scorer_groups = job_groups[: 2 * max(1, len(job_groups) // 8)]
-        say(f"the scorer alone, in {cpus} processes of one thread")
+        report(f"the scorer alone, in {cpus} processes of one thread")
         before = measure_scorer(scorer_groups, settings, cpus, threads=1)
-        say(f"the job on {cpus} CPUs: {len(job_groups) * _JOB_IMAGES} pairs")
+        report(f"the job on {cpus} CPUs: {len(job_groups) * _JOB_IMAGES} pairs")
         jobs[cpus] = measure_job(job_groups, folder / f"job-{cpus}", settings, cpus)
         # Measured before and after the job, because the speed of a machine drifts.
-        say(f"the scorer alone, in {cpus} processes of one thread, again")
+        report(f"the scorer alone, in {cpus} processes of one thread, again")
         after = measure_scorer(scorer_groups, settings, cpus, threads=1)
         speeds[cpus] = (before + after) / 2
     return JobComparison(speeds, jobs)

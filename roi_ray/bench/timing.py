@@ -1,4 +1,4 @@
-"""Times several functions in turns, A B C, A B C, ..., so that drift of the machine hits all."""
+"""Time several functions in turns, A B C, A B C, ..., so that drift of the machine affects all."""
 
 import statistics
 import time
@@ -58,7 +58,7 @@ def time_interleaved(
 
 
 def median_ratio(slow: Timing, fast: Timing) -> float:
-    """How many times as long `slow` takes as `fast`: the median of the ratios of all rounds."""
+    """Compute how many times as long `slow` takes as `fast`, the median ratio of all rounds."""
     return statistics.median(a / b for a, b in zip(slow.seconds, fast.seconds, strict=True))
 
 

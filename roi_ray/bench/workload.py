@@ -77,7 +77,7 @@ def read_file(path: Path) -> Pixels:
 
 
 def _crop_mirrored(pixels: Pixels, size: tuple[int, int], shift: int) -> Pixels:
-    """Crop to `size`, `shift` pixels from the upper left corner; mirrors what lies outside."""
+    """Crop to `size`, `shift` pixels from the upper left corner; mirror what lies outside."""
     rows, columns = (max(0, size[axis] + shift - pixels.shape[axis]) for axis in (0, 1))
     filled = np.pad(pixels, [(0, rows), (0, columns), (0, 0)], mode="symmetric")
     return filled[shift : shift + size[0], shift : shift + size[1]]

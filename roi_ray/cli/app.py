@@ -1,4 +1,4 @@
-"""The command `roi-ray`. A subcommand's module is imported when it is asked for."""
+"""The command `roi-ray`. Each subcommand's module is imported only when it is needed."""
 
 import importlib
 from typing import Annotated
@@ -18,7 +18,7 @@ PANELS = {
     ),
     "Speed": ("bench",),
 }
-"""The subcommands, by their heading in the help. `train-saliency` is `cli/train_saliency.py`."""
+"""Subcommands by their heading in the help. `train-saliency` is in `cli/train_saliency.py`."""
 
 _PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names}
 _HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
@@ -40,7 +40,7 @@ def load_command(name: str) -> TyperCommand:
     """Import a subcommand.
 
     Args:
-        name: Name as users type it, such as `train-saliency`.
+        name: name as users type it, such as `train-saliency`.
     """
     module = importlib.import_module(f"roi_ray.cli.{name.replace('-', '_')}")
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -89,6 +89,6 @@ def run(name: str) -> None:
     """Run one subcommand with this process's arguments, as the scripts in `jobs/` do.
 
     Args:
-        name: Name as users type it, such as `train-saliency`.
+        name: name as users type it, such as `train-saliency`.
     """
     load_command(name)(prog_name=f"jobs/{name.replace('-', '_')}.py")

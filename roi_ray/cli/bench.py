@@ -21,31 +21,31 @@ def main(
         bool,
         typer.Option(
             "--quick",
-            help="Take less than a minute: two rounds, the first of --per-reference, no job.",
+            help="Finish in less than a minute: two rounds, the first --per-reference, no job.",
         ),
     ] = False,
     no_ray: Annotated[
         bool, typer.Option("--no-ray", help="Do not measure a whole job on Ray.")
     ] = False,
     sizes: Annotated[
-        str, typer.Option(help="Sides of the square images, in pixels, with commas between them.")
+        str, typer.Option(help="Sides of the square images in pixels, separated by commas.")
     ] = "512",
     per_reference: Annotated[
         str,
         typer.Option(
-            help="Numbers of distorted images per reference, with commas between them. Other "
-            "libraries are measured at the first two."
+            help="Numbers of distorted images per reference, separated by commas. Other libraries "
+            "are measured at the first two."
         ),
     ] = "8,24,1,2,4,16",
     against: Annotated[
         str,
         typer.Option(
-            help="What roi-ray is compared with: naive (a plain loop), torchmetrics and pyiqa, "
-            "with commas between them, or an empty text."
+            help="Rivals to compare roi-ray with, separated by commas: naive (a plain loop), "
+            "torchmetrics, pyiqa; empty for none."
         ),
     ] = "naive",
     saliency: Annotated[
-        SaliencyName, typer.Option(help="Saliency network that everything measured uses.")
+        SaliencyName, typer.Option(help="Saliency network of everything that is measured.")
     ] = "u2netp",
     precision: Annotated[Precision, typer.Option(help="Precision of roi-ray's networks.")] = "fp32",
     device: Annotated[
@@ -72,7 +72,7 @@ def main(
         bool,
         typer.Option("--decoded", help="Start from decoded images in memory, not from files."),
     ] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds that are measured.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of measured rounds.")] = 5,
     job_pairs: Annotated[int, typer.Option(min=96, help="Pairs of the job on Ray.")] = 640,
     images: Annotated[
         Path | None,
@@ -132,7 +132,7 @@ def main(
         job_pairs=0 if quick or no_ray else job_pairs,
     )
     output.mkdir(parents=True, exist_ok=True)
-    result = run_benchmark(options, say=lambda text: console.print(f"... {text}", style="dim"))
+    result = run_benchmark(options, report=lambda text: console.print(f"... {text}", style="dim"))
     for table in build_tables(result):
         console.print(table)
     (output / "bench.json").write_text(json.dumps(result.as_json(), indent=2) + "\n")
@@ -149,7 +149,7 @@ def _parse_numbers(option: str, text: str) -> list[int]:
         numbers = [int(number) for number in text.split(",")]
     except ValueError as error:
         raise typer.BadParameter(
-            f"{option} {text!r}: give whole numbers with commas between them"
+            f"{option} {text!r}: give whole numbers separated by commas"
         ) from error
     if min(numbers) < 1:
         raise typer.BadParameter(f"{option} {text!r}: give numbers of at least 1")

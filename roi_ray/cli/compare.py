@@ -37,7 +37,7 @@ def main(
     scores: Annotated[
         str | None,
         typer.Option(
-            help="Output of `roi-ray score` to take the features from, in place of scoring. The "
+            help="Output of `roi-ray score` to take the features from, instead of scoring. The "
             "options of metrics are then ignored.",
             show_default=False,
         ),

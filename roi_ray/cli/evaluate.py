@@ -1,4 +1,4 @@
-"""`roi-ray evaluate`: cross-validate preference models, beside simple rules and a human ceiling."""
+"""`roi-ray evaluate`: compare preference models with simple rules and a human ceiling."""
 
 import json
 import sys
@@ -38,7 +38,7 @@ def main(
         int, typer.Option(min=2, help="Folds. All comparisons of a reference are in one fold.")
     ] = 5,
     repeats: Annotated[
-        int, typer.Option(min=1, help="Times that the references are divided into folds anew.")
+        int, typer.Option(min=1, help="Number of cross-validations, each with different folds.")
     ] = 3,
 ) -> None:
     """Measure how many human choices each model predicts, on references it was not trained on.

@@ -32,7 +32,9 @@ def main(
     maps: Annotated[str, typer.Option(help="Folder or s3:// prefix of the maps of these images.")],
     output: Annotated[
         str,
-        typer.Option(help="Folder or s3:// prefix for the new images and maps, for --more."),
+        typer.Option(
+            help="Folder or s3:// prefix for the new images and maps, for `train-saliency --more`."
+        ),
     ],
     photographs: Annotated[
         list[str] | None,
@@ -90,8 +92,9 @@ def main(
     # A view records the names of its sources, so no two images may have the same name.
     uris = list_files_by_name(images, *(photographs or []))
     objects = list_files_by_name(*(cut_outs or []))
-    if both := sorted(set(uris) & set(objects)):
-        raise UsageError(f"{uris[both[0]]} and {objects[both[0]]} have the same name")
+    if duplicates := sorted(set(uris) & set(objects)):
+        name = duplicates[0]
+        raise UsageError(f"{uris[name]} and {objects[name]} have the same name")
     training, held = split_held_out(list_files_by_name(images), held_out)
     further = [name for name in uris if name not in {*training, *held}]
     print(f"{len(training)} training images, {len(further)} further photographs", flush=True)

@@ -1,6 +1,6 @@
 """Options that several commands share, each defined once. Imports nothing heavy.
 
-A command states the default; what an option is called, accepts and means is stated here.
+This module gives an option's name, accepted values and help; each command gives the default.
 """
 
 from typing import Annotated
@@ -15,7 +15,7 @@ _METRICS = "Metrics (they decide the numbers)"
 _RUN = "Execution"
 _TRAINING = "Training"
 
-# What decides the numbers: the fields of `Settings`, and where their files are.
+# Options that decide the numbers: the fields of `Settings`, and the folder of their files.
 LpipsOption = Annotated[
     settings.LpipsName,
     typer.Option(
@@ -66,7 +66,7 @@ WeightsDir = Annotated[
     ),
 ]
 
-# How a scoring job runs: the fields of `pipeline.options.Options`.
+# Options of how a scoring job runs: the fields of `pipeline.options.Options`.
 Device = Annotated[
     cluster.Device,
     typer.Option(
@@ -153,7 +153,7 @@ LogLevel = Annotated[
     ),
 ]
 
-# How a training runs.
+# Options of how a training runs.
 Seed = Annotated[
     int, typer.Option(help="Seed of everything that is random.", rich_help_panel=_TRAINING)
 ]

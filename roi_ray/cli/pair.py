@@ -62,14 +62,14 @@ def main(
 ) -> None:
     """Print the scores of a few decoded images of one original, without a manifest and without Ray.
 
-    An image that cannot be scored is a line with its error; the others are still scored.
+    An image that cannot be scored gets a line with its error; the others are still scored.
 
     Exit codes: 0 if every image has scores; 2 if the arguments, the original, the mask or the
     weights cannot be used; 3 if an image could not be scored.
     """
     from roi_ray.imaging.load import load_image, load_mask
 
-    # A wrong original is reported at once: importing torch takes seconds.
+    # Load files before importing torch, which takes seconds: a wrong path is reported at once.
     pixels = load_image(original, max_pixels)
     roi_mask = load_mask(mask, max_pixels) if mask is not None else None
 
@@ -93,7 +93,7 @@ def main(
 
 @dataclass(frozen=True)
 class _Result:
-    """Scores of one image, or the error that it has instead; the error names the image."""
+    """Scores of one image, or an error that names the image."""
 
     image: str
     scores: "Scores | None" = None
@@ -150,7 +150,7 @@ _MEAN = "Values of the region depend on ROI; --roi-weighting normalised divides 
 
 
 def _to_table(results: Sequence[_Result], weighting: Weighting) -> str:
-    """The scores as text: one line per image, its name last so that it may have any length."""
+    """Format the scores: one line per image, its name last so that it may have any length."""
     from roi_ray import schema
 
     columns = (*schema.FEATURES, "roi_fraction")
@@ -164,7 +164,7 @@ def _to_table(results: Sequence[_Result], weighting: Weighting) -> str:
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
 
     def join(cells: Sequence[str]) -> str:
-        # A wider gap between the whole image, the region of interest, and its share.
+        # Leave wider gaps between the whole image, the region of interest, and its share.
         cells = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
         return "   ".join(["  ".join(cells[:4]), "  ".join(cells[4:8]), cells[8]])
 

@@ -39,7 +39,7 @@ def main(
     demo: Annotated[
         str | None,
         typer.Option(
-            help="In place of --manifest and --output: make a small sweep from photographs in "
+            help="Instead of --manifest and --output: make a small sweep from photographs in "
             "this folder, and score it. Needs the extra `demo`.",
             show_default=False,
         ),
@@ -47,7 +47,7 @@ def main(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of rows to score, from the first on.", show_default="all rows"
+            min=1, help="Number of rows to score, from the first row.", show_default="all rows"
         ),
     ] = None,
     lpips: cli.LpipsOption = DEFAULT_LPIPS,
@@ -93,7 +93,7 @@ def main(
         allow_prefixes=tuple(allow_prefix or ()),
     )
     if demo is not None:
-        # Plots take seconds to import; other jobs do without them.
+        # Only the demonstration imports matplotlib, which takes seconds.
         from roi_ray.report.demo import make_demo, report_demo
 
         manifest, output = make_demo(demo)

@@ -67,7 +67,7 @@ def main(
 
 
 def print_status(status: "Status") -> None:
-    """Print how far a run is, how fast its jobs were, and examples of each kind of error."""
+    """Print the progress of a run, the speed of its jobs, and examples of each kind of error."""
     from roi_ray.runtime.progress import format_duration
 
     print(
@@ -95,7 +95,7 @@ def print_status(status: "Status") -> None:
         for text in kind.examples:
             print(f"  {escape_line(text)}")
     if status.foreign:
-        print(f"{len(status.foreign)} torn or of another run; the next job sets them aside:")
+        print(f"files torn or of another run: {len(status.foreign)}; the next job moves them away:")
         for uri in status.foreign[:3]:
             print(f"  {uri}")
 

@@ -24,7 +24,7 @@ def main(
         str,
         typer.Option(
             help="Features of an image that the model sees: basic (four, of the whole image), roi "
-            "(all eight), or names with commas between them."
+            "(all eight), or names separated by commas."
         ),
     ] = "roi",
     recipe: Annotated[
@@ -70,6 +70,6 @@ def main(
     save_preference_model(output, model)
     identity = load_preference_model(storage.absolute(output)).identity
     print(
-        f"{output}: recipe {recipe}, {len(model.features)} features a side, "
+        f"{output}: recipe {recipe}, {len(model.features)} features per side, "
         f"SHA-256 {identity['sha256']}, {time.monotonic() - began:.0f} s"
     )

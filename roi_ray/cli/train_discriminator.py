@@ -85,7 +85,7 @@ def main(
     originals = {original.name: original for original in images}
     training, held = split_held_out(originals, held_out, key=file_stem)
     if not training:
-        raise ManifestError(f"{manifest} has no more than {held_out} references to hold out")
+        raise ManifestError(f"{manifest}: --held-out {held_out} leaves no references to train on")
     print(f"{len(training)} references to train on, {len(held)} held out", flush=True)
     state = fit(
         partial(
@@ -111,12 +111,12 @@ def main(
     written, weights = load_discriminator(storage.absolute(output))
     auc = discriminator_evaluation.measure_auc(written, unseen)
     pixels = (read_image(original.uri) for original in unseen)
-    untouched, curves = discriminator_evaluation.measure_d_loss_by_quality(written, pixels)
+    original_loss, curves = discriminator_evaluation.measure_d_loss_by_quality(written, pixels)
     picture = output.removesuffix(".safetensors") + ".png"
-    storage.write_bytes(picture, discriminator_evaluation.draw_d_loss_curves(untouched, curves))
+    storage.write_bytes(picture, discriminator_evaluation.draw_d_loss_curves(original_loss, curves))
     print("held out, original against decoded:")
     Console(width=120).print(discriminator_evaluation.to_auc_table(auc))
-    print(f"held out, mean d_loss: original {untouched:.3f}")
+    print(f"held out, mean d_loss: original {original_loss:.3f}")
     for codec, points in curves.items():
         print(f"  {codec}: " + "  ".join(f"q{p.quality} {p.d_loss:.3f}" for p in points))
     print(

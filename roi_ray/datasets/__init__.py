@@ -1,6 +1,6 @@
 """Importers of published human choices: one module per data set, named after it.
 
-`DatasetName` is the list of data sets. Imports nothing heavy: a command line shows the names.
+`DatasetName` lists the data sets. Imports nothing heavy, so that the command line shows it at once.
 """
 
 from typing import Literal, get_args
@@ -16,6 +16,6 @@ DatasetName = Literal[
     "pipal",
     "tid2013",
 ]
-"""A name NAME stands for the function `import_NAME` of the module `roi_ray.datasets.NAME`."""
+"""Name of a data set: NAME is read by `import_NAME` of the module `roi_ray.datasets.NAME`."""
 
 DATASET_NAMES: tuple[DatasetName, ...] = get_args(DatasetName)

@@ -8,7 +8,7 @@ Visual Quality Assessment for High-Fidelity Learning-Based Image Compression, Qo
 
     ...response....csv    any below the folder, with a header: method, worker, img_left, img_pivot,
                           img_right, codec_left, ..., dlevel_left, ..., is_bias, is_trap, response
-    the images            anywhere below it: PTC_00002_JPEG-XL_04.png, PTC_00002_0ref_00.png
+    the images            any below the folder: PTC_00002_JPEG-XL_04.png, PTC_00002_0ref_00.png
 
 The pivot is the original and becomes `reference`; left becomes `a`, right becomes `b`.
 
@@ -117,7 +117,7 @@ def _find_image(finder: ImageFinder, name: str) -> str | None:
 
 
 def _parse_rater_and_codecs(cells: dict[str, str], study: str) -> dict[str, Any]:
-    """The rater, and the codecs and methods that the names of the images say."""
+    """Parse the rater, and the codecs and methods in the names of the images."""
     columns: dict[str, Any] = {}
     if cells.get("worker"):
         # Worker numbers are unique only within a study.
@@ -135,7 +135,7 @@ def _parse_rater_and_codecs(cells: dict[str, str], study: str) -> dict[str, Any]
 
 
 def _advantage(uri: str, row: int, cells: dict[str, str]) -> float:
-    """By how many levels the right image is more distorted; 0 for different codecs."""
+    """Compute by how many levels the right image is more distorted; 0 for different codecs."""
     if not all(
         cells.get(f"{name}_{side}") for name in ("codec", "dlevel") for side in ("left", "right")
     ):

@@ -50,7 +50,7 @@ def import_bapps(folder: str) -> pa.Table:
         root = storage.join(root, _ROOT)
     splits = [split for split in _VOTES if split in list_folders(root)]
     if not splits:
-        raise ManifestError(f"{root} holds neither train nor val; give {_ROOT} or what holds it")
+        raise ManifestError(f"{root} holds neither train nor val; give {_ROOT} or its parent")
     rows: list[dict[str, Any]] = []
     for split in splits:
         for subset in list_folders(storage.join(root, split)):

@@ -106,7 +106,7 @@ def import_clic(folder: str) -> pa.Table:
 
 
 def _find_split(file: str) -> str | None:
-    """The split that the name of an answer file says, if any."""
+    """Find the split in the name of an answer file; None if the name has none."""
     if file == "oracle.csv" or "_valid" in file:
         return "validation"
     return "test" if "_test" in file else None

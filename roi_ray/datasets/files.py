@@ -1,4 +1,4 @@
-"""Finds a data set's images and reads their sizes."""
+"""Find a data set's images and read their sizes."""
 
 import math
 import posixpath
@@ -23,23 +23,23 @@ _R = TypeVar("_R")
 
 
 def map_in_threads(function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
-    """Apply a function to each item in a thread pool, for many small reads. Keeps the order."""
+    """Apply a function to each item in a thread pool, for many small reads; keep the order."""
     with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(function, items))
 
 
 def list_folders(folder: str) -> list[str]:
-    """Names of the folders directly below a folder, sorted, without hidden ones (`.`, `_`)."""
+    """List the names of the folders directly below a folder, sorted, without hidden (`.`, `_`)."""
     return _list_paths(folder, pafs.FileType.Directory, recursive=False)
 
 
 def list_files_below(folder: str) -> list[str]:
-    """Paths of all files below a folder, relative to it, sorted, without hidden ones."""
+    """List all files below a folder as relative paths, sorted, without hidden ones."""
     return _list_paths(folder, pafs.FileType.File, recursive=True)
 
 
 class ImageFinder:
-    """Finds images by the names that a data set's table gives them.
+    """Index of images by the names that a data set's table gives them.
 
     Archives put folders of their own above the paths that their tables name. So a name is looked up
     as a path below the data set's folder; then as a path below any folder in it, where the first in
@@ -58,7 +58,7 @@ class ImageFinder:
             self._by_name.setdefault(posixpath.basename(path), []).append(path)
 
     def find(self, name: str) -> str | None:
-        """URI of the image; None if there is none, or if the name is ambiguous."""
+        """Find the URI of an image; None if there is no such image, or the name is ambiguous."""
         same_name = self._by_name.get(posixpath.basename(name), [])
         same_path = [path for path in same_name if path.endswith(f"/{name}")]
         only_one = same_name if len(same_name) == 1 else []
@@ -67,7 +67,7 @@ class ImageFinder:
 
 
 def read_byte_size(uri: str) -> float:
-    """Size of a file in bytes; NaN if it cannot be opened."""
+    """Read the size of a file in bytes; NaN if it cannot be opened."""
     try:
         with storage.open_file(uri) as stream:
             return float(stream.size())
@@ -76,7 +76,7 @@ def read_byte_size(uri: str) -> float:
 
 
 def read_bits_per_pixel(uri: str) -> float:
-    """Bits per pixel of an encoded image, from its header and the size of its file.
+    """Compute the bits per pixel of an encoded image, from its header and the size of its file.
 
     Raises:
         ManifestError: the file cannot be opened, or is not an image of a known format.

@@ -1,7 +1,7 @@
-"""What an importer reports about its comparisons. The report travels in the table's metadata.
+"""The report of an import, which is stored in the metadata of the comparisons.
 
-A Parquet file of comparisons thus says where they came from, which rows were left out, and how well
-the labels agree with what the data set itself says about the images.
+So a Parquet file of comparisons says where they came from, which rows were left out, and how well
+the labels agree with hints in the data set itself.
 """
 
 import json
@@ -22,7 +22,7 @@ _METADATA_KEY = b"roi_ray"
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What one import read, dropped and checked.
+    """Report of what one import read, dropped and checked.
 
     Attributes:
         dataset: name of the data set.
@@ -61,7 +61,7 @@ def build_comparisons(rows: list[dict[str, Any]], report: ImportReport) -> pa.Ta
 
 
 def explain_empty_import(report: ImportReport) -> str:
-    """The message of an import that has no rows: what was dropped, and why."""
+    """Build the error message of an import without rows: what was dropped, and why."""
     reasons = "; ".join(f"{count} {reason}" for reason, count in report.dropped.items() if count)
     return f"{report.dataset}: no comparison in {report.folder}: " + (
         f"all were dropped ({reasons})" if reasons else "its tables have no rows"
@@ -84,6 +84,6 @@ def read_import_report(table: pa.Table) -> ImportReport:
 
 
 def _question(row: dict[str, Any]) -> tuple[object, ...]:
-    """What people were asked: the reference, the two candidates in any order, and the crop."""
+    """Identify a row's question: the reference, the two candidates in any order, and the crop."""
     crop = tuple(row.get(name) for name in schema.CROP)
     return (row[schema.REFERENCE], frozenset((row[schema.A], row[schema.B])), crop)

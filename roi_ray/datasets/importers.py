@@ -1,4 +1,4 @@
-"""Imports a data set of human choices by its name and writes the comparisons."""
+"""Import a data set of human choices by its name and write the comparisons."""
 
 import importlib
 import inspect
@@ -24,14 +24,14 @@ The importers of mean opinion scores take a second argument, `min_standard_error
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import wrote.
+    """Summary of an import.
 
     Attributes:
         rows: number of comparisons.
         references: number of distinct references.
         ties: number of answers that prefer neither image.
         gold: number of control questions.
-        report: what the importer left out, and how well the answers agree with hints in the data.
+        report: rows that were left out, and how well the answers agree with hints in the data.
         output: URI of the comparisons.
     """
 
@@ -51,7 +51,7 @@ def load_importer(name: str) -> Importer:
 
 
 def takes_standard_errors(importer: Importer) -> bool:
-    """Whether an importer reads mean opinion scores, which it turns into pairs."""
+    """Return whether an importer reads mean opinion scores, which it turns into pairs."""
     return "min_standard_errors" in inspect.signature(importer).parameters
 
 
@@ -64,8 +64,8 @@ def import_choices(
         name: name of the data set, one of `DATASET_NAMES`.
         path: folder of the data set, local or on S3.
         output: `.parquet` file to write; an existing file is replaced.
-        min_standard_errors: for data sets of mean opinion scores: pairs whose scores differ by
-            fewer standard errors are left out. None for the importer's default.
+        min_standard_errors: smallest difference between the scores of a pair, in standard errors;
+            only for data sets of mean opinion scores. None for the importer's default.
 
     Raises:
         UsageError: the data set is unknown, or takes no `min_standard_errors`.

@@ -1,4 +1,4 @@
-"""Checks that the labels point the right way.
+"""Check that the labels point the right way.
 
 Some data sets name the image that people preferred, others name the image that they judged WORSE.
 A set that is read the wrong way round trains a model of what people dislike, and nothing else shows
@@ -27,10 +27,10 @@ MIN_Z = -3.0
 
 @dataclass(frozen=True)
 class DirectionCheck:
-    """How well the labels agree with a hint.
+    """Agreement of the labels with a hint.
 
     Attributes:
-        hint: what the labels were compared with, in words.
+        hint: hint that the labels were compared with, in words.
         rows: number of answers that were compared: neither the answer nor the hint is a tie.
         agreement: share of these answers that agree with the hint; None if `rows` is 0.
     """
@@ -59,12 +59,12 @@ def check_label_direction(
         dataset: name of the data set, for the message.
         hint: the hint in words, such as "bit rate".
         p_a: share of people who prefer `a`, per row.
-        advantage: per row: positive where the hint says that `a` should win, negative where `b`
-            should, zero or NaN where it says nothing.
+        advantage: hint per row: positive where `a` should win, negative where `b` should, zero or
+            NaN where it is unknown.
         refuse: whether to raise if the labels contradict the hint. Use False for a weak hint.
 
     Raises:
-        ManifestError: far fewer labels agree than chance explains.
+        ManifestError: fewer labels agree with the hint than chance explains.
     """
     winners, expected = _signs(np.asarray(p_a, dtype=float) - 0.5), _signs(advantage)
     comparable = (winners != 0) & (expected != 0)
@@ -110,6 +110,6 @@ def check_against_reference(
 
 
 def _signs(values: ArrayLike) -> NDArray[np.float64]:
-    """Signs of the values: -1, 0 or 1; 0 for NaN."""
+    """Compute the signs of values: -1, 0 or 1; 0 for NaN."""
     signs: NDArray[np.float64] = np.sign(np.nan_to_num(np.asarray(values, dtype=float)))
     return signs

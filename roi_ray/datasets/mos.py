@@ -1,4 +1,4 @@
-"""Turns mean opinion scores into comparisons.
+"""Turn mean opinion scores into comparisons.
 
 All pairs of images of one reference become comparisons if their scores differ by more than
 `min_standard_errors` times the standard error of the difference, sqrt(se_a^2 + se_b^2). The other
@@ -107,7 +107,7 @@ def pair_rated_images(
 
 
 def _group_by_reference(dataset: str, images: Sequence[RatedImage]) -> list[NDArray[np.int64]]:
-    """Indices of the images of each reference."""
+    """Group the indices of the images by reference."""
     seen: set[str] = set()
     groups: dict[str, list[int]] = {}
     for index, image in enumerate(images):
@@ -159,7 +159,7 @@ def _check_levels(
 def _normal_cdf(
     differences: NDArray[np.float64], errors: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Phi(difference / error); 0 or 1 where the error is 0, that is, all people said the same."""
+    """Compute Phi(difference / error); 0 or 1 where the error is 0 because all people agreed."""
     exact = errors == 0
     z = np.where(exact, np.sign(differences) * np.inf, differences / np.where(exact, 1, errors))
     return np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in z])

@@ -15,7 +15,7 @@ The file always lists it first, so a hash of the names decides which candidate b
 `random_choice` is true, the rater could not decide: a tie. Checked against the study's Elo scores.
 
 Left out, as the study's README recommends: crops that are not within the image, answers with fewer
-than 3 flips between the candidates, answers within less than 3000 ms. The columns `crop_x`,
+than 3 flips between the candidates, answers given in less than 3000 ms. The columns `crop_x`,
 `crop_y`, `crop_width` and `crop_height` hold the crop that was judged; the files are whole images.
 
 Sources: layout and fields are from the study's README, its scripts and its published sample of

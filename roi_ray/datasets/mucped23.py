@@ -115,13 +115,13 @@ def _check_directions(rows: list[dict[str, Any]]) -> tuple[DirectionCheck, ...]:
 
 
 def _parse_codec(method: str) -> str:
-    """The encoder, which stands before `-q80`; the whole name if it has no quality."""
+    """Parse the encoder, the part before `-q80`; the whole name if it has no quality."""
     match = _METHOD.match(method)
     return match["codec"] if match else method
 
 
 def _parse_qualities(row: dict[str, Any]) -> tuple[float | None, float | None]:
-    """Qualities of both methods; None for different encoders."""
+    """Parse the qualities of both methods; None for different encoders."""
     a, b = (_METHOD.match(row[name]) for name in (schema.METHOD_A, schema.METHOD_B))
     if a and b and a["codec"] == b["codec"]:
         return float(a["quality"]), float(b["quality"])

@@ -11,9 +11,9 @@ The header, whose cells begin with a space: `ref. image`, ` distorted image A`,
 ` distorted image B`, ` raw preference for A`, ` processed preference for A`; in test a single
 column, ` preference for A`. Columns are found by the words in their names.
 
-Label direction: the preference is the probability that people prefer **A**, so it is `p_a` as it
-stands. In test the reference is also a candidate. Those rows are kept as comparisons, not marked as
-control questions, and the labels are checked against them: the reference should win.
+Label direction: the preference is the probability that people prefer **A**, so it is `p_a`
+unchanged. In test the reference is also a candidate. Those rows are kept as comparisons, not marked
+as control questions, and the labels are checked against them: the reference should win.
 
 The processed preference is used where there is one. It is a maximum-likelihood estimate that also
 covers pairs that nobody was asked about, whose raw preference is blank. `votes` is 40 for pairs
@@ -119,7 +119,7 @@ def _read_pairs(folder: str, split: str, stem: str, uri: str) -> list[dict[str, 
 
 
 def _find_columns(uri: str, header: list[str]) -> dict[str, int]:
-    """Index of each column that the header has, by its name in `_COLUMNS`."""
+    """Find the index of each column that the header has, by its name in `_COLUMNS`."""
     words = [re.sub("[^a-z]", "", cell.lower()) for cell in header]
     columns = {
         name: index

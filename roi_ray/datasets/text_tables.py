@@ -1,4 +1,4 @@
-"""Reads the text files of the data sets. Errors name the file and the row."""
+"""Read the text files of the data sets. Errors name the file and the row."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ def require_file(folder: str, name: str, content: str) -> str:
     Args:
         folder: folder of the data set.
         name: name of the file.
-        content: what the file holds, for the message.
+        content: content of the file in words, for the message.
 
     Raises:
         ManifestError: the file does not exist.

@@ -1,9 +1,9 @@
 """Confidence intervals and p-values from a bootstrap over references.
 
-Plain percentiles of resampled values are too narrow where references are few: the interval that is
-called 95 % holds the truth 80 times in 100 for three references, 90 times for twelve. The expanded
-percentiles used here are as wide as Student's t asks for (Hesterberg, "What Teachers Should Know
-About the Bootstrap", The American Statistician 69(4), 2015).
+Plain percentiles of resampled values are too narrow for few references: a nominal 95 % interval
+contains the true value 80 times in 100 with three references, 90 times with twelve. The expanded
+percentiles used here are as wide as intervals of Student's t (Hesterberg, "What Teachers Should
+Know About the Bootstrap", The American Statistician 69(4), 2015).
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def percentiles(samples: NDArray[np.float64], references: int) -> tuple[float, f
 
 
 def p_value(samples: NDArray[np.float64], references: int) -> float:
-    """Compute the two-sided p-value of a statistic: could it be 0?
+    """Compute the two-sided p-value of the hypothesis that a statistic is 0.
 
     Args:
         samples: values of the statistic on resampled references.
@@ -51,5 +51,5 @@ def p_value(samples: NDArray[np.float64], references: int) -> float:
 
 
 def _expansion(references: int) -> float:
-    """The factor by which resampling underestimates the standard deviation."""
+    """Compute the factor by which resampling underestimates the standard deviation."""
     return float((references / (references - 1)) ** 0.5)

@@ -1,4 +1,4 @@
-"""Bradley-Terry scores: how strong each name is, from who was preferred to whom.
+"""Bradley-Terry scores: how strong each name is, from pairwise preferences.
 
 The model (Bradley and Terry, Biometrika 39, 1952): the share of people who prefer X to Y is
 sigmoid(s_X - s_Y). Scores are in logits, higher is better, with mean 0: a lead of 1.1 means that
@@ -68,7 +68,7 @@ class Answers:
         return marks
 
     def bit_rate_ratio(self, name: int) -> float | None:
-        """A name's bit rate over its opponents', geometric mean over answers; None if unknown."""
+        """Compute a name's bit rate over its opponents', geometric mean over answers, or None."""
         ratio = np.where(self.a == name, self.log_bit_ratio, -self.log_bit_ratio)
         known = self.takes_part(name) & np.isfinite(ratio)
         if not known.any():
@@ -144,7 +144,7 @@ def resample_scores(answers: Answers, scores: Floats, resamples: int, seed: int)
         seed: seed of the draws.
 
     Returns:
-        scores, (resamples, n); NaN for names that a draw has no comparison of.
+        scores, (resamples, n); NaN where a draw has no comparison of the name.
     """
     groups = int(answers.group.max()) + 1
     draws = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), resamples)

@@ -1,4 +1,4 @@
-"""Parts of comparisons by which an evaluation is broken down, and questions asked repeatedly."""
+"""Parts of the comparisons that an evaluation reports separately, and repeated questions."""
 
 from itertools import pairwise
 

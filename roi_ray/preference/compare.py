@@ -1,4 +1,4 @@
-"""Add sixteen features and a prediction to comparisons: what `roi-ray compare` does."""
+"""Add sixteen features and a prediction to comparisons, for `roi-ray compare`."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -19,9 +19,7 @@ from roi_ray.preference.comparisons import (
     write_comparisons,
 )
 from roi_ray.preference.examples import has_features
-from roi_ray.preference.features import (
-    join_features,
-)
+from roi_ray.preference.features import join_features
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import PreferenceModel, load_preference_model
 from roi_ray.preference.pairs import score_pairs
@@ -32,7 +30,7 @@ from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, Settings
 
 @dataclass(frozen=True)
 class CompareResult:
-    """What `compare` did.
+    """Result of `compare`.
 
     Attributes:
         output: URI of the comparisons with features and predictions.
@@ -76,8 +74,8 @@ def compare(
         options: how the scoring job runs.
 
     Returns:
-        where the result is, how many comparisons failed, and how well the prediction agrees with
-        people's answers.
+        URI of the result, number of failures, and agreement of the prediction with people's
+        answers.
 
     Raises:
         ManifestError: the comparisons or the scores cannot be used, or the scores come from other
@@ -113,7 +111,7 @@ def compare(
         raise OutputError(f"{uri} would overwrite the comparisons: name another --output")
     preference = load_preference_model(model) if model is not None else None
     if preference is not None:
-        # Checked before scoring, which may take days.
+        # Check before scoring, which may take days.
         provenance = (
             _planned_provenance(settings, options)
             if scores is None
@@ -130,8 +128,8 @@ def compare(
     failed = table.filter(pa.array(~has_features(table, schema.FEATURES)))
     kinds, texts = (failed[name].to_pylist() for name in (schema.ERROR_KIND, schema.ERROR))
     errors = (f"{kind}: {text}" if kind else text for kind, text in zip(kinds, texts, strict=True))
-    different = tuple(dict.fromkeys(errors))
-    return CompareResult(uri, len(table), len(failed), _agreement(table), different[:5])
+    distinct = tuple(dict.fromkeys(errors))
+    return CompareResult(uri, len(table), len(failed), _agreement(table), distinct[:5])
 
 
 def _planned_provenance(settings: Settings | None, options: Options | None) -> str:

@@ -39,7 +39,7 @@ class Comparisons:
             `schema.COMPARISON` that are present, always with `group`, then all others.
         name: absolute URI of the file or folder that they were read from.
         base: URI of the folder that relative URIs are relative to.
-        sha256: hash of the rows as the files have them.
+        sha256: hash of the rows as they were read, before they were cast to the schema's types.
     """
 
     table: pa.Table
@@ -82,7 +82,7 @@ def check_comparisons(
         labels: whether `p_a` is required.
 
     Returns:
-        the columns of `schema.COMPARISON` in the schema's order, then all others.
+        the columns of `schema.COMPARISON` in the schema's order, then all other columns.
 
     Raises:
         ManifestError: see `read_comparisons`.
@@ -167,7 +167,7 @@ def count_votes(table: pa.Table) -> NDArray[np.float64]:
 
 
 def number_groups(table: pa.Table) -> NDArray[np.int64]:
-    """Number the rows' `group`s, (N,), by name, so that the order of rows does not matter."""
+    """Number the rows' groups in alphabetical order, (N,): the order of rows does not matter."""
     names = table[schema.GROUP].to_numpy().astype(str)
     numbers: NDArray[np.int64] = np.unique(names, return_inverse=True)[1]
     return numbers

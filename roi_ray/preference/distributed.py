@@ -50,14 +50,14 @@ def train_model(
     Args:
         comparisons: labelled comparisons with features, as `roi-ray compare` writes them.
         features: names of the features to train on.
-        recipe: a name of `RECIPES`.
+        recipe: name of a recipe in `RECIPES`.
         runs: folder for checkpoints, local or `s3://`.
         workers: number of workers that share the comparisons; None for one per 100,000
-            comparisons, as far as the cluster has CPUs (or GPUs). A small model trains on one
-            worker in less time than two workers take to start.
+            comparisons, but at most one per CPU (or GPU) of the cluster. A small model trains on
+            one worker in less time than two workers take to start.
         use_gpu: whether each worker has a GPU.
         seed: seed of the initial weights and of the order of the comparisons.
-        report: receives lines about the progress.
+        report: function that receives lines about the progress.
 
     Raises:
         UsageError: the recipe or a feature is unknown.

@@ -28,18 +28,18 @@ from roi_ray.preference.validation import (
 )
 
 PAPER_ACCURACY = {"BASIC": 0.7672, "ROI": 0.784}
-"""Table 1 of the paper: accuracy on CLIC's data, which is other data than what is evaluated."""
+"""Accuracies in Table 1 of the paper, on CLIC's data: not comparable with other data."""
 
 FEATURE_SETS = {"BASIC": schema.BASIC_FEATURES, "ROI": schema.FEATURES}
 
 
 @dataclass(frozen=True)
 class ModelResult:
-    """How well one model, or one rule, predicts people.
+    """Result of one model or rule.
 
     Attributes:
         name: name of the model or rule.
-        accuracy: share of people's answers that it predicts, 0..1; higher is better.
+        accuracy: share of people's answers that are predicted, 0..1; higher is better.
         log_loss: mean cross-entropy in nats; lower is better; None for rules, which give no
             probability.
         calibration_error: expected calibration error, 0..1; lower is better; None for rules.
@@ -62,7 +62,7 @@ class Evaluation:
         references: number of their references.
         results: models and rules, in the order of the report.
         differences: differences of accuracy between two models or rules, by name.
-        ceiling: how well people predict people; None where no question was asked twice.
+        ceiling: how often people agree with each other; None where no question was asked twice.
         reliability: predicted probabilities against answers, by name of the model.
         part_sizes: number of comparisons in each part.
     """
@@ -76,7 +76,7 @@ class Evaluation:
     part_sizes: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers and texts, with the paper's accuracies."""
+        """Convert to JSON values, and add the paper's accuracies."""
         return {**asdict(self), "paper": PAPER_ACCURACY}
 
 
@@ -89,17 +89,17 @@ def evaluate(
     repeats: int = 3,
     report: Callable[[str], None] = lambda line: None,
 ) -> Evaluation:
-    """Cross-validate recipes by reference, beside single metrics and logistic regression.
+    """Cross-validate recipes by reference, and compare with single metrics and logistic regression.
 
     Args:
         comparisons: labelled comparisons with all eight features of both sides.
-        recipes: names of `RECIPES`; each is trained on the basic features and on all eight.
+        recipes: names in `RECIPES`; each is trained on the basic features and on all eight.
         models: trained models to evaluate as they are. Their accuracy is honest only on references
-            that they were not trained on; the name of a model that was trained on some of these
-            answers says on how many.
+            that they were not trained on. If a model was trained on some of these answers, its
+            name in the results says on what share.
         folds: number of folds of each cross-validation.
         repeats: number of cross-validations, with different folds.
-        report: receives lines about the progress.
+        report: function that receives lines about the progress.
 
     Raises:
         UsageError: a recipe is unknown.
@@ -115,7 +115,7 @@ def evaluate(
     parts = split_into_parts(table, examples)
     if (repeated := np.bincount(questions)[questions] > 1).any():
         parts[REPEATED_QUESTIONS] = repeated
-    # First, so that a model that cannot be used fails before the long cross-validations.
+    # Load models first: one that cannot be used fails before the long cross-validations.
     trained = _predict_by_models(models, table, examples, comparisons.name)
     predicted: dict[str, Floats] = {}
     for name, recipe in chosen.items():
@@ -144,12 +144,12 @@ def evaluate(
 def _predict_by_models(
     models: Sequence[str], table: pa.Table, examples: Examples, name: str
 ) -> dict[str, Floats]:
-    """Predict by trained models; returns P(people prefer a), (1, N), by name for the report."""
+    """Predict P(people prefer a), (1, N), with each trained model, by its name in the report."""
     predicted = {}
     for source in models:
         model = load_preference_model(source)
         share = share_trained_on(examples.only(model.features), model.provenance)
-        remark = f", trained on {100 * share:.0f} % of these" if share else ""
+        remark = f", trained on {100 * share:.0f} % of these answers" if share else ""
         predicted[f"model {source}{remark}"] = model.predict_table(table, name)[None]
     return predicted
 
@@ -179,7 +179,7 @@ def _reliability(predicted: Floats, examples: Examples) -> list[measures.Reliabi
 
 
 def _mean_agreement(predicted: Floats, examples: Examples) -> Floats:
-    """Agreement with each comparison's answer, mean over repeats, (N,)."""
+    """Compute the agreement with each comparison's answer, mean over repeats, (N,)."""
     mean: Floats = np.mean([measures.agreement(p, examples.p_a) for p in predicted], axis=0)
     return mean
 

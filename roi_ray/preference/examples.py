@@ -1,4 +1,4 @@
-"""Comparisons with features as arrays, which models are trained on and evaluated on."""
+"""Labelled comparisons with features as arrays, for training and evaluation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Examples:
     group: Ints
 
     def __len__(self) -> int:
-        """Number of comparisons."""
+        """Return the number of comparisons."""
         return len(self.p_a)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Examples":
@@ -66,7 +66,7 @@ class Examples:
         )
 
     def swapped(self) -> "Examples":
-        """The same comparisons with `a` and `b` exchanged."""
+        """Exchange `a` and `b` in all comparisons."""
         return Examples(self.features, self.b, self.a, 1 - self.p_a, self.weight, self.group)
 
 
@@ -131,7 +131,7 @@ def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Exampl
 
 
 def feature_arrays(table: pa.Table, features: tuple[str, ...]) -> tuple[Floats, Floats]:
-    """Features of `a` and of `b`, (N, F) each; NaN where they are missing."""
+    """Extract the features of `a` and of `b`, (N, F) each; NaN where they are missing."""
     a, b = (
         np.stack(
             [table[f"{feature}_{side}"].to_numpy().astype(np.float64) for feature in features], 1

@@ -1,4 +1,4 @@
-"""Join scores to comparisons: eight features of each side, sixteen of each comparison."""
+"""Join scores to comparisons: eight features per side, sixteen per comparison."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,10 +41,10 @@ class _Error:
 def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     """Add the sixteen features, `scored_with`, `error_kind` and `error` to comparisons.
 
-    Scores are found by the two URIs made absolute: those of the comparisons by their folder, those
-    of the scores by their manifest's folder. Where no scores are found in this way, or the
-    manifest's folder is unknown, scores are found by the URIs as written, or by the comparisons'
-    absolute URIs.
+    Scores are matched by the URIs of reference and image, both made absolute: relative to the
+    comparisons' folder, and to the folder of the scores' manifest. If nothing matches, or the
+    manifest's folder is unknown, the scores' URIs as written are matched with the comparisons' URIs
+    as written, or else with their absolute URIs.
 
     Args:
         comparisons: from `read_comparisons`.
@@ -53,9 +53,9 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     Returns:
         the comparisons' columns, `schema.PAIR_FEATURES` (null where a side has no scores),
         `scored_with` (weights and settings behind the scores; null if unknown), `error` (why a
-        side has no features; null where both have) and `error_kind` (the kind of that error: that
-        of the scores, `MissingScores` or `NonFiniteScore`). An error that the user gave, which has
-        no `error_kind`, stays; one of an earlier call is replaced.
+        side has no features; null where both have) and `error_kind` (the scores' own kind,
+        `MissingScores` or `NonFiniteScore`). Errors that the user gave, which have no `error_kind`,
+        are kept; errors of an earlier call are replaced.
 
     Raises:
         ManifestError: none of the comparisons has scores, an image has several, or the scores lack
@@ -65,7 +65,7 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     table = comparisons.table
     errors = _user_errors(table)
     joined = table.drop_columns([name for name in _ADDED if name in table.column_names])
-    found = 0
+    matches = 0
     for side, indices in _find_rows(comparisons, rows, scores).items():
         part = rows.take(pa.array(indices, pa.int64()))
         for row, (index, error) in enumerate(zip(indices, _score_errors(part), strict=True)):
@@ -76,10 +76,10 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
                 errors[row] = _Error(f"{uri}: not in {scores} (side {side})", MISSING_SCORES)
             elif error is not None:
                 errors[row] = _Error(f"{error.text} (side {side})", error.kind)
-        found += sum(index is not None for index in indices)
+        matches += sum(index is not None for index in indices)
         for feature in schema.FEATURES:
             joined = joined.append_column(f"{feature}_{side}", part[feature])
-    if found == 0:
+    if matches == 0:
         raise ManifestError(
             f"{scores} has no scores for any of the {len(table)} comparisons: are its 'reference' "
             "and 'distorted' spelled as in the comparisons, or absolute?"
@@ -134,7 +134,7 @@ def _read_scores(uri: str) -> pa.Table:
 
 
 def _score_errors(scores: pa.Table) -> list[_Error | None]:
-    """For each row of scores, its error, or which feature is not a number; None if it has all."""
+    """List the error of each row of scores: its own, or a feature without a number; else None."""
     values = np.stack([scores[name].to_numpy().astype(float) for name in schema.FEATURES], 1)
     missing = ~np.isfinite(values)
     errors: list[_Error | None] = []
@@ -153,7 +153,7 @@ def _score_errors(scores: pa.Table) -> list[_Error | None]:
 
 
 def _user_errors(table: pa.Table) -> list[_Error | None]:
-    """For each comparison, the error that the user gave; errors with a kind are not the user's."""
+    """List each comparison's error from the user, or None; the user's errors have no kind."""
     texts, kinds = (
         table[name].to_pylist() if name in table.column_names else [None] * len(table)
         for name in (schema.ERROR, schema.ERROR_KIND)
@@ -167,7 +167,7 @@ def _user_errors(table: pa.Table) -> list[_Error | None]:
 def _find_rows(
     comparisons: Comparisons, rows: pa.Table, scores: str
 ) -> dict[str, list[int | None]]:
-    """For each side, find the row of each image's scores; None where there is none."""
+    """Find the row of each image's scores, by side; None for an image without scores."""
     table, base = comparisons.table, comparisons.base
     references = table[schema.REFERENCE].to_pylist()
     written: dict[str, list[_Pair]] = {
@@ -180,12 +180,12 @@ def _find_rows(
     scores_base = read_scores_base(scores)
     if scores_base is not None:
         index = _RowIndex([_canonical(pair, scores_base) for pair in scored], scores)
-        found = {side: [index.find(pair) for pair in pairs] for side, pairs in canonical.items()}
-        if any(row is not None for side_rows in found.values() for row in side_rows):
-            return found
+        matched = {side: [index.find(pair) for pair in pairs] for side, pairs in canonical.items()}
+        if any(row is not None for side_rows in matched.values() for row in side_rows):
+            return matched
         LOGGER.warning(
-            "no URI of the comparisons (below %s) is the same file as one of %s (below %s): "
-            "images with equally written URIs are taken for the same",
+            "no image of the comparisons (relative to %s) is in %s (relative to %s): "
+            "matching their URIs as written instead",
             base,
             scores,
             scores_base,
@@ -201,7 +201,7 @@ def _find_rows(
 
 
 class _RowIndex:
-    """Finds the row of a pair's scores."""
+    """Index of the rows of scores by pair."""
 
     def __init__(self, pairs: Sequence[_Pair], scores: str) -> None:
         self._scores = scores
@@ -215,7 +215,7 @@ class _RowIndex:
         return pair in self._rows
 
     def find(self, pair: _Pair) -> int | None:
-        """The row's number, or None.
+        """Find the number of the pair's row, or None.
 
         Raises:
             ManifestError: the pair has several rows.

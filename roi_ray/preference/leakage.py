@@ -1,8 +1,8 @@
-"""Find out how many of some answers a model was trained on: its accuracy on those is worthless.
+"""Estimate the share of answers that a model was trained on: its accuracy on them is worthless.
 
-Every answer has a hash, and a model carries the smallest hashes of its training answers. Those of
-other answers whose hashes are as small were trained on if, and only if, the model carries their
-hashes too; in whatever order and in whatever file they come.
+Every answer has a hash, and a model carries the smallest hashes of its training answers. An answer
+with a hash in their range was trained on if, and only if, the model carries its hash. The file and
+the order of its rows do not matter.
 """
 
 import hashlib

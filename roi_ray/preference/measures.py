@@ -35,7 +35,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Predictions of similar confidence.
+    """Bin of predictions with similar probabilities.
 
     Attributes:
         predicted: mean predicted probability, 0..1.
@@ -63,11 +63,11 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class HumanCeiling:
-    """How well people predict people, from questions that were asked more than once.
+    """How often people agree with each other, from questions that were asked more than once.
 
     Attributes:
         questions: number of these questions.
-        agreement: chance that two answers to the same question are the same, 0..1; a mean over
+        agreement: probability that two answers to the same question are the same, 0..1; a mean over
             answers, as accuracies are.
         implied_accuracy: accuracy of someone who always knows the majority, if all questions were
             equally hard: q with q^2 + (1 - q)^2 = agreement.
@@ -79,7 +79,7 @@ class HumanCeiling:
 
 
 def agreement(predicted: Floats, p_a: Floats) -> Floats:
-    """Compute the chance that a person who is asked chooses what the prediction chooses.
+    """Compute the probability that a person makes the choice that is predicted.
 
     For an answer of one person, this is 1 where the prediction is right and 0 where it is wrong;
     an undecided prediction counts half.
@@ -115,8 +115,8 @@ def reliability(predicted: Floats, p_a: Floats, weight: Floats) -> list[Reliabil
 
     Args:
         predicted: predicted P(people prefer a), (N,).
-        p_a: share of people who do, (N,).
-        weight: votes behind it, (N,).
+        p_a: share of people who prefer a, (N,).
+        weight: votes behind `p_a`, (N,).
 
     Returns:
         bins that are not empty, in rising order; each comparison counts in both orders.
@@ -158,7 +158,7 @@ def mean_over_references(values: Floats, examples: Examples, seed: int = 0) -> I
 def paired_difference(
     first: Floats, second: Floats, examples: Examples, seed: int = 0
 ) -> PairedDifference:
-    """Compute the mean of `first` minus `second`, and whether it could be 0.
+    """Compute the mean of `first` minus `second`, with its interval and p-value.
 
     Args:
         first: one value per comparison, (N,).
@@ -174,12 +174,12 @@ def paired_difference(
 
 
 def human_ceiling(questions: NDArray[np.int64], p_a: Floats) -> HumanCeiling | None:
-    """Compute how well people predict people, from repeated questions.
+    """Compute how often people agree with each other, from repeated questions.
 
     Args:
         questions: number of each comparison's question (reference and two images), (N,).
         p_a: answers, (N,), such that `a` is the same image in all answers to a question; each
-            counts once, whatever its votes.
+            answer counts once, whatever its votes.
 
     Returns:
         the ceiling; None where no question was asked more than once.

@@ -28,22 +28,23 @@ from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 _METADATA = "roi_ray"
 # Probabilities are multiples of this, so that those of the two orders add up to exactly 1.
 _GRAIN = 2.0**-40
-# How files of old versions call the fields of a recipe, and options that no recipe has any more.
+# Names of recipe fields in files of old versions, and options that recipes no longer have.
 _OLD_NAMES = {"rate": "lr", "decay": "weight_decay", "batch": "batch_size"}
 _REMOVED_OPTIONS = {"members": 1, "hidden": 0, "monotone": False}
 
 
 @dataclass(frozen=True)
 class PreferenceModel:
-    """Predicts which of two decoded images of one original people prefer.
+    """Model that predicts which of two decoded images of one original people prefer.
 
     Attributes:
-        features: names of the features that it needs, some of `schema.FEATURES`.
+        features: names of the features that the model needs, from `schema.FEATURES`.
         recipe: the kind of network, and how it was trained.
         scale: the standardisation of the features.
-        network: takes standardised features; see `networks.build`.
-        provenance: what the model was trained on: comparisons, scoring settings, versions.
-        identity: `name` and `sha256` of the file that the model was loaded from; else empty.
+        network: network of standardised features; see `networks.build`.
+        provenance: comparisons, scoring settings and versions of the training.
+        identity: `name` and `sha256` of the file that the model was loaded from; empty if there is
+            none.
 
     Examples:
         >>> model = load_preference_model()
@@ -70,13 +71,13 @@ class PreferenceModel:
         The network sees both orders, and the two answers are averaged, so that
         `predict(a, b) == 1 - predict(b, a)` exactly.
 
+        Scores must come from the weights and settings that the model was trained on. Only
+        `predict_table` checks this.
+
         Args:
             a: scores of N first candidates, from `roi_ray.score`; or their features, (N, F), in the
                 order of `features` and in their own units.
             b: scores or features of the N second candidates.
-
-        Scores must come from the weights and settings that the model was trained on. Only
-        `predict_table` checks this.
 
         Returns:
             probabilities in [0, 1], (N,); NaN in rows where a feature is NaN.
@@ -124,7 +125,7 @@ class PreferenceModel:
     def check_provenance(self, provenance: str | None, name: str) -> None:
         """Check that features come from the weights and settings that the model was trained on.
 
-        Nothing is checked where either is unknown.
+        Nothing is checked if either is unknown.
 
         Args:
             provenance: weights and settings behind the features; see `features_provenance`.

@@ -15,7 +15,7 @@ def build(recipe: Recipe, features: int) -> nn.Module:
     (N,), whose sigmoid is the probability that people prefer `a`.
 
     Args:
-        recipe: the recipe.
+        recipe: recipe that names the network.
         features: number of features per candidate, F.
     """
     return PairMlp(features) if recipe.network == "mlp" else LinearUtility(features)

@@ -3,6 +3,6 @@
 from typing import Literal
 
 By = Literal["method", "codec"]
-"""What is ranked: an encoder at one setting (method), or an encoder (codec)."""
+"""Unit of a ranking: an encoder at one setting (method), or an encoder (codec)."""
 Labels = Literal["p_a", "p_a_preferred"]
-"""The column that decides: people's answers, or a model's predictions."""
+"""Column with the choices: people's answers, or a model's predictions."""

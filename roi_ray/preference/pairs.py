@@ -51,7 +51,7 @@ def score_pairs(
         raise OutputError(
             f"{folder} has the scores of other comparisons' images: name another --output"
         )
-    # The manifest lies in the output, but its images below the comparisons' folder.
+    # The manifest is in the output folder, but its images are below the comparisons' folder.
     options = options or Options()
     options = replace(options, allow_prefixes=(*options.allow_prefixes, comparisons.base))
     return score_manifest(manifest, scores, settings, options).output
@@ -66,8 +66,8 @@ def distinct_pairs(comparisons: Comparisons) -> pa.Table:
     ]
     order = [(name, "ascending") for name in _PAIR]
     written = pa.concat_tables(sides).group_by(_PAIR).aggregate([]).sort_by(order)
-    # Of several spellings of one image, the first counts. It keeps its `..`, which may lead
-    # elsewhere where folders are symbolic links: the storage resolves it.
+    # Use the first of several spellings of one image, and keep its `..`: if a folder is a symbolic
+    # link, only the storage can resolve it.
     spelling: dict[str, str] = {}
     absolute = {
         name: [

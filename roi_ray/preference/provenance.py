@@ -1,7 +1,7 @@
-"""Which weights and settings are behind scores and features, as one line of text.
+"""Provenance of scores and features: their weights and settings, as one line of text.
 
-Features from different weights or settings cannot be compared. The text stands in the column
-`scored_with` of comparisons, and travels with every model that is trained on them.
+Features from different weights or settings cannot be compared. The text is in the column
+`scored_with` of comparisons, and in every model that is trained on them.
 """
 
 from collections.abc import Mapping

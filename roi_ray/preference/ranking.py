@@ -1,7 +1,7 @@
 """Rank codecs, or codecs at one setting, by comparisons: scores, intervals, win rates.
 
 The scores are those of the Bradley-Terry model, see `bradley_terry`. A row counts as `votes`
-answers (one, where there are no votes): the share `p_a` of them for `a`, the rest for `b`.
+answers (one without `votes`): a share `p_a` of them prefers `a`, the rest `b`.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Rank:
         win_rate: share of these answers that prefer the name, 0..1, a tie counting half; unlike
             the score, it depends on how strong the opponents were.
         bit_rate_ratio: the name's bit rate over that of its opponents, geometric mean over these
-            answers; above 1, the name had more bits, which its score profits from. None where bit
+            answers; above 1, the name had more bits, which raises its score. None where bit
             rates are unknown.
     """
 
@@ -111,14 +111,15 @@ def rank(
 
     Intervals are bootstrapped over references, see `bradley_terry.resample_scores`. Where codecs
     have different bit rates, their scores compare bit rates too: see `rank_within_bands`, and
-    `Rank.bit_rate_ratio` for what remains of that within a band.
+    `Rank.bit_rate_ratio` for the differences that remain within a band.
 
     Args:
         comparisons: from `read_comparisons`, a table with the same columns, or the path or
             `s3://` URI of one.
-        by: what to rank: `method` reads the columns `method_a` and `method_b`, `codec` reads
+        by: unit to rank: `method` reads the columns `method_a` and `method_b`, `codec` reads
             `codec_a` and `codec_b`.
-        labels: who decides: people (`p_a`) or a preference model (`p_a_preferred`).
+        labels: column with the choices: people's (`p_a`) or a preference model's
+            (`p_a_preferred`).
         resamples: number of bootstrap draws.
         seed: seed of the draws.
 
@@ -181,7 +182,7 @@ def rank_within_bands(
     For arguments and errors see `rank`.
 
     Returns:
-        bands that have comparisons, lowest bit rate first; none without `bpp_a` and `bpp_b`.
+        bands that have comparisons, lowest bit rate first; empty without `bpp_a` and `bpp_b`.
     """
     if not {schema.BPP_A, schema.BPP_B} <= set(table.column_names):
         return []

@@ -13,9 +13,9 @@ class Recipe:
     Attributes:
         network: `mlp`, the paper's, takes the features of both candidates side by side; `utility`
             gives each candidate a number, and the larger one wins.
-        logarithms: whether to take the logarithm of every feature but PSNR, which is one already.
+        logarithms: whether to take the logarithm of all features but PSNR, which is one already.
             In differences, the scale of the mask and the difficulty of the image then cancel out.
-        weight_decay: half the squared sum of the weights, times this, is added to the loss.
+        weight_decay: factor of half the sum of squared weights, which is added to the loss.
         lr: learning rate of Adam.
         epochs: passes over the comparisons.
         batch_size: comparisons per step.
@@ -48,7 +48,7 @@ def find_recipe(name: str) -> Recipe:
     """Find a recipe by its name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no recipe has this name.
     """
     if name not in RECIPES:
         raise UsageError(f"unknown recipe {name!r}: choose from {', '.join(RECIPES)}")

@@ -18,7 +18,7 @@ class Scale:
     """The standardisation of F features.
 
     Attributes:
-        centre: subtracted from the features, (F,).
+        centre: mean to subtract from the features, (F,).
         spread: divisor of the features, (F,); negative where lower is better, so that higher is
             always better afterwards; 1 or -1 for a feature that is the same in all comparisons.
         logarithms: whether logarithms are taken first, see `Recipe`.

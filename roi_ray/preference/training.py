@@ -19,7 +19,7 @@ from roi_ray.runtime.train_worker import (
 )
 
 TRAINING_VERSION = 1
-"""Raised when the same comparisons, recipe and seed would give other weights than before."""
+"""Increase it when the same comparisons, recipe and seed would give other weights than before."""
 
 
 class PreferenceTraining(ModuleTraining):
@@ -31,7 +31,7 @@ class PreferenceTraining(ModuleTraining):
     Args:
         examples: all comparisons, on every worker.
         recipe: the network and how to train it.
-        scale: standardisation, from the same comparisons.
+        scale: standardisation, fitted to the same comparisons.
         batches: steps per epoch; the same for all workers.
         seed: seed of the initial weights and of the order of the comparisons.
         device: device of the network and the comparisons.
@@ -74,7 +74,7 @@ class PreferenceTraining(ModuleTraining):
         rank, world_size = rank_and_world_size()
         loss = self._losses(batch[rank::world_size]).sum() * world_size / votes
         if self._recipe.weight_decay:
-            # Adam's own weight decay would scale with its steps; as a term, the minimum is defined.
+            # A term of the loss has a defined minimum; Adam's weight decay scales with its steps.
             squares = [weights.square().sum() for weights in self._network.parameters()]
             loss = loss + self._recipe.weight_decay / 2 * torch.stack(squares).sum()
         self._optimiser.zero_grad(set_to_none=True)
@@ -117,7 +117,7 @@ def build_trained_model(
         features: names of the features that it was trained on.
         recipe: recipe that it was trained by.
         scale: standardisation that it was trained with.
-        provenance: what to record with the model.
+        provenance: provenance to record with the model.
     """
     network = build(recipe, len(features))
     network.load_state_dict(state["network"])
@@ -135,5 +135,5 @@ def train_in_process(examples: Examples, recipe: Recipe, seed: int = 0) -> Prefe
 
 
 def batches_per_epoch(comparisons: int, recipe: Recipe) -> int:
-    """Number of steps in which an epoch goes through so many comparisons; at least one."""
+    """Compute the number of steps per epoch for a number of comparisons; at least one."""
     return max(1, round(comparisons / recipe.batch_size))

@@ -12,9 +12,9 @@ from roi_ray.preference.recipes import Recipe
 from roi_ray.preference.training import train_in_process
 
 Predictor = Callable[[Examples], Floats]
-"""Comparisons -> P(people prefer a), (N,)."""
+"""Maps comparisons to P(people prefer a), (N,)."""
 Learner = Callable[[Examples, int], Predictor]
-"""Training comparisons and a seed -> a predictor."""
+"""Trains a predictor on comparisons, with a seed."""
 
 _RIDGE = 1.0
 
@@ -42,7 +42,7 @@ def predict_out_of_fold(examples: Examples, learner: Learner, folds: int, repeat
 
     Args:
         examples: labelled comparisons.
-        learner: what trains a model.
+        learner: function that trains a model.
         folds: number of folds.
         repeats: number of different assignments to folds.
 
@@ -80,7 +80,7 @@ def recipe_learner(recipe: Recipe, features: tuple[str, ...]) -> Learner:
 
 
 def logistic_learner(features: tuple[str, ...]) -> Learner:
-    """Make a learner of logistic regression: standardised differences, no intercept, a ridge."""
+    """Make a learner of ridge logistic regression on standardised differences, no intercept."""
 
     def learn(examples: Examples, seed: int) -> Predictor:
         chosen = examples.only(features)
@@ -107,7 +107,7 @@ def predict_by_metric(examples: Examples, feature: str) -> Floats:
 
 
 def _fit_logistic(x: Floats, p_a: Floats, weight: Floats, steps: int = 30) -> Floats:
-    """Fit by Newton's method."""
+    """Fit the coefficients by Newton's method."""
     coefficients = np.zeros(x.shape[1])
     for _ in range(steps):
         p = _sigmoid(x @ coefficients)

@@ -1,4 +1,4 @@
-"""The demonstration: builds a codec sweep from sample photographs and reports its scores."""
+"""Build the demonstration, a codec sweep of sample photographs, and report its scores."""
 
 import pyarrow.dataset as ds
 from rich.console import Console
@@ -27,7 +27,7 @@ def make_demo(folder: str) -> tuple[str, str]:
         URI of the manifest and URI of the folder for its scores.
 
     Raises:
-        OutputError: the folder has a manifest of something else.
+        OutputError: the folder has a manifest that is not a demonstration's.
         RoiRayError: the photographs are not installed.
     """
     folder = storage.absolute(folder)

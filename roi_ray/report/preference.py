@@ -1,4 +1,4 @@
-"""Reports of an evaluation of preference models: tables for a terminal, and one picture."""
+"""Reports of an evaluation of preference models: tables for a terminal, and a picture."""
 
 import io
 
@@ -40,7 +40,7 @@ def to_table(evaluation: Evaluation) -> Table:
             "",
         )
         implied = f"{100 * ceiling.implied_accuracy:.2f}"
-        table.add_row("  the best accuracy on these that it implies", implied, "", "", "")
+        table.add_row("  implied highest accuracy on these questions", implied, "", "", "")
     return table
 
 
@@ -73,7 +73,7 @@ def draw(evaluation: Evaluation) -> bytes:
         style = _LINE_STYLES[index // 10 % len(_LINE_STYLES)]
         right.plot(x, y, marker="o", linestyle=style, label=_shorten(name))
     right.set_xlabel("predicted P(people prefer a)")
-    right.set_ylabel("share that did")
+    right.set_ylabel("share of answers that prefer a")
     right.grid(alpha=0.3)
     right.legend(fontsize=7, loc="lower right")
     buffer = io.BytesIO()
@@ -97,7 +97,7 @@ def _draw_accuracies(axes: Axes, evaluation: Evaluation) -> None:
             100 * evaluation.ceiling.implied_accuracy, color="grey", linestyle="--", linewidth=1
         )
         axes.set_title(
-            "grey: on questions asked again; dashed: the best that people's answers to these imply",
+            "grey: on questions asked again; dashed: highest accuracy that is possible on these",
             fontsize=9,
         )
     axes.set_xlabel("share of human answers predicted [%], 95 % over references")
@@ -105,7 +105,7 @@ def _draw_accuracies(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _shorten(name: str) -> str:
-    """Keep the end of a long path, so that names leave room for the picture."""
+    """Keep only the end of a long path, so that names leave space for the plot."""
     return name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
 
 

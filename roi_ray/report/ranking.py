@@ -34,8 +34,8 @@ def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Conso
         uri: file or folder of comparisons, local or `s3://`; see
             `roi_ray.preference.comparisons.read_comparisons`.
         output: folder to write to, local or `s3://`.
-        by: what to rank, see `roi_ray.preference.ranking.rank`.
-        labels: who decides, see `roi_ray.preference.ranking.rank`.
+        by: unit to rank, see `roi_ray.preference.ranking.rank`.
+        labels: column with the choices, see `roi_ray.preference.ranking.rank`.
         console: console to print to.
 
     Raises:
@@ -61,7 +61,7 @@ def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Conso
     for band in bands:
         console.print()
         console.print(
-            to_table(band.ranks, f"{by}s by {labels}, {_band_range(band)} bits per pixel")
+            to_table(band.ranks, f"{by}s by {labels}, {_format_range(band)} bits per pixel")
         )
 
 
@@ -85,7 +85,7 @@ def to_table(ranks: list[Rank], title: str) -> Table:
             interval,
             str(r.answers),
             f"{r.win_rate:.2f}",
-            *((_ratio(r.bit_rate_ratio),) if has_bit_rates else ()),
+            *((_format_ratio(r.bit_rate_ratio),) if has_bit_rates else ()),
         )
     return table
 
@@ -126,8 +126,8 @@ def draw(ranks: list[Rank], rates: WinRates, by: By, labels: Labels) -> bytes:
     Args:
         ranks: the ranking, best first.
         rates: win rates of the same names, in the same order.
-        by: what was ranked, for the title.
-        labels: who decided, for the title.
+        by: unit that was ranked, for the title.
+        labels: column with the choices, for the title.
     """
     side = min(2.4 + 0.3 * len(ranks), _MAX_SIDE)
     figure = Figure(figsize=(6 + side + 2.2, max(side + 1.2, 3.2)), layout="constrained")
@@ -170,11 +170,11 @@ def _draw_heat_map(axes: Axes, rates: WinRates) -> None:
 
 
 def _label_style(names: int) -> dict[str, Any]:
-    """Arguments that keep this many names legible on one axis, and `$` in them literal."""
+    """Choose text options that keep this many names legible on one axis, and `$` literal."""
     return {"parse_math": False, "fontsize": min(10, 60 * _MAX_SIDE / names)}
 
 
-def _ratio(value: float | None) -> str:
+def _format_ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
@@ -186,7 +186,7 @@ def _sort_by_rank(rates: WinRates, ranks: list[Rank]) -> WinRates:
     return WinRates(names, rates.share[index], rates.counts[index])
 
 
-def _band_range(band: Band) -> str:
+def _format_range(band: Band) -> str:
     return (
         f"{band.lower:g} and more" if math.isinf(band.upper) else f"{band.lower:g}..{band.upper:g}"
     )

@@ -1,4 +1,4 @@
-"""Builds a sweep: originals, the same images encoded by several codecs, and a manifest."""
+"""Build a sweep: originals, the same images encoded by several codecs, and a manifest."""
 
 import io
 import os
@@ -91,7 +91,7 @@ def make_sweep(
 def _select_encoders(
     names: Sequence[str], qualities: Mapping[str, Sequence[int]]
 ) -> list[tuple[Codec, Sequence[int]]]:
-    """The codecs with their qualities, all of them checked."""
+    """Look up the codecs with their qualities, and check all of them."""
     for name in [*names, *qualities]:
         if name not in CODECS:
             raise UsageError(f"unknown codec {name!r}; choose from {', '.join(CODECS)}")
@@ -109,7 +109,7 @@ def _select_encoders(
 def _sweep_reference(
     name: str, pixels: Pixels, folder: str, encoders: Sequence[tuple[Codec, Sequence[int]]]
 ) -> list[dict[str, object]]:
-    """Write one reference and its encoded versions; returns their manifest rows."""
+    """Write one reference and its encoded versions, and return their manifest rows."""
     reference = f"originals/{name}.png"
     storage.write_bytes(storage.join(folder, reference), _encode_png(pixels))
     height, width, _ = pixels.shape

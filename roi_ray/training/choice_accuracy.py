@@ -1,4 +1,4 @@
-"""How many human choices MS-SSIM under a mask predicts: whether the mask helps."""
+"""Measure how many human choices MS-SSIM predicts under a mask, to see whether the mask helps."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Trains a patch discriminator D as in a GAN codec: originals against decoded images."""
+"""Train a patch discriminator D as in a GAN codec: originals against decoded images."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from roi_ray.training.restorer import Restorer
 from roi_ray.training.windows import Original, draw_windows
 
 TRAINING_VERSION = 1
-"""Raised when the same images and recipe would give other weights than before."""
+"""Increase it when the same images and recipe would give other weights than before."""
 
 _WIDTH = 32
 _DISCRIMINATOR_LR = 2e-3
@@ -72,7 +72,7 @@ class DiscriminatorTraining(ModuleTraining):
         real, better, worse = (
             images.to(self._device) for images in (windows.real, windows.better, windows.worse)
         )
-        # Half from each, so that G sees all qualities.
+        # Take half from each, so that G sees all qualities.
         decoded = torch.cat([better[::2], worse[1::2]])
         original = torch.cat([real[::2], real[1::2]])
         has_generator = recipe.generator and number >= recipe.generator_start * self.steps

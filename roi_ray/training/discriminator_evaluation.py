@@ -1,4 +1,4 @@
-"""How well D separates originals from decoded images, and whether its `d_loss` orders qualities."""
+"""Measure how well D separates originals from decoded images, and if `d_loss` orders qualities."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ _BPP_BINS = {
 
 
 def compute_auc(real: Sequence[float], fake: Sequence[float]) -> float:
-    """Probability that an original's score is above a decoded image's, 0..1; ties count half."""
+    """Compute the probability that an original scores above a decoded image; ties count half."""
     differences = np.subtract.outer(np.asarray(real), np.asarray(fake))
     return float(((differences > 0) + 0.5 * (differences == 0)).mean())
 
@@ -54,7 +54,7 @@ def measure_auc(
         perfect, 0.5 is chance. Ranges without images are left out.
     """
     real = [_mean_logit(network, read_image_tensor(original.uri)) for original in originals]
-    # Filled with all names first, because their order is the order of the report.
+    # Start with all names, because their order is the order of the report.
     scores: dict[str, dict[str, list[float]]] = {
         codec: {name: [] for name in (_ALL, *_BPP_BINS)} for codec in (_ALL, *CODECS)
     }

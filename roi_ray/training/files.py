@@ -1,4 +1,4 @@
-"""Reading images and maps to train on, with errors that name the file."""
+"""Read images and maps to train on, with errors that name the file."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def read_image(uri: str) -> Pixels:
     """Read an image as uint8 (H, W, 3).
 
     Raises:
-        ImageError: the file is not an image that can be used; the message begins with the URI.
+        ImageError: the file is not a usable image; the message begins with the URI.
         StorageError: the file cannot be read.
     """
     return _read(uri, decode_image)

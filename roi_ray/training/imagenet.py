@@ -10,8 +10,8 @@ from roi_ray.io.packages import find_package_folder
 from roi_ray.models import loader
 from roi_ray.models.lite0 import Lite0Saliency
 
-# Published name of a layer in a block -> index of our unit, counted from the end of the block's
-# units, because a block without expansion has no first one.
+# Published name of a layer in a block -> index of our unit, counted from the end of the block,
+# because a block without expansion lacks the first unit.
 _UNIT_OF_LAYER = {
     "_expand_conv": -3,
     "_bn0": -3,
@@ -40,8 +40,8 @@ def load_efficientnet_lite0() -> dict[str, Tensor]:
 
 def rename_encoder_tensors(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename EfficientNet-lite0's published tensors to ours, without those of the classifier."""
-    # Published blocks are numbered through. Ours are numbered within their stage, and the layers of
-    # a block by position.
+    # Published blocks are numbered across all stages, ours within their stage. Our layers are
+    # numbered by their position in the block.
     blocks = [
         (f"stages.{stage}.{block}.units", len(list(module.get_submodule("units").children())))
         for stage, modules in enumerate(Lite0Saliency().stages)

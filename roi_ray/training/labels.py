@@ -1,4 +1,4 @@
-"""Folders of views: images with a teacher's maps, and a table of what each was made of.
+"""Folders of views: images with a teacher's maps, and a table of the images each was made of.
 
 FOLDER/images/NAME.webp  FOLDER/maps/NAME.png  FOLDER/views.jsonl  FOLDER/teacher.txt
 """
@@ -21,7 +21,7 @@ from roi_ray.training.views import View
 _TABLE = "views.jsonl"
 _TEACHER = "teacher.txt"
 _MIN_CROP = 0.8
-"""The `Pair.min_crop` of views. Larger than that of photographs, as most views are crops."""
+"""`Pair.min_crop` of views, larger than that of photographs, because most views are crops."""
 
 
 def record_teacher(folder: str, sha256: str) -> None:
@@ -63,8 +63,8 @@ def write_labelled_view(
     Args:
         folder: folder of views, local or `s3://`.
         view: the view.
-        render: returns the view's pixels, uint8 (H, W, 3).
-        teacher: returns the map of an image: uint8 (H, W, 3) -> uint8 (H, W), 255 = salient.
+        render: function that returns the view's pixels, uint8 (H, W, 3).
+        teacher: function from an image, uint8 (H, W, 3), to its map, uint8 (H, W), 255 = salient.
     """
     image_uri, map_uri = _uris(folder, view)
     image, mask = io.BytesIO(), io.BytesIO()

@@ -8,7 +8,7 @@ _BLOCKS = 4
 
 
 class Restorer(nn.Module):
-    """Restores decoded images.
+    """Network that restores decoded images.
 
     Residual blocks without batch norm (EDSR: Lim et al., CVPR workshops 2017) predict what to add
     to the image. They work at half the resolution, which takes a quarter of the time. Before

@@ -1,4 +1,4 @@
-"""Distils a large saliency network, the teacher, into the small packaged one, N."""
+"""Distil a large saliency network, the teacher, into the small packaged one, N."""
 
 import math
 import os
@@ -21,7 +21,7 @@ from roi_ray.training.recipes import SaliencyRecipe
 from roi_ray.training.saliency_augmentation import draw_crop, draw_jitter, jitter_colours
 
 TRAINING_VERSION = 1
-"""Raised when the same images, maps and recipe would give other weights than before."""
+"""Increase it when the same images, maps and recipe would give other weights than before."""
 
 # Images and maps at the network's size, and each image's jitter factors.
 _Batch = tuple[Tensor, Tensor, Tensor]
@@ -159,7 +159,12 @@ class SaliencyTraining(ModuleTraining):
 
 
 def compute_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross-entropy plus one minus the soft intersection over union, (N, 1, H, W) each."""
+    """Compute binary cross-entropy plus one minus the soft intersection over union.
+
+    Args:
+        logits: logits of the masks, (N, 1, H, W).
+        targets: maps of the teacher, (N, 1, H, W), in [0, 1].
+    """
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets)
     mask = torch.sigmoid(logits)
     # The targets are soft. Minimum over maximum is 1 only where mask and target are equal.
@@ -192,6 +197,6 @@ def _keep_in_fp32(conv: nn.Conv2d) -> None:
 
 
 def _lr_factor(step: int, steps: int) -> float:
-    """Factor of the learning rates: linear warm-up times cosine schedule, 0..1."""
+    """Compute the factor of the learning rates, 0..1: linear warm-up times cosine schedule."""
     warm_up = min(1.0, (step + 1) / (_WARM_UP * steps + 1))
     return warm_up * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))

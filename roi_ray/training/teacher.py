@@ -26,8 +26,8 @@ class Teacher:
         sha256: expected SHA-256 of the file, in hex.
 
     Raises:
-        WeightsError: ONNX Runtime is not installed, the file has another SHA-256, or it is not such
-            a network.
+        WeightsError: ONNX Runtime is not installed, the file has another SHA-256, or the network
+            has other inputs or outputs.
         StorageError: the file cannot be read.
     """
 

@@ -101,7 +101,7 @@ def render_view(view: View, sources: SourceImages) -> Pixels:
     Args:
         view: view of any kind; its name seeds the crop, and the objects' size, position, reflection
             and rotation.
-        sources: gives the view's parents.
+        sources: images that the view is made of.
 
     Returns:
         uint8, (H, W, 3).
@@ -141,7 +141,7 @@ def crop_to_object(image: Image.Image) -> Image.Image:
 
 
 def _view_name(kind: str, identity: Sequence[int | str]) -> str:
-    """Return a name that differs between plans, so files of one are never taken for another's."""
+    """Return a name that differs between plans, so that plans never share files."""
     return f"{kind}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
 
 
@@ -164,19 +164,19 @@ def _crop(image: Image.Image, draw: random.Random) -> Image.Image:
     return _reflect(image.crop((left, top, left + width, top + height)), draw)
 
 
-def _paste(thing: Image.Image, image: Image.Image, draw: random.Random) -> Image.Image:
+def _paste(cut_out: Image.Image, image: Image.Image, draw: random.Random) -> Image.Image:
     """Paste an object of 20-75 % of the image's length, up to a quarter of it over the edge."""
-    ratio = draw.uniform(0.2, 0.75) * math.sqrt(image.width * image.height) / max(thing.size)
-    width, height = (max(1, round(side * ratio)) for side in thing.size)
-    thing = _reflect(thing.resize((width, height), _LANCZOS), draw)
+    ratio = draw.uniform(0.2, 0.75) * math.sqrt(image.width * image.height) / max(cut_out.size)
+    width, height = (max(1, round(side * ratio)) for side in cut_out.size)
+    cut_out = _reflect(cut_out.resize((width, height), _LANCZOS), draw)
     if draw.random() < 0.3:
-        thing = thing.rotate(draw.uniform(-30, 30), expand=True, resample=_BICUBIC)
+        cut_out = cut_out.rotate(draw.uniform(-30, 30), expand=True, resample=_BICUBIC)
     position = []
-    for side, image_side in zip(thing.size, image.size, strict=True):
+    for side, image_side in zip(cut_out.size, image.size, strict=True):
         overhang = side // 4
         position.append(draw.randint(-overhang, max(-overhang, image_side - side + overhang)))
     image = image.copy()
-    image.paste(thing, (position[0], position[1]), thing)
+    image.paste(cut_out, (position[0], position[1]), cut_out)
     return image
 
 

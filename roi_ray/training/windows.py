@@ -79,7 +79,7 @@ def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Orig
             text = f"{schema.BPP!r} of {row[schema.DISTORTED]} is not a number: {bpp!r}"
             raise ManifestError(f"manifest {manifest.uri}: {text}") from error
 
-    # By URI, because rows may spell the same reference differently.
+    # Group by URI, because rows may spell the same reference differently.
     groups: dict[str, tuple[str, list[Decoded]]] = {}
     for row in manifest.table.to_pylist():
         codec = row.get(schema.CODEC)

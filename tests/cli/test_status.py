@@ -29,7 +29,7 @@ def test_partial_output_is_described_and_exits_with_4(run, tmp_path, manifest) -
     assert "now: no job is writing" in text
     assert f"1 x ImageReadError\n  {ERRORS[0].text}\n" in text
     assert f"1 x SizeMismatch\n  {ERRORS[1].text}\n" in text
-    assert "1 torn or of another run" in text
+    assert "files torn or of another run: 1" in text
     assert "shard-000003.parquet" in text
 
 

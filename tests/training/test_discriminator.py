@@ -185,7 +185,7 @@ def test_unusable_images_and_options_are_errors(tmp_path, ray_cluster, capsys):
         train(read_originals(read_manifest(manifest)))
     with pytest.raises(typer.Exit):
         run(manifest, tmp_path)
-    assert "has no more than 2 references" in capsys.readouterr().err
+    assert "--held-out 2 leaves no references to train on" in capsys.readouterr().err
     with pytest.raises(typer.Exit):
         run(manifest, tmp_path, batch=3, workers=2)
     assert "a --batch of 3 cannot be divided among 2 workers" in capsys.readouterr().err
