@@ -108,7 +108,7 @@ def run_benchmark(
     """Measure everything that the options ask for.
 
     Args:
-        options: what to measure.
+        options: options of the benchmark.
         report: function that receives a line of text before each part of the benchmark.
 
     Raises:

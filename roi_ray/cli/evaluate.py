@@ -60,10 +60,10 @@ def main(
     from roi_ray.report import preference as report
 
     torch.set_num_threads(1)  # these networks are too small to gain from more threads
-    given = read_comparisons(comparisons)
+    checked = read_comparisons(comparisons)
     storage.check_writable(output)
     result = evaluate(
-        given,
+        checked,
         recipes,
         models=model or [],
         folds=folds,
@@ -71,7 +71,7 @@ def main(
         report=lambda line: print(line, file=sys.stderr),
     )
     facts = {
-        "comparisons_sha256": given.sha256,
+        "comparisons_sha256": checked.sha256,
         "folds": min(folds, result.references),
         "repeats": repeats,
     }
@@ -80,7 +80,7 @@ def main(
     storage.write_bytes(storage.join(output, "evaluation.png"), report.draw(result))
     console = Console(width=140)
     console.print(
-        f"{len(given.table)} comparisons, {result.comparisons} used, "
+        f"{len(checked.table)} comparisons, {result.comparisons} used, "
         f"about {result.references} references"
     )
     console.print(report.to_table(result))

@@ -95,8 +95,8 @@ def main(
     if duplicates := sorted(set(uris) & set(objects)):
         name = duplicates[0]
         raise UsageError(f"{uris[name]} and {objects[name]} have the same name")
-    training, held = split_held_out(list_files_by_name(images), held_out)
-    further = [name for name in uris if name not in {*training, *held}]
+    training, held_out_names = split_held_out(list_files_by_name(images), held_out)
+    further = [name for name in uris if name not in {*training, *held_out_names}]
     print(f"{len(training)} training images, {len(further)} further photographs", flush=True)
     record_teacher(output, sha256)
     whole = [View(name, "whole", (name,)) for name in further]
@@ -123,7 +123,7 @@ def _label_all(
     began: float,
     views: "Sequence[View]",
     sources: "SourceFiles",
-    what: str,
+    label: str,
 ) -> None:
     from roi_ray.training.labels import write_labelled_view
     from roi_ray.training.views import render_view
@@ -132,4 +132,4 @@ def _label_all(
         if view.name not in done:
             write_labelled_view(output, view, partial(render_view, view, sources), network)
         if number % _REPORT_EVERY == 0 or number == len(views):
-            print(f"{number}/{len(views)} {what}  {time.monotonic() - began:.0f} s", flush=True)
+            print(f"{number}/{len(views)} {label}  {time.monotonic() - began:.0f} s", flush=True)

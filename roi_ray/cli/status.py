@@ -100,12 +100,12 @@ def print_status(status: "Status") -> None:
             print(f"  {uri}")
 
 
-def print_retry(what: str, retry: "RetryManifest") -> None:
+def print_retry(kind: str, retry: "RetryManifest") -> None:
     """Print where a new manifest is, and the command that scores it."""
     if not retry.rows:
-        print(f"no {what} pairs: {retry.uri} is not written")
+        print(f"no {kind} pairs: {retry.uri} is not written")
         return
     prefixes = [word for prefix in retry.allow_prefixes for word in ("--allow-prefix", prefix)]
     command = ["roi-ray", "score", "--manifest", retry.uri, *prefixes, "--output"]
-    print(f"{retry.rows} {what} pairs -> {retry.uri}")
+    print(f"{retry.rows} {kind} pairs -> {retry.uri}")
     print(f"  score them, with the options of this run: {shlex.join(command)} NEW")

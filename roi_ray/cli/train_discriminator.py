@@ -83,10 +83,10 @@ def main(
     rows = read_manifest(manifest)
     images = read_originals(rows, allow_prefix or ())
     originals = {original.name: original for original in images}
-    training, held = split_held_out(originals, held_out, key=file_stem)
+    training, held_out_names = split_held_out(originals, held_out, key=file_stem)
     if not training:
         raise ManifestError(f"{manifest}: --held-out {held_out} leaves no references to train on")
-    print(f"{len(training)} references to train on, {len(held)} held out", flush=True)
+    print(f"{len(training)} references to train on, {len(held_out_names)} held out", flush=True)
     state = fit(
         partial(
             DiscriminatorTraining,
@@ -106,7 +106,7 @@ def main(
     )
     data = save(to_safetensors_state(state))
     storage.write_bytes(output, data)
-    unseen = [originals[name] for name in held]
+    unseen = [originals[name] for name in held_out_names]
     # The report is about the file as written, in fp16.
     written, weights = load_discriminator(storage.absolute(output))
     auc = discriminator_evaluation.measure_auc(written, unseen)

@@ -86,11 +86,13 @@ def main(
     check_weights_output(output)
     choices = read_comparisons(comparisons) if comparisons else None
     pairs = {pair.name: pair for pair in read_pairs(images, maps)}
-    training, held = split_held_out(pairs, held_out)
-    print(f"{len(training)} images to train on, {len(held)} held out", flush=True)
+    training, held_out_names = split_held_out(pairs, held_out)
+    print(f"{len(training)} images to train on, {len(held_out_names)} held out", flush=True)
     folders = (storage.absolute(images), storage.absolute(maps))
     further = [storage.absolute(folder) for folder in more or []]
-    views = [view.name for folder in further for view in list_training_views(folder, held)]
+    views = [
+        view.name for folder in further for view in list_training_views(folder, held_out_names)
+    ]
     if views:
         print(f"{len(views)} further views, none with a held-out part", flush=True)
     content = [hash_pairs([pairs[name] for name in training]), *map(hash_views_folder, further)]
@@ -107,7 +109,7 @@ def main(
     storage.write_bytes(output, data)
     # The report is about the file as written: in fp16, with batch norm folded.
     written, identity = load_saliency(storage.absolute(output))
-    result = evaluate_saliency(written, [pairs[name] for name in held])
+    result = evaluate_saliency(written, [pairs[name] for name in held_out_names])
     picture = output.removesuffix(".safetensors") + ".png"
     photos = {name: decode_image(path.read_bytes()) for name, path in photographs().items()}
     masks = {

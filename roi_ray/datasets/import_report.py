@@ -30,7 +30,7 @@ class ImportReport:
         dropped: number of rows that were left out, by reason. A reason completes the phrase
             "3 ... were dropped", such as "with an image that is missing".
         repeated: number of rows that repeat the question of an earlier row; they are kept.
-        direction_checks: how well the labels agree with each hint in the data.
+        direction_checks: agreement of the labels with each hint in the data.
         settings: options of the importer.
     """
 

@@ -53,7 +53,7 @@ class Answers:
         """Count the answers that prefer the row's name to the column's, (n, n).
 
         Args:
-            times: how often each reference counts; None for once.
+            times: number of times that each reference counts; None for once.
         """
         n = len(self.names)
         weight = self.weight if times is None else self.weight * times[self.group]

@@ -71,7 +71,7 @@ def compare(
         model: name of the packaged preference model, or path or `s3://` URI of a model that
             `roi-ray train` wrote; None to add the features only.
         settings: networks and metrics that decide the scores.
-        options: how the scoring job runs.
+        options: options of the scoring job.
 
     Returns:
         URI of the result, number of failures, and agreement of the prediction with people's
@@ -104,10 +104,10 @@ def compare(
         >>> round(pq.read_table(result.output)["p_a_preferred"][0].as_py(), 3)
         0.907
     """
-    given = read_comparisons(fspath(comparisons), labels=False)
+    checked = read_comparisons(fspath(comparisons), labels=False)
     folder = storage.absolute(fspath(output))
     uri = storage.join(folder, "comparisons.parquet")
-    if given.name in (folder, uri):
+    if checked.name in (folder, uri):
         raise OutputError(f"{uri} would overwrite the comparisons: name another --output")
     preference = load_preference_model(model) if model is not None else None
     if preference is not None:
@@ -117,13 +117,13 @@ def compare(
             if scores is None
             else read_scores_provenance(scores)
         )
-        preference.check_provenance(provenance, given.name)
+        preference.check_provenance(provenance, checked.name)
     if scores is None:
-        scores = score_pairs(given, storage.join(folder, "_scored"), settings, options)
-    table = join_features(given, scores)
-    table = with_absolute_uris(table, (schema.REFERENCE, *schema.SIDES), given.base)
+        scores = score_pairs(checked, storage.join(folder, "_scored"), settings, options)
+    table = join_features(checked, scores)
+    table = with_absolute_uris(table, (schema.REFERENCE, *schema.SIDES), checked.base)
     if preference is not None:
-        table = _add_prediction(table, preference, given.name)
+        table = _add_prediction(table, preference, checked.name)
     write_comparisons(uri, table)
     failed = table.filter(pa.array(~has_features(table, schema.FEATURES)))
     kinds, texts = (failed[name].to_pylist() for name in (schema.ERROR_KIND, schema.ERROR))

@@ -63,7 +63,7 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class HumanCeiling:
-    """How often people agree with each other, from questions that were asked more than once.
+    """Rate at which people agree with each other, from questions that were asked more than once.
 
     Attributes:
         questions: number of these questions.

@@ -31,7 +31,7 @@ def score_pairs(
         comparisons: from `read_comparisons`.
         folder: folder for `pairs.parquet`, the manifest of the pairs, and for `scores/`.
         settings: networks and metrics that decide the scores.
-        options: how the scoring job runs.
+        options: options of the scoring job.
 
     Returns:
         URI of the scores.

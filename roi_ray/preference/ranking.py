@@ -85,7 +85,7 @@ class Band:
 
 @dataclass(frozen=True)
 class WinRates:
-    """How often each name is preferred to each other name.
+    """Rates at which each name is preferred to each other name.
 
     Attributes:
         names: n names, in alphabetical order.
