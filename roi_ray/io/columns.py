@@ -23,14 +23,14 @@ def as_text(table: pa.Table, name: str, fail: Fail) -> pa.Table:
 
 def as_type(table: pa.Table, name: str, to: pa.DataType, fail: Fail) -> pa.Table:
     """Return the table with one column cast to the type `to`."""
-    written = table[name].type
+    current_type = table[name].type
     try:
         column = table[name].cast(to)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         # A column of numbers has the right type but a wrong value: Arrow's message names it.
-        is_number = pa.types.is_floating(written) or pa.types.is_integer(written)
+        is_number = pa.types.is_floating(current_type) or pa.types.is_integer(current_type)
         reason = f" ({error})" if is_number else ""
-        fail(f"column {name!r} is of type {written}, not {_type_name(to)}{reason}")
+        fail(f"column {name!r} is of type {current_type}, not {_type_name(to)}{reason}")
     return table.set_column(table.column_names.index(name), name, column)
 
 
@@ -83,9 +83,10 @@ def check_parquet_types(table: pa.Table, fail: Fail) -> None:
         try:
             pq.write_table(row.take(pa.array([0])), pa.BufferOutputStream())
         except pa.ArrowException as error:
-            written = table[name].type
+            current_type = table[name].type
             fail(
-                f"Parquet cannot hold column {name!r} of type {written}: {error}; drop or change it"
+                f"Parquet cannot hold column {name!r} of type {current_type}: {error}; drop or "
+                "change it"
             )
 
 

@@ -169,17 +169,19 @@ def _similarity_in_strips(x: Moments, y: Tensor, luminance: bool) -> Tensor:
     similarity = y.new_empty(*y.shape[:2], height, width)
     rows = max(_MIN_STRIP_ROWS, _STRIP_PIXELS // width)
     for number in range(len(y)):
-        this = slice(number, number + 1)
+        one_image = slice(number, number + 1)
         for start in range(0, height, rows):
             end = min(start + rows, height)
-            strip = x.select(this if len(x.image) > 1 else slice(None), start, end)
-            image = y[this, :, start : end + 2 * MARGIN]
+            strip = x.select(one_image if len(x.image) > 1 else slice(None), start, end)
+            image = y[one_image, :, start : end + 2 * MARGIN]
             inputs = image.new_empty(3, *image.shape)
             inputs[0] = image
             torch.mul(image, image, out=inputs[1])
             torch.mul(image, strip.image, out=inputs[2])
             means = gaussian_means(inputs).unbind()
-            similarity[this, :, start:end] = _ssim(means, strip.mean, strip.variance, luminance)
+            similarity[one_image, :, start:end] = _ssim(
+                means, strip.mean, strip.variance, luminance
+            )
     return similarity
 
 

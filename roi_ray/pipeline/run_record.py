@@ -97,7 +97,7 @@ def list_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> l
         for run in (stored, current)
     )
     return [
-        f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now"
+        f"  {key}: {old.get(key)!r} before, {new.get(key)!r} now"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]

@@ -167,8 +167,8 @@ def _load_scorer(
         raise WeightsError(str(error)) from error
     if weights is not None and scorer.provenance != weights:
         raise WeightsError(
-            f"the weights on {socket.gethostname()} are {scorer.provenance}, those of this job "
-            f"{weights}"
+            f"the weights on {socket.gethostname()} are {scorer.provenance}, but those of this job "
+            f"are {weights}"
         )
     return scorer
 

@@ -70,7 +70,7 @@ def escape_line(text: str) -> str:
 
 
 def log_to_ray_file() -> None:
-    """In a Ray task or actor, log to a file among the node's Ray logs; elsewhere do nothing."""
+    """Log to a file among the node's Ray logs if this is a Ray task or actor; else do nothing."""
     ray = sys.modules.get("ray")
     if LOGGER.handlers or ray is None or not ray.is_initialized():
         return
@@ -88,7 +88,7 @@ def log_to_ray_file() -> None:
 
 
 def log_to_stderr(level: LogLevel | None = None) -> None:
-    """In a command's own process, log to standard error, above the progress bar if there is one.
+    """Log to standard error in a command's process, above the progress bar if there is one.
 
     Args:
         level: lowest level that is logged; None for warnings on a terminal, which also shows a

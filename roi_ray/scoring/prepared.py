@@ -99,7 +99,7 @@ class ReferenceBatch:
         """
         height, width = maps.shape[-2:]
         key = (height, width, margin, min_side, self._weighting)
-        if new := [each for each in dict.fromkeys(self._prepared) if key not in each._weights]:
+        if new := [ref for ref in dict.fromkeys(self._prepared) if key not in ref._weights]:
             # The mask is treated as the image was: padded if tiny, brought to the map's resolution,
             # and cut by the margin that SSIM's valid window loses.
             masks = torch.stack([reference.mask for reference in new])

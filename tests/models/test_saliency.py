@@ -91,7 +91,7 @@ def test_other_networks_and_missing_files_are_weights_errors(tmp_path):
         {k: v for k, v in u2netp.items() if "side6" not in k}, r"Missing key.*side6.weight"
     )
     u2netp["stage1.rebnconvin.conv_s1.weight"] = torch.rand(64, 4, 3, 3)
-    check_refused(u2netp, "no saliency network known here")
+    check_refused(u2netp, "not a known saliency network")
     with pytest.raises(WeightsError, match="nowhere"):
         load_saliency(str(tmp_path / "nowhere.pth"))
 

@@ -151,8 +151,8 @@ def test_another_configuration_is_refused_with_its_differences(tmp_path) -> None
         with pytest.raises(OutputError) as caught:
             refuse(make_output(tmp_path, other))
         text = str(caught.value)
-        assert "manifest.rows: 5 there, 9 now" in text
-        assert "precision: 'fp32' there, 'bf16' now" in text
+        assert "manifest.rows: 5 before, 9 now" in text
+        assert "precision: 'fp32' before, 'bf16' now" in text
         assert "shard_size" not in text
         assert "name another --output" in text
     assert sorted(tmp_path.rglob("*")) == before
@@ -166,7 +166,7 @@ def test_run_without_any_shard_can_be_replaced(tmp_path) -> None:
     commit(make_output(tmp_path))
     assert read_record(tmp_path)["config"] == CONFIG
     assert make_output(tmp_path).inspect(PLAN).failed == {0: 1, 1: 0}
-    with pytest.raises(OutputError, match="shard_size: 3 there, 9 now"):
+    with pytest.raises(OutputError, match="shard_size: 3 before, 9 now"):
         make_output(tmp_path, other).is_recorded()
 
 
@@ -192,7 +192,7 @@ def test_release_without_new_numbers_resumes_and_a_new_scoring_version_is_refuse
         pass
     assert read_record(tmp_path)["roi_ray"] == "99.0"
     monkeypatch.setattr("roi_ray.pipeline.run_record.SCORING_VERSION", 99)
-    with pytest.raises(OutputError, match=f"scoring_version: {SCORING_VERSION} there, 99 now"):
+    with pytest.raises(OutputError, match=f"scoring_version: {SCORING_VERSION} before, 99 now"):
         make_output(tmp_path).is_recorded()
 
 
@@ -201,7 +201,7 @@ def test_output_of_a_release_without_scoring_version_is_refused_with_advice(tmp_
     run = read_record(tmp_path)
     del run["scoring_version"]
     (tmp_path / "_run" / "run.json").write_text(json.dumps(run))
-    with pytest.raises(OutputError, match=r"scoring_version: None there, 1 now\n.*--output"):
+    with pytest.raises(OutputError, match=r"scoring_version: None before, 1 now\n.*--output"):
         make_output(tmp_path).is_recorded()
     for shard in tmp_path.glob("*.parquet"):
         shard.unlink()
@@ -221,7 +221,7 @@ def test_second_of_two_simultaneous_runs_is_refused(tmp_path) -> None:
     early, late = make_output(tmp_path), make_output(tmp_path, {**CONFIG, "precision": "bf16"})
     assert not early.is_recorded() and not late.is_recorded()
     commit(early)
-    with pytest.raises(OutputError, match="precision: 'fp32' there, 'bf16' now"), late.lock():
+    with pytest.raises(OutputError, match="precision: 'fp32' before, 'bf16' now"), late.lock():
         pass
 
 

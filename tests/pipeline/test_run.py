@@ -140,9 +140,9 @@ def test_actor_scores_chunks_of_several_references_in_one_batch(
 
 def test_another_configuration_into_the_same_output_is_refused(sweep, scored) -> None:
     _, output = scored
-    with pytest.raises(OutputError, match="roi_weighting: 'mean' there, 'normalised' now"):
+    with pytest.raises(OutputError, match="roi_weighting: 'mean' before, 'normalised' now"):
         score_manifest(sweep, str(output), Settings(roi_weighting="normalised"), SMALL)
-    with pytest.raises(OutputError, match="manifest.rows: 36 there, 5 now"):
+    with pytest.raises(OutputError, match="manifest.rows: 36 before, 5 now"):
         score_manifest(sweep, str(output), options=Options("cpu", 2, shard_size=12, limit=5))
 
 

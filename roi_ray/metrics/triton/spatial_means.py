@@ -39,7 +39,7 @@ def whole_and_masked_means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tenso
 
 @triton.jit(do_not_specialize=["planes_per_weight"])
 def _sum_blocks(maps, weights, sums, area, planes_per_weight, BLOCK: tl.constexpr):
-    """(planes, area) and (planes / planes_per_weight, area) -> (2, planes, blocks)."""
+    """Map (planes, area) and (planes / planes_per_weight, area) to (2, planes, blocks)."""
     plane = tl.program_id(0).to(tl.int64)
     block, blocks = tl.program_id(1), tl.num_programs(1)
     position = block * BLOCK + tl.arange(0, BLOCK)
