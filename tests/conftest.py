@@ -4,6 +4,7 @@ import atexit
 import io
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -93,6 +94,11 @@ def encode(pixels: Pixels, file_format: str = "PNG", **options: object) -> bytes
 def jpeg(pixels: Pixels, quality: int) -> Pixels:
     """Encode pixels as JPEG and decode them again."""
     return decode_image(encode(pixels, "JPEG", quality=quality))
+
+
+def strip_colours(text: str) -> str:
+    """Remove a terminal's colour codes."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def write(path: Path, data: bytes) -> str:

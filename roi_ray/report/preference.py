@@ -17,7 +17,7 @@ _LINE_STYLES = ("-", ":", "-.")
 def to_table(evaluation: Evaluation) -> Table:
     """Build a terminal table of every model and rule: accuracy, log-loss, calibration error."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")  # a long path is folded, so that numbers are never cut
     for name in ("accuracy %↑", "95 % interval", "log-loss↓", "ECE↓"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in evaluation.results:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import roi_ray
 from roi_ray.cli.app import PANELS, app, load_command
+from tests.conftest import strip_colours
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [name for names in PANELS.values() for name in names]
@@ -30,10 +31,6 @@ except SystemExit as end:
 """
 
 
-def plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
-
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help_imports_nothing_heavy(name: str) -> None:
     done = subprocess.run(
@@ -45,11 +42,11 @@ def test_help_imports_nothing_heavy(name: str) -> None:
     )
     *help_lines, last = done.stdout.splitlines()
     assert json.loads(last) == [0, []]
-    assert f"Usage: roi-ray {name}".strip() in plain("\n".join(help_lines))
+    assert f"Usage: roi-ray {name}".strip() in strip_colours("\n".join(help_lines))
 
 
 def test_help_lists_every_command() -> None:
-    text = plain(CliRunner().invoke(app, ["--help"]).stdout)
+    text = strip_colours(CliRunner().invoke(app, ["--help"]).stdout)
     assert all(re.search(rf"^\W+{name} +\w", text, re.MULTILINE) for name in COMMANDS)
 
 
@@ -98,7 +95,7 @@ def test_version_option_prints_the_version() -> None:
 def test_wrong_usage_exits_with_2_and_a_message(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
-    assert message in plain(result.stderr)
+    assert message in strip_colours(result.stderr)
 
 
 def test_job_script_runs_its_command(tmp_path: Path) -> None:

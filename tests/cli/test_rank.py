@@ -6,6 +6,7 @@ import re
 import pytest
 
 from roi_ray.preference.comparisons import read_comparisons, table_from_rows, write_comparisons
+from tests.conftest import strip_colours
 
 
 @pytest.fixture
@@ -25,13 +26,9 @@ def comparisons(tmp_path):
     return uri
 
 
-def plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
-
 def test_help_explains_every_option(run, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    text = plain(run("--help").output)
+    text = strip_colours(run("--help").output)
     assert all(option in text for option in ("--comparisons", "--output", "--labels", "--by"))
     assert "[default: p_a]" in text and "[default: method]" in text
 
@@ -94,5 +91,5 @@ def test_unusable_comparisons_exit_with_2(run, comparisons, tmp_path, arguments,
     output = tmp_path / "out"
     result = run("--comparisons", comparisons, "--output", output, *arguments)
     assert result.exit_code == 2
-    assert text in plain(result.stderr)
+    assert text in strip_colours(result.stderr)
     assert not output.exists()

@@ -1,17 +1,10 @@
 """The command line of `roi-ray score`; whole runs of it are in tests/e2e."""
 
-import re
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import encode, make_sweep_of, write
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
+from tests.conftest import encode, make_sweep_of, strip_colours, write
 
 OPTIONS = (
     "--manifest --output --demo --lpips --saliency --discriminator --weights-dir --roi-weighting "
@@ -24,7 +17,7 @@ def test_help_explains_every_option_with_its_default(run, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     result = run("--help")
     assert result.exit_code == 0
-    text = plain(result.output)
+    text = strip_colours(result.output)
     assert all(option in text for option in OPTIONS.split())
     for default in ("st-alex", "saliency-lite0", "mean", "auto", "fp32", "1024", "67108864", "0.1"):
         assert f"[default: {default}]" in text

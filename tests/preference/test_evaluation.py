@@ -54,7 +54,7 @@ def test_model_name_states_the_share_of_answers_it_was_trained_on(answered, tmp_
     uri = str(tmp_path / "m.safetensors")
     save_preference_model(uri, trained)
     lines = evaluate(answered, [], models=[uri], folds=2, repeats=1).results
-    assert f"model {uri}, trained on 50 % of these" in [result.name for result in lines]
+    assert f"model {uri}, trained on 50 % of these answers" in [result.name for result in lines]
 
 
 def test_unusable_model_fails_before_the_cross_validation(answered):

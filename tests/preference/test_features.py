@@ -84,7 +84,7 @@ def test_equal_names_in_two_folders_are_two_images(tmp_path, make_comparisons, c
     moved = make_comparisons("/moved", reference=["x.png"], a=["1.jpg"], b=["2.jpg"], p_a=[0])
     table = join_features(moved, uri)
     assert (table["psnr_a"].to_pylist(), table["psnr_b"].to_pylist()) == ([1], [2])
-    assert "(below /moved) is the same file as one of" in caplog.text
+    assert "no image of the comparisons (relative to /moved) is in" in caplog.text
 
 
 def test_scored_with_describes_weights_and_settings(tmp_path, make_comparisons):
