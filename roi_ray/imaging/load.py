@@ -74,6 +74,21 @@ def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
     return _load(source, max_pixels, decode_mask, convert_mask, ())
 
 
+def read_image_file(uri: str) -> bytes:
+    """Read the file of an image.
+
+    Raises:
+        ImageReadError: the file cannot be read.
+        AccessError, StorageUnavailable: the storage fails, which is not the fault of the file.
+    """
+    try:
+        return storage.read_bytes(uri)
+    except (AccessError, StorageUnavailable):
+        raise
+    except StorageError as error:
+        raise ImageReadError(str(error)) from error
+
+
 def _load(
     source: ImageSource,
     max_pixels: int,
@@ -94,12 +109,7 @@ def _load(
             "a URI, the bytes of a file, a uint8 array or a Pillow image"
         )
     uri = os.fspath(source)
-    try:
-        data = storage.read_bytes(uri)
-    except (AccessError, StorageUnavailable):
-        raise
-    except StorageError as error:
-        raise ImageReadError(str(error)) from error
+    data = read_image_file(uri)
     try:
         return decode(data, max_pixels)
     except ImageError as error:

@@ -15,14 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.errors import (
-    AccessError,
-    ImageError,
-    ImageReadError,
-    StorageError,
-    StorageUnavailable,
-)
+from roi_ray.errors import ImageError, ImageReadError, StorageError
 from roi_ray.imaging.decode import decode_image, decode_mask
+from roi_ray.imaging.load import read_image_file
 from roi_ray.imaging.pixels import Pixels, check_size
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
@@ -64,13 +59,9 @@ def decode_work_items(
         if "\0" in absolute:
             raise ImageReadError("a name with a zero byte")
         allowlist.check(absolute)
-        try:
-            with telemetry.time_stage("read"):
-                return storage.read_bytes(absolute)
-        except (AccessError, StorageUnavailable):
-            raise  # the committer stops the job, or retries the pair
-        except StorageError as error:
-            raise ImageReadError(str(error)) from error
+        # On AccessError the committer stops the job; on StorageUnavailable it retries the pair.
+        with telemetry.time_stage("read"):
+            return read_image_file(absolute)
 
     logs.log_to_ray_file()
     with ThreadPoolExecutor(_READERS) as readers:
