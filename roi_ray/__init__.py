@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from roi_ray.errors import SizeMismatch as SizeMismatch
     from roi_ray.errors import StorageError as StorageError
     from roi_ray.errors import StorageUnavailable as StorageUnavailable
+    from roi_ray.errors import UnsupportedColour as UnsupportedColour
     from roi_ray.errors import UsageError as UsageError
     from roi_ray.errors import WeightsError as WeightsError
     from roi_ray.errors import WorkerDied as WorkerDied
     from roi_ray.imaging.load import load_image as load_image
+    from roi_ray.imaging.pixels import HighBitDepthImage as HighBitDepthImage
     from roi_ray.pipeline.options import Options as Options
     from roi_ray.pipeline.run import score_manifest as score_manifest
     from roi_ray.preference.compare import compare as compare
@@ -58,6 +60,7 @@ __all__ = [
     "AccessError",
     "ClusterError",
     "DeviceError",
+    "HighBitDepthImage",
     "ImageError",
     "ImageReadError",
     "ImageTooLarge",
@@ -75,6 +78,7 @@ __all__ = [
     "SizeMismatch",
     "StorageError",
     "StorageUnavailable",
+    "UnsupportedColour",
     "UsageError",
     "WeightsError",
     "WorkerDied",
@@ -90,6 +94,7 @@ __all__ = [
 
 # The modules that define the public names; errors are defined in roi_ray.errors.
 _MODULES = {
+    "HighBitDepthImage": "roi_ray.imaging.pixels",
     "Options": "roi_ray.pipeline.options",
     "Scorer": "roi_ray.scoring.scorer",
     "Scores": "roi_ray.schema",

@@ -13,6 +13,7 @@ RoiRayError
 └── ImageError           one image cannot be scored
     ├── NotAllowed       not below the manifest's folder, nor below an `--allow-prefix`
     ├── ImageReadError   missing, empty, truncated, or not an image
+    ├── UnsupportedColour  colours that sRGB cannot represent, such as HDR (PQ, HLG)
     ├── ImageTooLarge    more pixels than `--max-pixels`
     ├── ImageTooSmall    smaller than the window of SSIM
     ├── SizeMismatch     not the size of its reference
@@ -76,6 +77,10 @@ class NotAllowed(ImageError):
 
 class ImageReadError(ImageError):
     """The file is missing, empty, truncated, or not an image."""
+
+
+class UnsupportedColour(ImageError):
+    """The image's colours have no equivalent in sRGB: HDR (PQ, HLG), or an unknown encoding."""
 
 
 class ImageTooLarge(ImageError):

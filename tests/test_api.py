@@ -26,11 +26,13 @@ ERRORS = {
     "SizeMismatch",
     "StorageError",
     "StorageUnavailable",
+    "UnsupportedColour",
     "UsageError",
     "WeightsError",
     "WorkerDied",
 }
 NAMES = {
+    "HighBitDepthImage",
     "Options",
     "Scorer",
     "Scores",

@@ -10,10 +10,10 @@ from PIL import Image
 
 from roi_ray.errors import UsageError
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels8, to_8_bits
 from roi_ray.training.files import read_image
 
-ReadImage = Callable[[Path], Pixels]
+ReadImage = Callable[[Path], Pixels8]
 """Reads and decodes an image file."""
 
 
@@ -71,19 +71,19 @@ def make_groups(
     return groups
 
 
-def read_file(path: Path) -> Pixels:
+def read_file(path: Path) -> Pixels8:
     """Read and decode an image file."""
-    return decode_image(path.read_bytes())
+    return to_8_bits(decode_image(path.read_bytes()))
 
 
-def _crop_mirrored(pixels: Pixels, size: tuple[int, int], shift: int) -> Pixels:
+def _crop_mirrored(pixels: Pixels8, size: tuple[int, int], shift: int) -> Pixels8:
     """Crop to `size`, `shift` pixels from the upper left corner; mirror what lies outside."""
     rows, columns = (max(0, size[axis] + shift - pixels.shape[axis]) for axis in (0, 1))
     filled = np.pad(pixels, [(0, rows), (0, columns), (0, 0)], mode="symmetric")
     return filled[shift : shift + size[0], shift : shift + size[1]]
 
 
-def _encode(pixels: Pixels, file_format: str, **options: int) -> bytes:
+def _encode(pixels: Pixels8, file_format: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, file_format, **options)
     return buffer.getvalue()

@@ -64,7 +64,6 @@ def main(
     import torch
     from safetensors.torch import save
 
-    from roi_ray.imaging.decode import decode_image
     from roi_ray.io import storage
     from roi_ray.models.loader import check_weights_output
     from roi_ray.models.saliency import load_saliency
@@ -74,7 +73,7 @@ def main(
     from roi_ray.sweep import photographs
     from roi_ray.training.agreement import blur_mask
     from roi_ray.training.choice_accuracy import make_mask_functions, measure_choice_accuracy
-    from roi_ray.training.files import to_chw_tensor
+    from roi_ray.training.files import read_image, to_chw_tensor
     from roi_ray.training.labels import hash_views_folder, list_training_views
     from roi_ray.training.pairs import hash_pairs, read_pairs
     from roi_ray.training.saliency import TRAINING_VERSION, to_safetensors_state
@@ -111,7 +110,7 @@ def main(
     written, identity = load_saliency(storage.absolute(output))
     result = evaluate_saliency(written, [pairs[name] for name in held_out_names])
     picture = output.removesuffix(".safetensors") + ".png"
-    photos = {name: decode_image(path.read_bytes()) for name, path in photographs().items()}
+    photos = {name: read_image(str(path)) for name, path in photographs().items()}
     masks = {
         name: blur_mask(predict_mask(written, to_chw_tensor(pixels)))
         for name, pixels in photos.items()

@@ -17,7 +17,7 @@ from roi_ray.errors import ImageError, ImageReadError, ImageTooLarge
 from roi_ray.imaging import limits
 from roi_ray.imaging.convert import XMP_KEYS, convert_to_mask, convert_to_rgb
 from roi_ray.imaging.icc import read_jpeg2000_profile
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels, Pixels8
 from roi_ray.settings import MAX_PIXELS
 
 FORMATS = ("PNG", "JPEG", "WEBP", "JPEG2000", "AVIF", "TIFF", "BMP", "GIF", "PPM")
@@ -51,7 +51,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     return _decode(data, max_pixels, convert_to_rgb)
 
 
-def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
+def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels8:
     """Decode a mask; the luma of a colour image is used.
 
     Returns:
@@ -64,7 +64,7 @@ def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     return _decode(data, max_pixels, convert_to_mask)
 
 
-def decode_rgba(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
+def decode_rgba(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels8:
     """Decode an image and keep its alpha channel.
 
     Neither the colour profile nor the orientation is applied.
@@ -99,7 +99,7 @@ def convert_mask(image: Image.Image, max_pixels: int = MAX_PIXELS) -> Pixels:
     return _convert(image, max_pixels, convert_to_mask)
 
 
-def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
+def _decode(data: bytes, max_pixels: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels8:
     if not data:
         raise ImageReadError("the file is empty (0 bytes)")
     with _raise_image_errors(max_pixels):

@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor
 
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels8, to_8_bits
 from roi_ray.models.discriminator import PatchDiscriminator
 from roi_ray.scoring.prepared import pad_to_min_side
 from roi_ray.sweep.codecs import CODECS, WEBP_MAX_SIDE
@@ -100,7 +100,7 @@ class QualityPoint:
 
 def measure_d_loss_by_quality(
     network: PatchDiscriminator,
-    images: Iterable[Pixels],
+    images: Iterable[Pixels8],
     qualities: Mapping[str, Sequence[int]] = QUALITIES,
 ) -> tuple[float, dict[str, list[QualityPoint]]]:
     """Measure the mean `d_loss` of originals, and of the same images encoded at falling qualities.
@@ -122,7 +122,7 @@ def measure_d_loss_by_quality(
         for codec, levels in qualities.items():
             for quality in levels:
                 data = CODECS[codec].encode(original, quality)
-                loss = compute_d_loss(network, decode_image(data))
+                loss = compute_d_loss(network, to_8_bits(decode_image(data)))
                 measured.setdefault((codec, quality), []).append((8 * len(data) / area, loss))
     curves: dict[str, list[QualityPoint]] = {codec: [] for codec in qualities}
     for (codec, quality), values in measured.items():
@@ -150,7 +150,7 @@ def draw_d_loss_curves(original: float, curves: Mapping[str, Sequence[QualityPoi
     return buffer.getvalue()
 
 
-def compute_d_loss(network: PatchDiscriminator, image: Pixels) -> float:
+def compute_d_loss(network: PatchDiscriminator, image: Pixels8) -> float:
     """Compute `d_loss` of an image, uint8 (H, W, 3): mean softplus(-D); lower is more real."""
     return F.softplus(-_logits(network, to_chw_tensor(image))).mean().item()
 

@@ -7,21 +7,21 @@ from torch import Tensor
 
 from roi_ray.errors import ImageError
 from roi_ray.imaging.decode import decode_image, decode_mask, decode_rgba
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels8, to_8_bits
 from roi_ray.io import storage
 
 
-def read_image(uri: str) -> Pixels:
-    """Read an image as uint8 (H, W, 3).
+def read_image(uri: str) -> Pixels8:
+    """Read an image as uint8 (H, W, 3); more than 8 bits per sample are rounded to 8.
 
     Raises:
         ImageError: the file is not a usable image; the message begins with the URI.
         StorageError: the file cannot be read.
     """
-    return _read(uri, decode_image)
+    return _read(uri, lambda data: to_8_bits(decode_image(data)))
 
 
-def read_map(uri: str) -> Pixels:
+def read_map(uri: str) -> Pixels8:
     """Read a saliency map as uint8 (H, W).
 
     Raises:
@@ -30,7 +30,7 @@ def read_map(uri: str) -> Pixels:
     return _read(uri, decode_mask)
 
 
-def read_rgba(uri: str) -> Pixels:
+def read_rgba(uri: str) -> Pixels8:
     """Read an image with an alpha channel as uint8 (H, W, 4).
 
     Raises:
@@ -48,12 +48,12 @@ def read_image_tensor(uri: str) -> Tensor:
     return to_chw_tensor(read_image(uri))
 
 
-def to_chw_tensor(pixels: Pixels) -> Tensor:
+def to_chw_tensor(pixels: Pixels8) -> Tensor:
     """Copy pixels, uint8 (H, W, 3), into a tensor, uint8 (3, H, W), which is not contiguous."""
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
-def _read(uri: str, decode: Callable[[bytes], Pixels]) -> Pixels:
+def _read(uri: str, decode: Callable[[bytes], Pixels8]) -> Pixels8:
     data = storage.read_bytes(uri)
     try:
         return decode(data)
