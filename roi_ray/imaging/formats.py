@@ -176,8 +176,7 @@ def _describe_refused(data: bytes) -> str:
     """Say what a file is that is not read, and what to do."""
     if data.count(0) == len(data):
         return f"the file has only zero bytes; {_FAILED}"
-    text = _describe_text(data)
-    if text:
+    if text := _describe_text(data):
         return text
     for signature, name, advice in _REFUSED:
         if data.startswith(signature):
@@ -186,8 +185,6 @@ def _describe_refused(data: bytes) -> str:
         return f"a RIFF file that is not WebP (an AVI video or sound); {_EXTRACT}"
     if data[1:4] == b"PNG":
         return "a PNG whose signature is damaged, as by a transfer in text mode; copy it again"
-    if data[257:262] == b"ustar":
-        return f"a tar archive, which is not supported; {_UNPACK}"
     return (
         f"not an image of a known format ({', '.join(FORMATS)}); raw YUV has no header: convert it "
         "to PNG, e.g. `ffmpeg -f rawvideo -pix_fmt yuv420p -s 1920x1080 -i FILE frame-%04d.png`"
