@@ -11,7 +11,7 @@ import pyarrow.fs as pafs
 from PIL import Image
 
 from roi_ray.errors import ManifestError, StorageError
-from roi_ray.imaging.decode import FORMATS
+from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
 from roi_ray.io import storage
 
 _THREADS = 16
@@ -82,7 +82,7 @@ def read_bits_per_pixel(uri: str) -> float:
         ManifestError: the file cannot be opened, or is not an image of a known format.
     """
     try:
-        with storage.open_file(uri) as stream, Image.open(stream, formats=FORMATS) as image:
+        with storage.open_file(uri) as stream, Image.open(stream, formats=PILLOW_FORMATS) as image:
             return 8 * int(stream.size()) / (image.width * image.height)
     except StorageError as error:
         raise ManifestError(f"{error}; the data set's table names it") from error

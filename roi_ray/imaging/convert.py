@@ -1,126 +1,136 @@
-"""Convert Pillow images to 8-bit sRGB or masks, by the pixel policy in `README.md`."""
+"""Convert rasters to sRGB or masks, by the pixel policy in `README.md`."""
+
+from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import ExifTags, Image
+from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging.icc import convert_to_srgb
+from roi_ray.imaging import cicp, icc
+from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8
+from roi_ray.imaging.raster import Raster
 
-_16_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
-_TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""Transposition that turns an image upright, by its EXIF orientation."""
+_BAND_PIXELS = 1 << 18
+"""Pixels that are converted at a time, so that intermediate values need little memory."""
 
-_TAG_DEPTH, _TAG_PHOTOMETRIC, _TAG_SAMPLE_FORMAT = 258, 262, 339
+_TILE_SIDE = 128
 
-XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
-"""Keys of XMP metadata in Pillow's `image.info`."""
-
-_GREY_FACTORS = {"L;2": 85, "L;4": 17}
-"""Factor from a grey level of 2 or 4 bits, as a PNG stores it, to one of 8 bits."""
+_Samples: TypeAlias = NDArray[Any]
+"""uint8 or uint16."""
 
 
-def convert_to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a Pillow image to 8-bit sRGB, upright and composited over white.
+def to_srgb(raster: Raster) -> Pixels:
+    """Convert a raster to sRGB at its own bit depth, upright and composited over white.
 
     Returns:
-        an image of mode RGB.
+        (height, width, 3): uint8, or a `HighBitDepthImage` above 8 bits.
 
     Raises:
-        ImageReadError: the image is outside the policy.
+        UnsupportedColour: the colours have no equivalent in sRGB.
     """
-    _check_depth(image)
-    profile = image.info.get("icc_profile")
-    image = _reduce_to_8_bits(_turn_upright(image))
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        # A grey profile applies to the grey channel, not to RGB.
-        is_grey = image.mode in ("L", "LA")
-        colour = image.getchannel("L") if is_grey else rgba.convert("RGB")
-        white = Image.new("RGB", image.size, "white")
-        return Image.composite(convert_to_srgb(colour, profile), white, rgba.getchannel("A"))
-    return convert_to_srgb(image, profile)
+    colour, alpha = _split(raster)
+    if raster.cicp is not None:
+        rgb = cicp.convert_to_srgb(colour, raster.bit_depth, raster.cicp)
+    else:
+        rgb = icc.convert_to_srgb(colour, raster.bit_depth, raster.icc_profile)
+    if alpha is not None:
+        rgb = _composite_over_white(rgb, alpha, raster.bit_depth)
+    rgb = _turn_upright(np.ascontiguousarray(rgb), raster.orientation)
+    return rgb if raster.bit_depth == 8 else HighBitDepthImage(rgb, raster.bit_depth)
 
 
-def convert_to_mask(image: Image.Image) -> Image.Image:
-    """Convert a Pillow image to an upright mask; the luma of a colour image is used.
+def to_mask(raster: Raster) -> Pixels8:
+    """Convert a raster to an upright mask of 8 bits; the luma of a colour image is used.
 
     Returns:
-        an image of mode L: 0 outside the region of interest, 255 inside.
+        uint8, (height, width): 0 outside the region of interest, 255 inside.
 
     Raises:
-        ImageReadError: the image is outside the policy, or one of its pixels is transparent.
+        ImageReadError: a pixel is transparent.
     """
-    _check_depth(image)
-    image = _reduce_to_8_bits(_turn_upright(image))
-    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+    colour, alpha = _split(raster)
+    if alpha is not None and alpha.min() < (1 << raster.bit_depth) - 1:
         raise ImageReadError(
             "the mask has transparent pixels; draw it opaque, white inside the region and black "
             "outside"
         )
-    return image.convert("L")
+    colour = _round_to_8_bits(colour, raster.bit_depth)
+    if colour.shape[2] == 4:
+        colour = icc.convert_to_srgb(colour, 8, None)
+    luma = colour[..., 0] if colour.shape[2] == 1 else _to_luma(colour)
+    return _turn_upright(np.ascontiguousarray(luma), raster.orientation)
 
 
-def _check_depth(image: Image.Image) -> None:
-    """Refuse pixels whose values Pillow misreads, and correct a PNG's transparent grey level."""
-    has_colour_key = image.format == "PNG" and "transparency" in image.info
-    raw_modes = [tile.args for tile in getattr(image, "tile", ())] if has_colour_key else []
-    if any(";16" in raw_mode for raw_mode in raw_modes):
-        # The reduction to 8 bits merges the transparent colour with its neighbours.
-        raise ImageReadError(
-            "a transparent colour (tRNS) at 16 bits per channel is not supported; use an alpha "
-            "channel"
-        )
-    for raw_mode in raw_modes[:1]:  # Pillow scales the pixels to 8 bits, but not this value
-        image.info["transparency"] *= _GREY_FACTORS.get(raw_mode, 1)
-    tags = getattr(image, "tag_v2", None)
-    if tags is None:
-        return
-    depth, sample_format = tags.get(_TAG_DEPTH, (1,)), tags.get(_TAG_SAMPLE_FORMAT, (1,))
-    white_is_zero = tags.get(_TAG_PHOTOMETRIC) == 0
-    if image.mode == "L" and 2 in sample_format:
-        raise ImageReadError("a grey TIFF of signed values is not supported")
-    # Above 8 bits, Pillow returns the stored values without regard to what they mean.
-    if not image.mode.startswith("I"):
-        return
-    if depth != (16,) or sample_format != (1,) or white_is_zero:
-        raise ImageReadError(
-            f"a grey TIFF of {depth[0]} bits"
-            + (" (signed or floating-point)" if sample_format != (1,) else "")
-            + (" (0 is white)" if white_is_zero else "")
-            + " is not supported; above 8 bits, only unsigned 16 bits with 0 as black are read"
-        )
+def to_rgba(raster: Raster) -> Pixels8:
+    """Convert a raster to 8-bit RGBA; neither the profile nor the orientation is applied."""
+    colour, alpha = _split(raster)
+    rgb = icc.convert_to_srgb(_round_to_8_bits(colour, raster.bit_depth), 8, None)
+    rgba = np.full((*rgb.shape[:2], 4), 255, np.uint8)
+    rgba[..., :3] = rgb
+    if alpha is not None:
+        rgba[..., 3] = _round_to_8_bits(alpha, raster.bit_depth)
+    return rgba
 
 
-def _turn_upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; loads the pixels."""
-    for key in XMP_KEYS:  # or Pillow would use XMP's orientation, which the policy ignores
-        image.info.pop(key, None)
-    image.load()
-    try:
-        method = _TRANSPOSITIONS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # unreadable EXIF is ignored by policy, and can raise anything
-        return image
-    return image if method is None else image.transpose(method)
+def _split(raster: Raster) -> tuple[_Samples, _Samples | None]:
+    """Return views of the colour channels (H, W, C), and of alpha (H, W) if there is one."""
+    if raster.has_alpha:
+        return raster.samples[..., :-1], raster.samples[..., -1]
+    return raster.samples, None
 
 
-def _reduce_to_8_bits(image: Image.Image) -> Image.Image:
-    if image.mode == "La":  # grey with premultiplied alpha
-        return image.convert("LA")
-    if image.mode == "F":
-        raise ImageReadError("floating-point pixels are not supported: their range is unknown")
-    if image.mode == "I" or image.mode in _16_BIT_MODES:
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 0xFFFF:
-            raise ImageReadError("more than 16 bits per channel are not supported")
-        return Image.fromarray((values >> 8).astype(np.uint8))
-    return image
+def _composite_over_white(rgb: _Samples, alpha: _Samples, bit_depth: int) -> _Samples:
+    white = (1 << bit_depth) - 1
+    result = np.empty_like(rgb)
+    for rows in _bands(rgb):
+        opacity = alpha[rows, :, None].astype(np.uint64 if bit_depth > 8 else np.uint32)
+        blended = rgb[rows] * opacity + white * (white - opacity)
+        result[rows] = (blended + white // 2) // white  # rounded
+    return result
+
+
+def _to_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Compute the luma of ITU-R BT.601, by the integer arithmetic of Pillow's `convert("L")`."""
+    luma = np.empty(rgb.shape[:2], np.uint8)
+    for rows in _bands(rgb):
+        weighted = rgb[rows] @ np.array([19595, 38470, 7471], np.uint32)
+        luma[rows] = (weighted + 0x8000) >> 16
+    return luma
+
+
+def _round_to_8_bits(samples: _Samples, bit_depth: int) -> NDArray[np.uint8]:
+    if samples.dtype == np.uint8:
+        return samples
+    white = (1 << bit_depth) - 1
+    result = np.empty(samples.shape, np.uint8)
+    for rows in _bands(samples):
+        result[rows] = (samples[rows].astype(np.uint32) * 255 + white // 2) // white
+    return result
+
+
+def _bands(samples: _Samples) -> list[slice]:
+    height, width = samples.shape[:2]
+    rows = max(1, _BAND_PIXELS // max(1, width))
+    return [slice(top, top + rows) for top in range(0, height, rows)]
+
+
+def _turn_upright(samples: _Samples, orientation: int) -> _Samples:
+    """Turn contiguous samples upright, by an EXIF orientation (CIPA DC-008, tag 274)."""
+    if orientation == 1:
+        return samples
+    # Whole pixels are moved, in tiles that fit the cache: four times as fast as numpy's copy.
+    pixel = np.dtype((np.void, samples.strides[1]))
+    turned: _Samples = samples.reshape(*samples.shape[:2], -1).view(pixel)[..., 0]
+    if orientation in (5, 6, 7, 8):
+        turned = turned.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        turned = turned[::-1]
+    if orientation in (2, 3, 6, 7):
+        turned = turned[:, ::-1]
+    result = np.empty((*turned.shape[:2], *samples.shape[2:]), samples.dtype)
+    target = result.reshape(*turned.shape, -1).view(pixel)[..., 0]
+    for top in range(0, turned.shape[0], _TILE_SIDE):
+        for left in range(0, turned.shape[1], _TILE_SIDE):
+            tile = np.s_[top : top + _TILE_SIDE, left : left + _TILE_SIDE]
+            target[tile] = turned[tile]
+    return result

@@ -6,8 +6,10 @@ Profiles are classified by probing them, because their names are unreliable ("Li
 import io
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 _SRGB = ImageCms.createProfile("sRGB")
@@ -50,7 +52,27 @@ def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = end
 
 
-def convert_to_srgb(image: Image.Image, profile: object) -> Image.Image:
+def convert_to_srgb(samples: NDArray[Any], bit_depth: int, profile: object) -> NDArray[Any]:
+    """Convert samples to sRGB by their profile; without a usable profile, as if they were sRGB.
+
+    Args:
+        samples: uint8 or uint16, (height, width, channels): grey, R G B or C M Y K.
+        bit_depth: bits per sample.
+        profile: ICC profile, or None.
+
+    Returns:
+        (height, width, 3), of the same type and bit depth.
+    """
+    if bit_depth > 8:
+        return np.repeat(samples, 3, axis=2) if samples.shape[2] == 1 else samples
+    grey = samples.shape[2] == 1
+    image = Image.fromarray(np.ascontiguousarray(samples[..., 0] if grey else samples))
+    if samples.shape[2] == 4:
+        image = Image.frombytes("CMYK", image.size, samples.tobytes())
+    return np.asarray(_convert_image(image, profile))
+
+
+def _convert_image(image: Image.Image, profile: object) -> Image.Image:
     """Convert an image to sRGB by its profile; without a usable profile, as if it were sRGB.
 
     Args:

@@ -1,12 +1,12 @@
 """Refuse decompression bombs: small files that would cost a decoder much time or memory.
 
-The file's structure is walked before anything is decoded. The number of pixels is checked in
-`decode.py`. Structures that the walk does not understand are left to the decoder.
+The file's structure is walked before anything is decoded. Each reader checks the number of pixels
+that the file's header names. Structures that the walk does not understand are left to the decoder.
 """
 
 import re
 
-from roi_ray.errors import ImageReadError
+from roi_ray.errors import ImageReadError, ImageTooLarge
 
 # No encoder writes more than this. 100 scans is also libtiff's limit.
 _MAX_SCANS = 100
@@ -20,6 +20,19 @@ _JPEG2000_STYLE = re.compile(
 )
 _GIF_BLOCK = re.compile(b"[!,;]")
 _JPEG2000_SIGNATURES = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
+
+
+def check_pixel_count(width: int, height: int, max_pixels: int) -> None:
+    """Check the size of an image before it is decoded.
+
+    Raises:
+        ImageTooLarge: it has more than `max_pixels` pixels.
+    """
+    if width * height > max_pixels:
+        raise ImageTooLarge(
+            f"{width} x {height} is {width * height} pixels, more than the {max_pixels} that "
+            "--max-pixels (max_pixels) allows"
+        )
 
 
 def check_decoding_cost(data: bytes) -> None:

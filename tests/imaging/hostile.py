@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from roi_ray.imaging.decode import FORMATS
 from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
+from tests.imaging.deep_files import deep_files
 
 File = tuple[str, bytes]
 
@@ -47,8 +48,8 @@ def corpus(photo: Pixels, max_pixels: int) -> Iterator[File]:
 def damaged(photo: Pixels) -> Iterator[File]:
     """Yield every format, truncated and with one bit flipped."""
     generator = random.Random(1)
-    for name in FORMATS:
-        data = encode_with_metadata(photo, name)
+    files = {name: encode_with_metadata(photo, name) for name in PILLOW_FORMATS}
+    for name, data in (files | deep_files(photo)).items():
         yield f"good {name}", data
         for i in range(CUTS):
             yield f"{name} cut {i}", data[: len(data) * i // CUTS]
@@ -83,7 +84,7 @@ def overwrite(data: bytes, position: int, new: bytes) -> bytes:
 
 
 def one_pixel(photo: Pixels) -> Iterator[File]:
-    for name in FORMATS:
+    for name in PILLOW_FORMATS:
         yield f"good {name} of one pixel", save(Image.fromarray(photo), name)
 
 

@@ -21,10 +21,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from roi_ray.errors import ImageError, ManifestError
-from roi_ray.imaging.decode import FORMATS, decode_image, decode_mask
+from roi_ray.imaging.decode import decode_image, decode_mask
+from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
 from roi_ray.io.manifest import read_manifest
 from roi_ray.sweep import photographs
 from tests.imaging import hostile
+from tests.imaging.deep_files import deep_files
 
 SECONDS = float(os.environ.get("ROI_RAY_FUZZ_SECONDS", "0"))
 TARGETS = 6
@@ -97,7 +99,8 @@ def image_seeds() -> list[bytes]:
     rgba.putalpha(image.convert("L"))
     wide = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     profile = hostile.profile_header(128 + 400) + bytes(400)
-    seeds = [hostile.encode_with_metadata(photo, name) for name in FORMATS]
+    seeds = [hostile.encode_with_metadata(photo, name) for name in PILLOW_FORMATS]
+    seeds += deep_files(photo).values()
     seeds += [
         hostile.save(rgba, name) for name in ("PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "GIF")
     ]
@@ -125,7 +128,7 @@ def test_mutated_image_decodes_or_raises_an_image_error(decode) -> None:
             pixels = decode(data, MAX_PIXELS)
         except ImageError:
             return
-        assert pixels.dtype == np.uint8
+        assert pixels.dtype in (np.uint8, np.uint16)
         assert pixels.ndim == (3 if decode is decode_image else 2)
         assert 0 < pixels.shape[0] * pixels.shape[1] <= MAX_PIXELS
 

@@ -1,0 +1,157 @@
+"""Read what Pillow decodes exactly: 8 bits per channel, of most formats."""
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from roi_ray.errors import ImageReadError, ImageTooLarge
+from roi_ray.imaging.limits import check_pixel_count
+from roi_ray.imaging.raster import Raster
+
+PILLOW_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats that Pillow may open: each decoder more is one more that reads untrusted bytes."""
+
+_BAND_PIXELS = 1 << 18
+"""Pixels that are copied from Pillow to numpy at a time."""
+
+_16_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+_XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
+
+_GREY_FACTORS = {"L;2": 85, "L;4": 17}
+"""Factor from a grey level of 2 or 4 bits, as a PNG stores it, to one of 8 bits."""
+
+# Pillow's warning filters and pixel limit belong to the process: see `_limit_pillow`.
+_lock = threading.Lock()
+_active_decodes = 0
+_saved_warnings = warnings.catch_warnings()
+_saved_limit: int | None = None
+
+
+def read_pillow(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> Raster:
+    """Decode a file by Pillow.
+
+    Args:
+        data: the file's content.
+        max_pixels: largest width times height that is decoded.
+        formats: Pillow's names of the formats that the file may have.
+
+    Raises:
+        ImageReadError, ImageTooLarge: see `decode_image`.
+    """
+    with _limit_pillow(max_pixels), Image.open(io.BytesIO(data), formats=formats) as image:
+        check_pixel_count(image.width, image.height, max_pixels)
+        return read_pillow_image(image)
+
+
+def read_pillow_image(image: Image.Image) -> Raster:
+    """Read the samples of a Pillow image of any mode; it is loaded if it is only open.
+
+    Raises:
+        ImageReadError: the samples have no known range, or more than 16 bits.
+    """
+    _scale_transparent_level(image)
+    orientation = _load_and_read_orientation(image)
+    profile = image.info.get("icc_profile")
+    # Under this key, Pillow also stores a PNG's text chunk of the same name, as a `str`.
+    profile = profile if isinstance(profile, bytes) and profile else None
+    if image.mode == "F":
+        raise ImageReadError("floating-point samples are not supported: their range is unknown")
+    if image.mode in _16_BIT_MODES:
+        samples = np.asarray(image)
+        if samples.min() < 0 or samples.max() > 0xFFFF:
+            raise ImageReadError("more than 16 bits per channel are not supported")
+        wide = samples.astype(np.uint16)[..., None]
+        return Raster(wide, 16, icc_profile=profile, orientation=orientation)
+    has_alpha = image.has_transparency_data
+    if image.mode in ("1", "L", "LA", "La"):
+        mode = "LA" if has_alpha else "L"
+    elif image.mode == "CMYK":
+        mode = "CMYK"
+    else:
+        mode = "RGBA" if has_alpha else "RGB"
+    converted = image if image.mode == mode else image.convert(mode)
+    return Raster(
+        _to_array(converted), has_alpha=has_alpha, icc_profile=profile, orientation=orientation
+    )
+
+
+def _to_array(image: Image.Image) -> NDArray[np.uint8]:
+    """Copy an image in bands of rows: Pillow's own export needs its memory twice."""
+    samples = np.empty((image.height, image.width, len(image.getbands())), np.uint8)
+    rows = max(1, _BAND_PIXELS // max(1, image.width))
+    for top in range(0, image.height, rows):
+        bottom = min(image.height, top + rows)
+        band = np.asarray(image.crop((0, top, image.width, bottom)))
+        samples[top:bottom] = band.reshape(samples[top:bottom].shape)
+    return samples
+
+
+def _scale_transparent_level(image: Image.Image) -> None:
+    """Scale a PNG's transparent grey level as Pillow scales the pixels, to 8 bits."""
+    if image.format == "PNG" and isinstance(image.info.get("transparency"), int):
+        for tile in getattr(image, "tile", [])[:1]:
+            image.info["transparency"] *= _GREY_FACTORS.get(tile.args, 1)
+
+
+def _load_and_read_orientation(image: Image.Image) -> int:
+    """Load an image, and return its EXIF orientation, 1 to 8, that Pillow has not applied."""
+    # Where EXIF has no orientation, Pillow takes XMP's, which the policy ignores. Loading a TIFF
+    # applies it, and loading a PNG can add the XMP that follows the pixels.
+    xmp = _remove_xmp(image)
+    try:
+        image.load()
+        xmp |= _remove_xmp(image)
+        return _read_orientation(image)
+    finally:
+        image.info.update(xmp)
+
+
+def _remove_xmp(image: Image.Image) -> dict[str | tuple[int, int], object]:
+    return {key: image.info.pop(key) for key in _XMP_KEYS if key in image.info}
+
+
+def _read_orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # unreadable EXIF is ignored by policy, and can raise anything
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+@contextmanager
+def _limit_pillow(max_pixels: int) -> Iterator[None]:
+    """Set Pillow's pixel limit, and silence its warnings about files.
+
+    Both settings belong to the process. The first thread to enter saves and changes them; the last
+    to leave restores them.
+
+    Raises:
+        ImageTooLarge: Pillow finds more pixels than `max_pixels`.
+    """
+    global _active_decodes, _saved_warnings, _saved_limit  # noqa: PLW0603
+    with _lock:
+        if not _active_decodes:
+            _saved_warnings, _saved_limit = warnings.catch_warnings(), Image.MAX_IMAGE_PIXELS
+            _saved_warnings.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\b")
+            Image.MAX_IMAGE_PIXELS = max_pixels
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
+        _active_decodes += 1
+    try:
+        yield
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(
+            f"more than the {max_pixels} pixels that --max-pixels (max_pixels) allows"
+        ) from error
+    finally:
+        with _lock:
+            _active_decodes -= 1
+            if not _active_decodes:
+                Image.MAX_IMAGE_PIXELS = _saved_limit
+                _saved_warnings.__exit__(None, None, None)
