@@ -103,4 +103,3 @@ def test_later_frame_of_an_open_pillow_image_is_converted(photos) -> None:
     with Image.open(stream) as image:
         assert np.array_equal(convert_image(image), decode_image(stream.getvalue()))
         assert np.array_equal(convert_mask(image), np.asarray(first.convert("L")))
-
