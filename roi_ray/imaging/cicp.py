@@ -1,15 +1,144 @@
-"""Convert colours to sRGB by CICP code points (ITU-T H.273)."""
+"""Convert an image's colours to sRGB by its CICP code points (ITU-T H.273)."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache
 
+import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray.errors import UnsupportedColour
+from roi_ray.imaging.matrix import Samples, convert_matrix_rgb, encode_srgb, quantize
 from roi_ray.imaging.raster import Cicp
 
+_D65, _C, _DCI = (0.3127, 0.3290), (0.310, 0.316), (0.314, 0.351)
+_PRIMARIES = {
+    1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), _D65),  # BT.709, sRGB
+    4: ((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), _C),  # BT.470 System M
+    5: ((0.64, 0.33), (0.29, 0.60), (0.15, 0.06), _D65),  # BT.601, 625 lines
+    6: ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070), _D65),  # BT.601, 525 lines
+    7: ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070), _D65),  # SMPTE ST 240
+    8: ((0.681, 0.319), (0.243, 0.692), (0.145, 0.049), _C),  # generic film
+    9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046), _D65),  # BT.2020
+    11: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), _DCI),  # DCI P3, SMPTE RP 431-2
+    12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), _D65),  # Display P3
+    22: ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), _D65),  # EBU Tech. 3213-E
+}
+"""Chromaticities x, y of red, green, blue and white, by ColourPrimaries (H.273, table 2)."""
 
-def convert_to_srgb(samples: NDArray[Any], bit_depth: int, cicp: Cicp) -> NDArray[Any]:
-    """Return samples of sRGB unchanged; refuse others."""
-    if cicp.primaries not in (1, 2) or cicp.transfer not in (2, 13):
-        raise UnsupportedColour(f"CICP {cicp.primaries}/{cicp.transfer} at {bit_depth} bits")
-    return samples
+_BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
+"""From CIE XYZ to the cone responses in which white points are adapted (ICC.1:2022, annex E)."""
+
+_UNSPECIFIED, _SRGB = 2, 13
+_HDR = {16: "PQ (SMPTE ST 2084)", 18: "HLG (ARIB STD-B67)"}
+
+
+def convert_to_srgb(samples: Samples, bit_depth: int, cicp: Cicp) -> Samples:
+    """Convert samples to sRGB by their code points.
+
+    Media white becomes white (Bradford adaptation); colours outside sRGB's gamut are clipped.
+
+    Args:
+        samples: grey or RGB: (height, width, 1 or 3), 0..2^bit_depth - 1.
+        bit_depth: bits per sample, 8 to 16.
+        cicp: code points. An unspecified one (2) is taken for sRGB's.
+
+    Returns:
+        sRGB, (height, width, 3), of the samples' type and depth; the samples themselves if they
+        are sRGB already.
+
+    Raises:
+        UnsupportedColour: HDR, or code points that have no well-defined equivalent in sRGB.
+    """
+    primaries = 1 if cicp.primaries == _UNSPECIFIED else cicp.primaries
+    transfer = _SRGB if cicp.transfer == _UNSPECIFIED else cicp.transfer
+    refuse_hdr(transfer)
+    if primaries not in _PRIMARIES:
+        raise UnsupportedColour(
+            f"CICP colour primaries {primaries} are not supported; convert the image to sRGB"
+        )
+    if transfer not in _DECODING:
+        raise UnsupportedColour(
+            f"CICP transfer characteristics {transfer} are not supported; convert the image to sRGB"
+        )
+    if samples.shape[2] == 4:
+        raise UnsupportedColour("CMYK samples with CICP code points; convert the image to sRGB")
+    if samples.shape[2] == 1:
+        if transfer != _SRGB:
+            grey = quantize(encode_srgb(_decoding_curve(transfer, bit_depth)), bit_depth)
+            samples = grey.take(samples, mode="clip")
+        return np.repeat(samples, 3, axis=2)
+    if (primaries, transfer) == (1, _SRGB):
+        return samples
+    curve = _decoding_curve(transfer, bit_depth).astype(np.float32)
+    return convert_matrix_rgb(samples, bit_depth, np.stack([curve] * 3), _matrix_to_srgb(primaries))
+
+
+def refuse_hdr(transfer: int) -> None:
+    """Raise `UnsupportedColour` if the transfer characteristics are those of HDR."""
+    if transfer in _HDR:
+        raise UnsupportedColour(
+            f"HDR: {_HDR[transfer]} has no equivalent in sRGB; score SDR renditions of the images"
+        )
+
+
+def _decoding_curve(transfer: int, bit_depth: int) -> NDArray[np.float64]:
+    """Tabulate linear light, 0..1, by sample: (2^bit_depth,)."""
+    values = np.arange(1 << bit_depth) / ((1 << bit_depth) - 1)
+    return np.clip(_DECODING[transfer](values), 0, 1)
+
+
+Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def _gamma(exponent: float) -> Curve:
+    return lambda values: values**exponent
+
+
+def _linear_then_power(offset: float, exponent: float, slope: float, knee: float) -> Curve:
+    """Invert `slope * light` below the knee, `(1 + offset) light^exponent - offset` above."""
+
+    def decode(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        power = ((values + offset) / (1 + offset)) ** (1 / exponent)
+        return np.where(values < slope * knee, values / slope, power)
+
+    return decode
+
+
+# At the knee both parts have the same value and slope (BT.2020, table 4).
+_BT709 = _linear_then_power(0.09929682680944, 0.45, 4.5, 0.018053968510807)
+_DECODING: dict[int, Curve] = {
+    1: _BT709,
+    4: _gamma(2.2),  # BT.470 System M
+    5: _gamma(2.8),  # BT.470 System B, G
+    6: _BT709,  # BT.601
+    7: _linear_then_power(0.1115, 0.45, 4.0, 0.0228),  # SMPTE ST 240
+    8: _gamma(1.0),  # linear
+    _SRGB: _linear_then_power(0.055, 1 / 2.4, 12.92, 0.0031308),
+    14: _BT709,  # BT.2020, 10 bits
+    15: _BT709,  # BT.2020, 12 bits
+}
+"""Functions from samples to linear light, both 0..1, by TransferCharacteristics (table 3)."""
+
+
+@lru_cache
+def _matrix_to_srgb(primaries: int) -> NDArray[np.float64]:
+    """Compute the matrix from linear light of some primaries to that of sRGB, white to white."""
+    white, srgb_white = (_xyz(_PRIMARIES[code][3]) for code in (primaries, 1))
+    gains = (_BRADFORD @ srgb_white) / (_BRADFORD @ white)
+    adapt = np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD
+    matrix: NDArray[np.float64] = np.linalg.inv(_matrix_to_xyz(1)) @ adapt
+    return matrix @ _matrix_to_xyz(primaries)
+
+
+def _matrix_to_xyz(primaries: int) -> NDArray[np.float64]:
+    *colours, white = (_xyz(chromaticity) for chromaticity in _PRIMARIES[primaries])
+    columns: NDArray[np.float64] = np.stack(colours, axis=1)
+    return columns * np.linalg.solve(columns, white)
+
+
+def _xyz(chromaticity: tuple[float, float]) -> NDArray[np.float64]:
+    """Convert a chromaticity to CIE XYZ with Y = 1."""
+    x, y = chromaticity
+    return np.array([x / y, 1, (1 - x - y) / y])
