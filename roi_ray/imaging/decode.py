@@ -19,6 +19,7 @@ from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.pixels import Pixels, Pixels8
 from roi_ray.imaging.raster import Raster
 from roi_ray.imaging.readers.jpeg2000 import read_jpeg2000
+from roi_ray.imaging.readers.jpegxl import read_jpegxl
 from roi_ray.imaging.readers.pillow import read_pillow, read_pillow_image
 from roi_ray.settings import MAX_PIXELS
 
@@ -30,6 +31,7 @@ READERS: dict[str, Callable[[bytes, int], Raster]] = {
     "GIF": partial(read_pillow, formats=("GIF",)),
     "JPEG": partial(read_pillow, formats=("JPEG",)),
     "JPEG2000": read_jpeg2000,
+    "JPEGXL": read_jpegxl,
     "PNG": partial(read_pillow, formats=("PNG",)),
     "PPM": partial(read_pillow, formats=("PPM",)),
     "TIFF": partial(read_pillow, formats=("TIFF",)),

@@ -1,0 +1,175 @@
+"""Read JPEG XL files (ISO/IEC 18181)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roi_ray.errors import ImageReadError, UnsupportedColour
+from roi_ray.imaging.limits import check_pixel_count
+from roi_ray.imaging.raster import Cicp, Raster
+from roi_ray.imaging.readers.libjxl import Decoder, Memory
+from roi_ray.imaging.readers.libjxl_interface import BasicInfo, ColourEncoding, Event, ExtraChannel
+
+_HEADER_MEMORY = 32 << 20
+_BYTES_PER_PIXEL = 48
+"""Memory that libjxl may hold: photographs need 13 bytes per pixel, with alpha and layers 40."""
+_WORK_PER_PIXEL = 512
+"""Memory that libjxl may allocate in all: 26 bytes per pixel for each layer of an image."""
+_BASE_WORK = 1 << 30
+
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+_CICP_TRANSFERS = (1, 8, 13)  # BT.709, linear, sRGB: the same numbers as in CICP
+_RGB, _GREY = 0, 1  # JxlColorSpace
+_D65 = 1  # JxlWhitePoint
+_CICP_PRIMARIES = {1: 1, 9: 9, 11: 12}
+"""CICP primaries (sRGB, BT.2020, Display P3) by JxlPrimaries, whose white point is told apart."""
+
+_REFUSED_CHANNELS: dict[int, str] = {
+    ExtraChannel.SPOT_COLOUR: "spot colours",
+    ExtraChannel.BLACK: "CMYK (a black channel)",
+    ExtraChannel.CFA: "raw samples of a camera's colour filter",
+}
+_IGNORED_CHANNELS = (
+    ExtraChannel.ALPHA,
+    ExtraChannel.DEPTH,
+    ExtraChannel.SELECTION_MASK,
+    ExtraChannel.THERMAL,
+    ExtraChannel.OPTIONAL,
+)
+_TO_8_BITS = ((np.arange(1 << 16) * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8)
+"""Rounded sample of 8 bits, by sample of 16 bits."""
+
+_SRGB = Cicp(primaries=1, transfer=13)
+_TO_PNG = "decode it to PNG with djxl"
+
+
+def read_jpegxl(data: bytes, max_pixels: int) -> Raster:
+    """Read the first frame of a JPEG XL file, a bare codestream or a container.
+
+    Lossy images are stored in a colour space of their own (XYB); they are decoded to sRGB,
+    whatever colours the original had. Lossless images and transcoded JPEGs keep theirs. The
+    orientation is applied; EXIF is not read (ISO/IEC 18181-2: the codestream takes precedence).
+
+    Args:
+        data: the file's content.
+        max_pixels: largest width times height that is decoded; checked before decoding.
+
+    Returns:
+        the image, upright. Alpha is not premultiplied.
+
+    Raises:
+        ImageReadError: the file is truncated or damaged; has floating-point samples, more than 16
+            bits, or channels that RGB cannot express; or needs far more memory than its size
+            justifies.
+        ImageTooLarge: the image has more than `max_pixels` pixels.
+        UnsupportedColour: the colours are HDR (PQ or HLG) or unknown.
+    """
+    memory = Memory(_HEADER_MEMORY, _BASE_WORK)
+    with Decoder(data, memory) as decoder:
+        _advance(decoder, memory, Event.BASIC_INFO)
+        info = decoder.basic_info()
+        check_pixel_count(info.width, info.height, max_pixels)
+        _check_samples(info)
+        _check_extra_channels(decoder, info)
+        pixels = info.width * info.height
+        memory.limit = _HEADER_MEMORY + _BYTES_PER_PIXEL * pixels
+        memory.work_limit = _BASE_WORK + _WORK_PER_PIXEL * pixels
+        _advance(decoder, memory, Event.COLOR_ENCODING)
+        cicp, profile = _read_colours(decoder, info)
+        samples = _decode_samples(decoder, memory, info)
+    return Raster(
+        samples,
+        bit_depth=max(info.bits_per_sample, 8),
+        has_alpha=info.alpha_bits > 0,
+        icc_profile=profile,
+        cicp=cicp,
+    )
+
+
+def _advance(decoder: Decoder, memory: Memory, expected: Event) -> None:
+    """Decode up to an event."""
+    event = decoder.advance()
+    if event == expected:
+        return
+    if memory.exceeded:
+        raise ImageReadError(
+            "decoding needs far more memory or time than the image's size justifies (many layers "
+            f"or channels?); {_TO_PNG}"
+        )
+    if event == Event.NEED_MORE_INPUT:
+        raise ImageReadError("the JPEG XL file is truncated")
+    raise ImageReadError("libjxl cannot decode the file: it is damaged")
+
+
+def _check_samples(info: BasicInfo) -> None:
+    if info.exponent_bits_per_sample:
+        raise ImageReadError(
+            "floating-point samples in JPEG XL are not supported: their range is unknown; "
+            f"{_TO_PNG} (--bits_per_sample=16)"
+        )
+    if info.bits_per_sample > 16:
+        raise ImageReadError(
+            f"{info.bits_per_sample} bits per sample in JPEG XL are not supported, 16 are; "
+            f"{_TO_PNG} (--bits_per_sample=16)"
+        )
+
+
+def _check_extra_channels(decoder: Decoder, info: BasicInfo) -> None:
+    for index in range(info.num_extra_channels):
+        channel_type = decoder.extra_channel_type(index)
+        if channel_type not in _IGNORED_CHANNELS:
+            name = _REFUSED_CHANNELS.get(channel_type, f"extra channels of type {channel_type}")
+            raise ImageReadError(f"{name} in JPEG XL: not supported; convert it to RGB")
+
+
+def _read_colours(decoder: Decoder, info: BasicInfo) -> tuple[Cicp | None, bytes | None]:
+    """Read the colours of the samples that will be decoded, and let XYB be decoded to sRGB."""
+    encoding = decoder.original_encoding()
+    cicp = None if encoding is None else _find_cicp(encoding)
+    if info.uses_original_profile:
+        return cicp, decoder.original_profile() if cicp is None else None
+    if info.alpha_bits and info.alpha_premultiplied and cicp != _SRGB:
+        # Alpha must be divided out in the original's colours, in which it was multiplied.
+        raise ImageReadError(
+            "premultiplied alpha with colours other than sRGB in a lossy JPEG XL is not "
+            f"supported; {_TO_PNG}"
+        )
+    decoder.convert_to_srgb(is_grey=info.num_color_channels == 1)
+    return _SRGB, None
+
+
+def _find_cicp(encoding: ColourEncoding) -> Cicp | None:
+    """Return the code points of enumerated colours, None if CICP has none for them.
+
+    Raises:
+        UnsupportedColour: the colours are HDR (PQ or HLG) or unknown.
+    """
+    transfer = encoding.transfer_function
+    if name := _HDR_TRANSFERS.get(transfer):
+        raise UnsupportedColour(
+            f"the image is HDR ({name}), which has no equivalent in sRGB; score an SDR rendition"
+        )
+    if encoding.color_space not in (_RGB, _GREY):
+        raise UnsupportedColour(f"the JPEG XL file states no colour space; {_TO_PNG}")
+    primaries = 1 if encoding.color_space == _GREY else _CICP_PRIMARIES.get(encoding.primaries)
+    if encoding.white_point != _D65 or primaries is None or transfer not in _CICP_TRANSFERS:
+        return None
+    return Cicp(primaries, transfer)
+
+
+def _decode_samples(
+    decoder: Decoder, memory: Memory, info: BasicInfo
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Decode the pixels: (height, width, channels), uint8 for up to 8 bits, else uint16."""
+    _advance(decoder, memory, Event.NEED_IMAGE_OUT_BUFFER)
+    channels = info.num_color_channels + (info.alpha_bits > 0)
+    samples = np.empty((info.height, info.width, channels), np.uint16)
+    is_8_bits = info.bits_per_sample <= 8
+    decoder.set_output(samples, scale_to_16_bits=is_8_bits)
+    _advance(decoder, memory, Event.FULL_IMAGE)
+    if not is_8_bits:
+        return samples
+    # libjxl dithers when it reduces samples to 8 bits: a quarter of them would not be rounded.
+    rounded = np.empty(samples.shape, np.uint8)
+    for y in range(info.height):
+        rounded[y] = _TO_8_BITS[samples[y]]
+    return rounded
