@@ -88,6 +88,8 @@ class Scores:
     Attributes:
         width: width of both images in pixels.
         height: height of both images in pixels.
+        reference_bit_depth: bits per sample of the reference, 8 to 16.
+        distorted_bit_depth: bits per sample of the distorted image, 8 to 16.
         mse: mean squared error of sRGB values in [0, 1]; lower is better.
         psnr: -10 log10(mse) in dB, 100 at most; higher is better.
         ms_ssim: multi-scale structural similarity, in [0, 1]; higher is better.
@@ -110,11 +112,13 @@ class Scores:
         >>> scores.psnr, scores.lpips
         (100.0, 0.0)
         >>> list(scores.to_dict())[:4]
-        ['width', 'height', 'mse', 'psnr']
+        ['width', 'height', 'reference_bit_depth', 'distorted_bit_depth']
     """
 
     width: int
     height: int
+    reference_bit_depth: int
+    distorted_bit_depth: int
     mse: float
     psnr: float
     ms_ssim: float
@@ -134,7 +138,10 @@ class Scores:
 
     def __repr__(self) -> str:
         numbers = [f"{self.width} x {self.height}"]
-        for name, value in list(self.to_dict().items())[2:]:
+        bit_depths = self.reference_bit_depth, self.distorted_bit_depth
+        if max(bit_depths) > 8:
+            numbers.append(f"{bit_depths[1]}-bit against {bit_depths[0]}-bit")
+        for name, value in list(self.to_dict().items())[4:]:
             unit = MEANINGS[name].unit
             numbers.append(f"{name}={value:.4g}" + (f" {unit}" if unit != "1" else ""))
         return f"Scores({', '.join(numbers)})"
@@ -206,6 +213,8 @@ class Meaning:
 MEANINGS = {
     "width": Meaning("pixels", None, "width of both images"),
     "height": Meaning("pixels", None, "height of both images"),
+    "reference_bit_depth": Meaning("bits", None, "bits per sample of the reference, 8 to 16"),
+    "distorted_bit_depth": Meaning("bits", None, "bits per sample of the distorted image, 8 to 16"),
     "mse": Meaning("1", "lower", "mean squared error of sRGB values in [0, 1]"),
     "psnr": Meaning("dB", "higher", "-10 log10(mse), at most 100"),
     "ms_ssim": Meaning("1", "higher", "multi-scale structural similarity, in [0, 1]"),

@@ -21,7 +21,8 @@ DEFAULT_PREFERENCE_MODEL = "preference-mucped23"
 """The packaged preference model; its model card is in `roi_ray/weights/`."""
 
 MAX_PIXELS = 1 << 26
-"""Largest image that is decoded by default: 67 megapixels, 200 MB once decoded."""
+"""Largest image that is decoded by default: 67 megapixels; once decoded, 200 MB, or 400 MB of more
+than 8 bits per sample."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8
 from roi_ray.io import lock
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.sweep import make_sweep, photographs
@@ -37,7 +37,7 @@ if "PYTEST_XDIST_WORKER" in os.environ and "RAY_TMPDIR" not in os.environ:
 # Otherwise, under `uv run`, Ray makes every worker resolve the project again.
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
-Photos = dict[str, Pixels]
+Photos = dict[str, Pixels8]
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -94,6 +94,14 @@ def encode(pixels: Pixels, file_format: str = "PNG", **options: object) -> bytes
 def jpeg(pixels: Pixels, quality: int) -> Pixels:
     """Encode pixels as JPEG and decode them again."""
     return decode_image(encode(pixels, "JPEG", quality=quality))
+
+
+def deepen(pixels: Pixels8, bit_depth: int, seed: int = 0) -> HighBitDepthImage:
+    """Make an image of more bits: that of 8 bits, with detail below one of its levels."""
+    detail = np.random.default_rng(seed).random(pixels.shape) - 0.5
+    unit_range = ((pixels + detail) / 255).clip(0, 1)
+    samples = (unit_range * (2**bit_depth - 1)).round().astype(np.uint16)
+    return HighBitDepthImage(samples, bit_depth)
 
 
 def strip_colours(text: str) -> str:

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from roi_ray.bench.timing import Timing, time_interleaved
 from roi_ray.imaging.decode import decode_image
+from roi_ray.imaging.pixels import to_8_bits
 from roi_ray.metrics.ms_ssim import Moments, filter_reference, similarity_maps
 from roi_ray.metrics.mse import squared_error_map
 from roi_ray.metrics.roi import box_blur, mask_weights, resize_mask, whole_and_masked_means
@@ -145,7 +146,7 @@ def _list_steps(
 ) -> dict[str, _Step]:
     """Build the steps of scoring by name, and compute their inputs."""
     count = 1 if device.type == "cpu" else _GPU_IMAGES
-    pixels = [[decode_image(data)] * count for data in (reference, distorted)]
+    pixels = [[to_8_bits(decode_image(data))] * count for data in (reference, distorted)]
     x, y = (upload(images, device) for images in pixels)
     x_image, y_image = x.float().div_(255), y.float().div_(255)
     x_planes, y_planes = x_image.contiguous(), y_image.contiguous()

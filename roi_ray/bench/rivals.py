@@ -14,7 +14,7 @@ from torch import Tensor
 from roi_ray.bench.networks import BenchNetworks
 from roi_ray.bench.workload import ReadImage
 from roi_ray.errors import UsageError
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels8
 from roi_ray.models.lpips import fill_backbone
 from roi_ray.runtime.device import upload
 
@@ -123,6 +123,6 @@ def _import_rival(name: str) -> ModuleType:
         ) from error
 
 
-def _to_tensor(pixels: Pixels, device: torch.device) -> Tensor:
+def _to_tensor(pixels: Pixels8, device: torch.device) -> Tensor:
     """Convert pixels to float32, (1, 3, H, W), in [0, 1]."""
     return upload([pixels], device).contiguous().float() / 255

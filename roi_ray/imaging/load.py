@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from PIL import Image
@@ -16,30 +16,32 @@ from roi_ray.errors import (
     UsageError,
 )
 from roi_ray.imaging.decode import convert_image, convert_mask, decode_image, decode_mask
-from roi_ray.imaging.pixels import Pixels, check_pixels
+from roi_ray.imaging.pixels import Pixels, Pixels8, check_pixels
 from roi_ray.io import storage
 from roi_ray.settings import MAX_PIXELS
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Pixels | Image.Image
-"""A path or URI, the content of a file, a uint8 array, or a Pillow image."""
+"""A path or URI, the content of a file, an array of pixels, or a Pillow image."""
 
 
 def load_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Load an image as 8-bit sRGB pixels, as a viewer would show it.
+    """Load an image as sRGB pixels at the file's own bit depth, as a viewer would show it.
 
     Orientation, colour profile and transparency are applied: see `roi_ray/imaging/README.md`.
 
     Args:
-        source: a path, `file://` or `s3://` URI, the bytes of an image file, or a Pillow image. A
-            uint8 array (height, width, 3) is returned unchanged.
+        source: a path, `file://` or `s3://` URI, the bytes of an image file, or a Pillow image. An
+            array (height, width, 3), uint8 or a `roi_ray.HighBitDepthImage`, is returned unchanged.
         max_pixels: largest width times height that is decoded.
 
     Returns:
-        uint8, (height, width, 3): sRGB, 0..255.
+        sRGB, (height, width, 3). Of a file of at most 8 bits per sample, uint8, 0..255. Of a file
+        of more, a `HighBitDepthImage`: uint16, 0..2^n - 1, where n is its `bit_depth`, 9 to 16.
 
     Raises:
         ImageReadError: the file is missing, empty, truncated or not an image; or an array has
-            another type or shape.
+            another type or shape. A plain uint16 array is refused, because it does not say which
+            value is white.
         ImageTooLarge: the image has more than `max_pixels` pixels.
         StorageError: S3 refuses the credentials or does not answer.
 
@@ -51,11 +53,20 @@ def load_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
         ((300, 451, 3), dtype('uint8'))
         >>> bool((load_image(path.read_bytes()) == pixels).all())
         True
+
+        The decoder of a codec may give samples of more than 8 bits as an array:
+
+        >>> import numpy as np
+        >>> from roi_ray import HighBitDepthImage
+        >>> samples = np.full((32, 48, 3), 1023, np.uint16)  # white, in 10 bits
+        >>> image = load_image(HighBitDepthImage(samples, bit_depth=10))
+        >>> image.dtype, image.bit_depth, (image / (2**image.bit_depth - 1)).max()
+        (dtype('uint16'), 10, np.float64(1.0))
     """
     return _load(source, max_pixels, decode_image, convert_image, (3,))
 
 
-def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
+def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels8:
     """Load a mask of the region of interest; the luma of a colour image is used.
 
     Args:
@@ -71,7 +82,7 @@ def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
     """
     if isinstance(source, np.ndarray) and source.dtype == bool:
         source = source * np.uint8(255)
-    return _load(source, max_pixels, decode_mask, convert_mask, ())
+    return cast(Pixels8, _load(source, max_pixels, decode_mask, convert_mask, ()))
 
 
 def read_image_file(uri: str) -> bytes:

@@ -16,7 +16,9 @@ from roi_ray.errors import ImageReadError, SizeMismatch
 class HighBitDepthImage(np.ndarray[Any, np.dtype[np.uint16]]):
     """sRGB samples of 9 to 16 bits: a uint16 array with a `bit_depth`.
 
-    Views and copies keep the bit depth.
+    Slices, views, `copy`, `np.flip` and pickles keep the bit depth. Arithmetic and comparisons give
+    plain arrays, and so do NumPy's functions that make a new array (`np.asarray`, `np.pad`,
+    `np.where`, ...), because only the caller knows which value is white in their results.
 
     Args:
         samples: uint16, (height, width, 3), 0..2^bit_depth - 1.
@@ -31,6 +33,8 @@ class HighBitDepthImage(np.ndarray[Any, np.dtype[np.uint16]]):
         >>> white = HighBitDepthImage(np.full((4, 4, 3), 1023, np.uint16), bit_depth=10)
         >>> white.dtype, white.bit_depth
         (dtype('uint16'), 10)
+        >>> white[:2].bit_depth, type(white // 2).__name__
+        (10, 'ndarray')
     """
 
     bit_depth: int
@@ -48,8 +52,18 @@ class HighBitDepthImage(np.ndarray[Any, np.dtype[np.uint16]]):
         return image
 
     def __array_finalize__(self, source: object) -> None:
-        """Copy the bit depth to views and copies."""
-        self.bit_depth = getattr(source, "bit_depth", 16)
+        """Copy the bit depth to views and copies of the same type."""
+        if self.dtype == np.uint16 and isinstance(source, HighBitDepthImage):
+            self.bit_depth = source.bit_depth
+
+    def __array_wrap__(  # type: ignore[override]  # a plain array, not an image
+        self, array: NDArray[Any], context: object = None, return_scalar: bool = False
+    ) -> NDArray[Any]:
+        """Return the result of arithmetic as a plain array; `out=image` remains an image."""
+        if array is self:
+            return self
+        plain = np.asarray(array)
+        return plain[()] if return_scalar else plain
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the bit depth, which numpy's own pickling drops."""
@@ -92,9 +106,9 @@ def check_pixels(image: Pixels, channels: tuple[int, ...] = (3,)) -> None:
             "`roi_ray.load_image` reads files"
         )
     shape_is_right = image.ndim >= 2 and image.shape[2:] == channels
-    if shape_is_right and channels and isinstance(image, HighBitDepthImage):
-        return
     if shape_is_right and channels and image.dtype == np.uint16:
+        if isinstance(image, HighBitDepthImage) and hasattr(image, "bit_depth"):
+            return
         raise ImageReadError(
             "a uint16 array does not say which value is white; give "
             "roi_ray.HighBitDepthImage(array, bit_depth=...)"

@@ -38,27 +38,28 @@ def check_images(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-def check_mask(mask: Tensor, y: Tensor) -> Tensor:
+def check_mask(mask: Tensor, y: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Check a mask of the region of interest.
 
     Args:
         mask: (H, W) or (N, H, W); uint8, floating-point in [0, 1], or bool.
         y: the distorted images, (N, 3, H, W).
+        dtype: floating-point type of the result.
 
     Returns:
-        float32, (1 or N, H, W), in [0, 1], on the device of `y`.
+        (1 or N, H, W), in [0, 1], on the device of `y`.
 
     Raises:
         UsageError: the mask has another type, shape or range, or there are neither 1 nor N masks.
         SizeMismatch: the height or width of the mask is not that of the images.
     """
     if isinstance(mask, Tensor) and mask.dtype == torch.bool:
-        mask = mask.float()
+        mask = mask.to(dtype)
     _check_values("mask", mask)
     if mask.ndim not in (2, 3):
         raise UsageError(f"mask has the shape {tuple(mask.shape)}; give (H, W) or (N, H, W)")
     _check_size("mask", mask, y)
-    mask = to_unit_range(mask if mask.ndim == 3 else mask[None], torch.float32)
+    mask = to_unit_range(mask if mask.ndim == 3 else mask[None], dtype)
     if len(mask) not in (1, len(y)):
         raise UsageError(f"{len(mask)} masks for {len(y)} distorted images; give 1 or {len(y)}")
     return mask.to(y.device)
@@ -89,6 +90,11 @@ def _check_values(name: str, values: Tensor) -> None:
         raise UsageError(f"{name} is empty: its shape is {tuple(values.shape)}")
     if values.dtype == torch.uint8:
         return
+    if values.dtype == torch.uint16:
+        raise UsageError(
+            f"{name} has the type torch.uint16, which does not say which value is white; divide "
+            "samples of n bits by 2^n - 1"
+        )
     if not values.is_floating_point():
         raise UsageError(
             f"{name} has the type {values.dtype}; give torch.uint8, or floating-point in [0, 1]"

@@ -17,6 +17,7 @@ def mse(x: Tensor, y: Tensor, mask: Tensor | None = None, weighting: Weighting =
 
     Args:
         x: reference, (3, H, W) or (N, 3, H, W); floating-point in [0, 1], or uint8 in 0..255.
+            Samples of n bits, n above 8, are divided by 2^n - 1 in float64.
         y: distorted, likewise; N images are compared with one reference, or each with its own.
         mask: region of interest, (H, W) or (N, H, W); floating-point in [0, 1], uint8 in 0..255 or
             bool. None for the whole image.
@@ -82,7 +83,7 @@ def psnr(x: Tensor, y: Tensor, mask: Tensor | None = None, weighting: Weighting 
 
 
 def squared_error_map(reference: Tensor, distorted: Tensor) -> Tensor:
-    """Compute the L map of MSE: squared errors of sRGB values, averaged over R, G and B.
+    """Compute the L map of MSE of 8-bit images: squared errors, averaged over R, G and B.
 
     Args:
         reference: uint8, (1 or N, 3, H, W).
@@ -96,6 +97,29 @@ def squared_error_map(reference: Tensor, distorted: Tensor) -> Tensor:
     difference = distorted.float() - reference.float()
     red, green, blue = difference.square_().unbind(1)
     return (red + green).add_(blue).div_(3 * 255**2)
+
+
+def squared_error_map_of_depths(
+    reference: Tensor, distorted: Tensor, bit_depths: tuple[int, int]
+) -> Tensor:
+    """Compute the L map of MSE of images of any bit depths: x / (2^a - 1) against y / (2^b - 1).
+
+    Args:
+        reference: samples as integers, 0..2^a - 1, (1 or N, 3, H, W).
+        distorted: samples as integers, 0..2^b - 1, (N, 3, H, W).
+        bit_depths: a and b, at most 16.
+
+    Returns:
+        float64, (N, H, W), in [0, 1] for sRGB values in [0, 1]; lower is better.
+    """
+    x_white, y_white = (2**depth - 1 for depth in bit_depths)
+    errors = distorted.new_zeros(len(distorted), *distorted.shape[2:], dtype=torch.float64)
+    # Brought to the common white x_white * y_white, samples and differences are integers below
+    # 2^32, which float64 holds exactly. One channel at a time takes a third of the memory.
+    for x, y in zip(reference.unbind(1), distorted.unbind(1), strict=True):
+        difference = (y.double() * x_white).sub_(x.double() * y_white)
+        errors.addcmul_(difference, difference)
+    return errors.div_(3.0 * (x_white * y_white) ** 2)
 
 
 def psnr_from_mse(mse: Tensor) -> Tensor:

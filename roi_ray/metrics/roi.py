@@ -122,7 +122,7 @@ def mean_in_region(
     if mask is None:
         return spatial_mean(maps)
     height, width = maps.shape[-2:]
-    resized = resize_mask(check_mask(mask, images), height, width, margin)
+    resized = resize_mask(check_mask(mask, images, maps.dtype), height, width, margin)
     return whole_and_masked_means(maps, mask_weights(resized, weighting))[1]
 
 

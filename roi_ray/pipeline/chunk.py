@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8, bit_depth_of
 from roi_ray.pipeline.plan import PAIR_IDS, ROWS, SHARD
 from roi_ray.schema import Failure
 
@@ -16,11 +16,13 @@ _CHUNK = pa.schema(
         schema.REFERENCE: pa.string(),
         "height": pa.int32(),
         "width": pa.int32(),
+        "bit_depth": pa.int32(),
         "pixels": pa.large_binary(),
         schema.MASK: pa.large_binary(),
         ROWS: pa.list_(pa.int64()),
         PAIR_IDS: pa.list_(pa.string()),
         "images": pa.list_(pa.large_binary()),
+        "bit_depths": pa.list_(pa.int32()),
         "error_kinds": pa.list_(pa.string()),
         "errors": pa.list_(pa.string()),
     }
@@ -34,18 +36,18 @@ class Chunk:
     Attributes:
         shard: number of the shard.
         reference: URIs of the reference and its mask; equal for all chunks of one reference.
-        pixels: the reference, uint8 (H, W, 3); None if it cannot be read, and then every row fails.
+        pixels: the reference, (H, W, 3); None if it cannot be read, and then every row fails.
         mask: uint8 (H, W), if the manifest names one.
         rows: row numbers in the manifest.
         pair_ids: `pair_id` of each row.
-        images: for each row, uint8 (H, W, 3), or None if the row fails.
+        images: for each row, (H, W, 3) of any bit depth, or None if the row fails.
         failures: for each row, its failure, or None.
     """
 
     shard: int
     reference: str
     pixels: Pixels | None = None
-    mask: Pixels | None = None
+    mask: Pixels8 | None = None
     rows: list[int] = field(default_factory=list)
     pair_ids: list[str] = field(default_factory=list)
     images: list[Pixels | None] = field(default_factory=list)
@@ -68,11 +70,13 @@ class Chunk:
             schema.REFERENCE: self.reference,
             "height": height,
             "width": width,
+            "bit_depth": _bit_depth(self.pixels),
             "pixels": _to_bytes(self.pixels),
             schema.MASK: _to_bytes(self.mask),
             ROWS: self.rows,
             PAIR_IDS: self.pair_ids,
             "images": [_to_bytes(image) for image in self.images],
+            "bit_depths": [_bit_depth(image) for image in self.images],
             "error_kinds": [failure and failure.kind for failure in self.failures],
             "errors": [failure and failure.text for failure in self.failures],
         }
@@ -80,18 +84,19 @@ class Chunk:
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> "Chunk":
-        """Read a chunk from a table of one row; its pixels are views of the table's memory."""
+        """Read a chunk from a table of one row; its pixels are read-only."""
         record = {name: table[name][0] for name in table.column_names}
         height, width = record["height"].as_py(), record["width"].as_py()
+        images = zip(record["images"].values, record["bit_depths"].as_py(), strict=True)
         errors = zip(record["error_kinds"].as_py(), record["errors"].as_py(), strict=True)
         return cls(
             shard=record[SHARD].as_py(),
             reference=record[schema.REFERENCE].as_py(),
-            pixels=_as_pixels(record["pixels"], (height, width, 3)),
-            mask=_as_pixels(record[schema.MASK], (height, width)),
+            pixels=_as_image(record["pixels"], record["bit_depth"].as_py(), height, width),
+            mask=_as_mask(record[schema.MASK], height, width),
             rows=record[ROWS].as_py(),
             pair_ids=record[PAIR_IDS].as_py(),
-            images=[_as_pixels(image, (height, width, 3)) for image in record["images"].values],
+            images=[_as_image(image, bit_depth, height, width) for image, bit_depth in images],
             failures=[None if kind is None else Failure(kind, text) for kind, text in errors],
         )
 
@@ -100,6 +105,22 @@ def _to_bytes(pixels: Pixels | None) -> bytes | None:
     return None if pixels is None else pixels.tobytes()
 
 
-def _as_pixels(value: pa.LargeBinaryScalar, shape: tuple[int, ...]) -> Pixels | None:
+def _bit_depth(image: Pixels | None) -> int | None:
+    return None if image is None else bit_depth_of(image)
+
+
+def _as_image(
+    value: pa.LargeBinaryScalar, bit_depth: int | None, height: int, width: int
+) -> Pixels | None:
     buffer = value.as_buffer()
-    return None if buffer is None else np.frombuffer(buffer, np.uint8).reshape(shape)
+    if bit_depth is None or buffer is None:
+        return None
+    if bit_depth == 8:
+        return np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
+    samples = np.frombuffer(buffer, np.uint16).reshape(height, width, 3)
+    return HighBitDepthImage(samples, bit_depth)
+
+
+def _as_mask(value: pa.LargeBinaryScalar, height: int, width: int) -> Pixels8 | None:
+    buffer = value.as_buffer()
+    return None if buffer is None else np.frombuffer(buffer, np.uint8).reshape(height, width)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -18,7 +18,7 @@ from roi_ray import schema
 from roi_ray.errors import ImageError, ImageReadError, StorageError
 from roi_ray.imaging.decode import decode_image, decode_mask
 from roi_ray.imaging.load import read_image_file
-from roi_ray.imaging.pixels import Pixels, check_size
+from roi_ray.imaging.pixels import Pixels, Pixels8, check_size
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
 from roi_ray.pipeline.chunk import Chunk
@@ -27,6 +27,7 @@ from roi_ray.runtime import logs, telemetry
 from roi_ray.schema import Failure
 
 Read = Callable[[str], bytes]
+_Array = TypeVar("_Array", Pixels, Pixels8)
 
 CHUNK_BYTES = 32 << 20
 
@@ -105,7 +106,7 @@ def _decode_item(
 
 def _decode_reference(
     reference: str, mask: str | None, read: Read, max_pixels: int
-) -> tuple[Pixels, Pixels | None] | Failure:
+) -> tuple[Pixels, Pixels8 | None] | Failure:
     """Decode a reference and its mask; return a failure if one of them cannot be used."""
     try:
         pixels = _timed(decode_image, read(reference), max_pixels)
@@ -138,7 +139,7 @@ def _read_ahead(
             limit = max(1, min(_MAX_FILES_AHEAD, _MAX_BYTES_AHEAD // max(1, len(content))))
 
 
-def _timed(decoder: Callable[[bytes, int], Pixels], content: bytes, max_pixels: int) -> Pixels:
+def _timed(decoder: Callable[[bytes, int], _Array], content: bytes, max_pixels: int) -> _Array:
     with telemetry.time_stage("decode"):
         return decoder(content, max_pixels)
 

@@ -5,6 +5,7 @@ from rich.console import Console
 
 from roi_ray.errors import OutputError
 from roi_ray.imaging.decode import decode_image
+from roi_ray.imaging.pixels import to_8_bits
 from roi_ray.io import storage
 from roi_ray.io.tables import read_table
 from roi_ray.report.figure import draw_sweep_figure
@@ -53,7 +54,7 @@ def report_demo(folder: str, settings: Settings, weights_dir: str | None = None)
     console = Console(width=160)
     console.print(build_summary_table(means))
 
-    reference = decode_image(photographs()[_SHOWN].read_bytes())
+    reference = to_8_bits(decode_image(photographs()[_SHOWN].read_bytes()))
     mask = Scorer(settings, weights_dir=weights_dir).prepare(reference).mask.numpy()
     storage.write_bytes(
         storage.join(folder, "summary.png"), draw_sweep_figure(means, reference, mask, _SHOWN)

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels8
 
 
 def draw_sweep_figure(
     means: pa.Table,
-    reference: Pixels,
+    reference: Pixels8,
     mask: NDArray[np.float32],
     name: str,
 ) -> bytes:
@@ -48,7 +48,7 @@ def draw_sweep_figure(
 
 
 def draw_mask_figure(
-    photos: Mapping[str, Pixels], masks: Mapping[str, NDArray[np.float32]]
+    photos: Mapping[str, Pixels8], masks: Mapping[str, NDArray[np.float32]]
 ) -> bytes:
     """Draw photographs in one row, and the same with their ROI masks in the row below.
 
@@ -88,7 +88,7 @@ def _draw_curves(axes: Axes, means: pa.Table, feature: str, *, legend: bool) -> 
 
 
 def _draw_image(
-    axes: Axes, reference: Pixels, mask: NDArray[np.float32] | None, *, bar: bool = True
+    axes: Axes, reference: Pixels8, mask: NDArray[np.float32] | None, *, bar: bool = True
 ) -> None:
     axes.imshow(reference)
     if mask is not None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.errors import DeviceError
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import HighBitDepthImage, Pixels
 
 
 def find_device(name: str) -> torch.device:
@@ -33,20 +33,26 @@ def find_device(name: str) -> torch.device:
 
 
 def upload(images: Sequence[Pixels], device: torch.device) -> Tensor:
-    """Copy images of one size to a device.
+    """Copy images of one size and type to a device.
 
     Args:
-        images: N arrays, uint8, (H, W, 3).
+        images: N images, (H, W, 3): all uint8, or all of more than 8 bits.
         device: device to copy to.
 
     Returns:
-        uint8, (N, 3, H, W), in channels-last memory format, as image files store pixels.
+        the samples, (N, 3, H, W), in channels-last memory format, as image files store pixels:
+        uint8; of images of more than 8 bits int32, because torch has few operations on uint16.
     """
     shape = (len(images), *images[0].shape)
+    is_deep = isinstance(images[0], HighBitDepthImage)
+    dtype = torch.int16 if is_deep else torch.uint8
     # A GPU copies from pinned memory asynchronously, while the CPU continues.
-    staged = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
-    np.stack(images, out=staged.numpy())
-    return staged.to(device, non_blocking=True).permute(0, 3, 1, 2)
+    staged = torch.empty(shape, dtype=dtype, pin_memory=device.type == "cuda")
+    np.stack(images, out=staged.numpy().view(images[0].dtype))
+    samples = staged.to(device, non_blocking=True)
+    if is_deep:
+        samples = samples.int().bitwise_and_(0xFFFF)  # the int16 samples read as uint16
+    return samples.permute(0, 3, 1, 2)
 
 
 class Download:

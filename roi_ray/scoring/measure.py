@@ -7,29 +7,37 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from roi_ray.metrics.ms_ssim import MARGIN, combine_scales, similarity_maps
-from roi_ray.metrics.mse import psnr_from_mse, squared_error_map
+from roi_ray.metrics.mse import psnr_from_mse, squared_error_map, squared_error_map_of_depths
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import Download
 from roi_ray.schema import Scores
-from roi_ray.scoring.prepared import ReferenceBatch, pad_to_min_side
+from roi_ray.scoring.prepared import ReferenceBatch, pad_to_min_side, to_unit_range
 
 
-def measure(references: ReferenceBatch, pixels: Tensor, networks: Networks) -> dict[str, Tensor]:
+def measure(
+    references: ReferenceBatch, pixels: Tensor, bit_depth: int, networks: Networks
+) -> dict[str, Tensor]:
     """Compute all numbers of distorted images, each against its reference.
 
     Each metric is computed as L maps, which are averaged over the whole image and under the mask.
 
     Args:
         references: one reference for all images, or one per image.
-        pixels: distorted images, uint8, (N, 3, H, W), in channels-last memory format.
+        pixels: distorted images, from `upload`, (N, 3, H, W).
+        bit_depth: bits per sample of the distorted images.
         networks: LPIPS and the discriminator.
 
     Returns:
         one tensor (N,), float64, per field of `Scores` that is computed here.
     """
-    images = pixels.float().div_(255)
+    images = to_unit_range(pixels, bit_depth)
 
-    mse, roi_mse = references.average(squared_error_map(references.pixels, pixels))
+    if references.bit_depth == bit_depth == 8:
+        errors = squared_error_map(references.pixels, pixels)
+    else:
+        bit_depths = (references.bit_depth, bit_depth)
+        errors = squared_error_map_of_depths(references.pixels, pixels, bit_depths)
+    mse, roi_mse = references.average(errors)
     similarity, roi_similarity = zip(
         *(
             references.average(level, margin=MARGIN)
@@ -73,12 +81,14 @@ class RunningBatch:
 
     Attributes:
         size: height and width of all images.
+        bit_depths: bits per sample of all references, and of all distorted images.
         scales: number of MS-SSIM scales.
         columns: fields of `Scores`, in the order of the columns of `numbers`.
         numbers: one row per pair.
     """
 
     size: tuple[int, int]
+    bit_depths: tuple[int, int]
     scales: int
     columns: tuple[str, ...]
     numbers: Download
@@ -90,6 +100,8 @@ class RunningBatch:
             Scores(
                 width=width,
                 height=height,
+                reference_bit_depth=self.bit_depths[0],
+                distorted_bit_depth=self.bit_depths[1],
                 ms_ssim_scales=self.scales,
                 **dict(zip(self.columns, row, strict=True)),
             )

@@ -11,7 +11,7 @@ from roi_ray.metrics.ms_ssim import Moments
 from roi_ray.metrics.roi import mask_weights, resize_mask, whole_and_masked_means
 from roi_ray.settings import Weighting
 
-_WeightsKey = tuple[int, int, int, int, Weighting]
+_WeightsKey = tuple[torch.dtype, int, int, int, int, Weighting]
 
 
 @dataclass(eq=False, repr=False)
@@ -23,15 +23,20 @@ class Prepared:
     do not depend on it.
 
     Attributes:
-        pixels: uint8, (1, 3, H, W).
+        pixels: samples of the reference, from `upload`, (1, 3, H, W).
+        bit_depth: bits per sample of the reference.
         mask: the region of interest `R`, float32, (H, W), in [0, 1].
+        given_mask: the mask that the caller gave, uint8, (H, W), on the device; None if the
+            saliency network made it. `mask` is it divided by 255, which float32 rounds.
         moments: the reference's local moments for MS-SSIM, one entry per scale.
         features: LPIPS features of the reference, one tensor (1, C, h, w) per layer.
         mask_mean: mean of the mask, float64, (), on the device.
     """
 
     pixels: Tensor
+    bit_depth: int
     mask: Tensor
+    given_mask: Tensor | None
     moments: list[Moments]
     features: list[Tensor]
     mask_mean: Tensor
@@ -48,6 +53,12 @@ class Prepared:
         """Mean of the mask, in [0, 1]."""
         return float(self.mask_mean)
 
+    def mask_as(self, dtype: torch.dtype) -> Tensor:
+        """Return the mask in float32 or float64, (H, W)."""
+        if dtype == torch.float64 and self.given_mask is not None:
+            return self.given_mask.double() / 255
+        return self.mask.to(dtype)
+
     def __repr__(self) -> str:
         height, width = self.size
         return f"Prepared({width} x {height}, roi_fraction={self.roi_fraction:.4g})"
@@ -57,12 +68,15 @@ class ReferenceBatch:
     """The references of a batch of images: one that all images share, or one per image.
 
     Args:
-        prepared: references of one size, one per image; if they differ, their tensors are copied.
+        prepared: references of one size and bit depth, one per image; if they differ, their tensors
+            are copied.
         weighting: weighting of the mask.
 
     Attributes:
         size: height and width in pixels.
-        pixels: uint8, (N, 3, H, W); here and below, N is 1 or the number of images.
+        bit_depth: bits per sample of the references.
+        pixels: samples, from `upload`, (N, 3, H, W); here and below, N is 1 or the number of
+            images.
         moments: the references' local moments for MS-SSIM, one entry per scale.
         features: LPIPS features of the references, one tensor (N, C, h, w) per layer.
         mask_means: means of the masks, float64, (N,).
@@ -72,7 +86,7 @@ class ReferenceBatch:
         if all(reference is prepared[0] for reference in prepared):
             prepared = prepared[:1]
         self._prepared, self._weighting = prepared, weighting
-        self.size = prepared[0].size
+        self.size, self.bit_depth = prepared[0].size, prepared[0].bit_depth
         self.pixels = _concatenate([reference.pixels for reference in prepared])
         self.moments = [
             Moments(
@@ -90,7 +104,7 @@ class ReferenceBatch:
         """Average L maps over the whole image, and under the mask.
 
         Args:
-            maps: (N, ..., h, w).
+            maps: float32 or float64, (N, ..., h, w).
             margin: rows and columns that the maps lost on each side.
             min_side: side to which `pad_to_min_side` padded the images of the maps.
 
@@ -98,11 +112,11 @@ class ReferenceBatch:
             both means, (N, ...), float64.
         """
         height, width = maps.shape[-2:]
-        key = (height, width, margin, min_side, self._weighting)
+        key = (maps.dtype, height, width, margin, min_side, self._weighting)
         if new := [ref for ref in dict.fromkeys(self._prepared) if key not in ref._weights]:
             # The mask is treated as the image was: padded if tiny, brought to the map's resolution,
             # and cut by the margin that SSIM's valid window loses.
-            masks = torch.stack([reference.mask for reference in new])
+            masks = torch.stack([reference.mask_as(maps.dtype) for reference in new])
             masks = pad_to_min_side(masks[:, None], min_side)[:, 0]
             masks = resize_mask(masks, height, width, margin)
             weights = mask_weights(masks, self._weighting)
@@ -110,6 +124,11 @@ class ReferenceBatch:
                 reference._weights[key] = its_weights
         weights = _concatenate([reference._weights[key] for reference in self._prepared])
         return whole_and_masked_means(maps, weights)
+
+
+def to_unit_range(pixels: Tensor, bit_depth: int) -> Tensor:
+    """Convert samples of n bits to float32 in [0, 1], v / (2^n - 1); the layout is kept."""
+    return pixels.float().div_((1 << bit_depth) - 1)
 
 
 def pad_to_min_side(images: Tensor, side: int) -> Tensor:

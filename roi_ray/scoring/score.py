@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import cast, overload
+from typing import TypeVar, cast, overload
 
 from roi_ray.errors import ImageError
 from roi_ray.imaging.load import ImageSource, load_image, load_mask
-from roi_ray.imaging.pixels import Pixels, check_size
+from roi_ray.imaging.pixels import Pixels, Pixels8, check_size
 from roi_ray.runtime.device import find_device
 from roi_ray.schema import Scores
 from roi_ray.scoring.scorer import Scorer
@@ -14,6 +14,8 @@ from roi_ray.settings import MAX_PIXELS, Settings
 
 _CACHED_SCORERS = 4
 """Number of settings whose networks stay loaded."""
+
+_Array = TypeVar("_Array", Pixels, Pixels8)
 
 
 @overload
@@ -56,8 +58,10 @@ def score(
 
     Args:
         reference: the original: a path, `file://` or `s3://` URI, the bytes of an image file, a
-            uint8 array (height, width, 3) of sRGB values, or a Pillow image.
-        distorted: an image of the same size, likewise, or a list or tuple of them.
+            array of sRGB values (height, width, 3), uint8 or a `roi_ray.HighBitDepthImage`, or a
+            Pillow image. Each image is scored at its own bit depth.
+        distorted: an image of the same size, likewise, or a list or tuple of them. Its bit depth
+            may differ from that of the reference.
         mask: region of interest, white inside: an image of the same size, or a uint8 array
             (height, width). None to let the saliency network find where people look.
         settings: networks and options of the metrics; None for the defaults.
@@ -85,6 +89,15 @@ def score(
         21.3
         >>> [round(each.psnr, 1) for each in score(photo, [photo, photo // 2 + 64])]
         [100.0, 21.3]
+
+        An original of 10 bits against its upper 8 bits:
+
+        >>> import numpy as np
+        >>> from roi_ray import HighBitDepthImage
+        >>> original = HighBitDepthImage(photo.astype(np.uint16) * 4 + 1, bit_depth=10)
+        >>> scores = score(original, photo)
+        >>> (scores.reference_bit_depth, scores.distorted_bit_depth), round(scores.psnr, 1)
+        ((10, 8), 58.7)
     """
     several = isinstance(distorted, Sequence) and not isinstance(distorted, str | bytes)
     sources = cast(Sequence[ImageSource], distorted if several else [distorted])
@@ -101,11 +114,11 @@ def score(
 
 def _load(
     name: str,
-    load: Callable[[ImageSource, int], Pixels],
+    load: Callable[[ImageSource, int], _Array],
     source: ImageSource,
     max_pixels: int,
     reference: Pixels | None = None,
-) -> Pixels:
+) -> _Array:
     """Load an image and check its size; errors name the image."""
     try:
         pixels = load(source, max_pixels)

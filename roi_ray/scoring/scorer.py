@@ -1,6 +1,6 @@
 """Score decoded images against their reference, in batches. Uses no Ray."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.errors import OutOfMemory
-from roi_ray.imaging.pixels import Pixels, check_pixels, check_size
+from roi_ray.imaging.pixels import Pixels, Pixels8, bit_depth_of, check_pixels, check_size
 from roi_ray.metrics.ms_ssim import filter_reference
 from roi_ray.metrics.roi import box_blur
 from roi_ray.models.networks import Networks, load_networks
@@ -17,7 +17,12 @@ from roi_ray.runtime.device import Download, find_device, upload
 from roi_ray.runtime.memory import is_out_of_memory
 from roi_ray.schema import Scores
 from roi_ray.scoring.measure import RunningBatch, measure
-from roi_ray.scoring.prepared import Prepared, ReferenceBatch, pad_to_min_side
+from roi_ray.scoring.prepared import (
+    Prepared,
+    ReferenceBatch,
+    pad_to_min_side,
+    to_unit_range,
+)
 from roi_ray.settings import Settings
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -90,18 +95,19 @@ class Scorer:
             torch.backends.cudnn.allow_tf32 = False
         self.provenance = networks.provenance
 
-    def prepare(self, reference: Pixels, mask: Pixels | None = None) -> Prepared:
+    def prepare(self, reference: Pixels, mask: Pixels8 | None = None) -> Prepared:
         """Compute what depends on one reference alone; see `prepare_all`."""
         return self.prepare_all([reference], [mask])[0]
 
     @torch.inference_mode()
     def prepare_all(
-        self, references: Sequence[Pixels], masks: Sequence[Pixels | None]
+        self, references: Sequence[Pixels], masks: Sequence[Pixels8 | None]
     ) -> list[Prepared]:
-        """Compute what depends on each reference alone, in one batch.
+        """Compute what depends on each reference alone, in one batch per bit depth.
 
         Args:
-            references: uint8, (H, W, 3), sRGB; all of one size.
+            references: sRGB, (H, W, 3), uint8 or `HighBitDepthImage`; all of one size, of any mix
+                of bit depths.
             masks: one per reference: the mask `R` itself, uint8, (H, W), 255 inside the region of
                 interest (it is not blurred); or None to let the saliency network make it.
 
@@ -123,14 +129,20 @@ class Scorer:
             if mask is not None:
                 check_pixels(mask, channels=())
                 check_size(mask, first)
+        prepared: dict[int, Prepared] = {}
         with _out_of_memory_errors(first.shape[:2]):
-            return self._prepare(references, masks)
+            for group in _group_positions(bit_depth_of(reference) for reference in references):
+                results = self._prepare([references[i] for i in group], [masks[i] for i in group])
+                prepared |= zip(group, results, strict=True)
+        return [prepared[position] for position in range(len(references))]
 
     def _prepare(
-        self, references: Sequence[Pixels], masks: Sequence[Pixels | None]
+        self, references: Sequence[Pixels], masks: Sequence[Pixels8 | None]
     ) -> list[Prepared]:
+        """Prepare references of one bit depth."""
+        bit_depth = bit_depth_of(references[0])
         pixels = upload(references, self.device)
-        images = pixels.float().div_(255)
+        images = to_unit_range(pixels, bit_depth)
         # The filter comes first, because it refuses images that are too small.
         moments = filter_reference(images.contiguous())
         regions = self._make_masks(images, masks)
@@ -140,15 +152,17 @@ class Scorer:
         return [
             Prepared(
                 pixels=pixels[number : number + 1],
+                bit_depth=bit_depth,
                 mask=regions[number],
+                given_mask=None if mask is None else torch.from_numpy(mask.copy()).to(self.device),
                 moments=[scale.select(slice(number, number + 1)) for scale in moments],
                 features=[layer[number : number + 1] for layer in features],
                 mask_mean=mask_means[number],
             )
-            for number in range(len(references))
+            for number, mask in enumerate(masks)
         ]
 
-    def _make_masks(self, images: Tensor, masks: Sequence[Pixels | None]) -> Tensor:
+    def _make_masks(self, images: Tensor, masks: Sequence[Pixels8 | None]) -> Tensor:
         """Return `R` of each image, float32, (N, H, W), in [0, 1]: given, or from the network."""
         regions = images.new_empty(len(images), *images.shape[-2:])
         for number, mask in enumerate(masks):
@@ -167,10 +181,13 @@ class Scorer:
     def score_pairs(self, pairs: Sequence[tuple[Prepared, Pixels]]) -> list[Scores]:
         """Score distorted images, each against its reference.
 
+        Every metric sees samples of n bits as v / (2^n - 1). Pairs of other bit depths are scored
+        in batches of their own, so that the scores of 8-bit pairs do not depend on them.
+
         Args:
-            pairs: a reference from `prepare`, and an image of its size: uint8, (H, W, 3), sRGB. All
-                pairs are of one size. Put the images of one reference next to each other: a batch
-                with several references copies them.
+            pairs: a reference from `prepare`, and an image of its size: sRGB, (H, W, 3), uint8 or
+                `HighBitDepthImage`, of any bit depth. All pairs are of one size. Put the images of
+                one reference next to each other: a batch with several references copies them.
 
         Returns:
             the scores, in the order of the pairs.
@@ -189,6 +206,18 @@ class Scorer:
             check_pixels(image)
             check_size(image, reference.size)
             check_size(image, size)
+        scores: dict[int, Scores] = {}
+        for group in _group_positions(
+            (reference.bit_depth, bit_depth_of(image)) for reference, image in pairs
+        ):
+            results = self._score_group([pairs[position] for position in group], size)
+            scores |= zip(group, results, strict=True)
+        return [scores[position] for position in range(len(pairs))]
+
+    def _score_group(
+        self, pairs: Sequence[tuple[Prepared, Pixels]], size: tuple[int, int]
+    ) -> list[Scores]:
+        """Score pairs of one size, whose references have one bit depth, and images another."""
         batch = self._pairs_per_batch(size)
         scores: list[Scores] = []
         # Results are read after the next batch has been sent to the GPU, so that it never waits.
@@ -220,9 +249,24 @@ class Scorer:
             [reference for reference, _ in pairs], self.settings.roi_weighting
         )
         pixels = upload([image for _, image in pairs], self.device)
-        numbers = measure(references, pixels, self._networks)
+        bit_depth = bit_depth_of(pairs[0][1])
+        numbers = measure(references, pixels, bit_depth, self._networks)
         download = Download(torch.stack(list(numbers.values()), dim=1))
-        return RunningBatch(references.size, len(references.moments), tuple(numbers), download)
+        return RunningBatch(
+            size=references.size,
+            bit_depths=(references.bit_depth, bit_depth),
+            scales=len(references.moments),
+            columns=tuple(numbers),
+            numbers=download,
+        )
+
+
+def _group_positions(keys: Iterable[Hashable]) -> list[list[int]]:
+    """Group the positions of equal keys; groups and positions keep their order."""
+    groups: dict[Hashable, list[int]] = {}
+    for position, key in enumerate(keys):
+        groups.setdefault(key, []).append(position)
+    return list(groups.values())
 
 
 @contextmanager

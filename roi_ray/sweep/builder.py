@@ -14,7 +14,7 @@ from PIL import Image
 from roi_ray import schema
 from roi_ray.errors import UsageError
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8, check_pixels, to_8_bits
 from roi_ray.io import storage
 from roi_ray.sweep.codecs import CODECS, Codec
 
@@ -42,7 +42,8 @@ def make_sweep(
 
     Files below `folder`:
 
-        originals/NAME.png                   the reference, decoded by `roi_ray.imaging.decode`
+        originals/NAME.png                   the reference, decoded by `roi_ray.imaging.decode`;
+                                             NAME.ppm if it has more than 8 bits per sample
         decoded/CODEC/NAME-qQQ.SUFFIX        the encoded file; it is decoded when it is scored
         manifest.parquet                     one row per file below `decoded/`
 
@@ -51,9 +52,12 @@ def make_sweep(
     per pixel of the encoded file). Rows are ordered by reference as in the mapping, then by codec
     and quality as given. The same input and versions of Pillow's libraries give the same files.
 
+    A reference of more than 8 bits per sample keeps its bit depth; the encoders, which take 8 bits,
+    get it rounded to 8 bits.
+
     Args:
-        references: path, content, or pixels (uint8, (H, W, 3)) of each image, by name. Names become
-            file names: no slash, no leading dot.
+        references: path, content, or pixels ((H, W, 3), uint8 or `HighBitDepthImage`) of each
+            image, by name. Names become file names: no slash, no leading dot.
         folder: output folder, local or `s3://`; existing files are overwritten.
         codecs: names from `CODECS`.
         qualities: qualities by codec name; a codec that is not in it uses its defaults.
@@ -63,7 +67,7 @@ def make_sweep(
 
     Raises:
         UsageError: a codec, a quality or a name cannot be used; nothing is written.
-        ImageError: a reference cannot be decoded.
+        ImageError: a reference cannot be decoded, or an array is not an image.
         StorageError: a file cannot be read or written.
     """
     encoders = _select_encoders(codecs, qualities or {})
@@ -110,13 +114,17 @@ def _sweep_reference(
     name: str, pixels: Pixels, folder: str, encoders: Sequence[tuple[Codec, Sequence[int]]]
 ) -> list[dict[str, object]]:
     """Write one reference and its encoded versions, and return their manifest rows."""
-    reference = f"originals/{name}.png"
-    storage.write_bytes(storage.join(folder, reference), _encode_png(pixels))
+    if isinstance(pixels, HighBitDepthImage):
+        reference, data = f"originals/{name}.ppm", _encode_ppm(pixels)
+    else:
+        reference, data = f"originals/{name}.png", _encode_png(pixels)
+    storage.write_bytes(storage.join(folder, reference), data)
+    rounded = to_8_bits(pixels)
     height, width, _ = pixels.shape
     rows: list[dict[str, object]] = []
     for codec, chosen in encoders:
         for quality in chosen:
-            data = codec.encode(pixels, quality)
+            data = codec.encode(rounded, quality)
             distorted = f"decoded/{codec.name}/{name}-q{quality:02d}{codec.suffix}"
             storage.write_bytes(storage.join(folder, distorted), data)
             rows.append(
@@ -137,10 +145,18 @@ def _to_pixels(source: Path | bytes | Pixels) -> Pixels:
         return decode_image(storage.read_bytes(str(source)))
     if isinstance(source, bytes):
         return decode_image(source)
+    check_pixels(source)
     return source
 
 
-def _encode_png(pixels: Pixels) -> bytes:
+def _encode_ppm(pixels: HighBitDepthImage) -> bytes:
+    """Write a binary PPM, the lossless format that holds samples of any depth unscaled."""
+    height, width, _ = pixels.shape
+    header = f"P6\n{width} {height}\n{2**pixels.bit_depth - 1}\n"
+    return header.encode() + pixels.astype(">u2").tobytes()
+
+
+def _encode_png(pixels: Pixels8) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()

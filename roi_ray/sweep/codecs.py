@@ -1,4 +1,4 @@
-"""The image encoders of a sweep. All are part of Pillow.
+"""The image encoders of a sweep. All are part of Pillow, which encodes 8 bits per sample.
 
 A quality is an integer, and **a higher quality is a better image** for every codec:
 
@@ -26,7 +26,7 @@ from typing import Any
 from PIL import Image
 
 from roi_ray.errors import UsageError
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels8
 
 WEBP_MAX_SIDE = 16_383
 """Longest side of a WebP file, in pixels."""
@@ -54,7 +54,7 @@ class Codec:
     format: str
     options: Callable[[int], dict[str, Any]]
 
-    def encode(self, image: Pixels, quality: int) -> bytes:
+    def encode(self, image: Pixels8, quality: int) -> bytes:
         """Encode an image; the same input and library versions give the same bytes.
 
         Args:

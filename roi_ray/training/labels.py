@@ -13,7 +13,7 @@ from PIL import Image
 
 from roi_ray.errors import ManifestError
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels8, to_8_bits
 from roi_ray.io import storage
 from roi_ray.training.pairs import Pair, read_pair, read_pairs
 from roi_ray.training.views import View
@@ -52,8 +52,8 @@ def record_teacher(folder: str, sha256: str) -> None:
 def write_labelled_view(
     folder: str,
     view: View,
-    render: Callable[[], Pixels],
-    teacher: Callable[[Pixels], Pixels],
+    render: Callable[[], Pixels8],
+    teacher: Callable[[Pixels8], Pixels8],
 ) -> None:
     """Render a view, and write it and the teacher's map of it.
 
@@ -70,7 +70,8 @@ def write_labelled_view(
     image, mask = io.BytesIO(), io.BytesIO()
     Image.fromarray(render()).save(image, "WEBP", quality=95)
     storage.write_bytes(image_uri, image.getvalue())
-    Image.fromarray(teacher(decode_image(image.getvalue()))).save(mask, "PNG")
+    compressed = to_8_bits(decode_image(image.getvalue()))
+    Image.fromarray(teacher(compressed)).save(mask, "PNG")
     storage.write_bytes(map_uri, mask.getvalue())
 
 

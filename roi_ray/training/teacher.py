@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from roi_ray.errors import WeightsError
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels8
 from roi_ray.io import storage
 from roi_ray.training.recipes import ISNET_SHA256
 
@@ -50,7 +50,7 @@ class Teacher:
         if shape != (1, 1, _SIDE, _SIDE):
             raise WeightsError(f"{uri} returns {shape}, not a map of {_SIDE} x {_SIDE}")
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Pixels8) -> Pixels8:
         """Return the saliency map of an image.
 
         Args:

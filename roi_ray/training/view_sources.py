@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from roi_ray.errors import ManifestError
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels8
 from roi_ray.training.files import read_image, read_map, read_rgba
 from roi_ray.training.views import (
     SourceNames,
@@ -59,7 +59,7 @@ class SourceFiles:
             return crop_to_object(Image.fromarray(read_rgba(self.cut_outs[name])))
         return cut_out_object(read_image(self.images[name]), self._read_map(name))
 
-    def _read_map(self, name: str) -> Pixels:
+    def _read_map(self, name: str) -> Pixels8:
         if name not in self.maps:
             raise ManifestError(f"the image {self.images[name]} has no map")
         return read_map(self.maps[name])

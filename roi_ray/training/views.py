@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from roi_ray.errors import ManifestError
-from roi_ray.imaging.pixels import Pixels
+from roi_ray.imaging.pixels import Pixels8
 from roi_ray.sweep.codecs import WEBP_MAX_SIDE
 
 _SIDE = 512
@@ -95,7 +95,7 @@ def plan_views(sources: SourceNames, crops: int, composites: int, seed: int) -> 
     return views
 
 
-def render_view(view: View, sources: SourceImages) -> Pixels:
+def render_view(view: View, sources: SourceImages) -> Pixels8:
     """Render a view; the same arguments give the same pixels.
 
     Args:
@@ -116,13 +116,13 @@ def render_view(view: View, sources: SourceImages) -> Pixels:
     return np.asarray(image)
 
 
-def shows_object(mask: Pixels) -> bool:
+def shows_object(mask: Pixels8) -> bool:
     """Return whether a map, uint8 (H, W), shows an object clearly: not a whole scene or a guess."""
     fraction, certain = float(mask.mean()) / 255, float((mask > 229).mean())
     return 0.02 < fraction < 0.6 and certain > fraction / 2
 
 
-def cut_out_object(image: Pixels, mask: Pixels) -> Image.Image:
+def cut_out_object(image: Pixels8, mask: Pixels8) -> Image.Image:
     """Cut out the object that a map shows.
 
     Args:

@@ -1,4 +1,6 @@
+import itertools
 import math
+from fractions import Fraction
 from typing import get_args
 
 import numpy as np
@@ -8,10 +10,15 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
 from roi_ray import metrics
 from roi_ray.errors import SizeMismatch, UsageError
-from roi_ray.metrics.mse import PSNR_CAP, psnr_from_mse, squared_error_map
+from roi_ray.metrics.mse import (
+    PSNR_CAP,
+    psnr_from_mse,
+    squared_error_map,
+    squared_error_map_of_depths,
+)
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings, Weighting
-from tests.conftest import Photos, jpeg
+from tests.conftest import Photos, deepen, jpeg
 from tests.scoring import literal
 
 
@@ -43,6 +50,37 @@ def test_smallest_difference_is_exact() -> None:
     assert level.shape == (1, 20, 30)
     assert float(level[0, 3, 4]) == pytest.approx(1 / 255**2 / 3, rel=1e-6)
     assert float(level.sum()) == float(level[0, 3, 4])
+
+
+def test_error_map_of_any_depths_is_exact() -> None:
+    """Against fractions: every depth against every other, at the samples where float64 is worst."""
+    depths = (8, 9, 10, 12, 14, 16)
+    for a, b in itertools.product(depths, depths):
+        x_white, y_white = 2**a - 1, 2**b - 1
+        samples = [(0, 1), (1, 0), (x_white, y_white - 1), (x_white // 3, y_white // 3), (1, 1)]
+        x, y = (
+            torch.tensor(side, dtype=torch.int32).expand(1, 3, 1, -1)
+            for side in zip(*samples, strict=True)
+        )
+        expected = [Fraction(p, x_white) - Fraction(q, y_white) for p, q in samples]
+        level = squared_error_map_of_depths(x, y, (a, b))
+        assert level.dtype == torch.float64
+        assert level[0, 0].tolist() == pytest.approx(
+            [float(error**2) for error in expected], rel=1e-15, abs=0
+        )
+
+
+@pytest.mark.parametrize("weighting", get_args(Weighting))
+def test_float64_tensors_give_a_float64_mse(photos: Photos, rng, weighting) -> None:
+    """The way to score samples of 16 bits with the functions of tensors."""
+    x, y = deepen(photos["rocket"][:90, :120], 16) / 65535, jpeg(photos["rocket"][:90, :120], 60)
+    mask = rng.random((90, 120)) ** 3
+    error = np.square(x - y / 255).mean(2)
+    a, b = tensor(x), tensor(y)
+    assert float(metrics.mse(a, b)) == pytest.approx(error.mean(), rel=1e-12)
+    masked = metrics.mse(a, b, torch.from_numpy(mask), weighting)
+    expected = literal.masked_mean(error, mask, weighting)
+    assert float(masked) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
@@ -117,6 +155,11 @@ def test_mask_per_image_equals_single_images(photos: Photos, rng, name) -> None:
         (torch.zeros(32, 32), UsageError, r"y has the shape \(32, 32\); give \(3, H, W\)"),
         (torch.zeros(1, 32, 32), UsageError, r"y has the shape \(1, 32, 32\)"),
         (torch.zeros(3, 32, 32, dtype=torch.int64), UsageError, r"y has the type torch\.int64"),
+        (
+            torch.zeros(3, 32, 32, dtype=torch.uint16),
+            UsageError,
+            r"torch\.uint16, which does not say which value is white; divide .* by 2\^n - 1",
+        ),
         (
             torch.full((3, 32, 32), 255.0),
             UsageError,

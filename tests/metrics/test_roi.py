@@ -82,17 +82,19 @@ import torch
 
 draw = torch.Generator().manual_seed(0)
 # Maps smaller than one block, of whole blocks, and of whole blocks and a part.
+precisions = ((torch.float32, 1e-7), (torch.float64, 1e-15))
 for size, references in product(((7, 5), (64, 128), (130, 97)), (1, 3)):
-    for shape in ((3, *size), (3, 2, *size)):
-        maps = torch.rand(shape, generator=draw) * 2 - 1
-        weights = torch.rand(references, *size, generator=draw)
+    for shape, (dtype, tolerance) in product(((3, *size), (3, 2, *size)), precisions):
+        maps = torch.rand(shape, generator=draw, dtype=dtype) * 2 - 1
+        weights = torch.rand(references, *size, generator=draw, dtype=dtype)
         for ours, torchs in zip(
             spatial_means.whole_and_masked_means(maps, weights),
             whole_and_masked_means(maps.double(), weights.double()),
         ):
             assert ours.dtype == torch.float64
-            assert torch.allclose(ours, torchs, rtol=0, atol=1e-7), (ours, torchs)
-        whole, masked = spatial_means.whole_and_masked_means(maps, torch.ones(references, *size))
+            assert torch.allclose(ours, torchs, rtol=0, atol=tolerance), (ours, torchs)
+        ones = torch.ones(references, *size, dtype=dtype)
+        whole, masked = spatial_means.whole_and_masked_means(maps, ones)
         assert torch.equal(whole, masked)
 print("equal")
 """

@@ -201,7 +201,9 @@ def test_output_of_a_release_without_scoring_version_is_refused_with_advice(tmp_
     run = read_record(tmp_path)
     del run["scoring_version"]
     (tmp_path / "_run" / "run.json").write_text(json.dumps(run))
-    with pytest.raises(OutputError, match=r"scoring_version: None before, 1 now\n.*--output"):
+    with pytest.raises(
+        OutputError, match=rf"scoring_version: None before, {SCORING_VERSION} now\n.*--output"
+    ):
         make_output(tmp_path).is_recorded()
     for shard in tmp_path.glob("*.parquet"):
         shard.unlink()

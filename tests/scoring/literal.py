@@ -109,15 +109,14 @@ def lpips_maps(package: nn.Module, x: Tensor, y: Tensor) -> list[Array]:
 
 
 def compute_scores(
-    x: NDArray[np.uint8],
-    y: NDArray[np.uint8],
+    a: Array,
+    b: Array,
     mask: Array,
     weighting: str,
     package: nn.Module,
     discriminator: nn.Module,
 ) -> dict[str, float]:
-    """Compute all scores of one pair."""
-    a, b = x / 255.0, y / 255.0
+    """Compute all scores of one pair, sRGB values in [0, 1]."""
     tensors = [torch.from_numpy(image).permute(2, 0, 1).float() for image in (a, b)]
     with torch.no_grad():
         layers = lpips_maps(package, *tensors)

@@ -152,7 +152,7 @@ def test_scores_repr_has_units_and_to_dict_round_trips(expected) -> None:
     assert f"psnr={expected.psnr:.4g} dB, ms_ssim=0." in text
     assert "ms_ssim_scales=4, " in text
     values = expected.to_dict()
-    assert list(values)[:3] == ["width", "height", "mse"]
+    assert list(values)[:3] == ["width", "height", "reference_bit_depth"]
     assert roi_ray.Scores(**values) == expected
     values["mse"] = 7
     assert expected.mse < 1

@@ -64,7 +64,7 @@ def test_all_numbers_equal_the_literal_method(
     # and decibels multiply the difference by ten.
     mask = prepared.mask.double().cpu().numpy()
     for y, scores in zip(several, scorer.score(prepared, several), strict=True):
-        expected = literal.compute_scores(x, y, mask, weighting, package, d)
+        expected = literal.compute_scores(x / 255, y / 255, mask, weighting, package, d)
         got = {key: value for key, value in asdict(scores).items() if key in expected}
         assert got == pytest.approx(expected, abs=1e-5)
         assert (scores.width, scores.height) == (width, height)

@@ -7,7 +7,9 @@ import pytest
 
 from roi_ray.errors import ImageReadError, RoiRayError, StorageError, UsageError
 from roi_ray.imaging.decode import decode_image
+from roi_ray.imaging.pixels import to_8_bits
 from roi_ray.sweep import CODECS, make_sweep, photographs
+from tests.conftest import deepen
 
 QUALITIES = {"jpeg": (10, 90), "webp": (20,), "jpeg2000": (30,), "avif": (5,)}
 
@@ -34,6 +36,28 @@ def test_manifest_describes_the_files(tmp_path, pixels):
         assert decode_image(data).shape == pixels.shape
     original = decode_image((tmp_path / "originals/cat.png").read_bytes())
     np.testing.assert_array_equal(original, pixels)
+
+
+@pytest.mark.parametrize("bit_depth", [10, 16])
+def test_reference_of_more_than_8_bits_keeps_its_depth(tmp_path, pixels, bit_depth):
+    deep = deepen(pixels, bit_depth)
+    make_sweep({"deep": deep}, str(tmp_path / "deep"), qualities=QUALITIES)
+    make_sweep({"deep": to_8_bits(deep)}, str(tmp_path / "8"), qualities=QUALITIES)
+    table = pq.read_table(tmp_path / "deep" / "manifest.parquet")
+    assert set(table["reference"].to_pylist()) == {"originals/deep.ppm"}
+    header = f"P6\n130 100\n{2**bit_depth - 1}\n".encode()
+    data = (tmp_path / "deep/originals/deep.ppm").read_bytes()
+    assert data.startswith(header)
+    samples = np.frombuffer(data[len(header) :], ">u2").reshape(deep.shape)
+    np.testing.assert_array_equal(samples, deep)
+    for distorted in table["distorted"].to_pylist():  # the encoders got it rounded to 8 bits
+        deep_file, rounded_file = (tmp_path / kind / distorted for kind in ("deep", "8"))
+        assert deep_file.read_bytes() == rounded_file.read_bytes()
+
+
+def test_array_that_is_no_image_is_refused(tmp_path, pixels):
+    with pytest.raises(ImageReadError, match="a uint16 array does not say which value is white"):
+        make_sweep({"deep": np.asarray(deepen(pixels, 10))}, str(tmp_path))
 
 
 def test_paths_bytes_and_pixels_give_the_same_files(tmp_path):

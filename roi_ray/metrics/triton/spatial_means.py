@@ -18,8 +18,8 @@ def whole_and_masked_means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tenso
     """Compute what `roi_ray.metrics.roi.whole_and_masked_means` does.
 
     Args:
-        maps: float32, (N, ..., h, w).
-        weights: float32, (1 or N, h, w).
+        maps: float32 or float64, (N, ..., h, w).
+        weights: of the type of the maps, (1 or N, h, w).
 
     Returns:
         both means, (N, ...), float64.
@@ -46,7 +46,7 @@ def _sum_blocks(maps, weights, sums, area, planes_per_weight, BLOCK: tl.constexp
     valid = position < area
     values = tl.load(maps + plane * area + position, mask=valid, other=0.0)
     weight = tl.load(weights + plane // planes_per_weight * area + position, mask=valid, other=0.0)
-    # Within a block float32 is enough, as `tl.sum` adds neighbours first.
+    # Within a block the type of the maps is enough, as `tl.sum` adds neighbours first.
     whole = sums + plane * blocks + block
     masked = whole + tl.num_programs(0).to(tl.int64) * blocks
     tl.store(whole, tl.sum(values).to(tl.float64))
