@@ -154,7 +154,8 @@ def _find_hidden_frame(chunks: list[_Chunk]) -> _Frame | None:
         if kind == b"fcTL":
             if frame is not None or len(content) != 26:
                 break
-            frame = _Frame(*struct.unpack_from(">IIII", content, 4), [])
+            width, height, left, top = struct.unpack_from(">IIII", content, 4)
+            frame = _Frame(width, height, left, top, [])
         elif kind == b"fdAT" and frame is not None:
             frame.idat.append(content[4:])
     return frame if frame is not None and frame.idat else None
@@ -239,9 +240,10 @@ def _inflate(header: _Header, pixels: bytes) -> bytes:
 
 
 def _assemble(header: _Header, chunks: Iterable[_Chunk], idat: bytes) -> bytes:
-    parts = [_SIGNATURE]
+    parts: list[bytes | memoryview] = [_SIGNATURE]
     ihdr = struct.pack(">IIBBBBB", *header)
-    for kind, content in ((b"IHDR", ihdr), *chunks, (b"IDAT", idat), (b"IEND", b"")):
+    every: list[tuple[bytes, bytes | memoryview]] = [(b"IHDR", ihdr), *chunks]
+    for kind, content in (*every, (b"IDAT", idat), (b"IEND", b"")):
         crc = zlib.crc32(content, zlib.crc32(kind))
         parts += [struct.pack(">I4s", len(content), kind), content, struct.pack(">I", crc)]
     return b"".join(parts)
