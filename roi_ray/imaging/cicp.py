@@ -11,7 +11,7 @@ from roi_ray.imaging.matrix import Samples, convert_matrix_rgb, encode_srgb, qua
 from roi_ray.imaging.raster import Cicp
 
 _D65, _C, _DCI = (0.3127, 0.3290), (0.310, 0.316), (0.314, 0.351)
-_PRIMARIES = {
+PRIMARIES = {
     1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), _D65),  # BT.709, sRGB
     4: ((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), _C),  # BT.470 System M
     5: ((0.64, 0.33), (0.29, 0.60), (0.15, 0.06), _D65),  # BT.601, 625 lines
@@ -30,8 +30,12 @@ _BRADFORD = np.array(
 )
 """From CIE XYZ to the cone responses in which white points are adapted (ICC.1:2022, annex E)."""
 
+_D50 = np.array([0.9642, 1.0, 0.8249])
+"""White of the ICC profile connection space, CIE XYZ (ICC.1:2022, 7.2.16)."""
+
 _UNSPECIFIED, _SRGB = 2, 13
-_HDR = {16: "PQ (SMPTE ST 2084)", 18: "HLG (ARIB STD-B67)"}
+PQ, HLG = 16, 18
+_HDR = {PQ: "PQ (SMPTE ST 2084)", HLG: "HLG (ARIB STD-B67)"}
 
 
 def convert_to_srgb(samples: Samples, bit_depth: int, cicp: Cicp) -> Samples:
@@ -54,13 +58,10 @@ def convert_to_srgb(samples: Samples, bit_depth: int, cicp: Cicp) -> Samples:
     primaries = 1 if cicp.primaries == _UNSPECIFIED else cicp.primaries
     transfer = _SRGB if cicp.transfer == _UNSPECIFIED else cicp.transfer
     refuse_hdr(transfer)
-    if primaries not in _PRIMARIES:
+    if primaries not in PRIMARIES or transfer not in _DECODING:
         raise UnsupportedColour(
-            f"CICP colour primaries {primaries} are not supported; convert the image to sRGB"
-        )
-    if transfer not in _DECODING:
-        raise UnsupportedColour(
-            f"CICP transfer characteristics {transfer} are not supported; convert the image to sRGB"
+            f"the CICP code points {cicp.primaries}/{cicp.transfer} (primaries/transfer) are not "
+            "supported; convert the image to sRGB"
         )
     if samples.shape[2] == 4:
         raise UnsupportedColour("CMYK samples with CICP code points; convert the image to sRGB")
@@ -72,7 +73,7 @@ def convert_to_srgb(samples: Samples, bit_depth: int, cicp: Cicp) -> Samples:
     if (primaries, transfer) == (1, _SRGB):
         return samples
     curve = _decoding_curve(transfer, bit_depth).astype(np.float32)
-    return convert_matrix_rgb(samples, bit_depth, np.stack([curve] * 3), _matrix_to_srgb(primaries))
+    return convert_matrix_rgb(samples, bit_depth, np.stack([curve] * 3), matrix_to_srgb(primaries))
 
 
 def refuse_hdr(transfer: int) -> None:
@@ -106,7 +107,9 @@ def _linear_then_power(offset: float, exponent: float, slope: float, knee: float
     return decode
 
 
-# At the knee both parts have the same value and slope (BT.2020, table 4).
+# H.273 gives the curve of a camera. It is inverted, as in Firefox, in libjxl and in ICC profiles of
+# BT.709. Chromium takes gamma 2.4 (the screen of BT.1886) in PNG, and sRGB's curve in AVIF.
+# At the knee both parts of the curve have the same value and slope (BT.2020, table 4).
 _BT709 = _linear_then_power(0.09929682680944, 0.45, 4.5, 0.018053968510807)
 _DECODING: dict[int, Curve] = {
     1: _BT709,
@@ -123,17 +126,28 @@ _DECODING: dict[int, Curve] = {
 
 
 @lru_cache
-def _matrix_to_srgb(primaries: int) -> NDArray[np.float64]:
+def matrix_to_srgb(primaries: int) -> NDArray[np.float64]:
     """Compute the matrix from linear light of some primaries to that of sRGB, white to white."""
-    white, srgb_white = (_xyz(_PRIMARIES[code][3]) for code in (primaries, 1))
-    gains = (_BRADFORD @ srgb_white) / (_BRADFORD @ white)
+    white = _xyz(PRIMARIES[primaries][3])
+    return _matrix_from_xyz(white) @ _matrix_to_xyz(primaries)
+
+
+@lru_cache
+def matrix_from_pcs() -> NDArray[np.float64]:
+    """Compute the matrix from the ICC profile connection space (CIE XYZ) to linear sRGB light."""
+    return _matrix_from_xyz(_D50)
+
+
+def _matrix_from_xyz(white: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the matrix to linear sRGB light from CIE XYZ that has some white."""
+    gains = (_BRADFORD @ _xyz(_D65)) / (_BRADFORD @ white)
     adapt = np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD
     matrix: NDArray[np.float64] = np.linalg.inv(_matrix_to_xyz(1)) @ adapt
-    return matrix @ _matrix_to_xyz(primaries)
+    return matrix
 
 
 def _matrix_to_xyz(primaries: int) -> NDArray[np.float64]:
-    *colours, white = (_xyz(chromaticity) for chromaticity in _PRIMARIES[primaries])
+    *colours, white = (_xyz(chromaticity) for chromaticity in PRIMARIES[primaries])
     columns: NDArray[np.float64] = np.stack(colours, axis=1)
     return columns * np.linalg.solve(columns, white)
 

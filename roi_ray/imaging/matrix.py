@@ -4,6 +4,7 @@ Display P3, BT.2020, Adobe RGB and most other RGB colour spaces are of this kind
 names them by an ICC profile or by CICP.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 Samples: TypeAlias = NDArray[Any]
 """Samples of 8 bits (uint8) or of 9 to 16 bits (uint16); (height, width, channels)."""
 
-_BAND = 1 << 16
+_TILE_PIXELS = 1 << 16
 """Pixels that are converted at a time, so that intermediate results stay in the cache."""
 
 
@@ -34,23 +35,27 @@ def convert_matrix_rgb(
     table = _encoding_table(bit_depth)
     scaled = (matrix * (len(table) - 1)).astype(np.float32)
     converted = np.empty_like(samples)
-    for rows in bands(samples):
-        band = samples[rows]
-        linear = np.empty((3, band.shape[0] * band.shape[1]), np.float32)
+    for tile in tiles(samples):
+        part = samples[tile]
+        linear = np.empty((3, part.shape[0] * part.shape[1]), np.float32)
         for channel in range(3):
-            np.take(curves[channel], band[..., channel].ravel(), out=linear[channel], mode="clip")
+            np.take(curves[channel], part[..., channel].ravel(), out=linear[channel], mode="clip")
         index = scaled @ linear
         index += 0.5  # the conversion to integers truncates
         np.clip(index, 0, len(table) - 1, out=index)
         encoded = table.take(index.astype(np.int32), mode="clip")
-        converted[rows] = encoded.T.reshape(band.shape)
+        converted[tile] = encoded.T.reshape(part.shape)
     return converted
 
 
-def bands(samples: Samples, pixels: int = _BAND) -> list[slice]:
-    """Divide an image into bands of whole rows with about so many pixels each."""
-    rows = max(1, pixels // max(1, samples.shape[1]))
-    return [slice(start, start + rows) for start in range(0, samples.shape[0], rows)]
+def tiles(samples: Samples, pixels: int = _TILE_PIXELS) -> Iterator[tuple[slice, slice]]:
+    """Divide an image into tiles, whole rows where possible, of about so many pixels each."""
+    height, width = samples.shape[:2]
+    columns = max(1, min(width, pixels))
+    rows = pixels // columns
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            yield slice(top, top + rows), slice(left, left + columns)
 
 
 def encode_srgb(linear: NDArray[np.floating]) -> NDArray[np.float64]:
