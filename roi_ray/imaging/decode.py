@@ -19,6 +19,7 @@ from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.pixels import Pixels, Pixels8
 from roi_ray.imaging.raster import Raster
 from roi_ray.imaging.readers.avif import read_avif
+from roi_ray.imaging.readers.bmp import read_bmp
 from roi_ray.imaging.readers.jpeg2000 import read_jpeg2000
 from roi_ray.imaging.readers.jpegxl import read_jpegxl
 from roi_ray.imaging.readers.pillow import read_pillow, read_pillow_image
@@ -28,7 +29,7 @@ _T = TypeVar("_T")
 
 READERS: dict[str, Callable[[bytes, int], Raster]] = {
     "AVIF": read_avif,
-    "BMP": partial(read_pillow, formats=("BMP",)),
+    "BMP": read_bmp,
     "GIF": partial(read_pillow, formats=("GIF",)),
     "JPEG": partial(read_pillow, formats=("JPEG",)),
     "JPEG2000": read_jpeg2000,
