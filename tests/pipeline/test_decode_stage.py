@@ -70,7 +70,7 @@ def test_bad_images_fail_only_their_own_rows(tree) -> None:
     assert errors["gone.jpg"].endswith("gone.jpg: No such file or directory")
     assert errors["empty.png"] == "ImageReadError: empty.png: the file is empty (0 bytes)"
     assert errors["cut.jpg"].startswith("ImageReadError: cut.jpg: cannot be decoded: ")
-    assert errors["page.png"].startswith("ImageReadError: page.png: not an image of a known format")
+    assert errors["page.png"].startswith("ImageReadError: page.png: an HTML page, not an image")
     assert errors["other.png"] == (
         "SizeMismatch: other.png: 150 x 99, but the reference is 150 x 100"
     )
@@ -80,7 +80,7 @@ def test_bad_images_fail_only_their_own_rows(tree) -> None:
     ("reference", "error"),
     [
         ("gone.png", "ImageReadError: reference gone.png: cannot read"),
-        ("page.png", "ImageReadError: reference page.png: not an image"),
+        ("page.png", "ImageReadError: reference page.png: an HTML page, not an image"),
     ],
 )
 def test_bad_reference_fails_all_rows_of_its_chunk(tree, reference, error) -> None:
