@@ -20,11 +20,10 @@ from roi_ray.imaging.pixels import Pixels, Pixels8
 from roi_ray.imaging.raster import Raster
 from roi_ray.imaging.readers.avif import read_avif
 from roi_ray.imaging.readers.bmp import read_bmp
+from roi_ray.imaging.readers.heif import read_heif
 from roi_ray.imaging.readers.jpeg2000 import read_jpeg2000
 from roi_ray.imaging.readers.jpegxl import read_jpegxl
 from roi_ray.imaging.readers.pillow import read_pillow, read_pillow_image
-from roi_ray.imaging.readers.png import read_png
-from roi_ray.imaging.readers.pnm import read_pnm
 from roi_ray.settings import MAX_PIXELS
 
 _T = TypeVar("_T")
@@ -33,11 +32,12 @@ READERS: dict[str, Callable[[bytes, int], Raster]] = {
     "AVIF": read_avif,
     "BMP": read_bmp,
     "GIF": partial(read_pillow, formats=("GIF",)),
+    "HEIF": read_heif,
     "JPEG": partial(read_pillow, formats=("JPEG",)),
     "JPEG2000": read_jpeg2000,
     "JPEGXL": read_jpegxl,
-    "PNG": read_png,
-    "PPM": read_pnm,
+    "PNG": partial(read_pillow, formats=("PNG",)),
+    "PPM": partial(read_pillow, formats=("PPM",)),
     "TIFF": partial(read_pillow, formats=("TIFF",)),
     "WEBP": partial(read_pillow, formats=("WEBP",)),
 }

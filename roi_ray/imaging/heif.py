@@ -65,6 +65,11 @@ def read_still(data: bytes, with_tracks: bool = True) -> Still:
     if with_tracks and b"moov" in boxes and boxes.get(b"ftyp", b"")[:4] != b"avif":
         frames = read_first_frames(boxes[b"moov"], data)
         return Still(frames[0], frames, is_sequence=True)
+    if b"meta" not in boxes and b"moov" in boxes:
+        raise ImageReadError(
+            "a sequence of images without a still image; extract its first frame as PNG, e.g. "
+            "`ffmpeg -i FILE -frames:v 1 -pix_fmt rgb48be frame.png`"
+        )
     if b"meta" not in boxes:
         raise ImageReadError("cannot be decoded: its boxes describe no image (meta)")
     return _Items(boxes[b"meta"], data).read_still()
@@ -186,7 +191,9 @@ class _Items:
         location = self._locations.get(item_id, (0, ()))
         if location not in self._payloads:
             source = self._sources[location[0]]
-            chunks = [source[start : start + size] for start, size in location[1]]
+            if any(start + size > len(source) for start, size in location[1]):
+                raise ImageReadError("cannot be decoded: its pixels end early (truncated)")
+            chunks = [source[start : start + size if size else None] for start, size in location[1]]
             self._payloads[location] = b"".join(chunks)
             if sum(map(len, self._payloads.values())) > sum(map(len, self._sources)):
                 raise ImageReadError("cannot be decoded: parts of its items overlap")
@@ -244,7 +251,7 @@ def _read_locations(iloc: bytes) -> dict[int, tuple[int, tuple[tuple[int, int], 
         for _ in fields.entries(2):
             fields.number(index_size)
             start = base + fields.number(offset_size)
-            extents.append((start, fields.number(length_size) or 1 << 40))  # 0: up to the end
+            extents.append((start, fields.number(length_size)))  # 0: up to the end
         check_entries(total := total + len(extents))
         if method < 2:
             locations[item_id] = method, tuple(extents)

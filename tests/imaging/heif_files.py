@@ -16,8 +16,12 @@ import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image, ImageCms
 
 Property = tuple[bytes, bytes]
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+"""An ICC profile."""
 
 
 def require_tool(name: str) -> str:
@@ -98,6 +102,13 @@ class Part:
     data: bytes
     properties: Sequence[Property] = ()
     references: Sequence[tuple[bytes, Sequence[int]]] = field(default=())
+
+
+def exif(orientation: int) -> Part:
+    """An item of EXIF about the first item."""
+    block = Image.Exif()
+    block[0x0112] = orientation
+    return Part(b"Exif", b"\0\0\0\6" + block.tobytes(), references=[(b"cdsc", [1])])
 
 
 def assemble(*parts: Part, brands: Sequence[bytes] = (b"avif", b"mif1", b"miaf")) -> bytes:

@@ -33,24 +33,19 @@ _saved_warnings = warnings.catch_warnings()
 _saved_limit: int | None = None
 
 
-def read_pillow(
-    data: bytes, max_pixels: int, formats: tuple[str, ...], raw_mode: str | None = None
-) -> Raster:
+def read_pillow(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> Raster:
     """Decode a file by Pillow.
 
     Args:
         data: the file's content.
         max_pixels: largest width times height that is decoded.
         formats: Pillow's names of the formats that the file may have.
-        raw_mode: Pillow's name of the pixels' layout, instead of the one that Pillow chooses.
 
     Raises:
         ImageReadError, ImageTooLarge: see `decode_image`.
     """
     with _limit_pillow(max_pixels), Image.open(io.BytesIO(data), formats=formats) as image:
         check_pixel_count(image.width, image.height, max_pixels)
-        if raw_mode is not None:
-            image.tile = [tile._replace(args=raw_mode) for tile in image.tile]
         return read_pillow_image(image)
 
 

@@ -6,7 +6,7 @@ import struct
 import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from roi_ray.errors import ImageReadError, ImageTooLarge, UnsupportedColour
 from roi_ray.imaging.decode import decode_image
@@ -15,11 +15,13 @@ from roi_ray.imaging.raster import Cicp
 from roi_ray.imaging.readers.avif import read_avif
 from tests.conftest import encode
 from tests.imaging.heif_files import (
+    SRGB,
     Part,
     assemble,
     avifdec,
     avifenc,
     clap,
+    exif,
     icc,
     imir,
     irot,
@@ -29,7 +31,6 @@ from tests.imaging.heif_files import (
 )
 
 MAX_PIXELS = 1 << 20
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 @pytest.fixture
@@ -192,12 +193,6 @@ def test_rotation_and_mirroring_are_applied_once(photos, quarters, axis) -> None
     for orientation in (1, 6):
         data = assemble(Part(b"av01", part.data, [*part.properties, *turns]), exif(orientation))
         assert np.array_equal(decode_image(data), expected)
-
-
-def exif(orientation: int) -> Part:
-    block = Image.Exif()
-    block[0x0112] = orientation
-    return Part(b"Exif", b"\0\0\0\6" + block.tobytes(), references=[(b"cdsc", [1])])
 
 
 def test_unreadable_exif_is_ignored(part) -> None:
