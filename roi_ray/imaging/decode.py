@@ -21,8 +21,10 @@ from roi_ray.imaging.raster import Raster
 from roi_ray.imaging.readers.avif import read_avif
 from roi_ray.imaging.readers.bmp import read_bmp
 from roi_ray.imaging.readers.heif import read_heif
+from roi_ray.imaging.readers.jpeg import read_jpeg
 from roi_ray.imaging.readers.jpeg2000 import read_jpeg2000
 from roi_ray.imaging.readers.jpegxl import read_jpegxl
+from roi_ray.imaging.readers.jpegxr import read_jpegxr
 from roi_ray.imaging.readers.pillow import read_pillow, read_pillow_image
 from roi_ray.settings import MAX_PIXELS
 
@@ -33,9 +35,10 @@ READERS: dict[str, Callable[[bytes, int], Raster]] = {
     "BMP": read_bmp,
     "GIF": partial(read_pillow, formats=("GIF",)),
     "HEIF": read_heif,
-    "JPEG": partial(read_pillow, formats=("JPEG",)),
+    "JPEG": read_jpeg,
     "JPEG2000": read_jpeg2000,
     "JPEGXL": read_jpegxl,
+    "JPEGXR": read_jpegxr,
     "PNG": partial(read_pillow, formats=("PNG",)),
     "PPM": partial(read_pillow, formats=("PPM",)),
     "TIFF": partial(read_pillow, formats=("TIFF",)),

@@ -3,7 +3,6 @@
 Profiles are classified by probing them, because their names are unreliable ("Linear sRGB").
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -22,34 +21,6 @@ _PROBES = {1: _RAMP.reshape(1, -1, 1), 3: np.concatenate([_GREYS, _CUBE])[None]}
 
 _TOLERANCE = 3
 """Of 255: the largest difference between the tables of an sRGB profile and the sRGB formula."""
-
-
-def read_jpeg2000_profile(data: bytes) -> bytes | None:
-    """Read the ICC profile from a JP2 file's colour box, which Pillow ignores.
-
-    ISO/IEC 15444-1, I.5.3.3.
-
-    Returns:
-        the profile, or None if the file has none.
-    """
-    header = next((content for kind, content in _read_boxes(data) if kind == b"jp2h"), b"")
-    # Readers use the first colour box only; a method of 2 or 3 means that it holds a profile.
-    colour = next((content for kind, content in _read_boxes(header) if kind == b"colr"), b"")
-    return colour[3:] if colour[:1] in (b"\2", b"\3") else None
-
-
-def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the type and content of each JP2 box before the codestream."""
-    position = 0
-    while len(kind := data[position + 4 : position + 8]) == 4 and kind != b"jp2c":
-        length, start = int.from_bytes(data[position : position + 4]), position + 8
-        if length == 1:
-            length, start = int.from_bytes(data[start : start + 8]), start + 8
-        end = position + length if length else len(data)
-        if end < start:
-            return
-        yield kind, data[start:end]
-        position = end
 
 
 def convert_to_srgb(samples: Samples, bit_depth: int, profile: object) -> Samples:
