@@ -190,7 +190,7 @@ def test_animation_decodes_to_its_first_frame(photos) -> None:
 @pytest.mark.parametrize("kept", [0.02, 0.3, 0.7])
 def test_truncated_file_is_an_error(photos, file_format, kept) -> None:
     data = encode(photos["coffee"][:128, :128], file_format)
-    with pytest.raises(ImageReadError, match="cannot be decoded|not an image"):
+    with pytest.raises(ImageReadError, match="cannot be decoded|not an image|truncated"):
         decode_image(data[: int(len(data) * kept)])
 
 
