@@ -72,7 +72,7 @@ def make_groups(
 
 
 def read_file(path: Path) -> Pixels8:
-    """Read and decode an image file."""
+    """Read and decode an image file; more than 8 bits per sample are rounded to 8."""
     return to_8_bits(decode_image(path.read_bytes()))
 
 

@@ -6,7 +6,7 @@ that its scores can be joined with the old ones.
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -59,7 +59,10 @@ def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> R
     """
     manifest = None if manifest_uri is None else _read_run_manifest(status, manifest_uri)
     base = manifest.base if manifest else _read_location(status, "base")
-    failed = map_in_threads(_read_failed_rows, status.failed_shards)
+    # Another release of roi-ray may have written other columns of scores than this one does.
+    score_columns = status.run.get("columns", schema.SCORES.names)
+    read = partial(_read_failed_rows, score_columns=score_columns)
+    failed = map_in_threads(read, status.failed_shards)
     return _write(status, uri, base, manifest.uri if manifest else None, failed)
 
 
@@ -102,9 +105,10 @@ def _read_location(status: Status, name: str) -> str:
     return str(location)
 
 
-def _read_failed_rows(file: str) -> pa.Table:
+def _read_failed_rows(file: str, score_columns: Collection[str]) -> pa.Table:
     table = read_shard(file)
-    return table.filter(pc.is_valid(table[schema.ERROR])).drop_columns(schema.SCORES.names)
+    failed = table.filter(pc.is_valid(table[schema.ERROR]))
+    return failed.select([name for name in table.column_names if name not in score_columns])
 
 
 def _select_missing_rows(status: Status, manifest: Manifest) -> Iterator[pa.Table]:

@@ -1,8 +1,10 @@
 import os
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from roi_ray import schema
 from roi_ray.errors import ManifestError, UsageError
 from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline import retry
@@ -51,6 +53,20 @@ def test_failed_pairs_become_a_manifest_of_the_same_files(tmp_path, manifest, st
     assert rows_of(written) == expected(manifest, 1, 2)
     assert pq.read_schema(written.uri).metadata is None
     assert written.allow_prefixes == (str(tmp_path / "sweep"), str(tmp_path / "more"))
+
+
+def test_failed_pairs_of_a_release_with_other_score_columns_become_a_manifest(
+    tmp_path, manifest, monkeypatch
+) -> None:
+    new = ("reference_bit_depth", "distorted_bit_depth")
+    with monkeypatch.context() as earlier:
+        scores = [field for field in schema.SCORES if field.name not in new]
+        meanings = {name: text for name, text in schema.MEANINGS.items() if name not in new}
+        earlier.setattr(schema, "SCORES", pa.schema(scores))
+        earlier.setattr(schema, "MEANINGS", meanings)
+        output = write_output(str(tmp_path / "scores"), manifest, [0, 1], ["y/2.jpg"])
+    written = write_failed(read_status(output), str(tmp_path / "again" / "failed.parquet"))
+    assert rows_of(written) == expected(manifest, 2)
 
 
 def test_missing_pairs_become_a_manifest(tmp_path, manifest, status) -> None:
