@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from roi_ray.imaging.decode import decode_image
@@ -102,6 +103,13 @@ def deepen(pixels: Pixels8, bit_depth: int, seed: int = 0) -> HighBitDepthImage:
     unit_range = ((pixels + detail) / 255).clip(0, 1)
     samples = (unit_range * (2**bit_depth - 1)).round().astype(np.uint16)
     return HighBitDepthImage(samples, bit_depth)
+
+
+def encode_16_bits(samples: NDArray[np.uint16]) -> bytes:
+    """Encode samples as a PNG of 16 bits per sample."""
+    import imagecodecs
+
+    return imagecodecs.png_encode(np.ascontiguousarray(samples))
 
 
 def strip_colours(text: str) -> str:

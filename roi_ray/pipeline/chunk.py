@@ -84,7 +84,7 @@ class Chunk:
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> "Chunk":
-        """Read a chunk from a table of one row; its pixels are read-only."""
+        """Read a chunk from a table of one row."""
         record = {name: table[name][0] for name in table.column_names}
         height, width = record["height"].as_py(), record["width"].as_py()
         images = zip(record["images"].values, record["bit_depths"].as_py(), strict=True)

@@ -90,14 +90,14 @@ def score(
         >>> [round(each.psnr, 1) for each in score(photo, [photo, photo // 2 + 64])]
         [100.0, 21.3]
 
-        An original of 10 bits against its upper 8 bits:
+        An original of 10 bits, and an image of 8 bits:
 
         >>> import numpy as np
         >>> from roi_ray import HighBitDepthImage
         >>> original = HighBitDepthImage(photo.astype(np.uint16) * 4 + 1, bit_depth=10)
         >>> scores = score(original, photo)
         >>> (scores.reference_bit_depth, scores.distorted_bit_depth), round(scores.psnr, 1)
-        ((10, 8), 58.7)
+        ((10, 8), 64.5)
     """
     several = isinstance(distorted, Sequence) and not isinstance(distorted, str | bytes)
     sources = cast(Sequence[ImageSource], distorted if several else [distorted])

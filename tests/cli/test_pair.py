@@ -13,7 +13,7 @@ import pytest
 from roi_ray.imaging.decode import decode_image
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
-from tests.conftest import encode, write
+from tests.conftest import deepen, encode, encode_16_bits, write
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,17 @@ def test_json_has_the_scores_of_the_scorer(run, folder) -> None:
         assert (image.pop("error"), image.pop("error_kind")) == (None, None)
         image.pop("image")
         assert image == pytest.approx(asdict(scores), rel=1e-6, abs=1e-6)
+
+
+def test_images_of_two_bit_depths_are_scored(run, folder) -> None:
+    deep = deepen(decode_image((folder / "x.png").read_bytes()), 16)
+    write(folder / "x16.png", encode_16_bits(deep))
+    result = run("x16.png", "x.png", "--json")
+    assert result.exit_code == 0, result.output
+    (image,) = json.loads(result.stdout)["images"]
+    assert (image["reference_bit_depth"], image["distorted_bit_depth"]) == (16, 8)
+    error = deep / 65535 - decode_image((folder / "x.png").read_bytes()) / 255
+    assert image["mse"] == pytest.approx((error**2).mean(), rel=1e-9)
 
 
 def test_table_has_one_line_per_image_in_100_columns(run, folder) -> None:

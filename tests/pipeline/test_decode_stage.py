@@ -7,12 +7,13 @@ import pyarrow as pa
 import pytest
 
 from roi_ray.errors import StorageError
+from roi_ray.imaging.pixels import bit_depth_of
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.pipeline import decode_stage as stage
 from roi_ray.pipeline.chunk import Chunk
 from roi_ray.pipeline.decode_stage import decode_work_items
 from roi_ray.pipeline.plan import make_work_items, split_into_shards
-from tests.conftest import encode, write
+from tests.conftest import deepen, encode, encode_16_bits, write
 
 
 def chunks(tmp_path, rows, max_pixels=10**7):
@@ -70,7 +71,7 @@ def test_bad_images_fail_only_their_own_rows(tree) -> None:
     assert errors["gone.jpg"].endswith("gone.jpg: No such file or directory")
     assert errors["empty.png"] == "ImageReadError: empty.png: the file is empty (0 bytes)"
     assert errors["cut.jpg"].startswith("ImageReadError: cut.jpg: cannot be decoded: ")
-    assert errors["page.png"].startswith("ImageReadError: page.png: not an image of a known format")
+    assert errors["page.png"].startswith("ImageReadError: page.png: an HTML page, not an image")
     assert errors["other.png"] == (
         "SizeMismatch: other.png: 150 x 99, but the reference is 150 x 100"
     )
@@ -80,7 +81,7 @@ def test_bad_images_fail_only_their_own_rows(tree) -> None:
     ("reference", "error"),
     [
         ("gone.png", "ImageReadError: reference gone.png: cannot read"),
-        ("page.png", "ImageReadError: reference page.png: not an image"),
+        ("page.png", "ImageReadError: reference page.png: an HTML page, not an image"),
     ],
 )
 def test_bad_reference_fails_all_rows_of_its_chunk(tree, reference, error) -> None:
@@ -169,6 +170,23 @@ def test_many_images_of_one_reference_are_split_into_bounded_chunks(tree, monkey
     assert [part.pair_ids[0] for part in parts[:2]] == ["p0", "p5"]
     assert all(np.array_equal(part.pixels, x) for part in parts)
     assert len({part.reference for part in parts}) == 1
+
+
+def test_each_image_keeps_its_bit_depth(tree, monkeypatch) -> None:
+    tmp_path, x = tree
+    deep = deepen(x, 16)
+    write(tmp_path / "x16.png", encode_16_bits(deep))
+    for reference in ("x.png", "x16.png"):
+        (chunk,) = chunks(tmp_path, rows(reference, "y90.jpg", "x16.png", "x.png"))
+        assert bit_depth_of(chunk.pixels) == (16 if reference == "x16.png" else 8)
+        assert [bit_depth_of(image) for image in chunk.images] == [8, 16, 8]
+        assert np.array_equal(chunk.images[1], deep)
+        assert np.array_equal(chunk.images[2], x)
+    # An image of 16 bits has twice the bytes, so that half as many are in a chunk.
+    monkeypatch.setattr(stage, "CHUNK_BYTES", 4 * x.nbytes)
+    for name, sizes in (("x.png", [4, 4]), ("x16.png", [2, 2, 2, 2])):
+        parts = chunks(tmp_path, rows("x.png", *[name] * 8))
+        assert [len(part.rows) for part in parts] == sizes
 
 
 class ImmediateExecutor:

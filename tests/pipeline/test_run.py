@@ -5,10 +5,13 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
+import torch
+from pytorch_msssim import ms_ssim
 from safetensors.torch import load, save
 
 from roi_ray import schema
@@ -23,7 +26,7 @@ from roi_ray.pipeline.run import score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
-from tests.conftest import encode, make_sweep_of, write
+from tests.conftest import deepen, encode, encode_16_bits, jpeg, make_sweep_of, write
 from tests.runtime.prometheus import metrics_address, wait_for_metrics
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -68,6 +71,44 @@ def test_scores_of_the_job_equal_those_of_the_scorer(sweep, scored) -> None:
         got = {name: row[name] for name in asdict(expected)}
         assert got == pytest.approx(asdict(expected), abs=1e-5, rel=1e-6)
         assert row["error"] is None
+
+
+def test_job_scores_files_of_16_bits_as_float64_arithmetic_does(tmp_path, photos) -> None:
+    photo = photos["coffee"][:170, :190]
+    deep = deepen(photo, 16)
+    ppm = deepen(photo, 10, seed=1)
+    header = b"P6\n190 170\n1023\n"
+    files = {
+        "x16.png": (encode_16_bits(deep), deep / 65535),
+        "x8.png": (encode(photo), photo / 255),
+        "y16.png": (encode_16_bits(deep ^ 255), (deep ^ 255) / 65535),
+        "y10.ppm": (header + ppm.astype(">u2").tobytes(), ppm / 1023),
+        "y8.jpg": (encode(photo, "JPEG", quality=95), jpeg(photo, 95) / 255),
+    }
+    for name, (data, _) in files.items():
+        write(tmp_path / "images" / name, data)
+    mask = np.random.default_rng(5).integers(0, 256, photo.shape[:2], dtype=np.uint8)
+    write(tmp_path / "images/mask.png", encode(mask))
+    rows = [
+        {"reference": f"images/{x}", "distorted": f"images/{y}", "mask": "images/mask.png"}
+        for x in ("x16.png", "x8.png")
+        for y in files
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "manifest.parquet")
+    output = str(tmp_path / "scores")
+    summary = score_manifest(str(tmp_path / "manifest.parquet"), output, options=SMALL)
+    assert (summary.rows, summary.failed) == (10, 0)
+    depths = {"x16.png": 16, "x8.png": 8, "y16.png": 16, "y10.ppm": 10, "y8.jpg": 8}
+    for row in pq.read_table(output).to_pylist():
+        x, y = (Path(row[name]).name for name in schema.URIS)
+        assert (row["reference_bit_depth"], row["distorted_bit_depth"]) == (depths[x], depths[y])
+        error = ((files[x][1] - files[y][1]) ** 2).mean(2)
+        # Pairs of 8 bits are computed in float32.
+        digits = 1e-6 if depths[x] == depths[y] == 8 else 1e-9
+        assert row["mse"] == pytest.approx(error.mean(), rel=digits, abs=0)
+        assert row["roi_mse"] == pytest.approx((error * mask / 255).mean(), rel=digits, abs=0)
+        tensors = (torch.from_numpy(files[name][1]).permute(2, 0, 1)[None] for name in (x, y))
+        assert row["ms_ssim"] == pytest.approx(float(ms_ssim(*tensors, data_range=1.0)), abs=1e-5)
 
 
 def test_restarting_a_finished_run_changes_no_file(sweep, scored) -> None:

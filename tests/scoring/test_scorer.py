@@ -374,7 +374,7 @@ def test_scorers_that_share_networks_keep_their_precision(photos) -> None:
         (np.zeros((32, 32), np.uint8), r"uint8 \(32, 32\), which should be uint8 .*, 3\)"),
         (np.zeros((32, 32, 1), np.uint8), r"\(32, 32, 1\)"),
         (np.zeros(5, np.uint8), r"uint8 \(5,\), which should be"),
-        (np.zeros((32, 32, 3), np.uint16), "an array of uint16"),
+        (np.zeros((32, 32, 3), np.uint16), "a uint16 array does not say which value is white"),
         (np.zeros((32, 32, 3), np.float32), "an array of float32"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from roi_ray.errors import ImageReadError, RoiRayError, StorageError, UsageError
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.pixels import to_8_bits
+from roi_ray.imaging.pixels import bit_depth_of, to_8_bits
 from roi_ray.sweep import CODECS, make_sweep, photographs
 from tests.conftest import deepen
 
@@ -50,6 +50,9 @@ def test_reference_of_more_than_8_bits_keeps_its_depth(tmp_path, pixels, bit_dep
     assert data.startswith(header)
     samples = np.frombuffer(data[len(header) :], ">u2").reshape(deep.shape)
     np.testing.assert_array_equal(samples, deep)
+    original = decode_image(data)
+    assert bit_depth_of(original) == bit_depth
+    np.testing.assert_array_equal(original, deep)
     for distorted in table["distorted"].to_pylist():  # the encoders got it rounded to 8 bits
         deep_file, rounded_file = (tmp_path / kind / distorted for kind in ("deep", "8"))
         assert deep_file.read_bytes() == rounded_file.read_bytes()
