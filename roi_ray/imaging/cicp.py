@@ -116,7 +116,7 @@ _DECODING: dict[int, Curve] = {
     4: _gamma(2.2),  # BT.470 System M
     5: _gamma(2.8),  # BT.470 System B, G
     6: _BT709,  # BT.601
-    7: _linear_then_power(0.1115, 0.45, 4.0, 0.0228),  # SMPTE ST 240
+    7: _linear_then_power(0.111572195921731, 0.45, 4.0, 0.022821585529445),  # SMPTE ST 240
     8: _gamma(1.0),  # linear
     _SRGB: _linear_then_power(0.055, 1 / 2.4, 12.92, 0.0031308),
     14: _BT709,  # BT.2020, 10 bits
