@@ -13,7 +13,7 @@ from roi_ray.imaging.raster import Cicp
 
 _SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6
 _MAX_OBUS = 10_000
-_MAX_FRAMES = 16
+_MAX_FRAMES = 8
 """A still has one frame, or one for each of a few layers; others are hidden but decoded."""
 
 _LONGEST_HEADER = 512

@@ -1,7 +1,11 @@
 """Files of more than 8 bits, and of formats that Pillow does not write, for the hostile corpora."""
 
+import io
+
 import imagecodecs
 import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
 
 from roi_ray.imaging.pixels import Pixels8
 
@@ -9,4 +13,21 @@ from roi_ray.imaging.pixels import Pixels8
 def deep_files(photo: Pixels8) -> dict[str, bytes]:
     """Encode a photograph in each of these formats, by a name of the file."""
     wide = photo.astype(np.uint16) * 257
-    return {"PNG of 16 bits": imagecodecs.png_encode(wide)}
+    return {"PNG of 16 bits": imagecodecs.png_encode(wide), **_heif_files(wide)}
+
+
+def _heif_files(wide: NDArray[np.uint16]) -> dict[str, bytes]:
+    """Encode AVIF and HEIC of 10 and 12 bits, with and without alpha."""
+    transparent = np.ascontiguousarray(np.dstack([wide, wide[..., 0]]))
+    files = {}
+    for bits in (10, 12):
+        samples = transparent if bits == 12 else wide
+        files[f"AVIF of {bits} bits"] = imagecodecs.avif_encode(
+            samples >> 16 - bits, 60, speed=10, bitspersample=bits, pixelformat="yuv420"
+        )
+        mode = "RGBA;16" if bits == 12 else "RGB;16"
+        heic = pillow_heif.from_bytes(mode, samples.shape[1::-1], samples.tobytes())
+        buffer = io.BytesIO()
+        heic.save(buffer, quality=50)
+        files["HEIC with alpha" if bits == 12 else "HEIC"] = buffer.getvalue()
+    return files

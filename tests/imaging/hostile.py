@@ -11,11 +11,14 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+import pillow_heif
 from PIL import Image
 
+from roi_ray.imaging.heif import read_still
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
 from tests.imaging.deep_files import deep_files
+from tests.imaging.heif_files import Part, assemble, ispe
 
 File = tuple[str, bytes]
 
@@ -361,21 +364,37 @@ def webps(photo: Pixels) -> Iterator[File]:
 
 def avifs(photo: Pixels) -> Iterator[File]:
     small = save(Image.fromarray(photo), "AVIF")
-    position = small.index(b"ispe") + 8
-    yield f"AVIF of {SIDE} x {SIDE}", overwrite(small, position, struct.pack(">LL", SIDE, SIDE))
-    yield "AVIF of 16000 x 16000", overwrite(small, position, struct.pack(">LL", 16000, 16000))
     blank = save(Image.new("RGB", (4096, 4096)), "AVIF", speed=10)
-    position = blank.index(b"ispe") + 8
     yield "large AVIF of 4096 x 4096", blank
-    yield (
-        "AVIF of 64 x 64 that holds 4096 x 4096",
-        overwrite(blank, position, struct.pack(">LL", 64, 64)),
-    )
-    position = small.index(b"iloc")
-    for i in range(12, 40, 4):
-        yield f"AVIF of a bad offset, {i}", overwrite(small, position + i, b"\x7f\xff\xff\xff")
+    yield "large AVIF of 64 x 64 that holds 4096 x 4096", resize(blank, 64, 64)
+    heic = deep_files(photo)["HEIC"]
+    for name, data in (("AVIF", small), ("HEIC", heic)):
+        yield f"large {name} of {SIDE} x {SIDE}", resize(data, SIDE, SIDE)
+        yield f"large {name} of 16000 x 16000", resize(data, 16000, 16000)
+        yield f"{name} of 1000 x 1000 that holds 96 x 64", resize(data, 1000, 1000)
+        position = data.index(b"iloc")
+        for i in range(12, 40, 4):
+            bad = overwrite(data, position + i, b"\x7f\xff\xff\xff")
+            yield f"{name} of a bad offset, {i}", bad
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (4096, 4096))).save(buffer)
+    yield "HEIC of 64 x 64 that holds 4096 x 4096", resize(buffer.getvalue(), 64, 64)
     frames = [Image.fromarray(photo)] * 3
     yield "good AVIF, animated", save(frames[0], "AVIF", save_all=True, append_images=frames[1:])
+    tile = read_still(small).primary
+    for rows, columns in ((1, 1), (16, 16), (256, 256)):
+        head = struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, 96, 64)
+        count = min(rows * columns, 5000)
+        whole = Part(b"grid", head, [ispe(96, 64)], [(b"dimg", [2] * count)])
+        part = Part(tile.kind, tile.data, tile.properties)
+        yield f"AVIF, grid of {rows} x {columns} of one tile", assemble(whole, part)
+    hidden = Part(tile.kind, tile.data * 8, tile.properties)
+    yield "AVIF of 8 frames", assemble(hidden)
+
+
+def resize(data: bytes, width: int, height: int) -> bytes:
+    """Overwrite the size that the boxes of an AVIF or HEIC file give."""
+    return overwrite(data, data.index(b"ispe") + 8, struct.pack(">LL", width, height))
 
 
 def codestream(
