@@ -26,6 +26,8 @@ from roi_ray.imaging.readers.jpeg2000 import read_jpeg2000
 from roi_ray.imaging.readers.jpegxl import read_jpegxl
 from roi_ray.imaging.readers.jpegxr import read_jpegxr
 from roi_ray.imaging.readers.pillow import read_pillow, read_pillow_image
+from roi_ray.imaging.readers.png import read_png
+from roi_ray.imaging.readers.pnm import read_pnm
 from roi_ray.settings import MAX_PIXELS
 
 _T = TypeVar("_T")
@@ -39,8 +41,8 @@ READERS: dict[str, Callable[[bytes, int], Raster]] = {
     "JPEG2000": read_jpeg2000,
     "JPEGXL": read_jpegxl,
     "JPEGXR": read_jpegxr,
-    "PNG": partial(read_pillow, formats=("PNG",)),
-    "PPM": partial(read_pillow, formats=("PPM",)),
+    "PNG": read_png,
+    "PPM": read_pnm,
     "TIFF": partial(read_pillow, formats=("TIFF",)),
     "WEBP": partial(read_pillow, formats=("WEBP",)),
 }

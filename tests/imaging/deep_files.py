@@ -13,7 +13,19 @@ from roi_ray.imaging.pixels import Pixels8
 def deep_files(photo: Pixels8) -> dict[str, bytes]:
     """Encode a photograph in each of these formats, by a name of the file."""
     wide = photo.astype(np.uint16) * 257
-    return {"PNG of 16 bits": imagecodecs.png_encode(wide), **_heif_files(wide)}
+    height, width = photo.shape[:2]
+    size = b"%d %d" % (width, height)
+    text = " ".join(map(str, wide.reshape(-1) >> 6)).encode()
+    return {
+        "PNG of 16 bits": imagecodecs.png_encode(wide),
+        "grey PNG of 16 bits": imagecodecs.png_encode(np.ascontiguousarray(wide[..., 0])),
+        "PPM of 12 bits": b"P6 " + size + b" 4095\n" + (wide >> 4).astype(">u2").tobytes(),
+        "PPM of text of 10 bits": b"P3 " + size + b" 1023\n" + text,
+        "BMP of 32 bits with alpha": imagecodecs.bmp_encode(
+            np.concatenate([photo, photo[..., :1]], axis=2)
+        ),
+        **_heif_files(wide),
+    }
 
 
 def _heif_files(wide: NDArray[np.uint16]) -> dict[str, bytes]:

@@ -39,6 +39,7 @@ def corpus(photo: Pixels, max_pixels: int) -> Iterator[File]:
     yield from one_pixel(photo[:1, :1])
     yield from not_images()
     yield from pngs()
+    yield from deep_pngs(side)
     yield from gifs(side)
     yield from jpegs(photo[:64, :96], side)
     yield from webps(photo[:200, :200])
@@ -124,9 +125,14 @@ def zlib_bomb() -> bytes:
 
 
 def png(
-    width: int, height: int, idat: bytes, *chunks: tuple[bytes, bytes], colour: int = 2
+    width: int,
+    height: int,
+    idat: bytes,
+    *chunks: tuple[bytes, bytes],
+    colour: int = 2,
+    depth: int = 8,
 ) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     every = [(b"IHDR", header), *chunks, (b"IDAT", idat), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in every)
 
@@ -174,6 +180,50 @@ def pngs() -> Iterator[File]:
         "PNG, palette of one colour",
         png(16, 16, zlib.compress(b"\0" + b"\7" * 16), *short, colour=3),
     )
+
+
+def deep_pngs(side: int) -> Iterator[File]:
+    """Yield files of 16 bits, and animations whose default image is not a frame."""
+    bomb = zlib_bomb()
+    for colour, size in ((0, 2), (2, 6), (4, 4), (6, 8)):
+        pixels = zlib.compress(bytes(16 * (1 + 16 * size)))
+        deep = {"colour": colour, "depth": 16}
+        kind = f"16 bits and colour type {colour}"
+        yield f"good PNG of {kind}", png(16, 16, pixels, **deep)
+        yield f"good PNG of {kind}, 2 GiB of pixels", png(16, 16, bomb, **deep)
+        yield f"good PNG of {kind}, of many pixels", png(side, side, bomb, **deep)
+        yield f"large PNG of {kind}", png(SIDE, SIDE, zlib.compress(bytes(10**6)), **deep)
+        yield f"PNG of {kind}, too few pixels", png(side, side, pixels, **deep)
+        for name, head in ((b"zTXt", b"Comment\0\0"), (b"iCCP", b"profile\0\0")):
+            file = png(16, 16, pixels, (name, head + bomb), **deep)
+            yield f"PNG of {kind}, 2 GiB of {name.decode()}", file
+    pixels = zlib.compress(bytes(16 * 97))
+    file = png(16, 16, pixels, depth=16)
+    yield "PNG of 16 bits, 10^5 empty IDAT", file[:33] + chunk(b"IDAT", b"") * 10**5 + file[33:]
+
+    animation = chunk(b"acTL", struct.pack(">II", 2, 0))
+    for name, (width, height, left) in {
+        "good APNG, a small frame": (2, 2, side - 2),
+        "good APNG, all of the canvas": (side, side, 0),
+        "APNG, a frame beyond its canvas": (side, 1, 1),
+        "APNG, a huge frame": (1 << 31, 1 << 31, 0),
+        "APNG, a frame far to the right": (1, 1, (1 << 32) - 1),
+        "APNG, a frame without pixels": (0, 1, 0),
+    }.items():
+        place = struct.pack(">IIIIIHHBB", 0, width, height, left, 0, 1, 1, 0, 0)
+        frames = chunk(b"fcTL", place) + chunk(b"fdAT", bytes(4) + bomb)
+        for depth in (8, 16):
+            file = png(side, side, zlib.compress(b""), depth=depth)
+            yield (
+                f"{name}, {depth} bits",
+                file[:33] + animation + file[33:-12] + frames + file[-12:],
+            )
+    file = png(16, 16, zlib.compress(bytes(16 * 49)))
+    short = chunk(b"fcTL", bytes(3)) + chunk(b"fdAT", b"")
+    yield "APNG, short chunks", file[:33] + animation + file[33:-12] + short + file[-12:]
+    control = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 16, 16, 0, 0, 1, 1, 0, 0))
+    many = control + chunk(b"fdAT", b"") * 10**5
+    yield "APNG of 10^5 empty fdAT", file[:33] + animation + file[33:-12] + many + file[-12:]
 
 
 def gif(width: int, height: int, frames: bytes) -> bytes:
@@ -463,5 +513,23 @@ def bmps_and_ppms(max_pixels: int) -> Iterator[File]:
         yield f"P{kind} of numbers of 10^6 digits", b"P%d 1%s 1 255\n" % (kind, b"0" * 10**6)
         yield f"P{kind} of spaces", b"P%d 16 16 255\n" % kind + b" " * 10**6
         yield f"P{kind} of a negative size", b"P%d -16 -16 255\n" % kind + bytes(768)
+        yield f"P{kind} of 16 bits, too few", b"P%d %d 9 65535\n" % (kind, max_pixels // 9)
+    side = int(max_pixels**0.5)
+    head = b"%d %d 1000\n" % (side, side)
+    yield "good PPM of many deep pixels", b"P6 " + head + bytes(6 * side * side)
+    yield "good PPM of many deep pixels, as text", b"P3 " + head + b"1000 " * (3 * side * side)
+    yield "PPM of text, far more than it needs", b"P3 1 1 1000 " + b"9 " * (16 << 20)
+    yield "PPM of text, comments between samples", b"P3 9 9 1000 " + b"9#\n" * 9000
+    for bits in (16, 32):
+        for masks in ((0xF800, 0x7E0, 0x1F), (0xFFFFFFFF,) * 3, (1, 2, 4), (0, 0, 0), (5, 10, 15)):
+            fields = struct.pack("<3L", *masks)
+            name = f"{bits} bits and masks of {fields.hex()}"
+            yield f"BMP of {name}", bmp(16, 16, 3, fields + bytes(2048), bits)
+            yield f"BMP of {name}, upside down", bmp(16, -16, 3, fields + bytes(2048), bits)
+            yield f"BMP of {name}, too large", bmp(1 << 30, -(1 << 31), 3, fields, bits)
+    profile = bytearray(bmp(16, 16, 0, bytes(256), bits=8))
+    profile[14:18], profile[70:74] = struct.pack("<L", 124), b"DEBM"
+    profile[126:134] = struct.pack("<LL", 0xFFFFFFFF, 0xFFFFFFFF)
+    yield "BMP of 4 GiB of profile claimed", bytes(profile)
     yield "PPM of an odd range", b"P6 100 100 254\n" + bytes(30_000)
     yield "PPM of comments in its head", b"P6 " + b"#\n" * 10**5 + b"16 16 255\n" + bytes(768)

@@ -88,12 +88,6 @@ def png(
     )
 
 
-def test_16_bit_rgb_is_reduced_to_the_upper_8_bits() -> None:
-    values = np.arange(0, 65536, 65536 // 48, dtype=np.uint16)[:48].reshape(4, 4, 3)
-    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    assert np.array_equal(decode_image(png(4, 4, 16, raw)), (values >> 8).astype(np.uint8))
-
-
 def test_floating_point_pixels_are_refused() -> None:
     with pytest.raises(ImageReadError, match="floating-point"):
         decode_image(saved(Image.new("F", (20, 20)), "TIFF"))
@@ -325,14 +319,6 @@ def test_grey_profile_is_applied_with_and_without_alpha(mode) -> None:
     image = Image.new("L", (8, 8), 128).convert(mode)
     decoded = decode_image(saved(image, icc_profile=grey_profile(1.0)))
     assert np.abs(decoded.astype(int) - 188).max() <= 1
-
-
-def test_transparent_colour_at_16_bits_is_refused() -> None:
-    grey = Image.fromarray(np.full((8, 8), 7000, np.uint16))
-    with pytest.raises(ImageReadError, match="a transparent colour .tRNS. at 16 bits per channel"):
-        decode_image(saved(grey, transparency=7000))
-    eight = Image.fromarray(np.full((8, 8), 70, np.uint8))
-    assert (decode_image(saved(eight, transparency=70)) == 255).all()
 
 
 def test_mask_is_turned_upright_and_must_be_opaque() -> None:

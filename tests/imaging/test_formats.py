@@ -3,6 +3,7 @@ import gzip
 import pytest
 
 from roi_ray.errors import ImageReadError
+from roi_ray.imaging.decode import READERS
 from roi_ray.imaging.formats import FORMATS, identify
 from tests.conftest import encode
 
@@ -97,3 +98,7 @@ def test_other_file_is_refused_by_name(data, message) -> None:
     with pytest.raises(ImageReadError, match=message) as caught:
         identify(data)
     assert len(str(caught.value)) < 300
+
+
+def test_every_format_has_a_reader() -> None:
+    assert set(READERS) == set(FORMATS)
