@@ -117,7 +117,7 @@ def _load(
     if not isinstance(source, str | os.PathLike):
         raise UsageError(
             f"an image cannot be read from an object of type {type(source).__name__}; give a path, "
-            "a URI, the bytes of a file, a uint8 array or a Pillow image"
+            "a URI, the bytes of a file, an array of pixels or a Pillow image"
         )
     uri = os.fspath(source)
     data = read_image_file(uri)

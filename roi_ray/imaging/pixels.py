@@ -62,8 +62,7 @@ class HighBitDepthImage(np.ndarray[Any, np.dtype[np.uint16]]):
         """Return the result of arithmetic as a plain array; `out=image` remains an image."""
         if array is self:
             return self
-        plain = np.asarray(array)
-        return plain[()] if return_scalar else plain
+        return np.asarray(array)[()]  # a scalar if it has no dimensions
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the bit depth, which numpy's own pickling drops."""
@@ -115,6 +114,8 @@ def check_pixels(image: Pixels, channels: tuple[int, ...] = (3,)) -> None:
         )
     if image.dtype != np.uint8 or not shape_is_right:
         wanted = f"uint8 (height, width{''.join(f', {count}' for count in channels)})"
+        if channels:
+            wanted += " or a roi_ray.HighBitDepthImage"
         raise ImageReadError(f"an array of {image.dtype} {image.shape}, which should be {wanted}")
 
 
