@@ -186,11 +186,18 @@ def _find_format(identifier: bytes) -> _PixelFormat:
 
 
 def _cut_image(data: bytes, directory: _Directory, offset_tag: int, size_tag: int) -> bytes:
-    """Return the bytes of a coded image."""
+    """Return the bytes of a coded image.
+
+    Raises:
+        ImageReadError: the file ends before the image does: the decoder would not notice.
+    """
     offset = directory.require(offset_tag, "offset of the coded image")
     size = directory.require(size_tag, "size of the coded image")
-    # Encoders write a wrong size for alpha (jxrlib: the end of the file), or 0 if it is unknown.
-    image = data[offset : offset + size] if size else data[offset:]
+    if size_tag == _ALPHA_SIZE and offset < size <= len(data):
+        size -= offset  # jxrlib writes the end of alpha instead of its size
+    if not size or offset + size > len(data):
+        raise ImageReadError("a truncated JPEG XR file")
+    image = data[offset : offset + size]
     if not image.startswith(b"WMPHOTO\0"):
         raise ImageReadError("a JPEG XR file without a coded image where its directory says")
     return image
