@@ -22,6 +22,9 @@ _SPACES = {1: "gray", 3: "rgb", 4: "cmyk"}
 _TILE_PIXELS = 1 << 18
 """Pixels per call of Little CMS, each of which may read the profile anew."""
 
+_MANY_SAMPLES = 3 << 16
+"""From here on, it is faster to convert distinct colours than pixels."""
+
 
 def transform(samples: Samples, bit_depth: int, profile: bytes, exact: bool = True) -> Samples:
     """Convert samples to sRGB by a profile.
@@ -39,6 +42,8 @@ def transform(samples: Samples, bit_depth: int, profile: bytes, exact: bool = Tr
     Raises:
         CmsError, PyCMSError, OSError: Little CMS cannot use the profile.
     """
+    if exact and bit_depth == 8 and samples.shape[2] == 3 and samples.size >= _MANY_SAMPLES:
+        return _transform_distinct_colours(samples, profile)
     flags = _EXACT_FLAGS if exact else _FLAGS
     if bit_depth == 8:
         convert_tile = _pillow_transform(profile, samples.shape[2], flags)
@@ -48,6 +53,35 @@ def transform(samples: Samples, bit_depth: int, profile: bytes, exact: bool = Tr
     for tile in tiles(samples, _TILE_PIXELS):
         converted[tile] = convert_tile(np.ascontiguousarray(samples[tile]))
     return converted
+
+
+def _transform_distinct_colours(samples: Samples, profile: bytes) -> Samples:
+    """Convert each colour once: a photograph of 8 bits has far fewer colours than pixels.
+
+    2 to 15 times as fast as to convert each pixel; takes 64 MB.
+    """
+    is_used = np.zeros(1 << 24, bool)
+    for tile in tiles(samples):
+        is_used[_number_colours(samples[tile])] = True
+    used = np.flatnonzero(is_used).astype(np.uint32)
+    del is_used
+    colours = np.empty((1, len(used), 3), np.uint8)
+    for channel, shift in enumerate((16, 8, 0)):
+        colours[0, :, channel] = used >> shift & 0xFF
+    table = np.empty((1 << 24, 3), np.uint8)
+    convert_tile = _pillow_transform(profile, 3, _EXACT_FLAGS)
+    for tile in tiles(colours, _TILE_PIXELS):
+        table[used[tile[1]]] = convert_tile(np.ascontiguousarray(colours[tile]))[0]
+    converted = np.empty_like(samples)
+    for tile in tiles(samples):
+        converted[tile] = table[_number_colours(samples[tile])]
+    return converted
+
+
+def _number_colours(samples: Samples) -> NDArray[np.integer]:
+    """Number the colours of RGB samples of 8 bits: 0..2^24 - 1."""
+    red, green, blue = (samples[..., channel].astype(np.uint32) for channel in range(3))
+    return red << 16 | green << 8 | blue
 
 
 def measure_xyz(colours: NDArray[np.float32], profile: bytes) -> NDArray[np.float64]:

@@ -237,3 +237,14 @@ def test_wide_and_tall_images_are_converted_like_others() -> None:
             assert np.array_equal(converted.reshape(square.shape), expected)
         view = np.dstack([square, square[..., :1]])[..., :3]  # as of an image with alpha
         assert np.array_equal(convert_to_srgb(view, 10, profile), expected)
+
+
+def test_distinct_colours_of_a_large_image_are_converted_like_pixels(photos) -> None:
+    profile = profiles.xyb_profile()
+    samples = quantize(profiles.encode_xyb(photos["rocket"] / 255), 8)
+    rows = np.concatenate([transform(samples[i : i + 100], 8, profile) for i in range(0, 427, 100)])
+    assert samples[:100].size < 3 << 16 < samples.size
+    assert np.array_equal(convert_to_srgb(samples, 8, profile), rows)
+    noise = np.random.default_rng(3).integers(0, 256, (700, 700, 3), np.uint8)  # many colours
+    rows = np.concatenate([transform(noise[i : i + 90], 8, profile) for i in range(0, 700, 90)])
+    assert np.array_equal(convert_to_srgb(noise, 8, profile), rows)
