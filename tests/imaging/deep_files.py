@@ -8,6 +8,7 @@ import pillow_heif
 from numpy.typing import NDArray
 
 from roi_ray.imaging.pixels import Pixels8
+from tests.imaging.jxl_files import jpegxl_files
 
 
 def deep_files(photo: Pixels8) -> dict[str, bytes]:
@@ -25,6 +26,7 @@ def deep_files(photo: Pixels8) -> dict[str, bytes]:
             np.concatenate([photo, photo[..., :1]], axis=2)
         ),
         **_heif_files(wide),
+        **jpegxl_files(photo),
     }
 
 

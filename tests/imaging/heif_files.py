@@ -28,7 +28,7 @@ def require_tool(name: str) -> str:
     """Return the path of a command; without it, skip the test, or fail it in CI."""
     path = shutil.which(name)
     if path is None:
-        message = f"{name} is not installed (Debian: libavif-bin, libheif-examples)"
+        message = f"{name} is not installed; .ci/run names the Debian packages"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)

@@ -19,6 +19,7 @@ from roi_ray.imaging.pixels import Pixels
 from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
 from tests.imaging.deep_files import deep_files
 from tests.imaging.heif_files import Part, assemble, ispe
+from tests.imaging.jxl_files import hostile_jpegxl_files
 
 File = tuple[str, bytes]
 
@@ -45,6 +46,7 @@ def corpus(photo: Pixels, max_pixels: int) -> Iterator[File]:
     yield from webps(photo[:200, :200])
     yield from avifs(photo[:64, :96])
     yield from jpeg2000s(side)
+    yield from hostile_jpegxl_files(photo[:64, :96], side)
     yield from tiffs(photo[:64, :96])
     yield from bmps_and_ppms(max_pixels)
 

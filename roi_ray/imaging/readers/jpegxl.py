@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError, UnsupportedColour
+from roi_ray.imaging.cicp import refuse_hdr
+from roi_ray.imaging.icc_tags import refuse_hdr_profile
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Cicp, Raster
 from roi_ray.imaging.readers.libjxl import Decoder, Memory
@@ -12,12 +14,13 @@ from roi_ray.imaging.readers.libjxl_interface import BasicInfo, ColourEncoding, 
 _HEADER_MEMORY = 32 << 20
 _BYTES_PER_PIXEL = 48
 """Memory that libjxl may hold: photographs need 13 bytes per pixel, with alpha and layers 40."""
-_WORK_PER_PIXEL = 512
+_WORK_PER_PIXEL = 256
 """Memory that libjxl may allocate in all: 26 bytes per pixel for each layer of an image."""
-_BASE_WORK = 1 << 30
+_BASE_WORK = 2 << 30
 
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-_CICP_TRANSFERS = (1, 8, 13)  # BT.709, linear, sRGB: the same numbers as in CICP
+_CICP_TRANSFERS = (1, 8, 13)
+"""BT.709, linear, sRGB. JxlTransferFunction has CICP's numbers, also for PQ (16) and HLG (18)."""
+
 _RGB, _GREY = 0, 1  # JxlColorSpace
 _D65 = 1  # JxlWhitePoint
 _CICP_PRIMARIES = {1: 1, 9: 9, 11: 12}
@@ -48,6 +51,8 @@ def read_jpegxl(data: bytes, max_pixels: int) -> Raster:
     Lossy images are stored in a colour space of their own (XYB); they are decoded to sRGB,
     whatever colours the original had. Lossless images and transcoded JPEGs keep theirs. The
     orientation is applied; EXIF is not read (ISO/IEC 18181-2: the codestream takes precedence).
+    The pixels of a transcoded JPEG are those of a JPEG XL decoder (djxl, browsers), which estimates
+    coefficients more finely than JPEG decoders do.
 
     Args:
         data: the file's content.
@@ -127,6 +132,8 @@ def _read_colours(decoder: Decoder, info: BasicInfo) -> tuple[Cicp | None, bytes
     cicp = None if encoding is None else _find_cicp(encoding)
     if info.uses_original_profile:
         return cicp, decoder.original_profile() if cicp is None else None
+    if encoding is None:
+        refuse_hdr_profile(decoder.original_profile())
     if info.alpha_bits and info.alpha_premultiplied and cicp != _SRGB:
         # Alpha must be divided out in the original's colours, in which it was multiplied.
         raise ImageReadError(
@@ -144,10 +151,7 @@ def _find_cicp(encoding: ColourEncoding) -> Cicp | None:
         UnsupportedColour: the colours are HDR (PQ or HLG) or unknown.
     """
     transfer = encoding.transfer_function
-    if name := _HDR_TRANSFERS.get(transfer):
-        raise UnsupportedColour(
-            f"the image is HDR ({name}), which has no equivalent in sRGB; score an SDR rendition"
-        )
+    refuse_hdr(transfer)
     if encoding.color_space not in (_RGB, _GREY):
         raise UnsupportedColour(f"the JPEG XL file states no colour space; {_TO_PNG}")
     primaries = 1 if encoding.color_space == _GREY else _CICP_PRIMARIES.get(encoding.primaries)

@@ -50,6 +50,7 @@ class Memory:
         limit: bytes that may be allocated at a time.
         work_limit: bytes that may be allocated in all. Each layer of an image is decoded into new
             memory, so this limits the time that a small file of many layers takes.
+        used: bytes that are allocated now.
         peak: largest number of bytes that were allocated at a time.
         work: bytes that were allocated in all.
         exceeded: whether an allocation was refused.
@@ -58,27 +59,27 @@ class Memory:
     def __init__(self, limit: int, work_limit: int) -> None:
         """Set the limits."""
         self.limit, self.work_limit = limit, work_limit
-        self.peak = self.work = self._used = 0
+        self.peak = self.work = self.used = 0
         self.exceeded = False
         self._sizes: dict[int, int] = {}
         self._libc = _load_allocator()
         self.manager = MemoryManager(None, AllocFunction(self._allocate), FreeFunction(self._free))
 
     def _allocate(self, _: object, size: int) -> int | None:
-        if self._used + size > self.limit or self.work + size > self.work_limit:
+        if self.used + size > self.limit or self.work + size > self.work_limit:
             self.exceeded = True
             return None
         address: int | None = self._libc.malloc(size)
         if address:
             self._sizes[address] = size
-            self._used += size
+            self.used += size
             self.work += size
-            self.peak = max(self.peak, self._used)
+            self.peak = max(self.peak, self.used)
         return address
 
     def _free(self, _: object, address: int | None) -> None:
         if address:
-            self._used -= self._sizes.pop(address)
+            self.used -= self._sizes.pop(address)
             self._libc.free(address)
 
 
@@ -103,7 +104,6 @@ class Decoder:
         self._call("SubscribeEvents", Event.BASIC_INFO | Event.COLOR_ENCODING | Event.FULL_IMAGE)
         self._call("SetUnpremultiplyAlpha", 1)
         self._call("SetInput", self._data, len(self._data))
-        self._library.JxlDecoderCloseInput(self._decoder)
         return self
 
     def __exit__(
@@ -116,7 +116,7 @@ class Decoder:
         self._library.JxlDecoderDestroy(self._decoder)
 
     def advance(self) -> Event:
-        """Decode up to the next event."""
+        """Decode up to the next event, which is `NEED_MORE_INPUT` if the file is truncated."""
         return Event(self._library.JxlDecoderProcessInput(self._decoder))
 
     def basic_info(self) -> BasicInfo:

@@ -150,7 +150,6 @@ _ARGUMENT_TYPES: dict[str, list[Any]] = {
     "JxlDecoderSubscribeEvents": [c_void_p, c_int],
     "JxlDecoderSetUnpremultiplyAlpha": [c_void_p, c_int],
     "JxlDecoderSetInput": [c_void_p, c_char_p, c_size_t],
-    "JxlDecoderCloseInput": [c_void_p],
     "JxlDecoderProcessInput": [c_void_p],
     "JxlDecoderGetBasicInfo": [c_void_p, POINTER(BasicInfo)],
     "JxlDecoderGetExtraChannelInfo": [c_void_p, c_size_t, POINTER(ExtraChannelInfo)],
