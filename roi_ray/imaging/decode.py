@@ -20,6 +20,7 @@ from roi_ray.imaging.pixels import Pixels, Pixels8
 from roi_ray.imaging.raster import Raster
 from roi_ray.imaging.readers.avif import read_avif
 from roi_ray.imaging.readers.bmp import read_bmp
+from roi_ray.imaging.readers.gif import read_gif
 from roi_ray.imaging.readers.heif import read_heif
 from roi_ray.imaging.readers.jpeg import read_jpeg
 from roi_ray.imaging.readers.jpeg2000 import read_jpeg2000
@@ -35,7 +36,7 @@ _T = TypeVar("_T")
 READERS: dict[str, Callable[[bytes, int], Raster]] = {
     "AVIF": read_avif,
     "BMP": read_bmp,
-    "GIF": partial(read_pillow, formats=("GIF",)),
+    "GIF": read_gif,
     "HEIF": read_heif,
     "JPEG": read_jpeg,
     "JPEG2000": read_jpeg2000,
