@@ -1,0 +1,193 @@
+"""Read TIFF and BigTIFF: unsigned samples of 1 to 16 bits, whatever their arrangement.
+
+Strips and tiles are decoded by `tiff_segments.py`. Pillow reads only what is more than a
+rearrangement of stored samples, and 8 bits: JPEG, CCITT fax, and YCbCr with subsampling.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roi_ray.errors import ImageReadError
+from roi_ray.imaging.raster import Raster
+from roi_ray.imaging.readers.pillow import read_pillow
+from roi_ray.imaging.readers.tiff_directory import Directory, Tag, read_directories
+from roi_ray.imaging.readers.tiff_layout import (
+    BLACK_IS_ZERO,
+    CCITT,
+    COLOUR_SAMPLES,
+    JPEG,
+    OLD_JPEG,
+    PALETTE,
+    RGB,
+    WHITE_IS_ZERO,
+    YCBCR,
+    Layout,
+    read_layout,
+    read_segment_table,
+)
+from roi_ray.imaging.readers.tiff_segments import is_lossless_jpeg, read_segments
+
+_RAW = (32803, 34892)
+"""PhotometricInterpretation of a camera's raw files: colour filter array and linear raw."""
+
+_ASSOCIATED, _UNASSOCIATED = 1, (2, 999)  # Corel Draw 10 writes 999
+_REDUCED, _MASK = 1, 4
+"""Bits of NewSubfileType."""
+
+_PILLOW_TAGS = frozenset(Tag) - {Tag.ORIENTATION, Tag.SUB_IFDS, Tag.ICC_PROFILE}
+_BAND_PIXELS = 1 << 18
+
+
+def read_tiff(data: bytes, max_pixels: int) -> Raster:
+    """Read the first full-size image of a TIFF.
+
+    Args:
+        data: the file's content.
+        max_pixels: largest width times height that is decoded.
+
+    Raises:
+        ImageReadError: the file is damaged, or its samples are outside the pixel policy.
+        ImageTooLarge: the image, or the tiles that it consists of, have too many pixels.
+        UnsupportedColour: the colours are of another kind than grey, RGB, YCbCr or CMYK.
+    """
+    directory = _choose_directory(data)
+    layout = read_layout(directory, max_pixels)
+    offsets, byte_counts = read_segment_table(directory, layout, len(data))
+    if _is_for_pillow(layout, data, offsets):
+        raster = read_pillow(directory.copy_file(_PILLOW_TAGS), max_pixels, ("TIFF",))
+    else:
+        alpha, is_premultiplied = _find_alpha(directory, layout)
+        stored = read_segments(data, layout, offsets, byte_counts)
+        samples = _select_channels(stored, directory, layout, alpha)
+        if is_premultiplied:
+            samples = _divide_by_alpha(samples, layout.bits)
+        raster = Raster(samples, max(8, layout.bits), alpha is not None)
+    orientation = _peek(directory, Tag.ORIENTATION, 1)
+    return replace(
+        raster,
+        icc_profile=_read_profile(directory),
+        orientation=orientation if orientation in range(1, 9) else 1,
+    )
+
+
+def _peek(directory: Directory, tag: Tag, default: int) -> int:
+    """Read a number that the pixels do not need; the default if it cannot be read."""
+    try:
+        return directory.read_number(tag, default)
+    except ImageReadError:
+        return default
+
+
+def _read_profile(directory: Directory) -> bytes | None:
+    try:
+        return directory.read_bytes(Tag.ICC_PROFILE) or None
+    except ImageReadError:  # an unusable profile is ignored by policy
+        return None
+
+
+def _choose_directory(data: bytes) -> Directory:
+    """Choose the first directory that is neither a thumbnail nor a mask; refuse raw files."""
+    directories = read_directories(data)
+    for directory in directories:
+        is_raw = _peek(directory, Tag.PHOTOMETRIC, -1) in _RAW
+        if is_raw or Tag.DNG_VERSION in directory.entries or data[8:11] == b"CR\2":
+            raise ImageReadError("a camera's raw file; develop it to a PNG or a TIFF of 16 bits")
+    for directory in directories:
+        kind = _peek(directory, Tag.NEW_SUBFILE_TYPE, 0)
+        if not kind & (_REDUCED | _MASK) and _peek(directory, Tag.SUBFILE_TYPE, 0) != 2:
+            return directory
+    return directories[0]
+
+
+def _is_for_pillow(layout: Layout, data: bytes, offsets: list[int]) -> bool:
+    """Whether libtiff is needed to make RGB or grey of 8 bits from what is stored."""
+    if layout.compression in (*CCITT, OLD_JPEG):
+        return True
+    if layout.compression == JPEG:
+        return layout.bits == 8 and not is_lossless_jpeg(data[offsets[0] :][:65536])
+    if layout.photometric != YCBCR:
+        return False
+    if layout.bits != 8 or layout.is_planar or layout.samples != 3:
+        raise ImageReadError(
+            f"a TIFF of YCbCr with {layout.bits} bits, or with extra or separate planes, is not "
+            "supported; save it as RGB"
+        )
+    return True
+
+
+def _find_alpha(directory: Directory, layout: Layout) -> tuple[int | None, bool]:
+    """Find the index of the alpha sample, and whether colours are premultiplied by it."""
+    colours = COLOUR_SAMPLES[layout.photometric]
+    if layout.samples == colours:
+        return None, False
+    meanings = directory.read_numbers(Tag.EXTRA_SAMPLES)[: layout.samples - colours].tolist()
+    if not meanings:
+        if (layout.samples, colours) == (4, 3):  # many writers leave it out of RGBA
+            return 3, False
+        raise ImageReadError(
+            f"the TIFF has {layout.samples} samples per pixel and does not say what the last mean "
+            "(ExtraSamples); save it as PNG"
+        )
+    for index, meaning in enumerate(meanings, colours):
+        if meaning in _UNASSOCIATED:
+            return index, False
+        if meaning == _ASSOCIATED:
+            if layout.photometric not in (BLACK_IS_ZERO, RGB):
+                raise ImageReadError(
+                    "a TIFF whose colours are premultiplied by alpha and not RGB or grey with 0 as "
+                    "black is not supported; save it as PNG"
+                )
+            return index, True
+    return None, False
+
+
+def _select_channels(
+    stored: NDArray[Any], directory: Directory, layout: Layout, alpha: int | None
+) -> NDArray[Any]:
+    """Keep colours and alpha, with 0 as black, palettes applied, and at least 8 bits."""
+    colours = COLOUR_SAMPLES[layout.photometric]
+    white = (1 << layout.bits) - 1
+    kept = stored if alpha is None else stored[..., [*range(colours), alpha]]
+    if alpha is None and layout.samples > colours:
+        kept = stored[..., :colours]
+    if layout.photometric == WHITE_IS_ZERO:
+        kept = kept.copy()
+        kept[..., 0] = white - kept[..., 0]
+    if layout.photometric == PALETTE:
+        rgb = _read_palette(directory, layout.bits)[kept[..., 0]]
+        return rgb if alpha is None else np.dstack([rgb, _scale_to_8_bits(kept[..., 1], white)])
+    return _scale_to_8_bits(kept, white) if white < 255 else kept
+
+
+def _scale_to_8_bits(samples: NDArray[np.uint8], white: int) -> NDArray[np.uint8]:
+    levels = (np.arange(256) * 255 + white // 2) // white
+    return levels.clip(0, 255).astype(np.uint8)[samples]
+
+
+def _read_palette(directory: Directory, bits: int) -> NDArray[np.uint8]:
+    """Read the palette, (colours, 3), of 8 bits."""
+    values = directory.read_numbers(Tag.COLOR_MAP)
+    if bits > 8 or values.size != 3 << bits:
+        raise ImageReadError(
+            f"a palette TIFF of {bits} bits with {values.size} palette values; save it as RGB"
+        )
+    # Some writers store 8 bits in the low byte, against the specification; libtiff's rule.
+    scaled = values >> 8 if values.max() > 255 else values
+    return scaled.astype(np.uint8).reshape(3, -1).T
+
+
+def _divide_by_alpha(samples: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Undo the multiplication of colours by alpha, in bands of rows to save memory."""
+    white = (1 << bits) - 1
+    scale = np.uint32(white if bits > 8 else 255)
+    result = samples.copy()
+    rows = max(1, _BAND_PIXELS // samples.shape[1])
+    for top in range(0, len(samples), rows):
+        band = samples[top : top + rows].astype(np.uint32)
+        alpha = band[..., -1:]
+        divided = (band[..., :-1] * scale + alpha // 2) // np.maximum(alpha, 1)
+        result[top : top + rows, :, :-1] = np.minimum(divided, scale)
+    return result

@@ -1,0 +1,193 @@
+"""Decode the strips and tiles of a TIFF: TIFF 6.0, sections 3, 8, 9, 14 and 15.
+
+tifffile and libtiff were tried on the grid of `test_tiff.py`. libtiff through imagecodecs misreads
+packed samples under PackBits and refuses CMYK; tifffile refuses last strips that are padded to the
+full height. So strips are decompressed here, by imagecodecs' codecs: each gets an output buffer of
+the strip's true size, whatever the file says.
+"""
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roi_ray.errors import ImageReadError
+from roi_ray.imaging import limits
+from roi_ray.imaging.readers.pillow import read_pillow
+from roi_ray.imaging.readers.tiff_layout import (
+    DEFLATE,
+    JPEG,
+    LZMA,
+    LZW,
+    PACKBITS,
+    RGB,
+    WEBP,
+    YCBCR,
+    ZSTD,
+    Layout,
+)
+
+_BYTE_CODECS = {
+    LZW: "lzw_decode",
+    PACKBITS: "packbits_decode",
+    LZMA: "lzma_decode",
+    ZSTD: "zstd_decode",
+} | dict.fromkeys(DEFLATE, "deflate_decode")
+"""imagecodecs' functions by the value of Compression."""
+
+_PREDICTING = (LZW, LZMA, ZSTD, *DEFLATE)
+"""Compressions with a predictor; libtiff ignores the tag with all others."""
+
+
+class _Place(NamedTuple):
+    """Where a segment lies in the image, and how many of its rows are stored at least."""
+
+    plane: int
+    top: int
+    left: int
+    rows: int
+
+
+def read_segments(
+    data: bytes, layout: Layout, offsets: list[int], byte_counts: list[int]
+) -> NDArray[Any]:
+    """Decode all strips or tiles.
+
+    Args:
+        data: the file's content.
+        layout: checked by the caller: a segment and all segments together are of bounded size.
+        offsets: of each segment in the file.
+        byte_counts: compressed size of each segment.
+
+    Returns:
+        (height, width, samples), uint8 or uint16: the samples as stored, 0..2^bits - 1.
+
+    Raises:
+        ImageReadError: a segment is damaged or lies beyond the end of the file.
+    """
+    image = np.empty((layout.height, layout.width, layout.samples), layout.dtype)
+    content = memoryview(data)
+    for place, offset, size in zip(_places(layout), offsets, byte_counts, strict=False):
+        if offset + size > len(data):
+            raise ImageReadError(
+                "a strip or tile of the TIFF lies beyond the end of the file; it is truncated"
+            )
+        segment = _decode_segment(content[offset : offset + size], layout, place.rows)
+        target = image[place.top :, place.left :][: place.rows, : layout.segment_width]
+        cropped = segment[: target.shape[0], : target.shape[1]]
+        if layout.is_planar:
+            target[..., place.plane] = cropped[..., 0]
+        else:
+            target[...] = cropped
+    return image
+
+
+def _places(layout: Layout) -> Iterator[_Place]:
+    for plane in range(layout.samples if layout.is_planar else 1):
+        for top in range(0, layout.height, layout.segment_height):
+            rows = layout.segment_height
+            if not layout.is_tiled:
+                rows = min(rows, layout.height - top)
+            for left in range(0, layout.width, layout.segment_width):
+                yield _Place(plane, top, left, rows)
+
+
+def _decode_segment(data: bytes | memoryview, layout: Layout, rows: int) -> NDArray[Any]:
+    """Decode a strip or tile to (rows, segment_width, channels)."""
+    shape = (rows, layout.segment_width, layout.channels)
+    if layout.compression == JPEG:
+        return _decode_jpeg(bytes(data), layout, shape)
+    if layout.compression == WEBP:
+        return _decode_webp(bytes(data), shape)
+    if layout.is_reversed:
+        data = _codecs().bitorder_decode(data)
+    if codec := _BYTE_CODECS.get(layout.compression):
+        # The last strip may be padded to the height of the others.
+        data = getattr(_codecs(), codec)(data, out=layout.segment_height * layout.row_bytes)
+    needed = rows * layout.row_bytes
+    if len(data) < needed:
+        raise ImageReadError(
+            f"a strip or tile of the TIFF has {len(data)} of {needed} bytes; it is truncated"
+        )
+    samples = _unpack(data[:needed], layout).reshape(shape)
+    if layout.predictor == 2 and layout.compression in _PREDICTING:
+        samples = _codecs().delta_decode(samples, axis=1)
+        if layout.bits not in (8, 16):  # the sums wrap at 8 or 16 bits, not at the sample's
+            samples &= layout.dtype((1 << layout.bits) - 1)
+    return samples
+
+
+def _unpack(data: bytes | memoryview, layout: Layout) -> NDArray[Any]:
+    """Return the samples of packed bytes."""
+    if layout.bits == 8:
+        return np.frombuffer(data, np.uint8)
+    if layout.bits == 16:
+        return np.frombuffer(data, layout.byte_order + "u2").astype(np.uint16)
+    unpacked: NDArray[Any] = _codecs().packints_decode(
+        data, layout.dtype, layout.bits, runlen=layout.segment_width * layout.channels
+    )
+    return unpacked
+
+
+def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Decode a JPEG of more than 8 bits, or a lossless one (TIFF Technical Note 2)."""
+    limits.check_decoding_cost(data)
+    rows, width, channels = shape
+    frame = _read_jpeg_frame(data)
+    if frame != (layout.bits, rows, width, channels):
+        raise ImageReadError(
+            f"a JPEG of {frame} (bits, rows, columns, channels) in a TIFF strip or tile of "
+            f"{(layout.bits, *shape)}"
+        )
+    is_colour = channels == 3 and layout.photometric in (RGB, YCBCR)
+    stored = ("YCBCR" if layout.photometric == YCBCR else "RGB") if is_colour else None
+    decoded: NDArray[Any] = _codecs().jpeg_decode(
+        data,
+        bitspersample=layout.bits,
+        tables=layout.jpeg_tables,
+        colorspace=stored,
+        outcolorspace="RGB" if is_colour else None,
+    )
+    return decoded.reshape(shape)
+
+
+def is_lossless_jpeg(data: bytes) -> bool:
+    """Whether a JPEG is lossless (SOF3), which libtiff does not decode."""
+    return _find_jpeg_frame(data)[1:2] == b"\xc3"
+
+
+def _read_jpeg_frame(data: bytes) -> tuple[int, int, int, int]:
+    """Read bits, rows, columns and channels from a JPEG's frame header (ITU-T T.81, B.2.2)."""
+    header = _find_jpeg_frame(data).ljust(10, b"\0")
+    return header[4], int.from_bytes(header[5:7]), int.from_bytes(header[7:9]), header[9]
+
+
+def _find_jpeg_frame(data: bytes) -> bytes:
+    """Return a JPEG's frame header, 10 bytes from its marker; empty if there is none."""
+    position = 2
+    while len(header := data[position : position + 10]) == 10 and header[0] == 0xFF:
+        if 0xC0 <= header[1] <= 0xCF and header[1] not in (0xC4, 0xC8, 0xCC):
+            return header
+        position += 2 + int.from_bytes(header[2:4])
+    return b""
+
+
+def _decode_webp(data: bytes, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    rows, width, channels = shape
+    raster = read_pillow(data, rows * width, ("WEBP",))
+    samples = raster.samples.astype(np.uint8, copy=False)
+    if channels == 4 and samples.shape == (rows, width, 3):  # an opaque alpha is left out
+        opaque = np.full((rows, width, 1), 255, np.uint8)
+        samples = np.concatenate([samples, opaque], axis=2)
+    if samples.shape != shape:
+        raise ImageReadError(f"a WebP of {samples.shape} in a TIFF strip or tile of {shape}")
+    return samples
+
+
+def _codecs() -> ModuleType:
+    import imagecodecs  # large, and few files need it
+
+    module: ModuleType = imagecodecs
+    return module
