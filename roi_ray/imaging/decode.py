@@ -29,6 +29,7 @@ from roi_ray.imaging.readers.jpegxr import read_jpegxr
 from roi_ray.imaging.readers.pillow import read_pillow, read_pillow_image
 from roi_ray.imaging.readers.png import read_png
 from roi_ray.imaging.readers.pnm import read_pnm
+from roi_ray.imaging.readers.tiff import read_tiff
 from roi_ray.settings import MAX_PIXELS
 
 _T = TypeVar("_T")
@@ -44,7 +45,7 @@ READERS: dict[str, Callable[[bytes, int], Raster]] = {
     "JPEGXR": read_jpegxr,
     "PNG": read_png,
     "PPM": read_pnm,
-    "TIFF": partial(read_pillow, formats=("TIFF",)),
+    "TIFF": read_tiff,
     "WEBP": partial(read_pillow, formats=("WEBP",)),
 }
 """The reader of each format that `identify` names."""

@@ -38,6 +38,7 @@ _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType."""
 
 _PILLOW_TAGS = frozenset(Tag) - {Tag.ORIENTATION, Tag.SUB_IFDS, Tag.ICC_PROFILE}
+_MAX_JPEG_HEADER = 1 << 16
 _BAND_PIXELS = 1 << 18
 
 
@@ -104,18 +105,22 @@ def _choose_directory(data: bytes) -> Directory:
 
 def _is_for_pillow(layout: Layout, data: bytes, offsets: list[int]) -> bool:
     """Whether libtiff is needed to make RGB or grey of 8 bits from what is stored."""
-    if layout.compression in (*CCITT, OLD_JPEG):
+    is_plain = layout.samples == COLOUR_SAMPLES[layout.photometric] and not layout.is_planar
+    if layout.compression == OLD_JPEG:
         return True
-    if layout.compression == JPEG:
-        return layout.bits == 8 and not is_lossless_jpeg(data[offsets[0] :][:65536])
-    if layout.photometric != YCBCR:
-        return False
-    if layout.bits != 8 or layout.is_planar or layout.samples != 3:
+    if layout.compression in CCITT:
+        if layout.bits > 1 or not is_plain or layout.photometric > BLACK_IS_ZERO:
+            raise ImageReadError("a TIFF of CCITT fax that is not black and white")
+        return True
+    is_deep = layout.bits != 8
+    if layout.compression == JPEG and layout.bits == 8:
+        is_deep = is_lossless_jpeg(data[offsets[0] : offsets[0] + _MAX_JPEG_HEADER])
+    if layout.photometric == YCBCR and (not is_plain or (is_deep and layout.compression != JPEG)):
         raise ImageReadError(
             f"a TIFF of YCbCr with {layout.bits} bits, or with extra or separate planes, is not "
             "supported; save it as RGB"
         )
-    return True
+    return is_plain and not is_deep and (layout.photometric == YCBCR or layout.compression == JPEG)
 
 
 def _find_alpha(directory: Directory, layout: Layout) -> tuple[int | None, bool]:

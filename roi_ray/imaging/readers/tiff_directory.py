@@ -144,7 +144,7 @@ class Directory:
         start = len(self.data) + len(self.data) % 2
         count, offset = ("Q", "Q") if self.is_big else ("H", "L")
         head = 8 if self.is_big else 4
-        body = memoryview(self.data)[head + struct.calcsize(offset) :]
+        body = memoryview(self.data)[head + struct.calcsize("=" + offset) :]
         return b"".join(
             (
                 self.data[:head],
@@ -153,7 +153,7 @@ class Directory:
                 bytes(start - len(self.data)),
                 struct.pack(self.byte_order + count, len(entries)),
                 *entries,
-                bytes(struct.calcsize(offset)),
+                bytes(struct.calcsize("=" + offset)),
             )
         )
 
@@ -200,7 +200,7 @@ def _try_directory(first: Directory, offset: int) -> Directory | None:
 
 def _read_directory(data: bytes, offset: int, byte_order: str, is_big: bool) -> Directory:
     counter, pointer, size = ("Q", "Q", 20) if is_big else ("H", "L", 12)
-    start = offset + struct.calcsize(counter)
+    start = offset + struct.calcsize("=" + counter)
     if not offset or start > len(data):
         raise ImageReadError("the TIFF's directory lies beyond the end of the file")
     (count,) = struct.unpack_from(byte_order + counter, data, offset)
@@ -212,6 +212,6 @@ def _read_directory(data: bytes, offset: int, byte_order: str, is_big: bool) -> 
         (tag,) = struct.unpack_from(byte_order + "H", data, position)
         entries.setdefault(tag, data[position : position + size])
     following = 0
-    if end + struct.calcsize(pointer) <= len(data):
+    if end + struct.calcsize("=" + pointer) <= len(data):
         (following,) = struct.unpack_from(byte_order + pointer, data, end)
     return Directory(data, byte_order, is_big, entries, following)

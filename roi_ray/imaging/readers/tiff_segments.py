@@ -67,14 +67,12 @@ def read_segments(
     Raises:
         ImageReadError: a segment is damaged or lies beyond the end of the file.
     """
-    image = np.empty((layout.height, layout.width, layout.samples), layout.dtype)
     content = memoryview(data)
+    if layout.segment_count == 1 and not layout.is_tiled:  # without a second array
+        return _decode_segment(_cut(content, offsets[0], byte_counts[0]), layout, layout.height)
+    image = np.empty((layout.height, layout.width, layout.samples), layout.dtype)
     for place, offset, size in zip(_places(layout), offsets, byte_counts, strict=False):
-        if offset + size > len(data):
-            raise ImageReadError(
-                "a strip or tile of the TIFF lies beyond the end of the file; it is truncated"
-            )
-        segment = _decode_segment(content[offset : offset + size], layout, place.rows)
+        segment = _decode_segment(_cut(content, offset, size), layout, place.rows)
         target = image[place.top :, place.left :][: place.rows, : layout.segment_width]
         cropped = segment[: target.shape[0], : target.shape[1]]
         if layout.is_planar:
@@ -82,6 +80,14 @@ def read_segments(
         else:
             target[...] = cropped
     return image
+
+
+def _cut(content: memoryview, offset: int, size: int) -> memoryview:
+    if offset + size > len(content):
+        raise ImageReadError(
+            "a strip or tile of the TIFF lies beyond the end of the file; it is truncated"
+        )
+    return content[offset : offset + size]
 
 
 def _places(layout: Layout) -> Iterator[_Place]:
@@ -124,7 +130,7 @@ def _unpack(data: bytes | memoryview, layout: Layout) -> NDArray[Any]:
     if layout.bits == 8:
         return np.frombuffer(data, np.uint8)
     if layout.bits == 16:
-        return np.frombuffer(data, layout.byte_order + "u2").astype(np.uint16)
+        return np.frombuffer(data, layout.byte_order + "u2").astype(np.uint16, copy=False)
     unpacked: NDArray[Any] = _codecs().packints_decode(
         data, layout.dtype, layout.bits, runlen=layout.segment_width * layout.channels
     )
@@ -132,7 +138,7 @@ def _unpack(data: bytes | memoryview, layout: Layout) -> NDArray[Any]:
 
 
 def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> NDArray[Any]:
-    """Decode a JPEG of more than 8 bits, or a lossless one (TIFF Technical Note 2)."""
+    """Decode a JPEG that Pillow does not read rightly (TIFF Technical Note 2)."""
     limits.check_decoding_cost(data)
     rows, width, channels = shape
     frame = _read_jpeg_frame(data)
