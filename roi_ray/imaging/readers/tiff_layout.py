@@ -212,6 +212,13 @@ def _check_samples(directory: Directory, layout: Layout) -> None:
             f"the TIFF's predictor {layout.predictor} is not supported for unsigned samples; save "
             "it without a predictor"
         )
+    if layout.photometric == YCBCR and layout.compression == UNCOMPRESSED:
+        subsampling = directory.read_numbers(Tag.YCBCR_SUBSAMPLING).tolist()
+        if subsampling != [1, 1] or Tag.REFERENCE_BLACK_WHITE in directory.entries:
+            # Pillow takes the units of 6 samples for pixels.
+            raise ImageReadError(
+                "an uncompressed TIFF of subsampled YCbCr is not supported; save it as RGB"
+            )
     if layout.compression == WEBP and layout.bits != 8:
         raise ImageReadError(f"a TIFF of WebP with {layout.bits} bits per sample")
 
