@@ -27,6 +27,7 @@ def deep_files(photo: Pixels8) -> dict[str, bytes]:
         ),
         **_heif_files(wide),
         **jpegxl_files(photo),
+        **_jpeg_files(photo),
     }
 
 
@@ -45,3 +46,27 @@ def _heif_files(wide: NDArray[np.uint16]) -> dict[str, bytes]:
         heic.save(buffer, quality=50)
         files["HEIC with alpha" if bits == 12 else "HEIC"] = buffer.getvalue()
     return files
+
+
+def _jpeg_files(photo: Pixels8) -> dict[str, bytes]:
+    """Encode JPEG of 12 bits, lossless JPEG, JPEG-LS, JPEG 2000, HTJ2K and JPEG XR."""
+    wide = photo.astype(np.uint16) * 257
+    transparent = np.ascontiguousarray(np.dstack([wide, wide[..., 0]]))
+    grey = np.ascontiguousarray(wide[..., 0])
+    return {
+        "JPEG of 12 bits": imagecodecs.jpeg8_encode(
+            wide >> 4, level=90, bitspersample=12, subsampling="420"
+        ),
+        "lossless JPEG of 16 bits": imagecodecs.jpeg8_encode(wide, lossless=True, bitspersample=16),
+        "JPEG-LS of 16 bits": imagecodecs.jpegls_encode(wide, level=2),
+        "JPEG 2000 of 12 bits": imagecodecs.jpeg2k_encode(
+            wide >> 4, bitspersample=12, reversible=True, codecformat="jp2"
+        ),
+        "JPEG 2000 of 10 bits, lossy, with alpha": imagecodecs.jpeg2k_encode(
+            transparent >> 6, level=50, bitspersample=10, codecformat="jp2"
+        ),
+        "HTJ2K of 16 bits": imagecodecs.htj2k_encode(wide),
+        "JPEG XR of 8 bits": imagecodecs.jpegxr_encode(photo, level=0.8),
+        "JPEG XR of 16 bits with alpha": imagecodecs.jpegxr_encode(transparent, level=1.0),
+        "grey JPEG XR of 16 bits": imagecodecs.jpegxr_encode(grey, level=0.5),
+    }

@@ -6,11 +6,13 @@ outcome: `good` files decode, `large` files are `ImageTooLarge`, all others deco
 """
 
 import io
+import itertools
 import random
 import struct
 import zlib
 from collections.abc import Iterator
 
+import imagecodecs
 import pillow_heif
 from PIL import Image
 
@@ -47,6 +49,7 @@ def corpus(photo: Pixels, max_pixels: int) -> Iterator[File]:
     yield from avifs(photo[:64, :96])
     yield from jpeg2000s(side)
     yield from hostile_jpegxl_files(photo[:64, :96], side)
+    yield from jpegxrs(photo[:64, :96])
     yield from tiffs(photo[:64, :96])
     yield from bmps_and_ppms(max_pixels)
 
@@ -456,10 +459,11 @@ def codestream(
     precinct: int | None = None,
     block: int = 4,
     components: int = 1,
+    bits: int = 8,
 ) -> bytes:
     """Build the headers of a JPEG 2000 codestream; `precinct` and `block` are log2 of sides."""
     size = struct.pack(">HLLLLLLLL", 0, width, height, 0, 0, tile or width, tile or height, 0, 0)
-    size += struct.pack(">H", components) + b"\7\1\1" * components
+    size += struct.pack(">H", components) + bytes([bits - 1, 1, 1]) * components
     style = bytes([precinct is not None, 0, 0, 1, 0, 5, block - 2, block - 2, 0, 1])
     style += b"" if precinct is None else bytes([precinct * 17]) * 6
     steps = b"\x40" + b"\x48" * 16
@@ -472,12 +476,14 @@ def jpeg2000s(side: int) -> Iterator[File]:
     yield f"large JPEG2000 of {SIDE} x {SIDE}", codestream(SIDE, SIDE)
     yield "JPEG2000 of 4 GiB rows", codestream(1, 0xFFFFFFFF)
     for precinct in (None, 0, 1, 2, 3, 4, 5):
-        for block in (2, 3):
-            data = codestream(side, side, 0, precinct, block, components=4)
-            yield f"JPEG2000, precincts of 2^{precinct}, blocks of 2^{block}", data
+        for block, bits in itertools.product((2, 3), (8, 12)):
+            data = codestream(side, side, 0, precinct, block, components=4, bits=bits)
+            name = f"precincts of 2^{precinct}, blocks of 2^{block}, {bits} bits"
+            yield f"JPEG2000, {name}", data
     yield "JPEG2000 of 1000 components", codestream(side, side, components=1000)
-    for tile in (1, 4, 100):
-        yield f"JPEG2000, tiles of {tile}", codestream(side, side, tile)
+    for tile, bits in itertools.product((1, 4, 5, 16, 32, 100), (8, 12)):
+        data = codestream(side, side, tile, components=4, bits=bits)
+        yield f"JPEG2000, tiles of {tile}, {bits} bits", data
     small = save(Image.new("L", (64, 64)), "JPEG2000")
     position = small.index(b"ihdr") + 4
     yield (
@@ -488,6 +494,25 @@ def jpeg2000s(side: int) -> Iterator[File]:
     yield f"JPEG2000 of 64 x 64 that holds {SIDE}", inner + codestream(SIDE, SIDE)
     yield "JPEG2000 of 64 x 64 that holds 8192", inner + codestream(8192, 8192)
     yield "JPEG2000 of 64 x 64 that holds precincts", inner + codestream(8192, 8192, precinct=1)
+
+
+def jpegxrs(photo: Pixels) -> Iterator[File]:
+    data = imagecodecs.jpegxr_encode(photo)
+    width, height = (data.index(struct.pack("<HHL", tag, 4, 1)) + 8 for tag in (0xBC80, 0xBC81))
+    large = overwrite(overwrite(data, width, struct.pack("<L", SIDE)), height, b"\0\0\0\1")
+    yield f"large JPEGXR of {SIDE} x 16777216", large
+    image = data.index(b"WMPHOTO\0")
+    yield "JPEGXR that holds 65536 x 64", overwrite(data, image + 12, b"\xff\xff")
+    yield (
+        "JPEGXR of 1000 x 1000 that holds 96 x 64",
+        overwrite(overwrite(data, width, b"\xe8\3"), height, b"\xe8\3"),
+    )
+    for position in range(image + 8, image + 40):
+        for byte in (0, 0x55, 0xA0, 0xFF):
+            name = f"JPEGXR, byte {position - image} of the header is {byte}"
+            yield name, overwrite(data, position, bytes([byte]))
+    yield "JPEGXR of 65535 tags", overwrite(data, data[4], b"\xff\xff")
+    yield "JPEGXR whose directory is itself", overwrite(data, 4, b"\0\0\0\0")
 
 
 def bmps_and_ppms(max_pixels: int) -> Iterator[File]:

@@ -32,7 +32,7 @@ import numpy as np
 from roi_ray.errors import ImageError
 from roi_ray.imaging.decode import decode_image
 
-folder, names, max_pixels, allowed, seconds = json.loads(sys.argv[1])
+folder, names, max_pixels, allowed, seconds = json.load(sys.stdin)
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])  # fewer threads need fewer stacks
 
 def memory(name):
@@ -83,7 +83,8 @@ def test_hostile_files_decode_or_fail_within_time_and_memory_limits(tmp_path, ph
     allowed = BASE_MEMORY + BYTES_PER_PIXEL * MAX_PIXELS
     task = json.dumps([str(tmp_path), names, MAX_PIXELS, allowed, MAX_SECONDS])
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", CHILD, task],
+        [sys.executable, "-W", "error", "-c", CHILD],
+        input=task,  # too long for an argument
         check=False,
         capture_output=True,
         text=True,
