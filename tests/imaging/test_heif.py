@@ -3,10 +3,11 @@
 import struct
 import time
 
+import numpy as np
 import pytest
 
 from roi_ray.errors import ImageReadError, ImageTooLarge
-from roi_ray.imaging.heif import check_sizes, read_colours, read_still
+from roi_ray.imaging.heif import check_sizes, match_profile, read_colours, read_still
 from roi_ray.imaging.raster import Cicp
 from tests.imaging.heif_files import SRGB, Part, assemble, box, full_box, icc, irot, ispe, nclx
 
@@ -41,7 +42,6 @@ def test_parts_are_what_is_decoded() -> None:
     still = read_still(data)
     payloads = [part.data for part in still.parts]
     assert payloads[1:] == [b"left", b"right", b"alpha of a tile", b"alpha"]
-    assert still.is_premultiplied
     check_sizes(still, 90 * 60)
 
 
@@ -64,6 +64,17 @@ def test_colours(properties, expected) -> None:
     assert read_colours(read_still(assemble(tiled, item))) == expected
     own = Part(b"grid", grid(1, 1, 9, 9), [nclx(1, 1, 1)], [(b"dimg", [2])])
     assert read_colours(read_still(assemble(own, item))) == (Cicp(1, 1), 1, None)
+
+
+def test_grey_is_repeated_for_a_profile_of_rgb() -> None:
+    grey = np.arange(6, dtype=np.uint16).reshape(1, 3, 2)
+    assert np.array_equal(match_profile(grey, SRGB), grey[..., [0, 0, 0, 1]])
+    assert np.array_equal(match_profile(grey[..., :1], SRGB), grey[..., [0, 0, 0]])
+    of_grey = SRGB.replace(b"RGB ", b"GRAY", 1)
+    for profile in (None, b"short", of_grey):
+        assert match_profile(grey, profile) is grey
+    rgba = np.zeros((2, 2, 4), np.uint8)
+    assert match_profile(rgba, SRGB) is rgba
 
 
 def test_sizes_are_checked() -> None:

@@ -14,6 +14,7 @@ from roi_ray.imaging.heif import (
     Still,
     check_sizes,
     is_derived,
+    match_profile,
     read_colours,
     read_still,
     rename_exif,
@@ -56,7 +57,7 @@ def read_avif(data: bytes, max_pixels: int) -> Raster:
         cicp = colours.cicp or header.cicp
     return replace(
         raster,
-        samples=samples,
+        samples=match_profile(samples, colours.icc_profile),
         icc_profile=colours.icc_profile,
         cicp=None if cicp == (2, 2) else cicp,
         orientation=orientation,

@@ -8,7 +8,14 @@ import numpy as np
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging import hevc
-from roi_ray.imaging.heif import Still, check_sizes, is_derived, read_colours, read_still
+from roi_ray.imaging.heif import (
+    Still,
+    check_sizes,
+    is_derived,
+    match_profile,
+    read_colours,
+    read_still,
+)
 from roi_ray.imaging.raster import Cicp, Raster
 from roi_ray.imaging.readers.avif import read_avif
 from roi_ray.imaging.transforms import apply_transforms
@@ -45,7 +52,7 @@ def read_heif(data: bytes, max_pixels: int) -> Raster:
     if profile is None and cicp is None:
         cicp = hevc.read_colours(coded.get(b"hvcC")) if coded.get(b"hvcC") else None
     return Raster(
-        samples if samples.ndim == 3 else samples[..., None],
+        match_profile(samples if samples.ndim == 3 else samples[..., None], profile),
         int(bits or 8),
         has_alpha=letters.endswith("A"),
         icc_profile=profile,

@@ -126,7 +126,6 @@ def test_8_bits_have_the_digits_of_pillow(photos, subsampling, value_range) -> N
 
 def test_premultiplied_colours_are_divided_by_alpha(samples, tmp_path) -> None:
     data = avifenc(tmp_path, samples, "-d", 10, "--premultiply", "--min", 0, "--max", 0)
-    assert read_still(data).is_premultiplied
     expected = avifdec(tmp_path, data, 16) * (1023 / 65535)
     alpha = np.maximum(expected[..., 3:], 1) / 1023
     # The rounding of the premultiplied colours is divided by alpha too.
@@ -164,6 +163,31 @@ def test_colours_of_the_boxes(part, properties, expected) -> None:
     raster = read_avif(with_properties(part, *properties), MAX_PIXELS)
     assert raster.cicp == expected
     assert raster.icc_profile == (SRGB if icc(SRGB) in properties else None)
+
+
+def test_grey_is_converted_by_a_profile_of_rgb(samples) -> None:
+    grey = np.ascontiguousarray(samples[..., 2] >> 6)
+    part = make_part(grey, 10, level=100)
+    profile = make_gamma_profile(1.0)
+    raster = read_avif(with_properties(part, icc(profile)), MAX_PIXELS)
+    assert np.array_equal(raster.samples, np.dstack([grey] * 3))
+    linear = np.dstack([grey] * 3) / 1023
+    # IEC 61966-2-1.
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    image = decode_image(with_properties(part, icc(profile)))
+    assert np.abs(image / 1023 - encoded).max() < 2 / 1023
+
+
+def make_gamma_profile(gamma: float) -> bytes:
+    """Change the curves of an sRGB profile to a power of `gamma` (ICC.1:2022, 10.6, 10.18)."""
+    profile = bytearray(SRGB)
+    count = int.from_bytes(profile[128:132])
+    for entry in range(132, 132 + 12 * count, 12):
+        if profile[entry : entry + 4] in (b"rTRC", b"gTRC", b"bTRC"):
+            start = int.from_bytes(profile[entry + 4 : entry + 8])
+            curve = b"curv" + bytes(4) + struct.pack(">LH", 1, round(gamma * 256))
+            profile[start : start + 14] = curve
+    return bytes(profile)
 
 
 def test_colours_of_the_av1_data_count_where_the_boxes_say_nothing(samples) -> None:
