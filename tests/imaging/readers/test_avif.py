@@ -88,6 +88,26 @@ def test_samples_are_those_of_avifdec(
     assert np.abs(actual - expected).max() <= tolerance
 
 
+@pytest.mark.parametrize("bits", [8, 10])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-a", "film-grain-test=5"],
+        ["--tilerowslog2", 1, "--tilecolslog2", 1],
+        ["-c", "rav1e"],
+    ],
+)
+def test_film_grain_tiles_and_another_encoder(photos, tmp_path, options, bits) -> None:
+    photo = photos["coffee"][:200, :301]
+    data = avifenc(tmp_path, photo, "-d", bits, "-y", "420", "--min", 30, "--max", 40, *options)
+    white = (1 << bits) - 1
+    if bits == 8:
+        expected, tolerance = avifdec(tmp_path, data, 8).astype(float), 0.0
+    else:
+        expected, tolerance = avifdec(tmp_path, data, 16) * (white / 65535), 0.51
+    assert np.abs(read_avif(data, MAX_PIXELS).samples - expected).max() <= tolerance
+
+
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("bits", [8, 10, 12])
 def test_lossless_samples_are_exact(samples, tmp_path, bits, channels) -> None:
