@@ -129,7 +129,9 @@ def _decode(data: bytes, max_pixels: int, convert: Callable[[Raster], _T]) -> _T
     except ImageError:
         raise
     except Exception as error:  # decoders raise almost every type on damaged files
-        raise ImageReadError(f"cannot be decoded: {str(error).strip() or type(error).__name__}") from error
+        raise ImageReadError(
+            f"cannot be decoded: {str(error).strip() or type(error).__name__}"
+        ) from error
 
 
 def _convert(image: Image.Image, max_pixels: int, convert: Callable[[Raster], _T]) -> _T:
@@ -141,7 +143,9 @@ def _convert(image: Image.Image, max_pixels: int, convert: Callable[[Raster], _T
     except ImageError:
         raise
     except Exception as error:
-        raise ImageReadError(f"cannot be decoded: {str(error).strip() or type(error).__name__}") from error
+        raise ImageReadError(
+            f"cannot be decoded: {str(error).strip() or type(error).__name__}"
+        ) from error
 
 
 def _read_unloaded_file(image: Image.Image) -> bytes | None:
