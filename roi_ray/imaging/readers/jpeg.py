@@ -134,7 +134,8 @@ def _check_frame(frame: _Frame) -> None:
         raise ImageReadError(f"{name} {frame.bit_depth}-bit JPEG is not supported; {hint}")
     if frame.components not in (1, 3):
         error = UnsupportedColour if frame.components == 4 else ImageReadError
-        raise error(f"a {frame.bit_depth}-bit {colour} JPEG is not supported; {hint}")
+        article = "an" if frame.bit_depth in (8, 11) else "a"
+        raise error(f"{article} {frame.bit_depth}-bit {colour} JPEG is not supported; {hint}")
     depths = (8, 12) if frame.process in _EXTENDED else range(2, 17)
     if frame.bit_depth not in depths:
         raise ImageReadError(

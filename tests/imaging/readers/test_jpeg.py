@@ -127,6 +127,14 @@ def test_12_bit_colour_is_as_close_to_its_source_as_8_bits(photo, subsampling) -
         assert errors[1] > 0.5 * errors[0]  # the loss of chroma remains
 
 
+def test_12_bit_rgb_without_a_colour_transform_stays_rgb(photo) -> None:
+    samples = scale(photo, 12)
+    data = jpeg12(samples, level=100, outcolorspace="RGB")
+    assert b"Adobe" in data
+    difference = np.abs(read_jpeg(data, MAX_PIXELS).samples.astype(int) - samples)
+    assert difference.max() <= 2
+
+
 def flat_progressive_jpeg(values: list[int]) -> bytes:
     """Build a progressive 12-bit grey JPEG of a flat block per value, with a restart after each.
 
@@ -221,6 +229,9 @@ def test_what_is_not_supported_is_refused_by_name(photo) -> None:
         changed = data[: position + 1] + bytes([marker]) + data[position + 2 :]
         with pytest.raises(ImageReadError, match=name):
             decode_image(changed)
+    changed = data[: position + 9] + b"\2" + data[position + 10 :]
+    with pytest.raises(ImageReadError, match="an 8-bit 2-component JPEG"):
+        decode_image(changed)
     changed = data[: position + 4] + b"\x0a" + data[position + 5 :]
     with pytest.raises(ImageReadError, match="a JPEG of 10 bits"):
         decode_image(changed)
