@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from roi_ray.errors import ImageReadError, ImageTooLarge
 from roi_ray.imaging.limits import check_pixel_count
@@ -44,9 +44,14 @@ def read_pillow(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> Raste
     Raises:
         ImageReadError, ImageTooLarge: see `decode_image`.
     """
-    with _limit_pillow(max_pixels), Image.open(io.BytesIO(data), formats=formats) as image:
-        check_pixel_count(image.width, image.height, max_pixels)
-        return read_pillow_image(image)
+    try:
+        with _limit_pillow(max_pixels), Image.open(io.BytesIO(data), formats=formats) as image:
+            check_pixel_count(image.width, image.height, max_pixels)
+            return read_pillow_image(image)
+    except UnidentifiedImageError as error:  # its message is an address in memory
+        raise ImageReadError(
+            f"cannot be decoded: the {formats[0]} header is damaged or truncated"
+        ) from error
 
 
 def read_pillow_image(image: Image.Image) -> Raster:

@@ -14,6 +14,15 @@ Chunk: TypeAlias = tuple[bytes, memoryview]
 """Type and content of a chunk."""
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
+_DEPTHS = {
+    GREY: (1, 2, 4, 8, 16),
+    RGB: (8, 16),
+    PALETTE: (1, 2, 4, 8),
+    GREY_ALPHA: (8, 16),
+    RGB_ALPHA: (8, 16),
+}
+"""Bits per sample that each colour type allows (table 12)."""
+
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGB_ALPHA: 4}
 
 METADATA = (b"iCCP", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
@@ -102,7 +111,13 @@ def read_header(chunks: list[Chunk]) -> Header:
     if kind != b"IHDR" or len(content) != 13:
         raise ImageReadError("cannot be decoded: the PNG does not begin with a header (IHDR)")
     header = Header(*struct.unpack(">IIBBBBB", content))
-    if header.colour not in CHANNELS or not header.width * header.height:
+    size_is_valid = 0 < header.width < 1 << 31 and 0 < header.height < 1 << 31
+    methods = (header.compression, header.filtering, header.interlacing)
+    if (
+        header.depth not in _DEPTHS.get(header.colour, ())
+        or methods not in ((0, 0, 0), (0, 0, 1))
+        or not size_is_valid
+    ):
         raise ImageReadError(f"cannot be decoded: the PNG's header is invalid: {header}")
     kinds = _kinds_before_pixels(chunks)
     if header.colour == PALETTE and b"PLTE" not in kinds:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from roi_ray.errors import ImageReadError
 from roi_ray.imaging.decode import READERS, decode_image
 
 MAX_PIXELS = 1 << 20
@@ -92,3 +93,10 @@ def test_gif_frame_smaller_than_its_canvas_is_surrounded_by_transparency(
     assert np.array_equal(raster.samples[..., 3], np.where(inside, 255, 0))
     assert (raster.samples[inside, :3] == [0, 0, 230]).all()
     assert (decode_image(head + frame)[~inside] == 255).all()
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
+def test_damaged_header_has_a_plain_message(photos, file_format) -> None:
+    data = save(Image.fromarray(photos["coffee"][:9, :9]), file_format)
+    with pytest.raises(ImageReadError, match=f"the {file_format} header is damaged or truncated"):
+        decode_image(data[:12])

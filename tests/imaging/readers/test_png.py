@@ -315,6 +315,19 @@ def test_missing_rows_are_an_error_and_a_uniform_last_row_is_not(depth, colour, 
     assert black.samples.shape[:2] == samples.shape[:2]
 
 
+@pytest.mark.parametrize(
+    ("position", "value"), [(8, 3), (8, 2), (9, 5), (9, 3), (10, 1), (11, 1), (12, 2), (0, 128)]
+)
+def test_invalid_header_is_an_error_and_prints_nothing(capfd, position, value) -> None:
+    samples = draw(16, RGB)
+    kind, content = ihdr(samples, 16, RGB)
+    header = (kind, content[:position] + bytes([value]) + content[position + 1 :])
+    pixels = (b"IDAT", zlib.compress(pack_rows(samples, 16)))
+    with pytest.raises(ImageReadError, match="header is invalid"):
+        read(build(header, pixels, (b"IEND", b"")))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_unknown_filter_is_an_error() -> None:
     samples = draw(16, RGB)
     rows = bytearray(pack_rows(samples, 16))
