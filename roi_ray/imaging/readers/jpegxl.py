@@ -82,7 +82,7 @@ def read_jpegxl(data: bytes, max_pixels: int) -> Raster:
         cicp, profile = _read_colours(decoder, info)
         samples = _decode_samples(decoder, memory, info)
     return Raster(
-        samples,
+        _round_to_8_bits(samples) if info.bits_per_sample <= 8 else samples,
         bit_depth=max(info.bits_per_sample, 8),
         has_alpha=info.alpha_bits > 0,
         icc_profile=profile,
@@ -160,20 +160,19 @@ def _find_cicp(encoding: ColourEncoding) -> Cicp | None:
     return Cicp(primaries, transfer)
 
 
-def _decode_samples(
-    decoder: Decoder, memory: Memory, info: BasicInfo
-) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Decode the pixels: (height, width, channels), uint8 for up to 8 bits, else uint16."""
+def _decode_samples(decoder: Decoder, memory: Memory, info: BasicInfo) -> NDArray[np.uint16]:
+    """Decode the pixels: (height, width, channels); those of up to 8 bits are scaled to 16."""
     _advance(decoder, memory, Event.NEED_IMAGE_OUT_BUFFER)
     channels = info.num_color_channels + (info.alpha_bits > 0)
     samples = np.empty((info.height, info.width, channels), np.uint16)
-    is_8_bits = info.bits_per_sample <= 8
-    decoder.set_output(samples, scale_to_16_bits=is_8_bits)
+    decoder.set_output(samples, scale_to_16_bits=info.bits_per_sample <= 8)
     _advance(decoder, memory, Event.FULL_IMAGE)
-    if not is_8_bits:
-        return samples
-    # libjxl dithers when it reduces samples to 8 bits: a quarter of them would not be rounded.
+    return samples
+
+
+def _round_to_8_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Round samples of 16 bits; libjxl itself would dither, and a quarter would be 1 level off."""
     rounded = np.empty(samples.shape, np.uint8)
-    for y in range(info.height):
+    for y in range(len(samples)):
         rounded[y] = _TO_8_BITS[samples[y]]
     return rounded
