@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray.errors import UnsupportedColour
-from roi_ray.imaging.matrix import Samples, convert_matrix_rgb, encode_srgb, quantize
+from roi_ray.imaging.matrix import Samples, convert_grey, convert_matrix_rgb, encode_srgb, quantize
 from roi_ray.imaging.raster import Cicp
 
 _D65, _C, _DCI = (0.3127, 0.3290), (0.310, 0.316), (0.314, 0.351)
@@ -66,10 +66,10 @@ def convert_to_srgb(samples: Samples, bit_depth: int, cicp: Cicp) -> Samples:
     if samples.shape[2] == 4:
         raise UnsupportedColour("CMYK samples with CICP code points; convert the image to sRGB")
     if samples.shape[2] == 1:
-        if transfer != _SRGB:
-            grey = quantize(encode_srgb(_decoding_curve(transfer, bit_depth)), bit_depth)
-            samples = grey.take(samples, mode="clip")
-        return np.repeat(samples, 3, axis=2)
+        if transfer == _SRGB:
+            return np.repeat(samples, 3, axis=2)
+        light = _decoding_curve(transfer, bit_depth)
+        return convert_grey(samples, quantize(encode_srgb(light), bit_depth))
     if (primaries, transfer) == (1, _SRGB):
         return samples
     curve = _decoding_curve(transfer, bit_depth).astype(np.float32)

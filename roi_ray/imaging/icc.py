@@ -11,7 +11,7 @@ from PIL import ImageCms
 from roi_ray.imaging.icc_model import fit_matrix
 from roi_ray.imaging.icc_tags import describes_samples, has_table, refuse_hdr_profile
 from roi_ray.imaging.lcms import transform
-from roi_ray.imaging.matrix import Samples, convert_matrix_rgb, tiles
+from roi_ray.imaging.matrix import Samples, convert_grey, convert_matrix_rgb, tiles
 
 _RAMP = np.arange(256, dtype=np.uint8)
 _GREYS = np.repeat(_RAMP[:, None], 3, axis=1)
@@ -60,8 +60,7 @@ def _apply_profile(samples: Samples, bit_depth: int, profile: bytes) -> Samples:
         return _as_srgb(samples, bit_depth)
     if channels == 1:
         every_value = np.arange(1 << bit_depth).astype(samples.dtype).reshape(1, -1, 1)
-        table: Samples = transform(every_value, bit_depth, profile)[0]
-        return table.take(samples[..., 0], axis=0, mode="clip")
+        return convert_grey(samples, transform(every_value, bit_depth, profile)[0])
     model = fit_matrix(profile, bit_depth)
     if model is None:
         return transform(samples, bit_depth, profile)

@@ -48,6 +48,15 @@ def convert_matrix_rgb(
     return converted
 
 
+def convert_grey(samples: Samples, table: Samples) -> Samples:
+    """Convert grey samples, (height, width, 1), to RGB by a table of each value's grey or RGB."""
+    converted = np.empty((*samples.shape[:2], 3), samples.dtype)
+    table = np.broadcast_to(table.reshape(len(table), -1), (len(table), 3))
+    for tile in tiles(samples):
+        converted[tile] = table.take(samples[tile][..., 0], axis=0, mode="clip")
+    return converted
+
+
 def tiles(samples: Samples, pixels: int = _TILE_PIXELS) -> Iterator[tuple[slice, slice]]:
     """Divide an image into tiles, whole rows where possible, of about so many pixels each."""
     height, width = samples.shape[:2]

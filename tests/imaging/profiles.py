@@ -190,7 +190,7 @@ def xyb_profile() -> bytes:
     """Build a profile of `encode_xyb`: a table of 2 x 2 x 2, cubes, and a matrix."""
     corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), -1).reshape(-1, 3)
     table = u16((_mix_roots(corners.astype(float)) + 0.5) / 2.5)
-    cube = b"para" + bytes(4) + (3).to_bytes(2) + bytes(2) + s15_16(3, 2.5, -0.5, 0, 0.2)
+    cube = b"para" + bytes(4) + (3).to_bytes(2) + bytes(2) + s15_16(3, 2.5, -0.5, 0, 0.2002)
     matrix = to_xyz_d50("sRGB") @ np.linalg.inv(LMS)
     return build_profile(b"RGB", {b"A2B0": _table_tag(table, cube, matrix)})
 
