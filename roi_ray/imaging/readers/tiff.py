@@ -1,7 +1,7 @@
 """Read TIFF and BigTIFF: unsigned samples of 1 to 16 bits, whatever their arrangement.
 
-Strips and tiles are decoded by `tiff_segments.py`. Pillow reads only what is more than a
-rearrangement of stored samples, and 8 bits: JPEG, CCITT fax, and YCbCr with subsampling.
+Strips and tiles are decoded by `tiff_segments.py`. Pillow, which misreads many layouts, reads only
+what needs libtiff: CCITT fax, old-style JPEG, and YCbCr without JPEG.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ from roi_ray.imaging.readers.tiff_layout import (
     read_layout,
     read_segment_table,
 )
-from roi_ray.imaging.readers.tiff_segments import is_lossless_jpeg, read_segments
+from roi_ray.imaging.readers.tiff_segments import read_segments
 
 _RAW = (32803, 34892)
 """PhotometricInterpretation of a camera's raw files: colour filter array and linear raw."""
@@ -38,7 +38,6 @@ _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType."""
 
 _PILLOW_TAGS = frozenset(Tag) - {Tag.ORIENTATION, Tag.SUB_IFDS, Tag.ICC_PROFILE}
-_MAX_JPEG_HEADER = 1 << 16
 _BAND_PIXELS = 1 << 18
 
 
@@ -57,7 +56,7 @@ def read_tiff(data: bytes, max_pixels: int) -> Raster:
     directory = _choose_directory(data)
     layout = read_layout(directory, max_pixels)
     offsets, byte_counts = read_segment_table(directory, layout, len(data))
-    if _is_for_pillow(layout, data, offsets):
+    if _is_for_pillow(layout):
         raster = read_pillow(directory.copy_file(_PILLOW_TAGS), max_pixels, ("TIFF",))
     else:
         alpha, is_premultiplied = _find_alpha(directory, layout)
@@ -103,7 +102,7 @@ def _choose_directory(data: bytes) -> Directory:
     return directories[0]
 
 
-def _is_for_pillow(layout: Layout, data: bytes, offsets: list[int]) -> bool:
+def _is_for_pillow(layout: Layout) -> bool:
     """Whether libtiff is needed to make RGB or grey of 8 bits from what is stored."""
     is_plain = layout.samples == COLOUR_SAMPLES[layout.photometric] and not layout.is_planar
     if layout.compression == OLD_JPEG:
@@ -112,15 +111,14 @@ def _is_for_pillow(layout: Layout, data: bytes, offsets: list[int]) -> bool:
         if layout.bits > 1 or not is_plain or layout.photometric > BLACK_IS_ZERO:
             raise ImageReadError("a TIFF of CCITT fax that is not black and white")
         return True
-    is_deep = layout.bits != 8
-    if layout.compression == JPEG and layout.bits == 8:
-        is_deep = is_lossless_jpeg(data[offsets[0] : offsets[0] + _MAX_JPEG_HEADER])
-    if layout.photometric == YCBCR and (not is_plain or (is_deep and layout.compression != JPEG)):
+    if layout.photometric != YCBCR:
+        return False
+    if not is_plain or (layout.bits != 8 and layout.compression != JPEG):
         raise ImageReadError(
             f"a TIFF of YCbCr with {layout.bits} bits, or with extra or separate planes, is not "
             "supported; save it as RGB"
         )
-    return is_plain and not is_deep and (layout.photometric == YCBCR or layout.compression == JPEG)
+    return layout.compression != JPEG
 
 
 def _find_alpha(directory: Directory, layout: Layout) -> tuple[int | None, bool]:

@@ -138,11 +138,12 @@ def _unpack(data: bytes | memoryview, layout: Layout) -> NDArray[Any]:
 
 
 def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> NDArray[Any]:
-    """Decode a JPEG that Pillow does not read rightly (TIFF Technical Note 2)."""
+    """Decode a JPEG (TIFF Technical Note 2). Pillow's libtiff prints what it finds damaged."""
     limits.check_decoding_cost(data)
     rows, width, channels = shape
     frame = _read_jpeg_frame(data)
-    if frame != (layout.bits, rows, width, channels):
+    # The last strip may be padded to the height of the others.
+    if frame not in {(layout.bits, n, width, channels) for n in (rows, layout.segment_height)}:
         raise ImageReadError(
             f"a JPEG of {frame} (bits, rows, columns, channels) in a TIFF strip or tile of "
             f"{(layout.bits, *shape)}"
@@ -156,12 +157,7 @@ def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> ND
         colorspace=stored,
         outcolorspace="RGB" if is_colour else None,
     )
-    return decoded.reshape(shape)
-
-
-def is_lossless_jpeg(data: bytes) -> bool:
-    """Whether a JPEG is lossless (SOF3), which libtiff does not decode."""
-    return _find_jpeg_frame(data)[1:2] == b"\xc3"
+    return decoded.reshape(frame[1:])[:rows]
 
 
 def _read_jpeg_frame(data: bytes) -> tuple[int, int, int, int]:

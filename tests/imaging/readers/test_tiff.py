@@ -243,6 +243,20 @@ def test_jpeg_in_tiff(
     assert difference.mean() < 0.01 * (1 << bits)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpeg_of_8_bits_equals_pillow(photos, mode, capfd) -> None:
+    buffer = io.BytesIO()
+    image = Image.fromarray(photos["coffee"][:211, :307]).convert(mode)
+    image.save(buffer, "TIFF", compression="jpeg", quality=80)
+    data = buffer.getvalue()
+    with Image.open(io.BytesIO(data)) as opened:
+        expected = np.asarray(opened).reshape(211, 307, -1)
+    assert np.array_equal(read_tiff(data, MAX_PIXELS).samples, expected)
+    with pytest.raises(ImageReadError):
+        decode_image(data.replace(b"\xff\xda", b"\xff\xd8"))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_jpeg_of_another_size_than_its_tile_is_refused(photos) -> None:
     samples = photo_samples(photos, 12, 1, (32, 32))
     bomb = encode_jpeg(12, None, False)(np.zeros((4000, 4000, 1)))
