@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 
 import imagecodecs
+import numpy as np
 import pillow_heif
 from PIL import Image
 
@@ -22,6 +23,7 @@ from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
 from tests.imaging.deep_files import deep_files
 from tests.imaging.heif_files import Part, assemble, ispe
 from tests.imaging.jxl_files import hostile_jpegxl_files
+from tests.imaging.tiff_files import COMPRESS, write_tiff
 
 File = tuple[str, bytes]
 
@@ -378,6 +380,42 @@ def tiffs(photo: Pixels) -> Iterator[File]:
         for i in range(20):
             position = random.Random(i).randrange(8 * len(data))
             yield f"TIFF of {name}, flip {i}", flip_bit(data, position)
+    for name, data in hostile_deep_tiffs(photo):
+        yield f"good {name}", data
+        for i in range(40):
+            end = len(data) if i % 2 else 300
+            yield f"{name}, flip {i}", flip_bit(data, random.Random(i).randrange(8 * end))
+        for i in range(10):
+            yield f"{name}, cut {i}", data[: len(data) * i // 10]
+    for compression in (5, 8, 34925, 50000):
+        # A strip of 64 MiB where 64 x 96 x 3 samples are expected.
+        zeros = COMPRESS[compression](bytes(64 << 20))
+        layout = {"compression": compression, "tags": {279: (4, [len(zeros)])}}
+        data = write_tiff(photo, 16, 2, encode=lambda _, zeros=zeros: zeros, **layout)
+        yield f"TIFF of 16 bits, bomb of compression {compression}", data
+    grey = photo[..., :1]
+    overlapping = {279: (4, [60_000] * 64)}
+    yield "TIFF of 16 bits whose strips overlap", write_tiff(grey, 16, 1, rows=1, tags=overlapping)
+    many = {256: (4, [1]), 257: (4, [1 << 20]), 278: (4, [1])}
+    many |= {273: (4, [8] * (1 << 17)), 279: (4, [2] * (1 << 17))}
+    yield "TIFF of 16 bits, 2^20 strips claimed", write_tiff(grey, 16, 1, tags=many)
+
+
+def hostile_deep_tiffs(photo: Pixels) -> Iterator[File]:
+    """Yield TIFFs of 16 and 12 bits: planar, tiled, with alpha, and as JPEG."""
+    wide = np.dstack([photo, photo]).astype(np.uint16) * 257
+    planar = {"planar": True, "compression": 5, "predictor": 2, "tile": (16, 32)}
+    yield "TIFF of 16 bits, planar tiles", write_tiff(wide[..., :3], 16, 2, **planar)
+    alpha = {"compression": 8, "rows": 7, "byte_order": ">", "tags": {338: (3, [1])}}
+    yield "TIFF of 12 bits, alpha", write_tiff(wide[..., :4] >> 4, 12, 2, **alpha)
+    yield "TIFF of 16 bits, CMYK", write_tiff(wide[..., :4], 16, 5, compression=50000, big=True)
+
+    def encode_jpeg(part: np.ndarray) -> bytes:
+        part = np.ascontiguousarray(part[..., 0].astype(np.uint16))
+        return imagecodecs.jpeg_encode(part, bitspersample=12)
+
+    jpeg = {"compression": 7, "encode": encode_jpeg, "rows": 32}
+    yield "TIFF of 12 bits, JPEG", write_tiff(wide[..., :1] >> 4, 12, 1, **jpeg)
 
 
 def riff(*chunks: tuple[bytes, bytes]) -> bytes:

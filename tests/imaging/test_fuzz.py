@@ -118,6 +118,7 @@ def image_seeds() -> list[bytes]:
         hostile.save(image, name, save_all=True, append_images=[image.rotate(180)])
         for name in ("GIF", "WEBP", "AVIF", "PNG", "TIFF", "MPO")
     ]
+    seeds += [data for _, data in hostile.hostile_deep_tiffs(photo)]
     return [*seeds, b"P3 2 2 255 # c\n1 2 3 4 5 6 7 8 9 10 11 12\n", b"P1 3 2\n010 #\n101\n"]
 
 
