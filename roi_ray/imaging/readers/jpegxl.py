@@ -11,12 +11,13 @@ from roi_ray.imaging.raster import Cicp, Raster
 from roi_ray.imaging.readers.libjxl import Decoder, Memory
 from roi_ray.imaging.readers.libjxl_interface import BasicInfo, ColourEncoding, Event, ExtraChannel
 
-_HEADER_MEMORY = 32 << 20
-_BYTES_PER_PIXEL = 48
-"""Memory that libjxl may hold: photographs need 13 bytes per pixel, with alpha and layers 40."""
-_WORK_PER_PIXEL = 256
-"""Memory that libjxl may allocate in all: 26 bytes per pixel for each layer of an image."""
-_BASE_WORK = 2 << 30
+_HEADER_MEMORY, _BYTES_PER_PIXEL = 32 << 20, 48
+"""Memory that libjxl may hold: up to 13 bytes per pixel for RGB, 20 for RGBA of 16 bits, 50 for
+two layers of RGBA, and 3 MiB for any image."""
+
+_BASE_WORK, _WORK_PER_PIXEL = 512 << 20, 512
+"""Memory that libjxl may allocate in all, which limits the time: 22 to 37 bytes per pixel for RGBA,
+and up to 90 per pixel for each layer. Blank layers take 30 to 60 ms per megapixel."""
 
 _CICP_TRANSFERS = (1, 8, 13)
 """BT.709, linear, sRGB. JxlTransferFunction has CICP's numbers, also for PQ (16) and HLG (18)."""
