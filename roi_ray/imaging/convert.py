@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging import cicp, icc
+from roi_ray.imaging.colour import cicp, icc
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8
 from roi_ray.imaging.raster import Raster
 

@@ -6,7 +6,7 @@ Sources: ISO/IEC 14496-12 (the boxes) and ISO/IEC 23008-12 (HEIF).
 from collections import defaultdict
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging.isobmff import Fields, Item, check_entries, first_of_each, read_boxes
+from roi_ray.imaging.heif.boxes import Fields, Item, check_entries, first_of_each, read_boxes
 
 _ALPHA_TYPES = (
     b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0",

@@ -8,8 +8,8 @@ the clean aperture; `imagecodecs` applies neither this nor the orientation.
 from dataclasses import replace
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging.av1 import SequenceHeader, read_sequence_headers
-from roi_ray.imaging.heif import (
+from roi_ray.imaging.heif.av1 import SequenceHeader, read_sequence_headers
+from roi_ray.imaging.heif.items import (
     Colours,
     Still,
     check_sizes,
@@ -19,10 +19,10 @@ from roi_ray.imaging.heif import (
     read_still,
     rename_exif,
 )
+from roi_ray.imaging.heif.transforms import apply_transforms
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Cicp, Raster
 from roi_ray.imaging.readers.pillow import read_pillow
-from roi_ray.imaging.transforms import apply_transforms
 
 _EXTRA_BITS = {16: 2, 17: 1}
 """Bits that the matrices YCgCo-Re and YCgCo-Ro add to those of RGB (ITU-T H.273)."""

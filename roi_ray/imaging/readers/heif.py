@@ -7,8 +7,8 @@ libheif applies rotation, mirroring and the clean aperture. EXIF does not turn a
 import numpy as np
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging import hevc
-from roi_ray.imaging.heif import (
+from roi_ray.imaging.heif import hevc
+from roi_ray.imaging.heif.items import (
     Still,
     check_sizes,
     is_derived,
@@ -16,9 +16,9 @@ from roi_ray.imaging.heif import (
     read_colours,
     read_still,
 )
+from roi_ray.imaging.heif.transforms import apply_transforms
 from roi_ray.imaging.raster import Cicp, Raster
 from roi_ray.imaging.readers.avif import read_avif
-from roi_ray.imaging.transforms import apply_transforms
 
 
 def read_heif(data: bytes, max_pixels: int) -> Raster:

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError, UnsupportedColour
-from roi_ray.imaging.cicp import refuse_hdr
-from roi_ray.imaging.icc_tags import refuse_hdr_profile
+from roi_ray.imaging.colour.cicp import refuse_hdr
+from roi_ray.imaging.colour.icc_tags import refuse_hdr_profile
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Cicp, Raster
 from roi_ray.imaging.readers.libjxl import Decoder, Memory

@@ -3,9 +3,17 @@ import pytest
 from numpy.typing import NDArray
 
 from roi_ray.errors import UnsupportedColour
-from roi_ray.imaging import icc
-from roi_ray.imaging.cicp import convert_to_srgb
+from roi_ray.imaging.colour import icc
+from roi_ray.imaging.colour.cicp import convert_to_srgb
 from roi_ray.imaging.raster import Cicp
+from tests.imaging.colour.test_icc import (
+    DEPTHS,
+    error_in_levels,
+    photo_samples,
+    quantize,
+    random_samples,
+    white,
+)
 from tests.imaging.profiles import (
     BRADFORD,
     bt709_tag,
@@ -16,14 +24,6 @@ from tests.imaging.profiles import (
     matrix_profile,
     srgb_curve_tag,
     xyz_of,
-)
-from tests.imaging.test_icc import (
-    DEPTHS,
-    error_in_levels,
-    photo_samples,
-    quantize,
-    random_samples,
-    white,
 )
 
 C = (0.310, 0.316)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging.isobmff import Fields
+from roi_ray.imaging.heif.boxes import Fields
 
 _Samples: TypeAlias = NDArray[Any]
 

@@ -7,8 +7,8 @@ import pillow_heif
 import pytest
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging.heif import read_still
-from roi_ray.imaging.hevc import read_colours
+from roi_ray.imaging.heif.hevc import read_colours
+from roi_ray.imaging.heif.items import read_still
 from roi_ray.imaging.raster import Cicp
 
 

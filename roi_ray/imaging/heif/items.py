@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError
+from roi_ray.imaging.heif.boxes import Fields, Item, first_of_each, read_boxes, read_first_frames
 from roi_ray.imaging.heif_items import Items
-from roi_ray.imaging.isobmff import Fields, Item, first_of_each, read_boxes, read_first_frames
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Cicp
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 from PIL import ImageCms
 
-from roi_ray.imaging.icc_model import fit_matrix
-from roi_ray.imaging.icc_tags import describes_samples, has_table, refuse_hdr_profile
-from roi_ray.imaging.lcms import transform
-from roi_ray.imaging.matrix import Samples, convert_grey, convert_matrix_rgb, tiles
+from roi_ray.imaging.colour.icc_model import fit_matrix
+from roi_ray.imaging.colour.icc_tags import describes_samples, has_table, refuse_hdr_profile
+from roi_ray.imaging.colour.lcms import transform
+from roi_ray.imaging.colour.matrix import Samples, convert_grey, convert_matrix_rgb, tiles
 
 _RAMP = np.arange(256, dtype=np.uint8)
 _GREYS = np.repeat(_RAMP[:, None], 3, axis=1)

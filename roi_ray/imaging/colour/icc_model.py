@@ -6,9 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from roi_ray.imaging.cicp import HLG, PQ, PRIMARIES, matrix_from_pcs, matrix_to_srgb, refuse_hdr
-from roi_ray.imaging.lcms import measure_xyz
-from roi_ray.imaging.matrix import encode_srgb
+from roi_ray.imaging.colour.cicp import (
+    HLG,
+    PQ,
+    PRIMARIES,
+    matrix_from_pcs,
+    matrix_to_srgb,
+    refuse_hdr,
+)
+from roi_ray.imaging.colour.lcms import measure_xyz
+from roi_ray.imaging.colour.matrix import encode_srgb
 
 _TOLERANCE = 5e-5
 """Largest difference, of sRGB values in 0..1, between a profile and the fitted model."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging.bits import BitReader
+from roi_ray.imaging.heif.bits import BitReader
 from roi_ray.imaging.raster import Cicp
 
 _SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6

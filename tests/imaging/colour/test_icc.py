@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from roi_ray.errors import UnsupportedColour
-from roi_ray.imaging.icc import convert_to_srgb
-from roi_ray.imaging.lcms import transform
+from roi_ray.imaging.colour.icc import convert_to_srgb
+from roi_ray.imaging.colour.lcms import transform
 from tests.imaging import profiles
 from tests.imaging.profiles import (
     bt709_tag,

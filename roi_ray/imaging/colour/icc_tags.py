@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from roi_ray.imaging.cicp import refuse_hdr
+from roi_ray.imaging.colour.cicp import refuse_hdr
 
 _CLASSES = (b"scnr", b"mntr", b"prtr", b"spac")
 _COLOUR_SPACES = {1: b"GRAY", 3: b"RGB ", 4: b"CMYK"}

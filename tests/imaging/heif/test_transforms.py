@@ -7,8 +7,8 @@ import pytest
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.convert import to_srgb
+from roi_ray.imaging.heif.transforms import apply_transforms
 from roi_ray.imaging.raster import Raster
-from roi_ray.imaging.transforms import apply_transforms
 from tests.imaging.heif_files import clap, imir, irot, ispe
 
 SAMPLES = np.arange(5 * 8 * 3, dtype=np.uint8).reshape(5, 8, 3)

@@ -1,0 +1,1 @@
+"""Convert colours to sRGB: by ICC profiles, and by CICP code points."""
