@@ -1,22 +1,15 @@
 """Convert rasters to sRGB or masks, by the pixel policy in `README.md`."""
 
-from typing import Any, TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.colour import cicp, icc
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8
 from roi_ray.imaging.raster import Raster
+from roi_ray.imaging.samples import Samples, scale, tiles
 
-_BAND_PIXELS = 1 << 18
-"""Pixels that are converted at a time, so that intermediate values need little memory."""
-
-_TILE_SIDE = 128
-
-_Samples: TypeAlias = NDArray[Any]
-"""uint8 or uint16."""
+_TURNED_SIDE = 128
+"""Side of the tiles in which an image is turned."""
 
 
 def to_srgb(raster: Raster) -> Pixels:
@@ -72,55 +65,43 @@ def to_rgba(raster: Raster) -> Pixels8:
     return rgba
 
 
-def _split(raster: Raster) -> tuple[_Samples, _Samples | None]:
+def _split(raster: Raster) -> tuple[Samples, Samples | None]:
     """Return views of the colour channels (H, W, C), and of alpha (H, W) if there is one."""
     if raster.has_alpha:
         return raster.samples[..., :-1], raster.samples[..., -1]
     return raster.samples, None
 
 
-def _composite_over_white(rgb: _Samples, alpha: _Samples, bit_depth: int) -> _Samples:
+def _composite_over_white(rgb: Samples, alpha: Samples, bit_depth: int) -> Samples:
     white = (1 << bit_depth) - 1
     result = np.empty_like(rgb)
-    for rows in _bands(rgb):
-        opacity = alpha[rows, :, None].astype(np.uint64 if bit_depth > 8 else np.uint32)
-        blended = rgb[rows] * opacity + white * (white - opacity)
-        result[rows] = (blended + white // 2) // white  # rounded
+    for tile in tiles(rgb):
+        opacity = alpha[tile][..., None].astype(np.uint64 if bit_depth > 8 else np.uint32)
+        blended = rgb[tile] * opacity + white * (white - opacity)
+        result[tile] = (blended + white // 2) // white  # rounded
     return result
 
 
-def _to_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _to_luma(rgb: Pixels8) -> Pixels8:
     """Compute the luma of ITU-R BT.601, by the integer arithmetic of Pillow's `convert("L")`."""
     luma = np.empty(rgb.shape[:2], np.uint8)
-    for rows in _bands(rgb):
-        weighted = rgb[rows] @ np.array([19595, 38470, 7471], np.uint32)
-        luma[rows] = (weighted + 0x8000) >> 16
+    for tile in tiles(rgb):
+        weighted = rgb[tile] @ np.array([19595, 38470, 7471], np.uint32)
+        luma[tile] = (weighted + 0x8000) >> 16
     return luma
 
 
-def _round_to_8_bits(samples: _Samples, bit_depth: int) -> NDArray[np.uint8]:
-    if samples.dtype == np.uint8:
-        return samples
-    white = (1 << bit_depth) - 1
-    result = np.empty(samples.shape, np.uint8)
-    for rows in _bands(samples):
-        result[rows] = (samples[rows].astype(np.uint32) * 255 + white // 2) // white
-    return result
+def _round_to_8_bits(samples: Samples, bit_depth: int) -> Pixels8:
+    return samples if bit_depth == 8 else scale(samples, (1 << bit_depth) - 1, 8)
 
 
-def _bands(samples: _Samples) -> list[slice]:
-    height, width = samples.shape[:2]
-    rows = max(1, _BAND_PIXELS // max(1, width))
-    return [slice(top, top + rows) for top in range(0, height, rows)]
-
-
-def _turn_upright(samples: _Samples, orientation: int) -> _Samples:
+def _turn_upright(samples: Samples, orientation: int) -> Samples:
     """Turn contiguous samples upright, by an EXIF orientation (CIPA DC-008, tag 274)."""
     if orientation == 1:
         return samples
     # Whole pixels are moved, in tiles that fit the cache: four times as fast as numpy's copy.
     pixel = np.dtype((np.void, samples.strides[1]))
-    turned: _Samples = samples.reshape(*samples.shape[:2], -1).view(pixel)[..., 0]
+    turned: Samples = samples.reshape(*samples.shape[:2], -1).view(pixel)[..., 0]
     if orientation in (5, 6, 7, 8):
         turned = turned.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -129,8 +110,8 @@ def _turn_upright(samples: _Samples, orientation: int) -> _Samples:
         turned = turned[:, ::-1]
     result = np.empty((*turned.shape[:2], *samples.shape[2:]), samples.dtype)
     target = result.reshape(*turned.shape, -1).view(pixel)[..., 0]
-    for top in range(0, turned.shape[0], _TILE_SIDE):
-        for left in range(0, turned.shape[1], _TILE_SIDE):
-            tile = np.s_[top : top + _TILE_SIDE, left : left + _TILE_SIDE]
+    for top in range(0, turned.shape[0], _TURNED_SIDE):
+        for left in range(0, turned.shape[1], _TURNED_SIDE):
+            tile = np.s_[top : top + _TURNED_SIDE, left : left + _TURNED_SIDE]
             target[tile] = turned[tile]
     return result

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError, SizeMismatch
+from roi_ray.imaging.samples import scale
 
 
 class HighBitDepthImage(np.ndarray[Any, np.dtype[np.uint16]]):
@@ -85,8 +86,7 @@ def to_8_bits(image: Pixels) -> Pixels8:
     """Round an image to 8 bits per sample; one of 8 bits is returned unchanged."""
     if not isinstance(image, HighBitDepthImage):
         return image
-    white = (1 << image.bit_depth) - 1
-    return ((np.asarray(image, np.uint32) * 255 + white // 2) // white).astype(np.uint8)
+    return scale(np.asarray(image), (1 << image.bit_depth) - 1, 8)
 
 
 def check_pixels(image: Pixels, channels: tuple[int, ...] = (3,)) -> None:

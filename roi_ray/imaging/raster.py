@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from roi_ray.imaging.samples import Samples
 
 
 class Cicp(NamedTuple):
@@ -37,7 +36,7 @@ class Raster:
         orientation: EXIF orientation, 1 to 8, that is still to be applied.
     """
 
-    samples: NDArray[np.uint8] | NDArray[np.uint16]
+    samples: Samples
     bit_depth: int = 8
     has_alpha: bool = False
     icc_profile: bytes | None = None

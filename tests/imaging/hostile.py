@@ -17,7 +17,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
-from roi_ray.imaging.heif.items import read_still
+from roi_ray.imaging.heif.still import read_still
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
 from tests.imaging.deep_files import deep_files

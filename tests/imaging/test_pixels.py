@@ -114,14 +114,14 @@ def test_ray_carries_the_bit_depth_without_a_copy(ray_cluster, image) -> None:
 @pytest.mark.parametrize("bit_depth", [9, 10, 12, 16])
 def test_rounding_to_8_bits_is_to_the_nearest_level(bit_depth) -> None:
     white = 2**bit_depth - 1
-    ramp = np.arange(white + 1, dtype=np.uint16)
+    ramp = np.arange(white + 1, dtype=np.uint16)[None]
     got = to_8_bits(HighBitDepthImage(ramp, bit_depth))
     assert got.dtype == np.uint8
     assert type(got) is np.ndarray
     expected = [
         (Fraction(255 * value, white) + Fraction(1, 2)).__floor__() for value in range(white + 1)
     ]
-    assert got.tolist() == expected
+    assert got[0].tolist() == expected
     assert to_8_bits(got) is got
 
 

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from roi_ray.errors import UnsupportedColour
 from roi_ray.imaging.colour.matrix import (
-    Samples,
     convert_grey,
     convert_matrix_rgb,
     encode_srgb,
     quantize,
 )
 from roi_ray.imaging.raster import Cicp
+from roi_ray.imaging.samples import Samples
 
 _D65, _C, _DCI = (0.3127, 0.3290), (0.310, 0.316), (0.314, 0.351)
 PRIMARIES = {

@@ -11,7 +11,8 @@ from PIL import ImageCms
 from roi_ray.imaging.colour.icc_model import fit_matrix
 from roi_ray.imaging.colour.icc_tags import describes_samples, has_table, refuse_hdr_profile
 from roi_ray.imaging.colour.lcms import transform
-from roi_ray.imaging.colour.matrix import Samples, convert_grey, convert_matrix_rgb, tiles
+from roi_ray.imaging.colour.matrix import convert_grey, convert_matrix_rgb
+from roi_ray.imaging.samples import Samples, tiles
 
 _RAMP = np.arange(256, dtype=np.uint8)
 _GREYS = np.repeat(_RAMP[:, None], 3, axis=1)

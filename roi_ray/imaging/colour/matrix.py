@@ -4,18 +4,12 @@ Display P3, BT.2020, Adobe RGB and most other RGB colour spaces are of this kind
 names them by an ICC profile or by CICP.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Samples: TypeAlias = NDArray[Any]
-"""Samples of 8 bits (uint8) or of 9 to 16 bits (uint16); (height, width, channels)."""
-
-_TILE_PIXELS = 1 << 16
-"""Pixels that are converted at a time, so that intermediate results stay in the cache."""
+from roi_ray.imaging.samples import Samples, sample_type, tiles
 
 
 def convert_matrix_rgb(
@@ -57,16 +51,6 @@ def convert_grey(samples: Samples, table: Samples) -> Samples:
     return converted
 
 
-def tiles(samples: Samples, pixels: int = _TILE_PIXELS) -> Iterator[tuple[slice, slice]]:
-    """Divide an image into tiles, whole rows where possible, of about so many pixels each."""
-    height, width = samples.shape[:2]
-    columns = max(1, min(width, pixels))
-    rows = pixels // columns
-    for top in range(0, height, rows):
-        for left in range(0, width, columns):
-            yield slice(top, top + rows), slice(left, left + columns)
-
-
 def encode_srgb(linear: NDArray[np.floating]) -> NDArray[np.float64]:
     """Apply the transfer function of sRGB (IEC 61966-2-1) to linear light; both 0..1."""
     linear = np.clip(np.asarray(linear, np.float64), 0, 1)
@@ -76,7 +60,7 @@ def encode_srgb(linear: NDArray[np.floating]) -> NDArray[np.float64]:
 def quantize(values: NDArray[np.floating], bit_depth: int) -> Samples:
     """Round values in 0..1 to samples of a bit depth: uint8, or uint16 above 8 bits."""
     levels: Samples = np.rint(values * ((1 << bit_depth) - 1))
-    return levels.astype(np.uint8 if bit_depth == 8 else np.uint16)
+    return levels.astype(sample_type(bit_depth))
 
 
 @lru_cache(maxsize=4)

@@ -6,8 +6,8 @@ information); ISO/IEC 14496-15, 8.3.3.1 (`hvcC`).
 
 from collections.abc import Iterator
 
+from roi_ray.imaging.boxes import Fields
 from roi_ray.imaging.heif.bits import BitReader
-from roi_ray.imaging.heif.boxes import Fields
 from roi_ray.imaging.raster import Cicp
 
 _SPS = 33

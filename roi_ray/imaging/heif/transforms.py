@@ -7,15 +7,12 @@ orientation is informative where the properties decide (ISO/IEC 23000-22, 7.3.6)
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import partial
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging.heif.boxes import Fields
-
-_Samples: TypeAlias = NDArray[Any]
+from roi_ray.imaging.boxes import Fields
+from roi_ray.imaging.samples import Samples
 
 _PROBE = np.array([[0, 1], [2, 3]], np.uint8)
 _ORIENTATIONS = {
@@ -32,8 +29,8 @@ _ORIENTATIONS = {
 
 
 def apply_transforms(
-    samples: _Samples, properties: Iterable[tuple[bytes, bytes]]
-) -> tuple[_Samples, int]:
+    samples: Samples, properties: Iterable[tuple[bytes, bytes]]
+) -> tuple[Samples, int]:
     """Crop an image, and find out how it is to be turned.
 
     Args:
@@ -48,7 +45,7 @@ def apply_transforms(
     Raises:
         ImageReadError: a clean aperture (`clap`) is not of whole pixels inside the image.
     """
-    turns: list[Callable[[_Samples], _Samples]] = []
+    turns: list[Callable[[Samples], Samples]] = []
     for kind, content in properties:
         if kind == b"irot" and content:
             turns.append(partial(np.rot90, k=content[0] & 3))  # anticlockwise
@@ -60,13 +57,13 @@ def apply_transforms(
     return samples, _ORIENTATIONS[tuple(_turn(_PROBE, turns).ravel().tolist())]
 
 
-def _turn(samples: _Samples, turns: list[Callable[[_Samples], _Samples]]) -> _Samples:
+def _turn(samples: Samples, turns: list[Callable[[Samples], Samples]]) -> Samples:
     for turn in turns:
         samples = turn(samples)
     return samples
 
 
-def crop(samples: _Samples, clap: bytes) -> _Samples:
+def crop(samples: Samples, clap: bytes) -> Samples:
     """Crop an image to its clean aperture (ISO/IEC 14496-12, 12.1.4).
 
     Args:

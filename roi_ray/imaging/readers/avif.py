@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.heif.av1 import SequenceHeader, read_sequence_headers
-from roi_ray.imaging.heif.items import (
+from roi_ray.imaging.heif.still import (
     Colours,
     Still,
     check_sizes,

@@ -6,15 +6,15 @@ palettes, run lengths and 24 bits are left to Pillow.
 
 import struct
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Raster
 from roi_ray.imaging.readers.pillow import read_pillow
+from roi_ray.imaging.samples import Samples, sample_type, scale
 
 _FILE_HEADER = 14
 _V3_HEADER, _V5_HEADER = 56, 124
@@ -94,14 +94,12 @@ def _read_bit_fields(data: bytes, header: _Header, masks: list[int], max_pixels:
             f"cannot be decoded: a BMP with the masks {', '.join(f'{mask:#x}' for mask in masks)}"
         )
     pixels = _read_pixels(data, header)
-    samples = np.empty((height, width, 3 + bool(masks[3])), np.uint8 if depth == 8 else np.uint16)
+    samples = np.empty((height, width, 3 + bool(masks[3])), sample_type(depth))
     full = (1 << depth) - 1
     for channel, mask in enumerate(masks[: samples.shape[2]]):
         white = (1 << widths[channel]) - 1
-        values: NDArray[Any] = (pixels & mask) >> ((mask & -mask).bit_length() - 1)
-        if white != full:  # values of up to 16 bits do not overflow
-            values = (values.astype(np.uint32) * full + white // 2) // white
-        samples[..., channel] = values
+        values = (pixels & mask) >> ((mask & -mask).bit_length() - 1)
+        samples[..., channel] = values if white == full else scale(values, white, depth)
     if header.height > 0:
         samples = samples[::-1]
     # Some programs leave the alpha channel at 0 although the header names it.
@@ -114,7 +112,7 @@ def _is_contiguous(mask: int) -> bool:
     return mask & (mask + (mask & -mask)) == 0
 
 
-def _read_pixels(data: bytes, header: _Header) -> NDArray[Any]:
+def _read_pixels(data: bytes, header: _Header) -> Samples:
     """Return the stored pixels, (height, width), uint16 or uint32, in the file's row order."""
     stride = (header.width * header.bits + 31) // 32 * 4
     start = header.offset or _FILE_HEADER + header.size + 12 * (header.size == 40)

@@ -11,6 +11,7 @@ import numpy as np
 
 from roi_ray.imaging.raster import Raster
 from roi_ray.imaging.readers.pillow import read_pillow
+from roi_ray.imaging.samples import place_on_canvas
 
 _HEADER = 13
 _BLOCK = re.compile(b"[!,;]")
@@ -27,9 +28,7 @@ def read_gif(data: bytes, max_pixels: int) -> Raster:
     area = np.s_[top : top + height, left : left + width]
     if raster.has_alpha or raster.samples[area].shape[:2] == raster.samples.shape[:2]:
         return raster  # Pillow surrounds a frame that has transparent pixels by such pixels
-    samples = np.zeros((*raster.samples.shape[:2], raster.samples.shape[2] + 1), np.uint8)
-    samples[area][..., :-1] = raster.samples[area]
-    samples[area][..., -1] = 255
+    samples = place_on_canvas(raster.samples[area], raster.samples.shape[:2], (top, left))
     return replace(raster, samples=samples, has_alpha=True)
 
 

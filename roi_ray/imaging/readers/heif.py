@@ -8,7 +8,7 @@ import numpy as np
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.heif import hevc
-from roi_ray.imaging.heif.items import (
+from roi_ray.imaging.heif.still import (
     Still,
     check_sizes,
     is_derived,

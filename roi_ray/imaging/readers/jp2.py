@@ -5,20 +5,16 @@ same boxes (T.814, T.801).
 """
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from roi_ray.errors import ImageReadError, UnsupportedColour
+from roi_ray.imaging.boxes import first_of_each, read_boxes
 from roi_ray.imaging.raster import Cicp
 
 CODESTREAM = b"\xff\x4f\xff\x51"
 """The first bytes of a codestream: the markers SOC and SIZ."""
 
-_MAX_BOXES = 1000
 _MAX_COMPONENTS = 16384
 _RESTRICTED_ICC, _ANY_ICC, _ENUMERATED, _CICP = 2, 3, 1, 5
 """Methods of a colour box (I.5.3.3; T.801, M.11.7.3)."""
@@ -56,20 +52,6 @@ class Channel(NamedTuple):
     association: int
 
 
-class Palette(NamedTuple):
-    """A palette box (I.5.3.4): entries, (entries, columns), and the bits of each column."""
-
-    entries: NDArray[np.uint16]
-    bit_depths: tuple[int, ...]
-
-
-class Mapping(NamedTuple):
-    """A row of a component mapping box (I.5.3.5): a channel, and its palette column or None."""
-
-    component: int
-    column: int | None
-
-
 @dataclass(frozen=True)
 class Jp2Header:
     """What the boxes before the codestream say; a bare codestream has none of this.
@@ -79,7 +61,7 @@ class Jp2Header:
         enumerated: EnumCS, the enumerated colourspace, if the file has one.
         icc_profile: ICC profile, if the file has one.
         cicp: CICP code points, if the file has them.
-        palette, mapping: palette and its use; mapping is empty without a palette.
+        palette_depths: bits of each channel that a palette gives; empty without a palette.
         channels: meaning of the channels, if the file says so.
     """
 
@@ -87,8 +69,7 @@ class Jp2Header:
     enumerated: int | None = None
     icc_profile: bytes | None = None
     cicp: Cicp | None = None
-    palette: Palette | None = None
-    mapping: tuple[Mapping, ...] = ()
+    palette_depths: tuple[int, ...] = ()
     channels: tuple[Channel, ...] = ()
 
 
@@ -108,7 +89,7 @@ def read_headers(data: bytes) -> tuple[Jp2Header, bytes]:
     if data.startswith(CODESTREAM):
         return Jp2Header(), data
     header: Jp2Header | None = None
-    for kind, content in _read_boxes(data):
+    for kind, content in read_boxes(data):
         if kind == b"jp2h":
             header = _read_jp2_header(content)
         elif kind == b"jp2c":
@@ -152,34 +133,12 @@ def _check_tiles(right: int, bottom: int, pixels: int, *tiling: int) -> None:
         raise ImageReadError("JPEG 2000 tiles of less than 32 x 32 pixels are not supported")
 
 
-def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the type and content of each box (I.4)."""
-    position = 0
-    for _ in range(_MAX_BOXES):
-        kind = data[position + 4 : position + 8]
-        if len(kind) < 4:
-            return
-        length, start = int.from_bytes(data[position : position + 4]), position + 8
-        if length == 1:
-            length, start = int.from_bytes(data[start : start + 8]), start + 8
-        end = position + length if length else len(data)
-        if end < start:
-            return
-        yield kind, data[start:end]
-        position = end
-
-
 def _read_jp2_header(content: bytes) -> Jp2Header:
     """Read the boxes inside of the JP2 header box (I.5.3)."""
-    boxes: dict[bytes, bytes] = {}
-    colours: list[bytes] = []
-    for kind, box in _read_boxes(content):
-        boxes.setdefault(kind, box)
-        if kind == b"colr":
-            colours.append(box)
+    boxes = first_of_each(read_boxes(content))
+    colours = [box for kind, box in read_boxes(content) if kind == b"colr"]
     height, width = struct.unpack_from(">LL", boxes.get(b"ihdr", b""))
-    palette = _read_palette(boxes[b"pclr"]) if b"pclr" in boxes else None
-    mapping = _read_mapping(boxes.get(b"cmap", b"")) if palette else ()
+    depths = _read_palette_depths(boxes) if b"pclr" in boxes else ()
     enumerated, profile, cicp = _read_colour(colours)
     rows = boxes.get(b"cdef", b"\0\0")
     channels = struct.iter_unpack(">HHH", rows[2 : 2 + 6 * int.from_bytes(rows[:2])])
@@ -188,8 +147,7 @@ def _read_jp2_header(content: bytes) -> Jp2Header:
         enumerated,
         profile,
         cicp,
-        palette,
-        mapping,
+        depths,
         tuple(Channel(*row) for row in channels),
     )
 
@@ -214,25 +172,14 @@ def _read_colour(boxes: list[bytes]) -> tuple[int | None, bytes | None, Cicp | N
     return None, None, None
 
 
-def _read_palette(box: bytes) -> Palette:
-    count, columns = struct.unpack_from(">HB", box)
-    depths = tuple((byte & 0x7F) + 1 for byte in box[3 : 3 + columns])
-    # Entries are unsigned, of 1 or 2 bytes per column.
-    if (
-        len(depths) != columns
-        or not depths
-        or max(depths) > 16
-        or any(byte & 0x80 for byte in box[3 : 3 + columns])
-    ):
-        raise ImageReadError("a JPEG 2000 palette of signed entries or more than 16 bits")
-    layout = ">" + "".join("H" if depth > 8 else "B" for depth in depths)
-    size = struct.calcsize(layout)
-    rows = list(struct.iter_unpack(layout, box[3 + columns : 3 + columns + count * size]))
-    if not 0 < len(rows) == count <= 1024:
-        raise ImageReadError("a JPEG 2000 file with a damaged palette")
-    return Palette(np.array(rows, np.uint16), depths)
-
-
-def _read_mapping(box: bytes) -> tuple[Mapping, ...]:
-    rows = struct.iter_unpack(">HBB", box)
-    return tuple(Mapping(component, column if kind else None) for component, kind, column in rows)
+def _read_palette_depths(boxes: dict[bytes, bytes]) -> tuple[int, ...]:
+    """Read the bits of each channel that a palette gives (I.5.3.4, I.5.3.5)."""
+    palette, mapping = boxes[b"pclr"], boxes.get(b"cmap", b"")
+    depths = [palette[3 + column] for column in mapping[3::4]]
+    # Without the top bit, entries are unsigned. A mapping of type 0 does not use the palette.
+    if not depths or max(depths) > 15 or set(mapping[2::4]) != {1}:
+        raise ImageReadError(
+            "a JPEG 2000 palette of signed entries, of more than 16 bits, or used in part only, is "
+            "not supported; decode it to PNG with `opj_decompress`"
+        )
+    return tuple(depth + 1 for depth in depths)

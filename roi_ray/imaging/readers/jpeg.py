@@ -5,19 +5,21 @@ Clauses are those of ITU-T T.81 (ISO/IEC 10918-1).
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
 from roi_ray.errors import ImageReadError, UnsupportedColour
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Raster
-from roi_ray.imaging.readers.pillow import read_pillow
+from roi_ray.imaging.readers.pillow import read_orientation, read_pillow
+from roi_ray.imaging.samples import Samples, scale
 
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xda-\xef\xf7-\xfe])")
 _APP1, _APP2, _APP8, _SOS, _DHT, _JPG, _DAC = 0xE1, 0xE2, 0xE8, 0xDA, 0xC4, 0xC8, 0xCC
-_EXTENDED, _LOSSLESS, _JPEG_LS = (0xC0, 0xC1, 0xC2), 0xC3, 0xF7
+_EXTENDED, _JPEG_LS = (0xC0, 0xC1, 0xC2), 0xF7
 _BY_PILLOW = (*_EXTENDED, 0xC9, 0xCA)
 _REFUSED = {
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical"),
@@ -85,9 +87,7 @@ def read_jpeg(data: bytes, max_pixels: int) -> Raster:
         raise ImageReadError("a truncated JPEG: it has no end marker")
     samples, depth = _decode(data, frame, header), frame.bit_depth
     if depth < 8:
-        white = (1 << depth) - 1
-        levels = (np.arange(white + 1) * 255 + white // 2) // white
-        samples, depth = levels.astype(np.uint8)[np.minimum(samples, white)], 8
+        samples, depth = scale(samples, (1 << depth) - 1, 8), 8
     return Raster(
         samples,
         depth,
@@ -143,9 +143,7 @@ def _check_frame(frame: _Frame) -> None:
         )
 
 
-def _decode(
-    data: bytes, frame: _Frame, header: list[_Segment]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
+def _decode(data: bytes, frame: _Frame, header: list[_Segment]) -> Samples:
     """Decode by imagecodecs: (height, width, components), uint8 or uint16."""
     from imagecodecs import jpeg8_decode, jpegls_decode
 
@@ -184,11 +182,11 @@ def _read_orientation(header: list[_Segment]) -> int:
     """Return the EXIF orientation, 1 to 8; 1 if the EXIF cannot be read."""
     for marker, content, _ in header:
         if marker == _APP1 and content.startswith(_EXIF):
-            exif = Image.Exif()
-            try:
-                exif.load(content)
-                orientation = exif.get(ExifTags.Base.Orientation, 1)
-            except Exception:  # unreadable EXIF is ignored by policy, and can raise anything
-                return 1
-            return orientation if orientation in range(1, 9) else 1
+            return read_orientation(partial(_parse_exif, content))
     return 1
+
+
+def _parse_exif(content: bytes) -> Image.Exif:
+    exif = Image.Exif()
+    exif.load(content)
+    return exif

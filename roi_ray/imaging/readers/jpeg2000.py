@@ -2,21 +2,20 @@
 
 Plain 8-bit images are decoded by Pillow. All others are decoded by OpenJPEG, too, but through
 imagecodecs, from the codestream alone: Pillow shifts the samples of other depths, so that white
-wraps around to black above 8 bits. What the boxes say about components (palette, channels, colour)
-is then applied here.
+wraps around to black above 8 bits. What the boxes say about channels and colours is then applied
+here.
 """
 
 from dataclasses import replace
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError, UnsupportedColour
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Raster
 from roi_ray.imaging.readers.jp2 import Channel, Codestream, Jp2Header, read_headers, read_size
 from roi_ray.imaging.readers.pillow import read_pillow
+from roi_ray.imaging.samples import Samples, scale, tiles
 
 _CMYK, _SRGB, _GREY, _SYCC = 12, 16, 17, 18
 """Enumerated colourspaces (EnumCS) that are read: ITU-T T.800, I.5.3.3; T.801, M.11.7.3."""
@@ -44,11 +43,7 @@ _CINEMA_PROFILES = range(3, 8)
 _SUBSAMPLED = ([(1, 1), (2, 1), (2, 1)], [(1, 1), (2, 2), (2, 2)])
 """Steps of components in 4:2:2 and 4:2:0, which imagecodecs converts from sYCC to RGB."""
 
-_BAND_ROWS = 64
 _HINT = "decode it to PNG or PPM with `opj_decompress`"
-
-_Samples: TypeAlias = NDArray[Any]
-"""uint8 or uint16, (height, width, channels)."""
 
 
 def read_jpeg2000(data: bytes, max_pixels: int) -> Raster:
@@ -78,7 +73,7 @@ def read_jpeg2000(data: bytes, max_pixels: int) -> Raster:
     if _is_plain(header, codestream):
         raster = read_pillow(data, max_pixels, formats=("JPEG2000",))
     else:
-        raster = _read_by_imagecodecs(header, codestream, stream)
+        raster = _read_by_imagecodecs(header, codestream, data, stream)
     return replace(raster, icc_profile=header.icc_profile, cicp=header.cicp)
 
 
@@ -109,21 +104,31 @@ def _check_colour(header: Jp2Header, codestream: Codestream) -> None:
 def _is_plain(header: Jp2Header, codestream: Codestream) -> bool:
     """Check whether Pillow reads the image rightly: 8 bits, and channels in their usual order."""
     count = len(codestream.components)
-    colours = count - 1 if count in (2, 4) and header.enumerated != _CMYK else count
-    usual = [Channel(index, _COLOUR, index + 1) for index in range(colours)]
-    if colours < count:
-        usual.append(Channel(count - 1, _OPACITY, 0))
     return (
         count <= 4
-        and header.palette is None
-        and sorted(header.channels) in ([], usual)
+        and not header.palette_depths
+        and _has_usual_channels(header, count)
         and all(component.bit_depth == 8 for component in codestream.components)
     )
 
 
-def _read_by_imagecodecs(header: Jp2Header, codestream: Codestream, stream: bytes) -> Raster:
+def _has_usual_channels(header: Jp2Header, count: int) -> bool:
+    """Check whether channels are the colours in their order, then alpha as the 2nd or 4th."""
+    colours = count - 1 if count in (2, 4) and header.enumerated != _CMYK else count
+    usual = [Channel(index, _COLOUR, index + 1) for index in range(colours)]
+    if colours < count:
+        usual.append(Channel(count - 1, _OPACITY, 0))
+    return sorted(header.channels) in ([], usual)
+
+
+def _read_by_imagecodecs(
+    header: Jp2Header, codestream: Codestream, data: bytes, stream: bytes
+) -> Raster:
     from imagecodecs import jpeg2k_decode
 
+    if header.palette_depths:
+        samples, depth = _read_palette_image(header, codestream, data)
+        return Raster(samples, depth, has_alpha=samples.shape[2] in (2, 4))
     is_subsampled = _check_components(codestream)
     depth, is_signed, *_ = codestream.components[0]
     samples = jpeg2k_decode(stream)
@@ -131,16 +136,40 @@ def _read_by_imagecodecs(header: Jp2Header, codestream: Codestream, stream: byte
     if is_signed:
         samples = samples.view(f"u{samples.itemsize}")
         samples += samples.dtype.type(1 << (depth - 1))  # modulo 2^8 or 2^16
-    if header.palette:
-        samples, depth = _apply_palette(samples, header)
     samples, has_alpha = _order_channels(samples, header.channels)
     if header.enumerated == _SYCC and not is_subsampled and samples.shape[2] - has_alpha == 3:
         _convert_sycc(samples, depth)
     if depth < 8:
-        white = (1 << depth) - 1
-        levels = (np.arange(256) * 255 + white // 2) // white
-        samples, depth = np.minimum(levels, 255).astype(np.uint8)[samples], 8
+        samples, depth = scale(samples, (1 << depth) - 1, 8), 8
     return Raster(samples, depth, has_alpha)
+
+
+def _read_palette_image(
+    header: Jp2Header, codestream: Codestream, data: bytes
+) -> tuple[Samples, int]:
+    """Let OpenJPEG apply a palette, which it does if it gets the boxes too.
+
+    Returns:
+        samples of 8 to 16 bits, and their bit depth.
+    """
+    from imagecodecs import jpeg2k_decode
+
+    count, depth = len(header.palette_depths), header.palette_depths[0]
+    (component, *others), depths = codestream.components, set(header.palette_depths)
+    if (
+        len(depths) > 1
+        or count > 4
+        or others
+        or component[1:] != (False, 1, 1)
+        or header.enumerated == _SYCC
+        or not _has_usual_channels(header, count)
+    ):
+        raise ImageReadError(
+            "a JPEG 2000 palette whose indices or channels are of an unusual kind is not "
+            f"supported; {_HINT}"
+        )
+    samples = jpeg2k_decode(data).reshape(codestream.height, codestream.width, count)
+    return (samples, depth) if depth >= 8 else (scale(samples, (1 << depth) - 1, 8), 8)
 
 
 def _check_components(codestream: Codestream) -> bool:
@@ -170,26 +199,7 @@ def _check_components(codestream: Codestream) -> bool:
     return is_subsampled
 
 
-def _apply_palette(samples: _Samples, header: Jp2Header) -> tuple[_Samples, int]:
-    """Make channels from components; return them and their bits per sample."""
-    palette = header.palette
-    columns = [mapping.column for mapping in header.mapping]
-    if palette is None or not columns or None in columns:
-        raise ImageReadError(f"a JPEG 2000 palette that is used in part, not supported; {_HINT}")
-    depths = {palette.bit_depths[column] for column in columns if column is not None}
-    if len(depths) > 1 or len(columns) > 4:
-        raise ImageReadError(f"a JPEG 2000 palette of different depths, not supported; {_HINT}")
-    depth = depths.pop()
-    entries = palette.entries.astype(np.uint8 if depth <= 8 else np.uint16)
-    # An index beyond the palette stands for its last entry, as in OpenJPEG.
-    indices = np.minimum(samples, len(entries) - 1)
-    channels = [
-        entries[indices[..., mapping.component], mapping.column] for mapping in header.mapping
-    ]
-    return np.stack(channels, -1), depth
-
-
-def _order_channels(samples: _Samples, definitions: tuple[Channel, ...]) -> tuple[_Samples, bool]:
+def _order_channels(samples: Samples, definitions: tuple[Channel, ...]) -> tuple[Samples, bool]:
     """Bring channels in the order of the raster: colours, then alpha.
 
     Without definitions, the last of 2 or 4 channels is alpha. Channels without a meaning are
@@ -216,11 +226,11 @@ def _order_channels(samples: _Samples, definitions: tuple[Channel, ...]) -> tupl
     return samples, bool(alphas)
 
 
-def _convert_sycc(samples: _Samples, depth: int) -> None:
+def _convert_sycc(samples: Samples, depth: int) -> None:
     """Convert sYCC to RGB, in place (IEC 61966-2-1, Amendment 1)."""
     white, middle = (1 << depth) - 1, 1 << (depth - 1)
-    for top in range(0, samples.shape[0], _BAND_ROWS):
-        band = samples[top : top + _BAND_ROWS]
+    for tile in tiles(samples):
+        band = samples[tile]
         luma, blue, red = np.moveaxis(band[..., :3].astype(np.float64), 2, 0)
         blue, red = blue - middle, red - middle
         rgb = (

@@ -1,7 +1,6 @@
 """Read JPEG XL files (ISO/IEC 18181)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError, UnsupportedColour
 from roi_ray.imaging.colour.cicp import refuse_hdr
@@ -10,6 +9,7 @@ from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Cicp, Raster
 from roi_ray.imaging.readers.libjxl import Decoder, Memory
 from roi_ray.imaging.readers.libjxl_interface import BasicInfo, ColourEncoding, Event, ExtraChannel
+from roi_ray.imaging.samples import Samples, scale
 
 _HEADER_MEMORY, _BYTES_PER_PIXEL = 32 << 20, 48
 """Memory that libjxl may hold: up to 13 bytes per pixel for RGB, 20 for RGBA of 16 bits, 50 for
@@ -39,9 +39,6 @@ _IGNORED_CHANNELS = (
     ExtraChannel.THERMAL,
     ExtraChannel.OPTIONAL,
 )
-_TO_8_BITS = ((np.arange(1 << 16) * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8)
-"""Rounded sample of 8 bits, by sample of 16 bits."""
-
 _SRGB = Cicp(primaries=1, transfer=13)
 _TO_PNG = "decode it to PNG with djxl"
 
@@ -82,8 +79,10 @@ def read_jpegxl(data: bytes, max_pixels: int) -> Raster:
         _advance(decoder, memory, Event.COLOR_ENCODING)
         cicp, profile = _read_colours(decoder, info)
         samples = _decode_samples(decoder, memory, info)
+    if info.bits_per_sample <= 8:  # libjxl itself would dither: a quarter would be 1 level off
+        samples = scale(samples, 0xFFFF, 8)
     return Raster(
-        _round_to_8_bits(samples) if info.bits_per_sample <= 8 else samples,
+        samples,
         bit_depth=max(info.bits_per_sample, 8),
         has_alpha=info.alpha_bits > 0,
         icc_profile=profile,
@@ -161,7 +160,7 @@ def _find_cicp(encoding: ColourEncoding) -> Cicp | None:
     return Cicp(primaries, transfer)
 
 
-def _decode_samples(decoder: Decoder, memory: Memory, info: BasicInfo) -> NDArray[np.uint16]:
+def _decode_samples(decoder: Decoder, memory: Memory, info: BasicInfo) -> Samples:
     """Decode the pixels: (height, width, channels); those of up to 8 bits are scaled to 16."""
     _advance(decoder, memory, Event.NEED_IMAGE_OUT_BUFFER)
     channels = info.num_color_channels + (info.alpha_bits > 0)
@@ -169,11 +168,3 @@ def _decode_samples(decoder: Decoder, memory: Memory, info: BasicInfo) -> NDArra
     decoder.set_output(samples, scale_to_16_bits=info.bits_per_sample <= 8)
     _advance(decoder, memory, Event.FULL_IMAGE)
     return samples
-
-
-def _round_to_8_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Round samples of 16 bits; libjxl itself would dither, and a quarter would be 1 level off."""
-    rounded = np.empty(samples.shape, np.uint8)
-    for y in range(len(samples)):
-        rounded[y] = _TO_8_BITS[samples[y]]
-    return rounded

@@ -3,7 +3,7 @@
 import io
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,11 +13,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from roi_ray.errors import ImageReadError, ImageTooLarge
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Raster
+from roi_ray.imaging.samples import tiles
 
 PILLOW_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that Pillow may open: each decoder more is one more that reads untrusted bytes."""
 
-_BAND_PIXELS = 1 << 18
+_TILE_PIXELS = 1 << 18
 """Pixels that are copied from Pillow to numpy at a time."""
 
 _16_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
@@ -87,13 +88,11 @@ def read_pillow_image(image: Image.Image) -> Raster:
 
 
 def _to_array(image: Image.Image) -> NDArray[np.uint8]:
-    """Copy an image in bands of rows: Pillow's own export needs its memory twice."""
+    """Copy an image in tiles: Pillow's own export needs its memory twice."""
     samples = np.empty((image.height, image.width, len(image.getbands())), np.uint8)
-    rows = max(1, _BAND_PIXELS // max(1, image.width))
-    for top in range(0, image.height, rows):
-        bottom = min(image.height, top + rows)
-        band = np.asarray(image.crop((0, top, image.width, bottom)))
-        samples[top:bottom] = band.reshape(samples[top:bottom].shape)
+    for rows, columns in tiles(samples, _TILE_PIXELS):
+        part = image.crop((columns.start, rows.start, columns.stop, rows.stop))
+        samples[rows, columns] = np.asarray(part).reshape(part.height, part.width, -1)
     return samples
 
 
@@ -112,7 +111,7 @@ def _load_and_read_orientation(image: Image.Image) -> int:
     try:
         image.load()
         xmp |= _remove_xmp(image)
-        return _read_orientation(image)
+        return read_orientation(image.getexif)
     finally:
         image.info.update(xmp)
 
@@ -121,9 +120,10 @@ def _remove_xmp(image: Image.Image) -> dict[str | tuple[int, int], object]:
     return {key: image.info.pop(key) for key in _XMP_KEYS if key in image.info}
 
 
-def _read_orientation(image: Image.Image) -> int:
+def read_orientation(load_exif: Callable[[], Image.Exif]) -> int:
+    """Return the orientation, 1 to 8, of some EXIF data; 1 if it cannot be read."""
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = load_exif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # unreadable EXIF is ignored by policy, and can raise anything
         return 1
     return orientation if orientation in range(1, 9) else 1

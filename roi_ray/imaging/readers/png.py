@@ -5,8 +5,6 @@ PNG Specification, third edition (W3C, 2025).
 
 from dataclasses import replace
 
-import numpy as np
-
 from roi_ray.errors import ImageReadError, UnsupportedColour
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Cicp, Raster
@@ -24,6 +22,7 @@ from roi_ray.imaging.readers.png_chunks import (
     read_chunks,
     read_header,
 )
+from roi_ray.imaging.samples import place_on_canvas
 
 
 def read_png(data: bytes, max_pixels: int) -> Raster:
@@ -71,13 +70,10 @@ def _read_cicp(chunks: list[Chunk]) -> Cicp | None:
 
 def _place(raster: Raster, canvas: Header, frame: Frame) -> Raster:
     """Place a frame on its canvas, which is transparent around it."""
-    if raster.samples.shape[:2] == (canvas.height, canvas.width):
+    size = canvas.height, canvas.width
+    if raster.samples.shape[:2] == size:
         return raster
-    channels = raster.samples.shape[2] + (not raster.has_alpha)
-    samples = np.zeros((canvas.height, canvas.width, channels), raster.samples.dtype)
-    area = samples[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
-    area[..., -1] = (1 << raster.bit_depth) - 1
-    area[..., : raster.samples.shape[2]] = raster.samples
+    samples = place_on_canvas(raster.samples, size, (frame.top, frame.left))
     return replace(raster, samples=samples, has_alpha=True)
 
 

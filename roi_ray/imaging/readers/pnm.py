@@ -5,7 +5,6 @@ viewers do, although ppm(5) names the transfer function of BT.709.
 """
 
 import re
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Raster
+from roi_ray.imaging.samples import Samples, sample_type, scale
 
 _TOKEN = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*+(\d{1,10})(?=[\s#])")
 _COMMENT = re.compile(rb"#[^\n\r]*")
@@ -51,7 +51,7 @@ def read_pnm(data: bytes, max_pixels: int) -> Raster:
         )
     check_pixel_count(width, height, max_pixels)
     shape = (height, width, 3 if kind in (3, 6) else 1)
-    samples: NDArray[Any]
+    samples: Samples
     if is_bitmap and is_text:
         samples = _read_bits_of_text(data[position:], shape)
     elif is_text:
@@ -63,10 +63,10 @@ def read_pnm(data: bytes, max_pixels: int) -> Raster:
         samples = _read_binary(data, position + 1, shape, "u1" if white < 256 else ">u2")
     if is_bitmap:
         return Raster(np.where(samples == 1, np.uint8(0), np.uint8(255)))
-    return _scale(samples, white)
+    return _to_raster(samples, white)
 
 
-def _read_binary(data: bytes, start: int, shape: tuple[int, ...], kind: str) -> NDArray[Any]:
+def _read_binary(data: bytes, start: int, shape: tuple[int, ...], kind: str) -> Samples:
     count, dtype = int(np.prod(shape)), np.dtype(kind)
     if len(data) - start < count * dtype.itemsize:
         raise ImageReadError(_TOO_FEW)
@@ -110,23 +110,13 @@ def _read_text(text: bytes, shape: tuple[int, ...], white: int) -> NDArray[np.ui
     return samples.reshape(shape)
 
 
-def _scale(samples: NDArray[Any], white: int) -> Raster:
+def _to_raster(samples: Samples, white: int) -> Raster:
     """Scale samples to a number of bits, if their maximum is not that of a number of bits."""
     if samples.max() > white:
         raise ImageReadError(_TOO_LARGE.format(samples.max(), white))
     if white < 255:
-        return Raster(_scaling_table(white, 8).astype(np.uint8)[samples])
+        return Raster(scale(samples, white, 8))
     bits = white.bit_length()
-    if white == 255:
-        samples = samples.astype(np.uint8, copy=False)
-    elif white & (white + 1) == 0:
-        samples = samples.astype(np.uint16, copy=False)
-    else:
-        bits, samples = 16, _scaling_table(white, 16).astype(np.uint16)[samples]
-    return Raster(samples, bits)
-
-
-def _scaling_table(white: int, bits: int) -> NDArray[np.int64]:
-    """Return the value of each sample at a number of bits."""
-    full = (1 << bits) - 1
-    return (np.arange(white + 1, dtype=np.int64) * full + white // 2) // white
+    if white != (1 << bits) - 1:
+        return Raster(scale(samples, white, 16), 16)
+    return Raster(samples.astype(sample_type(bits), copy=False), bits)

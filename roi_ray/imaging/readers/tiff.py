@@ -5,7 +5,6 @@ what needs libtiff: CCITT fax, old-style JPEG, and YCbCr without JPEG.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ from roi_ray.imaging.readers.tiff_layout import (
     read_segment_table,
 )
 from roi_ray.imaging.readers.tiff_segments import read_segments
+from roi_ray.imaging.samples import Samples, scale, tiles
 
 _RAW = (32803, 34892)
 """PhotometricInterpretation of a camera's raw files: colour filter array and linear raw."""
@@ -38,7 +38,6 @@ _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType."""
 
 _PILLOW_TAGS = frozenset(Tag) - {Tag.ORIENTATION, Tag.SUB_IFDS, Tag.ICC_PROFILE}
-_BAND_PIXELS = 1 << 18
 
 
 def read_tiff(data: bytes, max_pixels: int) -> Raster:
@@ -148,8 +147,8 @@ def _find_alpha(directory: Directory, layout: Layout) -> tuple[int | None, bool]
 
 
 def _select_channels(
-    stored: NDArray[Any], directory: Directory, layout: Layout, alpha: int | None
-) -> NDArray[Any]:
+    stored: Samples, directory: Directory, layout: Layout, alpha: int | None
+) -> Samples:
     """Keep colours and alpha, with 0 as black, palettes applied, and at least 8 bits."""
     colours = COLOUR_SAMPLES[layout.photometric]
     white = (1 << layout.bits) - 1
@@ -161,13 +160,8 @@ def _select_channels(
         kept[..., 0] = white - kept[..., 0]
     if layout.photometric == PALETTE:
         rgb = _read_palette(directory, layout.bits)[kept[..., 0]]
-        return rgb if alpha is None else np.dstack([rgb, _scale_to_8_bits(kept[..., 1], white)])
-    return _scale_to_8_bits(kept, white) if white < 255 else kept
-
-
-def _scale_to_8_bits(samples: NDArray[np.uint8], white: int) -> NDArray[np.uint8]:
-    levels = (np.arange(256) * 255 + white // 2) // white
-    return levels.clip(0, 255).astype(np.uint8)[samples]
+        return rgb if alpha is None else np.dstack([rgb, scale(kept[..., 1], white, 8)])
+    return scale(kept, white, 8) if white < 255 else kept
 
 
 def _read_palette(directory: Directory, bits: int) -> NDArray[np.uint8]:
@@ -182,15 +176,12 @@ def _read_palette(directory: Directory, bits: int) -> NDArray[np.uint8]:
     return scaled.astype(np.uint8).reshape(3, -1).T
 
 
-def _divide_by_alpha(samples: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Undo the multiplication of colours by alpha, in bands of rows to save memory."""
-    white = (1 << bits) - 1
-    scale = np.uint32(white if bits > 8 else 255)
+def _divide_by_alpha(samples: Samples, bits: int) -> Samples:
+    """Undo the multiplication of colours by alpha."""
+    white = np.uint32((1 << max(8, bits)) - 1)
     result = samples.copy()
-    rows = max(1, _BAND_PIXELS // samples.shape[1])
-    for top in range(0, len(samples), rows):
-        band = samples[top : top + rows].astype(np.uint32)
-        alpha = band[..., -1:]
-        divided = (band[..., :-1] * scale + alpha // 2) // np.maximum(alpha, 1)
-        result[top : top + rows, :, :-1] = np.minimum(divided, scale)
+    for tile in tiles(samples):
+        alpha = samples[tile][..., -1:].astype(np.uint32)
+        divided = (samples[tile][..., :-1] * white + alpha // 2) // np.maximum(alpha, 1)
+        result[tile][..., :-1] = np.minimum(divided, white)
     return result

@@ -8,7 +8,7 @@ the strip's true size, whatever the file says.
 
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from roi_ray.imaging.readers.tiff_layout import (
     ZSTD,
     Layout,
 )
+from roi_ray.imaging.samples import Samples
 
 _BYTE_CODECS = {
     LZW: "lzw_decode",
@@ -52,7 +53,7 @@ class _Place(NamedTuple):
 
 def read_segments(
     data: bytes, layout: Layout, offsets: list[int], byte_counts: list[int]
-) -> NDArray[Any]:
+) -> Samples:
     """Decode all strips or tiles.
 
     Args:
@@ -100,7 +101,7 @@ def _places(layout: Layout) -> Iterator[_Place]:
                 yield _Place(plane, top, left, rows)
 
 
-def _decode_segment(data: bytes | memoryview, layout: Layout, rows: int) -> NDArray[Any]:
+def _decode_segment(data: bytes | memoryview, layout: Layout, rows: int) -> Samples:
     """Decode a strip or tile to (rows, segment_width, channels)."""
     shape = (rows, layout.segment_width, layout.channels)
     if layout.compression == JPEG:
@@ -125,19 +126,19 @@ def _decode_segment(data: bytes | memoryview, layout: Layout, rows: int) -> NDAr
     return samples
 
 
-def _unpack(data: bytes | memoryview, layout: Layout) -> NDArray[Any]:
+def _unpack(data: bytes | memoryview, layout: Layout) -> Samples:
     """Return the samples of packed bytes."""
     if layout.bits == 8:
         return np.frombuffer(data, np.uint8)
     if layout.bits == 16:
         return np.frombuffer(data, layout.byte_order + "u2").astype(np.uint16, copy=False)
-    unpacked: NDArray[Any] = _codecs().packints_decode(
+    unpacked: Samples = _codecs().packints_decode(
         data, layout.dtype, layout.bits, runlen=layout.segment_width * layout.channels
     )
     return unpacked
 
 
-def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> NDArray[Any]:
+def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> Samples:
     """Decode a JPEG (TIFF Technical Note 2). Pillow's libtiff prints what it finds damaged."""
     limits.check_decoding_cost(data)
     rows, width, channels = shape
@@ -150,7 +151,7 @@ def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> ND
         )
     is_colour = channels == 3 and layout.photometric in (RGB, YCBCR)
     stored = ("YCBCR" if layout.photometric == YCBCR else "RGB") if is_colour else None
-    decoded: NDArray[Any] = _codecs().jpeg_decode(
+    decoded: Samples = _codecs().jpeg_decode(
         data,
         bitspersample=layout.bits,
         tables=layout.jpeg_tables,

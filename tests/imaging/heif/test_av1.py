@@ -6,7 +6,7 @@ import pytest
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.heif.av1 import read_sequence_headers
-from roi_ray.imaging.heif.items import read_still
+from roi_ray.imaging.heif.still import read_still
 from roi_ray.imaging.raster import Cicp
 from tests.imaging.heif_files import avifenc, run_tool
 

@@ -8,7 +8,7 @@ import pytest
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.heif.hevc import read_colours
-from roi_ray.imaging.heif.items import read_still
+from roi_ray.imaging.heif.still import read_still
 from roi_ray.imaging.raster import Cicp
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from roi_ray.errors import ImageReadError, ImageTooLarge, UnsupportedColour
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.heif.items import read_still
+from roi_ray.imaging.heif.still import read_still
 from roi_ray.imaging.raster import Cicp
 from roi_ray.imaging.readers.avif import read_avif
 from tests.conftest import encode

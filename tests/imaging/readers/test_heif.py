@@ -12,7 +12,7 @@ from PIL import Image
 from roi_ray.errors import ImageReadError, ImageTooLarge, UnsupportedColour
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.heif import hevc
-from roi_ray.imaging.heif.items import read_still
+from roi_ray.imaging.heif.still import read_still
 from roi_ray.imaging.raster import Cicp
 from roi_ray.imaging.readers.heif import read_heif
 from tests.imaging.heif_files import (

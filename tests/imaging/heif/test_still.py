@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from roi_ray.errors import ImageReadError, ImageTooLarge
-from roi_ray.imaging.heif.items import check_sizes, match_profile, read_colours, read_still
+from roi_ray.imaging.heif.still import check_sizes, match_profile, read_colours, read_still
 from roi_ray.imaging.raster import Cicp
 from tests.imaging.heif_files import SRGB, Part, assemble, box, full_box, icc, irot, ispe, nclx
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging.heif.boxes import Fields, first_of_each, read_boxes
+from roi_ray.imaging.boxes import Fields, first_of_each, read_boxes
 from tests.imaging.heif_files import box
 
 
