@@ -121,7 +121,7 @@ MaxPixels = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Largest image that is decoded, in pixels. Larger images become errors.",
+        help="Largest image that is decoded: width times height. Larger images become errors.",
         rich_help_panel=_RUN,
     ),
 ]

@@ -46,8 +46,9 @@ def main(
     mask: Annotated[
         str | None,
         typer.Option(
-            help="8-bit image of the size of the original that is the mask itself: 255 inside the "
-            "region of interest, 0 outside. Replaces the saliency network's mask.",
+            help="Image of the size of the original that is the mask itself: white inside the "
+            "region of interest, black outside. Rounded to 8 bits. Replaces the saliency network's "
+            "mask.",
             show_default=False,
         ),
     ] = None,

@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pyarrow.fs as pafs
-from PIL import Image
 
-from roi_ray.errors import ManifestError, StorageError
-from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
+from roi_ray.errors import ImageError, ManifestError, StorageError
+from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
 
 _THREADS = 16
@@ -76,24 +75,21 @@ def read_byte_size(uri: str) -> float:
 
 
 def read_bits_per_pixel(uri: str) -> float:
-    """Compute the bits per pixel of an encoded image, from its header and the size of its file.
+    """Compute the bits per pixel of an encoded image of any format that is scored.
+
+    The image is decoded, because headers of some formats do not state the size that is shown.
 
     Raises:
-        ManifestError: the file cannot be opened, or is not an image of a known format.
+        ManifestError: the file cannot be read, or cannot be scored: damaged, HDR, ...
     """
     try:
-        with storage.open_file(uri) as stream, Image.open(stream, formats=PILLOW_FORMATS) as image:
-            return 8 * int(stream.size()) / (image.width * image.height)
+        data = storage.read_bytes(uri)
+        height, width, _ = decode_image(data).shape
     except StorageError as error:
         raise ManifestError(f"{error}; the data set's table names it") from error
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
+    except ImageError as error:
         raise ManifestError(f"{uri} is not a readable image: {error}") from error
+    return 8 * len(data) / (width * height)
 
 
 def _list_paths(folder: str, kind: pafs.FileType, *, recursive: bool) -> list[str]:

@@ -43,6 +43,7 @@ def load_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
             another type or shape. A plain uint16 array is refused, because it does not say which
             value is white.
         ImageTooLarge: the image has more than `max_pixels` pixels.
+        UnsupportedColour: its colours have no equivalent in sRGB, such as HDR (PQ, HLG).
         StorageError: S3 refuses the credentials or does not answer.
 
     Examples:
@@ -78,7 +79,7 @@ def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels8:
 
     Raises:
         ImageReadError: as `load_image`; or a pixel of the mask is transparent.
-        ImageTooLarge, StorageError: as `load_image`.
+        ImageTooLarge, UnsupportedColour, StorageError: as `load_image`.
     """
     if isinstance(source, np.ndarray) and source.dtype == bool:
         source = source * np.uint8(255)

@@ -57,13 +57,14 @@ def score(
     images of a reference in one list: the reference is then prepared once.
 
     Args:
-        reference: the original: a path, `file://` or `s3://` URI, the bytes of an image file, a
+        reference: the original: a path, `file://` or `s3://` URI, the bytes of an image file, an
             array of sRGB values (height, width, 3), uint8 or a `roi_ray.HighBitDepthImage`, or a
             Pillow image. Each image is scored at its own bit depth.
         distorted: an image of the same size, likewise, or a list or tuple of them. Its bit depth
             may differ from that of the reference.
-        mask: region of interest, white inside: an image of the same size, or a uint8 array
-            (height, width). None to let the saliency network find where people look.
+        mask: region of interest, white inside: an image of the same size, of any bit depth and
+            rounded to 8 bits, or a uint8 array (height, width). None to let the saliency network
+            find where people look.
         settings: networks and options of the metrics; None for the defaults.
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU if there is one.
         max_pixels: largest width times height that is decoded.
@@ -74,6 +75,7 @@ def score(
     Raises:
         ImageReadError: a file is missing or not an image, or an array has another type or shape.
         ImageTooLarge: an image has more than `max_pixels` pixels.
+        UnsupportedColour: the colours of an image have no equivalent in sRGB, such as HDR.
         ImageTooSmall: a side is below 11 pixels.
         SizeMismatch: an image or the mask has another size than the reference.
         DeviceError: the device is not available.

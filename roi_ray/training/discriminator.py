@@ -19,7 +19,7 @@ from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.restorer import Restorer
 from roi_ray.training.windows import Original, draw_windows
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Increase it when the same images and recipe would give other weights than before."""
 
 _WIDTH = 32

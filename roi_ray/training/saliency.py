@@ -20,7 +20,7 @@ from roi_ray.training.pairs import Pair
 from roi_ray.training.recipes import SaliencyRecipe
 from roi_ray.training.saliency_augmentation import draw_crop, draw_jitter, jitter_colours
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Increase it when the same images, maps and recipe would give other weights than before."""
 
 # Images and maps at the network's size, and each image's jitter factors.

@@ -1,7 +1,10 @@
+import io
 import math
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
+import pillow_heif
 import pytest
 
 from roi_ray.datasets import files
@@ -53,6 +56,26 @@ def test_bits_per_pixel_count_the_whole_file(tmp_path) -> None:
     assert files.read_bits_per_pixel(uri) == 8 * len(data) / 600
     assert files.read_byte_size(uri) == len(data)
     assert math.isnan(files.read_byte_size(str(tmp_path / "y.jpg")))
+
+
+@pytest.mark.parametrize("suffix", ["jxl", "heic", "png", "jpg"])
+def test_bits_per_pixel_of_deep_images_and_of_formats_that_pillow_does_not_open(
+    tmp_path, suffix
+) -> None:
+    samples = np.linspace(0, 4095, 20 * 30 * 3).reshape(20, 30, 3).astype(np.uint16)
+    if suffix == "heic":
+        heif = pillow_heif.from_bytes("RGB;16", (30, 20), (samples * 16).tobytes())
+        stream = io.BytesIO()
+        heif.save(stream)
+        data = stream.getvalue()
+    else:
+        data = {
+            "jxl": lambda: imagecodecs.jpegxl_encode(samples, bitspersample=12),
+            "png": lambda: imagecodecs.png_encode(samples),
+            "jpg": lambda: imagecodecs.jpeg8_encode(samples, bitspersample=12),
+        }[suffix]()
+    uri = write(tmp_path / f"x.{suffix}", data)
+    assert files.read_bits_per_pixel(uri) == 8 * len(data) / 600
 
 
 def test_bits_per_pixel_of_an_unreadable_image_is_refused(tmp_path) -> None:
