@@ -84,12 +84,12 @@ def read_bits_per_pixel(uri: str) -> float:
     """
     try:
         data = storage.read_bytes(uri)
-        height, width, _ = decode_image(data).shape
+        height, width = decode_image(data).shape[:2]
     except StorageError as error:
         raise ManifestError(f"{error}; the data set's table names it") from error
     except ImageError as error:
         raise ManifestError(f"{uri} is not a readable image: {error}") from error
-    return 8 * len(data) / (width * height)
+    return float(8 * len(data) / (width * height))
 
 
 def _list_paths(folder: str, kind: pafs.FileType, *, recursive: bool) -> list[str]:

@@ -69,7 +69,7 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
                 include_dashboard=None if existing else False,
                 runtime_env={"env_vars": environment} if environment else None,
             )
-        except (ValueError, ConnectionError) as error:
+        except Exception as error:  # Ray raises a plain Exception if it starts too slowly
             problem = (
                 f"cannot use RAY_ADDRESS={os.environ['RAY_ADDRESS']}"
                 if existing

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from roi_ray import schema
-from roi_ray.errors import UsageError
+from roi_ray.errors import ImageError, UsageError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8, check_pixels, to_8_bits
 from roi_ray.io import storage
@@ -42,7 +42,8 @@ def make_sweep(
 
     Files below `folder`:
 
-        originals/NAME.png                   the reference, decoded by `roi_ray.imaging.decode`;
+        originals/NAME.png                   the reference as untagged sRGB, which the encoders get:
+                                             its profile or CICP is applied;
                                              NAME.ppm if it has more than 8 bits per sample
         decoded/CODEC/NAME-qQQ.SUFFIX        the encoded file; it is decoded when it is scored
         manifest.parquet                     one row per file below `decoded/`
@@ -67,7 +68,7 @@ def make_sweep(
 
     Raises:
         UsageError: a codec, a quality or a name cannot be used; nothing is written.
-        ImageError: a reference cannot be decoded, or an array is not an image.
+        ImageError: a reference, which is named, cannot be decoded, or an array is not an image.
         StorageError: a file cannot be read or written.
     """
     encoders = _select_encoders(codecs, qualities or {})
@@ -80,7 +81,7 @@ def make_sweep(
     # Threads suffice, because encoders release the GIL. pool.map keeps the order.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(
-            lambda item: _sweep_reference(item[0], _to_pixels(item[1]), folder, encoders),
+            lambda item: _sweep_reference(item[0], _to_pixels(*item), folder, encoders),
             references.items(),
         )
         rows = [row for part in parts for row in part]
@@ -140,13 +141,16 @@ def _sweep_reference(
     return rows
 
 
-def _to_pixels(source: Path | bytes | Pixels) -> Pixels:
-    if isinstance(source, Path):
-        return decode_image(storage.read_bytes(str(source)))
-    if isinstance(source, bytes):
-        return decode_image(source)
-    check_pixels(source)
-    return source
+def _to_pixels(name: str, source: Path | bytes | Pixels) -> Pixels:
+    """Decode a reference or check its pixels; errors name it."""
+    data = storage.read_bytes(str(source)) if isinstance(source, Path) else source
+    try:
+        if isinstance(data, bytes):
+            return decode_image(data)
+        check_pixels(data)
+    except ImageError as error:
+        raise type(error)(f"reference {name!r}: {error}") from error
+    return data
 
 
 def _encode_ppm(pixels: HighBitDepthImage) -> bytes:

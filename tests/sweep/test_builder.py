@@ -10,6 +10,7 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import bit_depth_of, to_8_bits
 from roi_ray.sweep import CODECS, make_sweep, photographs
 from tests.conftest import deepen
+from tests.imaging import grid
 
 QUALITIES = {"jpeg": (10, 90), "webp": (20,), "jpeg2000": (30,), "avif": (5,)}
 
@@ -58,6 +59,21 @@ def test_reference_of_more_than_8_bits_keeps_its_depth(tmp_path, pixels, bit_dep
         assert deep_file.read_bytes() == rounded_file.read_bytes()
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_tagged_reference_is_written_and_encoded_as_srgb(tmp_path, deep):
+    rows = np.linspace(40, 200, 96)[:, None, None] * np.array([1, 0.8, 0.6])
+    samples = np.broadcast_to(rows, (96, 64, 3)) * (257 if deep else 1)
+    tagged = grid.png_with_cicp(samples.astype(np.uint16 if deep else np.uint8), "Display P3")
+    qualities = {"jpeg": [95]}
+    row = make_sweep({"p3": tagged}, str(tmp_path), ["jpeg"], qualities).to_pylist()[0]
+    reference = decode_image((tmp_path / row["reference"]).read_bytes())
+    np.testing.assert_array_equal(reference, decode_image(tagged))
+    # Within the loss of JPEG; the samples of Display P3 would be up to 8 levels away.
+    encoded = decode_image((tmp_path / row["distorted"]).read_bytes())
+    assert np.abs(encoded.astype(int) - to_8_bits(reference)).max() <= 2
+    assert np.abs(encoded - samples / (257 if deep else 1)).max() > 5
+
+
 def test_array_that_is_no_image_is_refused(tmp_path, pixels):
     with pytest.raises(ImageReadError, match="a uint16 array does not say which value is white"):
         make_sweep({"deep": np.asarray(deepen(pixels, 10))}, str(tmp_path))
@@ -99,7 +115,7 @@ def test_unusable_options_write_nothing(tmp_path, pixels, references, options, t
 
 
 def test_unreadable_reference_raises_and_writes_no_manifest(tmp_path):
-    with pytest.raises(ImageReadError):
+    with pytest.raises(ImageReadError, match=r"reference 'cat': not an image"):
         make_sweep({"cat": b"meow"}, str(tmp_path))
     with pytest.raises(StorageError, match="not-there"):
         make_sweep({"cat": tmp_path / "not-there.png"}, str(tmp_path))
