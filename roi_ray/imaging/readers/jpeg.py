@@ -4,7 +4,7 @@ Clauses are those of ITU-T T.81 (ISO/IEC 10918-1).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from roi_ray.imaging.samples import Samples, scale
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xda-\xef\xf7-\xfe])")
 _APP1, _APP2, _APP8, _SOS, _DHT, _JPG, _DAC = 0xE1, 0xE2, 0xE8, 0xDA, 0xC4, 0xC8, 0xCC
 _EXTENDED, _JPEG_LS = (0xC0, 0xC1, 0xC2), 0xF7
+_FRAMES = (*set(range(0xC0, 0xD0)) - {_DHT, _JPG, _DAC}, _JPEG_LS)
 _BY_PILLOW = (*_EXTENDED, 0xC9, 0xCA)
 _REFUSED = {
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical"),
@@ -42,7 +43,7 @@ class _Segment(NamedTuple):
     end: int
 
 
-class _Frame(NamedTuple):
+class Frame(NamedTuple):
     """A frame header (B.2.2).
 
     Attributes:
@@ -75,9 +76,7 @@ def read_jpeg(data: bytes, max_pixels: int) -> Raster:
         UnsupportedColour: CMYK of more than 8 bits.
     """
     header = list(_read_header(data))
-    frame = next((_parse_frame(segment) for segment in header if _is_frame(segment.marker)), None)
-    if frame is None:
-        raise ImageReadError("a JPEG without a frame header: truncated, or only tables")
+    frame = _find_frame(header)
     check_pixel_count(frame.width, frame.height, max_pixels)
     if frame.bit_depth == 8 and frame.process in _BY_PILLOW and frame.components in _COLOURS:
         return read_pillow(data, max_pixels, formats=("JPEG",))
@@ -107,21 +106,33 @@ def _read_header(data: bytes) -> Iterator[_Segment]:
             return
 
 
-def _is_frame(marker: int) -> bool:
-    return marker == _JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in (_DHT, _JPG, _DAC))
+def read_frame(data: bytes) -> Frame:
+    """Read the frame header of a JPEG: size and depth of what a decoder will give.
+
+    Raises:
+        ImageReadError: there is none, or it is damaged.
+    """
+    return _find_frame(_read_header(data))
 
 
-def _parse_frame(segment: _Segment) -> _Frame:
+def _find_frame(header: Iterable[_Segment]) -> Frame:
+    for segment in header:
+        if segment.marker in _FRAMES:
+            return _parse_frame(segment)
+    raise ImageReadError("a JPEG without a frame header: truncated, or only tables")
+
+
+def _parse_frame(segment: _Segment) -> Frame:
     content = segment.content
     if len(content) < 6 or not all(content[:1] + content[5:6]):
         raise ImageReadError("a JPEG with a damaged frame header")
     height, width = int.from_bytes(content[1:3]), int.from_bytes(content[3:5])
     if not height or not width:
         raise ImageReadError(f"a JPEG of {width} x {height} pixels")
-    return _Frame(segment.marker, content[0], height, width, content[5])
+    return Frame(segment.marker, content[0], height, width, content[5])
 
 
-def _check_frame(frame: _Frame) -> None:
+def _check_frame(frame: Frame) -> None:
     """Refuse what imagecodecs does not decode, by name.
 
     Raises:
@@ -143,7 +154,7 @@ def _check_frame(frame: _Frame) -> None:
         )
 
 
-def _decode(data: bytes, frame: _Frame, header: list[_Segment]) -> Samples:
+def _decode(data: bytes, frame: Frame, header: list[_Segment]) -> Samples:
     """Decode by imagecodecs: (height, width, components), uint8 or uint16."""
     from imagecodecs import jpeg8_decode, jpegls_decode
 

@@ -1,31 +1,23 @@
 """Read TIFF and BigTIFF: unsigned samples of 1 to 16 bits, whatever their arrangement.
 
-Strips and tiles are decoded by `tiff_segments.py`. Pillow, which misreads many layouts, reads only
-what needs libtiff: CCITT fax, old-style JPEG, and YCbCr without JPEG.
+Pillow and libtiff misread many layouts, so that the directory is parsed by `tiff_directory.py`,
+checked by `tiff_layout.py`, and the strips or tiles are decoded by `tiff_segments.py`.
 """
-
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.raster import Raster
-from roi_ray.imaging.readers.pillow import read_pillow
 from roi_ray.imaging.readers.tiff_directory import Directory, Tag, read_directories
 from roi_ray.imaging.readers.tiff_layout import (
     BLACK_IS_ZERO,
-    CCITT,
     COLOUR_SAMPLES,
-    JPEG,
-    OLD_JPEG,
     PALETTE,
     RGB,
     WHITE_IS_ZERO,
-    YCBCR,
     Layout,
     read_layout,
-    read_segment_table,
 )
 from roi_ray.imaging.readers.tiff_segments import read_segments
 from roi_ray.imaging.samples import Samples, scale, tiles
@@ -36,8 +28,6 @@ _RAW = (32803, 34892)
 _ASSOCIATED, _UNASSOCIATED = 1, (2, 999)  # Corel Draw 10 writes 999
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType."""
-
-_PILLOW_TAGS = frozenset(Tag) - {Tag.ORIENTATION, Tag.SUB_IFDS, Tag.ICC_PROFILE}
 
 
 def read_tiff(data: bytes, max_pixels: int) -> Raster:
@@ -54,19 +44,16 @@ def read_tiff(data: bytes, max_pixels: int) -> Raster:
     """
     directory = _choose_directory(data)
     layout = read_layout(directory, max_pixels)
-    offsets, byte_counts = read_segment_table(directory, layout, len(data))
-    if _is_for_pillow(layout):
-        raster = read_pillow(directory.copy_file(_PILLOW_TAGS), max_pixels, ("TIFF",))
-    else:
-        alpha, is_premultiplied = _find_alpha(directory, layout)
-        stored = read_segments(data, layout, offsets, byte_counts)
-        samples = _select_channels(stored, directory, layout, alpha)
-        if is_premultiplied:
-            samples = _divide_by_alpha(samples, layout.bits)
-        raster = Raster(samples, max(8, layout.bits), alpha is not None)
+    alpha, is_premultiplied = _find_alpha(directory, layout)
+    stored = read_segments(data, directory, layout)
+    samples = _select_channels(stored, directory, layout, alpha)
+    if is_premultiplied:
+        samples = _divide_by_alpha(samples, layout.bits)
     orientation = _peek(directory, Tag.ORIENTATION, 1)
-    return replace(
-        raster,
+    return Raster(
+        samples,
+        bit_depth=max(8, layout.bits),
+        has_alpha=alpha is not None,
         icc_profile=_read_profile(directory),
         orientation=orientation if orientation in range(1, 9) else 1,
     )
@@ -99,25 +86,6 @@ def _choose_directory(data: bytes) -> Directory:
         if not kind & (_REDUCED | _MASK) and _peek(directory, Tag.SUBFILE_TYPE, 0) != 2:
             return directory
     return directories[0]
-
-
-def _is_for_pillow(layout: Layout) -> bool:
-    """Whether libtiff is needed to make RGB or grey of 8 bits from what is stored."""
-    is_plain = layout.samples == COLOUR_SAMPLES[layout.photometric] and not layout.is_planar
-    if layout.compression == OLD_JPEG:
-        return True
-    if layout.compression in CCITT:
-        if layout.bits > 1 or not is_plain or layout.photometric > BLACK_IS_ZERO:
-            raise ImageReadError("a TIFF of CCITT fax that is not black and white")
-        return True
-    if layout.photometric != YCBCR:
-        return False
-    if not is_plain or (layout.bits != 8 and layout.compression != JPEG):
-        raise ImageReadError(
-            f"a TIFF of YCbCr with {layout.bits} bits, or with extra or separate planes, is not "
-            "supported; save it as RGB"
-        )
-    return layout.compression != JPEG
 
 
 def _find_alpha(directory: Directory, layout: Layout) -> tuple[int | None, bool]:

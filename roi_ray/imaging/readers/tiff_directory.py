@@ -45,8 +45,6 @@ class Tag(IntEnum):
     ROWS_PER_STRIP = 278
     STRIP_BYTE_COUNTS = 279
     PLANAR_CONFIGURATION = 284
-    T4_OPTIONS = 292
-    T6_OPTIONS = 293
     PREDICTOR = 317
     COLOR_MAP = 320
     TILE_WIDTH = 322
@@ -58,17 +56,6 @@ class Tag(IntEnum):
     EXTRA_SAMPLES = 338
     SAMPLE_FORMAT = 339
     JPEG_TABLES = 347
-    JPEG_PROC = 512
-    JPEG_OFFSET = 513
-    JPEG_LENGTH = 514
-    JPEG_RESTART_INTERVAL = 515
-    JPEG_Q_TABLES = 519
-    JPEG_DC_TABLES = 520
-    JPEG_AC_TABLES = 521
-    YCBCR_COEFFICIENTS = 529
-    YCBCR_SUBSAMPLING = 530
-    YCBCR_POSITIONING = 531
-    REFERENCE_BLACK_WHITE = 532
     IMAGE_DEPTH = 32997
     ICC_PROFILE = 34675
     DNG_VERSION = 50706
@@ -137,26 +124,6 @@ class Directory:
             )
         return kind, count, memoryview(self.data)[offset : offset + size]
 
-    def copy_file(self, tags: frozenset[Tag]) -> bytes:
-        """Return a TIFF of one image: the file with only this directory and only these tags."""
-        entries = [entry for tag, entry in sorted(self.entries.items()) if tag in tags]
-        # Offsets stay valid, because the new directory is appended and the header keeps its size.
-        start = len(self.data) + len(self.data) % 2
-        count, offset = ("Q", "Q") if self.is_big else ("H", "L")
-        head = 8 if self.is_big else 4
-        body = memoryview(self.data)[head + struct.calcsize("=" + offset) :]
-        return b"".join(
-            (
-                self.data[:head],
-                struct.pack(self.byte_order + offset, start),
-                body,
-                bytes(start - len(self.data)),
-                struct.pack(self.byte_order + count, len(entries)),
-                *entries,
-                bytes(struct.calcsize("=" + offset)),
-            )
-        )
-
 
 def read_directories(data: bytes) -> list[Directory]:
     """Read the main directories in their order, then the SubIFDs of each; at most 32.
@@ -166,10 +133,8 @@ def read_directories(data: bytes) -> list[Directory]:
     """
     byte_order = "<" if data[:2] == b"II" else ">"
     is_big = data[2:4] in (b"+\0", b"\0+")
-    if is_big:
-        first = int.from_bytes(data[8:16], "little" if byte_order == "<" else "big")
-    else:
-        first = int.from_bytes(data[4:8], "little" if byte_order == "<" else "big")
+    start = data[8:16] if is_big else data[4:8]
+    first = int.from_bytes(start, "little" if byte_order == "<" else "big")
     chain = [_read_directory(data, first, byte_order, is_big)]
     visited = {first}
     while (offset := chain[-1].following) and offset not in visited:

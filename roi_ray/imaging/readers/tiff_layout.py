@@ -21,11 +21,12 @@ _OTHER_COLOURS = {
     32845: "LogLuv (HDR)",
 }
 
-UNCOMPRESSED, LZW, OLD_JPEG, JPEG, PACKBITS = 1, 5, 6, 7, 32773
-LZMA, ZSTD, WEBP = 34925, 50000, 50001
-CCITT, DEFLATE = (2, 3, 4), (8, 32946)
-_COMPRESSIONS = (UNCOMPRESSED, LZW, OLD_JPEG, JPEG, PACKBITS, LZMA, ZSTD, WEBP, *CCITT, *DEFLATE)
+UNCOMPRESSED, LZW, JPEG, PACKBITS, LZMA, ZSTD, WEBP = 1, 5, 7, 32773, 34925, 50000, 50001
+DEFLATE = (8, 32946)
+_COMPRESSIONS = (UNCOMPRESSED, LZW, JPEG, PACKBITS, LZMA, ZSTD, WEBP, *DEFLATE)
 _OTHER_COMPRESSIONS = {
+    **dict.fromkeys((2, 3, 4), "CCITT fax"),
+    6: "JPEG of TIFF 6.0 (old style)",
     22610: "JPEG XR",
     32809: "ThunderScan",
     32908: "PixarFilm",
@@ -126,8 +127,7 @@ def read_layout(directory: Directory, max_pixels: int) -> Layout:
         raise ImageReadError(
             f"TIFF compression by {name} is not supported; save it with LZW or Deflate"
         )
-    default_samples = COLOUR_SAMPLES[photometric] if compression == OLD_JPEG else 1
-    samples = directory.read_number(Tag.SAMPLES_PER_PIXEL, default_samples)
+    samples = directory.read_number(Tag.SAMPLES_PER_PIXEL, 1)
     is_tiled = Tag.TILE_OFFSETS in directory.entries
     if is_tiled:
         segment_width = directory.read_number(Tag.TILE_WIDTH, 0)
@@ -139,7 +139,7 @@ def read_layout(directory: Directory, max_pixels: int) -> Layout:
         width=width,
         height=height,
         samples=samples,
-        bits=_read_bits(directory, samples, 8 if compression == OLD_JPEG else 1),
+        bits=_read_bits(directory, samples),
         photometric=photometric,
         compression=compression,
         predictor=directory.read_number(Tag.PREDICTOR, 1),
@@ -157,9 +157,7 @@ def read_layout(directory: Directory, max_pixels: int) -> Layout:
 
 
 def _read_photometric(directory: Directory) -> int:
-    compression = directory.read_number(Tag.COMPRESSION, 1)
-    missing = YCBCR if compression == OLD_JPEG else -1
-    photometric = directory.read_number(Tag.PHOTOMETRIC, missing)
+    photometric = directory.read_number(Tag.PHOTOMETRIC, -1)
     if photometric in _OTHER_COLOURS:
         raise UnsupportedColour(
             f"a TIFF of {_OTHER_COLOURS[photometric]} is not supported; convert it to RGB"
@@ -176,8 +174,8 @@ def _read_photometric(directory: Directory) -> int:
     return photometric
 
 
-def _read_bits(directory: Directory, samples: int, default: int) -> int:
-    bits = directory.read_numbers(Tag.BITS_PER_SAMPLE)[:samples].tolist() or [default]
+def _read_bits(directory: Directory, samples: int) -> int:
+    bits = directory.read_numbers(Tag.BITS_PER_SAMPLE)[:samples].tolist() or [1]
     if len(set(bits)) != 1:
         raise ImageReadError(
             f"a TIFF whose samples have different depths ({', '.join(map(str, bits[:8]))} bits) is "
@@ -212,13 +210,12 @@ def _check_samples(directory: Directory, layout: Layout) -> None:
             f"the TIFF's predictor {layout.predictor} is not supported for unsigned samples; save "
             "it without a predictor"
         )
-    if layout.photometric == YCBCR and layout.compression == UNCOMPRESSED:
-        subsampling = directory.read_numbers(Tag.YCBCR_SUBSAMPLING).tolist()
-        if subsampling != [1, 1] or Tag.REFERENCE_BLACK_WHITE in directory.entries:
-            # Pillow takes the units of 6 samples for pixels.
-            raise ImageReadError(
-                "an uncompressed TIFF of subsampled YCbCr is not supported; save it as RGB"
-            )
+    is_plain = layout.samples == colours and not layout.is_planar
+    if layout.photometric == YCBCR and not (layout.compression == JPEG and is_plain):
+        raise ImageReadError(
+            "a TIFF of YCbCr is supported only with JPEG compression, without separate planes or "
+            "extra samples; save it as RGB"
+        )
     if layout.compression == WEBP and layout.bits != 8:
         raise ImageReadError(f"a TIFF of WebP with {layout.bits} bits per sample")
 
@@ -235,27 +232,3 @@ def _check_segment_size(layout: Layout, max_pixels: int) -> None:
             f"its TIFF tiles of {width} x {height} have {pixels} pixels in all, more than the "
             f"{limit} that --max-pixels (max_pixels) allows"
         )
-
-
-def read_segment_table(
-    directory: Directory, layout: Layout, file_size: int
-) -> tuple[list[int], list[int]]:
-    """Read the offset and size of each strip or tile; old JPEGs may lack them."""
-    if layout.is_tiled:
-        tags = (Tag.TILE_OFFSETS, Tag.TILE_BYTE_COUNTS)
-    else:
-        tags = (Tag.STRIP_OFFSETS, Tag.STRIP_BYTE_COUNTS)
-    offsets, byte_counts = (directory.read_numbers(tag).tolist() for tag in tags)
-    count = layout.segment_count
-    raw_size = count * layout.segment_height * layout.row_bytes
-    if count == 1 and offsets and not byte_counts:
-        byte_counts = [raw_size if layout.compression == 1 else max(0, file_size - offsets[0])]
-    if layout.compression == OLD_JPEG:
-        return offsets, byte_counts
-    if min(len(offsets), len(byte_counts)) < count:
-        raise ImageReadError(
-            f"the TIFF lists {len(offsets)} strips or tiles of {count}; it is damaged"
-        )
-    if sum(byte_counts[:count]) > file_size + raw_size:  # else each would be read again and again
-        raise ImageReadError("the strips or tiles of the TIFF overlap")
-    return offsets[:count], byte_counts[:count]

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging import limits
+from roi_ray.imaging.readers.jpeg import read_frame
 from roi_ray.imaging.readers.pillow import read_pillow
+from roi_ray.imaging.readers.tiff_directory import Directory, Tag
 from roi_ray.imaging.readers.tiff_layout import (
     DEFLATE,
     JPEG,
@@ -23,6 +25,7 @@ from roi_ray.imaging.readers.tiff_layout import (
     LZW,
     PACKBITS,
     RGB,
+    UNCOMPRESSED,
     WEBP,
     YCBCR,
     ZSTD,
@@ -51,16 +54,13 @@ class _Place(NamedTuple):
     rows: int
 
 
-def read_segments(
-    data: bytes, layout: Layout, offsets: list[int], byte_counts: list[int]
-) -> Samples:
+def read_segments(data: bytes, directory: Directory, layout: Layout) -> Samples:
     """Decode all strips or tiles.
 
     Args:
         data: the file's content.
+        directory: lists the strips or tiles.
         layout: checked by the caller: a segment and all segments together are of bounded size.
-        offsets: of each segment in the file.
-        byte_counts: compressed size of each segment.
 
     Returns:
         (height, width, samples), uint8 or uint16: the samples as stored, 0..2^bits - 1.
@@ -68,6 +68,7 @@ def read_segments(
     Raises:
         ImageReadError: a segment is damaged or lies beyond the end of the file.
     """
+    offsets, byte_counts = _read_table(directory, layout, len(data))
     content = memoryview(data)
     if layout.segment_count == 1 and not layout.is_tiled:  # without a second array
         return _decode_segment(_cut(content, offsets[0], byte_counts[0]), layout, layout.height)
@@ -81,6 +82,28 @@ def read_segments(
         else:
             target[...] = cropped
     return image
+
+
+def _read_table(
+    directory: Directory, layout: Layout, file_size: int
+) -> tuple[list[int], list[int]]:
+    """Read the offset and size of each strip or tile."""
+    tags = (Tag.STRIP_OFFSETS, Tag.STRIP_BYTE_COUNTS)
+    if layout.is_tiled:
+        tags = (Tag.TILE_OFFSETS, Tag.TILE_BYTE_COUNTS)
+    offsets, byte_counts = (directory.read_numbers(tag).tolist() for tag in tags)
+    count = layout.segment_count
+    raw_size = count * layout.segment_height * layout.row_bytes
+    if count == 1 and offsets and not byte_counts:
+        is_raw = layout.compression == UNCOMPRESSED
+        byte_counts = [raw_size if is_raw else max(0, file_size - offsets[0])]
+    if min(len(offsets), len(byte_counts)) < count:
+        raise ImageReadError(
+            f"the TIFF lists {len(offsets)} strips or tiles of {count}; it is damaged"
+        )
+    if sum(byte_counts[:count]) > file_size + raw_size:  # else each would be read again and again
+        raise ImageReadError("the strips or tiles of the TIFF overlap")
+    return offsets[:count], byte_counts[:count]
 
 
 def _cut(content: memoryview, offset: int, size: int) -> memoryview:
@@ -142,12 +165,12 @@ def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> Sa
     """Decode a JPEG (TIFF Technical Note 2). Pillow's libtiff prints what it finds damaged."""
     limits.check_decoding_cost(data)
     rows, width, channels = shape
-    frame = _read_jpeg_frame(data)
+    _, *frame = read_frame(data)
     # The last strip may be padded to the height of the others.
-    if frame not in {(layout.bits, n, width, channels) for n in (rows, layout.segment_height)}:
+    if frame not in [[layout.bits, n, width, channels] for n in (rows, layout.segment_height)]:
         raise ImageReadError(
             f"a JPEG of {frame} (bits, rows, columns, channels) in a TIFF strip or tile of "
-            f"{(layout.bits, *shape)}"
+            f"{[layout.bits, *shape]}"
         )
     is_colour = channels == 3 and layout.photometric in (RGB, YCBCR)
     stored = ("YCBCR" if layout.photometric == YCBCR else "RGB") if is_colour else None
@@ -159,22 +182,6 @@ def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> Sa
         outcolorspace="RGB" if is_colour else None,
     )
     return decoded.reshape(frame[1:])[:rows]
-
-
-def _read_jpeg_frame(data: bytes) -> tuple[int, int, int, int]:
-    """Read bits, rows, columns and channels from a JPEG's frame header (ITU-T T.81, B.2.2)."""
-    header = _find_jpeg_frame(data).ljust(10, b"\0")
-    return header[4], int.from_bytes(header[5:7]), int.from_bytes(header[7:9]), header[9]
-
-
-def _find_jpeg_frame(data: bytes) -> bytes:
-    """Return a JPEG's frame header, 10 bytes from its marker; empty if there is none."""
-    position = 2
-    while len(header := data[position : position + 10]) == 10 and header[0] == 0xFF:
-        if 0xC0 <= header[1] <= 0xCF and header[1] not in (0xC4, 0xC8, 0xCC):
-            return header
-        position += 2 + int.from_bytes(header[2:4])
-    return b""
 
 
 def _decode_webp(data: bytes, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -47,8 +47,8 @@ def random_samples(bit_depth: int, channels: int = 3) -> NDArray:
 
 
 def photo_samples(photos, bit_depth: int) -> NDArray:
-    """Return a photograph with values between those of 8 bits."""
-    pixels = photos["astronaut"].astype(float)
+    """Return a part of a photograph with values between those of 8 bits."""
+    pixels = photos["astronaut"][60:260, 100:400].astype(float)
     blurred = (pixels[1:, 1:] + pixels[1:, :-1] + pixels[:-1, 1:] + pixels[:-1, :-1]) / 4
     return quantize(blurred / 255, bit_depth)
 

@@ -261,7 +261,7 @@ def test_jpeg_of_another_size_than_its_tile_is_refused(photos) -> None:
     samples = photo_samples(photos, 12, 1, (32, 32))
     bomb = encode_jpeg(12, None, False)(np.zeros((4000, 4000, 1)))
     data = write_tiff(samples, 12, 1, compression=7, encode=lambda _: bomb)
-    with pytest.raises(ImageReadError, match=r"a JPEG of \(12, 4000, 4000, 1\)"):
+    with pytest.raises(ImageReadError, match=r"a JPEG of \[12, 4000, 4000, 1\]"):
         read_tiff(data, MAX_PIXELS)
 
 
@@ -288,51 +288,6 @@ def test_webp_in_tiff_is_exact_and_prints_nothing(photos, capfd, tile, count) ->
     with pytest.raises(ImageReadError):
         decode_image(data[: len(data) * 2 // 3])
     assert capfd.readouterr() == ("", "")
-
-
-def test_old_jpeg_is_read_as_its_interchange_file(photos) -> None:
-    buffer = io.BytesIO()
-    photo = photos["coffee"][:96, :128]
-    Image.fromarray(photo).save(buffer, "JPEG", quality=90)
-    jpeg = buffer.getvalue()
-    start = 8 + 2 + 9 * 12 + 4
-    tags = {256: 128, 257: 96, 258: 8, 259: 6, 262: 6, 277: 3, 278: 96, 513: start, 514: len(jpeg)}
-    entries = b"".join(struct.pack("<HHLL", tag, 4, 1, value) for tag, value in tags.items())
-    data = b"II*\0" + struct.pack("<LH", 8, len(tags)) + entries + bytes(4) + jpeg
-    expected = np.asarray(Image.open(io.BytesIO(jpeg)))
-    difference = np.abs(read_tiff(data, MAX_PIXELS).samples.astype(int) - expected)
-    assert difference.mean() < 1  # libtiff repeats subsampled chroma, and libjpeg interpolates it
-
-
-@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt", "packbits"])
-@pytest.mark.parametrize("photometric", [0, 1])
-def test_black_and_white_fax_is_exact(photos, compression, photometric) -> None:
-    bilevel = Image.fromarray(photos["coffee"][:80, :100]).convert("1")
-    buffer = io.BytesIO()
-    bilevel.save(buffer, "TIFF", compression=compression, tiffinfo={262: photometric})
-    expected = np.asarray(bilevel)[..., None] * np.uint8(255)
-    if photometric != tifffile.TiffFile(io.BytesIO(buffer.getvalue())).pages[0].photometric:
-        pytest.skip("Pillow writes another interpretation")
-    assert np.array_equal(read_tiff(buffer.getvalue(), MAX_PIXELS).samples, expected)
-
-
-def test_ycbcr_without_jpeg_is_converted() -> None:
-    # Four units of 2 x 2 luma, Cb and Cr: TIFF 6.0, section 21.
-    luma = (0, 90, 180, 255)
-    units = bytes(itertools.chain(*((y, y, y, y, 128, 128) for y in luma)))
-    expected = np.array(luma).reshape(2, 2, 1)
-    for compression in (5, 8, 32773, 50000):
-        packed = COMPRESS[compression](units)
-        tags = {530: (3, [2, 2]), 279: (4, [len(packed)])}
-        layout = {"compression": compression, "encode": lambda _, packed=packed: packed}
-        data = write_tiff(np.zeros((4, 4, 3)), 8, 6, tags=tags, **layout)
-        decoded = read_tiff(data, MAX_PIXELS).samples.astype(int)
-        assert np.abs(decoded - expected.repeat(2, 0).repeat(2, 1)).max() <= 1
-    full = np.dstack([expected, np.full((2, 2, 2), 128)])
-    decoded = read_tiff(write_tiff(full, 8, 6, tags={530: (3, [1, 1])}), MAX_PIXELS).samples
-    assert np.abs(decoded.astype(int) - expected).max() <= 1
-    with pytest.raises(ImageReadError, match="uncompressed TIFF of subsampled YCbCr"):
-        read_tiff(write_tiff(full, 8, 6), MAX_PIXELS)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -402,7 +357,7 @@ REFUSED = [
     ({262: (3, [9])}, UnsupportedColour, "ICCLab"),
     ({262: (3, [4])}, UnsupportedColour, "transparency mask"),
     ({262: (3, [32845])}, UnsupportedColour, "LogLuv"),
-    ({262: (3, [6]), 259: (3, [5])}, ImageReadError, "YCbCr with 16 bits"),
+    ({262: (3, [6]), 259: (3, [5])}, ImageReadError, "YCbCr is supported only with JPEG"),
     ({262: (3, [3])}, ImageReadError, "does not say what the last mean"),
     ({262: None}, ImageReadError, "PhotometricInterpretation is missing"),
     ({262: (3, [77])}, ImageReadError, "PhotometricInterpretation 77"),
@@ -415,7 +370,8 @@ REFUSED = [
     ({259: (3, [34887])}, ImageReadError, "by LERC is not supported; save it with LZW"),
     ({259: (3, [12345])}, ImageReadError, "by scheme 12345 is not supported; save it with LZW"),
     ({259: (3, [50001])}, ImageReadError, "WebP with 16 bits"),
-    ({259: (3, [4])}, ImageReadError, "CCITT fax that is not black and white"),
+    ({259: (3, [4])}, ImageReadError, "by CCITT fax is not supported; save it with LZW"),
+    ({259: (3, [6])}, ImageReadError, "old style.* is not supported; save it with LZW"),
     ({317: (3, [3])}, ImageReadError, "predictor 3"),
     ({277: (3, [9])}, ImageReadError, "9 samples per pixel, where 3 to 8"),
     ({32997: (4, [7])}, ImageReadError, "volume"),
