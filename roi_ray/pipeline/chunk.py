@@ -1,5 +1,6 @@
 """A chunk: the unit that the decode stage passes to the score stage, as object and as table row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,22 +66,23 @@ class Chunk:
     def to_arrow(self) -> pa.Table:
         """Convert to a table of one row, the output of the decode stage."""
         height, width = (0, 0) if self.pixels is None else self.pixels.shape[:2]
-        row = {
-            SHARD: self.shard,
-            schema.REFERENCE: self.reference,
-            "height": height,
-            "width": width,
-            "bit_depth": _bit_depth(self.pixels),
-            "pixels": _to_bytes(self.pixels),
-            schema.MASK: _to_bytes(self.mask),
-            ROWS: self.rows,
-            PAIR_IDS: self.pair_ids,
-            "images": [_to_bytes(image) for image in self.images],
-            "bit_depths": [_bit_depth(image) for image in self.images],
-            "error_kinds": [failure and failure.kind for failure in self.failures],
-            "errors": [failure and failure.text for failure in self.failures],
+        images = _to_binary(self.images)
+        columns = {
+            SHARD: [self.shard],
+            schema.REFERENCE: [self.reference],
+            "height": [height],
+            "width": [width],
+            "bit_depth": [_bit_depth(self.pixels)],
+            "pixels": _to_binary([self.pixels]),
+            schema.MASK: _to_binary([self.mask]),
+            ROWS: [self.rows],
+            PAIR_IDS: [self.pair_ids],
+            "images": pa.ListArray.from_arrays(pa.array([0, len(images)], pa.int32()), images),
+            "bit_depths": [[_bit_depth(image) for image in self.images]],
+            "error_kinds": [[failure and failure.kind for failure in self.failures]],
+            "errors": [[failure and failure.text for failure in self.failures]],
         }
-        return pa.Table.from_pylist([row], _CHUNK)
+        return pa.table(columns, _CHUNK)
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> "Chunk":
@@ -101,8 +103,16 @@ class Chunk:
         )
 
 
-def _to_bytes(pixels: Pixels | None) -> bytes | None:
-    return None if pixels is None else pixels.tobytes()
+def _to_binary(arrays: Sequence[Pixels | None]) -> pa.LargeBinaryArray:
+    """Make a binary value of each array. A single one is not copied, because it may be 400 MB."""
+    content = [np.asarray(each).reshape(-1).view(np.uint8) for each in arrays if each is not None]
+    data = content[0] if len(content) == 1 else np.concatenate([np.empty(0, np.uint8), *content])
+    sizes = [0 if each is None else each.nbytes for each in arrays]
+    is_given = pa.array([each is not None for each in arrays], pa.bool_()).buffers()[1]
+    offsets = np.cumsum([0, *sizes], dtype=np.int64)
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(arrays), [is_given, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
 
 
 def _bit_depth(image: Pixels | None) -> int | None:

@@ -53,6 +53,17 @@ def test_every_depth_survives_the_table(photos, depth, carry) -> None:
     assert (result.rows, result.failures) == (chunk.rows, chunk.failures)
 
 
+@pytest.mark.parametrize("depth", [8, 16])
+def test_large_images_are_not_copied_into_the_table(photos, depth) -> None:
+    x = photos["coffee"] if depth == 8 else deepen(photos["coffee"], depth)
+    chunk = Chunk(3, "r", x)
+    chunk.add(0, "p", x[:, ::-1].copy())
+    table = chunk.to_arrow()
+    (pixels,), (images,) = table["pixels"].chunks, table["images"].chunks
+    assert pixels.buffers()[2].address == chunk.pixels.ctypes.data
+    assert images.values.buffers()[2].address == chunk.images[0].ctypes.data
+
+
 def test_chunk_without_reference_keeps_its_failures() -> None:
     chunk = Chunk(1, "bad")
     chunk.add(7, "p", None, Failure("ImageReadError", "reference bad: gone"))
