@@ -5,6 +5,7 @@ depth, orientation and animation are treated, and how hostile files are limited.
 """
 
 import io
+import struct
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -129,9 +130,7 @@ def _decode(data: bytes, max_pixels: int, convert: Callable[[Raster], _T]) -> _T
     except ImageError:
         raise
     except Exception as error:  # decoders raise almost every type on damaged files
-        raise ImageReadError(
-            f"cannot be decoded: {str(error).strip() or type(error).__name__}"
-        ) from error
+        raise _describe_failure(error) from error
 
 
 def _convert(image: Image.Image, max_pixels: int, convert: Callable[[Raster], _T]) -> _T:
@@ -143,9 +142,15 @@ def _convert(image: Image.Image, max_pixels: int, convert: Callable[[Raster], _T
     except ImageError:
         raise
     except Exception as error:
-        raise ImageReadError(
-            f"cannot be decoded: {str(error).strip() or type(error).__name__}"
-        ) from error
+        raise _describe_failure(error) from error
+
+
+def _describe_failure(error: Exception) -> ImageReadError:
+    """Make an error of what a decoder raised; Python's own errors mean that data is missing."""
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, struct.error | LookupError | EOFError):
+        text = "the file is damaged or truncated"
+    return ImageReadError(f"cannot be decoded: {text}")
 
 
 def _read_unloaded_file(image: Image.Image) -> bytes | None:

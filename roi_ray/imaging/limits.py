@@ -110,11 +110,15 @@ def _check_jpeg2000(data: bytes) -> None:
         if style[2] not in (plain_length, plain_length + 1 + levels):
             continue  # compressed pixels that look like a marker
         if width + height < 2:
-            raise ImageReadError("JPEG 2000 code-blocks of less than 64 pixels are not supported")
+            raise ImageReadError(
+                "JPEG 2000 code-blocks of less than 64 pixels are not supported; encode it with "
+                "larger ones"
+            )
         end = match.end() + len(style) + 5
         precincts = data[end : end + levels + 1] if style[2] > plain_length else b""
         for halvings, size in enumerate(reversed(precincts)):
             if (size >> 4) + (size & 15) + 2 * halvings < 10:
                 raise ImageReadError(
-                    "JPEG 2000 precincts of less than 32 x 32 pixels are not supported"
+                    "JPEG 2000 precincts of less than 32 x 32 pixels are not supported; encode it "
+                    "with larger ones"
                 )

@@ -27,8 +27,8 @@ from tests.imaging.tiff_files import COMPRESS, write_tiff
 
 File = tuple[str, bytes]
 
-CUTS = 50
-FLIPS = 200
+CUTS = 25
+FLIPS = 100
 SIDE = 50_000
 BOMB_BLOCKS = 128
 """Blocks of 16 MiB in `zlib_bomb`."""

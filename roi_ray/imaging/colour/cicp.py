@@ -82,6 +82,23 @@ def convert_to_srgb(samples: Samples, bit_depth: int, cicp: Cicp) -> Samples:
     return convert_matrix_rgb(samples, bit_depth, np.stack([curve] * 3), matrix_to_srgb(primaries))
 
 
+def read_rgb_code_points(
+    name: str, primaries: int, transfer: int, matrix: int, is_full_range: bool
+) -> Cicp:
+    """Return the code points of a file whose samples are RGB.
+
+    Raises:
+        UnsupportedColour: the file says that they are YCbCr or of narrow range.
+    """
+    if matrix or not is_full_range:
+        raise UnsupportedColour(
+            f"{name} with CICP matrix {matrix} and {'full' if is_full_range else 'narrow'} range "
+            "is not supported, only RGB (matrix 0) of full range; convert it to sRGB, or correct "
+            "the code points if they are wrong"
+        )
+    return Cicp(primaries, transfer)
+
+
 def refuse_hdr(transfer: int) -> None:
     """Raise `UnsupportedColour` if the transfer characteristics are those of HDR."""
     if transfer in _HDR:

@@ -79,7 +79,7 @@ def _read_leb128(data: bytes, position: int) -> tuple[int, int]:
         value |= (byte & 127) << 7 * i
         if byte < 128:
             return value, position + i + 1
-    raise ImageReadError("a unit of its AV1 data has no valid size")
+    raise ImageReadError("cannot be decoded: a unit of its AV1 data has no valid size")
 
 
 def _read_sequence_header(content: bytes) -> SequenceHeader:

@@ -22,7 +22,7 @@ class BitReader:
         """
         self._left -= count
         if self._left < 0:
-            raise ImageReadError(f"{self._name} is truncated")
+            raise ImageReadError(f"cannot be decoded: {self._name} is truncated")
         return self._value >> self._left & (1 << count) - 1
 
     def read_exp_golomb(self) -> int:

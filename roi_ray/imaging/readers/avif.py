@@ -101,8 +101,8 @@ def _check_size(size: tuple[int, int], header: SequenceHeader) -> None:
     """Refuse an image whose boxes give another size: libavif would scale it."""
     if size != (header.width, header.height):
         raise ImageReadError(
-            f"its boxes give a size of {size[0]} x {size[1]}, but its AV1 data one of "
-            f"{header.width} x {header.height}"
+            f"cannot be decoded: its boxes give a size of {size[0]} x {size[1]}, but its AV1 data "
+            f"one of {header.width} x {header.height}"
         )
 
 
@@ -117,12 +117,13 @@ def _decode(
         return read_pillow(data, max_pixels, formats=("AVIF",))
     if matrix in _EXTRA_BITS:
         raise ImageReadError(
-            f"YCgCo-R (matrix {matrix}) of {header.bit_depth} bits is not supported"
+            f"YCgCo-R (matrix {matrix}) of {header.bit_depth} bits is not supported; decode the "
+            "file to PNG with `avifdec`"
         )
     if still.is_sequence and not _is_still_too(data, still):
         raise ImageReadError(
-            f"a sequence (avis) of {bit_depth} bits whose first frame is not a still image too; "
-            "save the frame as an AVIF or PNG of its own"
+            f"a sequence (avis) of {bit_depth} bits whose first frame is not a still image too is "
+            "not supported; save the frame as an AVIF or PNG of its own"
         )
     # By this major brand, libavif takes the primary item. Of a sequence, `imagecodecs` would decode
     # all frames, or, told to decode one, write beyond the end of its array.

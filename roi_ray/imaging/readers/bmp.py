@@ -47,9 +47,7 @@ def read_bmp(data: bytes, max_pixels: int) -> Raster:
     if header is None:
         return read_pillow(data, max_pixels, ("BMP",))
     if header.compression in (_JPEG, _PNG):
-        raise ImageReadError(
-            "a BMP that wraps a JPEG or a PNG, which only printers read; save it as PNG"
-        )
+        raise ImageReadError("a BMP that wraps a JPEG or a PNG is not supported; save it as PNG")
     masks = _read_masks(data, header)
     if any(masks):
         raster = _read_bit_fields(data, header, masks, max_pixels)

@@ -8,8 +8,9 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from roi_ray.errors import ImageReadError, UnsupportedColour
+from roi_ray.errors import ImageReadError
 from roi_ray.imaging.boxes import first_of_each, read_boxes
+from roi_ray.imaging.colour.cicp import read_rgb_code_points
 from roi_ray.imaging.raster import Cicp
 
 CODESTREAM = b"\xff\x4f\xff\x51"
@@ -96,7 +97,7 @@ def read_headers(data: bytes) -> tuple[Jp2Header, bytes]:
             if header is None:
                 break
             return header, content
-    raise ImageReadError("a JP2 file without its header box or its codestream")
+    raise ImageReadError("cannot be decoded: a JP2 file without its header box or its codestream")
 
 
 def read_size(codestream: bytes) -> Codestream:
@@ -106,7 +107,7 @@ def read_size(codestream: bytes) -> Codestream:
         ImageReadError: it is damaged.
     """
     if not codestream.startswith(CODESTREAM) or len(codestream) < 42:
-        raise ImageReadError("a JPEG 2000 codestream without its header (SIZ)")
+        raise ImageReadError("cannot be decoded: a JPEG 2000 codestream without its header (SIZ)")
     profile, right, bottom, left, top, *tiling = struct.unpack_from(">H8L", codestream, 6)
     (count,) = struct.unpack_from(">H", codestream, 40)
     fields = codestream[42 : 42 + 3 * count]
@@ -116,9 +117,13 @@ def read_size(codestream: bytes) -> Codestream:
     )
     is_complete = 0 < len(components) == count <= _MAX_COMPONENTS
     if not is_complete or right <= left or bottom <= top:
-        raise ImageReadError("a JPEG 2000 codestream with a damaged header (SIZ)")
+        raise ImageReadError(
+            "cannot be decoded: a JPEG 2000 codestream with a damaged header (SIZ)"
+        )
     if not all(component.x_step and component.y_step for component in components):
-        raise ImageReadError("a JPEG 2000 codestream with a damaged header (SIZ)")
+        raise ImageReadError(
+            "cannot be decoded: a JPEG 2000 codestream with a damaged header (SIZ)"
+        )
     _check_tiles(right, bottom, (right - left) * (bottom - top), *tiling)
     return Codestream(profile, right - left, bottom - top, components)
 
@@ -127,10 +132,15 @@ def _check_tiles(right: int, bottom: int, pixels: int, *tiling: int) -> None:
     """Refuse many tiny tiles: OpenJPEG needs up to 13 kB for each."""
     width, height, left, top = tiling  # XTsiz, YTsiz, XTOsiz, YTOsiz
     if not width or not height:
-        raise ImageReadError("a JPEG 2000 codestream with a damaged header (SIZ)")
+        raise ImageReadError(
+            "cannot be decoded: a JPEG 2000 codestream with a damaged header (SIZ)"
+        )
     tiles = -((left - right) // width) * -((top - bottom) // height)
     if tiles > 64 and tiles * 1024 > pixels:
-        raise ImageReadError("JPEG 2000 tiles of less than 32 x 32 pixels are not supported")
+        raise ImageReadError(
+            "JPEG 2000 tiles of less than 32 x 32 pixels are not supported; encode it with larger "
+            "ones"
+        )
 
 
 def _read_jp2_header(content: bytes) -> Jp2Header:
@@ -162,13 +172,11 @@ def _read_colour(boxes: list[bytes]) -> tuple[int | None, bytes | None, Cicp | N
             return None, box[3:], None
         if method == _CICP:
             primaries, transfer, matrix, flags = struct.unpack_from(">HHHB", box, 3)
-            if matrix or not flags & 0x80:
-                raise UnsupportedColour(
-                    f"a JPEG 2000 file with CICP matrix {matrix}"
-                    f"{'' if flags & 0x80 else ' and narrow range'}: only matrix 0 (RGB) at full "
-                    "range is supported; decode it to PNG with its codec's own decoder"
-                )
-            return None, None, Cicp(primaries, transfer)
+            is_full_range = bool(flags & 0x80)
+            cicp = read_rgb_code_points(
+                "a JPEG 2000 file", primaries, transfer, matrix, is_full_range
+            )
+            return None, None, cicp
     return None, None, None
 
 

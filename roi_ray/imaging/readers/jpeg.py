@@ -83,7 +83,7 @@ def read_jpeg(data: bytes, max_pixels: int) -> Raster:
     _check_frame(frame)
     # The decoder fills what is missing with grey. Within a scan, 0xff is escaped.
     if data.find(b"\xff\xd9", header[-1].end) < 0:
-        raise ImageReadError("a truncated JPEG: it has no end marker")
+        raise ImageReadError("cannot be decoded: the JPEG has no end marker; it is truncated")
     samples, depth = _decode(data, frame, header), frame.bit_depth
     if depth < 8:
         samples, depth = scale(samples, (1 << depth) - 1, 8), 8
@@ -119,16 +119,18 @@ def _find_frame(header: Iterable[_Segment]) -> Frame:
     for segment in header:
         if segment.marker in _FRAMES:
             return _parse_frame(segment)
-    raise ImageReadError("a JPEG without a frame header: truncated, or only tables")
+    raise ImageReadError(
+        "cannot be decoded: a JPEG without a frame header: truncated, or only tables"
+    )
 
 
 def _parse_frame(segment: _Segment) -> Frame:
     content = segment.content
     if len(content) < 6 or not all(content[:1] + content[5:6]):
-        raise ImageReadError("a JPEG with a damaged frame header")
+        raise ImageReadError("cannot be decoded: a JPEG with a damaged frame header")
     height, width = int.from_bytes(content[1:3]), int.from_bytes(content[3:5])
     if not height or not width:
-        raise ImageReadError(f"a JPEG of {width} x {height} pixels")
+        raise ImageReadError(f"cannot be decoded: a JPEG of {width} x {height} pixels")
     return Frame(segment.marker, content[0], height, width, content[5])
 
 
@@ -167,7 +169,7 @@ def _decode(data: bytes, frame: Frame, header: list[_Segment]) -> Samples:
         samples = jpeg8_decode(data)
     expected = (frame.height, frame.width, frame.components)
     if samples.shape != expected[: samples.ndim] or samples.size != np.prod(expected):
-        raise ImageReadError("a JPEG whose frame header contradicts its scans")
+        raise ImageReadError("cannot be decoded: a JPEG whose frame header contradicts its scans")
     return samples.reshape(expected)
 
 

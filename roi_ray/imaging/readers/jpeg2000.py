@@ -68,7 +68,9 @@ def read_jpeg2000(data: bytes, max_pixels: int) -> Raster:
     codestream = read_size(stream)
     check_pixel_count(codestream.width, codestream.height, max_pixels)
     if header.size not in (None, (codestream.width, codestream.height)):
-        raise ImageReadError("a JP2 file whose header contradicts the size of its codestream")
+        raise ImageReadError(
+            "cannot be decoded: a JP2 file whose header contradicts the size of its codestream"
+        )
     _check_colour(header, codestream)
     if _is_plain(header, codestream):
         raster = read_pillow(data, max_pixels, formats=("JPEG2000",))
@@ -87,17 +89,21 @@ def _check_colour(header: Jp2Header, codestream: Codestream) -> None:
     if space not in (None, _CMYK, _SRGB, _GREY, _SYCC):
         name = _REFUSED_COLOURSPACES.get(space, "unknown")
         raise UnsupportedColour(
-            f"a JPEG 2000 image of enumerated colourspace {space} ({name}); convert it to sRGB"
+            f"a JPEG 2000 image of enumerated colourspace {space} ({name}) is not supported; "
+            "convert it to sRGB"
         )
     has_colour = space or header.icc_profile or header.cicp
     if codestream.profile in _CINEMA_PROFILES and not has_colour:
-        raise UnsupportedColour("a digital cinema image (X'Y'Z' colours); convert it to sRGB")
+        raise UnsupportedColour(
+            "a digital cinema image (X'Y'Z' colours) is not supported; convert it to sRGB"
+        )
     if any(channel.kind == _PREMULTIPLIED for channel in header.channels):
-        raise ImageReadError(f"a JPEG 2000 image of premultiplied alpha; {_HINT}")
+        raise ImageReadError(f"a JPEG 2000 image of premultiplied alpha is not supported; {_HINT}")
     is_cmyk = space == _CMYK or (header.icc_profile or b"")[16:20] == b"CMYK"
     if is_cmyk and not (space == _CMYK and _is_plain(header, codestream)):
         raise UnsupportedColour(
-            "a CMYK JPEG 2000 image of other than 8 bits, or with a profile; convert it to sRGB"
+            "a CMYK JPEG 2000 image of other than 8 bits, or with a profile, is not supported; "
+            "convert it to sRGB"
         )
 
 

@@ -61,10 +61,11 @@ def read_jpegxl(data: bytes, max_pixels: int) -> Raster:
 
     Raises:
         ImageReadError: the file is truncated or damaged; has floating-point samples, more than 16
-            bits, or channels that RGB cannot express; or needs far more memory than its size
+            bits, or needs far more memory than its size
             justifies.
         ImageTooLarge: the image has more than `max_pixels` pixels.
-        UnsupportedColour: the colours are HDR (PQ or HLG) or unknown.
+        UnsupportedColour: the colours are HDR (PQ or HLG) or unknown, or the image has channels
+            that RGB cannot express.
     """
     memory = Memory(_HEADER_MEMORY, _BASE_WORK)
     with Decoder(data, memory) as decoder:
@@ -101,8 +102,8 @@ def _advance(decoder: Decoder, memory: Memory, expected: Event) -> None:
             f"or channels?); {_TO_PNG}"
         )
     if event == Event.NEED_MORE_INPUT:
-        raise ImageReadError("the JPEG XL file is truncated")
-    raise ImageReadError("libjxl cannot decode the file: it is damaged")
+        raise ImageReadError("cannot be decoded: the JPEG XL file is truncated")
+    raise ImageReadError("cannot be decoded: the JPEG XL file is damaged")
 
 
 def _check_samples(info: BasicInfo) -> None:
@@ -123,7 +124,7 @@ def _check_extra_channels(decoder: Decoder, info: BasicInfo) -> None:
         channel_type = decoder.extra_channel_type(index)
         if channel_type not in _IGNORED_CHANNELS:
             name = _REFUSED_CHANNELS.get(channel_type, f"extra channels of type {channel_type}")
-            raise ImageReadError(f"{name} in JPEG XL: not supported; convert it to RGB")
+            raise UnsupportedColour(f"{name} in JPEG XL is not supported; convert it to RGB")
 
 
 def _read_colours(decoder: Decoder, info: BasicInfo) -> tuple[Cicp | None, bytes | None]:

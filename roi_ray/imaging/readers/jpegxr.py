@@ -66,7 +66,6 @@ _PREMULTIPLIED = "premultiplied alpha"
 _FLOAT = "floating-point samples"
 _HALF = "half-precision floating-point samples"
 _FIXED = "fixed-point samples"
-_SHARED = "shared exponents (RGBE)"
 _REFUSED = {
     **dict.fromkeys((0x11, 0x19, 0x1A, 0x1B), _FLOAT),
     **dict.fromkeys((0x3A, 0x3B, 0x3E, 0x42), _HALF),
@@ -76,7 +75,7 @@ _REFUSED = {
     **dict.fromkeys((0x09, 0x0A, 0x14), "packed pixels of 5, 6 or 10 bits"),
     0x05: "1 bit per pixel",
     0x0E: "padded pixels (32bppBGR)",
-    0x3D: _SHARED,
+    0x3D: "shared exponents (RGBE)",
 }
 _FLOAT_RGB = bytes.fromhex("8fd7fee3dbe8cf4a84c1e97f6136b327")
 _PREMULTIPLIED_RGBA = bytes.fromhex("50a6c43c27a5374da9163142c7ebedba")
@@ -96,7 +95,7 @@ class _Directory:
             ImageReadError: the file does not have it.
         """
         if tag not in self.numbers:
-            raise ImageReadError(f"a JPEG XR file without its {name}")
+            raise ImageReadError(f"cannot be decoded: a JPEG XR file without its {name}")
         return self.numbers[tag]
 
 
@@ -114,7 +113,7 @@ def read_jpegxr(data: bytes, max_pixels: int) -> Raster:
         ImageReadError: the file is damaged, or its samples are not unsigned integers of 8 or 16
             bits.
         ImageTooLarge: the image has more than `max_pixels` pixels.
-        UnsupportedColour: the samples are CMYK or floating-point.
+        UnsupportedColour: the samples are CMYK.
     """
     from imagecodecs import jpegxr_decode
 
@@ -147,7 +146,7 @@ def _read_directory(data: bytes) -> _Directory:
     start = int.from_bytes(data[4:8], "little")
     count = int.from_bytes(data[start : start + 2], "little")
     if start < 8 or not 0 < count <= _MAX_TAGS or start + 2 + 12 * count > len(data):
-        raise ImageReadError("a JPEG XR file with a damaged directory")
+        raise ImageReadError("cannot be decoded: a JPEG XR file with a damaged directory")
     numbers: dict[int, int] = {}
     contents: dict[int, bytes] = {}
     for index in range(count):
@@ -176,9 +175,7 @@ def _find_format(identifier: bytes) -> _PixelFormat:
         what = _FLOAT
     if identifier == _PREMULTIPLIED_RGBA:
         what = _PREMULTIPLIED
-    error = (
-        UnsupportedColour if what in (_FLOAT, _HALF, _FIXED, _SHARED, "CMYK") else ImageReadError
-    )
+    error = UnsupportedColour if what == "CMYK" else ImageReadError
     raise error(
         f"a JPEG XR image of {what or f'pixel format {identifier.hex()}'}, which is not supported; "
         "grey, RGB and RGBA of 8 and 16 bits are: decode it to such a TIFF with `JxrDecApp`"
@@ -196,10 +193,12 @@ def _cut_image(data: bytes, directory: _Directory, offset_tag: int, size_tag: in
     if size_tag == _ALPHA_SIZE and offset < size <= len(data):
         size -= offset  # jxrlib writes the end of alpha instead of its size
     if not size or offset + size > len(data):
-        raise ImageReadError("a truncated JPEG XR file")
+        raise ImageReadError("cannot be decoded: the JPEG XR file is truncated")
     image = data[offset : offset + size]
     if not image.startswith(b"WMPHOTO\0"):
-        raise ImageReadError("a JPEG XR file without a coded image where its directory says")
+        raise ImageReadError(
+            "cannot be decoded: a JPEG XR file without a coded image where its directory says"
+        )
     return image
 
 
@@ -223,7 +222,9 @@ def _check_header(image: bytes, width: int, height: int, pixel_format: _PixelFor
     if (*size, image[11] >> 4, image[11] & 15) != expected or (
         internal_colour not in _INTERNAL_COLOURS[pixel_format.colour]
     ):
-        raise ImageReadError("a JPEG XR file whose directory contradicts its coded image")
+        raise ImageReadError(
+            "cannot be decoded: a JPEG XR file whose directory contradicts its coded image"
+        )
 
 
 def _build_file(identifier: bytes, width: int, height: int, image: bytes, alpha: bytes) -> bytes:

@@ -165,7 +165,9 @@ class Decoder:
         size = c_size_t()
         self._call("ImageOutBufferSize", byref(pixel_format), byref(size))
         if size.value != samples.nbytes:
-            raise ImageReadError(f"libjxl wants {size.value} bytes for {samples.shape} samples")
+            raise ImageReadError(
+                f"cannot be decoded: libjxl wants {size.value} bytes for {samples.shape} samples"
+            )
         self._output = samples  # must live as long as the decoder
         address = samples.ctypes.data
         self._call("SetImageOutBuffer", byref(pixel_format), address, samples.nbytes)
@@ -175,4 +177,6 @@ class Decoder:
     def _call(self, name: str, *arguments: object) -> None:
         status = getattr(self._library, f"JxlDecoder{name}")(self._decoder, *arguments)
         if status != Event.SUCCESS:
-            raise ImageReadError(f"libjxl's {name} failed with status {status}")
+            raise ImageReadError(
+                f"cannot be decoded: the JPEG XL file is damaged (libjxl: {name}, {status})"
+            )

@@ -67,11 +67,15 @@ def read_pillow_image(image: Image.Image) -> Raster:
     # Under this key, Pillow also stores a PNG's text chunk of the same name, as a `str`.
     profile = profile if isinstance(profile, bytes) and profile else None
     if image.mode == "F":
-        raise ImageReadError("floating-point samples are not supported: their range is unknown")
+        raise ImageReadError(
+            "floating-point samples are not supported: their range is unknown; save it with 16 bits"
+        )
     if image.mode in _16_BIT_MODES:
         samples = np.asarray(image)
         if samples.min() < 0 or samples.max() > 0xFFFF:
-            raise ImageReadError("more than 16 bits per channel are not supported")
+            raise ImageReadError(
+                "more than 16 bits per channel are not supported; save it with 16 bits"
+            )
         wide = samples.astype(np.uint16)[..., None]
         return Raster(wide, 16, icc_profile=profile, orientation=orientation)
     has_alpha = image.has_transparency_data

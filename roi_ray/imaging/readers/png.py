@@ -5,7 +5,8 @@ PNG Specification, third edition (W3C, 2025).
 
 from dataclasses import replace
 
-from roi_ray.errors import ImageReadError, UnsupportedColour
+from roi_ray.errors import ImageReadError
+from roi_ray.imaging.colour.cicp import read_rgb_code_points
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Cicp, Raster
 from roi_ray.imaging.readers.pillow import read_pillow
@@ -58,13 +59,7 @@ def _read_cicp(chunks: list[Chunk]) -> Cicp | None:
             break
         if kind == b"cICP" and len(content) == 4:
             primaries, transfer, matrix, full_range = content
-            if matrix != 0 or full_range != 1:
-                raise UnsupportedColour(
-                    f"a PNG whose cICP chunk says matrix {matrix} and "
-                    f"{'full' if full_range == 1 else 'narrow'} range; only RGB (matrix 0) of full "
-                    "range is supported: convert it, or correct the chunk if it is wrong"
-                )
-            return Cicp(primaries, transfer)
+            return read_rgb_code_points("a PNG", primaries, transfer, matrix, full_range == 1)
     return None
 
 

@@ -137,7 +137,8 @@ def _read_palette(directory: Directory, bits: int) -> NDArray[np.uint8]:
     values = directory.read_numbers(Tag.COLOR_MAP)
     if bits > 8 or values.size != 3 << bits:
         raise ImageReadError(
-            f"a palette TIFF of {bits} bits with {values.size} palette values; save it as RGB"
+            f"a palette TIFF of {bits} bits with {values.size} palette values is not supported; "
+            "save it as RGB"
         )
     # Some writers store 8 bits in the low byte, against the specification; libtiff's rule.
     scaled = values >> 8 if values.max() > 255 else values

@@ -89,7 +89,9 @@ class Directory:
             return np.empty(0, np.uint64)
         kind, count, raw = self._read_value(tag)
         if kind not in _VALUE_TYPES:
-            raise ImageReadError(f"the TIFF's tag {tag.name} has no integers (type {kind})")
+            raise ImageReadError(
+                f"cannot be decoded: the TIFF's tag {tag.name} has no integers (type {kind})"
+            )
         if count > MAX_VALUES:
             raise ImageReadError(
                 f"the TIFF's tag {tag.name} has {count} values, more than the {MAX_VALUES} that "
@@ -120,7 +122,8 @@ class Directory:
         )
         if offset + size > len(self.data):
             raise ImageReadError(
-                f"the TIFF's tag {tag.name} lies beyond the end of the file; it is truncated"
+                f"cannot be decoded: the TIFF's tag {tag.name} lies beyond the end of the file; it "
+                "is truncated"
             )
         return kind, count, memoryview(self.data)[offset : offset + size]
 
@@ -167,11 +170,15 @@ def _read_directory(data: bytes, offset: int, byte_order: str, is_big: bool) -> 
     counter, pointer, size = ("Q", "Q", 20) if is_big else ("H", "L", 12)
     start = offset + struct.calcsize("=" + counter)
     if not offset or start > len(data):
-        raise ImageReadError("the TIFF's directory lies beyond the end of the file")
+        raise ImageReadError(
+            "cannot be decoded: the TIFF's directory lies beyond the end of the file"
+        )
     (count,) = struct.unpack_from(byte_order + counter, data, offset)
     end = start + count * size
     if count > _MAX_ENTRIES or end > len(data):
-        raise ImageReadError(f"the TIFF's directory of {count} tags does not fit into the file")
+        raise ImageReadError(
+            f"cannot be decoded: the TIFF's directory of {count} tags does not fit into the file"
+        )
     entries: dict[int, bytes] = {}
     for position in range(start, end, size):
         (tag,) = struct.unpack_from(byte_order + "H", data, position)

@@ -118,7 +118,7 @@ def read_layout(directory: Directory, max_pixels: int) -> Layout:
     width = directory.read_number(Tag.IMAGE_WIDTH, 0)
     height = directory.read_number(Tag.IMAGE_LENGTH, 0)
     if not width or not height:
-        raise ImageReadError(f"a TIFF of {width} x {height} pixels")
+        raise ImageReadError(f"cannot be decoded: a TIFF of {width} x {height} pixels")
     check_pixel_count(width, height, max_pixels)
     photometric = _read_photometric(directory)
     compression = directory.read_number(Tag.COMPRESSION, 1)
@@ -217,14 +217,18 @@ def _check_samples(directory: Directory, layout: Layout) -> None:
             "extra samples; save it as RGB"
         )
     if layout.compression == WEBP and layout.bits != 8:
-        raise ImageReadError(f"a TIFF of WebP with {layout.bits} bits per sample")
+        raise ImageReadError(
+            f"a TIFF of WebP with {layout.bits} bits per sample is not supported; save it as PNG"
+        )
 
 
 def _check_segment_size(layout: Layout, max_pixels: int) -> None:
     """Limit what is decoded: whole tiles, which may be larger than the image."""
     width, height = layout.segment_width, layout.segment_height
     if not width or not height:
-        raise ImageReadError(f"the TIFF has strips or tiles of {width} x {height} pixels")
+        raise ImageReadError(
+            f"cannot be decoded: the TIFF has strips or tiles of {width} x {height} pixels"
+        )
     limit = max(max_pixels, _MIN_SEGMENT_LIMIT)
     pixels = layout.segments_per_plane * width * height
     if layout.is_tiled and (width * height > limit or pixels > 4 * limit):

@@ -99,17 +99,19 @@ def _read_table(
         byte_counts = [raw_size if is_raw else max(0, file_size - offsets[0])]
     if min(len(offsets), len(byte_counts)) < count:
         raise ImageReadError(
-            f"the TIFF lists {len(offsets)} strips or tiles of {count}; it is damaged"
+            f"cannot be decoded: the TIFF lists {len(offsets)} strips or tiles of {count}; it is "
+            "damaged"
         )
     if sum(byte_counts[:count]) > file_size + raw_size:  # else each would be read again and again
-        raise ImageReadError("the strips or tiles of the TIFF overlap")
+        raise ImageReadError("cannot be decoded: the strips or tiles of the TIFF overlap")
     return offsets[:count], byte_counts[:count]
 
 
 def _cut(content: memoryview, offset: int, size: int) -> memoryview:
     if offset + size > len(content):
         raise ImageReadError(
-            "a strip or tile of the TIFF lies beyond the end of the file; it is truncated"
+            "cannot be decoded: a strip or tile of the TIFF lies beyond the end of the file; it is "
+            "truncated"
         )
     return content[offset : offset + size]
 
@@ -139,7 +141,8 @@ def _decode_segment(data: bytes | memoryview, layout: Layout, rows: int) -> Samp
     needed = rows * layout.row_bytes
     if len(data) < needed:
         raise ImageReadError(
-            f"a strip or tile of the TIFF has {len(data)} of {needed} bytes; it is truncated"
+            f"cannot be decoded: a strip or tile of the TIFF has {len(data)} of {needed} bytes; it "
+            "is truncated"
         )
     samples = _unpack(data[:needed], layout).reshape(shape)
     if layout.predictor == 2 and layout.compression in _PREDICTING:
@@ -169,8 +172,8 @@ def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> Sa
     # The last strip may be padded to the height of the others.
     if frame not in [[layout.bits, n, width, channels] for n in (rows, layout.segment_height)]:
         raise ImageReadError(
-            f"a JPEG of {frame} (bits, rows, columns, channels) in a TIFF strip or tile of "
-            f"{[layout.bits, *shape]}"
+            f"cannot be decoded: a JPEG of {frame} (bits, rows, columns, channels) in a TIFF strip "
+            f"or tile of {[layout.bits, *shape]}"
         )
     is_colour = channels == 3 and layout.photometric in (RGB, YCBCR)
     stored = ("YCBCR" if layout.photometric == YCBCR else "RGB") if is_colour else None
@@ -192,7 +195,9 @@ def _decode_webp(data: bytes, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         opaque = np.full((rows, width, 1), 255, np.uint8)
         samples = np.concatenate([samples, opaque], axis=2)
     if samples.shape != shape:
-        raise ImageReadError(f"a WebP of {samples.shape} in a TIFF strip or tile of {shape}")
+        raise ImageReadError(
+            f"cannot be decoded: a WebP of {samples.shape} in a TIFF strip or tile of {shape}"
+        )
     return samples
 
 

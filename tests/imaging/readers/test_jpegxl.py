@@ -310,7 +310,7 @@ def test_channels_that_are_not_shown_are_ignored(photo, kind) -> None:
 @pytest.mark.parametrize(("kind", "name"), [(2, "spot"), (4, "CMYK"), (5, "filter")])
 def test_channels_that_change_the_colours_are_refused(photo, kind, name) -> None:
     data = encode(photo, extra_channels=[(kind, photo[..., 0])])
-    with pytest.raises(ImageReadError, match=f"{name}.*convert it"):
+    with pytest.raises(UnsupportedColour, match=f"{name}.*convert it"):
         read(data)
 
 

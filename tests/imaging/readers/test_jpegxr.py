@@ -160,7 +160,7 @@ def test_profile_is_read_and_applied(bits) -> None:
 )
 def test_other_pixel_formats_are_refused_by_name(shape, kind, options, message) -> None:
     data = jxr(np.zeros(shape, kind), **options)
-    with pytest.raises((ImageReadError, UnsupportedColour), match=message):
+    with pytest.raises(UnsupportedColour if message == "CMYK" else ImageReadError, match=message):
         read_jpegxr(data, MAX_PIXELS)
 
 
@@ -168,7 +168,7 @@ def test_other_pixel_formats_are_refused_by_name(shape, kind, options, message) 
 def test_pixel_format_that_cannot_be_encoded_here_is_refused(code) -> None:
     data = jxr(np.zeros((16, 16, 3), np.uint8))
     position = data.index(b"\x8d\xc9\x0d") if b"\x8d\xc9\x0d" in data else data.index(b"\xc9\x0d")
-    with pytest.raises((ImageReadError, UnsupportedColour), match="not supported"):
+    with pytest.raises(ImageReadError, match="not supported"):
         read_jpegxr(data[: position + 1] + bytes([code]) + data[position + 2 :], MAX_PIXELS)
 
 
