@@ -1,10 +1,11 @@
-"""Read the colours that an HEVC stream signals, for HEIC files whose boxes do not say them.
+"""Read the colours and the range that an HEVC stream signals, for HEIC files without `nclx`.
 
 Source: ITU-T H.265, clauses 7.3.2.2 (sequence parameter set) and E.2.1 (video usability
 information); ISO/IEC 14496-15, 8.3.3.1 (`hvcC`).
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from roi_ray.imaging.boxes import Fields
 from roi_ray.imaging.heif.bits import BitReader
@@ -15,11 +16,20 @@ _MAX_LENGTH = 4096
 """Bytes of a sequence parameter set that are read; real ones have less than 200."""
 
 
-def read_colours(configuration: bytes) -> Cicp | None:
-    """Read primaries and transfer from the sequence parameter set of an `hvcC` property.
+class VideoSignal(NamedTuple):
+    """What a stream says about its samples.
 
-    Returns:
-        the code points, or None if the stream does not give them.
+    Attributes:
+        cicp: primaries and transfer, if the stream gives them.
+        is_full_range: whether black is 0, or else 16 (at 8 bits); None if the stream does not say.
+    """
+
+    cicp: Cicp | None = None
+    is_full_range: bool | None = None
+
+
+def read_video_signal(configuration: bytes) -> VideoSignal:
+    """Read colours and range from the sequence parameter set of an `hvcC` property.
 
     Raises:
         ImageReadError: the property or the parameter set is truncated.
@@ -28,7 +38,7 @@ def read_colours(configuration: bytes) -> Cicp | None:
         # An encoder inserts a 3 where the payload has two zeros before a small byte (7.3.1.1).
         payload = unit[2:_MAX_LENGTH].replace(b"\0\0\3", b"\0\0")
         return _read_sequence_parameters(BitReader(payload, "the HEVC sequence parameter set"))
-    return None
+    return VideoSignal()
 
 
 def _read_parameter_sets(configuration: bytes) -> Iterator[bytes]:
@@ -42,7 +52,7 @@ def _read_parameter_sets(configuration: bytes) -> Iterator[bytes]:
                 yield unit
 
 
-def _read_sequence_parameters(bits: BitReader) -> Cicp | None:
+def _read_sequence_parameters(bits: BitReader) -> VideoSignal:
     bits.read(4)
     sub_layers = bits.read(3)
     bits.read(1)
@@ -69,18 +79,20 @@ def _read_sequence_parameters(bits: BitReader) -> Cicp | None:
         for _ in range(bits.read_exp_golomb()):
             bits.read(order_bits + 1)
     bits.read(2)
-    return _read_usability(bits) if bits.read(1) else None
+    return _read_usability(bits) if bits.read(1) else VideoSignal()
 
 
-def _read_usability(bits: BitReader) -> Cicp | None:
+def _read_usability(bits: BitReader) -> VideoSignal:
     if bits.read(1) and bits.read(8) == 255:  # aspect ratio
         bits.read(32)
     if bits.read(1):  # overscan
         bits.read(1)
     if not bits.read(1):  # video_signal_type_present_flag
-        return None
-    bits.read(4)
-    return Cicp(bits.read(8), bits.read(8)) if bits.read(1) else None
+        return VideoSignal()
+    bits.read(3)
+    is_full_range = bool(bits.read(1))
+    cicp = Cicp(bits.read(8), bits.read(8)) if bits.read(1) else None
+    return VideoSignal(cicp, is_full_range)
 
 
 def _skip_codes(bits: BitReader, count: int) -> None:

@@ -70,29 +70,32 @@ class Colours(NamedTuple):
     Attributes:
         cicp: primaries and transfer of `nclx`, or None.
         matrix: MatrixCoefficients of `nclx` (ITU-T H.273), or None.
+        is_full_range: whether black is 0 by `nclx`, or else 16 (at 8 bits); None without `nclx`.
         icc_profile: the ICC profile, or None.
     """
 
-    cicp: Cicp | None
-    matrix: int | None
-    icc_profile: bytes | None
+    cicp: Cicp | None = None
+    matrix: int | None = None
+    is_full_range: bool | None = None
+    icc_profile: bytes | None = None
 
 
 def read_colours(still: Still) -> Colours:
     """Read the colours of an image (`colr`); a grid without has those of its first tile."""
     items = (still.primary, still.parts[1]) if is_derived(still) else (still.primary,)
     for item in items:
-        cicp = matrix = profile = None
+        cicp = matrix = is_full_range = profile = None
         for kind, content in item.properties:
             method = content[:4] if kind == b"colr" else b""
             if method == b"nclx" and cicp is None:
                 fields = Fields(content[4:])
                 cicp, matrix = Cicp(fields.number(2), fields.number(2)), fields.number(2)
+                is_full_range = fields.number(1) >= 128
             elif method in (b"prof", b"rICC") and profile is None:
                 profile = content[4:]
         if cicp or profile:
-            return Colours(cicp, matrix, profile)
-    return Colours(None, None, None)
+            return Colours(cicp, matrix, is_full_range, profile)
+    return Colours()
 
 
 def match_profile(samples: Samples, profile: bytes | None) -> Samples:

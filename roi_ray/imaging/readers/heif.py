@@ -19,6 +19,7 @@ from roi_ray.imaging.heif.still import (
 from roi_ray.imaging.heif.transforms import apply_transforms
 from roi_ray.imaging.raster import Cicp, Raster
 from roi_ray.imaging.readers.avif import read_avif
+from roi_ray.imaging.samples import Samples
 
 
 def read_heif(data: bytes, max_pixels: int) -> Raster:
@@ -48,16 +49,35 @@ def read_heif(data: bytes, max_pixels: int) -> Raster:
         )
     if samples.shape[:2] != size:
         raise ImageReadError("cannot be decoded: its pixels do not have the size of its boxes")
-    cicp, _, profile = read_colours(still)
+    configuration = coded.get(b"hvcC")
+    stream = hevc.read_video_signal(configuration) if configuration else hevc.VideoSignal()
+    colours = read_colours(still)
+    cicp, profile, depth = colours.cicp, colours.icc_profile, int(bits or 8)
     if profile is None and cicp is None:
-        cicp = hevc.read_colours(coded.get(b"hvcC")) if coded.get(b"hvcC") else None
+        cicp = stream.cicp
+    samples = samples if samples.ndim == 3 else samples[..., None]
+    ranges = (colours.is_full_range, stream.is_full_range)  # nclx goes before the stream
+    if samples.shape[2] < 3 and next((full for full in ranges if full is not None), True) is False:
+        samples = np.concatenate([_expand_range(samples[..., :1], depth), samples[..., 1:]], 2)
     return Raster(
-        match_profile(samples if samples.ndim == 3 else samples[..., None], profile),
-        int(bits or 8),
+        match_profile(samples, profile),
+        depth,
         has_alpha=letters.endswith("A"),
         icc_profile=profile,
         cicp=None if profile is not None or cicp == Cicp(2, 2) else cicp,
     )
+
+
+def _expand_range(luma: Samples, bit_depth: int) -> Samples:
+    """Scale luma of limited range to the full one, as libheif does for colour images alone.
+
+    ITU-T H.273, equation 20: black is 16 and white 235 at 8 bits.
+    """
+    white, unit = (1 << bit_depth) - 1, 1 << (bit_depth - 8)
+    values = (np.arange(white + 1) - 16 * unit) * (white / (219 * unit))
+    table = np.rint(values).clip(0, white).astype(luma.dtype)
+    expanded: Samples = table[luma]
+    return expanded
 
 
 def _check_transforms(still: Still) -> tuple[int, int]:

@@ -18,8 +18,9 @@ from roi_ray.imaging.readers.pillow import read_orientation, read_pillow
 from roi_ray.imaging.samples import Samples, scale
 
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xda-\xef\xf7-\xfe])")
-_APP1, _APP2, _APP8, _SOS, _DHT, _JPG, _DAC = 0xE1, 0xE2, 0xE8, 0xDA, 0xC4, 0xC8, 0xCC
-_EXTENDED, _JPEG_LS = (0xC0, 0xC1, 0xC2), 0xF7
+_APP0, _APP1, _APP2, _APP8, _APP14 = 0xE0, 0xE1, 0xE2, 0xE8, 0xEE
+_SOS, _DHT, _JPG, _DAC = 0xDA, 0xC4, 0xC8, 0xCC
+_EXTENDED, _LOSSLESS, _JPEG_LS = (0xC0, 0xC1, 0xC2), 0xC3, 0xF7
 _FRAMES = (*set(range(0xC0, 0xD0)) - {_DHT, _JPG, _DAC}, _JPEG_LS)
 _BY_PILLOW = (*_EXTENDED, 0xC9, 0xCA)
 _REFUSED = {
@@ -29,6 +30,7 @@ _REFUSED = {
 }
 """Processes (table B.1) that are not read, at least above 8 bits."""
 
+_HINT = "decode it to PNG with its codec's own decoder"
 _COLOURS = {1: "grey", 3: "RGB", 4: "CMYK"}
 _EXIF, _ICC, _SPIFF = b"Exif\0\0", b"ICC_PROFILE\0", b"SPIFF\0"
 _SPIFF_COLOURS = (2, 8, 10)
@@ -51,6 +53,8 @@ class Frame(NamedTuple):
         bit_depth: bits per sample.
         height, width: pixels.
         components: number of components.
+        has_rgb_names: whether the components are named R, G and B.
+        is_subsampled: whether components have different sampling factors.
     """
 
     process: int
@@ -58,6 +62,8 @@ class Frame(NamedTuple):
     height: int
     width: int
     components: int
+    has_rgb_names: bool
+    is_subsampled: bool
 
 
 def read_jpeg(data: bytes, max_pixels: int) -> Raster:
@@ -131,7 +137,16 @@ def _parse_frame(segment: _Segment) -> Frame:
     height, width = int.from_bytes(content[1:3]), int.from_bytes(content[3:5])
     if not height or not width:
         raise ImageReadError(f"cannot be decoded: a JPEG of {width} x {height} pixels")
-    return Frame(segment.marker, content[0], height, width, content[5])
+    names, factors = content[6::3], content[7::3]
+    return Frame(
+        process=segment.marker,
+        bit_depth=content[0],
+        height=height,
+        width=width,
+        components=content[5],
+        has_rgb_names=names == b"RGB",
+        is_subsampled=len(set(factors)) > 1,
+    )
 
 
 def _check_frame(frame: Frame) -> None:
@@ -141,18 +156,17 @@ def _check_frame(frame: Frame) -> None:
         ImageReadError, UnsupportedColour: the frame is not supported.
     """
     colour = _COLOURS.get(frame.components, f"{frame.components}-component")
-    hint = "decode it to PNG with its codec's own decoder"
     if frame.process in _REFUSED:
         name = _REFUSED[frame.process]
-        raise ImageReadError(f"{name} {frame.bit_depth}-bit JPEG is not supported; {hint}")
+        raise ImageReadError(f"{name} {frame.bit_depth}-bit JPEG is not supported; {_HINT}")
     if frame.components not in (1, 3):
         error = UnsupportedColour if frame.components == 4 else ImageReadError
         article = "an" if frame.bit_depth in (8, 11) else "a"
-        raise error(f"{article} {frame.bit_depth}-bit {colour} JPEG is not supported; {hint}")
+        raise error(f"{article} {frame.bit_depth}-bit {colour} JPEG is not supported; {_HINT}")
     depths = (8, 12) if frame.process in _EXTENDED else range(2, 17)
     if frame.bit_depth not in depths:
         raise ImageReadError(
-            f"a JPEG of {frame.bit_depth} bits per sample is not supported; {hint}"
+            f"a JPEG of {frame.bit_depth} bits per sample is not supported; {_HINT}"
         )
 
 
@@ -160,6 +174,8 @@ def _decode(data: bytes, frame: Frame, header: list[_Segment]) -> Samples:
     """Decode by imagecodecs: (height, width, components), uint8 or uint16."""
     from imagecodecs import jpeg8_decode, jpegls_decode
 
+    if frame.process == _LOSSLESS and frame.components == 3:
+        _check_lossless_colour(frame, header)
     if frame.process == _JPEG_LS:
         for marker, content, _ in header:
             if marker == _APP8 and content.startswith(_SPIFF) and len(content) > 18:
@@ -167,10 +183,27 @@ def _decode(data: bytes, frame: Frame, header: list[_Segment]) -> Samples:
         samples = jpegls_decode(data)
     else:
         samples = jpeg8_decode(data)
+    if samples.dtype == np.uint16 and int(samples.max()) >> frame.bit_depth:
+        raise ImageReadError(
+            f"a JPEG of {frame.bit_depth} bits per sample with larger samples, as of a colour "
+            f"transform that no JPEG decoder knows; {_HINT}"
+        )
     expected = (frame.height, frame.width, frame.components)
     if samples.shape != expected[: samples.ndim] or samples.size != np.prod(expected):
         raise ImageReadError("cannot be decoded: a JPEG whose frame header contradicts its scans")
     return samples.reshape(expected)
+
+
+def _check_lossless_colour(frame: Frame, header: list[_Segment]) -> None:
+    """Refuse lossless colours that no marker states: both RGB and YCbCr are written without one."""
+    is_stated = frame.has_rgb_names or any(
+        (marker == _APP0 and content.startswith(b"JFIF\0"))
+        or (marker == _APP14 and content.startswith(b"Adobe"))
+        for marker, content, _ in header
+    )
+    if frame.is_subsampled or not is_stated:
+        kind = "of subsampled chroma" if frame.is_subsampled else "that does not state its colours"
+        raise UnsupportedColour(f"a lossless JPEG {kind} is not supported; {_HINT}")
 
 
 def _check_spiff_colour(code: int) -> None:

@@ -2,8 +2,8 @@
 
 Plain 8-bit images are decoded by Pillow. All others are decoded by OpenJPEG, too, but through
 imagecodecs, from the codestream alone: Pillow shifts the samples of other depths, so that white
-wraps around to black above 8 bits. What the boxes say about channels and colours is then applied
-here.
+wraps around to black above 8 bits, and truncates sYCC. What the boxes say about channels and
+colours is then applied here.
 """
 
 from dataclasses import replace
@@ -113,6 +113,7 @@ def _is_plain(header: Jp2Header, codestream: Codestream) -> bool:
     return (
         count <= 4
         and not header.palette_depths
+        and header.enumerated != _SYCC
         and _has_usual_channels(header, count)
         and all(component.bit_depth == 8 for component in codestream.components)
     )

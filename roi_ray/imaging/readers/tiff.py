@@ -140,8 +140,14 @@ def _read_palette(directory: Directory, bits: int) -> NDArray[np.uint8]:
             f"a palette TIFF of {bits} bits with {values.size} palette values is not supported; "
             "save it as RGB"
         )
-    # Some writers store 8 bits in the low byte, against the specification; libtiff's rule.
-    scaled = values >> 8 if values.max() > 255 else values
+    # Palettes have 16 bits. Some writers store 8 in the low byte (libtiff's rule), others in the
+    # high byte alone.
+    if values.max() <= 255:
+        scaled = values
+    elif not (values & 255).any():
+        scaled = values >> 8
+    else:
+        scaled = (values * 255 + 32767) // 65535
     return scaled.astype(np.uint8).reshape(3, -1).T
 
 

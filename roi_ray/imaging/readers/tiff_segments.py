@@ -168,7 +168,8 @@ def _decode_jpeg(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> Sa
     """Decode a JPEG (TIFF Technical Note 2). Pillow's libtiff prints what it finds damaged."""
     limits.check_decoding_cost(data)
     rows, width, channels = shape
-    _, *frame = read_frame(data)
+    header = read_frame(data)
+    frame = [header.bit_depth, header.height, header.width, header.components]
     # The last strip may be padded to the height of the others.
     if frame not in [[layout.bits, n, width, channels] for n in (rows, layout.segment_height)]:
         raise ImageReadError(

@@ -7,7 +7,7 @@ import pillow_heif
 import pytest
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging.heif.hevc import read_colours
+from roi_ray.imaging.heif.hevc import VideoSignal, read_video_signal
 from roi_ray.imaging.heif.still import read_still
 from roi_ray.imaging.raster import Cicp
 
@@ -25,7 +25,7 @@ def test_colours_that_x265_writes(photos, chroma, cicp, mode) -> None:
         color_primaries=cicp.primaries,
         transfer_characteristics=cicp.transfer,
     )
-    assert read_colours(read_still(buffer.getvalue()).primary.get(b"hvcC")) == cicp
+    assert read_video_signal(read_still(buffer.getvalue()).primary.get(b"hvcC")).cicp == cicp
 
 
 def code(value: int) -> str:
@@ -87,15 +87,17 @@ USABILITY = "1" + "1" + f"{255:08b}" + "0" * 32 + "11" + "1" + "1011"
 def test_colours_follow_every_optional_part(options) -> None:
     start = sequence_parameters(**options)
     colours = USABILITY + "1" + f"{9:08b}{16:08b}{9:08b}"
-    assert read_colours(configuration(start + colours)) == Cicp(9, 16)
-    assert read_colours(configuration(start + USABILITY + "0")) is None
-    assert read_colours(configuration(start + "1" + "000")) is None
-    assert read_colours(configuration(start + "0")) is None
+    assert read_video_signal(configuration(start + colours)) == (Cicp(9, 16), True)
+    assert read_video_signal(configuration(start + USABILITY + "0")) == (None, True)
+    limited = USABILITY.removesuffix("1") + "0"
+    assert read_video_signal(configuration(start + limited + "0")) == (None, False)
+    assert read_video_signal(configuration(start + "1" + "000")) == VideoSignal()
+    assert read_video_signal(configuration(start + "0")) == VideoSignal()
 
 
 def test_truncated_parameters_are_an_error() -> None:
     whole = configuration(sequence_parameters() + USABILITY + "1" + "0" * 24)
     for length in (10, 24, 30, len(whole) - 8):
         with pytest.raises(ImageReadError):
-            read_colours(whole[:length])
-    assert read_colours(bytes(23)) is None
+            read_video_signal(whole[:length])
+    assert read_video_signal(bytes(23)) == VideoSignal()

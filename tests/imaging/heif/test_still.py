@@ -48,13 +48,13 @@ def test_parts_are_what_is_decoded() -> None:
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
-        ([], (None, None, None)),
-        ([nclx(9, 16, 9)], (Cicp(9, 16), 9, None)),
-        ([icc(SRGB)], (None, None, SRGB)),
-        ([(b"colr", b"rICC" + SRGB)], (None, None, SRGB)),
-        ([icc(SRGB), nclx(12, 13, 6)], (Cicp(12, 13), 6, SRGB)),
-        ([nclx(12, 13, 6), nclx(9, 16, 9)], (Cicp(12, 13), 6, None)),
-        ([(b"colr", b"nclc" + bytes(6))], (None, None, None)),
+        ([], (None, None, None, None)),
+        ([nclx(9, 16, 9)], (Cicp(9, 16), 9, True, None)),
+        ([icc(SRGB)], (None, None, None, SRGB)),
+        ([(b"colr", b"rICC" + SRGB)], (None, None, None, SRGB)),
+        ([icc(SRGB), nclx(12, 13, 6)], (Cicp(12, 13), 6, True, SRGB)),
+        ([nclx(12, 13, 6), nclx(9, 16, 9)], (Cicp(12, 13), 6, True, None)),
+        ([(b"colr", b"nclc" + bytes(6))], (None, None, None, None)),
     ],
 )
 def test_colours(properties, expected) -> None:
@@ -63,7 +63,7 @@ def test_colours(properties, expected) -> None:
     tiled = Part(b"grid", grid(1, 1, 9, 9), [], [(b"dimg", [2])])
     assert read_colours(read_still(assemble(tiled, item))) == expected
     own = Part(b"grid", grid(1, 1, 9, 9), [nclx(1, 1, 1)], [(b"dimg", [2])])
-    assert read_colours(read_still(assemble(own, item))) == (Cicp(1, 1), 1, None)
+    assert read_colours(read_still(assemble(own, item))) == (Cicp(1, 1), 1, True, None)
 
 
 def test_grey_is_repeated_for_a_profile_of_rgb() -> None:

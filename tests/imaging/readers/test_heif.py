@@ -106,6 +106,26 @@ def test_grey_has_one_channel(samples, bits) -> None:
     assert np.array_equal(raster.samples, samples[..., :1] >> 16 - bits)
 
 
+@pytest.mark.parametrize("is_in_stream", [False, True])
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_grey_of_limited_range_is_expanded(samples, bits, is_in_stream) -> None:
+    # libheif expands the range of colours alone.
+    full = samples[..., :1] >> (16 - bits)
+    unit = 1 << (bits - 8)
+    limited = np.rint(full * (219 * unit / ((1 << bits) - 1)) + 16 * unit).astype(np.uint16)
+    data = encode_heic(limited << (16 - bits), bits, quality=-1, full_range_flag=not is_in_stream)
+    item = read_still(data).primary
+    assert hevc.read_video_signal(item.get(b"hvcC")).is_full_range is not is_in_stream
+    kept = [box for box in item.properties if box[0] != b"colr"]
+    part = Part(item.kind, item.data, kept)
+    properties = [] if is_in_stream else [nclx(1, 13, 6, full_range=False)]
+    raster = read_heif(with_properties(part, *properties), MAX_PIXELS)
+    assert np.abs(raster.samples.astype(int) - full).max() <= 1
+    # nclx goes before the stream.
+    raster = read_heif(with_properties(part, nclx(1, 13, 6)), MAX_PIXELS)
+    assert np.array_equal(raster.samples, limited)
+
+
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
@@ -132,7 +152,7 @@ def test_colours_of_the_stream_count_where_the_boxes_say_nothing(samples, bits) 
         matrix_coefficients=9,
     )
     item = read_still(data).primary
-    assert hevc.read_colours(item.get(b"hvcC")) == Cicp(9, 16)
+    assert hevc.read_video_signal(item.get(b"hvcC")).cicp == Cicp(9, 16)
     kept = [box for box in item.properties if box[0] != b"colr"]
     silent = Part(item.kind, item.data, kept)
     with pytest.raises(UnsupportedColour, match="PQ"):

@@ -43,6 +43,22 @@ def photo(photos):
     return photos["coffee"][40:141, 60:211]
 
 
+def test_lossless_colours_that_no_marker_states_are_refused(photo) -> None:
+    data = imagecodecs.jpeg8_encode(np.ascontiguousarray(photo), lossless=True)
+    adobe = data.index(b"\xff\xee")
+    length = int.from_bytes(data[adobe + 2 : adobe + 4])
+    bare = data[:adobe] + data[adobe + 2 + length :]
+    assert np.array_equal(decode_image(bare), photo)  # its components are named R, G and B
+    frame = bare.index(b"\xff\xc3") + 10
+    numbered = bytearray(bare)
+    numbered[frame : frame + 9 : 3] = b"\1\2\3"  # as FFmpeg writes YCbCr, and others RGB
+    with pytest.raises(UnsupportedColour, match="does not state its colours"):
+        decode_image(bytes(numbered))
+    numbered[frame + 1] = 0x22
+    with pytest.raises(UnsupportedColour, match="subsampled chroma"):
+        decode_image(bytes(numbered))
+
+
 @pytest.mark.parametrize("bits", range(2, 17))
 @pytest.mark.parametrize("channels", [1, 3])
 def test_lossless_is_exact(photo, bits, channels) -> None:
