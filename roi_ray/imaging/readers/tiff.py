@@ -134,7 +134,7 @@ def _select_channels(
 
 def _read_palette(directory: Directory, bits: int) -> NDArray[np.uint8]:
     """Read the palette, (colours, 3), of 8 bits."""
-    values = directory.read_numbers(Tag.COLOR_MAP)
+    values: NDArray[Any] = directory.read_numbers(Tag.COLOR_MAP)
     if bits > 8 or values.size != 3 << bits:
         raise ImageReadError(
             f"a palette TIFF of {bits} bits with {values.size} palette values is not supported; "
@@ -142,13 +142,10 @@ def _read_palette(directory: Directory, bits: int) -> NDArray[np.uint8]:
         )
     # Palettes have 16 bits. Some writers store 8 in the low byte (libtiff's rule), others in the
     # high byte alone.
-    if values.max() <= 255:
-        scaled = values
-    elif not (values & 255).any():
-        scaled = values >> 8
-    else:
-        scaled = (values * 255 + 32767) // 65535
-    return scaled.astype(np.uint8).reshape(3, -1).T
+    if values.max() > 255:
+        is_high_byte = not (values & 255).any()
+        values = values >> 8 if is_high_byte else (values * np.uint64(255) + 32767) // 65535
+    return values.astype(np.uint8).reshape(3, -1).T
 
 
 def _divide_by_alpha(samples: Samples, bits: int) -> Samples:

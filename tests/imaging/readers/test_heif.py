@@ -1,5 +1,6 @@
 """HEIC: samples against `heif-convert` and the source, and what changes how they are shown."""
 
+import contextlib
 import io
 import sys
 
@@ -15,6 +16,7 @@ from roi_ray.imaging.heif import hevc
 from roi_ray.imaging.heif.still import read_still
 from roi_ray.imaging.raster import Cicp
 from roi_ray.imaging.readers.heif import read_heif
+from tests.imaging import hostile
 from tests.imaging.heif_files import (
     SRGB,
     Part,
@@ -106,6 +108,18 @@ def test_grey_has_one_channel(samples, bits) -> None:
     assert np.array_equal(raster.samples, samples[..., :1] >> 16 - bits)
 
 
+def clear_full_range_flag(stream: bytes) -> bytes:
+    """Find and clear `video_full_range_flag` in an `hvcC` property."""
+    signal = hevc.read_video_signal(stream)
+    assert signal.is_full_range
+    for bit in range(8 * len(stream)):
+        changed = hostile.flip_bit(stream, bit)
+        with contextlib.suppress(ImageReadError):
+            if hevc.read_video_signal(changed) == signal._replace(is_full_range=False):
+                return changed
+    raise AssertionError("no bit changes the range alone")
+
+
 @pytest.mark.parametrize("is_in_stream", [False, True])
 @pytest.mark.parametrize("bits", [8, 10, 12])
 def test_grey_of_limited_range_is_expanded(samples, bits, is_in_stream) -> None:
@@ -113,11 +127,12 @@ def test_grey_of_limited_range_is_expanded(samples, bits, is_in_stream) -> None:
     full = samples[..., :1] >> (16 - bits)
     unit = 1 << (bits - 8)
     limited = np.rint(full * (219 * unit / ((1 << bits) - 1)) + 16 * unit).astype(np.uint16)
-    data = encode_heic(limited << (16 - bits), bits, quality=-1, full_range_flag=not is_in_stream)
+    data = encode_heic(limited << (16 - bits), bits, quality=-1)
     item = read_still(data).primary
-    assert hevc.read_video_signal(item.get(b"hvcC")).is_full_range is not is_in_stream
-    kept = [box for box in item.properties if box[0] != b"colr"]
-    part = Part(item.kind, item.data, kept)
+    stream = item.get(b"hvcC")
+    if is_in_stream:
+        stream = clear_full_range_flag(stream)
+    part = Part(item.kind, item.data, [ispe(90, 70), (b"hvcC", stream)])
     properties = [] if is_in_stream else [nclx(1, 13, 6, full_range=False)]
     raster = read_heif(with_properties(part, *properties), MAX_PIXELS)
     assert np.abs(raster.samples.astype(int) - full).max() <= 1
