@@ -134,7 +134,7 @@ def _select_channels(
 
 def _read_palette(directory: Directory, bits: int) -> NDArray[np.uint8]:
     """Read the palette, (colours, 3), of 8 bits."""
-    values: NDArray[Any] = directory.read_numbers(Tag.COLOR_MAP)
+    values: Samples = directory.read_numbers(Tag.COLOR_MAP)
     if bits > 8 or values.size != 3 << bits:
         raise ImageReadError(
             f"a palette TIFF of {bits} bits with {values.size} palette values is not supported; "

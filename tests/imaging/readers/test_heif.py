@@ -112,7 +112,7 @@ def clear_full_range_flag(stream: bytes) -> bytes:
     """Find and clear `video_full_range_flag` in an `hvcC` property."""
     signal = hevc.read_video_signal(stream)
     assert signal.is_full_range
-    for bit in range(8 * len(stream)):
+    for bit in reversed(range(8 * len(stream))):  # the flag is near the end
         changed = hostile.flip_bit(stream, bit)
         with contextlib.suppress(ImageReadError):
             if hevc.read_video_signal(changed) == signal._replace(is_full_range=False):
