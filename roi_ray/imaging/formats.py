@@ -157,7 +157,7 @@ def identify(data: bytes) -> str:
 
 def _identify_brands(data: bytes) -> str:
     """Tell AVIF, HEIF and videos apart by their brands (ISO/IEC 14496-12, 4.3)."""
-    major, *compatible = read_brands(data)
+    major, *compatible = _read_brands(data)
     if major == b"crx ":
         raise ImageReadError(f"a camera's raw file (CR3); {_DEVELOP}")
     for brands in ({major}, set(compatible)):
@@ -172,7 +172,7 @@ def _identify_brands(data: bytes) -> str:
     raise ImageReadError(f"a video or audio file (MP4 or QuickTime, brand {name!r}); {_EXTRACT}")
 
 
-def read_brands(data: bytes) -> list[bytes]:
+def _read_brands(data: bytes) -> list[bytes]:
     """Read the brands of an ISO base media file: the major brand, then the compatible ones."""
     end = min(int.from_bytes(data[:4]) or len(data), len(data), 4096)
     return [data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))]

@@ -49,7 +49,7 @@ def check_decoding_cost(data: bytes) -> None:
     elif data.startswith(b"\x89PNG"):
         _check_png(data)
     elif data.startswith(b"GIF8"):
-        _check_gif(data)
+        find_gif_frame(data)
     elif data.startswith(_JPEG2000_SIGNATURES):
         _check_jpeg2000(data)
     elif data.startswith((b"P1", b"P2", b"P3")):
@@ -82,7 +82,12 @@ def _check_png(data: bytes) -> None:
         position += 12 + int.from_bytes(data[position : position + 4], "big")
 
 
-def _check_gif(data: bytes) -> None:
+def find_gif_frame(data: bytes) -> int:
+    """Return the offset behind the separator of a GIF's first image; the file's size if none.
+
+    Raises:
+        ImageReadError: more than 10,000 blocks precede it.
+    """
     position, blocks = 13 + (6 << (data[10] & 7) if data[10] & 0x80 else 0), 0
     while (match := _GIF_BLOCK.search(data, position)) and match[0] == b"!":
         position = match.end() + 1
@@ -91,6 +96,7 @@ def _check_gif(data: bytes) -> None:
             blocks += 1
             _check_blocks(blocks)
         position += 1
+    return match.end() if match else len(data)
 
 
 def _check_blocks(blocks: int) -> None:

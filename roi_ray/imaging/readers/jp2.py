@@ -13,7 +13,7 @@ from roi_ray.imaging.boxes import first_of_each, read_boxes
 from roi_ray.imaging.colour.cicp import read_rgb_code_points
 from roi_ray.imaging.raster import Cicp
 
-CODESTREAM = b"\xff\x4f\xff\x51"
+_CODESTREAM = b"\xff\x4f\xff\x51"
 """The first bytes of a codestream: the markers SOC and SIZ."""
 
 _MAX_COMPONENTS = 16384
@@ -87,7 +87,7 @@ def read_headers(data: bytes) -> tuple[Jp2Header, bytes]:
         ImageReadError: there is no codestream, or a box is damaged.
         UnsupportedColour: CICP code points with a matrix or of a narrow range.
     """
-    if data.startswith(CODESTREAM):
+    if data.startswith(_CODESTREAM):
         return Jp2Header(), data
     header: Jp2Header | None = None
     for kind, content in read_boxes(data):
@@ -106,7 +106,7 @@ def read_size(codestream: bytes) -> Codestream:
     Raises:
         ImageReadError: it is damaged.
     """
-    if not codestream.startswith(CODESTREAM) or len(codestream) < 42:
+    if not codestream.startswith(_CODESTREAM) or len(codestream) < 42:
         raise ImageReadError("cannot be decoded: a JPEG 2000 codestream without its header (SIZ)")
     profile, right, bottom, left, top, *tiling = struct.unpack_from(">H8L", codestream, 6)
     (count,) = struct.unpack_from(">H", codestream, 40)

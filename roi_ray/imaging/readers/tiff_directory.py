@@ -18,7 +18,7 @@ _MAX_DIRECTORIES = 32
 """Directories that are searched for the main image."""
 
 _MAX_ENTRIES = 4096
-MAX_VALUES = 1 << 17
+_MAX_VALUES = 1 << 17
 """Largest number of strips or tiles, or of values of any other tag: each costs some memory."""
 
 _VALUE_TYPES = {1: "u1", 7: "u1", 3: "u2", 8: "u2", 4: "u4", 9: "u4", 13: "u4", 16: "u8", 18: "u8"}
@@ -92,9 +92,9 @@ class Directory:
             raise ImageReadError(
                 f"cannot be decoded: the TIFF's tag {tag.name} has no integers (type {kind})"
             )
-        if count > MAX_VALUES:
+        if count > _MAX_VALUES:
             raise ImageReadError(
-                f"the TIFF's tag {tag.name} has {count} values, more than the {MAX_VALUES} that "
+                f"the TIFF's tag {tag.name} has {count} values, more than the {_MAX_VALUES} that "
                 "are supported; save it with larger strips or tiles"
             )
         return np.frombuffer(raw, self.byte_order + _VALUE_TYPES[kind]).astype(np.uint64)

@@ -12,10 +12,18 @@ from roi_ray.imaging.heif.still import read_still
 from roi_ray.imaging.raster import Cicp
 
 
-@pytest.mark.parametrize("chroma", [420, 422, 444])
-@pytest.mark.parametrize("cicp", [Cicp(1, 13), Cicp(9, 16), Cicp(12, 13), Cicp(9, 18)])
-@pytest.mark.parametrize("mode", ["RGB", "RGB;16"])
-def test_colours_that_x265_writes(photos, chroma, cicp, mode) -> None:
+@pytest.mark.parametrize(
+    ("chroma", "mode", "cicp"),
+    [
+        (420, "RGB", Cicp(1, 13)),
+        (422, "RGB", Cicp(9, 16)),
+        (444, "RGB", Cicp(12, 13)),
+        (420, "RGB;16", Cicp(9, 18)),
+        (422, "RGB;16", Cicp(12, 13)),
+        (444, "RGB;16", Cicp(1, 13)),
+    ],
+)
+def test_colours_that_x265_writes(photos, chroma, mode, cicp) -> None:
     photo = np.ascontiguousarray(photos["coffee"][:64, :80])
     photo = photo if mode == "RGB" else photo.astype(np.uint16) * 257
     buffer = io.BytesIO()
