@@ -108,15 +108,18 @@ def test_grey_has_one_channel(samples, bits) -> None:
     assert np.array_equal(raster.samples, samples[..., :1] >> 16 - bits)
 
 
-def clear_full_range_flag(stream: bytes) -> bytes:
-    """Find and clear `video_full_range_flag` in an `hvcC` property."""
+def clear_full_range_flag(part: Part) -> Part:
+    """Find and clear `video_full_range_flag` in an item's `hvcC`."""
+    stream = dict(part.properties)[b"hvcC"]
     signal = hevc.read_video_signal(stream)
     assert signal.is_full_range
-    for bit in reversed(range(8 * len(stream))):  # the flag is near the end
+    for bit in range(8 * len(stream)):
         changed = hostile.flip_bit(stream, bit)
-        with contextlib.suppress(ImageReadError):
+        limited = Part(part.kind, part.data, [ispe(90, 70), (b"hvcC", changed)])
+        with contextlib.suppress(ImageReadError, ValueError):
             if hevc.read_video_signal(changed) == signal._replace(is_full_range=False):
-                return changed
+                read_heif(with_properties(limited), MAX_PIXELS)  # other bits break the stream
+                return limited
     raise AssertionError("no bit changes the range alone")
 
 
@@ -129,11 +132,10 @@ def test_grey_of_limited_range_is_expanded(samples, bits, is_in_stream) -> None:
     limited = np.rint(full * (219 * unit / ((1 << bits) - 1)) + 16 * unit).astype(np.uint16)
     data = encode_heic(limited << (16 - bits), bits, quality=-1)
     item = read_still(data).primary
-    stream = item.get(b"hvcC")
+    part = Part(item.kind, item.data, [ispe(90, 70), (b"hvcC", item.get(b"hvcC"))])
+    properties = [nclx(1, 13, 6, full_range=False)]
     if is_in_stream:
-        stream = clear_full_range_flag(stream)
-    part = Part(item.kind, item.data, [ispe(90, 70), (b"hvcC", stream)])
-    properties = [] if is_in_stream else [nclx(1, 13, 6, full_range=False)]
+        part, properties = clear_full_range_flag(part), []
     raster = read_heif(with_properties(part, *properties), MAX_PIXELS)
     assert np.abs(raster.samples.astype(int) - full).max() <= 1
     # nclx goes before the stream.
