@@ -146,10 +146,12 @@ def _convert(image: Image.Image, max_pixels: int, convert: Callable[[Raster], _T
 
 
 def _describe_failure(error: Exception) -> ImageReadError:
-    """Make an error of what a decoder raised; Python's own errors mean that data is missing."""
+    """Describe what a decoder raised; Python's own errors mean that data is missing."""
     text = str(error).strip() or type(error).__name__
     if isinstance(error, struct.error | LookupError | EOFError):
         text = "the file is damaged or truncated"
+    elif type(error).__module__.startswith("imagecodecs"):
+        text = f"the file is damaged or truncated ({text})"
     return ImageReadError(f"cannot be decoded: {text}")
 
 

@@ -174,12 +174,13 @@ def test_signed_samples_are_shifted(tmp_path, photo, bits) -> None:
 
 
 @pytest.mark.parametrize("steps", [(2, 2), (2, 1)], ids=["4:2:0", "4:2:2"])
-@pytest.mark.parametrize("is_bare", [False, True])
-def test_subsampled_sycc_equals_opj_decompress(tmp_path, photo, steps, is_bare) -> None:
+@pytest.mark.parametrize(("bits", "is_bare"), [(8, False), (10, False), (10, True)])
+def test_subsampled_sycc_equals_opj_decompress(tmp_path, photo, steps, bits, is_bare) -> None:
     x, y = steps
-    samples = scale(photo[:100, :150], 10)
+    middle, white = 1 << (bits - 1), (1 << bits) - 1
+    samples = scale(photo[:100, :150], bits)
     planes = [samples[..., 1], samples[::y, ::x, 2], samples[::y, ::x, 0]]
-    data = opj_compress(tmp_path, planes, 10, steps=["1x1", f"{x}x{y}", f"{x}x{y}"])
+    data = opj_compress(tmp_path, planes, bits, steps=["1x1", f"{x}x{y}", f"{x}x{y}"])
     expected = opj_decompress(tmp_path, data, "-force-rgb")
     data = data[data.index(b"\xff\x4f\xff\x51") :] if is_bare else data
     actual = read_jpeg2000(data, MAX_PIXELS).samples
@@ -188,8 +189,8 @@ def test_subsampled_sycc_equals_opj_decompress(tmp_path, photo, steps, is_bare) 
         np.kron(plane.astype(float), np.ones((100 // plane.shape[0], 150 // plane.shape[1])))
         for plane in planes
     )
-    rgb = sycc_to_rgb(luma, blue - 512, red - 512)
-    assert np.abs(actual - rgb.clip(0, 1023)).max() < 1.2  # the decoder rounds towards grey
+    rgb = sycc_to_rgb(luma, blue - middle, red - middle)
+    assert np.abs(actual - rgb.clip(0, white)).max() < 1.2  # the decoder rounds towards grey
 
 
 def sycc_to_rgb(luma, blue, red):
@@ -198,11 +199,13 @@ def sycc_to_rgb(luma, blue, red):
     return np.stack([luma + 1.402 * red, green, luma + 1.772 * blue], -1)
 
 
-def test_sycc_without_subsampling_is_rounded(photo) -> None:
-    samples = scale(photo, 12)
-    data = with_boxes(jp2(samples, 12, mct=False), struct.pack(">BBBL", 1, 0, 0, 18))
+@pytest.mark.parametrize("bits", [8, 12])
+def test_sycc_without_subsampling_is_rounded(photo, bits) -> None:
+    samples = scale(photo, bits)
+    data = with_boxes(jp2(samples, bits, mct=False), struct.pack(">BBBL", 1, 0, 0, 18))
     luma, blue, red = np.moveaxis(samples.astype(float), 2, 0)
-    expected = sycc_to_rgb(luma, blue - 2048, red - 2048).clip(0, 4095)
+    middle, white = 1 << (bits - 1), (1 << bits) - 1
+    expected = sycc_to_rgb(luma, blue - middle, red - middle).clip(0, white)
     actual = read_jpeg2000(data, MAX_PIXELS).samples
     assert np.abs(actual - expected).max() <= 0.5
 
@@ -292,7 +295,7 @@ def test_unsupported_components_are_refused_by_name(tmp_path, photo) -> None:
     samples = scale(photo[:100, :150], 10)
     planes = [samples[..., 1], samples[::2, :, 2], samples[::2, :, 0]]
     with pytest.raises(ImageReadError, match="sample steps of 1 x 1, 1 x 2, 1 x 2"):
-        read_jpeg2000(opj_compress(tmp_path, planes, 10, steps=["1x1", "1x2", "1x2"]), MAX_PIXELS)
+        read_jpeg2000(opj_compress(tmp_path, planes, bits, steps=["1x1", "1x2", "1x2"]), MAX_PIXELS)
     planes = [samples[..., 0]] * 5
     with pytest.raises(ImageReadError, match="5 components"):
         read_jpeg2000(opj_compress(tmp_path, planes, 10), MAX_PIXELS)
