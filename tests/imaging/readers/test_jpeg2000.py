@@ -295,7 +295,7 @@ def test_unsupported_components_are_refused_by_name(tmp_path, photo) -> None:
     samples = scale(photo[:100, :150], 10)
     planes = [samples[..., 1], samples[::2, :, 2], samples[::2, :, 0]]
     with pytest.raises(ImageReadError, match="sample steps of 1 x 1, 1 x 2, 1 x 2"):
-        read_jpeg2000(opj_compress(tmp_path, planes, bits, steps=["1x1", "1x2", "1x2"]), MAX_PIXELS)
+        read_jpeg2000(opj_compress(tmp_path, planes, 10, steps=["1x1", "1x2", "1x2"]), MAX_PIXELS)
     planes = [samples[..., 0]] * 5
     with pytest.raises(ImageReadError, match="5 components"):
         read_jpeg2000(opj_compress(tmp_path, planes, 10), MAX_PIXELS)
