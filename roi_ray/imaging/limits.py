@@ -12,6 +12,10 @@ from roi_ray.errors import ImageReadError, ImageTooLarge
 _MAX_SCANS = 100
 _MAX_BLOCKS = 10_000
 
+_MIN_TILE_LIMIT = 1 << 20
+_MAX_TILING = 4
+"""Tiles extend beyond the right and the bottom edge, by less than a tile each."""
+
 # Markers after which Pillow and libjpeg expect a length.
 _JPEG_SEGMENT = re.compile(rb"\xff([^\x00\x01\xc8\xd0-\xd8\xf0-\xfd\xff])")
 # A COD or COC marker segment up to its precincts: length, ..., levels, code-block size, transform.
@@ -32,6 +36,26 @@ def check_pixel_count(width: int, height: int, max_pixels: int) -> None:
         raise ImageTooLarge(
             f"{width} x {height} is {width * height} pixels, more than the {max_pixels} that "
             "--max-pixels (max_pixels) allows"
+        )
+
+
+def check_tiles(width: int, height: int, count: int, max_pixels: int) -> None:
+    """Check tiles before they are decoded: whole ones, which may extend beyond the image.
+
+    Args:
+        width: pixels of a tile.
+        height: pixels of a tile.
+        count: number of tiles.
+        max_pixels: largest image that is decoded. A tile of up to a mebipixel is always accepted.
+
+    Raises:
+        ImageTooLarge: a tile has more pixels, or all together more than 4 times as many.
+    """
+    limit = max(max_pixels, _MIN_TILE_LIMIT)
+    if width * height > limit or count * width * height > _MAX_TILING * limit:
+        raise ImageTooLarge(
+            f"its {count} tiles of {width} x {height} are {count * width * height} pixels, far "
+            f"more than the {max_pixels} that --max-pixels (max_pixels) allows"
         )
 
 

@@ -11,15 +11,9 @@ from roi_ray.errors import ImageReadError
 from roi_ray.imaging.boxes import Fields, first_of_each, read_boxes
 from roi_ray.imaging.heif.items import Item, Items
 from roi_ray.imaging.heif.tracks import read_first_frames
-from roi_ray.imaging.limits import check_pixel_count
+from roi_ray.imaging.limits import check_pixel_count, check_tiles
 from roi_ray.imaging.raster import Cicp
 from roi_ray.imaging.samples import Samples
-
-_MIN_TILE_LIMIT = 1 << 20
-"""Tiles of this many pixels are accepted even if `max_pixels` is smaller."""
-
-_MAX_TILING = 4
-"""The tiles of a grid extend beyond its right and bottom edge, by less than a tile each."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,6 @@ def check_sizes(still: Still, max_pixels: int) -> None:
         ImageTooLarge: the image, or its tiles together, have too many pixels.
     """
     check_pixel_count(*still.primary.size, max_pixels)
-    limit = max(max_pixels, _MIN_TILE_LIMIT)
     for part in still.parts:
         if part.kind == b"grid" and len(still.parts) > 1:
             # ISO/IEC 23008-12, 6.6.2.3.
@@ -127,10 +120,9 @@ def check_sizes(still: Still, max_pixels: int) -> None:
             size = 4 if fields.number(1) & 1 else 2
             rows, columns = fields.number(1) + 1, fields.number(1) + 1
             check_pixel_count(fields.number(size), fields.number(size), max_pixels)
-            width, height = still.parts[1].size
-            check_pixel_count(width * columns, height * rows, _MAX_TILING * limit)
+            check_tiles(*still.parts[1].size, columns * rows, max_pixels)
         elif part.get(b"ispe"):
-            check_pixel_count(*part.size, limit)
+            check_tiles(*part.size, 1, max_pixels)
 
 
 def rename_exif(data: bytes) -> bytes:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from roi_ray.errors import ImageReadError, ImageTooLarge, UnsupportedColour
-from roi_ray.imaging.limits import check_pixel_count
+from roi_ray.errors import ImageReadError, UnsupportedColour
+from roi_ray.imaging.limits import check_pixel_count, check_tiles
 from roi_ray.imaging.readers.tiff_directory import Directory, Tag
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
@@ -47,8 +47,6 @@ _OTHER_COMPRESSIONS = {
 _SAMPLE_FORMATS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
 
 _MAX_SAMPLES = 8
-_MIN_SEGMENT_LIMIT = 1 << 20
-"""Tiles of this many pixels are accepted even if `max_pixels` is smaller."""
 
 
 @dataclass(frozen=True)
@@ -229,10 +227,5 @@ def _check_segment_size(layout: Layout, max_pixels: int) -> None:
         raise ImageReadError(
             f"cannot be decoded: the TIFF has strips or tiles of {width} x {height} pixels"
         )
-    limit = max(max_pixels, _MIN_SEGMENT_LIMIT)
-    pixels = layout.segments_per_plane * width * height
-    if layout.is_tiled and (width * height > limit or pixels > 4 * limit):
-        raise ImageTooLarge(
-            f"its TIFF tiles of {width} x {height} have {pixels} pixels in all, more than the "
-            f"{limit} that --max-pixels (max_pixels) allows"
-        )
+    if layout.is_tiled:
+        check_tiles(width, height, layout.segments_per_plane, max_pixels)
