@@ -54,7 +54,7 @@ def check_tiles(width: int, height: int, count: int, max_pixels: int) -> None:
     limit = max(max_pixels, _MIN_TILE_LIMIT)
     if width * height > limit or count * width * height > _MAX_TILING * limit:
         raise ImageTooLarge(
-            f"its {count} tiles of {width} x {height} are {count * width * height} pixels, far "
+            f"its tiles, {count} of {width} x {height}, are {count * width * height} pixels, far "
             f"more than the {max_pixels} that --max-pixels (max_pixels) allows"
         )
 

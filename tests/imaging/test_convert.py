@@ -5,6 +5,7 @@ import io
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from roi_ray.errors import ImageReadError
@@ -103,3 +104,18 @@ def test_later_frame_of_an_open_pillow_image_is_converted(photos) -> None:
     with Image.open(stream) as image:
         assert np.array_equal(convert_image(image), decode_image(stream.getvalue()))
         assert np.array_equal(convert_mask(image), np.asarray(first.convert("L")))
+
+
+def test_loaded_pillow_image_of_unknown_range_is_refused(photos) -> None:
+    deep = deepen(photos["coffee"][:40, :50, 1], 12)
+    tiff, jp2 = io.BytesIO(), imagecodecs.jpeg2k_encode(deep, codecformat="jp2", bitspersample=12)
+    tifffile.imwrite(tiff, deep, bitspersample=12)
+    for data in (tiff.getvalue(), jp2):
+        with Image.open(io.BytesIO(data)) as image:
+            opened = convert_image(image)
+            assert bit_depth_of(opened) == 12 and np.array_equal(opened[..., 0], deep)
+            image.load()
+            with pytest.raises(ImageReadError, match="give its path or its bytes"):
+                convert_image(image)
+    wide = deepen(photos["coffee"][:40, :50, 1], 16)
+    assert np.array_equal(convert_image(Image.fromarray(wide))[..., 0], wide)

@@ -22,6 +22,7 @@ _TILE_PIXELS = 1 << 18
 """Pixels that are copied from Pillow to numpy at a time."""
 
 _16_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 
 _GREY_FACTORS = {"L;2": 85, "L;4": 17}
@@ -61,6 +62,7 @@ def read_pillow_image(image: Image.Image) -> Raster:
     Raises:
         ImageReadError: the samples have no known range, or more than 16 bits.
     """
+    _check_tiff_samples(image)
     _scale_transparent_level(image)
     orientation = _load_and_read_orientation(image)
     profile = image.info.get("icc_profile")
@@ -98,6 +100,22 @@ def _to_array(image: Image.Image) -> NDArray[np.uint8]:
         part = image.crop((columns.start, rows.start, columns.stop, rows.stop))
         samples[rows, columns] = np.asarray(part).reshape(part.height, part.width, -1)
     return samples
+
+
+def _check_tiff_samples(image: Image.Image) -> None:
+    """Refuse an image that a caller opened, if Pillow gives its samples without their range."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None:
+        is_deep = image.mode in _16_BIT_MODES
+        depth, is_signed = tags.get(_BITS_PER_SAMPLE, (1,)), 2 in tags.get(_SAMPLE_FORMAT, (1,))
+        is_misread = is_signed or (is_deep and (depth != (16,) or tags.get(_PHOTOMETRIC) == 0))
+    else:
+        is_misread = image.format == "JPEG2000" and image.mode in _16_BIT_MODES
+    if is_misread:
+        raise ImageReadError(
+            f"Pillow does not tell the range of this {image.format}'s samples; give its path or "
+            "its bytes instead of a loaded image"
+        )
 
 
 def _scale_transparent_level(image: Image.Image) -> None:
