@@ -24,6 +24,8 @@ FORMATS = (
 PPM stands for the six formats P1 to P6 (PBM, PGM, PPM); JPEG2000 includes HTJ2K.
 """
 
+_KNOWN = "PNG, JPEG, JPEG XL, WebP, AVIF, HEIC, JPEG 2000, JPEG XR, TIFF, BMP, GIF, PBM, PGM or PPM"
+
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"\xff\xd8", "JPEG"),
@@ -158,6 +160,8 @@ def identify(data: bytes) -> str:
 def _identify_brands(data: bytes) -> str:
     """Tell AVIF, HEIF and videos apart by their brands (ISO/IEC 14496-12, 4.3)."""
     major, *compatible = _read_brands(data)
+    if len(major) < 4:
+        raise ImageReadError("cannot be decoded: the file ends within its first box (truncated)")
     if major == b"crx ":
         raise ImageReadError(f"a camera's raw file (CR3); {_DEVELOP}")
     for brands in ({major}, set(compatible)):
@@ -192,7 +196,7 @@ def _describe_refused(data: bytes) -> str:
     if data[1:4] == b"PNG":
         return "a PNG whose signature is damaged, as by a transfer in text mode; copy it again"
     return (
-        f"not an image of a known format ({', '.join(FORMATS)}); raw YUV has no header: convert it "
+        f"not an image of a known format ({_KNOWN}); raw YUV has no header: convert it "
         "to PNG, e.g. `ffmpeg -f rawvideo -pix_fmt yuv420p -s 1920x1080 -i FILE frame-%04d.png`"
     )
 

@@ -82,6 +82,7 @@ def test_signature_is_identified(data, file_format) -> None:
         (b"\xff\x10\xff\x50", "JPEG XS"),
         (b"\x1a\x45\xdf\xa3", "WebM"),
         (ftyp(b"isom", b"iso2", b"mp41"), "a video or audio file.*'isom'.*ffmpeg"),
+        (b"\0\0\0\x20ftypav", "truncated"),
         (ftyp(b"qt  "), "a video or audio file.*'qt'"),
         (ftyp(b"crx "), "CR3"),
         (b"\0\0\0\1\x67\x42", "elementary stream"),
