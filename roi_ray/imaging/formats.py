@@ -5,26 +5,24 @@ import zlib
 
 from roi_ray.errors import ImageReadError
 
-FORMATS = (
-    "PNG",
-    "JPEG",
-    "JPEGXL",
-    "WEBP",
-    "AVIF",
-    "HEIF",
-    "JPEG2000",
-    "JPEGXR",
-    "TIFF",
-    "BMP",
-    "GIF",
-    "PPM",
-)
-"""Names of the formats that are read, as `identify` returns them.
+FORMATS = {
+    "PNG": "PNG",
+    "JPEG": "JPEG",
+    "JPEGXL": "JPEG XL",
+    "WEBP": "WebP",
+    "AVIF": "AVIF",
+    "HEIF": "HEIC",
+    "JPEG2000": "JPEG 2000",
+    "JPEGXR": "JPEG XR",
+    "TIFF": "TIFF",
+    "BMP": "BMP",
+    "GIF": "GIF",
+    "PPM": "PBM, PGM or PPM",
+}
+"""Formats that are read: what people call them, by the name that `identify` returns.
 
-PPM stands for the six formats P1 to P6 (PBM, PGM, PPM); JPEG2000 includes HTJ2K.
+JPEG2000 includes HTJ2K.
 """
-
-_KNOWN = "PNG, JPEG, JPEG XL, WebP, AVIF, HEIC, JPEG 2000, JPEG XR, TIFF, BMP, GIF, PBM, PGM or PPM"
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -195,9 +193,10 @@ def _describe_refused(data: bytes) -> str:
         return f"a RIFF file that is not WebP (an AVI video or sound); {_EXTRACT}"
     if data[1:4] == b"PNG":
         return "a PNG whose signature is damaged, as by a transfer in text mode; copy it again"
+    known = ", ".join(FORMATS.values())
     return (
-        f"not an image of a known format ({_KNOWN}); raw YUV has no header: convert it "
-        "to PNG, e.g. `ffmpeg -f rawvideo -pix_fmt yuv420p -s 1920x1080 -i FILE frame-%04d.png`"
+        f"not an image of a known format ({known}); raw YUV has no header: convert it to PNG, "
+        "e.g. `ffmpeg -f rawvideo -pix_fmt yuv420p -s 1920x1080 -i FILE frame-%04d.png`"
     )
 
 

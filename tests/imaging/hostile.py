@@ -19,7 +19,6 @@ from PIL import Image
 
 from roi_ray.imaging.heif.still import read_still
 from roi_ray.imaging.pixels import Pixels
-from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
 from tests.imaging.deep_files import deep_files
 from tests.imaging.heif_files import Part, assemble, ispe
 from tests.imaging.jxl_files import hostile_jpegxl_files
@@ -27,8 +26,11 @@ from tests.imaging.tiff_files import COMPRESS, write_tiff
 
 File = tuple[str, bytes]
 
-CUTS = 25
-FLIPS = 100
+PILLOW_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats of the files that Pillow writes."""
+
+CUTS = 50
+FLIPS = 200
 SIDE = 50_000
 BOMB_BLOCKS = 128
 """Blocks of 16 MiB in `zlib_bomb`."""

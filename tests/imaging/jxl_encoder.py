@@ -72,7 +72,7 @@ def encode(
     Args:
         pixels: (height, width, 1 to 4): grey or RGB, with alpha if the number is even.
         lossless: whether samples are kept, in the original's colours; else XYB.
-        distance: of a lossy image, in Butteraugli's units.
+        distance: Butteraugli distance of a lossy image; 1 is visually lossless.
         effort: 1 to 9.
         bits: bits per sample; 0 for those of the samples' type. Integer samples are of this depth;
             floating-point ones, 0..1, are then stored as integers.

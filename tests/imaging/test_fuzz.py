@@ -22,7 +22,6 @@ from PIL import Image
 
 from roi_ray.errors import ImageError, ManifestError
 from roi_ray.imaging.decode import decode_image, decode_mask
-from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
 from roi_ray.io.manifest import read_manifest
 from roi_ray.sweep import photographs
 from tests.imaging import hostile
@@ -99,7 +98,7 @@ def image_seeds() -> list[bytes]:
     rgba.putalpha(image.convert("L"))
     wide = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     profile = hostile.profile_header(128 + 400) + bytes(400)
-    seeds = [hostile.encode_with_metadata(photo, name) for name in PILLOW_FORMATS]
+    seeds = [hostile.encode_with_metadata(photo, name) for name in hostile.PILLOW_FORMATS]
     seeds += deep_files(photo).values()
     seeds += [
         hostile.save(rgba, name) for name in ("PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "GIF")

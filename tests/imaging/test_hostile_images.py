@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 
 from roi_ray import errors
-from roi_ray.imaging.readers.pillow import PILLOW_FORMATS
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.pipeline.chunk import Chunk
 from roi_ray.pipeline.decode_stage import decode_work_items
@@ -78,7 +77,9 @@ def test_hostile_files_decode_or_fail_within_time_and_memory_limits(tmp_path, ph
     for name, data in hostile.corpus(photos["coffee"], MAX_PIXELS):
         write(tmp_path / str(len(names)), data)
         names.append(name)
-    assert len(names) == len(set(names)) > len(PILLOW_FORMATS) * (hostile.CUTS + hostile.FLIPS)
+    assert (
+        len(names) == len(set(names)) > len(hostile.PILLOW_FORMATS) * (hostile.CUTS + hostile.FLIPS)
+    )
 
     allowed = BASE_MEMORY + BYTES_PER_PIXEL * MAX_PIXELS
     task = json.dumps([str(tmp_path), names, MAX_PIXELS, allowed, MAX_SECONDS])

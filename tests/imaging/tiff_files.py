@@ -43,7 +43,7 @@ def write_tiff(
 
     Args:
         tile: height and width of tiles.
-        rows: of a strip.
+        rows: rows per strip.
         reverse_bits: the lowest bit of a byte comes first (FillOrder 2).
         encode: encodes a strip or tile (rows, columns, samples) as a whole image.
         tags: replace or (None) remove tags.

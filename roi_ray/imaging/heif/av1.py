@@ -24,7 +24,8 @@ class SequenceHeader(NamedTuple):
     """The fields of a sequence header that say what an image is.
 
     Attributes:
-        width, height: of the largest frame, in pixels.
+        width: pixels of the largest frame.
+        height: pixels of the largest frame.
         bit_depth: 8, 10 or 12.
         cicp: primaries and transfer; 2 is unspecified.
         matrix: MatrixCoefficients (ITU-T H.273).

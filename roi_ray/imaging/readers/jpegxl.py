@@ -25,7 +25,7 @@ _CICP_TRANSFERS = (1, 8, 13)
 _RGB, _GREY = 0, 1  # JxlColorSpace
 _D65 = 1  # JxlWhitePoint
 _CICP_PRIMARIES = {1: 1, 9: 9, 11: 12}
-"""CICP primaries (sRGB, BT.2020, Display P3) by JxlPrimaries, whose white point is told apart."""
+"""CICP primaries (sRGB, BT.2020, Display P3) by JxlPrimaries, which leave out the white point."""
 
 _REFUSED_CHANNELS: dict[int, str] = {
     ExtraChannel.SPOT_COLOUR: "spot colours",
@@ -60,9 +60,8 @@ def read_jpegxl(data: bytes, max_pixels: int) -> Raster:
         the image, upright. Alpha is not premultiplied.
 
     Raises:
-        ImageReadError: the file is truncated or damaged; has floating-point samples, more than 16
-            bits, or needs far more memory than its size
-            justifies.
+        ImageReadError: the file is truncated or damaged; has floating-point samples or more than 16
+            bits; or needs far more memory than its size justifies.
         ImageTooLarge: the image has more than `max_pixels` pixels.
         UnsupportedColour: the colours are HDR (PQ or HLG) or unknown, or the image has channels
             that RGB cannot express.

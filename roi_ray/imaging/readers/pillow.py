@@ -15,9 +15,6 @@ from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.raster import Raster
 from roi_ray.imaging.samples import tiles
 
-PILLOW_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""Formats that Pillow may open: each decoder more is one more that reads untrusted bytes."""
-
 _TILE_PIXELS = 1 << 18
 """Pixels that are copied from Pillow to numpy at a time."""
 

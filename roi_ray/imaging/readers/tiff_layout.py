@@ -54,8 +54,8 @@ class Layout:
     """How samples are stored.
 
     Attributes:
-        width: of the image, in pixels.
-        height: of the image, in pixels.
+        width: width of the image in pixels.
+        height: height of the image in pixels.
         samples: samples per pixel, with alpha and other extra samples.
         bits: bits per sample, 1 to 16.
         photometric: PhotometricInterpretation.

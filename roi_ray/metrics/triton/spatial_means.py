@@ -19,7 +19,7 @@ def whole_and_masked_means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tenso
 
     Args:
         maps: float32 or float64, (N, ..., h, w).
-        weights: of the type of the maps, (1 or N, h, w).
+        weights: the same type as the maps, (1 or N, h, w).
 
     Returns:
         both means, (N, ...), float64.
