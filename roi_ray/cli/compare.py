@@ -74,6 +74,7 @@ def main(
     --fail-above have an error and no features.
     """
     from roi_ray.preference.compare import compare
+    from roi_ray.preference.regions import describe_substitution
 
     log_to_stderr(log_level)
     result = compare(
@@ -96,6 +97,8 @@ def main(
     print(f"{result.rows} comparisons, {result.failed} without features -> {result.output}")
     for text in result.errors:
         print(f"  {escape_line(text)}")
+    if result.without_region:
+        print(describe_substitution(result.without_region))
     if result.agreement is not None:
         print(f"the prediction agrees with {100 * result.agreement:.1f} % of the answers")
     if result.failed / result.rows > fail_above:

@@ -57,6 +57,7 @@ def main(
     from roi_ray.io import storage
     from roi_ray.preference.comparisons import read_comparisons
     from roi_ray.preference.evaluation import evaluate
+    from roi_ray.preference.regions import describe_substitution
     from roi_ray.report import preference as report
 
     torch.set_num_threads(1)  # these networks are too small to gain from more threads
@@ -83,6 +84,8 @@ def main(
         f"{len(checked.table)} comparisons, {result.comparisons} used, "
         f"about {result.references} references"
     )
+    if result.without_region:
+        console.print(describe_substitution(result.without_region), highlight=False)
     console.print(report.to_table(result))
     main_recipe = DEFAULT_RECIPE if DEFAULT_RECIPE in recipes else recipes[0]
     shown = [f"BASIC {main_recipe}", f"ROI {main_recipe}", *schema.FEATURES[:2]]

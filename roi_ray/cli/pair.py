@@ -125,7 +125,8 @@ def _to_json(original: str, mask: str | None, scorer: "Scorer", results: Sequenc
                 "image": result.image,
                 # JSON has no infinity and no NaN.
                 **{
-                    name: value if math.isfinite(value) else None for name, value in numbers.items()
+                    name: None if value is None or not math.isfinite(value) else value
+                    for name, value in numbers.items()
                 },
                 schema.ERROR_KIND: type(result.error).__name__ if result.error else None,
                 schema.ERROR: str(result.error) if result.error else None,
@@ -147,6 +148,7 @@ _LEGEND = (
     "Lower is better: LPIPS and D loss (discriminator loss, nat).\n"
     "ROI: mean of the mask, the share of the image inside the region of interest."
 )
+_NO_REGION = "No region of interest: the mask is empty, so that nothing is measured under it (-)."
 _MEAN = "Values of the region depend on ROI; --roi-weighting normalised divides by it."
 
 
@@ -175,10 +177,17 @@ def _to_table(results: Sequence[_Result], weighting: Weighting) -> str:
         error = result.error
         text = f"{type(error).__name__}: {error}" if error else result.image
         lines.append(f"{join(row)}  {escape_line(text)}")
-    return "\n".join([*lines, "", _LEGEND, *([_MEAN] if weighting == "mean" else [])])
+    lines += ["", _LEGEND]
+    if any(result.scores is not None and result.scores.roi_psnr is None for result in results):
+        lines.append(_NO_REGION)
+    elif weighting == "mean":
+        lines.append(_MEAN)
+    return "\n".join(lines)
 
 
-def _format(name: str, value: float) -> str:
+def _format(name: str, value: float | None) -> str:
     from roi_ray import schema
 
+    if value is None:
+        return "-"
     return f"{value:.{2 if schema.MEANINGS[name].unit == 'dB' else 4}f}"

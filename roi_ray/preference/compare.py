@@ -24,7 +24,9 @@ from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import PreferenceModel, load_preference_model
 from roi_ray.preference.pairs import score_pairs
 from roi_ray.preference.provenance import describe_provenance, read_scores_provenance
+from roi_ray.preference.regions import lack_region
 from roi_ray.scoring.scorer import load_networks_for
+from roi_ray.scoring.version import SCORING_VERSION
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, Settings
 
 
@@ -36,6 +38,8 @@ class CompareResult:
         output: URI of the comparisons with features and predictions.
         rows: number of comparisons.
         failed: number of comparisons without features.
+        without_region: number of comparisons with features but without a region of interest, where
+            the model takes the basic features in place of those under the mask.
         agreement: share of people's answers that the prediction agrees with, 0..1, control
             questions left out (see `measures.agreement`); None without answers or without a model.
         errors: up to five different errors of the failed comparisons.
@@ -44,6 +48,7 @@ class CompareResult:
     output: str
     rows: int
     failed: int
+    without_region: int
     agreement: float | None
     errors: tuple[str, ...]
 
@@ -78,8 +83,8 @@ def compare(
         answers.
 
     Raises:
-        ManifestError: the comparisons or the scores cannot be used, or the scores come from other
-            weights or settings than those that the model was trained on.
+        ManifestError: the comparisons or the scores cannot be used, or the scores have another
+            scoring version, other weights or settings than those that the model was trained on.
         WeightsError: the model, or the weights of a network, cannot be used.
         OutputError: the output holds a run with other settings or other images, or the comparisons
             would be overwritten.
@@ -125,18 +130,22 @@ def compare(
     if preference is not None:
         table = _add_prediction(table, preference, checked.name)
     write_comparisons(uri, table)
-    failed = table.filter(pa.array(~has_features(table, schema.FEATURES)))
+    complete = has_features(table, schema.FEATURES)
+    failed = table.filter(pa.array(~complete))
     kinds, texts = (failed[name].to_pylist() for name in (schema.ERROR_KIND, schema.ERROR))
     errors = (f"{kind}: {text}" if kind else text for kind, text in zip(kinds, texts, strict=True))
     distinct = tuple(dict.fromkeys(errors))
-    return CompareResult(uri, len(table), len(failed), _agreement(table), distinct[:5])
+    without_region = int((complete & lack_region(table)).sum())
+    return CompareResult(
+        uri, len(table), len(failed), without_region, _agreement(table), distinct[:5]
+    )
 
 
 def _planned_provenance(settings: Settings | None, options: Options | None) -> str:
-    """Describe the weights and settings that the images are going to be scored with."""
+    """Describe the version, weights and settings that the images are going to be scored with."""
     settings, options = settings or Settings(), options or Options()
     weights = load_networks_for(settings, options.weights_dir).provenance
-    return describe_provenance({**asdict(settings), "weights": weights})
+    return describe_provenance({**asdict(settings), "weights": weights}, SCORING_VERSION)
 
 
 def _add_prediction(table: pa.Table, model: PreferenceModel, name: str) -> pa.Table:

@@ -12,11 +12,12 @@ import torch
 import roi_ray
 from roi_ray import schema
 from roi_ray.preference.comparisons import Comparisons
-from roi_ray.preference.examples import Examples, feature_arrays, to_examples
+from roi_ray.preference.examples import Examples, select_trainable, to_examples
 from roi_ray.preference.leakage import SAMPLE, sample_hashes
 from roi_ray.preference.model import PreferenceModel
 from roi_ray.preference.provenance import features_provenance
 from roi_ray.preference.recipes import Recipe, find_recipe
+from roi_ray.preference.regions import describe_substitution, feature_arrays, lack_region
 from roi_ray.preference.scale import Scale
 from roi_ray.preference.training import (
     TRAINING_VERSION,
@@ -70,6 +71,9 @@ def train_model(
         f"{len(comparisons.table)} comparisons, {len(examples)} of them with labels and features, "
         f"about {references} references"
     )
+    lacking = lack_region(select_trainable(comparisons.table, features)).sum()
+    if lacking:
+        report(describe_substitution(int(lacking)))
     scale = Scale.fit(examples, settings)
     batches = batches_per_epoch(len(examples), settings)
     device = "cuda" if use_gpu else "cpu"

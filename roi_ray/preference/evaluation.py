@@ -20,6 +20,7 @@ from roi_ray.preference.examples import Examples, Floats, select_trainable, to_e
 from roi_ray.preference.leakage import share_trained_on
 from roi_ray.preference.model import load_preference_model
 from roi_ray.preference.recipes import RECIPES, find_recipe
+from roi_ray.preference.regions import lack_region
 from roi_ray.preference.validation import (
     logistic_learner,
     predict_by_metric,
@@ -60,6 +61,8 @@ class Evaluation:
     Attributes:
         comparisons: number of comparisons that were evaluated on.
         references: number of their references.
+        without_region: number of comparisons without a region of interest, in which the basic
+            features take the place of the `roi_` features, also where a metric is judged alone.
         results: models and rules, in the order of the report.
         differences: differences of accuracy between two models or rules, by name.
         ceiling: how often people agree with each other; None where no question was asked twice.
@@ -69,6 +72,7 @@ class Evaluation:
 
     comparisons: int
     references: int
+    without_region: int
     results: Sequence[ModelResult]
     differences: Mapping[str, measures.PairedDifference]
     ceiling: measures.HumanCeiling | None
@@ -133,6 +137,7 @@ def evaluate(
     return Evaluation(
         comparisons=len(examples),
         references=references,
+        without_region=int(lack_region(table).sum()),
         results=results,
         differences=_differences(predicted, rules, examples, recipes),
         ceiling=measures.human_ceiling(questions, answers),

@@ -13,6 +13,7 @@ from roi_ray.errors import ManifestError, UsageError
 from roi_ray.preference.comparisons import count_votes, drop_gold_and_failed, number_groups
 from roi_ray.preference.features import check_features
 from roi_ray.preference.provenance import features_provenance
+from roi_ray.preference.regions import feature_arrays
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,7 +25,8 @@ class Examples:
 
     Attributes:
         features: names of the features.
-        a: features of the first candidate, (N, F), in the features' own units.
+        a: features of the first candidate, (N, F), in the features' own units; the basic feature
+            in place of a `roi_` feature where there is no region of interest (see `regions`).
         b: features of the second candidate, (N, F).
         p_a: share of people who prefer `a`, (N,), 0..1.
         weight: votes behind `p_a`, (N,).
@@ -94,7 +96,7 @@ def select_trainable(table: pa.Table, features: tuple[str, ...]) -> pa.Table:
 
 
 def has_features(table: pa.Table, features: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Mark the comparisons that have all features of both sides, (N,)."""
+    """Mark the comparisons that have all features of both sides, (N,); see `feature_arrays`."""
     return np.array(np.isfinite(feature_arrays(table, features)).all((0, 2)), np.bool_)
 
 
@@ -128,14 +130,3 @@ def to_examples(table: pa.Table, features: tuple[str, ...], name: str) -> Exampl
             "must win some (is the winner always in the same column?)"
         )
     return Examples(features, *feature_arrays(table, features), p_a, count_votes(table), group)
-
-
-def feature_arrays(table: pa.Table, features: tuple[str, ...]) -> tuple[Floats, Floats]:
-    """Extract the features of `a` and of `b`, (N, F) each; NaN where they are missing."""
-    a, b = (
-        np.stack(
-            [table[f"{feature}_{side}"].to_numpy().astype(np.float64) for feature in features], 1
-        )
-        for side in schema.SIDES
-    )
-    return a, b

@@ -13,6 +13,13 @@ from roi_ray.io.columns import check_columns
 from roi_ray.io.tables import read_table
 from roi_ray.preference.comparisons import Comparisons, canonical_uri
 from roi_ray.preference.provenance import read_scores_base, read_scores_provenance
+from roi_ray.preference.regions import (
+    PAIR_FRACTIONS,
+    ROI_FRACTION,
+    basic_feature,
+    is_empty,
+    to_floats,
+)
 from roi_ray.runtime.logs import LOGGER
 
 MISSING_SCORES = "MissingScores"
@@ -24,6 +31,7 @@ _Pair = tuple[str, str]
 _PAIR = [schema.REFERENCE, schema.DISTORTED]
 _ADDED = (
     *schema.PAIR_FEATURES,
+    *PAIR_FRACTIONS,
     schema.SCORED_WITH,
     schema.P_A_PREFERRED,
     schema.ERROR_KIND,
@@ -39,7 +47,7 @@ class _Error:
 
 
 def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
-    """Add the sixteen features, `scored_with`, `error_kind` and `error` to comparisons.
+    """Add the sixteen features, their provenance and errors to comparisons.
 
     Scores are matched by the URIs of reference and image, both made absolute: relative to the
     comparisons' folder, and to the folder of the scores' manifest. If nothing matches, or the
@@ -52,10 +60,14 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
 
     Returns:
         the comparisons' columns, `schema.PAIR_FEATURES` (null where a side has no scores),
-        `scored_with` (weights and settings behind the scores; null if unknown), `error` (why a
-        side has no features; null where both have) and `error_kind` (the scores' own kind,
-        `MissingScores` or `NonFiniteScore`). Errors that the user gave, which have no `error_kind`,
-        are kept; errors of an earlier call are replaced.
+        `roi_fraction_a` and `roi_fraction_b` (mean of the mask), `scored_with` (version, weights
+        and settings behind the scores; null if unknown), `error` (why a side has no features; null
+        where both have) and `error_kind` (the scores' own kind, `MissingScores` or
+        `NonFiniteScore`). Errors that the user gave, which have no `error_kind`, are kept; errors
+        of an earlier call are replaced.
+
+        Where the mask is empty (`roi_fraction` below 1e-6), the `roi_` features are null without an
+        error: a preference model takes the basic ones in their place (see `regions`).
 
     Raises:
         ManifestError: none of the comparisons has scores, an image has several, or the scores lack
@@ -65,6 +77,7 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     table = comparisons.table
     errors = _user_errors(table)
     joined = table.drop_columns([name for name in _ADDED if name in table.column_names])
+    fractions: list[pa.ChunkedArray] = []
     matches = 0
     for side, indices in _find_rows(comparisons, rows, scores).items():
         part = rows.take(pa.array(indices, pa.int64()))
@@ -79,11 +92,14 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
         matches += sum(index is not None for index in indices)
         for feature in schema.FEATURES:
             joined = joined.append_column(f"{feature}_{side}", part[feature])
+        fractions.append(part[ROI_FRACTION])
     if matches == 0:
         raise ManifestError(
             f"{scores} has no scores for any of the {len(table)} comparisons: are its 'reference' "
             "and 'distorted' spelled as in the comparisons, or absolute?"
         )
+    for name, column in zip(PAIR_FRACTIONS, fractions, strict=True):
+        joined = joined.append_column(name, column)
     provenance = pa.repeat(pa.scalar(read_scores_provenance(scores), pa.string()), len(joined))
     texts = [None if error is None else error.text for error in errors]
     kinds = [None if error is None else error.kind for error in errors]
@@ -102,7 +118,8 @@ def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> Non
 
     Raises:
         UsageError: a feature is unknown.
-        ManifestError: a feature's column is missing, or is not numeric.
+        ManifestError: a feature's column is missing; or it, or a column that takes its place where
+            there is no region of interest, is not numeric.
     """
     if unknown := [feature for feature in features if feature not in schema.FEATURES]:
         raise UsageError(
@@ -113,14 +130,16 @@ def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> Non
         raise ManifestError(
             f"comparisons {name} have no column {missing[0]!r}: `roi-ray compare` adds the features"
         )
-    for column in columns:
+    basic = [f"{basic_feature(feature)}_{side}" for side in schema.SIDES for feature in features]
+    others = [name for name in (*basic, *PAIR_FRACTIONS) if name in table.column_names]
+    for column in dict.fromkeys([*columns, *others]):
         kind = table.schema.field(column).type
         if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
             raise ManifestError(f"comparisons {name}: column {column!r} is {kind}, not numbers")
 
 
 def _read_scores(uri: str) -> pa.Table:
-    """Read the columns that are joined; scores of old versions have no `error_kind`."""
+    """Read the columns that are joined; some scores have no `error_kind` or `roi_fraction`."""
     table, _ = read_table(uri, _PAIR)
     needed = [*_PAIR, *schema.FEATURES, schema.ERROR]
 
@@ -130,13 +149,20 @@ def _read_scores(uri: str) -> pa.Table:
     check_columns(table, needed, fail)
     if schema.ERROR_KIND not in table.column_names:
         table = table.append_column(schema.ERROR_KIND, pa.nulls(len(table), pa.string()))
-    return table.select([*needed, schema.ERROR_KIND])
+    if ROI_FRACTION not in table.column_names:
+        table = table.append_column(ROI_FRACTION, pa.nulls(len(table), pa.float64()))
+    return table.select([*needed, ROI_FRACTION, schema.ERROR_KIND])
 
 
 def _score_errors(scores: pa.Table) -> list[_Error | None]:
-    """List the error of each row of scores: its own, or a feature without a number; else None."""
-    values = np.stack([scores[name].to_numpy().astype(float) for name in schema.FEATURES], 1)
-    missing = ~np.isfinite(values)
+    """List the error of each row of scores: its own, or a feature without a number; else None.
+
+    Where the mask is empty, features under it have no number, which is no error.
+    """
+    values = np.stack([to_floats(scores, name) for name in schema.FEATURES], 1)
+    under_mask = np.array([name in schema.ROI_FEATURES for name in schema.FEATURES])
+    empty = is_empty(to_floats(scores, ROI_FRACTION))
+    missing = ~np.isfinite(values) & ~(empty[:, None] & under_mask)
     errors: list[_Error | None] = []
     columns = (scores[name].to_pylist() for name in (schema.ERROR, schema.ERROR_KIND))
     for text, kind, gaps in zip(*columns, missing, strict=True):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +13,15 @@ from safetensors.torch import save
 from torch import nn
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError, UsageError, WeightsError
+from roi_ray.errors import UsageError, WeightsError
 from roi_ray.io import storage
 from roi_ray.models import loader
-from roi_ray.preference.examples import Floats, feature_arrays
+from roi_ray.preference.examples import Floats
 from roi_ray.preference.features import check_features
 from roi_ray.preference.networks import build
-from roi_ray.preference.provenance import features_provenance
+from roi_ray.preference.provenance import check_same_provenance, features_provenance
 from roi_ray.preference.recipes import Recipe
+from roi_ray.preference.regions import feature_arrays, scores_features
 from roi_ray.preference.scale import Scale
 from roi_ray.schema import Scores
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
@@ -74,15 +75,18 @@ class PreferenceModel:
         Scores must come from the weights and settings that the model was trained on. Only
         `predict_table` checks this.
 
+        Where the mask is empty, scores have no numbers under it (None): the basic metric takes
+        their place, for both candidates.
+
         Args:
             a: scores of N first candidates, from `roi_ray.score`; or their features, (N, F), in the
                 order of `features` and in their own units.
-            b: scores or features of the N second candidates.
+            b: the same of the N second candidates: scores or features, as in `a`.
 
         Returns:
             probabilities in [0, 1], (N,); NaN in rows where a feature is NaN.
         """
-        x_a, x_b = (self.scale(self._to_array(side), self.features) for side in (a, b))
+        x_a, x_b = (self.scale(side, self.features) for side in self._to_arrays(a, b))
         with torch.inference_mode():
             p_ab, p_ba = (
                 self.network(*order).double().sigmoid() for order in ((x_a, x_b), (x_b, x_a))
@@ -91,18 +95,16 @@ class PreferenceModel:
         lead: Floats = ((p_ab - p_ba) / 2).numpy()
         return 0.5 + np.round(lead / _GRAIN) * _GRAIN
 
-    def _to_array(self, side: ArrayLike | Sequence[Scores]) -> Floats:
-        if isinstance(side, Scores):
+    def _to_arrays(
+        self, a: ArrayLike | Sequence[Scores], b: ArrayLike | Sequence[Scores]
+    ) -> tuple[Floats, Floats]:
+        if isinstance(a, Scores) or isinstance(b, Scores):
             raise UsageError("predict takes sequences of scores, such as [scores_a] and [scores_b]")
-        rows = side
-        if isinstance(side, Sequence):
-            rows = [
-                [getattr(row, feature) for feature in self.features]
-                if isinstance(row, Scores)
-                else row
-                for row in side
-            ]
-        return np.asarray(rows, np.float64)
+        if _are_scores(a) and _are_scores(b):
+            return scores_features(a, b, self.features)
+        if _are_scores(a) or _are_scores(b):
+            raise UsageError("predict takes scores of both candidates, or features of both")
+        return np.asarray(a, np.float64), np.asarray(b, np.float64)
 
     def predict_table(self, table: pa.Table, name: str) -> Floats:
         """Predict the probability that people prefer `a`, for each row of comparisons.
@@ -112,36 +114,36 @@ class PreferenceModel:
             name: name of the comparisons, for error messages.
 
         Returns:
-            probabilities in [0, 1], (N,); NaN in rows where a feature is missing.
+            probabilities in [0, 1], (N,); NaN in rows where a feature is missing. In rows without
+            a region of interest, basic features take the place of the `roi_` features.
 
         Raises:
-            ManifestError: a feature's column is missing, or the features come from other weights
-                or settings than those that the model was trained on.
+            ManifestError: a feature's column is missing, or the features have another scoring
+                version, other weights or other settings than those of the training.
         """
         check_features(table, self.features, name)
         self.check_provenance(features_provenance(table, name), name)
         return self.predict(*feature_arrays(table, self.features))
 
     def check_provenance(self, provenance: str | None, name: str) -> None:
-        """Check that features come from the weights and settings that the model was trained on.
+        """Check that features have the scoring version, weights and settings of the training.
 
         Nothing is checked if either is unknown.
 
         Args:
-            provenance: weights and settings behind the features; see `features_provenance`.
+            provenance: provenance of the features; see `features_provenance`.
             name: name of the comparisons, for the error message.
 
         Raises:
-            ManifestError: the features come from other weights or settings.
+            ManifestError: the features have another scoring version, other weights or settings.
         """
         expected = self.provenance.get(schema.SCORED_WITH)
-        if provenance and expected and provenance != expected:
-            raise ManifestError(
-                f"the features of comparisons {name} come from other weights or settings than "
-                f"those that the model was trained on:\n"
-                f"  model:       {expected}\n  comparisons: {provenance}\n"
-                "score with the model's weights and settings, or train a model on these features"
-            )
+        if provenance and expected:
+            check_same_provenance(provenance, expected, name)
+
+
+def _are_scores(side: ArrayLike | Sequence[Scores]) -> TypeGuard[Sequence[Scores]]:
+    return isinstance(side, Sequence) and len(side) > 0 and isinstance(side[0], Scores)
 
 
 def save_preference_model(uri: str, model: PreferenceModel) -> None:

@@ -1,9 +1,11 @@
-"""Provenance of scores and features: their weights and settings, as one line of text.
+"""Provenance of scores and features: their version, weights and settings, as one line of text.
 
-Features from different weights or settings cannot be compared. The text is in the column
-`scored_with` of comparisons, and in every model that is trained on them.
+Features that differ in these cannot be compared. The text is in the column `scored_with` of
+comparisons, and in every model that is trained on them. Texts without a scoring version are of
+releases that did not write it, all of them older than scoring version 3.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,14 +17,18 @@ from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.pipeline.run_record import RUN_JSON, Run, read_run
 
+_VERSION = "scoring_version"
 
-def describe_provenance(config: Mapping[str, Any]) -> str:
-    """Describe a run's weights and settings in one line.
+
+def describe_provenance(config: Mapping[str, Any], scoring_version: int | None) -> str:
+    """Describe a run's scoring version, weights and settings in one line.
 
     Args:
         config: a run's `roi_weighting`, `precision` and `weights`.
+        scoring_version: the run's `SCORING_VERSION`; None for runs of releases that had none.
     """
-    parts = [f"{name}={config[name]}" for name in ("roi_weighting", "precision")]
+    parts = [] if scoring_version is None else [f"{_VERSION}={scoring_version}"]
+    parts += [f"{name}={config[name]}" for name in ("roi_weighting", "precision")]
     for network, files in sorted(config["weights"].items()):
         weights = "+".join(f"{file['name']}:{file['sha256'][:12]}" for file in files)
         parts.append(f"{network}={weights}")
@@ -30,9 +36,9 @@ def describe_provenance(config: Mapping[str, Any]) -> str:
 
 
 def read_scores_provenance(scores: str) -> str | None:
-    """Describe the weights and settings of scores; None if they have no `_run/run.json`."""
+    """Describe the provenance of scores; None if they have no `_run/run.json`."""
     run = _read_run_if_present(scores)
-    return None if run is None else describe_provenance(run["config"])
+    return None if run is None else describe_provenance(run["config"], run.get(_VERSION))
 
 
 def read_scores_base(scores: str) -> str | None:
@@ -42,24 +48,76 @@ def read_scores_base(scores: str) -> str | None:
 
 
 def features_provenance(table: pa.Table, name: str) -> str | None:
-    """Find the weights and settings behind the features of comparisons; None if unknown.
+    """Find the provenance of the features of comparisons; None if unknown.
 
     Args:
         table: comparisons with features.
         name: name of the comparisons, for the error message.
 
     Raises:
-        ManifestError: rows differ in their weights or settings.
+        ManifestError: rows differ in their scoring version, weights or settings.
     """
     if schema.SCORED_WITH not in table.column_names:
         return None
     distinct: list[str] = pc.unique(table[schema.SCORED_WITH].drop_null()).to_pylist()
+    versions = sorted({_read_version(text) for text in distinct})
+    if len(versions) > 1:
+        raise ManifestError(
+            f"comparisons {name} have features of different scoring versions, which cannot be "
+            f"compared: {', '.join(map(_name_version, versions))}; score the images of the older "
+            "ones again with `roi-ray compare`"
+        )
     if len(distinct) > 1:
         raise ManifestError(
             f"comparisons {name} have features from different weights or settings, which cannot "
             "be compared: " + "; ".join(distinct)
         )
     return distinct[0] if distinct else None
+
+
+def check_same_provenance(features: str, model: str, name: str) -> None:
+    """Check that features have the provenance of the features that a model was trained on.
+
+    Args:
+        features: provenance of the features of comparisons.
+        model: provenance of the model's training features.
+        name: name of the comparisons, for the error message.
+
+    Raises:
+        ManifestError: they differ; the message says which is older, and what to do.
+    """
+    if features == model:
+        return
+    both = f"\n  model:       {model}\n  comparisons: {features}\n"
+    ours, theirs = _read_version(features), _read_version(model)
+    if ours < theirs:
+        raise ManifestError(
+            f"the features of comparisons {name} are older than those that the model was trained "
+            f"on: they are of {_name_version(ours)}, the model is of {_name_version(theirs)}. "
+            f"Score their images again, with `roi-ray compare` and a new --output:{both.rstrip()}"
+        )
+    if ours > theirs:
+        raise ManifestError(
+            f"the model is older than the features of comparisons {name}: it is of "
+            f"{_name_version(theirs)}, they are of {_name_version(ours)}. Train it again (`roi-ray "
+            "compare --model none`, then `roi-ray train`), or use the packaged model of this "
+            f"release:{both.rstrip()}"
+        )
+    raise ManifestError(
+        f"the features of comparisons {name} come from other weights or settings than those that "
+        f"the model was trained on:{both}"
+        "score with the model's weights and settings, or train a model on these features"
+    )
+
+
+def _read_version(provenance: str) -> int:
+    """Read the scoring version of a provenance; 0 if it has none."""
+    found = re.match(rf"{_VERSION}=(\d+)(?: |$)", provenance)
+    return int(found[1]) if found else 0
+
+
+def _name_version(version: int) -> str:
+    return f"scoring version {version}" if version else "a scoring version before 3"
 
 
 def _read_run_if_present(scores: str) -> Run | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.imaging.pixels import Pixels8
+from roi_ray.report.summary import ROI_BPP, describe_left_out
 
 
 def draw_sweep_figure(
@@ -21,6 +22,9 @@ def draw_sweep_figure(
     name: str,
 ) -> bytes:
     """Draw the bit rate against each metric per codec, and one reference with its ROI mask.
+
+    Metrics under the mask are drawn against the bit rate of the images that have a region of
+    interest; if others are left out, a line below says how many.
 
     Args:
         means: means by codec and quality, from `roi_ray.report.summary.average_by_quality`.
@@ -37,11 +41,14 @@ def draw_sweep_figure(
     for row, features in enumerate((schema.BASIC_FEATURES, schema.ROI_FEATURES)):
         for column, feature in enumerate(features):
             axes = figure.add_subplot(grid[row, column])
-            _draw_curves(axes, means, feature, legend=row == column == 0)
+            bit_rate = ROI_BPP if feature in schema.ROI_FEATURES else schema.BPP
+            _draw_curves(axes, means, bit_rate, feature, legend=row == column == 0)
     for row, (title, overlay) in enumerate(((name, None), (f"{name}, ROI mask", mask))):
         axes = figure.add_subplot(grid[row, columns])
         _draw_image(axes, reference, overlay)
         axes.set_title(title)
+    if (left_out := describe_left_out(means)) is not None:
+        figure.supxlabel(left_out, fontsize="medium")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
@@ -71,10 +78,14 @@ def draw_mask_figure(
     return buffer.getvalue()
 
 
-def _draw_curves(axes: Axes, means: pa.Table, feature: str, *, legend: bool) -> None:
+def _draw_curves(axes: Axes, means: pa.Table, bit_rate: str, feature: str, *, legend: bool) -> None:
+    known = pc.is_valid(means[feature])
     for codec in pc.unique(means[schema.CODEC]).to_pylist():
-        rows = means.filter(pc.equal(means[schema.CODEC], codec))
-        axes.plot(rows[schema.BPP].to_numpy(), rows[feature].to_numpy(), marker="o", label=codec)
+        # A codec without any number still takes its colour, so that all panels have the same ones.
+        rows = means.filter(pc.and_(known, pc.equal(means[schema.CODEC], codec)))
+        axes.plot(rows[bit_rate].to_numpy(), rows[feature].to_numpy(), marker="o", label=codec)
+    if not pc.any(known).as_py():
+        axes.text(0.5, 0.5, "no region of interest", ha="center", transform=axes.transAxes)
     meaning = schema.MEANINGS[feature]
     unit = f" [{meaning.unit}]" if meaning.unit not in ("", "1") else ""
     axes.set_title(f"{feature}{unit}, {meaning.better} is better")

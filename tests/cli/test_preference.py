@@ -54,7 +54,6 @@ def compared(choices, tmp_path_factory, ray_cluster):
         comparisons=choices,
         output=str(output),
         model=DEFAULT_PREFERENCE_MODEL,
-        lpips="st-alex",
         roi_weighting="mean",
         device="cpu",
         **options,

@@ -30,8 +30,10 @@ def scores(tmp_path, **changes):
 
 def test_features_join_to_their_side_and_errors_to_their_row(tmp_path, make_comparisons):
     table = join_features(make_comparisons(), scores(tmp_path))
-    assert table.column_names[-19:] == [
+    assert table.column_names[-21:] == [
         *schema.PAIR_FEATURES,
+        "roi_fraction_a",
+        "roi_fraction_b",
         "scored_with",
         "error_kind",
         "error",
@@ -92,7 +94,8 @@ def test_scored_with_describes_weights_and_settings(tmp_path, make_comparisons):
     run = make_run_record("/d")
     write(tmp_path / "scores" / "_run" / "run.json", json.dumps(run).encode())
     table = join_features(make_comparisons(), uri)
-    made_by = "roi_weighting=mean precision=fp32 lpips=alex.pth:0123456789ab"
+    settings = "roi_weighting=mean precision=fp32 lpips=alex.pth:0123456789ab"
+    made_by = f"scoring_version={SCORING_VERSION} {settings}"
     assert table["scored_with"].to_pylist() == [made_by] * 3
     assert features_provenance(table, "here") == made_by
     other = table.set_column(
@@ -102,6 +105,16 @@ def test_scored_with_describes_weights_and_settings(tmp_path, make_comparisons):
         ManifestError, match="here have features from different weights or settings.*: x; y"
     ):
         features_provenance(other, "here")
+    del run["scoring_version"]  # as in the first releases
+    write(tmp_path / "scores" / "_run" / "run.json", json.dumps(run).encode())
+    old = join_features(make_comparisons(), uri)
+    assert old["scored_with"].to_pylist() == [settings] * 3
+    with pytest.raises(
+        ManifestError,
+        match=rf"different scoring versions.*: a scoring version before 3, scoring version "
+        rf"{SCORING_VERSION}; score the images of the older ones again",
+    ):
+        features_provenance(pa.concat_tables([old, table]), "here")
     write(tmp_path / "scores" / "_run" / "run.json", b"{}")
     with pytest.raises(OutputError, match=r"run.json is not a record of `roi-ray score`"):
         join_features(make_comparisons(), uri)
@@ -156,3 +169,40 @@ def test_score_that_is_not_a_number_becomes_an_error(tmp_path, make_comparisons)
         "the scores have no number for roi_lpips (side a)",
     ]
     assert table["error_kind"].to_pylist()[:2] == ["NonFiniteScore"] * 2
+
+
+def nulls_under_the_mask(first):
+    """Make columns in which the first rows have no number under the mask."""
+    rest = [1.0, 2.0, 3.0][first:]
+    return {name: pa.array([None] * first + rest, pa.float64()) for name in schema.ROI_FEATURES}
+
+
+def test_empty_mask_is_no_error_and_its_columns_stay_null(tmp_path, make_comparisons):
+    uri = scores(tmp_path, roi_fraction=[0.0, 9e-7, 0.5], **nulls_under_the_mask(2))
+    table = join_features(make_comparisons(), uri)
+    assert table["error"].to_pylist()[:2] == table["error_kind"].to_pylist()[:2] == [None, None]
+    assert table["roi_fraction_a"].to_pylist()[:2] == [0, 9e-7]
+    for name in schema.FEATURES:
+        expected = [None, None] if name in schema.ROI_FEATURES else [1, 2]
+        assert table[f"{name}_a"].to_pylist()[:2] == expected
+
+
+@pytest.mark.parametrize("fraction", [[0.25, 2e-6, 0.5], [None, float("nan"), 0.5], None])
+def test_null_under_a_mask_that_is_not_known_to_be_empty_is_an_error(
+    tmp_path, make_comparisons, fraction
+):
+    # Scores of old versions or of other tools may have no `roi_fraction`.
+    uri = scores(tmp_path, roi_fraction=fraction, **nulls_under_the_mask(2))
+    table = join_features(make_comparisons(), uri)
+    assert table["error"].to_pylist()[:2] == [
+        "the scores have no number for roi_psnr (side a)",
+        "the scores have no number for roi_psnr (side a)",
+    ]
+    assert table["error_kind"].to_pylist()[:2] == ["NonFiniteScore"] * 2
+
+
+def test_missing_basic_number_is_an_error_even_under_an_empty_mask(tmp_path, make_comparisons):
+    lpips = pa.array([None, float("nan"), 3.0])
+    uri = scores(tmp_path, lpips=lpips, roi_fraction=[0.0] * 3, **nulls_under_the_mask(2))
+    table = join_features(make_comparisons(), uri)
+    assert table["error"].to_pylist()[:2] == ["the scores have no number for lpips (side a)"] * 2

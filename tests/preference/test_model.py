@@ -107,6 +107,28 @@ def test_features_from_other_weights_are_refused():
         model.predict_table(other, "here")
 
 
+def test_features_of_another_scoring_version_are_refused_and_the_older_side_is_named():
+    model = untrained(RECIPES["roi-ray"])
+    table = comparisons(references=2, each=3)
+    older = (
+        "the features of comparisons here are older .*: they are of a scoring version before 3, "
+        "the model is of scoring version 3. Score their images again"
+    )
+    newer = (
+        "the model is older than the features of comparisons here: it is of scoring version 2, "
+        "they are of scoring version 3. Train it again"
+    )
+    both = "(?s){}.*model: +{}.*comparisons: +{}"
+    for ours, theirs, message in (
+        ("lpips=alex", "scoring_version=3 lpips=alex", older),
+        ("scoring_version=3 lpips=alex", "scoring_version=2 lpips=alex", newer),
+    ):
+        model.provenance["scored_with"] = theirs
+        rows = table.append_column("scored_with", pa.array([ours] * 6))
+        with pytest.raises(ManifestError, match=both.format(message, theirs, ours)):
+            model.predict_table(rows, "here")
+
+
 def test_other_weights_file_and_missing_file_are_refused(tmp_path):
     save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match="other.safetensors is not a preference model"):

@@ -71,3 +71,21 @@ def test_figure_shows_the_mask(photos) -> None:
     ]
     assert pictures[0].shape == pictures[1].shape
     assert (pictures[0] != pictures[1]).any()
+
+
+def test_figure_is_drawn_where_images_have_no_region(photos) -> None:
+    rows = [
+        {"distorted": "d", "codec": codec, "quality": q, "bpp": q / 40, "error": None}
+        | dict.fromkeys(schema.BASIC_FEATURES, q / 100)
+        | dict.fromkeys(schema.ROI_FEATURES, None if codec == "avif" or all_empty else q / 100)
+        for all_empty in (False, True)
+        for codec in ("jpeg", "avif")
+        for q in (10, 50, 90)
+    ]
+    x = photos["chelsea"]
+    mask = np.zeros(x.shape[:2], np.float32)
+    for table in (pa.Table.from_pylist(rows[:6]), pa.Table.from_pylist(rows[6:])):
+        # Warnings are errors: no mean of nothing, no axis without numbers.
+        picture = draw_sweep_figure(average_by_quality(table), x, mask, "chelsea")
+        with Image.open(io.BytesIO(picture)) as opened:
+            assert opened.width > 1000
