@@ -8,11 +8,12 @@ from typing import Literal, get_args
 
 from roi_ray.errors import UsageError
 
-LpipsName = Literal["st-alex", "st-vgg", "alex", "vgg", "squeeze"]
+LpipsName = Literal["alex", "vgg", "squeeze", "st-alex", "st-vgg"]
 Weighting = Literal["mean", "normalised"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
-DEFAULT_LPIPS: LpipsName = "st-alex"
+DEFAULT_LPIPS: LpipsName = "alex"
+"""Its backbone is packaged; the card is in `roi_ray/weights/`."""
 DEFAULT_SALIENCY = "saliency-lite0"
 """The packaged saliency network; its model card is in `roi_ray/weights/`."""
 DEFAULT_DISCRIMINATOR = "discriminator-patch70"
@@ -45,7 +46,7 @@ class Settings:
 
     Examples:
         >>> Settings(roi_weighting="normalised").lpips
-        'st-alex'
+        'alex'
     """
 
     lpips: LpipsName = DEFAULT_LPIPS

@@ -34,7 +34,7 @@ def test_wheel_has_the_package_its_weights_and_the_command(wheel: Path) -> None:
         assert "roi-ray = roi_ray.cli.app:main" in archive.read(entry_points).decode()
     weights = [path for path in (ROOT / "roi_ray" / "weights").iterdir() if path.is_file()]
     modules = [path for path in (ROOT / "roi_ray").rglob("*.py")]
-    assert any(path.suffix == ".safetensors" for path in weights)
+    assert ROOT / "roi_ray" / "weights" / "lpips-alexnet.safetensors" in weights
     expected = {str(path.relative_to(ROOT)) for path in [*weights, *modules]}
     assert expected | {"roi_ray/py.typed"} <= names
     assert not {name for name in names if name.startswith(("tests/", "jobs/"))}

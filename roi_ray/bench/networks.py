@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.bench.options import SaliencyName
-from roi_ray.models.lpips import build_lpips, load_lpips_heads
+from roi_ray.models.lpips import load_backbone
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.models.saliency import build_u2net
 from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY
@@ -14,13 +14,11 @@ from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY
 
 @dataclass(frozen=True)
 class BenchNetworks:
-    """Networks with the published architectures; those that are not packaged have random weights.
-
-    Speed does not depend on the weights.
+    """The networks of one implementation.
 
     Attributes:
         networks: roi-ray's networks: LPIPS `alex`, the saliency network and the discriminator.
-        alexnet: state dict of the AlexNet in LPIPS, for the other libraries.
+        alexnet: tensors of the AlexNet in LPIPS by torchvision's names, for the other libraries.
     """
 
     networks: Networks
@@ -28,18 +26,14 @@ class BenchNetworks:
 
 
 def build_networks(saliency: SaliencyName) -> BenchNetworks:
-    """Build a new set of networks; the random weights are the same every time.
+    """Build a new set of networks, the same every time.
 
     Args:
-        saliency: `packaged` for the packaged saliency network, `u2netp` for a random U2-Net-p.
+        saliency: `packaged` for the packaged saliency network, `u2netp` for a U2-Net-p of random
+            weights, because none are packaged and speed does not depend on them.
     """
-    from torchvision.models import alexnet
-
-    torch.manual_seed(0)
-    backbone = dict(alexnet(weights=None).state_dict())
-    networks = load_networks("st-alex", DEFAULT_SALIENCY, DEFAULT_DISCRIMINATOR)
-    lpips = build_lpips("alex", backbone, load_lpips_heads("alex").tensors)
-    networks = replace(networks, lpips=lpips.eval().requires_grad_(False))
+    networks = load_networks("alex", DEFAULT_SALIENCY, DEFAULT_DISCRIMINATOR)
     if saliency == "u2netp":
+        torch.manual_seed(0)
         networks = replace(networks, saliency=build_u2net({}).eval().requires_grad_(False))
-    return BenchNetworks(networks, backbone)
+    return BenchNetworks(networks, load_backbone("alex").tensors)

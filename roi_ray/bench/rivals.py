@@ -78,7 +78,7 @@ def build_pyiqa(networks: BenchNetworks, device: torch.device, read: ReadImage) 
 
     create = _import_rival("pyiqa").create_metric
     psnr, ms_ssim = create("psnr", device=device), create("ms_ssim", device=device)
-    # pyiqa always downloads torchvision's weights for the backbone; replace them by random ones.
+    # pyiqa always downloads torchvision's weights for the backbone; keep it offline and use ours.
     with mock.patch.object(models, "alexnet", return_value=models.alexnet(weights=None)):
         lpips = create("lpips", device=device, net="alex", pretrained=False)
     fill_backbone(lpips.net.net.children(), networks.alexnet)

@@ -20,7 +20,8 @@ LpipsOption = Annotated[
     settings.LpipsName,
     typer.Option(
         "--lpips",
-        help="LPIPS network. st-alex and st-vgg tolerate small shifts; most papers report alex.",
+        help="LPIPS network. alex is what most papers report; st-alex and st-vgg tolerate small "
+        "shifts.",
         rich_help_panel=_METRICS,
     ),
 ]
@@ -60,7 +61,7 @@ Precision = Annotated[
 WeightsDir = Annotated[
     str | None,
     typer.Option(
-        help="Folder with torchvision's weight files, which --lpips alex, vgg and squeeze need.",
+        help="Folder with torchvision's weight files, which --lpips vgg and squeeze need.",
         show_default=False,
         rich_help_panel=_METRICS,
     ),

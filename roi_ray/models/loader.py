@@ -158,7 +158,7 @@ def _download(url: str, target: Path, sha256_prefix: str, folder: str | None) ->
         raise WeightsError(
             f"{target.name} is in none of {', '.join(searched)} and cannot be downloaded "
             f"({_first_line(error)}); put the file into a folder and pass --weights-dir FOLDER, "
-            "or use --lpips st-alex, which needs no download"
+            "or use --lpips alex, which needs no download"
         ) from error
     return str(target)
 

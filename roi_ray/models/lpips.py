@@ -1,7 +1,7 @@
 """Learned perceptual image patch similarity (LPIPS), in steps that reuse a reference's features.
 
 - `alex`, `vgg`, `squeeze`: LPIPS v0.1 (Zhang et al., CVPR 2018): backbone modules and trained heads
-  of the `lpips` package, with torchvision's ImageNet weights.
+  of the `lpips` package, with torchvision's ImageNet weights. Those of `alex` are packaged here.
 - `st-alex`, `st-vgg`: shift-tolerant LPIPS (Ghildyal and Liu, ECCV 2022): weights of the package
   `stlpips-pytorch`, in the networks of `shift_tolerant.py`.
 """
@@ -25,12 +25,14 @@ from roi_ray.settings import LpipsName
 
 LPIPS_NAMES: tuple[LpipsName, ...] = get_args(LpipsName)
 
-_BACKBONES = {
-    "alex": "AlexNet_Weights.IMAGENET1K_V1",
+_PACKAGED_BACKBONES = {"alex": "lpips-alexnet"}
+"""Packaged files with the convolutions of torchvision's weights."""
+
+_TORCHVISION_BACKBONES = {
     "vgg": "VGG16_Weights.IMAGENET1K_V1",
     "squeeze": "SqueezeNet1_1_Weights.IMAGENET1K_V1",
 }
-"""Torchvision's names of the backbones' weights."""
+"""Torchvision's names of the weights that are not packaged."""
 
 _SHIFT_TOLERANT = {
     "st-alex": shift_tolerant.build_alexnet,
@@ -128,7 +130,7 @@ def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[W
 
     Args:
         name: one of `LPIPS_NAMES`.
-        weights_dir: folder to search for torchvision's backbone files before the torch hub cache.
+        weights_dir: see `load_backbone`.
 
     Returns:
         the network and its weights files.
@@ -140,9 +142,9 @@ def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[W
         weights = loader.load_weights(str(_find_stlpips_file(name)))
         network = build_shift_tolerant(name, weights.tensors)
         files = [weights]
-    elif name in _BACKBONES:
+    elif name in LPIPS_NAMES:
         heads = load_lpips_heads(name)
-        backbone = loader.load_torchvision_backbone(_find_backbone_url(name), weights_dir)
+        backbone = load_backbone(name, weights_dir)
         network = build_lpips(name, backbone.tensors, heads.tensors)
         files = [backbone, heads]
     else:
@@ -177,6 +179,27 @@ def build_lpips(name: str, backbone: dict[str, Tensor], heads: dict[str, Tensor]
     slices = [getattr(network, f"slice{i + 1}") for i in range(network.N_slices)]
     fill_backbone(slices, backbone)
     return Lpips(slices, _select_heads(heads, len(slices)), _MIN_SIDES[name])
+
+
+def load_backbone(name: str, weights_dir: str | None = None) -> Weights:
+    """Load the ImageNet weights of the backbone of `alex`, `vgg` or `squeeze`.
+
+    Those of `alex` are packaged. The others are torchvision's files, which are downloaded if they
+    are not at hand.
+
+    Args:
+        name: `alex`, `vgg` or `squeeze`.
+        weights_dir: folder to search for torchvision's files before the torch hub cache.
+
+    Returns:
+        tensors by torchvision's names (`features.0.weight`, ...).
+
+    Raises:
+        WeightsError: the file is missing or altered.
+    """
+    if name in _PACKAGED_BACKBONES:
+        return loader.load_packaged(_PACKAGED_BACKBONES[name])
+    return loader.load_torchvision_backbone(_find_backbone_url(name), weights_dir)
 
 
 def load_lpips_heads(name: str) -> Weights:
@@ -215,7 +238,7 @@ def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
 def _find_backbone_url(name: str) -> str:
     from torchvision.models import get_weight  # as slow to import as torch
 
-    url: str = get_weight(_BACKBONES[name]).url
+    url: str = get_weight(_TORCHVISION_BACKBONES[name]).url
     return url
 
 

@@ -48,7 +48,7 @@ class Scorer:
         batch: number of distorted images of 512 x 512 pixels that go through the networks at once.
             Batches of other sizes have at most as many pixels, but at least one image. None for 32
             on a GPU, and 1 on a CPU, whose caches hold no more.
-        weights_dir: folder with torchvision's backbone files, for LPIPS `alex`, `vgg`, `squeeze`.
+        weights_dir: folder with torchvision's backbone files, for LPIPS `vgg` and `squeeze`.
         networks: networks to copy and use, instead of those that the settings name.
 
     Attributes:

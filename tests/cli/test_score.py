@@ -19,7 +19,7 @@ def test_help_explains_every_option_with_its_default(run, monkeypatch) -> None:
     assert result.exit_code == 0
     text = strip_colours(result.output)
     assert all(option in text for option in OPTIONS.split())
-    for default in ("st-alex", "saliency-lite0", "mean", "auto", "fp32", "1024", "67108864", "0.1"):
+    for default in ("alex", "saliency-lite0", "mean", "auto", "fp32", "1024", "67108864", "0.1"):
         assert f"[default: {default}]" in text
 
 

@@ -1,12 +1,14 @@
 import hashlib
 import warnings
+from pathlib import Path
 
 import lpips as lpips_package
 import pytest
 import torch
 
 from roi_ray.errors import WeightsError
-from roi_ray.models import lpips
+from roi_ray.imaging.load import load_image
+from roi_ray.models import loader, lpips
 from tests.conftest import Photos, jpeg, run_in_triton_interpreter
 
 SIZES = [("astronaut", 512, 512), ("chelsea", 300, 451), ("rocket", 65, 64), ("coffee", 37, 600)]
@@ -32,6 +34,27 @@ def build_package_network(name):
         return lpips_package.LPIPS(net=name, pnet_rand=True, verbose=False).eval()
 
 
+def build_package_alex():
+    """Build the `lpips` package's `alex` with the packaged backbone, which it would download."""
+    package = build_package_network("alex")
+    tensors = loader.load_packaged("lpips-alexnet").tensors
+    names = {key: f"features.{key.split('.', 1)[1]}" for key in package.net.state_dict()}
+    assert set(names.values()) == set(tensors)
+    package.net.load_state_dict({key: tensors[name] for key, name in names.items()})
+    return package
+
+
+def build_shift_tolerant_package(name):
+    """Build the `stlpips-pytorch` package's network."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from stlpips_pytorch import stlpips
+
+        return stlpips.LPIPS(
+            net=name.removeprefix("st-"), variant="shift_tolerant", verbose=False
+        ).eval()
+
+
 def backbone_tensors(package):
     """Return the backbone's tensors by torchvision's names."""
     return {
@@ -52,15 +75,45 @@ def test_lpips_equals_the_lpips_package(photos: Photos, name) -> None:
             assert compute_lpips(ours, x, y) == pytest.approx(expected, abs=1e-5)
 
 
+def test_packaged_alex_equals_the_lpips_package(photos: Photos) -> None:
+    package = build_package_alex()
+    ours, used = lpips.load_lpips("alex")
+    assert [weights.name for weights in used] == ["lpips-alexnet.safetensors", "alex.pth"]
+    for photo, height, width in SIZES:
+        x = photos[photo][:height, :width]
+        for y in (jpeg(x, 10), jpeg(x, 80)):
+            with torch.inference_mode():
+                expected = float(package(image(x), image(y), normalize=True))
+            assert compute_lpips(ours, x, y) == pytest.approx(expected, abs=1e-5)
+
+
+PATCHES = Path(__file__).parents[3] / "shared" / "data" / "lpips"
+TORCHVISION_FILE = Path(torch.hub.get_dir()) / "checkpoints" / "alexnet-owt-7be5be79.pth"
+
+
+@pytest.mark.skipif(not PATCHES.is_dir(), reason=f"needs the patches of LPIPS in {PATCHES}")
+def test_alex_gives_the_published_distances() -> None:
+    network, _ = lpips.load_lpips("alex")
+    reference, *distorted = (
+        load_image(PATCHES / f"{name}.png") for name in ("ex_ref", "ex_p0", "ex_p1")
+    )
+    distances = [compute_lpips(network, reference, patch) for patch in distorted]
+    assert distances == pytest.approx([0.72188, 0.13757], abs=5e-6)
+
+
+@pytest.mark.skipif(
+    not TORCHVISION_FILE.is_file(), reason=f"needs torchvision's weights in {TORCHVISION_FILE}"
+)
+def test_packaged_backbone_has_torchvisions_tensors() -> None:
+    published = loader.load_weights(str(TORCHVISION_FILE), "7be5be79").tensors
+    packaged = loader.load_packaged("lpips-alexnet").tensors
+    assert set(packaged) == {name for name in published if name.startswith("features.")}
+    assert all(torch.equal(packaged[name], published[name]) for name in packaged)
+
+
 @pytest.mark.parametrize("name", ["st-alex", "st-vgg"])
 def test_shift_tolerant_lpips_equals_the_stlpips_package(photos: Photos, name) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from stlpips_pytorch import stlpips
-
-        package = stlpips.LPIPS(
-            net=name.removeprefix("st-"), variant="shift_tolerant", verbose=False
-        )
+    package = build_shift_tolerant_package(name)
     ours, used = lpips.load_lpips(name)
     assert [len(w.sha256) for w in used] == [64]
     for photo, height, width in SIZES[: 4 if name == "st-alex" else 0] or SIZES[2:]:
@@ -73,7 +126,7 @@ def test_shift_tolerant_lpips_equals_the_stlpips_package(photos: Photos, name) -
 
 @pytest.mark.parametrize("name", lpips.LPIPS_NAMES)
 def test_min_side_is_the_smallest_image_that_passes(name) -> None:
-    if name.startswith("st-"):
+    if name == "alex" or name.startswith("st-"):
         network, _ = lpips.load_lpips(name)
     else:
         package = build_package_network(name)
@@ -85,8 +138,9 @@ def test_min_side_is_the_smallest_image_that_passes(name) -> None:
             network.extract_features(torch.rand(1, 3, side - 1, side - 1))
 
 
-def test_distance_is_0_for_identical_images_and_grows_with_distortion(photos: Photos) -> None:
-    network, _ = lpips.load_lpips("st-alex")
+@pytest.mark.parametrize("name", ["alex", "st-alex"])
+def test_distance_is_0_for_identical_images_and_grows_with_distortion(photos: Photos, name) -> None:
+    network, _ = lpips.load_lpips(name)
     x = photos["chelsea"]
     distances = [compute_lpips(network, x, y) for y in (x, jpeg(x, 90), jpeg(x, 30), jpeg(x, 5))]
     assert distances[0] == 0
@@ -95,14 +149,14 @@ def test_distance_is_0_for_identical_images_and_grows_with_distortion(photos: Ph
 
 
 def test_backbone_in_weights_dir_is_checked_and_used(tmp_path, monkeypatch, photos) -> None:
-    package = build_package_network("alex")
+    package = build_package_network("squeeze")
     torch.save(backbone_tensors(package), tmp_path / "w")
     data = (tmp_path / "w").read_bytes()
-    file = f"alexnet-owt-{hashlib.sha256(data).hexdigest()[:8]}.pth"
+    file = f"squeezenet1_1-{hashlib.sha256(data).hexdigest()[:8]}.pth"
     (tmp_path / file).write_bytes(data)
     monkeypatch.setattr(lpips, "_find_backbone_url", lambda _: (tmp_path / "none" / file).as_uri())
-    network, used = lpips.load_lpips("alex", str(tmp_path))
-    assert [w.name for w in used] == [file, "alex.pth"]
+    network, used = lpips.load_lpips("squeeze", str(tmp_path))
+    assert [w.name for w in used] == [file, "squeeze.pth"]
     x = photos["chelsea"]
     with torch.inference_mode():
         expected = float(package(image(x), image(jpeg(x, 20)), normalize=True))
@@ -118,7 +172,8 @@ def test_unknown_name_and_unfitting_weights_are_weights_errors() -> None:
 
 KERNELS = """
 from roi_ray.imaging.decode import decode_image
-from roi_ray.models import lpips
+from roi_ray.imaging.load import load_image
+from roi_ray.models import loader, lpips
 from roi_ray.models.triton import distances
 from roi_ray.models.triton.blur import compute_blurred_pool
 from roi_ray.models.shift_tolerant import Blur, BlurredPool

@@ -186,7 +186,7 @@ def test_pairs_with_unavailable_storage_are_not_counted_yet(photos, scoring, mon
     ("settings", "weights_dir", "reason"),
     [
         (Settings(saliency="/no/such/u2net.pth"), None, "cannot read /no/such/u2net.pth"),
-        (Settings(lpips="alex"), "ftp://weights", "cannot open ftp://weights"),
+        (Settings(lpips="squeeze"), "ftp://weights", "cannot open ftp://weights"),
     ],
 )
 def test_rows_of_an_actor_without_weights_get_weights_errors(

@@ -1,8 +1,7 @@
 """Images of 8 to 16 bits, against float64 arithmetic and the metrics' own packages."""
 
 import itertools
-import warnings
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,11 +11,11 @@ from pytorch_msssim import ms_ssim as package_ms_ssim
 import roi_ray
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.pixels import HighBitDepthImage, bit_depth_of, to_8_bits
-from roi_ray.models import discriminator, lpips
-from roi_ray.scoring.scorer import Scorer, load_networks_for
+from roi_ray.models import discriminator
+from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import DEFAULT_DISCRIMINATOR, Settings
 from tests.conftest import deepen, jpeg, needs_cuda
-from tests.models.test_lpips import backbone_tensors, build_package_network
+from tests.models.test_lpips import build_package_alex, build_shift_tolerant_package
 from tests.scoring import literal
 
 DEPTHS = (8, 10, 12, 16)
@@ -80,34 +79,29 @@ def test_mse_equals_float64_arithmetic(images, scorers, mask, a, b, weighting) -
 
 
 @pytest.mark.parametrize(("a", "b"), PAIRS)
-def test_all_numbers_equal_the_packages(images, scorers, stlpips, mask, a, b) -> None:
+def test_all_numbers_equal_the_packages(images, scorers, package, mask, a, b) -> None:
     x, y = images[0][a], images[1][b]
     scorer = scorers["mean"]
     (scores,) = scorer.score(scorer.prepare(x, mask), [y])
     d, _ = discriminator.load_discriminator(DEFAULT_DISCRIMINATOR)
-    expected = literal.compute_scores(to_unit(x), to_unit(y), mask / 255, "mean", stlpips, d)
+    expected = literal.compute_scores(to_unit(x), to_unit(y), mask / 255, "mean", package, d)
     got = {key: value for key, value in asdict(scores).items() if key in expected}
     assert got == pytest.approx(expected, abs=1e-5)
-    package = package_ms_ssim(to_batch(x), to_batch(y), data_range=1.0)
-    assert scores.ms_ssim == pytest.approx(float(package), abs=1e-5)
+    similarity = package_ms_ssim(to_batch(x), to_batch(y), data_range=1.0)
+    assert scores.ms_ssim == pytest.approx(float(similarity), abs=1e-5)
     with torch.inference_mode():
-        distance = stlpips(to_batch(x).float(), to_batch(y).float(), normalize=True)
+        distance = package(to_batch(x).float(), to_batch(y).float(), normalize=True)
     assert scores.lpips == pytest.approx(float(distance), abs=1e-5)
 
 
 @pytest.fixture(scope="module")
-def stlpips():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from stlpips_pytorch import stlpips
-
-        return stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
+def package():
+    return build_package_alex()
 
 
-def test_lpips_equals_the_lpips_package(images) -> None:
-    package = build_package_network("alex")
-    network = lpips.build_lpips("alex", backbone_tensors(package), package.state_dict())
-    scorer = Scorer(networks=replace(load_networks_for(Settings()), lpips=network))
+def test_shift_tolerant_lpips_equals_its_package(images) -> None:
+    package = build_shift_tolerant_package("st-alex")
+    scorer = Scorer(Settings(lpips="st-alex"))
     for a, b in ((16, 8), (10, 12)):
         x, y = images[0][a], images[1][b]
         (scores,) = scorer.score(scorer.prepare(x), [y])

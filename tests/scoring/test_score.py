@@ -63,7 +63,9 @@ def test_several_images_return_a_list(pair, expected, kind) -> None:
     x, jpeg = pair
     scores = roi_ray.score(x, kind([x, jpeg, Image.open(io.BytesIO(jpeg))]), device="cpu")
     assert [each.psnr == 100 for each in scores] == [True, False, False]
-    assert scores[1] == scores[2] == expected
+    assert scores[1] == scores[2]
+    # The last digits depend on the number of images in a batch.
+    assert scores[1].to_dict() == pytest.approx(expected.to_dict(), rel=1e-6)
     assert roi_ray.score(x, kind()) == []
 
 
@@ -126,7 +128,7 @@ def test_error_names_the_unusable_image(pair, distorted, error, message) -> None
 
 def test_unusable_arguments_are_refused(pair, tmp_path) -> None:
     x, jpeg = pair
-    with pytest.raises(UsageError, match="lpips 'resnet' is not known; give one of st-alex"):
+    with pytest.raises(UsageError, match="lpips 'resnet' is not known; give one of alex"):
         Settings(lpips="resnet")  # type: ignore[arg-type]
     with pytest.raises(ImageReadError, match="an object of type str, which should be a uint8"):
         Scorer().prepare("original.png")  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 import math
 import subprocess
 import sys
-import warnings
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from roi_ray.models import discriminator, saliency
 from roi_ray.scoring.scorer import Scorer, load_networks_for
 from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY, Settings
 from tests.conftest import jpeg, needs_cuda
+from tests.models.test_lpips import build_package_alex, build_shift_tolerant_package
 from tests.scoring import literal
 
 
@@ -29,11 +29,7 @@ def scorers(request):
 
 @pytest.fixture(scope="module")
 def package():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from stlpips_pytorch import stlpips
-
-        return stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
+    return build_package_alex()
 
 
 @pytest.mark.parametrize("weighting", ["mean", "normalised"])
@@ -68,6 +64,21 @@ def test_all_numbers_equal_the_literal_method(
         got = {key: value for key, value in asdict(scores).items() if key in expected}
         assert got == pytest.approx(expected, abs=1e-5)
         assert (scores.width, scores.height) == (width, height)
+
+
+@pytest.mark.parametrize("weighting", ["mean", "normalised"])
+def test_shift_tolerant_lpips_equals_the_literal_method(photos, weighting) -> None:
+    scorer = Scorer(Settings(lpips="st-alex", roi_weighting=weighting))
+    x = photos["chelsea"][:131, :173]
+    y = jpeg(x, 30)
+    prepared = scorer.prepare(x)
+    (scores,) = scorer.score(prepared, [y])
+    mask = prepared.mask.double().numpy()
+    d, _ = discriminator.load_discriminator(DEFAULT_DISCRIMINATOR)
+    package = build_shift_tolerant_package("st-alex")
+    expected = literal.compute_scores(x / 255, y / 255, mask, weighting, package, d)
+    for name in ("lpips", "roi_lpips"):
+        assert getattr(scores, name) == pytest.approx(expected[name], abs=1e-5)
 
 
 @pytest.mark.parametrize("weighting", ["mean", "normalised"])
