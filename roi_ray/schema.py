@@ -1,12 +1,14 @@
 """Names, types, units and directions of the columns of manifests, scores and comparisons.
 
-All other modules take column names from here.
+All other modules take column names from here. Imports nothing heavy.
 """
 
-from dataclasses import dataclass, fields
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Columns of a manifest and of scores. Other columns of a manifest are copied to the scores.
 PAIR_ID = "pair_id"
@@ -51,25 +53,25 @@ P_A_PREFERRED = "p_a_preferred"
 COMPARISON_URIS = (REFERENCE, A, B)
 
 COMPARISON = {
-    REFERENCE: pa.string(),
-    A: pa.string(),
-    B: pa.string(),
-    P_A: pa.float64(),
-    VOTES: pa.int32(),
-    RATER: pa.string(),
-    TIE: pa.bool_(),
-    GROUP: pa.string(),
-    SPLIT: pa.string(),
-    DATASET: pa.string(),
-    GOLD: pa.bool_(),
-    BPP_A: pa.float64(),
-    BPP_B: pa.float64(),
-    CODEC_A: pa.string(),
-    CODEC_B: pa.string(),
-    METHOD_A: pa.string(),
-    METHOD_B: pa.string(),
+    REFERENCE: "string",
+    A: "string",
+    B: "string",
+    P_A: "float64",
+    VOTES: "int32",
+    RATER: "string",
+    TIE: "bool",
+    GROUP: "string",
+    SPLIT: "string",
+    DATASET: "string",
+    GOLD: "bool",
+    BPP_A: "float64",
+    BPP_B: "float64",
+    CODEC_A: "string",
+    CODEC_B: "string",
+    METHOD_A: "string",
+    METHOD_B: "string",
 }
-"""Types of the columns of a comparison; all but the first three are optional.
+"""Arrow types of the columns of a comparison; all but the first three are optional.
 
 `p_a` is the share or the probability of people who prefer `a`: 0..1, 0.5 for a tie. Rows of one
 `group` are never split between training and test; it is the reference by default. `gold` marks
@@ -78,12 +80,58 @@ one setting.
 """
 
 
-@dataclass(frozen=True, repr=False)
+Direction = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """The meaning of the numbers of a column.
+
+    Attributes:
+        unit: unit of the numbers; `1` if they have none, empty for text.
+        better: direction of better quality; None for columns that do not measure quality.
+        text: description in one line.
+    """
+
+    unit: str
+    better: Direction | None
+    text: str
+
+
+_MEANING, _METRIC = "meaning", "metric"
+
+
+def _column(unit: str, better: Direction | None, text: str, *, optional: str | None = None) -> Any:
+    """Declare a field of `Scores`.
+
+    Args:
+        unit: see `Meaning`.
+        better: see `Meaning`.
+        text: see `Meaning`.
+        optional: name of the metric, `roi_ray/metrics/NAME.py`, if it is measured only on request.
+    """
+    metadata: dict[str, Any] = {_MEANING: Meaning(unit, better, text)}
+    if optional is None:
+        return field(metadata=metadata)
+    return field(default=None, metadata={**metadata, _METRIC: optional})
+
+
+def _roi_column(unit: str, better: Direction, of: str, *, optional: str | None = None) -> Any:
+    """Declare a field of `Scores` that is a number under the mask, or None."""
+    column = _column(
+        unit, better, f"{of} under the mask; null if there is no region", optional=optional
+    )
+    return field(default=None, metadata=column.metadata)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Scores:
     """The numbers of one pair: a reference and a distorted image.
 
     Each field is a column of the scores; `MEANINGS` has its unit and direction. Fields that begin
-    with `roi_` are numbers under the mask of the region of interest.
+    with `roi_` are numbers under the mask of the region of interest. They are None where the mask
+    has no region: its mean, `roi_fraction`, is below 1e-6. Optional metrics that were not asked for
+    are None.
 
     Attributes:
         width: width of both images in pixels.
@@ -92,6 +140,9 @@ class Scores:
         distorted_bit_depth: bits per sample of the distorted image, 8 to 16.
         mse: mean squared error of sRGB values in [0, 1]; lower is better.
         psnr: -10 log10(mse) in dB, 100 at most; higher is better.
+        mse_y: mean squared error of luma Y' (BT.601, full range) in [0, 1]; lower is better.
+        mse_cb: mean squared error of chroma Cb, likewise, in [-0.5, 0.5]; lower is better.
+        mse_cr: mean squared error of chroma Cr, likewise, in [-0.5, 0.5]; lower is better.
         ms_ssim: multi-scale structural similarity, in [0, 1]; higher is better.
         ms_ssim_scales: number of MS-SSIM scales that fit the image, 1 to 5.
         lpips: learned perceptual image patch similarity, 0 or more; lower is better.
@@ -99,6 +150,9 @@ class Scores:
             more; lower is better.
         roi_mse: see `mse`.
         roi_psnr: see `psnr`.
+        roi_mse_y: see `mse_y`.
+        roi_mse_cb: see `mse_cb`.
+        roi_mse_cr: see `mse_cr`.
         roi_ms_ssim: see `ms_ssim`.
         roi_lpips: see `lpips`.
         roi_d_loss: see `d_loss`.
@@ -115,26 +169,44 @@ class Scores:
         ['width', 'height', 'reference_bit_depth', 'distorted_bit_depth']
     """
 
-    width: int
-    height: int
-    reference_bit_depth: int
-    distorted_bit_depth: int
-    mse: float
-    psnr: float
-    ms_ssim: float
-    ms_ssim_scales: int
-    lpips: float
-    d_loss: float
-    roi_mse: float
-    roi_psnr: float
-    roi_ms_ssim: float
-    roi_lpips: float
-    roi_d_loss: float
-    roi_fraction: float
+    width: int = _column("pixels", None, "width of both images")
+    height: int = _column("pixels", None, "height of both images")
+    reference_bit_depth: int = _column("bits", None, "bits per sample of the reference, 8 to 16")
+    distorted_bit_depth: int = _column(
+        "bits", None, "bits per sample of the distorted image, 8 to 16"
+    )
+    mse: float = _column("1", "lower", "mean squared error of sRGB values in [0, 1]")
+    psnr: float = _column("dB", "higher", "-10 log10(mse), at most 100")
+    mse_y: float = _column("1", "lower", "mean squared error of luma (BT.601 full range) in [0, 1]")
+    mse_cb: float = _column("1", "lower", "mean squared error of chroma Cb in [-0.5, 0.5]")
+    mse_cr: float = _column("1", "lower", "mean squared error of chroma Cr in [-0.5, 0.5]")
+    ms_ssim: float = _column("1", "higher", "multi-scale structural similarity, in [0, 1]")
+    ms_ssim_scales: int = _column("1", None, "scales that fit the image, of 5")
+    lpips: float = _column("1", "lower", "learned perceptual image patch similarity, 0 or more")
+    d_loss: float = _column(
+        "nat", "lower", "mean softplus(-D), D the discriminator's logit of 'real'"
+    )
+    roi_mse: float | None = _roi_column("1", "lower", "mse")
+    roi_psnr: float | None = _roi_column("dB", "higher", "psnr")
+    roi_mse_y: float | None = _roi_column("1", "lower", "mse_y")
+    roi_mse_cb: float | None = _roi_column("1", "lower", "mse_cb")
+    roi_mse_cr: float | None = _roi_column("1", "lower", "mse_cr")
+    roi_ms_ssim: float | None = _roi_column("1", "higher", "ms_ssim")
+    roi_lpips: float | None = _roi_column("1", "lower", "lpips")
+    roi_d_loss: float | None = _roi_column("nat", "lower", "d_loss")
+    roi_fraction: float = _column("1", None, "mean of the mask, in [0, 1]")
 
-    def to_dict(self) -> dict[str, int | float]:
-        """Return the numbers by column, in the order of the columns."""
-        return dict(vars(self))
+    def to_dict(self) -> dict[str, int | float | None]:
+        """Return the numbers by column, in the order of the columns.
+
+        Optional metrics that were not asked for are left out.
+        """
+        # The number of the whole image is always there, so that None means "not asked for".
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not _is_optional(name) or getattr(self, name.removeprefix("roi_")) is not None
+        }
 
     def __repr__(self) -> str:
         numbers = [f"{self.width} x {self.height}"]
@@ -143,8 +215,58 @@ class Scores:
             numbers.append(f"{bit_depths[1]}-bit against {bit_depths[0]}-bit")
         for name, value in list(self.to_dict().items())[4:]:
             unit = MEANINGS[name].unit
-            numbers.append(f"{name}={value:.4g}" + (f" {unit}" if unit != "1" else ""))
+            text = "None" if value is None else f"{value:.4g}" + (f" {unit}" if unit != "1" else "")
+            numbers.append(f"{name}={text}")
         return f"Scores({', '.join(numbers)})"
+
+
+def _is_optional(name: str) -> bool:
+    return _METRIC in Scores.__dataclass_fields__[name].metadata
+
+
+MEANINGS: dict[str, Meaning] = {
+    **{column.name: column.metadata[_MEANING] for column in fields(Scores)},
+    ERROR_KIND: Meaning("", None, "class of the error, such as ImageReadError; null if scored"),
+    ERROR: Meaning("", None, "which file, and what is wrong with it; null if scored"),
+}
+"""The meaning of every column that scoring can write."""
+
+OPTIONAL_METRICS = tuple(
+    dict.fromkeys(
+        column.metadata[_METRIC] for column in fields(Scores) if _METRIC in column.metadata
+    )
+)
+"""Metrics that are measured only if asked for, by `Settings.metrics`."""
+
+_ARROW = {int: "int32", float: "float64", float | None: "float64"}
+
+
+def make_scores_schema(metrics: Iterable[str] = ()) -> "pa.Schema":
+    """Return the columns that scoring adds to those of the manifest.
+
+    Args:
+        metrics: names of the optional metrics that are measured.
+    """
+    import pyarrow as pa  # here, because commands read names before they need tables
+
+    numbers = [
+        pa.field(
+            column.name,
+            _ARROW[column.type],  # type: ignore[index]
+            metadata={
+                "unit": MEANINGS[column.name].unit,
+                "better": MEANINGS[column.name].better or "neither",
+                "description": MEANINGS[column.name].text,
+            },
+        )
+        for column in fields(Scores)
+        if column.metadata.get(_METRIC) in (None, *metrics)
+    ]
+    errors = [
+        pa.field(name, pa.string(), metadata={"description": MEANINGS[name].text})
+        for name in (ERROR_KIND, ERROR)
+    ]
+    return pa.schema(numbers + errors)
 
 
 @dataclass(frozen=True)
@@ -191,64 +313,3 @@ def _feature_columns(side: str) -> list[str]:
 
 PAIR_FEATURES = (*_feature_columns("a"), *_feature_columns("b"))
 """Columns of the sixteen features of a comparison."""
-
-Direction = Literal["higher", "lower"]
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """The meaning of the numbers of a column.
-
-    Attributes:
-        unit: unit of the numbers; `1` if they have none, empty for text.
-        better: direction of better quality; None for columns that do not measure quality.
-        text: description in one line.
-    """
-
-    unit: str
-    better: Direction | None
-    text: str
-
-
-MEANINGS = {
-    "width": Meaning("pixels", None, "width of both images"),
-    "height": Meaning("pixels", None, "height of both images"),
-    "reference_bit_depth": Meaning("bits", None, "bits per sample of the reference, 8 to 16"),
-    "distorted_bit_depth": Meaning("bits", None, "bits per sample of the distorted image, 8 to 16"),
-    "mse": Meaning("1", "lower", "mean squared error of sRGB values in [0, 1]"),
-    "psnr": Meaning("dB", "higher", "-10 log10(mse), at most 100"),
-    "ms_ssim": Meaning("1", "higher", "multi-scale structural similarity, in [0, 1]"),
-    "ms_ssim_scales": Meaning("1", None, "scales that fit the image, of 5"),
-    "lpips": Meaning("1", "lower", "learned perceptual image patch similarity, 0 or more"),
-    "d_loss": Meaning("nat", "lower", "mean softplus(-D), D the discriminator's logit of 'real'"),
-    "roi_mse": Meaning("1", "lower", "mse under the mask"),
-    "roi_psnr": Meaning("dB", "higher", "-10 log10(roi_mse), at most 100"),
-    "roi_ms_ssim": Meaning("1", "higher", "ms_ssim under the mask"),
-    "roi_lpips": Meaning("1", "lower", "lpips under the mask"),
-    "roi_d_loss": Meaning("nat", "lower", "d_loss under the mask"),
-    "roi_fraction": Meaning("1", None, "mean of the mask, in [0, 1]"),
-    ERROR_KIND: Meaning("", None, "class of the error, such as ImageReadError; null if scored"),
-    ERROR: Meaning("", None, "which file, and what is wrong with it; null if scored"),
-}
-
-_ARROW = {int: pa.int32(), float: pa.float64()}
-
-SCORES = pa.schema(
-    [
-        pa.field(
-            field.name,
-            _ARROW[field.type],  # type: ignore[index]
-            metadata={
-                "unit": MEANINGS[field.name].unit,
-                "better": MEANINGS[field.name].better or "neither",
-                "description": MEANINGS[field.name].text,
-            },
-        )
-        for field in fields(Scores)
-    ]
-    + [
-        pa.field(name, pa.string(), metadata={"description": MEANINGS[name].text})
-        for name in (ERROR_KIND, ERROR)
-    ]
-)
-"""The columns that scoring adds to those of the manifest."""

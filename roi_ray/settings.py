@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from roi_ray.errors import UsageError
+from roi_ray.schema import OPTIONAL_METRICS
 
 LpipsName = Literal["alex", "vgg", "squeeze", "st-alex", "st-vgg"]
 Weighting = Literal["mean", "normalised"]
@@ -40,9 +41,11 @@ class Settings:
             is the map of a metric and R the mask.
         precision: floating-point type of the networks; metrics are computed from their outputs in
             fp32 or better.
+        metrics: names of metrics to measure besides the default ones, from
+            `roi_ray.schema.OPTIONAL_METRICS`; their order does not matter.
 
     Raises:
-        UsageError: the LPIPS network, the weighting or the precision is unknown.
+        UsageError: the LPIPS network, the weighting, the precision or a metric is unknown.
 
     Examples:
         >>> Settings(roi_weighting="normalised").lpips
@@ -54,6 +57,7 @@ class Settings:
     discriminator: str = DEFAULT_DISCRIMINATOR
     roi_weighting: Weighting = "mean"
     precision: Precision = "fp32"
+    metrics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -65,3 +69,10 @@ class Settings:
                 raise UsageError(
                     f"{name} {value!r} is not known; give one of {', '.join(get_args(choices))}"
                 )
+        if unknown := [name for name in self.metrics if name not in OPTIONAL_METRICS]:
+            raise UsageError(
+                f"no optional metric is called {unknown[0]!r}; give some of "
+                f"{', '.join(OPTIONAL_METRICS)}"
+            )
+        # Two runs with the same metrics are the same run, in whatever order they were named.
+        object.__setattr__(self, "metrics", tuple(sorted(set(self.metrics))))

@@ -11,6 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from roi_ray.bench.timing import Timing, time_interleaved
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import to_8_bits
+from roi_ray.metrics.colour import squared_error_maps
+from roi_ray.metrics.images import ImagePair, Images
 from roi_ray.metrics.ms_ssim import Moments, filter_reference, similarity_maps
 from roi_ray.metrics.mse import squared_error_map
 from roi_ray.metrics.roi import box_blur, mask_weights, resize_mask, whole_and_masked_means
@@ -148,6 +150,10 @@ def _list_steps(
     count = 1 if device.type == "cpu" else _GPU_IMAGES
     pixels = [[to_8_bits(decode_image(data))] * count for data in (reference, distorted)]
     x, y = (upload(images, device) for images in pixels)
+
+    def compute_difference() -> tuple[Tensor, int]:
+        return ImagePair(Images(x, 255), Images(y, 255)).difference
+
     x_image, y_image = x.float().div_(255), y.float().div_(255)
     x_planes, y_planes = x_image.contiguous(), y_image.contiguous()
     moments = filter_reference(x_planes)
@@ -155,7 +161,9 @@ def _list_steps(
     activations = networks.lpips.extract_activations(y_image)
     logits = networks.saliency(x_image)
     mask = box_blur(logits[:, 0].sigmoid())
-    maps = [*similarity_maps(moments, y_planes), squared_error_map(x, y)]
+    difference = compute_difference()
+    maps = [*similarity_maps(moments, y_planes), squared_error_map(*difference)]
+    maps += [squared_error_maps(*difference)]
     maps += [*networks.lpips.compute_maps(features, activations)]
     weights = [mask_weights(resize_mask(mask, *level.shape[-2:]), "mean") for level in maps]
 
@@ -184,7 +192,10 @@ def _list_steps(
         "decode": _Step(lambda: decode_image(distorted)),
         "to the device": per_pair(lambda: upload(pixels[1], device)),
         "to the networks' layout": per_pair(lambda: y.float().div_(255).contiguous(), [y]),
-        "MSE": per_pair(lambda: squared_error_map(x, y), [x, y]),
+        "MSE": per_pair(lambda: squared_error_map(*compute_difference()), [x, y]),
+        "MSE of luma and chroma": per_pair(
+            lambda: squared_error_maps(*difference), [difference[0]]
+        ),
         "MS-SSIM": per_pair(
             lambda: similarity_maps(moments, y_planes), [*_iterate_tensors(moments), y_planes]
         ),

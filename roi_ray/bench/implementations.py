@@ -11,17 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 import torch
+from torch import Tensor
 
 from roi_ray.bench.networks import build_networks
 from roi_ray.bench.options import SaliencyName
 from roi_ray.bench.rivals import RIVALS, ScorePair
 from roi_ray.bench.workload import Group, ReadImage, read_file
 from roi_ray.errors import UsageError
-from roi_ray.metrics.ms_ssim import combine_scales, filter_reference, similarity_maps
-from roi_ray.metrics.mse import psnr_from_mse, squared_error_map
+from roi_ray.metrics.images import ImagePair, Images
+from roi_ray.metrics.ms_ssim import METRIC as MS_SSIM
+from roi_ray.metrics.mse import METRIC as MSE
 from roi_ray.metrics.roi import spatial_mean
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import upload
+from roi_ray.scoring.networks import LpipsMetric
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 
@@ -104,28 +107,20 @@ def implement_common_metrics(
     """Compute only the metrics of roi-ray that other libraries have: PSNR, MS-SSIM, LPIPS."""
     networks.to(device, torch.float32)
 
+    metrics = (MSE, MS_SSIM, LpipsMetric(networks.lpips))
+
     @torch.inference_mode()
     def score(group: Group) -> list[dict[str, float]]:
-        x = upload([read(group.reference)], device)
-        image = x.float().div_(255)
-        moments = filter_reference(image.contiguous())
-        features = networks.lpips.extract_features(image)
+        references = Images(upload([read(group.reference)], device), 255)
+        prepared = [metric.prepare(references) for metric in metrics]
         results = []
         for path in group.distorted:
-            y = upload([read(path)], device)
-            image = y.float().div_(255)
-            levels = similarity_maps(moments, image.contiguous())
-            distances = networks.lpips.compute_maps(
-                features, networks.lpips.extract_activations(image)
-            )
-            similarity = combine_scales([spatial_mean(level) for level in levels])
-            results.append(
-                {
-                    "psnr": float(psnr_from_mse(spatial_mean(squared_error_map(x, y)))),
-                    "ms_ssim": float(similarity),
-                    "lpips": float(torch.stack([spatial_mean(layer) for layer in distances]).sum()),
-                }
-            )
+            pair = ImagePair(references, Images(upload([read(path)], device), 255))
+            numbers: dict[str, Tensor] = {}
+            for metric, of_reference in zip(metrics, prepared, strict=True):
+                maps = metric.compute_maps(of_reference, pair)
+                numbers |= metric.combine([spatial_mean(level) for level in maps])
+            results.append({name: float(value) for name, value in numbers.items()})
         return results
 
     return lambda groups: [scores for group in groups for scores in score(group)]

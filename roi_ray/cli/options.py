@@ -10,6 +10,7 @@ import typer
 from roi_ray import settings
 from roi_ray.preference.recipes import RECIPES
 from roi_ray.runtime import cluster, logs
+from roi_ray.schema import OPTIONAL_METRICS
 
 _METRICS = "Metrics (they decide the numbers)"
 _RUN = "Execution"
@@ -55,6 +56,15 @@ Precision = Annotated[
     typer.Option(
         help="Precision of the networks. Metrics are computed from their outputs in fp32 or "
         "better.",
+        rich_help_panel=_METRICS,
+    ),
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metrics",
+        help="Further metrics to measure: " + ", ".join(OPTIONAL_METRICS) + ". Repeatable.",
+        show_default=False,
         rich_help_panel=_METRICS,
     ),
 ]

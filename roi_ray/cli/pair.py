@@ -57,6 +57,7 @@ def main(
     discriminator: cli.DiscriminatorOption = DEFAULT_DISCRIMINATOR,
     roi_weighting: cli.RoiWeighting = "mean",
     precision: cli.Precision = "fp32",
+    metrics: cli.Metrics = None,
     weights_dir: cli.WeightsDir = None,
     device: cli.LocalDevice = "auto",
     max_pixels: cli.MaxPixels = MAX_PIXELS,
@@ -76,7 +77,9 @@ def main(
 
     from roi_ray.scoring.scorer import Scorer
 
-    settings = Settings(lpips, saliency, discriminator, roi_weighting, precision)
+    settings = Settings(
+        lpips, saliency, discriminator, roi_weighting, precision, tuple(metrics or ())
+    )
     scorer = Scorer(settings, device, weights_dir=weights_dir)
     try:
         prepared = scorer.prepare(pixels, roi_mask)
@@ -119,7 +122,7 @@ def _to_json(original: str, mask: str | None, scorer: "Scorer", results: Sequenc
 
     images: list[dict[str, Any]] = []
     for result in results:
-        numbers = asdict(result.scores) if result.scores else {}
+        numbers = result.scores.to_dict() if result.scores else {}
         images.append(
             {
                 "image": result.image,

@@ -55,6 +55,7 @@ def main(
     discriminator: cli.DiscriminatorOption = DEFAULT_DISCRIMINATOR,
     roi_weighting: cli.RoiWeighting = "mean",
     precision: cli.Precision = "fp32",
+    metrics: cli.Metrics = None,
     weights_dir: cli.WeightsDir = None,
     device: cli.Device = "auto",
     actors: cli.Actors = None,
@@ -80,7 +81,9 @@ def main(
     from roi_ray.pipeline.run import score_manifest
 
     log_to_stderr(log_level)
-    settings = Settings(lpips, saliency, discriminator, roi_weighting, precision)
+    settings = Settings(
+        lpips, saliency, discriminator, roi_weighting, precision, tuple(metrics or ())
+    )
     options = Options(
         device=device,
         actors=actors,

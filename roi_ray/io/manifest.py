@@ -153,7 +153,7 @@ def _check_piece(table: pa.Table, uri: str, first_row: int = 0) -> pa.Table:
     check_columns(table, schema.URIS, fail)
     names = table.column_names
     # SQL ignores the case of names: a column PSNR would hide the scores' psnr.
-    if overwritten := [name for name in names if name.lower() in schema.SCORES.names]:
+    if overwritten := [name for name in names if name.lower() in schema.MEANINGS]:
         fail(f"column {overwritten[0]!r} is one that scoring writes; rename or drop it")
     for name in (name for name in _TEXT if name in names):
         kind = table[name].type

@@ -1,13 +1,15 @@
-"""Full-reference metrics as functions of tensors: `mse`, `psnr`, `ms_ssim`.
+"""Full-reference metrics as functions of tensors: `mse`, `psnr`, `mse_ycbcr`, `ms_ssim`.
 
 Each takes a reference `x` and a distorted image `y`, and optionally a mask of the region of
 interest. LPIPS and the discriminator loss need networks; `roi_ray.Scorer` has them all.
 
-Each function has a submodule of its own name: inside roi_ray, import from the submodule
-(`from roi_ray.metrics.ms_ssim import similarity_maps`).
+Functions and submodules share names: inside roi_ray, import from the submodule
+(`from roi_ray.metrics.colour import mse_ycbcr
+from roi_ray.metrics.ms_ssim import similarity_maps`).
 """
 
+from roi_ray.metrics.colour import mse_ycbcr
 from roi_ray.metrics.ms_ssim import ms_ssim
 from roi_ray.metrics.mse import mse, psnr
 
-__all__ = ["ms_ssim", "mse", "psnr"]
+__all__ = ["ms_ssim", "mse", "mse_ycbcr", "psnr"]

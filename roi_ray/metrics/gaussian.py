@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 WINDOW = 11
+MARGIN = WINDOW // 2
+"""Rows and columns that the means have less than the images on each side."""
 
 _SIGMA = 1.5
 _BAND_COLUMNS = 16
@@ -35,15 +37,16 @@ def gaussian_means_at_once(images: Tensor) -> Tensor:
     """Compute `gaussian_means` as two convolutions with one channel per plane."""
     planes = images.reshape(1, -1, *images.shape[-2:])
     count = planes.shape[1]
-    column = gaussian_taps(images.device).view(1, 1, WINDOW, 1).expand(count, -1, -1, -1)
+    taps = gaussian_taps(images.device, images.dtype)
+    column = taps.view(1, 1, WINDOW, 1).expand(count, -1, -1, -1)
     means = F.conv2d(F.conv2d(planes, column, groups=count), column.mT, groups=count)
     return means.view(*images.shape[:-2], *means.shape[-2:])
 
 
 @functools.cache
-def gaussian_taps(device: torch.device) -> Tensor:
-    """Return the Gaussian window, float32, (11,)."""
-    distance = torch.arange(WINDOW, dtype=torch.float32) - WINDOW // 2
+def gaussian_taps(device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return the Gaussian window, (11,); its sum is 1."""
+    distance = torch.arange(WINDOW, dtype=dtype) - MARGIN
     kernel = torch.exp(-(distance**2) / (2 * _SIGMA**2))
     return (kernel / kernel.sum()).to(device)
 

@@ -6,7 +6,7 @@ The work is split, because in a sweep one reference meets many distorted images:
 `ms_ssim` does all three.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,19 +15,19 @@ from torch import Tensor
 
 from roi_ray.errors import ImageTooSmall
 from roi_ray.metrics.gaussian import (
+    MARGIN,
     WINDOW,
     gaussian_means,
     gaussian_means_at_once,
     gaussian_taps,
 )
-from roi_ray.metrics.inputs import check_images, to_unit_range
-from roi_ray.metrics.roi import mean_in_region
+from roi_ray.metrics.images import ImagePair, Images
+from roi_ray.metrics.metric import Metric, compute_metric
+from roi_ray.metrics.roi import GaussianView
 from roi_ray.runtime.triton import has_triton
 from roi_ray.settings import Weighting
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-MARGIN = WINDOW // 2
-"""Rows and columns that a map loses on each side, as only whole windows are used."""
 
 _C1 = 0.01**2
 _C2 = 0.03**2
@@ -35,7 +35,6 @@ _STRIP_PIXELS = 1 << 16
 _MIN_STRIP_ROWS = 32
 
 
-@torch.no_grad()
 def ms_ssim(
     x: Tensor, y: Tensor, mask: Tensor | None = None, weighting: Weighting = "mean"
 ) -> Tensor:
@@ -48,12 +47,14 @@ def ms_ssim(
         x: reference, (3, H, W) or (N, 3, H, W); floating-point in [0, 1], or uint8 in 0..255.
         y: distorted, likewise; N images are compared with one reference, or each with its own.
         mask: region of interest, (H, W) or (N, H, W); floating-point in [0, 1], uint8 in 0..255 or
-            bool. None for the whole image. It weights the similarity at each scale.
+            bool. None for the whole image. It weights the similarity at each scale, averaged over
+            SSIM's window around each position.
         weighting: under a mask R of a similarity map L, `mean` is mean(L R), `normalised` is
             sum(L R) / sum(R).
 
     Returns:
-        float64, () or (N,), in [0, 1]; higher is better, 1 for identical images. No gradients.
+        float64, () or (N,), in [0, 1]; higher is better, 1 for identical images; NaN where a mask
+        has no region of interest (mean below 1e-6). No gradients.
 
     Raises:
         ImageTooSmall: a side is below 11 pixels.
@@ -68,12 +69,27 @@ def ms_ssim(
         >>> ms_ssim(x, x * 0.5).round(decimals=2)
         tensor(0.7500, dtype=torch.float64)
     """
-    references, images = (
-        to_unit_range(each, torch.float32).contiguous() for each in check_images(x, y)
-    )
-    maps = similarity_maps(filter_reference(references), images)
-    means = [mean_in_region(level, images, mask, weighting, MARGIN) for level in maps]
-    return combine_scales(means).view(y.shape[:-3])
+    return compute_metric(METRIC, x, y, mask, weighting)["ms_ssim"]
+
+
+class _MsSsim(Metric):
+    name = "ms_ssim"
+    mask_view = GaussianView()
+
+    def prepare(self, references: Images) -> Sequence[Tensor]:
+        moments = filter_reference(references.values.contiguous())
+        return [tensor for scale in moments for tensor in (scale.image, scale.mean, scale.variance)]
+
+    def compute_maps(self, prepared: Sequence[Tensor], pair: ImagePair) -> Iterable[Tensor]:
+        scales = zip(prepared[0::3], prepared[1::3], prepared[2::3], strict=True)
+        moments = [Moments(*scale) for scale in scales]
+        return similarity_maps(moments, pair.distorted.values.contiguous())
+
+    def combine(self, means: list[Tensor]) -> dict[str, Tensor]:
+        return {"ms_ssim": combine_scales(means)}
+
+
+METRIC = _MsSsim()
 
 
 @dataclass(frozen=True)

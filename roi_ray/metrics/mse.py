@@ -1,17 +1,18 @@
 """Mean squared error, and the peak signal-to-noise ratio computed from it."""
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor
 
-from roi_ray.metrics.inputs import check_images, to_unit_range
-from roi_ray.metrics.roi import mean_in_region
+from roi_ray.metrics.images import ImagePair
+from roi_ray.metrics.metric import Metric, compute_metric
 from roi_ray.settings import Weighting
 
 PSNR_CAP = 100.0
 """PSNR of identical images, in dB. Tools disagree on it (60, 99, infinite, ...)."""
 
 
-@torch.no_grad()
 def mse(x: Tensor, y: Tensor, mask: Tensor | None = None, weighting: Weighting = "mean") -> Tensor:
     """Compute the mean squared error of sRGB values in [0, 1], over R, G and B.
 
@@ -25,7 +26,8 @@ def mse(x: Tensor, y: Tensor, mask: Tensor | None = None, weighting: Weighting =
             sum(L R) / sum(R).
 
     Returns:
-        float64, () or (N,), in [0, 1]; lower is better, 0 for identical images. No gradients.
+        float64, () or (N,), in [0, 1]; lower is better, 0 for identical images; NaN where a mask
+        has no region of interest (mean below 1e-6). No gradients.
 
     Raises:
         UsageError: a tensor's type, shape or range is wrong.
@@ -45,17 +47,9 @@ def mse(x: Tensor, y: Tensor, mask: Tensor | None = None, weighting: Weighting =
         >>> mse(x, y, left, weighting="normalised")
         tensor(0.0312, dtype=torch.float64)
     """
-    references, images = check_images(x, y)
-    if references.dtype == images.dtype == torch.uint8:
-        errors = squared_error_map(references, images)
-    else:
-        dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
-        references, images = (to_unit_range(i, dtype) for i in (references, images))
-        errors = (images - references).square().mean(1)
-    return mean_in_region(errors, images, mask, weighting).view(y.shape[:-3])
+    return compute_metric(METRIC, x, y, mask, weighting)["mse"]
 
 
-@torch.no_grad()
 def psnr(x: Tensor, y: Tensor, mask: Tensor | None = None, weighting: Weighting = "mean") -> Tensor:
     """Compute the peak signal-to-noise ratio, -10 log10(MSE), of sRGB images.
 
@@ -66,7 +60,8 @@ def psnr(x: Tensor, y: Tensor, mask: Tensor | None = None, weighting: Weighting 
         weighting: see `mse`.
 
     Returns:
-        dB, float64, () or (N,); higher is better, 100 (`PSNR_CAP`) at most. No gradients.
+        dB, float64, () or (N,); higher is better, 100 (`PSNR_CAP`) at most; NaN where a mask has
+        no region of interest. No gradients.
 
     Raises:
         UsageError, SizeMismatch: see `mse`.
@@ -79,47 +74,37 @@ def psnr(x: Tensor, y: Tensor, mask: Tensor | None = None, weighting: Weighting 
         >>> psnr(x, x)
         tensor(100., dtype=torch.float64)
     """
-    return psnr_from_mse(mse(x, y, mask, weighting))
+    return compute_metric(METRIC, x, y, mask, weighting)["psnr"]
 
 
-def squared_error_map(reference: Tensor, distorted: Tensor) -> Tensor:
-    """Compute the L map of MSE of 8-bit images: squared errors, averaged over R, G and B.
+class _Mse(Metric):
+    name = "mse"
 
-    Args:
-        reference: uint8, (1 or N, 3, H, W).
-        distorted: uint8, (N, 3, H, W).
+    def compute_maps(self, prepared: Sequence[Tensor], pair: ImagePair) -> Iterable[Tensor]:
+        return [squared_error_map(*pair.difference)]
 
-    Returns:
-        float32, (N, H, W), in [0, 1] for sRGB values in [0, 1]; lower is better.
-    """
-    # Differences of 8-bit values, their squares and the sum of three are integers below 2^24,
-    # which float32 holds exactly: only the division rounds.
-    difference = distorted.float() - reference.float()
-    red, green, blue = difference.square_().unbind(1)
-    return (red + green).add_(blue).div_(3 * 255**2)
+    def combine(self, means: list[Tensor]) -> dict[str, Tensor]:
+        (mean,) = means
+        return {"mse": mean, "psnr": psnr_from_mse(mean)}
 
 
-def squared_error_map_of_depths(
-    reference: Tensor, distorted: Tensor, bit_depths: tuple[int, int]
-) -> Tensor:
-    """Compute the L map of MSE of images of any bit depths: x / (2^a - 1) against y / (2^b - 1).
+METRIC = _Mse()
+
+
+def squared_error_map(difference: Tensor, white: int) -> Tensor:
+    """Compute the L map of MSE: squared differences, averaged over R, G and B.
 
     Args:
-        reference: samples as integers, 0..2^a - 1, (1 or N, 3, H, W).
-        distorted: samples as integers, 0..2^b - 1, (N, 3, H, W).
-        bit_depths: a and b, at most 16.
+        difference: distorted minus reference, (N, 3, H, W); see `ImagePair.difference`.
+        white: the difference of white from black.
 
     Returns:
-        float64, (N, H, W), in [0, 1] for sRGB values in [0, 1]; lower is better.
+        (N, H, W), in [0, 1]; lower is better.
     """
-    x_white, y_white = (2**depth - 1 for depth in bit_depths)
-    errors = distorted.new_zeros(len(distorted), *distorted.shape[2:], dtype=torch.float64)
-    # Brought to the common white x_white * y_white, samples and differences are integers below
-    # 2^32, which float64 holds exactly. One channel at a time takes a third of the memory.
-    for x, y in zip(reference.unbind(1), distorted.unbind(1), strict=True):
-        difference = (y.double() * x_white).sub_(x.double() * y_white)
-        errors.addcmul_(difference, difference)
-    return errors.div_(3.0 * (x_white * y_white) ** 2)
+    # Of 8-bit images, the squares and the sum of three are integers below 2^24, which float32
+    # holds exactly: only the division rounds.
+    red, green, blue = difference.square().unbind(1)
+    return (red + green).add_(blue).div_(3 * white**2)
 
 
 def psnr_from_mse(mse: Tensor) -> Tensor:

@@ -6,17 +6,21 @@ once per reference and resolution. A mask of ones gives weights of ones, so that
 equal bit by bit.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.metrics.inputs import check_mask, check_weighting
+from roi_ray.metrics.gaussian import MARGIN, gaussian_means_at_once
+from roi_ray.metrics.images import pad_to_min_side
 from roi_ray.runtime.triton import has_triton
 from roi_ray.settings import Weighting
 
 _BOX = 50
 _BOX_BEFORE = _BOX // 2  # an even box has no centre: it covers rows i-25 .. i+24
-_EMPTY_MEAN = 1e-6
+EMPTY_MEAN = 1e-6
+"""Below this mean of the mask there is no region of interest, and no number for it."""
 
 
 def box_blur(saliency: Tensor) -> Tensor:
@@ -43,43 +47,82 @@ def box_blur(saliency: Tensor) -> Tensor:
     return (sums / _BOX**2).clamp(0, 1).to(saliency.dtype)
 
 
-def resize_mask(mask: Tensor, height: int, width: int, margin: int = 0) -> Tensor:
-    """Bring a mask to the resolution of an L map: the mean over the area of each of its cells.
+def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
+    """Bring a mask to another resolution: the mean over the area of each of its cells.
 
     Args:
         mask: (N, H, W).
-        height: height of the map.
-        width: width of the map.
-        margin: rows and columns that the map lost on each side, as with SSIM's valid window.
+        height: height of the result.
+        width: width of the result.
 
     Returns:
         (N, height, width), in the mask's range.
     """
-    full_size = (height + 2 * margin, width + 2 * margin)
-    if mask.shape[1:] != full_size:
-        mask = F.adaptive_avg_pool2d(mask, full_size)
-    return mask[:, margin : margin + height, margin : margin + width]
+    if mask.shape[1:] != (height, width):
+        mask = F.adaptive_avg_pool2d(mask, (height, width))
+    return mask
+
+
+@dataclass(frozen=True)
+class MaskView:
+    """How a position of an L map sees the mask: as the mean over the area of its cell.
+
+    Attributes:
+        min_side: side to which `pad_to_min_side` pads the images of which the map is made.
+    """
+
+    min_side: int = 0
+
+    def resize(self, mask: Tensor, height: int, width: int) -> Tensor:
+        """Bring a mask to the resolution of an L map.
+
+        Args:
+            mask: (N, H, W), in [0, 1].
+            height: height of the map.
+            width: width of the map.
+
+        Returns:
+            (N, height, width), in [0, 1]; ones for a mask of ones.
+        """
+        return resize_mask(pad_to_min_side(mask[:, None], self.min_side)[:, 0], height, width)
+
+
+@dataclass(frozen=True)
+class GaussianView(MaskView):
+    """View through SSIM's window: a value of its map summarises 11 x 11 pixels.
+
+    Otherwise a region near the border would have no weight at the coarse scales, where the five
+    rows that the map loses on each side are up to 80 rows of the image.
+    """
+
+    def resize(self, mask: Tensor, height: int, width: int) -> Tensor:
+        """See `MaskView.resize`; the mask is averaged over the window around each position."""
+        mask = super().resize(mask, height + 2 * MARGIN, width + 2 * MARGIN)
+        # In float64 a mask of ones gives ones, to the last bit of a float32 map.
+        return gaussian_means_at_once(mask.double())
+
+
+def has_region(mask: Tensor) -> Tensor:
+    """Tell which masks, (N, H, W), have a region of interest: a mean of 1e-6 or more, bool (N,)."""
+    return mask.mean((-2, -1), dtype=torch.float64) >= EMPTY_MEAN
 
 
 def mask_weights(mask: Tensor, weighting: Weighting) -> Tensor:
     """Compute the weights `W` for which `mean(L W)` is the metric under the mask.
 
-    `mean` gives the paper's mean(L R). `normalised` gives sum(L R) / sum(R); where the mask is
-    empty (its mean is below 1e-6), there is no region of interest, and the weights are 1, which
-    gives the number of the whole image. A mask may also be empty only at SSIM's coarse scales,
-    whose lost margin can hold all of it.
+    `mean` gives the paper's mean(L R), `normalised` sum(L R) / sum(R).
 
     Args:
         mask: `R` at the map's resolution, (N, h, w), in [0, 1].
         weighting: `mean` or `normalised`.
 
     Returns:
-        `W`, (N, h, w), 0 or more; its mean is 1 if normalised.
+        `W`, (N, h, w), 0 or more; its mean is 1 if normalised, or 0 if the mask is 0 everywhere.
     """
     if weighting == "mean":
         return mask
     mean = mask.mean((-2, -1), keepdim=True, dtype=torch.float64)
-    return torch.where(mean < _EMPTY_MEAN, torch.ones_like(mask), (mask / mean).to(mask.dtype))
+    return (mask / mean.clamp(min=torch.finfo(torch.float64).tiny)).to(mask.dtype)
 
 
 def whole_and_masked_means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,32 +141,6 @@ def whole_and_masked_means(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tenso
         return spatial_means.whole_and_masked_means(maps, weights)
     weights = weights.view(len(weights), *[1] * (maps.ndim - 3), *maps.shape[-2:])
     return spatial_mean(maps), spatial_mean(maps * weights)
-
-
-def mean_in_region(
-    maps: Tensor, images: Tensor, mask: Tensor | None, weighting: Weighting, margin: int = 0
-) -> Tensor:
-    """Compute the spatial means of L maps, under a mask if there is one.
-
-    Args:
-        maps: (N, ..., h, w).
-        images: the distorted images, (N, 3, H, W).
-        mask: the region of interest; see `check_mask`. None for the whole image.
-        weighting: see `mask_weights`.
-        margin: see `resize_mask`.
-
-    Returns:
-        (N, ...), float64.
-
-    Raises:
-        UsageError, SizeMismatch: the mask or the weighting cannot be used.
-    """
-    check_weighting(weighting)
-    if mask is None:
-        return spatial_mean(maps)
-    height, width = maps.shape[-2:]
-    resized = resize_mask(check_mask(mask, images, maps.dtype), height, width, margin)
-    return whole_and_masked_means(maps, mask_weights(resized, weighting))[1]
 
 
 def spatial_mean(maps: Tensor) -> Tensor:

@@ -111,9 +111,8 @@ class Committer:
         results = results.take(pc.index_in(pa.array(rows), results[ROW].combine_chunks()))
         if not np.array_equal(results[ROW].to_numpy(), rows):
             raise OutputError(f"shard {shard} got results for other rows than its own")
-        scores = results.select(schema.SCORES.names)
         with telemetry.time_stage("commit"):
-            failed = self._writer.commit(shard, self._manifest.take(rows), scores)
+            failed = self._writer.commit(shard, self._manifest.take(rows), results)
         self.failed += failed
         logs.LOGGER.info(
             "shard %d: %d rows, %d failed, %.1f s since its first result",

@@ -163,6 +163,7 @@ class OutputWriter:
     def __init__(self, output: Output, lock: OutputLock, run: Run) -> None:
         self._output, self._lock = output, lock
         self._provenance, self._started = provenance(run), run["started"]
+        self._scores = schema.make_scores_schema(run["config"].get("metrics", ()))
 
     def commit(self, shard: int, manifest_rows: pa.Table, scores: pa.Table) -> int:
         """Write a shard's file, whole or not at all.
@@ -170,7 +171,7 @@ class OutputWriter:
         Args:
             shard: number of the shard.
             manifest_rows: the manifest's columns.
-            scores: the columns of `schema.SCORES`, for the same rows in the same order.
+            scores: the columns of scores, for the same rows in the same order.
 
         Returns:
             number of its rows that failed.
@@ -181,8 +182,8 @@ class OutputWriter:
         self._lock.check()
         metadata = make_metadata(self._provenance, shard, self._started, now())
         table = pa.Table.from_arrays(
-            manifest_rows.columns + scores.columns,
-            schema=pa.schema([*manifest_rows.schema, *schema.SCORES], metadata),
+            manifest_rows.columns + scores.select(self._scores.names).columns,
+            schema=pa.schema([*manifest_rows.schema, *self._scores], metadata),
         )
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")

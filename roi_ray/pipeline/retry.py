@@ -60,7 +60,7 @@ def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> R
     manifest = None if manifest_uri is None else _read_run_manifest(status, manifest_uri)
     base = manifest.base if manifest else _read_location(status, "base")
     # Another release of roi-ray may have written other columns of scores than this one does.
-    score_columns = status.run.get("columns", schema.SCORES.names)
+    score_columns = status.run.get("columns", schema.MEANINGS)
     read = partial(_read_failed_rows, score_columns=score_columns)
     failed = map_in_threads(read, status.failed_shards)
     return _write(status, uri, base, manifest.uri if manifest else None, failed)

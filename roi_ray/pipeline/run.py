@@ -185,6 +185,7 @@ def _describe_config(
         "manifest": {"rows": manifest.rows, "sha256": manifest.sha256},
         "roi_weighting": settings.roi_weighting,
         "precision": settings.precision,
+        "metrics": list(settings.metrics),
         # Weights are identified by their content, as a file may be moved.
         "weights": weights,
         "shard_size": options.shard_size,

@@ -40,7 +40,10 @@ def describe_run(config: Mapping[str, Any], manifest: Mapping[str, str]) -> Run:
         "started": now(),
         "manifest": dict(manifest),
         "config": dict(config),
-        "columns": {name: asdict(meaning) for name, meaning in schema.MEANINGS.items()},
+        "columns": {
+            name: asdict(schema.MEANINGS[name])
+            for name in schema.make_scores_schema(config.get("metrics", ())).names
+        },
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

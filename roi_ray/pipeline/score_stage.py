@@ -33,8 +33,12 @@ ROW = "row"
 FATAL_ERRORS = (AccessError, DeviceError, WeightsError)
 """Errors that would fail every row. A row with such an `error_kind` stops the job."""
 
-RESULTS = pa.schema([pa.field(SHARD, pa.int32()), pa.field(ROW, pa.int64()), *schema.SCORES])
-"""Columns of a result: the shard and row that it belongs to, and its scores or its error."""
+_ALL_SCORES = schema.make_scores_schema(schema.OPTIONAL_METRICS)
+RESULTS = pa.schema([pa.field(SHARD, pa.int32()), pa.field(ROW, pa.int64()), *_ALL_SCORES])
+"""Columns of a result: the shard and row that it belongs to, and its scores or its error.
+
+Optional metrics that are not measured are null here, and not written.
+"""
 
 
 class ScoringActor:
@@ -184,7 +188,9 @@ def _to_table(chunk: Chunk, outcomes: Sequence[Scores | Failure]) -> pa.Table:
 def _to_row(outcome: Scores | Failure) -> dict[str, Any]:
     if isinstance(outcome, Scores):
         values = asdict(outcome)
-        bad = [name for name, value in values.items() if not np.isfinite(value)]
+        bad = [
+            name for name, value in values.items() if value is not None and not np.isfinite(value)
+        ]
         if not bad:
             return values
         outcome = Failure(NonFiniteScore.__name__, f"{', '.join(bad)} not finite")

@@ -27,7 +27,7 @@ from roi_ray.io.columns import (
 )
 from roi_ray.io.tables import read_table, sha256_of_rows
 
-_TEXT = tuple(name for name, kind in schema.COMPARISON.items() if kind == pa.string())
+_TEXT = tuple(name for name, kind in schema.COMPARISON.items() if kind == "string")
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _cast_columns(table: pa.Table, fail: Fail) -> pa.Table:
     """Cast known columns to the schema's types; blank texts other than URIs become null."""
     for column, kind in schema.COMPARISON.items():
         if column in table.column_names:
-            table = as_type(table, column, kind, fail)
+            table = as_type(table, column, pa.type_for_alias(kind), fail)
     for column in {schema.ERROR_KIND, schema.ERROR}.intersection(table.column_names):
         kind = table[column].type
         if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):

@@ -1,78 +1,61 @@
-"""Compute all metrics of a batch of pairs. Add a new one here and in `roi_ray.schema.Scores`."""
+"""Compute all metrics of a batch of pairs."""
 
+import importlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.metrics.ms_ssim import MARGIN, combine_scales, similarity_maps
-from roi_ray.metrics.mse import psnr_from_mse, squared_error_map, squared_error_map_of_depths
+from roi_ray.metrics.images import ImagePair, Images
+from roi_ray.metrics.metric import Metric
+from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import Download
 from roi_ray.schema import Scores
-from roi_ray.scoring.prepared import ReferenceBatch, pad_to_min_side, to_unit_range
+from roi_ray.scoring.networks import DiscriminatorLoss, LpipsMetric
+from roi_ray.scoring.prepared import ReferenceBatch
+
+_DEFAULT = ("mse", "colour", "ms_ssim")
+
+
+def load_metrics(networks: Networks, optional: Iterable[str]) -> list[Metric]:
+    """Load the default metrics, and optional ones.
+
+    Args:
+        networks: LPIPS and the discriminator.
+        optional: names from `schema.OPTIONAL_METRICS`: modules of `roi_ray.metrics` with a
+            `METRIC`.
+    """
+    pure: list[Metric] = [
+        importlib.import_module(f"roi_ray.metrics.{name}").METRIC for name in (*_DEFAULT, *optional)
+    ]
+    return [*pure, LpipsMetric(networks.lpips), DiscriminatorLoss(networks.discriminator)]
 
 
 def measure(
-    references: ReferenceBatch, pixels: Tensor, bit_depth: int, networks: Networks
+    references: ReferenceBatch, distorted: Images, metrics: Sequence[Metric]
 ) -> dict[str, Tensor]:
     """Compute all numbers of distorted images, each against its reference.
 
-    Each metric is computed as L maps, which are averaged over the whole image and under the mask.
-
     Args:
         references: one reference for all images, or one per image.
-        pixels: distorted images, from `upload`, (N, 3, H, W).
-        bit_depth: bits per sample of the distorted images.
-        networks: LPIPS and the discriminator.
+        distorted: distorted images, N.
+        metrics: the metrics.
 
     Returns:
-        one tensor (N,), float64, per field of `Scores` that is computed here.
+        one tensor (N,), float64, per field of `Scores` that is computed here. Those of the region
+        of interest have no meaning where the mask has none.
     """
-    images = to_unit_range(pixels, bit_depth)
-
-    if references.bit_depth == bit_depth == 8:
-        errors = squared_error_map(references.pixels, pixels)
-    else:
-        bit_depths = (references.bit_depth, bit_depth)
-        errors = squared_error_map_of_depths(references.pixels, pixels, bit_depths)
-    mse, roi_mse = references.average(errors)
-    similarity, roi_similarity = zip(
-        *(
-            references.average(level, margin=MARGIN)
-            for level in similarity_maps(references.moments, images.contiguous())
-        ),
-        strict=True,
-    )
-
-    lpips, side = networks.lpips, networks.lpips.min_side
-    activations = lpips.extract_activations(pad_to_min_side(images, side))
-    distances, roi_distances = zip(
-        *(
-            references.average(layer, min_side=side)
-            for layer in lpips.compute_maps(references.features, activations)
-        ),
-        strict=True,
-    )
-
-    side = networks.discriminator.min_side
-    logits = networks.discriminator(pad_to_min_side(images, side))
-    d_loss, roi_d_loss = references.average(F.softplus(-logits[:, 0]), min_side=side)
-
-    return {
-        "mse": mse,
-        "psnr": psnr_from_mse(mse),
-        "ms_ssim": combine_scales(list(similarity)),
-        "lpips": torch.stack(distances).sum(0),
-        "d_loss": d_loss,
-        "roi_mse": roi_mse,
-        "roi_psnr": psnr_from_mse(roi_mse),
-        "roi_ms_ssim": combine_scales(list(roi_similarity)),
-        "roi_lpips": torch.stack(roi_distances).sum(0),
-        "roi_d_loss": roi_d_loss,
-        "roi_fraction": references.mask_means.expand(len(pixels)),
-    }
+    pair = ImagePair(references.images, distorted)
+    whole: dict[str, Tensor] = {}
+    masked: dict[str, Tensor] = {}
+    for metric in metrics:
+        maps = metric.compute_maps(references.get_prepared(metric), pair)
+        means = [references.average(level, metric.mask_view) for level in maps]
+        whole |= metric.combine([mean for mean, _ in means])
+        masked |= metric.combine([mean for _, mean in means])
+    roi = {f"roi_{name}": values for name, values in masked.items()}
+    return whole | roi | {"roi_fraction": references.mask_means.expand(len(distorted))}
 
 
 @dataclass(frozen=True)
@@ -95,15 +78,24 @@ class RunningBatch:
 
     def wait(self) -> list[Scores]:
         """Wait for the numbers, and return the scores in the order of the pairs."""
-        height, width = self.size
         return [
-            Scores(
-                width=width,
-                height=height,
-                reference_bit_depth=self.bit_depths[0],
-                distorted_bit_depth=self.bit_depths[1],
-                ms_ssim_scales=self.scales,
-                **dict(zip(self.columns, row, strict=True)),
-            )
+            self._make_scores(dict(zip(self.columns, row, strict=True)))
             for row in self.numbers.wait()
         ]
+
+    def _make_scores(self, numbers: dict[str, float]) -> Scores:
+        if numbers["roi_fraction"] < EMPTY_MEAN:
+            numbers = {
+                name: value
+                for name, value in numbers.items()
+                if name == "roi_fraction" or not name.startswith("roi_")
+            }
+        height, width = self.size
+        return Scores(
+            width=width,
+            height=height,
+            reference_bit_depth=self.bit_depths[0],
+            distorted_bit_depth=self.bit_depths[1],
+            ms_ssim_scales=self.scales,
+            **numbers,
+        )

@@ -86,7 +86,7 @@ def score(
         >>> photo = load_image(photographs()["chelsea"])
         >>> scores = score(photo, photo // 2 + 64)
         >>> scores  # doctest: +ELLIPSIS
-        Scores(451 x 300, mse=0.007443, psnr=21.28 dB, ms_ssim=..., roi_fraction=...)
+        Scores(451 x 300, mse=0.007443, psnr=21.28 dB, mse_y=..., ms_ssim=..., roi_fraction=...)
         >>> round(scores.psnr, 1)
         21.3
         >>> [round(each.psnr, 1) for each in score(photo, [photo, photo // 2 + 64])]

@@ -10,19 +10,15 @@ from torch import Tensor
 
 from roi_ray.errors import OutOfMemory
 from roi_ray.imaging.pixels import Pixels, Pixels8, bit_depth_of, check_pixels, check_size
-from roi_ray.metrics.ms_ssim import filter_reference
+from roi_ray.metrics.images import Images
+from roi_ray.metrics.ms_ssim import scales_that_fit
 from roi_ray.metrics.roi import box_blur
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.runtime.device import Download, find_device, upload
 from roi_ray.runtime.memory import is_out_of_memory
 from roi_ray.schema import Scores
-from roi_ray.scoring.measure import RunningBatch, measure
-from roi_ray.scoring.prepared import (
-    Prepared,
-    ReferenceBatch,
-    pad_to_min_side,
-    to_unit_range,
-)
+from roi_ray.scoring.measure import RunningBatch, load_metrics, measure
+from roi_ray.scoring.prepared import Prepared, ReferenceBatch
 from roi_ray.settings import Settings
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -90,6 +86,7 @@ class Scorer:
         # A copy, as `to` changes the networks, which another scorer may be using.
         networks = deepcopy(networks) if networks else load_networks_for(self.settings, weights_dir)
         self._networks = networks.to(self.device, DTYPES[self.settings.precision])
+        self._metrics = load_metrics(self._networks, self.settings.metrics)
         if self.device.type == "cuda":
             # By default torch rounds the inputs of float32 convolutions to 10 bits.
             torch.backends.cudnn.allow_tf32 = False
@@ -141,22 +138,21 @@ class Scorer:
     ) -> list[Prepared]:
         """Prepare references of one bit depth."""
         bit_depth = bit_depth_of(references[0])
-        pixels = upload(references, self.device)
-        images = to_unit_range(pixels, bit_depth)
-        # The filter comes first, because it refuses images that are too small.
-        moments = filter_reference(images.contiguous())
-        regions = self._make_masks(images, masks)
-        network = self._networks.lpips
-        features = network.extract_features(pad_to_min_side(images, network.min_side))
+        images = Images(upload(references, self.device), (1 << bit_depth) - 1)
+        scales_that_fit(*images.size)  # refuses images that are too small
+        regions = self._make_masks(images.values, masks)
         mask_means = regions.mean((-2, -1), dtype=torch.float64)
+        by_metric = {metric.name: metric.prepare(images) for metric in self._metrics}
         return [
             Prepared(
-                pixels=pixels[number : number + 1],
+                samples=images.samples[number : number + 1],
                 bit_depth=bit_depth,
                 mask=regions[number],
                 given_mask=None if mask is None else torch.from_numpy(mask.copy()).to(self.device),
-                moments=[scale.select(slice(number, number + 1)) for scale in moments],
-                features=[layer[number : number + 1] for layer in features],
+                metrics={
+                    name: [tensor[number : number + 1] for tensor in tensors]
+                    for name, tensors in by_metric.items()
+                },
                 mask_mean=mask_means[number],
             )
             for number, mask in enumerate(masks)
@@ -248,14 +244,14 @@ class Scorer:
         references = ReferenceBatch(
             [reference for reference, _ in pairs], self.settings.roi_weighting
         )
-        pixels = upload([image for _, image in pairs], self.device)
         bit_depth = bit_depth_of(pairs[0][1])
-        numbers = measure(references, pixels, bit_depth, self._networks)
+        samples = upload([image for _, image in pairs], self.device)
+        numbers = measure(references, Images(samples, (1 << bit_depth) - 1), self._metrics)
         download = Download(torch.stack(list(numbers.values()), dim=1))
         return RunningBatch(
             size=references.size,
             bit_depths=(references.bit_depth, bit_depth),
-            scales=len(references.moments),
+            scales=scales_that_fit(*references.size),
             columns=tuple(numbers),
             numbers=download,
         )

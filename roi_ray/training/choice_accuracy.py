@@ -10,8 +10,8 @@ from torch import Tensor
 from roi_ray import schema
 from roi_ray.errors import ManifestError, SizeMismatch
 from roi_ray.io import storage
-from roi_ray.metrics.ms_ssim import MARGIN, combine_scales, filter_reference, similarity_maps
-from roi_ray.metrics.roi import box_blur, mask_weights, resize_mask, whole_and_masked_means
+from roi_ray.metrics.ms_ssim import combine_scales, filter_reference, similarity_maps
+from roi_ray.metrics.roi import GaussianView, box_blur, mask_weights, whole_and_masked_means
 from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import (
     Comparisons,
@@ -118,8 +118,7 @@ def _score_under_masks(
 
 
 def _mean_under_mask(level: Tensor, region: Tensor) -> Tensor:
-    height, width = level.shape[-2:]
-    mask = resize_mask(region[None], height, width, MARGIN)
+    mask = GaussianView().resize(region[None], *level.shape[-2:]).to(level.dtype)
     return whole_and_masked_means(level, mask_weights(mask, "normalised"))[1]
 
 

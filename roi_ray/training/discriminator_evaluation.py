@@ -14,8 +14,8 @@ from torch import Tensor
 
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels8, to_8_bits
+from roi_ray.metrics.images import pad_to_min_side
 from roi_ray.models.discriminator import PatchDiscriminator
-from roi_ray.scoring.prepared import pad_to_min_side
 from roi_ray.sweep.codecs import CODECS, WEBP_MAX_SIDE
 from roi_ray.training.files import read_image_tensor, to_chw_tensor
 from roi_ray.training.windows import Decoded, Original

@@ -48,7 +48,7 @@ def test_json_has_the_scores_of_the_scorer(run, folder) -> None:
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert document["original"] == "x.png"
-    assert document["settings"] == asdict(Settings())
+    assert document["settings"] == json.loads(json.dumps(asdict(Settings())))
     assert document["weights"] == Scorer().provenance
     for image, scores in zip(document["images"], score(folder), strict=True):
         assert (image.pop("error"), image.pop("error_kind")) == (None, None)

@@ -10,12 +10,8 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
 from roi_ray import metrics
 from roi_ray.errors import SizeMismatch, UsageError
-from roi_ray.metrics.mse import (
-    PSNR_CAP,
-    psnr_from_mse,
-    squared_error_map,
-    squared_error_map_of_depths,
-)
+from roi_ray.metrics.images import ImagePair, Images
+from roi_ray.metrics.mse import PSNR_CAP, psnr_from_mse, squared_error_map
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings, Weighting
 from tests.conftest import Photos, deepen, jpeg
@@ -26,18 +22,24 @@ def tensor(pixels):
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
+def error_map(x, y, bit_depths=(8, 8)):
+    """Compute the map of samples as integers, (N, 3, H, W)."""
+    images = (Images(s, 2**depth - 1) for s, depth in zip((x, y), bit_depths, strict=True))
+    return squared_error_map(*ImagePair(*images).difference)
+
+
 @pytest.mark.parametrize("quality", [5, 40, 95])
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "rocket"])
 def test_steps_equal_scikit_image(photos: Photos, name: str, quality: int) -> None:
     x, y = photos[name], jpeg(photos[name], quality)
-    mse = squared_error_map(tensor(x)[None], tensor(y)[None]).double().mean()
+    mse = error_map(tensor(x)[None], tensor(y)[None]).double().mean()
     assert float(mse) == pytest.approx(mean_squared_error(x / 255, y / 255), abs=1e-6, rel=1e-6)
     assert float(psnr_from_mse(mse)) == pytest.approx(peak_signal_noise_ratio(x, y), abs=1e-6)
 
 
 def test_identical_images_get_the_psnr_cap(photos: Photos) -> None:
     x = tensor(photos["coffee"])
-    mse = squared_error_map(x[None], x[None]).mean()
+    mse = error_map(x[None], x[None]).mean()
     assert float(mse) == 0
     assert float(psnr_from_mse(mse)) == PSNR_CAP == 100
 
@@ -46,7 +48,7 @@ def test_smallest_difference_is_exact() -> None:
     x = np.zeros((20, 30, 3), np.uint8)
     y = x.copy()
     y[3, 4, 1] = 1
-    level = squared_error_map(tensor(x), tensor(y)[None])
+    level = error_map(tensor(x)[None], tensor(y)[None])
     assert level.shape == (1, 20, 30)
     assert float(level[0, 3, 4]) == pytest.approx(1 / 255**2 / 3, rel=1e-6)
     assert float(level.sum()) == float(level[0, 3, 4])
@@ -63,10 +65,10 @@ def test_error_map_of_any_depths_is_exact() -> None:
             for side in zip(*samples, strict=True)
         )
         expected = [Fraction(p, x_white) - Fraction(q, y_white) for p, q in samples]
-        level = squared_error_map_of_depths(x, y, (a, b))
-        assert level.dtype == torch.float64
+        level = error_map(x, y, (a, b))
+        assert level.dtype == (torch.float32 if a == b == 8 else torch.float64)
         assert level[0, 0].tolist() == pytest.approx(
-            [float(error**2) for error in expected], rel=1e-15, abs=0
+            [float(error**2) for error in expected], rel=1e-7 if a == b == 8 else 1e-15, abs=0
         )
 
 
@@ -133,6 +135,17 @@ def test_metrics_equal_the_scores_of_scorer(photos: Photos, weighting) -> None:
             assert float(metric(a, b)[number]) == getattr(scores, name)
             masked = metric(a, b, torch.from_numpy(mask), weighting)
             assert float(masked[number]) == getattr(scores, f"roi_{name}")
+
+
+@pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim", "mse_ycbcr"])
+def test_masks_without_a_region_give_no_number(photos: Photos, name) -> None:
+    metric, x = getattr(metrics, name), tensor(photos["coffee"][:64, :80])
+    batch = torch.stack([tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
+    masks = torch.zeros(2, 64, 80, dtype=torch.uint8)
+    masks[1, 20:40] = 255
+    empty, masked = metric(x, batch, masks)
+    assert empty.isnan().all()
+    assert torch.equal(masked, metric(x, batch[1], masks[1]))
 
 
 @pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim"])

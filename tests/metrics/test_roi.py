@@ -2,9 +2,12 @@ from typing import get_args
 
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from roi_ray.metrics.roi import (
+    GaussianView,
     box_blur,
+    has_region,
     mask_weights,
     resize_mask,
     whole_and_masked_means,
@@ -58,11 +61,27 @@ def test_masked_mean_equals_the_formula(rng, weighting) -> None:
     assert ours.tolist() == pytest.approx(expected, rel=1e-12)
 
 
-def test_empty_mask_gives_the_whole_image_if_normalised_and_else_zero(rng) -> None:
-    maps, empty = torch.from_numpy(rng.random((1, 20, 20))).float(), torch.zeros(1, 20, 20)
-    whole, masked = whole_and_masked_means(maps, mask_weights(empty, "normalised"))
-    assert torch.equal(whole, masked)
-    assert float(whole_and_masked_means(maps, mask_weights(empty, "mean"))[1]) == 0
+@pytest.mark.parametrize("shape", [(11, 11), (37, 300), (161, 193)])
+def test_gaussian_view_of_ones_is_one_everywhere(shape) -> None:
+    mask = torch.ones(1, *shape, dtype=torch.float64)
+    for divisor in (1, 2, 4):
+        height, width = (max(side // divisor, 11) - 10 for side in shape)
+        weights = GaussianView().resize(mask, height, width).float()
+        assert torch.equal(weights, torch.ones(1, height, width))
+
+
+def test_gaussian_view_equals_scipy(rng) -> None:
+    mask = rng.random((40, 52))
+    expected = gaussian_filter(mask, 1.5, truncate=3.4, mode="constant")[5:-5, 5:-5]
+    ours = GaussianView().resize(torch.from_numpy(mask)[None], 30, 42)
+    assert ours[0].numpy() == pytest.approx(expected, abs=1e-12)
+
+
+def test_masks_with_a_mean_below_a_millionth_have_no_region() -> None:
+    masks = torch.zeros(3, 1000, 1000, dtype=torch.float64)
+    masks[1, 7, 9] = 0.999
+    masks[2, 7, 9] = 1
+    assert has_region(masks).tolist() == [False, False, True]
 
 
 def test_normalised_mean_is_the_value_inside_the_region() -> None:
@@ -79,6 +98,7 @@ from itertools import product
 from roi_ray.metrics.roi import whole_and_masked_means
 from roi_ray.metrics.triton import spatial_means
 import torch
+from scipy.ndimage import gaussian_filter
 
 draw = torch.Generator().manual_seed(0)
 # Maps smaller than one block, of whole blocks, and of whole blocks and a part.

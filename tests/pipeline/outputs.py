@@ -63,11 +63,11 @@ def _scores(distorted: list[str], failed: Collection[str]) -> pa.Table:
     failures = [ERRORS[numbers[uri] % len(ERRORS)] if uri in numbers else None for uri in distorted]
     columns = {
         field.name: pa.array([None if failure else 1 for failure in failures], field.type)
-        for field in schema.SCORES
+        for field in schema.make_scores_schema()
         if field.name not in (schema.ERROR_KIND, schema.ERROR)
     }
     errors = {
         schema.ERROR_KIND: [failure and failure.kind for failure in failures],
         schema.ERROR: [failure and failure.text for failure in failures],
     }
-    return pa.table({**columns, **errors}, schema=schema.SCORES)
+    return pa.table({**columns, **errors}, schema=schema.make_scores_schema())

@@ -36,12 +36,12 @@ def scores(rows, failed=()):
     errors = (schema.ERROR_KIND, schema.ERROR)
     table = {
         field.name: pa.array([None if row in failed else row for row in rows], field.type)
-        for field in schema.SCORES
+        for field in schema.make_scores_schema()
         if field.name not in errors
     }
     for name, value in zip(errors, ("ImageReadError", "bad"), strict=True):
         table[name] = [value if row in failed else None for row in rows]
-    return pa.table(table, schema=schema.SCORES)
+    return pa.table(table, schema=schema.make_scores_schema())
 
 
 def make_output(folder, config=CONFIG, manifest=MANIFEST):
@@ -63,7 +63,14 @@ def read_record(folder):
 def test_common_parquet_readers_read_all_shards(tmp_path) -> None:
     assert commit(make_output(tmp_path)) == [1, 0]
     ids = ["p0", "p2", "p1", "p3", "p4"]
-    columns = ["pair_id", "reference", "distorted", "codec", "nothing", *schema.SCORES.names]
+    columns = [
+        "pair_id",
+        "reference",
+        "distorted",
+        "codec",
+        "nothing",
+        *schema.make_scores_schema().names,
+    ]
     assert pq.read_table(tmp_path)["pair_id"].to_pylist() == ids
     assert pq.read_table(tmp_path).column_names == columns
     assert pd.read_parquet(tmp_path)["pair_id"].tolist() == ids

@@ -60,9 +60,9 @@ def test_failed_pairs_of_a_release_with_other_score_columns_become_a_manifest(
 ) -> None:
     new = ("reference_bit_depth", "distorted_bit_depth")
     with monkeypatch.context() as earlier:
-        scores = [field for field in schema.SCORES if field.name not in new]
+        scores = [field for field in schema.make_scores_schema() if field.name not in new]
         meanings = {name: text for name, text in schema.MEANINGS.items() if name not in new}
-        earlier.setattr(schema, "SCORES", pa.schema(scores))
+        earlier.setattr(schema, "make_scores_schema", lambda metrics=(): pa.schema(scores))
         earlier.setattr(schema, "MEANINGS", meanings)
         output = write_output(str(tmp_path / "scores"), manifest, [0, 1], ["y/2.jpg"])
     written = write_failed(read_status(output), str(tmp_path / "again" / "failed.parquet"))

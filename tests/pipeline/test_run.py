@@ -48,7 +48,9 @@ def scored(sweep, tmp_path_factory, ray_cluster):
 
 def assert_the_same_scores(table: pa.Table, expected: pa.Table, within: float = 1e-6) -> None:
     """Compare to 1e-6, because the last digits depend on threads and memory alignment."""
-    assert table.drop(schema.SCORES.names).equals(expected.drop(schema.SCORES.names))
+    assert table.drop(schema.make_scores_schema().names).equals(
+        expected.drop(schema.make_scores_schema().names)
+    )
     for name in schema.FEATURES:
         assert table[name].to_pylist() == pytest.approx(expected[name].to_pylist(), abs=within)
 

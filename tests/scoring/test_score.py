@@ -151,7 +151,7 @@ def test_unusable_arguments_are_refused(pair, tmp_path) -> None:
 def test_scores_repr_has_units_and_to_dict_round_trips(expected) -> None:
     text = repr(expected)
     assert text.startswith("Scores(160 x 120, mse=0.0")
-    assert f"psnr={expected.psnr:.4g} dB, ms_ssim=0." in text
+    assert f"psnr={expected.psnr:.4g} dB, mse_y=0." in text
     assert "ms_ssim_scales=4, " in text
     values = expected.to_dict()
     assert list(values)[:3] == ["width", "height", "reference_bit_depth"]

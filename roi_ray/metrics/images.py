@@ -1,0 +1,86 @@
+"""Batches of images as metrics see them, and what several metrics need of a pair."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images of one size and one bit depth.
+
+    Attributes:
+        samples: (N, 3, H, W), sRGB: integers in 0..white, or floating-point in [0, 1].
+        white: full scale of the samples: 2^n - 1 for n bits, 1 for floating-point.
+    """
+
+    samples: Tensor
+    white: int
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.samples)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.samples.shape[-2:]
+        return height, width
+
+    @cached_property
+    def values(self) -> Tensor:
+        """The images as float32 in [0, 1], in the memory layout of the samples."""
+        values = self.samples.float()
+        return values / self.white if self.white != 1 else values
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePair:
+    """Distorted images and their references: one reference for all, or one per image.
+
+    Attributes:
+        references: 1 or N images.
+        distorted: N images of the same size.
+    """
+
+    references: Images
+    distorted: Images
+
+    @cached_property
+    def difference(self) -> tuple[Tensor, int]:
+        """Distorted minus reference, (N, 3, H, W), and the value in it that stands for 1.
+
+        Integers of 8 bits are subtracted as float32 and others as float64, which hold the
+        differences exactly: integers of unequal scales are brought to a common one, below 2^32.
+        """
+        x, y = self.references, self.distorted
+        if x.samples.is_floating_point() or y.samples.is_floating_point():
+            dtype = torch.promote_types(x.samples.dtype, y.samples.dtype)
+            dtype = torch.promote_types(dtype, torch.float32)
+            return y.samples.to(dtype) / y.white - x.samples.to(dtype) / x.white, 1
+        if x.white == y.white:
+            dtype = torch.float32 if x.white == 255 else torch.float64
+            return y.samples.to(dtype) - x.samples.to(dtype), x.white
+        difference = (y.samples.double() * x.white).sub_(x.samples.double() * y.white)
+        return difference, x.white * y.white
+
+
+def pad_to_min_side(images: Tensor, side: int) -> Tensor:
+    """Pad images whose sides are below `side`, by repeating the last row and column.
+
+    Args:
+        images: (N, C, H, W).
+        side: smallest height and width of the result, in pixels.
+
+    Returns:
+        (N, C, max(H, side), max(W, side)); the images themselves where they are large enough.
+    """
+    height, width = images.shape[-2:]
+    right, bottom = max(0, side - width), max(0, side - height)
+    if right or bottom:
+        images = F.pad(images, (0, right, 0, bottom), mode="replicate")
+        return images.contiguous(memory_format=torch.channels_last)
+    return images
