@@ -4,6 +4,7 @@ import atexit
 import io
 import logging
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -53,6 +54,25 @@ def run_in_triton_interpreter(code: str) -> str:
     )
     assert run.returncode == 0, run.stderr
     return run.stdout
+
+
+needs_x86 = pytest.mark.skipif(
+    platform.machine().lower() not in ("x86_64", "amd64"), reason="emulates an x86 CPU with AVX2"
+)
+
+
+def run_on_avx2(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments, on a CPU whose newest instructions are AVX2.
+
+    oneDNN, which computes torch's convolutions, then does as it does on such a CPU.
+    """
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,8 @@
 Names of roi-ray's own implementations:
 
     roi-ray                  the eight numbers of a pair, and the mask
-    roi-ray bf16             the same with bf16 networks, where fp32 is measured on a CPU
+    roi-ray bf16             the same with bf16 networks, where fp32 is measured on a CPU that is
+                             not slower in bf16
     roi-ray common metrics   PSNR, MS-SSIM and LPIPS only: what torchmetrics and pyiqa compute
 """
 
@@ -17,13 +18,14 @@ from roi_ray.bench.networks import build_networks
 from roi_ray.bench.options import SaliencyName
 from roi_ray.bench.rivals import RIVALS, ScorePair
 from roi_ray.bench.workload import Group, ReadImage, read_file
-from roi_ray.errors import UsageError
+from roi_ray.errors import DeviceError, UsageError
 from roi_ray.metrics.images import ImagePair, Images
 from roi_ray.metrics.ms_ssim import METRIC as MS_SSIM
 from roi_ray.metrics.mse import METRIC as MSE
 from roi_ray.metrics.roi import spatial_mean
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import upload
+from roi_ray.runtime.precision import check_precision, measure_slowdown
 from roi_ray.scoring.networks import LpipsMetric
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
@@ -43,6 +45,7 @@ def build_implementations(
     saliency: SaliencyName,
     read: ReadImage = read_file,
     batch: int | None = None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Implementation]:
     """Build the rivals, and the implementations of roi-ray that they are compared with.
 
@@ -53,6 +56,7 @@ def build_implementations(
         saliency: saliency network of every implementation.
         read: function by which every implementation reads an image.
         batch: images per pass through roi-ray's networks, see `Scorer`.
+        report: function that receives a line of text about what is left out.
 
     Returns:
         Implementations by name, rivals first.
@@ -68,12 +72,19 @@ def build_implementations(
         implementations[name] = _allow_tf32(_score_pair_by_pair(score_pair))
 
     def build_scorer(settings: Settings) -> Scorer:
-        return Scorer(settings, str(device), batch, networks=build_networks(saliency).networks)
+        networks = build_networks(saliency).networks
+        return Scorer(settings, str(device), batch, networks=networks, allow_slow_precision=True)
 
     implementations[ROI_RAY] = implement_scorer(build_scorer(settings), read)
     if settings.precision == "fp32" and device.type == "cpu":
-        bf16 = build_scorer(replace(settings, precision="bf16"))
-        implementations[ROI_RAY_BF16] = implement_scorer(bf16, read)
+        try:
+            check_precision("bf16", device)
+        except DeviceError:
+            slowdown = measure_slowdown("bf16")
+            report(f"bf16 is left out: on this CPU it takes {slowdown:.1f} times as long as fp32")
+        else:
+            bf16 = build_scorer(replace(settings, precision="bf16"))
+            implementations[ROI_RAY_BF16] = implement_scorer(bf16, read)
     if set(rivals) - {"naive"}:
         networks = build_networks(saliency).networks
         implementations[ROI_RAY_COMMON] = implement_common_metrics(networks, device, read)

@@ -114,7 +114,12 @@ def measure_job(groups: Sequence[Group], folder: Path, settings: Settings, cpus:
     started = time.monotonic()
     with _MemorySampler() as memory, connect(cpus=cpus):
         images = str(groups[0].reference.parent)
-        options = Options(device="cpu", shard_size=shard_size, allow_prefixes=(images,))
+        options = Options(
+            device="cpu",
+            shard_size=shard_size,
+            allow_prefixes=(images,),
+            allow_slow_precision=True,
+        )
         summary = score_manifest(str(manifest), str(output), settings, options)
     seconds = time.monotonic() - started
     if summary.failed:
@@ -139,7 +144,7 @@ def _score_groups(
 ) -> None:
     torch.set_num_threads(threads)
     keep_freed_memory()
-    score = implement_scorer(Scorer(settings))
+    score = implement_scorer(Scorer(settings, allow_slow_precision=True))
     score(groups[:1])
     barrier.wait()
     started = time.monotonic()

@@ -29,7 +29,7 @@ from roi_ray.bench.options import BenchOptions
 from roi_ray.bench.timing import Timing, median_ratio, time_interleaved
 from roi_ray.bench.workload import Group, make_groups, read_file
 from roi_ray.runtime.device import find_device
-from roi_ray.scoring.scorer import DTYPES
+from roi_ray.runtime.precision import DTYPES, fastest_precision
 from roi_ray.settings import Settings
 
 _SIZE = 512
@@ -116,9 +116,12 @@ def run_benchmark(
         DeviceError: the device does not exist.
     """
     device = find_device(options.device)
+    if options.settings.precision == "auto":
+        settings = replace(options.settings, precision=fastest_precision(device))
+        options = replace(options, settings=settings)
     read = functools.cache(read_file) if options.decoded else read_file
     implementations = build_implementations(
-        options.rivals, options.settings, device, options.saliency, read, options.batch
+        options.rivals, options.settings, device, options.saliency, read, options.batch, report
     )
     roi_ray = {ROI_RAY: implementations[ROI_RAY]}
     side, first_k = options.sizes[0], options.per_reference[0]

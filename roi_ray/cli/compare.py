@@ -55,6 +55,7 @@ def main(
     roi_weighting: cli.RoiWeighting = "mean",
     precision: cli.Precision = "fp32",
     weights_dir: cli.WeightsDir = None,
+    allow_slow_precision: cli.AllowSlowPrecision = False,
     device: cli.Device = "auto",
     actors: cli.Actors = None,
     gpus_per_actor: cli.GpusPerActor = 1.0,
@@ -92,6 +93,7 @@ def main(
             max_pixels=max_pixels,
             weights_dir=weights_dir,
             allow_prefixes=tuple(allow_prefix or ()),
+            allow_slow_precision=allow_slow_precision,
         ),
     )
     print(f"{result.rows} comparisons, {result.failed} without features -> {result.output}")

@@ -55,7 +55,8 @@ Precision = Annotated[
     settings.Precision,
     typer.Option(
         help="Precision of the networks. Metrics are computed from their outputs in fp32 or "
-        "better.",
+        "better. auto: the fastest one with fp32's numbers, fp16 on a GPU and fp32 on a CPU; a "
+        "resumed run keeps its precision.",
         rich_help_panel=_METRICS,
     ),
 ]
@@ -78,6 +79,15 @@ WeightsDir = Annotated[
 ]
 
 # Options of how a scoring job runs: the fields of `pipeline.options.Options`.
+AllowSlowPrecision = Annotated[
+    bool,
+    typer.Option(
+        "--allow-slow-precision",
+        help="Use a --precision that is slower than fp32 on the device, such as bf16 on most CPUs, "
+        "instead of refusing it.",
+        rich_help_panel=_RUN,
+    ),
+]
 Device = Annotated[
     cluster.Device,
     typer.Option(

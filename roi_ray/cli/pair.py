@@ -59,6 +59,7 @@ def main(
     precision: cli.Precision = "fp32",
     metrics: cli.Metrics = None,
     weights_dir: cli.WeightsDir = None,
+    allow_slow_precision: cli.AllowSlowPrecision = False,
     device: cli.LocalDevice = "auto",
     max_pixels: cli.MaxPixels = MAX_PIXELS,
 ) -> None:
@@ -80,7 +81,9 @@ def main(
     settings = Settings(
         lpips, saliency, discriminator, roi_weighting, precision, tuple(metrics or ())
     )
-    scorer = Scorer(settings, device, weights_dir=weights_dir)
+    scorer = Scorer(
+        settings, device, weights_dir=weights_dir, allow_slow_precision=allow_slow_precision
+    )
     try:
         prepared = scorer.prepare(pixels, roi_mask)
     except ImageError as error:

@@ -57,6 +57,7 @@ def main(
     precision: cli.Precision = "fp32",
     metrics: cli.Metrics = None,
     weights_dir: cli.WeightsDir = None,
+    allow_slow_precision: cli.AllowSlowPrecision = False,
     device: cli.Device = "auto",
     actors: cli.Actors = None,
     gpus_per_actor: cli.GpusPerActor = 1.0,
@@ -94,6 +95,7 @@ def main(
         limit=limit,
         weights_dir=weights_dir,
         allow_prefixes=tuple(allow_prefix or ()),
+        allow_slow_precision=allow_slow_precision,
     )
     if demo is not None:
         # Only the demonstration imports matplotlib, which takes seconds.

@@ -156,6 +156,7 @@ class RayEngine:
                             "weights_dir": self._options.weights_dir,
                             "threads": workers.threads,
                             "weights": self._weights,
+                            "allow_slow_precision": self._options.allow_slow_precision,
                         },
                         # The next chunk is unpacked while one is being scored.
                         compute=ActorPoolStrategy(

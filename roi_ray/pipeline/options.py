@@ -24,6 +24,7 @@ class Options:
         limit: number of pairs to score, from the start of the manifest; None for all.
         weights_dir: see `Scorer`.
         allow_prefixes: folders that images may be in, besides the manifest's own.
+        allow_slow_precision: see `Scorer`.
     """
 
     device: Device = "auto"
@@ -35,3 +36,4 @@ class Options:
     limit: int | None = None
     weights_dir: str | None = None
     allow_prefixes: tuple[str, ...] = ()
+    allow_slow_precision: bool = False

@@ -1,6 +1,7 @@
 """Score a manifest: the whole job, from the manifest's URI to committed Parquet files."""
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from roi_ray.errors import StorageUnavailable
@@ -12,6 +13,7 @@ from roi_ray.pipeline.engine import RayEngine, Stages
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.output import Output, OutputWriter
 from roi_ray.pipeline.plan import PartPlan, Rows, make_work_items, plan_parts
+from roi_ray.pipeline.precision import check_precision_here, resolve_precision
 from roi_ray.pipeline.run_record import describe_run
 from roi_ray.runtime.logs import FirstFailures
 from roi_ray.runtime.progress import ProgressReporter
@@ -61,7 +63,7 @@ def score_manifest(
     Raises:
         ManifestError: the manifest cannot be used.
         WeightsError: weights are missing, altered, or of an unknown layout.
-        DeviceError: no GPU is available.
+        DeviceError: no GPU is available, or the precision is slower than fp32 on the devices.
         ClusterError: Ray cannot be reached or started.
         OutputError: the output belongs to another run, or another job is writing to it.
         StorageError: the manifest or the output cannot be reached, or S3 refuses the credentials.
@@ -93,21 +95,24 @@ def score_manifest(
     # Load the weights first, so that unusable ones are reported before the job connects to Ray.
     weights = load_networks_for(settings, options.weights_dir).provenance
     location = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
-    run = describe_run(_describe_config(manifest, settings, options, weights), location)
-    output = Output(output_uri, run)
-    engine = RayEngine(manifest.base, settings, options, weights, stages or Stages())
-    first_failures = FirstFailures()
-    scored = 0
-    is_recorded = output.is_recorded()  # refuses an output of another run at once
-    with ProgressReporter(manifest.rows) as progress:
-        failed = _count_failed_if_finished(manifest, output, options) if is_recorded else None
-        if failed is not None:
-            progress.skip(manifest.rows)
-        else:
-            with output.lock() as writer, engine:
-                failed, scored = _score_missing(
-                    manifest, output, writer, engine, options, first_failures, progress
-                )
+    with ExitStack() as connection:
+        settings = resolve_precision(settings, options, output_uri, connection)
+        run = describe_run(_describe_config(manifest, settings, options, weights), location)
+        output = Output(output_uri, run)
+        engine = RayEngine(manifest.base, settings, options, weights, stages or Stages())
+        first_failures = FirstFailures()
+        scored = 0
+        is_recorded = output.is_recorded()  # refuses an output of another run at once
+        with ProgressReporter(manifest.rows) as progress:
+            failed = _count_failed_if_finished(manifest, output, options) if is_recorded else None
+            if failed is not None:
+                progress.skip(manifest.rows)
+            else:
+                check_precision_here(settings, options, output.uri if is_recorded else None)
+                with output.lock() as writer, engine:
+                    failed, scored = _score_missing(
+                        manifest, output, writer, engine, options, first_failures, progress
+                    )
     return Summary(
         output=output.uri,
         rows=manifest.rows,

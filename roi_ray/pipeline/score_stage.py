@@ -54,6 +54,7 @@ class ScoringActor:
         weights_dir: see `Scorer`.
         threads: CPU threads of this actor.
         weights: the weights that the job has recorded; None accepts any.
+        allow_slow_precision: see `Scorer`.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ScoringActor:
         weights_dir: str | None,
         threads: int,
         weights: Provenance | None = None,
+        allow_slow_precision: bool = False,
     ) -> None:
         torch.set_num_threads(threads)
         keep_freed_memory()
@@ -72,7 +74,9 @@ class ScoringActor:
         self._prepared: dict[str, Prepared] = {}
         self._startup_failure: Failure | None = None
         try:
-            self._scorer = _load_scorer(settings, device, batch, weights_dir, weights)
+            self._scorer = _load_scorer(
+                settings, device, batch, weights_dir, weights, allow_slow_precision
+            )
         except FATAL_ERRORS as error:
             self._startup_failure = Failure.from_exception(error, "a scoring actor cannot start")
 
@@ -162,9 +166,12 @@ def _load_scorer(
     batch: int | None,
     weights_dir: str | None,
     weights: Provenance | None,
+    allow_slow_precision: bool,
 ) -> Scorer:
     try:
-        scorer = Scorer(settings, device, batch, weights_dir)
+        scorer = Scorer(
+            settings, device, batch, weights_dir, allow_slow_precision=allow_slow_precision
+        )
     except FATAL_ERRORS:
         raise
     except RoiRayError as error:  # such as a storage that does not answer

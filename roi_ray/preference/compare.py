@@ -1,7 +1,7 @@
 """Add sixteen features and a prediction to comparisons, for `roi-ray compare`."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike, fspath
 
 import numpy as np
@@ -23,7 +23,11 @@ from roi_ray.preference.features import join_features
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import PreferenceModel, load_preference_model
 from roi_ray.preference.pairs import score_pairs
-from roi_ray.preference.provenance import describe_provenance, read_scores_provenance
+from roi_ray.preference.provenance import (
+    describe_provenance,
+    find_precision,
+    read_scores_provenance,
+)
 from roi_ray.preference.regions import lack_region
 from roi_ray.scoring.scorer import load_networks_for
 from roi_ray.scoring.version import SCORING_VERSION
@@ -75,7 +79,8 @@ def compare(
         scores: output of `roi-ray score` to use instead of scoring.
         model: name of the packaged preference model, or path or `s3://` URI of a model that
             `roi-ray train` wrote; None to add the features only.
-        settings: networks and metrics that decide the scores.
+        settings: networks and metrics that decide the scores. The precision `auto` is that of the
+            scores that the model was trained on, if there is a model.
         options: options of the scoring job.
 
     Returns:
@@ -115,7 +120,9 @@ def compare(
     if checked.name in (folder, uri):
         raise OutputError(f"{uri} would overwrite the comparisons: name another --output")
     preference = load_preference_model(model) if model is not None else None
+    settings = settings or Settings()
     if preference is not None:
+        settings = _with_precision_of(preference, settings)
         # Check before scoring, which may take days.
         provenance = (
             _planned_provenance(settings, options)
@@ -141,9 +148,17 @@ def compare(
     )
 
 
-def _planned_provenance(settings: Settings | None, options: Options | None) -> str:
+def _with_precision_of(model: PreferenceModel, settings: Settings) -> Settings:
+    """Replace the precision `auto` by that of the scores that the model was trained on."""
+    if settings.precision != "auto":
+        return settings
+    precision = find_precision(model.provenance.get(schema.SCORED_WITH) or "")
+    return replace(settings, precision=precision or "auto")
+
+
+def _planned_provenance(settings: Settings, options: Options | None) -> str:
     """Describe the version, weights and settings that the images are going to be scored with."""
-    settings, options = settings or Settings(), options or Options()
+    options = options or Options()
     weights = load_networks_for(settings, options.weights_dir).provenance
     return describe_provenance({**asdict(settings), "weights": weights}, SCORING_VERSION)
 

@@ -7,7 +7,7 @@ releases that did not write it, all of them older than scoring version 3.
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +16,7 @@ from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
 from roi_ray.pipeline.run_record import RUN_JSON, Run, read_run
+from roi_ray.settings import Precision
 
 _VERSION = "scoring_version"
 
@@ -33,6 +34,12 @@ def describe_provenance(config: Mapping[str, Any], scoring_version: int | None) 
         weights = "+".join(f"{file['name']}:{file['sha256'][:12]}" for file in files)
         parts.append(f"{network}={weights}")
     return " ".join(parts)
+
+
+def find_precision(provenance: str) -> Precision | None:
+    """Find the precision in a text of `describe_provenance`; None if it has none."""
+    precisions = get_args(Precision)
+    return next((p for p in precisions if f"precision={p}" in provenance.split()), None)
 
 
 def read_scores_provenance(scores: str) -> str | None:

@@ -1,5 +1,7 @@
 """Build the demonstration, a codec sweep of sample photographs, and report its scores."""
 
+from dataclasses import replace
+
 import pyarrow.dataset as ds
 from rich.console import Console
 
@@ -55,7 +57,9 @@ def report_demo(folder: str, settings: Settings, weights_dir: str | None = None)
     console.print(build_summary_table(means))
 
     reference = to_8_bits(decode_image(photographs()[_SHOWN].read_bytes()))
-    mask = Scorer(settings, weights_dir=weights_dir).prepare(reference).mask.numpy()
+    # The picture is drawn on this machine's CPU, wherever and in whichever precision the job ran.
+    scorer = Scorer(replace(settings, precision="fp32"), weights_dir=weights_dir)
+    mask = scorer.prepare(reference).mask.numpy()
     storage.write_bytes(
         storage.join(folder, "summary.png"), draw_sweep_figure(means, reference, mask, _SHOWN)
     )

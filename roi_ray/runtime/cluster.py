@@ -84,6 +84,18 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
         ray.shutdown()
 
 
+def is_on_this_machine() -> bool:
+    """Return whether `connect` uses a local Ray that roi-ray has started or is going to start.
+
+    Of any other Ray, even one that this process is connected to, this machine may be only the head.
+    """
+    if os.environ.get("RAY_ADDRESS"):
+        return False
+    import ray
+
+    return not ray.is_initialized() or _started_here.get()
+
+
 @dataclass(frozen=True)
 class WorkerPlan:
     """The actors of a scoring job, and the resources that each actor and task reserves.

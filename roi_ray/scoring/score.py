@@ -27,6 +27,7 @@ def score(  # type: ignore[overload-overlap]  # a str is a Sequence of str
     settings: Settings | None = None,
     device: str = "auto",
     max_pixels: int = MAX_PIXELS,
+    allow_slow_precision: bool = False,
 ) -> Scores: ...
 
 
@@ -39,6 +40,7 @@ def score(
     settings: Settings | None = None,
     device: str = "auto",
     max_pixels: int = MAX_PIXELS,
+    allow_slow_precision: bool = False,
 ) -> list[Scores]: ...
 
 
@@ -50,6 +52,7 @@ def score(
     settings: Settings | None = None,
     device: str = "auto",
     max_pixels: int = MAX_PIXELS,
+    allow_slow_precision: bool = False,
 ) -> Scores | list[Scores]:
     """Compare a distorted image, or several, with their reference.
 
@@ -68,6 +71,7 @@ def score(
         settings: networks and options of the metrics; None for the defaults.
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU if there is one.
         max_pixels: largest width times height that is decoded.
+        allow_slow_precision: see `Scorer`.
 
     Returns:
         the scores; for a list, one `Scores` per image, in its order.
@@ -78,7 +82,7 @@ def score(
         UnsupportedColour: the colours of an image have no equivalent in sRGB, such as HDR.
         ImageTooSmall: a side is below 11 pixels.
         SizeMismatch: an image or the mask has another size than the reference.
-        DeviceError: the device is not available.
+        DeviceError: the device is not available, or the precision is slower than fp32 on it.
         WeightsError: a network of the settings cannot be loaded.
 
     Examples:
@@ -109,7 +113,7 @@ def score(
         _load(f"distorted image {number}", load_image, source, max_pixels, original)
         for number, source in enumerate(sources, start=1)
     ]
-    scorer = _load_scorer(settings or Settings(), str(find_device(device)))
+    scorer = _load_scorer(settings or Settings(), str(find_device(device)), allow_slow_precision)
     scores = scorer.score(scorer.prepare(original, region), images)
     return scores if several else scores[0]
 
@@ -132,5 +136,5 @@ def _load(
 
 
 @lru_cache(maxsize=_CACHED_SCORERS)
-def _load_scorer(settings: Settings, device: str) -> Scorer:
-    return Scorer(settings, device)
+def _load_scorer(settings: Settings, device: str, allow_slow_precision: bool) -> Scorer:
+    return Scorer(settings, device, allow_slow_precision=allow_slow_precision)

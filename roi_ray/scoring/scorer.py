@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,12 +17,11 @@ from roi_ray.metrics.roi import box_blur
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.runtime.device import Download, find_device, upload
 from roi_ray.runtime.memory import is_out_of_memory
+from roi_ray.runtime.precision import DTYPES, check_precision, fastest_precision
 from roi_ray.schema import Scores
 from roi_ray.scoring.measure import RunningBatch, load_metrics, measure
 from roi_ray.scoring.prepared import Prepared, ReferenceBatch
 from roi_ray.settings import Settings
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 _GPU_BATCH, _CPU_BATCH = 32, 1
 _BATCH_PIXELS = 512 * 512
@@ -46,15 +46,17 @@ class Scorer:
             on a GPU, and 1 on a CPU, whose caches hold no more.
         weights_dir: folder with torchvision's backbone files, for LPIPS `vgg` and `squeeze`.
         networks: networks to copy and use, instead of those that the settings name.
+        allow_slow_precision: whether a precision that is slower than fp32 on the device is used,
+            instead of refused.
 
     Attributes:
-        settings: networks and options of the metrics.
+        settings: networks and options of the metrics; the precision is never `auto`.
         device: torch device of the networks.
         provenance: name and SHA-256 of each network's weights.
 
     Raises:
         WeightsError: weights are missing, altered, or of an unknown layout.
-        DeviceError: the device is not available.
+        DeviceError: the device is not available, or the precision is slower than fp32 on it.
 
     Examples:
         >>> import roi_ray
@@ -78,9 +80,14 @@ class Scorer:
         batch: int | None = None,
         weights_dir: str | None = None,
         networks: Networks | None = None,
+        allow_slow_precision: bool = False,
     ) -> None:
         self.settings = settings or Settings()
         self.device = find_device(device)
+        if self.settings.precision == "auto":
+            self.settings = replace(self.settings, precision=fastest_precision(self.device))
+        if not allow_slow_precision:
+            check_precision(self.settings.precision, self.device)
         default_batch = _GPU_BATCH if self.device.type == "cuda" else _CPU_BATCH
         self._pixels_per_batch = (batch or default_batch) * _BATCH_PIXELS
         # A copy, as `to` changes the networks, which another scorer may be using.

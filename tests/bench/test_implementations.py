@@ -1,5 +1,7 @@
 """Implementations are comparable only if they compute the same numbers."""
 
+import re
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from roi_ray.bench.workload import make_groups
 from roi_ray.errors import UsageError
 from roi_ray.settings import Settings
 from roi_ray.sweep import photographs
+from tests.conftest import needs_x86, run_on_avx2
 
 CPU = torch.device("cpu")
 
@@ -55,6 +58,24 @@ def test_torchmetrics_equals_the_common_metrics(groups) -> None:
         assert ours["psnr"] == pytest.approx(theirs["psnr"], abs=1e-3)
         assert ours["ms_ssim"] == pytest.approx(theirs["ms_ssim"], abs=5e-3)
         assert ours["lpips"] == pytest.approx(theirs["lpips"], abs=1e-5)
+
+
+@needs_x86
+def test_bf16_is_left_out_on_a_cpu_without_bf16() -> None:
+    code = """
+import torch
+from roi_ray.bench.implementations import build_implementations
+from roi_ray.settings import Settings
+arguments = ([], Settings(), torch.device("cpu"), "packaged")
+print(*build_implementations(*arguments, report=print))
+"""
+    run = run_on_avx2("-c", code)
+    assert run.returncode == 0, run.stderr
+    report, names = run.stdout.splitlines()
+    assert re.fullmatch(
+        r"bf16 is left out: on this CPU it takes \d+\.\d times as long as fp32", report
+    )
+    assert names == "roi-ray"
 
 
 def test_unknown_or_missing_rival_is_refused(monkeypatch) -> None:

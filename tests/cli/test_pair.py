@@ -13,7 +13,7 @@ import pytest
 from roi_ray.imaging.decode import decode_image
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
-from tests.conftest import deepen, encode, encode_16_bits, write
+from tests.conftest import deepen, encode, encode_16_bits, needs_x86, run_on_avx2, write
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,24 @@ def test_json_has_the_scores_of_the_scorer(run, folder) -> None:
         assert (image.pop("error"), image.pop("error_kind")) == (None, None)
         image.pop("image")
         assert image == pytest.approx(asdict(scores), rel=1e-6, abs=1e-6)
+
+
+def test_json_names_the_precision_that_auto_stands_for(run) -> None:
+    result = run("x.png", "low.jpg", "--json", "--precision", "auto", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["settings"]["precision"] == "fp32"
+
+
+@needs_x86
+def test_bf16_on_a_cpu_without_bf16_is_refused_unless_allowed(run) -> None:
+    command = ("-m", "roi_ray", "pair", "x.png", "low.jpg", "--device", "cpu")
+    refused = run_on_avx2(*command, "--precision", "bf16")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("error: precision bf16 takes about ")
+    assert "give --allow-slow-precision" in refused.stderr
+    allowed = run_on_avx2(*command, "--precision", "bf16", "--allow-slow-precision")
+    assert (allowed.returncode, allowed.stderr) == (0, "")
+    assert "low.jpg" in allowed.stdout
 
 
 def test_images_of_two_bit_depths_are_scored(run, folder) -> None:

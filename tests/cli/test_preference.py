@@ -187,6 +187,19 @@ def test_model_for_other_settings_is_refused_before_scoring(choices, tmp_path, c
     assert not (tmp_path / "out").exists()
 
 
+def test_precision_auto_is_that_of_the_model(choices, tmp_path, capsys):
+    with pytest.raises(typer.Exit):
+        compare.main(
+            comparisons=choices,
+            output=str(tmp_path / "out"),
+            roi_weighting="normalised",
+            precision="auto",
+            device="cuda",
+        )
+    # The packaged model was trained on scores in fp32; on a GPU, `auto` is fp16 otherwise.
+    assert "comparisons: roi_weighting=normalised precision=fp32" in capsys.readouterr().err
+
+
 def test_too_many_comparisons_without_features_exit_with_3(choices, compared, tmp_path, capsys):
     with pytest.raises(typer.Exit) as raised:
         compare.main(

@@ -9,7 +9,7 @@ from tests.conftest import encode, make_sweep_of, strip_colours, write
 OPTIONS = (
     "--manifest --output --demo --lpips --saliency --discriminator --weights-dir --roi-weighting "
     "--device --actors --gpus-per-actor --batch --precision --shard-size --max-pixels --limit "
-    "--fail-above"
+    "--fail-above --allow-slow-precision"
 )
 
 

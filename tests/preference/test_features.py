@@ -7,7 +7,7 @@ import pytest
 from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.preference.features import join_features
-from roi_ray.preference.provenance import features_provenance
+from roi_ray.preference.provenance import features_provenance, find_precision
 from roi_ray.scoring.version import SCORING_VERSION
 from tests.conftest import write
 
@@ -98,6 +98,8 @@ def test_scored_with_describes_weights_and_settings(tmp_path, make_comparisons):
     made_by = f"scoring_version={SCORING_VERSION} {settings}"
     assert table["scored_with"].to_pylist() == [made_by] * 3
     assert features_provenance(table, "here") == made_by
+    assert find_precision(made_by) == "fp32"
+    assert find_precision("lpips=alex.pth:0123456789ab") is None
     other = table.set_column(
         table.column_names.index("scored_with"), "scored_with", pa.array(["x", "y", None])
     )

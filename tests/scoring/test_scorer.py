@@ -142,7 +142,11 @@ def test_batch_equals_single_images(photos) -> None:
 def test_bf16_scores_are_close_to_fp32(photos, scorers) -> None:
     x = photos["chelsea"]
     y = jpeg(x, 20)
-    half = Scorer(Settings(precision="bf16"), device=str(scorers["mean"].device))
+    half = Scorer(
+        Settings(precision="bf16"),
+        device=str(scorers["mean"].device),
+        allow_slow_precision=True,
+    )
     (exact,) = scorers["mean"].score(scorers["mean"].prepare(x), [y])
     (rough,) = half.score(half.prepare(x), [y])
     assert (rough.mse, rough.ms_ssim) == (exact.mse, exact.ms_ssim)
@@ -220,6 +224,31 @@ def test_references_and_pairs_of_several_sizes_are_refused(photos, scorers) -> N
         scorer.prepare_all([x, small], [None, None])
     with pytest.raises(SizeMismatch):
         scorer.score_pairs([(scorer.prepare(x), x), (scorer.prepare(small), small)])
+
+
+def test_precision_auto_is_fp32_on_a_cpu_and_fp16_on_a_gpu(photos, scorers) -> None:
+    x = photos["coffee"][:64, :96]
+    scorer = scorers["mean"]
+    auto = Scorer(Settings(precision="auto"), device=str(scorer.device))
+    assert auto.settings.precision == ("fp16" if scorer.device.type == "cuda" else "fp32")
+    if scorer.device.type == "cpu":
+        y = jpeg(x, 30)
+        assert auto.score(auto.prepare(x), [y]) == scorer.score(scorer.prepare(x), [y])
+
+
+def test_fp16_on_a_cpu_agrees_with_fp32_as_on_a_gpu(photos) -> None:
+    x = photos["chelsea"]
+    several = [jpeg(x, quality) for quality in (10, 60)]
+    exact, half = Scorer(), Scorer(Settings(precision="fp16"), allow_slow_precision=True)
+    for got, want in zip(
+        half.score(half.prepare(x), several), exact.score(exact.prepare(x), several), strict=True
+    ):
+        assert got.lpips != want.lpips
+        assert got.ms_ssim == want.ms_ssim
+        for name in ("lpips", "d_loss"):
+            assert getattr(got, name) == pytest.approx(
+                getattr(want, name), rel=TOLERANCES["fp16"]
+            ), name
 
 
 # Relative changes allowed for the precision of the networks; in fp32, for the order of sums.
@@ -375,7 +404,7 @@ def test_scorers_that_share_networks_keep_their_precision(photos) -> None:
     networks = load_networks_for(Settings())
     scorer = Scorer(networks=networks)
     before = scorer.score(scorer.prepare(x), [jpeg(x, 30)])
-    Scorer(Settings(precision="bf16"), networks=networks)
+    Scorer(Settings(precision="bf16"), networks=networks, allow_slow_precision=True)
     assert scorer.score(scorer.prepare(x), [jpeg(x, 30)]) == before
 
 
