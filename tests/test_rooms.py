@@ -17,7 +17,7 @@ FLOORS = (
     {"models"},
     {"scoring"},
     {"pipeline"},
-    {"sweep", "preference"},
+    {"sweep", "preference", "verification"},
     {"datasets", "training"},
     {"bench", "report"},
     {"cli"},

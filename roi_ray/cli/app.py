@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 import roi_ray
 
 PANELS = {
-    "Scoring": ("pair", "score", "status"),
+    "Scoring": ("pair", "score", "status", "verify"),
     "Human preferences": ("import-choices", "compare", "train", "evaluate", "rank"),
     "Training of the packaged networks": (
         "label-saliency",

@@ -11,12 +11,14 @@ import typer
 from roi_ray.errors import RoiRayError
 from roi_ray.runtime.logs import escape_line
 
+EXIT_OFF = 1
+"""Scores differ from the numbers computed anew."""
 EXIT_UNUSABLE = 2
 """Arguments or inputs cannot be used; click exits with the same code on a wrong option."""
 EXIT_TOO_MANY_FAILED = 3
 """The output is complete, but too many of its rows have an error."""
 EXIT_INCOMPLETE = 4
-"""Rows are missing."""
+"""Rows are missing, or pairs could not be verified."""
 EXIT_INTERRUPTED = 130
 """Control-C: 128 + SIGINT, as shells report it."""
 

@@ -56,10 +56,7 @@ def decode_work_items(
     """
 
     def read(uri: str) -> bytes:
-        absolute = storage.resolve(uri, base)
-        if "\0" in absolute:
-            raise ImageReadError("a name with a zero byte")
-        allowlist.check(absolute)
+        absolute = resolve_allowed(uri, base, allowlist)
         # On AccessError the committer stops the job; on StorageUnavailable it retries the pair.
         with telemetry.time_stage("read"):
             return read_image_file(absolute)
@@ -70,6 +67,25 @@ def decode_work_items(
             for chunk in _decode_item(item, read, max_pixels, readers):
                 logs.log_failures(chunk.shard, chunk.pair_ids, chunk.failures)
                 yield chunk.to_arrow()
+
+
+def resolve_allowed(uri: str, base: str, allowlist: Allowlist) -> str:
+    """Make the URI of a manifest's image absolute, and check that it may be opened.
+
+    Args:
+        uri: URI in the manifest.
+        base: URI of the folder that relative URIs are relative to.
+        allowlist: folders that may be opened.
+
+    Raises:
+        NotAllowed: the file is below none of the folders.
+        ImageReadError: no file can have this name.
+    """
+    absolute = storage.resolve(uri, base)
+    if "\0" in absolute:
+        raise ImageReadError("a name with a zero byte")
+    allowlist.check(absolute)
+    return absolute
 
 
 def _decode_item(

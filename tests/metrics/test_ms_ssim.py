@@ -13,8 +13,8 @@ from roi_ray.metrics.ms_ssim import (
     similarity_maps,
 )
 from roi_ray.metrics.roi import spatial_mean
+from roi_ray.verification.literal import ms_ssim as literal_ms_ssim
 from tests.conftest import Photos, jpeg, run_in_triton_interpreter
-from tests.scoring.literal import ms_ssim as literal_ms_ssim
 
 # `roi_ray.metrics.ms_ssim` is also the name of a function.
 module = importlib.import_module("roi_ray.metrics.ms_ssim")

@@ -14,8 +14,8 @@ from roi_ray.metrics.images import ImagePair, Images
 from roi_ray.metrics.mse import PSNR_CAP, psnr_from_mse, squared_error_map
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings, Weighting
+from roi_ray.verification import literal
 from tests.conftest import Photos, deepen, jpeg
-from tests.scoring import literal
 
 
 def tensor(pixels):

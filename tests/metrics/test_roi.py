@@ -13,8 +13,8 @@ from roi_ray.metrics.roi import (
     whole_and_masked_means,
 )
 from roi_ray.settings import Weighting
+from roi_ray.verification import literal
 from tests.conftest import run_in_triton_interpreter
-from tests.scoring import literal
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (51, 77), (37, 300), (120, 49)])

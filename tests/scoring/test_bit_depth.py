@@ -14,9 +14,9 @@ from roi_ray.imaging.pixels import HighBitDepthImage, bit_depth_of, to_8_bits
 from roi_ray.models import discriminator
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import DEFAULT_DISCRIMINATOR, Settings
+from roi_ray.verification import literal
 from tests.conftest import deepen, jpeg, needs_cuda
 from tests.models.test_lpips import build_package_alex, build_shift_tolerant_package
-from tests.scoring import literal
 
 DEPTHS = (8, 10, 12, 16)
 SIZE = (170, 190)  # five scales of MS-SSIM

@@ -14,9 +14,9 @@ from roi_ray.errors import ImageReadError, ImageTooSmall, OutOfMemory, SizeMisma
 from roi_ray.models import discriminator, saliency
 from roi_ray.scoring.scorer import Scorer, load_networks_for
 from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY, Settings
+from roi_ray.verification import literal
 from tests.conftest import jpeg, needs_cuda
 from tests.models.test_lpips import build_package_alex, build_shift_tolerant_package
-from tests.scoring import literal
 
 
 @pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=needs_cuda)])

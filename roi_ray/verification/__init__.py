@@ -1,0 +1,1 @@
+"""Check scores: compute the numbers of some pairs again, by other code than the scorer's."""

@@ -1,0 +1,103 @@
+"""How far a number may be from the exact one, by the precision of the run.
+
+The agreements are those of `roi_ray/metrics/README.md`: 1e-5 with the reference implementations;
+for networks in half precision, a share of the value. A mask from the saliency network carries the
+network's error into every number of the region of interest.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from roi_ray.settings import Precision
+
+EXACT = ("width", "height", "reference_bit_depth", "distorted_bit_depth", "ms_ssim_scales")
+"""Columns of whole numbers, which must be equal."""
+
+_NETWORKS = ("lpips", "d_loss")
+_FLAT_LIMIT = 1e-3
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Errors that a precision of the networks may cause.
+
+    Attributes:
+        network: relative error of LPIPS and of the discriminator's loss.
+        mask: relative error of the mask that the saliency network makes.
+        mask_floor: error of that mask where it is near 0.
+    """
+
+    network: float
+    mask: float
+    mask_floor: float
+
+
+AGREEMENTS: dict[str, Agreement] = {
+    "fp32": Agreement(network=5e-6, mask=2e-5, mask_floor=1e-6),
+    "fp16": Agreement(network=3e-3, mask=2e-2, mask_floor=1e-3),
+    "bf16": Agreement(network=3e-2, mask=2e-1, mask_floor=1e-2),
+}
+
+
+def allow(
+    column: str,
+    expected: Mapping[str, float | None],
+    precision: Precision,
+    mask_is_given: bool,
+    normalised: bool,
+    rounding: float = 0.0,
+) -> float:
+    """Compute the largest difference from the expected number that is rounding.
+
+    Args:
+        column: column of the scores.
+        expected: the exact numbers of the pair.
+        precision: precision of the run's networks.
+        mask_is_given: whether the mask is an image, not made by the saliency network.
+        normalised: whether the run's weighting is `normalised`.
+        rounding: for MS-SSIM, the error that float32 makes on this pair.
+    """
+    value = expected.get(column)
+    if column in EXACT or value is None:
+        return 0.0
+    agreement = AGREEMENTS[precision]
+    if column == "roi_fraction":
+        return 1e-6 + (0.0 if mask_is_given else _mask_error(agreement, value, 1.0))
+    basic = column.removeprefix("roi_")
+    if basic == "psnr":
+        return 1e-5 + _decibels(column, expected, precision, mask_is_given, normalised)
+    if basic.startswith("mse"):
+        allowed = 1e-6 * abs(value)
+    else:
+        allowed = 1e-5 + (agreement.network * abs(value) if basic in _NETWORKS else 0.0)
+    if basic == "ms_ssim":
+        # In flat areas, float32 leaves few digits of a variance, in every implementation.
+        allowed += min(4 * rounding, _FLAT_LIMIT)
+    if basic != column and not mask_is_given:
+        whole = abs(expected[basic] or 0.0)
+        fraction = expected["roi_fraction"] or 1.0
+        allowed += _mask_error(agreement, abs(value), whole / fraction if normalised else whole)
+    return allowed
+
+
+def _mask_error(agreement: Agreement, value: float, whole: float) -> float:
+    """Bound the change of mean(L R) for a change of R, where mean(L) is `whole`."""
+    return agreement.mask * value + agreement.mask_floor * whole
+
+
+def _decibels(
+    column: str,
+    expected: Mapping[str, float | None],
+    precision: Precision,
+    mask_is_given: bool,
+    normalised: bool,
+) -> float:
+    """Convert what the mean squared error may be off to decibels."""
+    mse_column = column.replace("psnr", "mse")
+    mse = expected[mse_column]
+    if not mse:
+        return 0.0
+    return 10 * math.log10(
+        1 + allow(mse_column, expected, precision, mask_is_given, normalised) / mse
+    )
