@@ -134,14 +134,13 @@ def _halve(image: Array) -> Array:
 
 
 def masked_ms_ssim(x: Array, y: Array, mask: Array, weighting: str) -> float:
-    """Compute MS-SSIM under a mask."""
-    margin = WINDOW // 2
+    """Compute MS-SSIM under a mask, which is seen through SSIM's window at each scale."""
     weights: dict[tuple[int, ...], Array] = {}
 
     def mean(level: Array) -> float:
         if level.shape not in weights:  # else another channel
-            coarse = resize_mask(mask, *(side + 2 * margin for side in level.shape))
-            weights[level.shape] = coarse[margin:-margin, margin:-margin]
+            scale = resize_mask(mask, *(side + WINDOW - 1 for side in level.shape))
+            weights[level.shape] = smooth(scale)
         return masked_mean(level, weights[level.shape], weighting)
 
     return ms_ssim(x, y, mean)

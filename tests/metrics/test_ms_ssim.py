@@ -152,3 +152,43 @@ print("equal")
 
 def test_triton_kernels_equal_the_strips() -> None:
     assert run_in_triton_interpreter(KERNELS) == "equal\n"
+
+
+UNDER_MASK = """
+from roi_ray.imaging.decode import decode_image
+from roi_ray.metrics.gaussian import gaussian_taps
+from roi_ray.metrics.ms_ssim import _C1, _C2, _downsample, combine_scales, filter_reference
+from roi_ray.metrics.roi import GaussianView, mask_weights
+from roi_ray.metrics.triton import spatial_means, ssim
+from roi_ray.sweep import photographs
+from roi_ray.verification import literal
+from tests.conftest import jpeg
+from tests.metrics.test_ms_ssim import image
+import numpy as np
+import torch
+
+photo = decode_image(photographs()["coffee"].read_bytes())[:67, :93]
+other = jpeg(photo, 20)
+mask = np.zeros(photo.shape[:2])
+mask[-9:] = 1
+for weighting in ("mean", "normalised"):
+    means = []
+    y = image(other)[None]
+    reference = filter_reference(image(photo)[None])
+    for scale, x in enumerate(reference):
+        y = _downsample(y) if scale else y
+        last = scale == len(reference) - 1
+        taps = gaussian_taps(y.device)
+        level = ssim.similarity_map(x.image, y, x.mean, x.variance, taps, (_C1, _C2), last)
+        view = GaussianView().resize(torch.from_numpy(mask)[None], *level.shape[-2:])
+        weights = mask_weights(view, weighting).float()
+        means.append(spatial_means.whole_and_masked_means(level, weights)[1])
+    expected = literal.masked_ms_ssim(photo / 255, other / 255, mask, weighting)
+    assert abs(float(combine_scales(means)) - expected) < 1e-5
+    assert expected > 0
+print("equal")
+"""
+
+
+def test_triton_kernels_under_a_mask_equal_the_literal_method() -> None:
+    assert run_in_triton_interpreter(UNDER_MASK) == "equal\n"
