@@ -313,3 +313,7 @@ def _feature_columns(side: str) -> list[str]:
 
 PAIR_FEATURES = (*_feature_columns("a"), *_feature_columns("b"))
 """Columns of the sixteen features of a comparison."""
+
+ROI_FRACTION = "roi_fraction"
+PAIR_FRACTIONS = tuple(f"{ROI_FRACTION}_{side}" for side in SIDES)
+"""Columns of a comparison with the mean of each side's mask: why features under it are null."""

@@ -13,13 +13,7 @@ from roi_ray.io.columns import check_columns
 from roi_ray.io.tables import read_table
 from roi_ray.preference.comparisons import Comparisons, canonical_uri
 from roi_ray.preference.provenance import read_scores_base, read_scores_provenance
-from roi_ray.preference.regions import (
-    PAIR_FRACTIONS,
-    ROI_FRACTION,
-    basic_feature,
-    is_empty,
-    to_floats,
-)
+from roi_ray.preference.regions import basic_feature, is_empty, to_floats
 from roi_ray.runtime.logs import LOGGER
 
 MISSING_SCORES = "MissingScores"
@@ -31,7 +25,7 @@ _Pair = tuple[str, str]
 _PAIR = [schema.REFERENCE, schema.DISTORTED]
 _ADDED = (
     *schema.PAIR_FEATURES,
-    *PAIR_FRACTIONS,
+    *schema.PAIR_FRACTIONS,
     schema.SCORED_WITH,
     schema.P_A_PREFERRED,
     schema.ERROR_KIND,
@@ -92,13 +86,13 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
         matches += sum(index is not None for index in indices)
         for feature in schema.FEATURES:
             joined = joined.append_column(f"{feature}_{side}", part[feature])
-        fractions.append(part[ROI_FRACTION])
+        fractions.append(part[schema.ROI_FRACTION])
     if matches == 0:
         raise ManifestError(
             f"{scores} has no scores for any of the {len(table)} comparisons: are its 'reference' "
             "and 'distorted' spelled as in the comparisons, or absolute?"
         )
-    for name, column in zip(PAIR_FRACTIONS, fractions, strict=True):
+    for name, column in zip(schema.PAIR_FRACTIONS, fractions, strict=True):
         joined = joined.append_column(name, column)
     provenance = pa.repeat(pa.scalar(read_scores_provenance(scores), pa.string()), len(joined))
     texts = [None if error is None else error.text for error in errors]
@@ -131,7 +125,7 @@ def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> Non
             f"comparisons {name} have no column {missing[0]!r}: `roi-ray compare` adds the features"
         )
     basic = [f"{basic_feature(feature)}_{side}" for side in schema.SIDES for feature in features]
-    others = [name for name in (*basic, *PAIR_FRACTIONS) if name in table.column_names]
+    others = [name for name in (*basic, *schema.PAIR_FRACTIONS) if name in table.column_names]
     for column in dict.fromkeys([*columns, *others]):
         kind = table.schema.field(column).type
         if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
@@ -149,9 +143,9 @@ def _read_scores(uri: str) -> pa.Table:
     check_columns(table, needed, fail)
     if schema.ERROR_KIND not in table.column_names:
         table = table.append_column(schema.ERROR_KIND, pa.nulls(len(table), pa.string()))
-    if ROI_FRACTION not in table.column_names:
-        table = table.append_column(ROI_FRACTION, pa.nulls(len(table), pa.float64()))
-    return table.select([*needed, ROI_FRACTION, schema.ERROR_KIND])
+    if schema.ROI_FRACTION not in table.column_names:
+        table = table.append_column(schema.ROI_FRACTION, pa.nulls(len(table), pa.float64()))
+    return table.select([*needed, schema.ROI_FRACTION, schema.ERROR_KIND])
 
 
 def _score_errors(scores: pa.Table) -> list[_Error | None]:
@@ -161,7 +155,7 @@ def _score_errors(scores: pa.Table) -> list[_Error | None]:
     """
     values = np.stack([to_floats(scores, name) for name in schema.FEATURES], 1)
     under_mask = np.array([name in schema.ROI_FEATURES for name in schema.FEATURES])
-    empty = is_empty(to_floats(scores, ROI_FRACTION))
+    empty = is_empty(to_floats(scores, schema.ROI_FRACTION))
     missing = ~np.isfinite(values) & ~(empty[:, None] & under_mask)
     errors: list[_Error | None] = []
     columns = (scores[name].to_pylist() for name in (schema.ERROR, schema.ERROR_KIND))

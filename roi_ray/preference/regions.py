@@ -16,17 +16,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from roi_ray import schema
+from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.schema import Scores
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-ROI_FRACTION = "roi_fraction"
-PAIR_FRACTIONS = tuple(f"{ROI_FRACTION}_{side}" for side in schema.SIDES)
-"""Columns of a comparison with the mean of each side's mask."""
-
-EMPTY_MEAN = 1e-6
-"""Mean of a mask below which there is no region of interest."""
 
 
 def basic_feature(feature: str) -> str:
@@ -48,7 +42,7 @@ def lack_region(table: pa.Table) -> Mask:
             comparisons of old versions, no row is marked: there, a null is a missing number.
     """
     marks = np.zeros(len(table), np.bool_)
-    for name in PAIR_FRACTIONS:
+    for name in schema.PAIR_FRACTIONS:
         if name in table.column_names:
             marks |= is_empty(to_floats(table, name))
     return marks

@@ -69,7 +69,7 @@ def describe_left_out(means: pa.Table) -> str | None:
         return None
     return (
         f"{count} of {sum(means[IMAGES].to_pylist())} images have no region of interest: the roi_ "
-        "columns are means over the others"
+        "numbers are means over the others"
     )
 
 

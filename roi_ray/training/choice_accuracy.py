@@ -1,5 +1,6 @@
 """Measure how many human choices MS-SSIM predicts under a mask, to see whether the mask helps."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,8 +11,8 @@ from torch import Tensor
 from roi_ray import schema
 from roi_ray.errors import ManifestError, SizeMismatch
 from roi_ray.io import storage
-from roi_ray.metrics.ms_ssim import combine_scales, filter_reference, similarity_maps
-from roi_ray.metrics.roi import GaussianView, box_blur, mask_weights, whole_and_masked_means
+from roi_ray.metrics import ms_ssim
+from roi_ray.metrics.roi import box_blur
 from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import (
     Comparisons,
@@ -52,6 +53,9 @@ def measure_choice_accuracy(
     comparisons: Comparisons, masks: Mapping[str, MaskFunction]
 ) -> dict[str, Interval]:
     """Measure the fraction of human answers that `roi_ms_ssim` predicts under each mask.
+
+    The number is that of `roi_ray.metrics.ms_ssim` with the weighting `normalised`. Where a mask is
+    empty, that of the whole image takes its place, as in a preference model.
 
     Args:
         comparisons: labelled comparisons, whose images are read. Control questions and rows without
@@ -101,7 +105,6 @@ def _score_under_masks(
     """Compute `roi_ms_ssim` of a reference's candidates: one number per mask for each."""
     with torch.inference_mode():
         image = _read(storage.resolve(reference, base))
-        filtered = filter_reference(image[None])
         regions = [mask(image) for mask in masks.values()]
         scores = {}
         for candidate in candidates:
@@ -109,17 +112,14 @@ def _score_under_masks(
             pixels = _read(uri)
             if pixels.shape != image.shape:
                 raise SizeMismatch(f"{uri} is not of the size of its reference {reference}")
-            maps = similarity_maps(filtered, pixels[None])
-            scores[candidate] = [
-                float(combine_scales([_mean_under_mask(level, region) for level in maps])[0])
-                for region in regions
-            ]
+            scores[candidate] = [_measure(image, pixels, region) for region in regions]
     return scores
 
 
-def _mean_under_mask(level: Tensor, region: Tensor) -> Tensor:
-    mask = GaussianView().resize(region[None], *level.shape[-2:]).to(level.dtype)
-    return whole_and_masked_means(level, mask_weights(mask, "normalised"))[1]
+def _measure(image: Tensor, pixels: Tensor, region: Tensor) -> float:
+    """Compute `roi_ms_ssim`; of the whole image where there is no region of interest."""
+    number = float(ms_ssim(image, pixels, region, "normalised"))
+    return float(ms_ssim(image, pixels)) if math.isnan(number) else number
 
 
 def _read(uri: str) -> Tensor:

@@ -175,3 +175,21 @@ def test_pair_does_not_import_ray(folder) -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "0 False"
+
+
+def test_empty_mask_is_explained_and_its_numbers_are_dashes_or_null(run, folder) -> None:
+    write(folder / "black.png", encode(np.zeros((96, 120), np.uint8)))
+    result = run("x.png", "low.jpg", "high.webp", "--mask", "black.png")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    for line, scores in zip(lines[2:4], score(folder), strict=True):
+        assert re.fullmatch(r"( *\d+\.\d+){4}( +-){4} +0\.0000 +\S+", line)
+        assert float(line.split()[0]) == pytest.approx(scores.psnr, abs=6e-3)
+    assert "No region of interest: the mask is empty" in lines[-1]
+    result = run("x.png", "low.jpg", "--mask", "black.png", "--json")
+    (image,) = json.loads(result.stdout)["images"]
+    assert image["psnr"] > 20 and image["roi_fraction"] == 0
+    assert [name for name, value in image.items() if value is None and "error" not in name] == [
+        f"roi_{name}"
+        for name in ("mse", "psnr", "mse_y", "mse_cb", "mse_cr", "ms_ssim", "lpips", "d_loss")
+    ]

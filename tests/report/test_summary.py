@@ -60,7 +60,7 @@ def test_table_says_how_many_images_have_no_region(scores, sparse) -> None:
     assert "no region" not in render(scores)
     text = render(sparse)
     assert "nan" not in text and "None" not in text
-    assert "2 of 4 images have no region of interest: the roi_ columns are means over the" in text
+    assert "2 of 4 images have no region of interest: the roi_ numbers are means over the" in text
     webp = next(line.split() for line in text.splitlines() if line.startswith("webp"))
     assert webp == ["webp", "50", "1", "0.50", "5.00", *["5.0000"] * 3, "0", *["-"] * 5]
 

@@ -10,6 +10,7 @@ from roi_ray.io import storage
 from roi_ray.models.saliency import Saliency
 from roi_ray.preference.comparisons import Comparisons, table_from_rows
 from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings
 from roi_ray.training.choice_accuracy import (
     _score_under_masks,
     centre_gaussian,
@@ -66,8 +67,8 @@ def test_rows_without_an_answer_and_control_questions_are_left_out(comparisons, 
         measure_choice_accuracy(comparisons, ones)
 
 
-def test_ms_ssim_under_a_mask_of_ones_equals_the_scorer(comparisons, tmp_path, photos):
-    scorer = Scorer()
+def test_ms_ssim_under_a_mask_equals_the_scorer(comparisons, tmp_path, photos):
+    scorer = Scorer(Settings(roi_weighting="normalised"))
     x = photos["coffee"][:200, :300]
     prepared = scorer.prepare(x)
     bad = x.copy()
@@ -78,7 +79,20 @@ def test_ms_ssim_under_a_mask_of_ones_equals_the_scorer(comparisons, tmp_path, p
     scored = _score_under_masks(masks, str(tmp_path), "coffee-x.png", images)
     under_n, under_ones = scored["coffee-left.png"]
     assert under_ones == pytest.approx(scores.ms_ssim, abs=1e-6)
-    assert scores.roi_ms_ssim < under_n < 1  # the scorer's is mean(L R), not normalised
+    assert under_n == pytest.approx(scores.roi_ms_ssim, abs=1e-6)
+    assert abs(under_n - under_ones) > 1e-3
+
+
+def test_empty_mask_gives_the_number_of_the_whole_image(comparisons):
+    masks = {
+        "empty": lambda image: torch.zeros(200, 300),
+        "ones": lambda image: torch.ones(200, 300),
+    }
+    images = ["coffee-left.png"]
+    scored = _score_under_masks(masks, comparisons.base, "coffee-x.png", images)
+    empty, ones = scored["coffee-left.png"]
+    assert empty == pytest.approx(ones, abs=1e-6)
+    assert ones < 0.99
 
 
 def test_mask_functions_give_network_centre_and_ones():
