@@ -11,6 +11,9 @@ Label direction: `answerValue`, A or B, names the image judged WORSE. So the ans
 people prefer B: `p_a` is 0. The study's README does not say so, but its bit rates, its qualities
 and its own Elo scores do. Checked against the bit rate and, within one encoder, the quality.
 
+Two originals show one scene (3316926_opo25u and 844297): their answers have one `group`, so that no
+split divides them.
+
 `bpp_a` and `bpp_b` are from the `.jpg` files. The study's own archive holds decoded PNGs instead,
 whose sizes say nothing about the bit rate; both columns are then empty.
 
@@ -34,6 +37,8 @@ NAME = "mucped23"
 _COLUMNS = ("methodA", "methodB", "originalName", "answerValue")
 _METHOD = re.compile(r"(?P<codec>.+?)-q(?P<quality>\d+)")
 _P_A = {"A": 0.0, "B": 1.0}
+_SAME_SCENE = {"3316926_opo25u": "844297"}
+"""Originals that are near-duplicates of another one."""
 
 
 def import_mucped23(folder: str) -> pa.Table:
@@ -76,9 +81,11 @@ def _read_answers(folder: str) -> list[dict[str, Any]]:
         method_a, method_b = cells["methodA"], cells["methodB"]
         if method_a == method_b:
             reject_row(answers, row, f"compares {method_a!r} with itself")
+        scene = f"{_SAME_SCENE.get(name, name)}.png"
         rows.append(
             {
                 schema.REFERENCE: find_image(row, "originals", name),
+                schema.GROUP: storage.join(folder, "originals", scene),
                 schema.A: find_image(row, method_a, name),
                 schema.B: find_image(row, method_b, name),
                 schema.P_A: _P_A[answer],

@@ -48,6 +48,14 @@ def test_answer_names_the_worse_image(tmp_path) -> None:
     assert (quality.rows, quality.agreement) == (1, 1.0)
 
 
+def test_originals_of_one_scene_have_one_group(tmp_path) -> None:
+    names = ("844297", "3316926_opo25u", "1")
+    answers = "".join(f"{LOW},{HIGH},{name},A\n" for name in names)
+    table = import_mucped23(make_data_set(tmp_path, answers, names))
+    groups = [group.rsplit("/", 1)[-1] for group in table["group"].to_pylist()]
+    assert groups == ["844297.png", "844297.png", "1.png"]
+
+
 def test_decoded_images_have_no_bit_rate(tmp_path) -> None:
     folder = make_data_set(tmp_path, f"{LOW},{HIGH},1,A\n")
     for method in (LOW, HIGH):
