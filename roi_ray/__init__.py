@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from roi_ray.errors import StorageError as StorageError
     from roi_ray.errors import StorageUnavailable as StorageUnavailable
     from roi_ray.errors import UnsupportedColour as UnsupportedColour
+    from roi_ray.errors import UnusableMask as UnusableMask
     from roi_ray.errors import UsageError as UsageError
     from roi_ray.errors import WeightsError as WeightsError
     from roi_ray.errors import WorkerDied as WorkerDied
@@ -79,6 +80,7 @@ __all__ = [
     "StorageError",
     "StorageUnavailable",
     "UnsupportedColour",
+    "UnusableMask",
     "UsageError",
     "WeightsError",
     "WorkerDied",

@@ -14,6 +14,7 @@ RoiRayError
     ├── NotAllowed       not below the manifest's folder, nor below an `--allow-prefix`
     ├── ImageReadError   missing, empty, truncated, or not an image
     ├── UnsupportedColour  colours that sRGB cannot represent, such as HDR (PQ, HLG)
+    ├── UnusableMask     a mask without levels from 0 to 255: values 0 and 1, labels, colours
     ├── ImageTooLarge    more pixels than `--max-pixels`
     ├── ImageTooSmall    smaller than the window of SSIM
     ├── SizeMismatch     not the size of its reference
@@ -81,6 +82,10 @@ class ImageReadError(ImageError):
 
 class UnsupportedColour(ImageError):
     """The image's colours have no equivalent in sRGB: HDR (PQ, HLG), or an unknown encoding."""
+
+
+class UnusableMask(ImageError):
+    """The values of a mask are not levels, from 0 outside the region of interest to 255 inside."""
 
 
 class ImageTooLarge(ImageError):

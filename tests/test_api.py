@@ -27,6 +27,7 @@ ERRORS = {
     "StorageError",
     "StorageUnavailable",
     "UnsupportedColour",
+    "UnusableMask",
     "UsageError",
     "WeightsError",
     "WorkerDied",

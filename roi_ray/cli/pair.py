@@ -46,9 +46,9 @@ def main(
     mask: Annotated[
         str | None,
         typer.Option(
-            help="Image of the size of the original that is the mask itself: white inside the "
-            "region of interest, black outside. Rounded to 8 bits. Replaces the saliency network's "
-            "mask.",
+            help="Grey image of the size of the original that is the mask itself: white (255) "
+            "inside the region of interest, black outside. Rounded to 8 bits. Replaces the mask of "
+            "the saliency network.",
             show_default=False,
         ),
     ] = None,

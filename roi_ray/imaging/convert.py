@@ -4,6 +4,7 @@ import numpy as np
 
 from roi_ray.errors import ImageReadError
 from roi_ray.imaging.colour import cicp, icc
+from roi_ray.imaging.masks import check_colours, check_levels, check_range
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8
 from roi_ray.imaging.raster import Raster
 from roi_ray.imaging.samples import Samples, scale, tiles
@@ -33,10 +34,43 @@ def to_srgb(raster: Raster) -> Pixels:
 
 
 def to_mask(raster: Raster) -> Pixels8:
-    """Convert a raster to an upright mask of 8 bits; the luma of a colour image is used.
+    """Convert a raster that a user gives as a mask to an upright mask of 8 bits.
 
     Returns:
         uint8, (height, width): 0 outside the region of interest, 255 inside.
+
+    Raises:
+        ImageReadError: a pixel is transparent.
+        UnusableMask: the values are not levels; see `roi_ray.imaging.masks`.
+    """
+    colour = _opaque_colour(raster)
+    if colour.shape[2] != 4:  # in CMYK, 0 is white
+        check_range(colour, raster.bit_depth)
+    colour = _to_grey_or_rgb(colour, raster.bit_depth)
+    if colour.shape[2] == 3:
+        check_colours(colour, raster.palette)
+    mask = _to_upright_luma(colour, raster.orientation)
+    check_levels(mask)
+    return mask
+
+
+def to_map(raster: Raster) -> Pixels8:
+    """Convert a raster to an upright map of 8 bits, whatever its values.
+
+    Maps that a network has made may be nearly empty; a mask that a user gives may not.
+
+    Returns:
+        uint8, (height, width): the luma, 0..255.
+
+    Raises:
+        ImageReadError: a pixel is transparent.
+    """
+    colour = _to_grey_or_rgb(_opaque_colour(raster), raster.bit_depth)
+    return _to_upright_luma(colour, raster.orientation)
+
+
+def _opaque_colour(raster: Raster) -> Samples:
+    """Return the colour channels of a mask, (height, width, 1, 3 or 4), after checking its alpha.
 
     Raises:
         ImageReadError: a pixel is transparent.
@@ -47,11 +81,18 @@ def to_mask(raster: Raster) -> Pixels8:
             "the mask has transparent pixels; draw it opaque, white inside the region and black "
             "outside"
         )
-    colour = _round_to_8_bits(colour, raster.bit_depth)
-    if colour.shape[2] == 4:
-        colour = icc.convert_to_srgb(colour, 8, None)
+    return colour
+
+
+def _to_grey_or_rgb(colour: Samples, bit_depth: int) -> Pixels8:
+    """Round the colours of a mask to 8 bits, (height, width, 1 or 3); no profile is applied."""
+    colour = _round_to_8_bits(colour, bit_depth)
+    return icc.convert_to_srgb(colour, 8, None) if colour.shape[2] == 4 else colour
+
+
+def _to_upright_luma(colour: Pixels8, orientation: int) -> Pixels8:
     luma = colour[..., 0] if colour.shape[2] == 1 else _to_luma(colour)
-    return _turn_upright(np.ascontiguousarray(luma), raster.orientation)
+    return _turn_upright(np.ascontiguousarray(luma), orientation)
 
 
 def to_rgba(raster: Raster) -> Pixels8:

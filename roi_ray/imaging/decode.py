@@ -14,7 +14,7 @@ from PIL import Image
 
 from roi_ray.errors import ImageError, ImageReadError
 from roi_ray.imaging import limits
-from roi_ray.imaging.convert import to_mask, to_rgba, to_srgb
+from roi_ray.imaging.convert import to_map, to_mask, to_rgba, to_srgb
 from roi_ray.imaging.formats import identify
 from roi_ray.imaging.limits import check_pixel_count
 from roi_ray.imaging.pixels import Pixels, Pixels8
@@ -73,7 +73,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 
 
 def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels8:
-    """Decode a mask; the luma of a colour image is used.
+    """Decode a mask that a user gives, and check that its values are levels.
 
     Returns:
         uint8, (height, width): 0 outside the region of interest, 255 inside.
@@ -81,8 +81,22 @@ def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels8:
     Raises:
         ImageReadError: as `decode_image`; or a pixel of the mask is transparent.
         ImageTooLarge: the image has more than `max_pixels` pixels.
+        UnusableMask: the values are not levels: 0 and 1, labels, colours, or those of fewer bits.
     """
     return _decode(data, max_pixels, to_mask)
+
+
+def decode_map(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels8:
+    """Decode a saliency map that a network has made: a mask of any values, even nearly empty.
+
+    Returns:
+        uint8, (height, width): 0 outside the region of interest, 255 inside; of a colour image,
+        the luma.
+
+    Raises:
+        ImageReadError, ImageTooLarge: as `decode_mask`.
+    """
+    return _decode(data, max_pixels, to_map)
 
 
 def decode_rgba(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels8:

@@ -16,6 +16,7 @@ from roi_ray.errors import (
     UsageError,
 )
 from roi_ray.imaging.decode import convert_image, convert_mask, decode_image, decode_mask
+from roi_ray.imaging.masks import check_mask
 from roi_ray.imaging.pixels import Pixels, Pixels8, check_pixels
 from roi_ray.io import storage
 from roi_ray.settings import MAX_PIXELS
@@ -64,11 +65,13 @@ def load_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
         >>> image.dtype, image.bit_depth, (image / (2**image.bit_depth - 1)).max()
         (dtype('uint16'), 10, np.float64(1.0))
     """
-    return _load(source, max_pixels, decode_image, convert_image, (3,))
+    return _load(source, max_pixels, decode_image, convert_image, check_pixels)
 
 
 def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels8:
-    """Load a mask of the region of interest; the luma of a colour image is used.
+    """Load a mask of the region of interest, and check that its values are levels.
+
+    Levels go from 0 outside the region to 255 inside; a mask of zeros has no region.
 
     Args:
         source: see `load_image`; but an array is uint8 or bool, (height, width).
@@ -79,11 +82,13 @@ def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels8:
 
     Raises:
         ImageReadError: as `load_image`; or a pixel of the mask is transparent.
+        UnusableMask: the values are not levels: 0 and 1, labels, colours, or those of fewer bits;
+            see `roi_ray/imaging/README.md`.
         ImageTooLarge, UnsupportedColour, StorageError: as `load_image`.
     """
     if isinstance(source, np.ndarray) and source.dtype == bool:
         source = source * np.uint8(255)
-    return cast(Pixels8, _load(source, max_pixels, decode_mask, convert_mask, ()))
+    return cast(Pixels8, _load(source, max_pixels, decode_mask, convert_mask, check_mask))
 
 
 def read_image_file(uri: str) -> bytes:
@@ -106,10 +111,10 @@ def _load(
     max_pixels: int,
     decode: Callable[[bytes, int], Pixels],
     convert: Callable[[Image.Image, int], Pixels],
-    channels: tuple[int, ...],
+    check: Callable[[Pixels], None],
 ) -> Pixels:
     if isinstance(source, np.ndarray):
-        check_pixels(source, channels)
+        check(source)
         return source
     if isinstance(source, Image.Image):
         return convert(source, max_pixels)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from roi_ray.imaging.pixels import Pixels8
 from roi_ray.imaging.samples import Samples
 
 
@@ -34,6 +35,7 @@ class Raster:
         cicp: CICP code points, if the file signals them. They take precedence over `icc_profile`:
             a reader of a format where the profile comes first leaves them out.
         orientation: EXIF orientation, 1 to 8, that is still to be applied.
+        palette: colours of the file's palette, uint8, (n, 3), if `samples` were indices of it.
     """
 
     samples: Samples
@@ -42,3 +44,4 @@ class Raster:
     icc_profile: bytes | None = None
     cicp: Cicp | None = None
     orientation: int = 1
+    palette: Pixels8 | None = None

@@ -5,7 +5,8 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from roi_ray.errors import SizeMismatch, UsageError
+from roi_ray.errors import SizeMismatch, UnusableMask, UsageError
+from roi_ray.imaging.masks import DIM, check_levels
 from roi_ray.settings import Weighting
 
 _MAX_UINT8 = 255
@@ -42,7 +43,8 @@ def check_mask(mask: Tensor, y: Tensor, dtype: torch.dtype = torch.float32) -> T
     """Check a mask of the region of interest.
 
     Args:
-        mask: (H, W) or (N, H, W); uint8, floating-point in [0, 1], or bool.
+        mask: (H, W) or (N, H, W); uint8 (0 outside to 255 inside), floating-point in [0, 1], or
+            bool.
         y: the distorted images, (N, 3, H, W).
         dtype: floating-point type of the result.
 
@@ -50,7 +52,8 @@ def check_mask(mask: Tensor, y: Tensor, dtype: torch.dtype = torch.float32) -> T
         (1 or N, H, W), in [0, 1], on the device of `y`.
 
     Raises:
-        UsageError: the mask has another type, shape or range, or there are neither 1 nor N masks.
+        UsageError: the mask has another type, shape or range, or there are neither 1 nor N masks;
+            or the uint8 values of a mask are 0 and 1, or labels.
         SizeMismatch: the height or width of the mask is not that of the images.
     """
     if isinstance(mask, Tensor) and mask.dtype == torch.bool:
@@ -59,6 +62,8 @@ def check_mask(mask: Tensor, y: Tensor, dtype: torch.dtype = torch.float32) -> T
     if mask.ndim not in (2, 3):
         raise UsageError(f"mask has the shape {tuple(mask.shape)}; give (H, W) or (N, H, W)")
     _check_size("mask", mask, y)
+    if mask.dtype == torch.uint8:
+        _check_levels(mask if mask.ndim == 3 else mask[None])
     mask = to_unit_range(mask if mask.ndim == 3 else mask[None], dtype)
     if len(mask) not in (1, len(y)):
         raise UsageError(f"{len(mask)} masks for {len(y)} distorted images; give 1 or {len(y)}")
@@ -104,6 +109,16 @@ def _check_values(name: str, values: Tensor) -> None:
         raise UsageError(
             f"{name} has values from {low:g} to {high:g}; floating-point values must be in [0, 1]"
         )
+
+
+def _check_levels(masks: Tensor) -> None:
+    """Check that uint8 masks, (N, H, W), are levels from 0 to 255, as those in files."""
+    is_dim = masks.amax((-2, -1)) <= DIM
+    for mask in masks[is_dim]:
+        try:
+            check_levels(mask.numpy(force=True))
+        except UnusableMask as error:
+            raise UsageError(f"{error}; or give a mask of bool or floating-point values") from error
 
 
 def _check_size(name: str, tensor: Tensor, reference: Tensor) -> None:

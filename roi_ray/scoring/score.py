@@ -65,9 +65,9 @@ def score(
             Pillow image. Each image is scored at its own bit depth.
         distorted: an image of the same size, likewise, or a list or tuple of them. Its bit depth
             may differ from that of the reference.
-        mask: region of interest, white inside: an image of the same size, of any bit depth and
-            rounded to 8 bits, or a uint8 array (height, width). None to let the saliency network
-            find where people look.
+        mask: region of interest, white inside: a grey image of the same size, of any bit depth and
+            rounded to 8 bits, or an array (height, width), uint8 (0 outside to 255 inside) or bool.
+            None to let the saliency network find where people look.
         settings: networks and options of the metrics; None for the defaults.
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU if there is one.
         max_pixels: largest width times height that is decoded.
@@ -81,6 +81,7 @@ def score(
         ImageTooLarge: an image has more than `max_pixels` pixels.
         UnsupportedColour: the colours of an image have no equivalent in sRGB, such as HDR.
         ImageTooSmall: a side is below 11 pixels.
+        UnusableMask: the values of the mask are not levels, such as 0 and 1; see `load_mask`.
         SizeMismatch: an image or the mask has another size than the reference.
         DeviceError: the device is not available, or the precision is slower than fp32 on it.
         WeightsError: a network of the settings cannot be loaded.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.errors import OutOfMemory
+from roi_ray.imaging.masks import check_mask
 from roi_ray.imaging.pixels import Pixels, Pixels8, bit_depth_of, check_pixels, check_size
 from roi_ray.metrics.images import Images
 from roi_ray.metrics.ms_ssim import scales_that_fit
@@ -120,6 +121,7 @@ class Scorer:
 
         Raises:
             ImageReadError: an array has another type or shape.
+            UnusableMask: the values of a mask are not levels, such as 0 and 1.
             ImageTooSmall: a side is below SSIM's 11 pixels.
             SizeMismatch: a mask or a reference has another size than the first reference.
             OutOfMemory: the device has too little memory.
@@ -131,7 +133,7 @@ class Scorer:
             check_pixels(reference)
             check_size(reference, first)
             if mask is not None:
-                check_pixels(mask, channels=())
+                check_mask(mask)
                 check_size(mask, first)
         prepared: dict[int, Prepared] = {}
         with _out_of_memory_errors(first.shape[:2]):

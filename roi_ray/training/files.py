@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.errors import ImageError
-from roi_ray.imaging.decode import decode_image, decode_mask, decode_rgba
+from roi_ray.imaging.decode import decode_image, decode_map, decode_rgba
 from roi_ray.imaging.pixels import Pixels8, to_8_bits
 from roi_ray.io import storage
 
@@ -27,7 +27,7 @@ def read_map(uri: str) -> Pixels8:
     Raises:
         ImageError, StorageError: as `read_image`.
     """
-    return _read(uri, decode_mask)
+    return _read(uri, decode_map)
 
 
 def read_rgba(uri: str) -> Pixels8:

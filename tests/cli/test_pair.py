@@ -28,6 +28,8 @@ def folder(tmp_path_factory, photos) -> Path:
     mask = np.zeros(x.shape[:2], np.uint8)
     mask[:, :60] = 255
     write(folder / "mask.png", encode(mask))
+    write(folder / "small mask.png", encode(mask[:50]))
+    write(folder / "mask of 1.png", encode(mask // 255))
     return folder
 
 
@@ -141,7 +143,12 @@ def test_mask_and_weighting_give_the_scores_of_the_scorer(run, folder) -> None:
     [
         (("gone.png", "low.jpg"), "error: cannot read gone.png"),
         (("broken.png", "low.jpg"), "error: broken.png: cannot be decoded"),
-        (("x.png", "low.jpg", "--mask", "small.png"), "error: small.png: 120 x 50"),
+        (("x.png", "low.jpg", "--mask", "small mask.png"), "error: small mask.png: 120 x 50"),
+        (
+            ("x.png", "low.jpg", "--mask", "mask of 1.png"),
+            "error: mask of 1.png: the largest value of the mask is 1, but 255 is inside",
+        ),
+        (("x.png", "low.jpg", "--mask", "x.png"), "error: x.png: the mask has colours"),
         (("x.png", "low.jpg", "--mask", "gone.png"), "error: cannot read gone.png"),
         (("x.png", "low.jpg", "--max-pixels", "100"), "error: x.png: "),
         (("x.png", "low.jpg", "--device", "tpu"), "error: device 'tpu'"),

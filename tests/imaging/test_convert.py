@@ -95,15 +95,17 @@ def test_open_pillow_image_is_decoded_from_its_file(tmp_path, photos) -> None:
 
 
 def test_later_frame_of_an_open_pillow_image_is_converted(photos) -> None:
-    first, second = (Image.fromarray(photos[name][:64, :64]) for name in ("coffee", "rocket"))
+    first, second = (
+        Image.fromarray(photos[name][:64, :64]).convert("L") for name in ("coffee", "rocket")
+    )
     stream = io.BytesIO()
     first.save(stream, "PNG", save_all=True, append_images=[second])
     with Image.open(stream) as image:
         image.seek(1)
-        assert np.array_equal(convert_image(image), np.asarray(second))
+        assert np.array_equal(convert_image(image), np.asarray(second.convert("RGB")))
     with Image.open(stream) as image:
         assert np.array_equal(convert_image(image), decode_image(stream.getvalue()))
-        assert np.array_equal(convert_mask(image), np.asarray(first.convert("L")))
+        assert np.array_equal(convert_mask(image), np.asarray(first))
 
 
 def test_loaded_pillow_image_of_unknown_range_is_refused(photos) -> None:

@@ -203,3 +203,22 @@ def test_unusable_masks_and_weightings_are_refused(name) -> None:
         metric(batch, x)
     with pytest.raises(UsageError, match="no weighting is called 'sum'; give one of mean, norm"):
         metric(x, x, torch.zeros(32, 32), "sum")
+
+
+@pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim"])
+def test_uint8_masks_of_0_and_1_are_refused(photos: Photos, name) -> None:
+    metric, x = getattr(metrics, name), tensor(photos["coffee"][:64, :80])
+    batch = torch.stack([tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
+    inside = torch.zeros(64, 80, dtype=torch.bool)
+    inside[10:50, 20:60] = True
+    good = inside.to(torch.uint8) * 255
+    expected = metric(x, batch, good)
+    assert torch.equal(expected, metric(x, batch, inside))
+    assert torch.equal(expected, metric(x, batch, inside.float()))
+    zero_one = inside.to(torch.uint8)
+    for mask in (zero_one, torch.stack([good, zero_one]), torch.ones_like(good)):
+        with pytest.raises(UsageError, match="is 1, but 255 .* by 255; or give a mask of bool or"):
+            metric(x, batch, mask)
+    with pytest.raises(UsageError, match="hard edges and no value above 3 of 255"):
+        metric(x, batch, zero_one * 3)
+    assert metric(x, batch, good // 255 * 60).shape == (2,)

@@ -49,6 +49,8 @@ def tree(tmp_path, photos):
     write(tmp_path / "cut.jpg", encode(x, "JPEG")[:800])
     write(tmp_path / "page.png", b"<html>404</html>")
     write(tmp_path / "mask.png", encode(x[..., 0]))
+    write(tmp_path / "small mask.png", encode(x[1:, :, 0]))
+    write(tmp_path / "mask of 1.png", encode((x[..., 0] > 99).astype(np.uint8)))
     return tmp_path, x
 
 
@@ -108,21 +110,32 @@ def test_decode_stage_does_not_import_torch() -> None:
 
 def test_masks_are_decoded_and_bad_masks_fail_their_rows(tree) -> None:
     tmp_path, x = tree
-    good, none, missing, odd = chunks(
+    good, none, missing, small, zero_one, photo = chunks(
         tmp_path,
         rows("x.png", "y10.jpg", mask="mask.png")
         + rows("x.png", "y50.jpg", mask="")
         + rows("x.png", "y90.jpg", mask="gone.png")
-        + rows("x.png", "y90.jpg", mask="other.png"),
+        + rows("x.png", "y90.jpg", mask="small mask.png")
+        + rows("x.png", "y90.jpg", "y50.jpg", mask="mask of 1.png")
+        + rows("x.png", "y90.jpg", mask="x.png"),
     )
     assert np.array_equal(good.mask, x[..., 0])
     assert none.mask is None
     assert none.failures == [None]
     assert errors_of(missing)[0].startswith("ImageReadError: mask gone.png: cannot read")
-    assert errors_of(odd) == [
-        "SizeMismatch: mask other.png: 150 x 99, but the reference is 150 x 100"
+    assert errors_of(small) == [
+        "SizeMismatch: mask small mask.png: 150 x 99, but the reference is 150 x 100"
     ]
-    assert len({chunk.reference for chunk in (good, none, missing, odd)}) == 4
+    assert (
+        errors_of(zero_one)
+        == [
+            "UnusableMask: mask mask of 1.png: the largest value of the mask is 1, but 255 is inside "
+            "the region; if its values go from 0 to 1, multiply them by 255"
+        ]
+        * 2
+    )
+    assert errors_of(photo)[0].startswith("UnusableMask: mask x.png: the mask has colours, such")
+    assert len({each.reference for each in (good, none, missing, small, zero_one, photo)}) == 6
 
 
 def test_files_outside_the_allowlist_fail_with_not_allowed(tree) -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 import torch
+from PIL import Image
 from pytorch_msssim import ms_ssim
 from safetensors.torch import load, save
 
@@ -111,6 +112,42 @@ def test_job_scores_files_of_16_bits_as_float64_arithmetic_does(tmp_path, photos
         assert row["roi_mse"] == pytest.approx((error * mask / 255).mean(), rel=digits, abs=0)
         tensors = (torch.from_numpy(files[name][1]).permute(2, 0, 1)[None] for name in (x, y))
         assert row["ms_ssim"] == pytest.approx(float(ms_ssim(*tensors, data_range=1.0)), abs=1e-5)
+
+
+def test_job_with_good_and_unusable_masks_gives_scores_and_error_rows(tmp_path, photos) -> None:
+    photo = photos["chelsea"][:120, :150]
+    write(tmp_path / "x.png", encode(photo))
+    write(tmp_path / "y.jpg", encode(photo, "JPEG", quality=30))
+    inside = np.zeros(photo.shape[:2], np.uint8)
+    inside[30:90, 40:110] = 1
+    palette = Image.fromarray(inside).convert("P")
+    palette.putpalette([0, 0, 0, 128, 0, 0])
+    palette.save(tmp_path / "palette.png")
+    masks = {"good": inside * 255, "0 and 1": inside, "black": inside * 0}
+    for name, mask in masks.items():
+        write(tmp_path / f"{name}.png", encode(mask))
+    rows = [
+        {"reference": "x.png", "distorted": "y.jpg", "mask": f"{name}.png"}
+        for name in (*masks, "palette")
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "manifest.parquet")
+    output = str(tmp_path / "scores")
+    summary = score_manifest(str(tmp_path / "manifest.parquet"), output, options=SMALL)
+    assert (summary.rows, summary.failed) == (4, 2)
+    scores = {row["mask"].removesuffix(".png"): row for row in pq.read_table(output).to_pylist()}
+
+    error = (photo / 255 - jpeg(photo, 30) / 255) ** 2
+    good, black = scores["good"], scores["black"]
+    assert good["roi_mse"] == pytest.approx((error.mean(2) * inside).mean(), rel=1e-6)
+    assert good["roi_fraction"] == pytest.approx(inside.mean())
+    assert (black["error"], black["roi_fraction"]) == (None, 0)
+    assert black["mse"] == good["mse"] == pytest.approx(error.mean(), rel=1e-6)
+    assert {scores[name]["error_kind"] for name in ("0 and 1", "palette")} == {"UnusableMask"}
+    assert scores["0 and 1"]["error"].endswith("multiply them by 255")
+    assert "a palette of colours, like a map of labels" in scores["palette"]["error"]
+    for name in ("0 and 1", "palette"):
+        assert scores[name]["mse"] is None
+        assert scores[name]["error"].startswith(f"mask {name}.png: ")
 
 
 def test_restarting_a_finished_run_changes_no_file(sweep, scored) -> None:

@@ -13,6 +13,7 @@ from roi_ray.errors import (
     ImageTooLarge,
     ImageTooSmall,
     SizeMismatch,
+    UnusableMask,
     UsageError,
     WeightsError,
 )
@@ -80,6 +81,19 @@ def test_mask_replaces_the_saliency_network(tmp_path, pair, kind) -> None:
     given = mask if kind == "array" else KINDS[kind](tmp_path / "mask.png", data)
     assert roi_ray.score(x, jpeg, mask=given, device="cpu") == expected
     assert roi_ray.score(x, jpeg, mask=mask > 0, device="cpu") == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mask_of_0_and_1_is_refused(tmp_path, pair, kind) -> None:
+    x, jpeg = pair
+    mask = np.zeros(x.shape[:2], np.uint8)
+    mask[20:70, 30:90] = 1
+    given = mask if kind == "array" else KINDS[kind](tmp_path / "mask.png", encode(mask))
+    message = "^mask: .*the largest value of the mask is 1, but 255 is inside .* multiply them by"
+    with pytest.raises(UnusableMask, match=message):
+        roi_ray.score(x, jpeg, mask=given, device="cpu")
+    with pytest.raises(UnusableMask, match="multiply them by 255"):
+        Scorer().prepare_all([x, x], [mask * 255, mask])
 
 
 def test_roi_weighting_changes_roi_scores_only(pair, expected) -> None:

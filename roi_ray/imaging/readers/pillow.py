@@ -86,8 +86,18 @@ def read_pillow_image(image: Image.Image) -> Raster:
         mode = "RGBA" if has_alpha else "RGB"
     converted = image if image.mode == mode else image.convert(mode)
     return Raster(
-        _to_array(converted), has_alpha=has_alpha, icc_profile=profile, orientation=orientation
+        _to_array(converted),
+        has_alpha=has_alpha,
+        icc_profile=profile,
+        orientation=orientation,
+        palette=_read_palette(image),
     )
+
+
+def _read_palette(image: Image.Image) -> NDArray[np.uint8] | None:
+    """Return the colours of a palette image, (n, 3)."""
+    palette = image.getpalette("RGB") if image.mode in ("P", "PA") else None
+    return np.array(palette, np.uint8).reshape(-1, 3) if palette else None
 
 
 def _to_array(image: Image.Image) -> NDArray[np.uint8]:

@@ -56,6 +56,7 @@ def read_tiff(data: bytes, max_pixels: int) -> Raster:
         has_alpha=alpha is not None,
         icc_profile=_read_profile(directory),
         orientation=orientation if orientation in range(1, 9) else 1,
+        palette=_read_palette(directory, layout.bits) if layout.photometric == PALETTE else None,
     )
 
 
