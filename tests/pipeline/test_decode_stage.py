@@ -126,14 +126,10 @@ def test_masks_are_decoded_and_bad_masks_fail_their_rows(tree) -> None:
     assert errors_of(small) == [
         "SizeMismatch: mask small mask.png: 150 x 99, but the reference is 150 x 100"
     ]
-    assert (
-        errors_of(zero_one)
-        == [
-            "UnusableMask: mask mask of 1.png: the largest value of the mask is 1, but 255 is inside "
-            "the region; if its values go from 0 to 1, multiply them by 255"
-        ]
-        * 2
-    )
+    assert errors_of(zero_one) == 2 * [
+        "UnusableMask: mask mask of 1.png: the largest value of the mask is 1, but 255 is "
+        "inside the region; if its values go from 0 to 1, multiply them by 255"
+    ]
     assert errors_of(photo)[0].startswith("UnusableMask: mask x.png: the mask has colours, such")
     assert len({each.reference for each in (good, none, missing, small, zero_one, photo)}) == 6
 
