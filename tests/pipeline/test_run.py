@@ -142,6 +142,9 @@ def test_job_with_good_and_unusable_masks_gives_scores_and_error_rows(tmp_path, 
     assert good["roi_fraction"] == pytest.approx(inside.mean())
     assert (black["error"], black["roi_fraction"]) == (None, 0)
     assert black["mse"] == good["mse"] == pytest.approx(error.mean(), rel=1e-6)
+    roi_names = [name for name in black if name.startswith("roi_") and name != "roi_fraction"]
+    assert len(roi_names) >= 8
+    assert all(black[name] is None and good[name] is not None for name in roi_names)
     assert {scores[name]["error_kind"] for name in ("0 and 1", "palette")} == {"UnusableMask"}
     assert scores["0 and 1"]["error"].endswith("multiply them by 255")
     assert "a palette of colours, like a map of labels" in scores["palette"]["error"]
