@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from roi_ray.errors import ImageReadError
-from roi_ray.imaging.convert import to_mask, to_rgba, to_srgb
+from roi_ray.imaging.convert import to_map, to_mask, to_rgba, to_srgb
 from roi_ray.imaging.decode import convert_image, convert_mask, decode_image
 from roi_ray.imaging.pixels import HighBitDepthImage, bit_depth_of
 from roi_ray.imaging.raster import Raster
@@ -64,8 +64,10 @@ def test_orientation_turns_samples_and_masks_as_pillow_does(photos, orientation,
     samples = pixels if bit_depth == 8 else pixels.astype(np.uint16) * 16
     image = to_srgb(Raster(samples, bit_depth, orientation=orientation))
     assert np.array_equal(image, np.asarray(upright) * (1 if bit_depth == 8 else np.uint16(16)))
-    mask = to_mask(Raster(pixels, orientation=orientation))
-    assert np.array_equal(mask, np.asarray(upright.convert("L")))
+    luma = to_map(Raster(pixels, orientation=orientation))
+    assert np.array_equal(luma, np.asarray(upright.convert("L")))
+    mask = to_mask(Raster(np.ascontiguousarray(pixels[..., :1]), orientation=orientation))
+    assert np.array_equal(mask, np.asarray(upright)[..., 0])
 
 
 def test_deep_mask_is_rounded_to_8_bits() -> None:
