@@ -12,7 +12,7 @@ from roi_ray.settings import Precision
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-_ACCEPTED_SLOWDOWN = 1.25
+_ACCEPTED_SLOWDOWN = 2.0
 _MIN_CAPABILITY = {"fp16": (7, 0), "bf16": (8, 0)}
 """Compute capabilities of the first NVIDIA GPUs whose tensor cores compute in a precision."""
 _CHANNELS, _SIDE, _ROUNDS = 64, 64, 5
@@ -37,7 +37,7 @@ def check_precision(precision: Precision, device: torch.device) -> None:
     """Refuse a precision that is slower than fp32 on a device of this machine.
 
     Raises:
-        DeviceError: the precision takes more than 1.25 times as long as fp32 on this CPU, or this
+        DeviceError: the precision takes more than twice as long as fp32 on this CPU, or this
             GPU has no instructions for it.
     """
     if precision == "fp32":
