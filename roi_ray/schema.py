@@ -157,6 +157,9 @@ class Scores:
         roi_lpips: see `lpips`.
         roi_d_loss: see `d_loss`.
         roi_fraction: mean of the mask, in [0, 1].
+        ssimulacra2: SSIMULACRA2 2.1, 100 at most, for identical images; may be negative; higher is
+            better. Optional.
+        roi_ssimulacra2: see `ssimulacra2`.
 
     Examples:
         >>> import roi_ray
@@ -195,6 +198,12 @@ class Scores:
     roi_lpips: float | None = _roi_column("1", "lower", "lpips")
     roi_d_loss: float | None = _roi_column("nat", "lower", "d_loss")
     roi_fraction: float = _column("1", None, "mean of the mask, in [0, 1]")
+    ssimulacra2: float | None = _column(
+        "1", "higher", "SSIMULACRA2 2.1, at most 100", optional="ssimulacra2"
+    )
+    roi_ssimulacra2: float | None = _roi_column(
+        "1", "higher", "ssimulacra2", optional="ssimulacra2"
+    )
 
     def to_dict(self) -> dict[str, int | float | None]:
         """Return the numbers by column, in the order of the columns.

@@ -19,6 +19,7 @@ WITH_EXAMPLES = [
     ("roi_ray.metrics", "ms_ssim"),
     ("roi_ray.metrics", "mse"),
     ("roi_ray.metrics", "psnr"),
+    ("roi_ray.metrics", "ssimulacra2"),
 ]
 
 

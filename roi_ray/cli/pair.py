@@ -93,7 +93,7 @@ def main(
     if as_json:
         print(_to_json(original, mask, scorer, results))
     else:
-        print(_to_table(results, roi_weighting))
+        print(_to_table(results, settings))
     if any(result.error for result in results):
         raise typer.Exit(EXIT_TOO_MANY_FAILED)
 
@@ -158,35 +158,46 @@ _NO_REGION = "No region of interest: the mask is empty, so that nothing is measu
 _MEAN = "Values of the region depend on ROI; --roi-weighting normalised divides by it."
 
 
-def _to_table(results: Sequence[_Result], weighting: Weighting) -> str:
+def _to_table(results: Sequence[_Result], settings: Settings) -> str:
     """Format the scores: one line per image, its name last so that it may have any length."""
     from roi_ray import schema
 
-    columns = (*schema.FEATURES, "roi_fraction")
+    default = schema.make_scores_schema().names
+    optional = [
+        name
+        for name in schema.make_scores_schema(settings.metrics).names
+        if name not in default and not name.startswith("roi_")
+    ]
+    whole = (*schema.BASIC_FEATURES, *optional)
+    columns = (*whole, *(f"roi_{name}" for name in whole), "roi_fraction")
     rows = [
         [_format(name, getattr(result.scores, name)) for name in columns]
         if result.scores
         else ["-"] * len(columns)
         for result in results
     ]
-    header = [*_HEADER, *_HEADER, "ROI"]
+    header = [*_HEADER, *optional, *_HEADER, *optional, "ROI"]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    count = len(whole)
 
     def join(cells: Sequence[str]) -> str:
         # Leave wider gaps between the whole image, the region of interest, and its share.
         cells = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
-        return "   ".join(["  ".join(cells[:4]), "  ".join(cells[4:8]), cells[8]])
+        return "   ".join(["  ".join(cells[:count]), "  ".join(cells[count:-1]), cells[-1]])
 
-    start = len("  ".join(" " * width for width in widths[:4])) + 3
+    start = len("  ".join(" " * width for width in widths[:count])) + 3
     lines = [f"{'whole image'.ljust(start)}region of interest", f"{join(header)}  image"]
     for row, result in zip(rows, results, strict=True):
         error = result.error
         text = f"{type(error).__name__}: {error}" if error else result.image
         lines.append(f"{join(row)}  {escape_line(text)}")
     lines += ["", _LEGEND]
+    for name in optional:
+        meaning = schema.MEANINGS[name]
+        lines.append(f"{str(meaning.better).capitalize()} is better: {name} ({meaning.text}).")
     if any(result.scores is not None and result.scores.roi_psnr is None for result in results):
         lines.append(_NO_REGION)
-    elif weighting == "mean":
+    elif settings.roi_weighting == "mean":
         lines.append(_MEAN)
     return "\n".join(lines)
 

@@ -45,9 +45,10 @@ def blur(planes: Tensor) -> Tensor:
     height, width = planes.shape[-2:]
     means = torch.empty_like(planes, memory_format=torch.contiguous_format)
     count = len(means) * means.shape[1] if planes.is_cuda else max(1, _ROW_PIXELS // width)
-    groups = planes.reshape(-1, height, width).split(count)
-    for group, its_means in zip(groups, means.view(-1, height, width).split(count), strict=True):
-        _filter_down(_filter_across(group), its_means)
+    inputs, outputs = planes.reshape(-1, height, width), means.view(-1, height, width)
+    for start in range(0, len(inputs), count):
+        group = slice(start, start + count)
+        _filter_down(_filter_across(inputs[group]), outputs[group])
     return means
 
 
@@ -88,7 +89,8 @@ def _amplitudes() -> Tensor:
     series = torch.exp(-((SIGMA * _FREQUENCIES) ** 2) / 2) / RADIUS
     moments = torch.stack([cosines.sum(1), (cosines * position**2).sum(1)])
     wanted = torch.tensor([1, SIGMA**2], dtype=torch.float64)
-    return series + torch.linalg.pinv(moments) @ (wanted - moments @ series)
+    change: Tensor = torch.linalg.pinv(moments) @ (wanted - moments @ series)
+    return series + change
 
 
 @functools.cache
@@ -120,8 +122,9 @@ def _filter_across(planes: Tensor) -> Tensor:
     filtered = torch.empty(planes.shape, device=planes.device)
     lines, results = planes.reshape(-1, planes.shape[2]), filtered.view(-1, planes.shape[2])
     count = len(lines) if planes.is_cuda else _LINES
-    for its_lines, its_results in zip(lines.split(count), results.split(count), strict=True):
-        its_results.copy_(_filter_columns(its_lines.T.contiguous()).T)
+    for start in range(0, len(lines), count):
+        group = slice(start, start + count)
+        results[group] = _filter_columns(lines[group].T.contiguous()).T
     return filtered
 
 
@@ -162,9 +165,10 @@ def _filter_blocks(
     Views are made once, because making one takes as long as adding a thousand pixels.
     """
     _, _, of_input, of_previous, of_earlier = _coefficients(columns.device)
-    entering = columns[_FIRST_BLOCK + RADIUS - 1 : end + RADIUS - 1].split(_LANES)
-    leaving = columns[_FIRST_BLOCK - RADIUS - 1 : end - RADIUS - 1].split(_LANES)
-    results = filtered[_FIRST_BLOCK:end].split(_LANES)
+    blocks = (-1, _LANES, columns.shape[1])
+    entering = columns[_FIRST_BLOCK + RADIUS - 1 : end + RADIUS - 1].view(blocks).unbind()
+    leaving = columns[_FIRST_BLOCK - RADIUS - 1 : end - RADIUS - 1].view(blocks).unbind()
+    results = filtered[_FIRST_BLOCK:end].view(blocks).unbind()
     sums = torch.empty_like(results[0])
     sum_of_lane = sums.unbind()
     lanes = range(1, _LANES)

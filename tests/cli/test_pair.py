@@ -55,7 +55,26 @@ def test_json_has_the_scores_of_the_scorer(run, folder) -> None:
     for image, scores in zip(document["images"], score(folder), strict=True):
         assert (image.pop("error"), image.pop("error_kind")) == (None, None)
         image.pop("image")
-        assert image == pytest.approx(asdict(scores), rel=1e-6, abs=1e-6)
+        assert image == pytest.approx(scores.to_dict(), rel=1e-6, abs=1e-6)
+
+
+def test_metrics_on_request_are_scored(run, folder) -> None:
+    result = run("x.png", "low.jpg", "high.webp", "--json", "--metrics", "ssimulacra2")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["settings"]["metrics"] == ["ssimulacra2"]
+    low, high = document["images"]
+    for name in ("ssimulacra2", "roi_ssimulacra2"):
+        assert low[name] < high[name] < 100
+    text = run("x.png", "low.jpg", "--metrics", "ssimulacra2").output
+    assert f"{low['ssimulacra2']:.2f}"[:4] in text
+    assert "ssimulacra2" not in run("x.png", "low.jpg").output
+
+
+def test_unknown_metric_is_a_usage_error(run) -> None:
+    result = run("x.png", "low.jpg", "--metrics", "vmaf")
+    assert result.exit_code == 2
+    assert "no optional metric is called 'vmaf'; give some of ssimulacra2" in result.output
 
 
 def test_json_names_the_precision_that_auto_stands_for(run) -> None:

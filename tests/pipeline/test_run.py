@@ -365,3 +365,18 @@ def test_allow_prefixes_open_other_folders(sweep, tmp_path) -> None:
     assert score_manifest(manifest, str(tmp_path / "allowed"), options=allowing).failed == 0
     with pytest.raises(OutputError, match="allow_prefixes"):
         score_manifest(manifest, str(tmp_path / "refused"), options=allowing)
+
+
+def test_metrics_on_request_become_columns(photos, tmp_path) -> None:
+    sweep = make_sweep_of({"coffee": photos["coffee"]}, tmp_path / "sweep")
+    settings = Settings(metrics=("ssimulacra2",))
+    output = tmp_path / "scores"
+    score_manifest(sweep, str(output), settings, options=SMALL)
+    rows = pq.read_table(output).to_pylist()
+    assert [row["error"] for row in rows] == [None] * len(rows)
+    scorer = Scorer(settings)
+    reference = scorer.prepare(decode_image(Path(rows[0]["reference"]).read_bytes()))
+    images = [decode_image(Path(row["distorted"]).read_bytes()) for row in rows]
+    for row, scores in zip(rows, scorer.score(reference, images), strict=True):
+        for name in ("ssimulacra2", "roi_ssimulacra2"):
+            assert row[name] == pytest.approx(getattr(scores, name), abs=1e-6)
