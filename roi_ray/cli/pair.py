@@ -18,7 +18,6 @@ from roi_ray.settings import (
     DEFAULT_SALIENCY,
     MAX_PIXELS,
     Settings,
-    Weighting,
 )
 
 if TYPE_CHECKING:
