@@ -127,7 +127,7 @@ def test_job_with_good_and_unusable_masks_gives_scores_and_error_rows(tmp_path, 
     for name, mask in masks.items():
         write(tmp_path / f"{name}.png", encode(mask))
     rows = [
-        {"reference": "x.png", "distorted": "y.jpg", "mask": f"{name}.png"}
+        {"pair_id": name, "reference": "x.png", "distorted": "y.jpg", "mask": f"{name}.png"}
         for name in (*masks, "palette")
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "manifest.parquet")
