@@ -108,10 +108,9 @@ def _iterate_scales(images: Images) -> Iterator[tuple[Tensor, list[Channel]]]:
     scales = scales_that_fit(*images.size)
     linear = linear_light(images)
     for scale in range(scales):
-        if scale:
-            linear = halve(linear)
-        channels = [each for each in list_channels(scales) if each.scale == scale]
-        yield positive_xyb(linear), channels
+        image = positive_xyb(linear)
+        linear = halve(linear)  # before the maps are made, so that the larger one is freed
+        yield image, [each for each in list_channels(scales) if each.scale == scale]
 
 
 class _Ssimulacra2(Metric):
