@@ -112,7 +112,7 @@ def compare(
         (1, 0, 0.8)
         >>> import pyarrow.parquet as pq
         >>> round(pq.read_table(result.output)["p_a_preferred"][0].as_py(), 3)
-        0.907
+        0.848
     """
     checked = read_comparisons(fspath(comparisons), labels=False)
     folder = storage.absolute(fspath(output))

@@ -54,7 +54,7 @@ class PreferenceModel:
         >>> a = [[38.1, 0.992, 0.021, 1.04, 52.3, 0.9991, 0.0004, 0.031]]
         >>> b = [[33.5, 0.981, 0.064, 1.31, 47.9, 0.9975, 0.0011, 0.040]]
         >>> model.predict(a, b).round(2)
-        array([0.91])
+        array([0.85])
         >>> model.predict(a, b) + model.predict(b, a)
         array([1.])
     """
@@ -176,7 +176,7 @@ def load_preference_model(source: str = DEFAULT_PREFERENCE_MODEL) -> PreferenceM
         >>> model.identity["name"]
         'preference-mucped23.safetensors'
         >>> model.provenance["references"]
-        29
+        36
     """
     uri = (
         str(loader.WEIGHTS_FOLDER / f"{DEFAULT_PREFERENCE_MODEL}.safetensors")
