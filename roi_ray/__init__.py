@@ -10,8 +10,9 @@ Compare a decoded image with its original:
     (21.3, 0.84)
 
 `score` takes paths, URIs, bytes, arrays and Pillow images. `Scorer` scores arrays in batches,
-`score_manifest` a table of files on a Ray cluster. `compare`, `load_preference_model` and `rank`
-predict which images people prefer. `metrics` has MSE, PSNR and MS-SSIM as functions of tensors.
+`score_manifest` a table of files on a Ray cluster; `verify_scores` checks its numbers. `compare`,
+`load_preference_model` and `rank` predict which images people prefer. `metrics` has MSE, PSNR and
+MS-SSIM as functions of tensors.
 Every error that roi-ray raises on purpose is a `RoiRayError`.
 
 A public name is imported when it is first used, so that `import roi_ray` is fast.
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from roi_ray.scoring.score import score as score
     from roi_ray.scoring.scorer import Scorer as Scorer
     from roi_ray.settings import Settings as Settings
+    from roi_ray.verification.verify import verify_scores as verify_scores
 
 __version__ = "0.1.0"
 
@@ -92,6 +94,7 @@ __all__ = [
     "rank",
     "score",
     "score_manifest",
+    "verify_scores",
 ]
 
 # The modules that define the public names; errors are defined in roi_ray.errors.
@@ -107,6 +110,7 @@ _MODULES = {
     "rank": "roi_ray.preference.ranking",
     "score": "roi_ray.scoring.score",
     "score_manifest": "roi_ray.pipeline.run",
+    "verify_scores": "roi_ray.verification.verify",
 }
 
 if not TYPE_CHECKING:  # a type checker would conclude that every name exists

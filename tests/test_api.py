@@ -46,6 +46,7 @@ NAMES = {
     "rank",
     "score",
     "score_manifest",
+    "verify_scores",
     *ERRORS,
 }
 

@@ -42,9 +42,11 @@ def test_examples_of_public_names_run(module, name) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.usefixtures("ray_cluster")
-def test_example_of_score_manifest_runs() -> None:
-    names = vars(importlib.import_module("roi_ray.pipeline.run"))
-    assert run_examples(roi_ray.score_manifest, "score_manifest", dict(names)) > 0
+@pytest.mark.parametrize("name", ["score_manifest", "verify_scores"])
+def test_examples_of_jobs_run(name) -> None:
+    value = getattr(roi_ray, name)
+    names = vars(importlib.import_module(value.__module__))
+    assert run_examples(value, name, dict(names)) > 0
 
 
 def test_example_of_the_package_runs() -> None:

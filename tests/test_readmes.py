@@ -122,6 +122,6 @@ def test_shell_examples_of_the_first_readmes_run(folder, ray_cluster, capsys) ->
             continue
         assert not load_command(name).main(arguments, prog_name=name, standalone_mode=False)
         ran.append(name)
-    assert ran == ["pair", "score", "status", "compare", "rank", "status", "status"]
+    assert ran == ["pair", "score", "status", "verify", "compare", "rank", "status", "status"]
     assert pq.read_table(folder / "scores").num_rows == 4
     assert (folder / "ranking" / "ranking.png").exists()

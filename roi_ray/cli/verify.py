@@ -66,22 +66,19 @@ def main(
     another scoring version; 4 if no number is off, but files of drawn pairs cannot be read again
     or have changed size, so that these pairs are not verified.
     """
-    from roi_ray.runtime.progress import ProgressReporter
     from roi_ray.verification.verify import verify_scores
 
-    with ProgressReporter(pairs) as progress:
-        result = verify_scores(
-            scores,
-            pairs,
-            seed=seed,
-            manifest=manifest,
-            allow_prefixes=tuple(allow_prefix or ()),
-            saliency=saliency,
-            discriminator=discriminator,
-            weights_dir=weights_dir,
-            device=device,
-            report_pair=lambda: progress.advance(1, 0),
-        )
+    result = verify_scores(
+        scores,
+        pairs,
+        seed=seed,
+        manifest=manifest,
+        allow_prefixes=tuple(allow_prefix or ()),
+        saliency=saliency,
+        discriminator=discriminator,
+        weights_dir=weights_dir,
+        device=device,
+    )
     print(json.dumps(result.to_dict(), indent=2) if as_json else format_result(result))
     if result.off:
         raise typer.Exit(EXIT_OFF)

@@ -1,7 +1,7 @@
 """Verify an output of `roi-ray score`: compute some pairs again, and compare every number."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from roi_ray import schema
@@ -11,6 +11,7 @@ from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.tables import find_table_files
 from roi_ray.pipeline.run_record import Run, read_run
 from roi_ray.runtime.device import find_device
+from roi_ray.runtime.progress import ProgressReporter
 from roi_ray.schema import Failure
 from roi_ray.scoring.version import SCORING_VERSION
 from roi_ray.settings import MAX_PIXELS
@@ -42,7 +43,6 @@ def verify_scores(
     discriminator: str | None = None,
     weights_dir: str | None = None,
     device: str = "cpu",
-    report_pair: Callable[[], None] = lambda: None,
 ) -> Verification:
     """Compute the numbers of some pairs of an output again, by other code, and compare them.
 
@@ -60,7 +60,6 @@ def verify_scores(
         discriminator: path or URI of the run's discriminator, likewise.
         weights_dir: see `Scorer`.
         device: where the networks run: `cpu`, `cuda`, ...; see `Scorer`.
-        report_pair: called after each pair.
 
     Raises:
         UsageError: `pairs` is not positive, or a file of weights must be named.
@@ -68,6 +67,24 @@ def verify_scores(
         WeightsError: weights are missing, or are not those of the run.
         DeviceError: the device is not available.
         StorageError: the output cannot be read, or S3 refuses the credentials.
+
+    Examples:
+        >>> import tempfile
+        >>> import pyarrow as pa
+        >>> import pyarrow.parquet as pq
+        >>> import roi_ray
+        >>> from roi_ray.sweep import photographs
+        >>> folder = tempfile.mkdtemp()
+        >>> photo = str(photographs()["chelsea"])
+        >>> manifest = pa.table({"reference": [photo], "distorted": [photo]})
+        >>> pq.write_table(manifest, f"{folder}/pairs.parquet")
+        >>> options = roi_ray.Options(allow_prefixes=(storage.parent(photo),))
+        >>> summary = roi_ray.score_manifest(
+        ...     f"{folder}/pairs.parquet", f"{folder}/scores", options=options
+        ... )
+        >>> found = verify_scores(f"{folder}/scores", allow_prefixes=options.allow_prefixes)
+        >>> found.agrees, found.verified, [column.name for column in found.off]
+        (True, 1, [])
     """
     if pairs < 1:
         raise UsageError(f"pairs is {pairs}; draw at least one")
@@ -87,19 +104,20 @@ def verify_scores(
     began = time.monotonic()
     comparisons: dict[str, list[Comparison]] = {name: [] for name in computer.sources}
     unverified: list[Unverified] = []
-    for row in drawn.rows:
-        try:
-            pair = files.load(row)
-        except AccessError:
-            raise
-        except (ImageError, StorageError) as error:
-            failure = Failure.from_exception(error)
-            identity = (row[schema.PAIR_ID], row[schema.DISTORTED])
-            unverified.append(Unverified(*identity, failure.kind, failure.text))
-        else:
-            for name, comparison in _compare(row, pair, computer, config).items():
-                comparisons[name].append(comparison)
-        report_pair()
+    with ProgressReporter(len(drawn.rows)) as progress:
+        for row in drawn.rows:
+            try:
+                pair = files.load(row)
+            except AccessError:
+                raise
+            except (ImageError, StorageError) as error:
+                failure = Failure.from_exception(error)
+                identity = (row[schema.PAIR_ID], row[schema.DISTORTED])
+                unverified.append(Unverified(*identity, failure.kind, failure.text))
+            else:
+                for name, comparison in _compare(row, pair, computer, config).items():
+                    comparisons[name].append(comparison)
+            progress.advance(1, failed=0)
     return Verification(
         output=uri,
         seed=seed,

@@ -1,7 +1,10 @@
 """Manifest, images and scores on S3, reached by the standard AWS variables alone."""
 
 import io
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.fs as pafs
@@ -76,6 +79,16 @@ def test_job_on_s3_writes_scores_an_error_row_and_no_secret(
     text = client.get_object(Bucket=BUCKET, Key="scores/_run/run.json")["Body"].read().decode()
     for output in (text, done.stdout, done.stderr, failed[0]["error"]):
         assert SECRET not in output
+
+    verified = subprocess.run(
+        [sys.executable, "-m", "roi_ray", "verify", f"s3://{BUCKET}/scores", "--pairs", "3"],
+        env={**os.environ, **s3},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "3 of 11 pairs drawn" in verified.stdout
 
     client.delete_object(Bucket=BUCKET, Key="scores/shard-000001.parquet")
     again = run_job(*arguments, cwd=tmp_path, **s3)

@@ -1,0 +1,78 @@
+"""What a precision may change, against scorers of that precision."""
+
+import numpy as np
+import pytest
+
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings
+from roi_ray.verification import literal
+from roi_ray.verification.tolerance import AGREEMENTS, allow
+from tests.conftest import jpeg
+
+NUMBERS = {"mse": 1e-3, "psnr": 30.0, "roi_mse": 1e-4, "roi_psnr": 40.0, "roi_fraction": 0.1}
+NUMBERS |= {"ms_ssim": 0.9, "roi_ms_ssim": 0.09, "lpips": 0.2, "roi_lpips": 0.02, "width": 50}
+
+
+def allow_fp32(name, given=True, rounding=0.0):
+    return allow(name, NUMBERS, "fp32", given, normalised=False, rounding=rounding)
+
+
+def test_exact_packages_allow_1e_5() -> None:
+    for name in ("ms_ssim", "lpips", "roi_ms_ssim", "roi_lpips"):
+        assert allow_fp32(name) == pytest.approx(1e-5, rel=0.15)
+    assert allow_fp32("psnr") == pytest.approx(1e-5, rel=0.5)
+    assert allow_fp32("mse") == 1e-9
+    assert allow_fp32("width") == 0
+
+
+def test_masks_by_a_network_and_float32_in_flat_areas_allow_more() -> None:
+    for name in ("roi_mse", "roi_psnr", "roi_ms_ssim", "roi_lpips", "roi_fraction"):
+        assert allow_fp32(name) < allow_fp32(name, given=False) < 30 * allow_fp32(name)
+    assert allow_fp32("ms_ssim", rounding=1e-5) == pytest.approx(5e-5)
+    assert allow_fp32("ms_ssim", rounding=1) == pytest.approx(1e-3, rel=0.02)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_stays_within_its_tolerance(photos, precision) -> None:
+    """The differences are above fp32's tolerance, so that they need their own."""
+    needed = 0
+    for name in ("chelsea", "coffee"):
+        x = np.ascontiguousarray(photos[name][:176, :200])
+        half, exact = Scorer(Settings(precision=precision)), Scorer()
+        several = [jpeg(x, quality) for quality in (10, 90)]
+        pairs = zip(
+            half.score(half.prepare(x), several),
+            exact.score(exact.prepare(x), several),
+            strict=True,
+        )
+        for stored, expected in pairs:
+            numbers = expected.to_dict()
+            for column, value in stored.to_dict().items():
+                difference = abs(value - numbers[column])
+                options = {"mask_is_given": False, "normalised": False}
+                assert difference <= allow(column, numbers, precision, **options), column
+                needed += difference > allow(column, numbers, "fp32", **options)
+    assert needed > 10
+
+
+def test_every_precision_of_a_run_has_an_agreement() -> None:
+    assert AGREEMENTS.keys() == {"fp32", "fp16", "bf16"}
+
+
+def test_flat_images_are_within_the_measured_rounding(photos) -> None:
+    """In float32, MS-SSIM of nearly flat images has few digits, in every implementation."""
+    x = np.full((176, 176, 3), 225, np.uint8)
+    y = np.full((176, 176, 3), 230, np.uint8)
+    y[:40, :40] = photos["coffee"][:40, :40] // 32 + 226  # a little texture
+    scorer = Scorer()
+    (scores,) = scorer.score(scorer.prepare(x), [y])
+    a, b = x / 255, y / 255
+
+    def mean(level):
+        return float(level.mean(dtype=np.float64))
+
+    exact = literal.ms_ssim(a, b, mean)
+    single = literal.ms_ssim(a.astype(np.float32), b.astype(np.float32), mean)
+    difference, rounding = abs(scores.ms_ssim - exact), abs(single - exact)
+    numbers = {"ms_ssim": exact}
+    assert difference <= allow("ms_ssim", numbers, "fp32", True, False, rounding)
