@@ -73,6 +73,8 @@ class PairComputer:
         }
         if (ms_ssim := packages.compute_ms_ssim(x, y)) is not None:
             numbers["ms_ssim"] = ms_ssim
+        else:
+            self.sources["ms_ssim"] = f"pytorch_msssim; {_LITERAL} for small images"
         images = [i for i in (pair.reference, pair.distorted) if i.dtype == np.uint8]
         if self._has_ssimulacra2 and len(images) == 2:
             numbers[_SSIMULACRA2] = packages.compute_ssimulacra2(*images)
