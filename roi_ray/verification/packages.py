@@ -55,11 +55,16 @@ def build_lpips(name: str, files: Sequence[Weights]) -> nn.Module:
             network = lpips.LPIPS(pretrained=False, net=name, pnet_rand=True, verbose=False)
             tensors = _name_as_package(network, files)
     # The package's files lack the constants of the scaling layer, and repeat the heads as `lins`.
-    missing, unexpected = network.load_state_dict(tensors, strict=False)
+    try:
+        missing, unexpected = network.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"the weights of LPIPS {name} do not fit its package: {error}"
+        ) from error
     lacking = [key for key in missing if not key.startswith(("scaling_layer.", "lins."))]
     if lacking or unexpected:
         raise WeightsError(
-            f"the weights of LPIPS {name} do not fit its package: it lacks {lacking}, and does not "
+            f"the weights of LPIPS {name} do not fit its package: it needs {lacking}, and does not "
             f"know {unexpected}"
         )
     module: nn.Module = network.eval().requires_grad_(False)

@@ -27,7 +27,7 @@ def test_exact_packages_allow_1e_5() -> None:
 
 def test_masks_by_a_network_and_float32_in_flat_areas_allow_more() -> None:
     for name in ("roi_mse", "roi_psnr", "roi_ms_ssim", "roi_lpips", "roi_fraction"):
-        assert allow_fp32(name) < allow_fp32(name, given=False) < 30 * allow_fp32(name)
+        assert allow_fp32(name) < allow_fp32(name, given=False) < 40 * allow_fp32(name)
     assert allow_fp32("ms_ssim", rounding=1e-5) == pytest.approx(5e-5)
     assert allow_fp32("ms_ssim", rounding=1) == pytest.approx(1e-3, rel=0.02)
 
@@ -38,7 +38,8 @@ def test_half_precision_stays_within_its_tolerance(photos, precision) -> None:
     needed = 0
     for name in ("chelsea", "coffee"):
         x = np.ascontiguousarray(photos[name][:176, :200])
-        half, exact = Scorer(Settings(precision=precision)), Scorer()
+        half = Scorer(Settings(precision=precision), allow_slow_precision=True)
+        exact = Scorer()
         several = [jpeg(x, quality) for quality in (10, 90)]
         pairs = zip(
             half.score(half.prepare(x), several),
