@@ -64,7 +64,7 @@ def build_lpips(name: str, files: Sequence[Weights]) -> nn.Module:
     lacking = [key for key in missing if not key.startswith(("scaling_layer.", "lins."))]
     if lacking or unexpected:
         raise WeightsError(
-            f"the weights of LPIPS {name} do not fit its package: it needs {lacking}, and does not "
+            f"weights of LPIPS {name} do not fit its package: it needs {lacking}, and does not "
             f"know {unexpected}"
         )
     module: nn.Module = network.eval().requires_grad_(False)
