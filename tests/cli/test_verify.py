@@ -153,7 +153,7 @@ def test_folder_without_scores_is_refused(run, verify, scores, tmp_path) -> None
         path.write_bytes(path.read_bytes()[:-20])
     result = verify()
     assert result.exit_code == 2
-    assert "has no pair with scores" in result.stderr and "2 files are torn" in result.stderr
+    assert "has no pair with scores" in result.stderr and "3 files are torn" in result.stderr
 
 
 def test_weights_and_settings_of_the_run_are_used_and_others_refused(

@@ -18,7 +18,7 @@ def score_sweep(photos: Photos, folder: Path, **settings: object) -> Path:
     """Score eight-bit and deep pairs, given masks, an empty mask, a small image, a missing file.
 
     Returns:
-        the output: seven pairs with scores and one with an error, in two shards.
+        the output: seven pairs with scores and one with an error, in three shards.
     """
     x = np.ascontiguousarray(photos["astronaut"][100 : 100 + SIZE[0], 150 : 150 + SIZE[1]])
     band = np.zeros(SIZE, np.uint8)
