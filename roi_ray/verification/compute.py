@@ -14,7 +14,9 @@ from roi_ray.verification.networks import ReferenceNetworks
 
 _LITERAL = "literal method"
 _NUMPY = "numpy, float64"
-_SSIMULACRA2 = "ssimulacra2"
+# The package `ssimulacra2` filters borders in another way than the reference tool, whose numbers
+# the scorer gives: they are up to 8 points apart, so that comparing with it would say nothing.
+_NO_SSIMULACRA2 = "no package computes the reference tool's numbers"
 
 
 class PairComputer:
@@ -41,7 +43,6 @@ class PairComputer:
         self._networks, self._weighting, self._device = networks, weighting, str(device)
         self._mask_key: tuple[str, str] | None = None
         self._mask: literal.Array = np.zeros((0, 0))
-        self._has_ssimulacra2 = _SSIMULACRA2 in columns and packages.has_ssimulacra2()
         known = self._list_sources()
         reasons = self._list_reasons()
         self.sources = {name: known[name] for name in columns if name in known}
@@ -75,9 +76,6 @@ class PairComputer:
             numbers["ms_ssim"] = ms_ssim
         else:
             self.sources["ms_ssim"] = f"pytorch_msssim; {_LITERAL} for small images"
-        images = [i for i in (pair.reference, pair.distorted) if i.dtype == np.uint8]
-        if self._has_ssimulacra2 and len(images) == 2:
-            numbers[_SSIMULACRA2] = packages.compute_ssimulacra2(*images)
         return numbers
 
     def measure_rounding(self, pair: Pair, numbers: Mapping[str, float | None]) -> float:
@@ -118,15 +116,10 @@ class PairComputer:
             shift_tolerant = self._networks.lpips_name.startswith("st-")
             basic["lpips"] = "stlpips_pytorch" if shift_tolerant else "lpips"
         roi = {f"roi_{name}": _LITERAL for name in (*basic, "fraction")}
-        optional = {_SSIMULACRA2: _SSIMULACRA2} if self._has_ssimulacra2 else {}
-        return {**dict.fromkeys(exact, "decoded files"), **basic, **roi, **optional}
+        return {**dict.fromkeys(exact, "decoded files"), **basic, **roi}
 
     def _list_reasons(self) -> dict[str, str]:
-        reasons = (
-            {}
-            if self._has_ssimulacra2
-            else {_SSIMULACRA2: "the package ssimulacra2 is not installed"}
-        )
+        reasons = dict.fromkeys(("ssimulacra2", "roi_ssimulacra2"), _NO_SSIMULACRA2)
         if self._networks.lpips_missing is not None:
             reasons |= dict.fromkeys(("lpips", "roi_lpips"), self._networks.lpips_missing)
         return reasons

@@ -1,22 +1,19 @@
-"""The reference implementations: the packages `pytorch_msssim`, `lpips`, `stlpips_pytorch`, ..."""
+"""The reference implementations: the packages `pytorch_msssim`, `lpips` and `stlpips_pytorch`."""
 
-import io
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from pytorch_msssim import ms_ssim
 from torch import nn
 
 from roi_ray.errors import WeightsError
 from roi_ray.models.loader import Weights
 
-PACKAGES = ("numpy", "torch", "pytorch-msssim", "lpips", "stlpips-pytorch", "ssimulacra2")
+PACKAGES = ("numpy", "torch", "pytorch-msssim", "lpips", "stlpips-pytorch")
 
 _MSSSIM_MIN_SIDE = 161
 """`pytorch_msssim` refuses smaller images, which do not fit its five scales."""
@@ -94,29 +91,6 @@ def compute_ms_ssim(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | N
         return None
     images = (torch.from_numpy(image).permute(2, 0, 1)[None] for image in (x, y))
     return float(ms_ssim(*images, data_range=1.0))
-
-
-def has_ssimulacra2() -> bool:
-    """Return whether the package `ssimulacra2` is installed."""
-    return find_spec("ssimulacra2") is not None
-
-
-def compute_ssimulacra2(x: NDArray[np.integer], y: NDArray[np.integer]) -> float:
-    """Compute SSIMULACRA2 by the package of this name, which reads files of 8 bits.
-
-    Args:
-        x: reference, sRGB, uint8, (H, W, 3).
-        y: distorted, likewise.
-    """
-    from ssimulacra2 import compute_ssimulacra2
-
-    return float(compute_ssimulacra2(*(_encode_png(image) for image in (x, y))))
-
-
-def _encode_png(image: NDArray[np.integer]) -> io.BytesIO:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG")
-    return file
 
 
 def list_versions() -> dict[str, str]:
