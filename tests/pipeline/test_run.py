@@ -375,8 +375,9 @@ def test_metrics_on_request_become_columns(photos, tmp_path) -> None:
     rows = pq.read_table(output).to_pylist()
     assert [row["error"] for row in rows] == [None] * len(rows)
     scorer = Scorer(settings)
-    reference = scorer.prepare(decode_image(Path(rows[0]["reference"]).read_bytes()))
-    images = [decode_image(Path(row["distorted"]).read_bytes()) for row in rows]
+    folder = Path(sweep).parent
+    reference = scorer.prepare(decode_image((folder / rows[0]["reference"]).read_bytes()))
+    images = [decode_image((folder / row["distorted"]).read_bytes()) for row in rows]
     for row, scores in zip(rows, scorer.score(reference, images), strict=True):
         for name in ("ssimulacra2", "roi_ssimulacra2"):
             assert row[name] == pytest.approx(getattr(scores, name), abs=1e-6)
