@@ -108,9 +108,9 @@ def test_networks_are_loaded_once_per_settings(pair, monkeypatch) -> None:
     loaded = []
 
     class CountedScorer(Scorer):
-        def __init__(self, settings, device) -> None:
+        def __init__(self, settings, device, **options) -> None:
             loaded.append(settings)
-            super().__init__(settings, device)
+            super().__init__(settings, device, **options)
 
     module._load_scorer.cache_clear()
     monkeypatch.setattr(module, "Scorer", CountedScorer)
