@@ -173,8 +173,8 @@ mask = np.zeros(photo.shape[:2])
 mask[-9:] = 1
 for weighting in ("mean", "normalised"):
     means = []
-    y = image(other)[None]
-    reference = filter_reference(image(photo)[None])
+    y = image(other)[None].contiguous()  # as the kernel needs it
+    reference = filter_reference(image(photo)[None].contiguous())
     for scale, x in enumerate(reference):
         y = _downsample(y) if scale else y
         last = scale == len(reference) - 1
