@@ -11,8 +11,9 @@ Compare a decoded image with its original:
 
 `score` takes paths, URIs, bytes, arrays and Pillow images. `Scorer` scores arrays in batches,
 `score_manifest` a table of files on a Ray cluster; `verify_scores` checks its numbers. `compare`,
-`load_preference_model` and `rank` predict which images people prefer. `metrics` has MSE, PSNR and
-MS-SSIM as functions of tensors.
+`load_preference_model` and `rank` predict which images people prefer. `metrics` has MSE, PSNR,
+MS-SSIM and SSIMULACRA2 as functions of tensors.
+
 Every error that roi-ray raises on purpose is a `RoiRayError`.
 
 A public name is imported when it is first used, so that `import roi_ray` is fast.

@@ -26,7 +26,7 @@ from roi_ray.metrics.roi import spatial_mean
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import upload
 from roi_ray.runtime.precision import check_precision, measure_slowdown
-from roi_ray.scoring.networks import LpipsMetric
+from roi_ray.scoring.network_metrics import LpipsMetric
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 

@@ -12,7 +12,7 @@ from roi_ray.errors import UnusableMask
 from roi_ray.imaging.pixels import Pixels, Pixels8, check_pixels
 from roi_ray.imaging.samples import Samples, tiles
 
-DIM = 33
+MAX_LABEL = 33
 """Largest value, of 255, of a mask that may be a map of label numbers, as many as Cityscapes has.
 
 Nobody draws a region of so little weight (an eighth) with hard edges. A soft mask may be as dim:
@@ -22,7 +22,7 @@ Nobody draws a region of so little weight (an eighth) with hard edges. A soft ma
 _STORED_BITS = (1, 8, 10, 12, 14)
 """Bits per value in which masks are made, and then stored in more bits without scaling them."""
 
-_GREY_TOLERANCE = 8
+_GREY_DIVISOR = 8
 """R, G and B of a grey pixel differ by at most the mask's largest value divided by this.
 
 Lossy formats change grey pixels by up to 2 levels: WebP and JPEG XL by 1 at any quality, JPEG and
@@ -30,7 +30,8 @@ AVIF by 0 (measured on masks and photographs). Label colours of VOC, DAVIS and C
 at least the half of their largest value.
 """
 
-_LEAST_TOLERANCE = 2
+_MIN_GREY_TOLERANCE = 2
+"""R, G and B of a grey pixel of a dim mask may differ by this much, in levels."""
 
 _WHAT_TO_SAVE = "save a grey image, white (the largest value) inside the region and black outside"
 
@@ -56,11 +57,11 @@ def check_levels(mask: Samples) -> None:
         mask: uint8, (height, width).
 
     Raises:
-        UnusableMask: the largest value is 1; or the values are at most `DIM`, with hard edges, as
-            in a map of label numbers.
+        UnusableMask: the largest value is 1; or the values are at most `MAX_LABEL`, with hard
+            edges, as in a map of label numbers.
     """
     check_range(mask, 8)
-    if 0 < mask.max(initial=0) <= DIM and _has_hard_edges(mask):
+    if 0 < mask.max(initial=0) <= MAX_LABEL and _has_hard_edges(mask):
         raise UnusableMask(
             f"the mask has hard edges and no value above {mask.max()} of 255, like a map of label "
             "numbers; give it 255 at the labels of the region and 0 at all others"
@@ -118,7 +119,7 @@ def check_colours(rgb: Pixels8, palette: Pixels8 | None) -> None:
 
 def _find_colour(rgb: Pixels8) -> tuple[int, int, int] | None:
     """Return the most saturated pixel, unless it is grey within the tolerance."""
-    tolerance = max(_LEAST_TOLERANCE, int(rgb.max(initial=0)) // _GREY_TOLERANCE)
+    tolerance = max(_MIN_GREY_TOLERANCE, int(rgb.max(initial=0)) // _GREY_DIVISOR)
     colour = None
     for tile in tiles(rgb):
         red, green, blue = np.moveaxis(rgb[tile], 2, 0)

@@ -3,9 +3,8 @@
 Each takes a reference `x` and a distorted image `y`, and optionally a mask of the region of
 interest. LPIPS and the discriminator loss need networks; `roi_ray.Scorer` has them all.
 
-Functions and submodules share names: inside roi_ray, import from the submodule
-(`from roi_ray.metrics.colour import mse_ycbcr
-from roi_ray.metrics.ms_ssim import similarity_maps`).
+Most functions have the name of their submodule. Inside roi_ray, import from the submodule:
+`from roi_ray.metrics.ms_ssim import similarity_maps`.
 """
 
 from roi_ray.metrics.colour import mse_ycbcr

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.errors import SizeMismatch, UnusableMask, UsageError
-from roi_ray.imaging.masks import DIM, check_levels
+from roi_ray.imaging.masks import MAX_LABEL, check_levels
 from roi_ray.settings import Weighting
 
 _MAX_UINT8 = 255
@@ -39,17 +39,16 @@ def check_images(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-def check_mask(mask: Tensor, y: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def check_mask(mask: Tensor, y: Tensor) -> Tensor:
     """Check a mask of the region of interest.
 
     Args:
         mask: (H, W) or (N, H, W); uint8 (0 outside to 255 inside), floating-point in [0, 1], or
             bool.
         y: the distorted images, (N, 3, H, W).
-        dtype: floating-point type of the result.
 
     Returns:
-        (1 or N, H, W), in [0, 1], on the device of `y`.
+        float64, (1 or N, H, W), in [0, 1], on the device of `y`.
 
     Raises:
         UsageError: the mask has another type, shape or range, or there are neither 1 nor N masks;
@@ -57,17 +56,19 @@ def check_mask(mask: Tensor, y: Tensor, dtype: torch.dtype = torch.float32) -> T
         SizeMismatch: the height or width of the mask is not that of the images.
     """
     if isinstance(mask, Tensor) and mask.dtype == torch.bool:
-        mask = mask.to(dtype)
+        mask = mask.double()
     _check_values("mask", mask)
     if mask.ndim not in (2, 3):
         raise UsageError(f"mask has the shape {tuple(mask.shape)}; give (H, W) or (N, H, W)")
     _check_size("mask", mask, y)
-    if mask.dtype == torch.uint8:
-        _check_levels(mask if mask.ndim == 3 else mask[None])
-    mask = to_unit_range(mask if mask.ndim == 3 else mask[None], dtype)
-    if len(mask) not in (1, len(y)):
-        raise UsageError(f"{len(mask)} masks for {len(y)} distorted images; give 1 or {len(y)}")
-    return mask.to(y.device)
+    masks = mask if mask.ndim == 3 else mask[None]
+    if len(masks) not in (1, len(y)):
+        raise UsageError(f"{len(masks)} masks for {len(y)} distorted images; give 1 or {len(y)}")
+    values = masks.double()
+    if masks.dtype == torch.uint8:
+        _check_levels(masks)
+        values = values / _MAX_UINT8
+    return values.to(y.device)
 
 
 def check_weighting(weighting: str) -> None:
@@ -80,12 +81,6 @@ def check_weighting(weighting: str) -> None:
         raise UsageError(
             f"no weighting is called {weighting!r}; give one of {', '.join(get_args(Weighting))}"
         )
-
-
-def to_unit_range(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """Convert to a floating-point type in [0, 1]: uint8 values are divided by 255."""
-    scaled = values.to(dtype)
-    return scaled / _MAX_UINT8 if values.dtype == torch.uint8 else scaled
 
 
 def _check_values(name: str, values: Tensor) -> None:
@@ -113,7 +108,7 @@ def _check_values(name: str, values: Tensor) -> None:
 
 def _check_levels(masks: Tensor) -> None:
     """Check that uint8 masks, (N, H, W), are levels from 0 to 255, as those in files."""
-    is_dim = masks.amax((-2, -1)) <= DIM
+    is_dim = masks.amax((-2, -1)) <= MAX_LABEL
     for mask in masks[is_dim]:
         try:
             check_levels(mask.numpy(force=True))

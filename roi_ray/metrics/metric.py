@@ -16,7 +16,6 @@ from roi_ray.metrics.inputs import check_images, check_mask, check_weighting
 from roi_ray.metrics.roi import (
     MaskView,
     has_region,
-    mask_weights,
     spatial_mean,
     whole_and_masked_means,
 )
@@ -90,7 +89,7 @@ def compute_metric(
     references, images = (
         Images(each, 255 if each.dtype == torch.uint8 else 1) for each in check_images(x, y)
     )
-    region = None if mask is None else check_mask(mask, images.samples, torch.float64)
+    region = None if mask is None else check_mask(mask, images.samples)
     maps = metric.compute_maps(metric.prepare(references), ImagePair(references, images))
     means = [_average(level, region, metric.mask_view, weighting) for level in maps]
     numbers = metric.combine(means)
@@ -105,5 +104,4 @@ def compute_metric(
 def _average(maps: Tensor, mask: Tensor | None, view: MaskView, weighting: Weighting) -> Tensor:
     if mask is None:
         return spatial_mean(maps)
-    weights = mask_weights(view.resize(mask, *maps.shape[-2:]).to(maps.dtype), weighting)
-    return whole_and_masked_means(maps, weights)[1]
+    return whole_and_masked_means(maps, view.make_weights(mask, maps, weighting))[1]

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.metrics.fused import add_product_
+from roi_ray.metrics.multiply_add import add_product_
 from roi_ray.metrics.roi import MaskView
 
 SIGMA = 1.5

@@ -86,6 +86,20 @@ class MaskView:
         """
         return resize_mask(pad_to_min_side(mask[:, None], self.min_side)[:, 0], height, width)
 
+    def make_weights(self, mask: Tensor, maps: Tensor, weighting: Weighting) -> Tensor:
+        """Compute the weights under which L maps are averaged.
+
+        Args:
+            mask: (N, H, W), in [0, 1], float64.
+            maps: the L maps, (N, ..., h, w).
+            weighting: see `mask_weights`.
+
+        Returns:
+            (N, h, w), of the maps' type.
+        """
+        resized = self.resize(mask, *maps.shape[-2:])
+        return mask_weights(resized.to(maps.dtype), weighting)
+
 
 @dataclass(frozen=True)
 class GaussianView(MaskView):

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.metrics.fused import add_product_
 from roi_ray.metrics.images import Images
+from roi_ray.metrics.multiply_add import add_product_
 
 # The sRGB transfer function: a straight line below the threshold, and above it a ratio of two
 # polynomials, constant term first (relative error below 8e-6).

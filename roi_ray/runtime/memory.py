@@ -3,9 +3,13 @@
 import ctypes
 import platform
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+from roi_ray.errors import OutOfMemory
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 _NEVER = (1 << 31) - 1
@@ -43,7 +47,29 @@ def read_resident_memory() -> int:
     return pages * resource.getpagesize()
 
 
-def is_out_of_memory(error: BaseException) -> bool:
+@contextmanager
+def out_of_memory_errors(size: tuple[int, int]) -> Iterator[None]:
+    """Raise `OutOfMemory` where an allocation fails.
+
+    Args:
+        size: height and width of the images, for the error message.
+
+    Raises:
+        OutOfMemory: an allocation failed, on a GPU or on the CPU.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        raise OutOfMemory(
+            f"{size[1]} x {size[0]} needs more memory than there is: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
     """Check whether an error means that an allocation failed, on a GPU or on the CPU."""
     # Not every library has an error type for it: torch on the CPU, oneDNN ("could not create"),
     # pinned memory, Triton and CUDA's libraries raise a RuntimeError with one of these texts.

@@ -12,7 +12,7 @@ from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import Download
 from roi_ray.schema import Scores
-from roi_ray.scoring.networks import DiscriminatorLoss, LpipsMetric
+from roi_ray.scoring.network_metrics import DiscriminatorLoss, LpipsMetric
 from roi_ray.scoring.prepared import ReferenceBatch
 
 _DEFAULT = ("mse", "colour", "ms_ssim")

@@ -9,7 +9,7 @@ from torch import Tensor
 from roi_ray.errors import UsageError
 from roi_ray.metrics.images import Images
 from roi_ray.metrics.metric import Metric
-from roi_ray.metrics.roi import MaskView, mask_weights, whole_and_masked_means
+from roi_ray.metrics.roi import MaskView, whole_and_masked_means
 from roi_ray.settings import Weighting
 
 _WeightsKey = tuple[torch.dtype, int, int, MaskView, Weighting]
@@ -116,8 +116,7 @@ class ReferenceBatch:
         key = (maps.dtype, height, width, view, self._weighting)
         if new := [ref for ref in dict.fromkeys(self._prepared) if key not in ref._weights]:
             masks = torch.stack([reference.exact_mask for reference in new])
-            masks = view.resize(masks, height, width).to(maps.dtype)
-            weights = mask_weights(masks, self._weighting)
+            weights = view.make_weights(masks, maps, self._weighting)
             for reference, its_weights in zip(new, weights[:, None], strict=True):
                 reference._weights[key] = its_weights
         weights = _concatenate([reference._weights[key] for reference in self._prepared])

@@ -1,7 +1,6 @@
 """Score decoded images against their reference, in batches. Uses no Ray."""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ from roi_ray.metrics.ms_ssim import scales_that_fit
 from roi_ray.metrics.roi import box_blur
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.runtime.device import Download, find_device, upload
-from roi_ray.runtime.memory import is_out_of_memory
+from roi_ray.runtime.memory import out_of_memory_errors
 from roi_ray.runtime.precision import DTYPES, check_precision, fastest_precision
 from roi_ray.schema import Scores
 from roi_ray.scoring.measure import RunningBatch, load_metrics, measure
@@ -136,7 +135,7 @@ class Scorer:
                 check_mask(mask)
                 check_size(mask, first)
         prepared: dict[int, Prepared] = {}
-        with _out_of_memory_errors(first.shape[:2]):
+        with out_of_memory_errors(first.shape[:2]):
             for group in _group_positions(bit_depth_of(reference) for reference in references):
                 results = self._prepare([references[i] for i in group], [masks[i] for i in group])
                 prepared |= zip(group, results, strict=True)
@@ -231,7 +230,7 @@ class Scorer:
         while started < len(pairs):
             batch_pairs = pairs[started : started + batch]
             try:
-                with _out_of_memory_errors(size):
+                with out_of_memory_errors(size):
                     running.append(self._start_batch(batch_pairs))
             except OutOfMemory:
                 if len(batch_pairs) == 1:
@@ -272,18 +271,3 @@ def _group_positions(keys: Iterable[Hashable]) -> list[list[int]]:
     for position, key in enumerate(keys):
         groups.setdefault(key, []).append(position)
     return list(groups.values())
-
-
-@contextmanager
-def _out_of_memory_errors(size: tuple[int, int]) -> Iterator[None]:
-    """Raise `OutOfMemory` where an allocation fails."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        raise OutOfMemory(
-            f"{size[1]} x {size[0]} needs more memory than there is: {str(error).splitlines()[0]}"
-        ) from error

@@ -10,12 +10,12 @@ from roi_ray.imaging.pixels import bit_depth_of
 from roi_ray.settings import Weighting
 from roi_ray.verification import literal, packages
 from roi_ray.verification.files import Pair, to_unit_range
-from roi_ray.verification.networks import ReferenceNetworks
+from roi_ray.verification.reference_networks import ReferenceNetworks
 
 _LITERAL = "literal method"
 _NUMPY = "numpy, float64"
 # The package `ssimulacra2` filters borders in another way than the reference tool, whose numbers
-# the scorer gives: they are up to 8 points apart, so that comparing with it would say nothing.
+# the scorer gives: they are up to 7 points apart, so that comparing with it would say nothing.
 _NO_SSIMULACRA2 = "no package computes the reference tool's numbers"
 
 

@@ -19,7 +19,7 @@ from roi_ray.verification import packages
 from roi_ray.verification.compute import PairComputer
 from roi_ray.verification.draw import draw_pairs
 from roi_ray.verification.files import ImageFiles, Pair
-from roi_ray.verification.networks import load_reference_networks
+from roi_ray.verification.reference_networks import load_reference_networks
 from roi_ray.verification.result import (
     ColumnResult,
     Comparison,

@@ -113,7 +113,7 @@ def test_table_has_one_line_per_image_in_100_columns(run, folder) -> None:
     assert max(map(len, lines)) <= 100
     for line, scores in zip(lines[2:4], score(folder), strict=True):
         cells = line.split()
-        numbers = asdict(scores)
+        numbers = scores.to_dict()
         names = ("psnr", "ms_ssim", "lpips", "d_loss")
         names = (*names, *(f"roi_{name}" for name in names), "roi_fraction")
         expected = [numbers[name] for name in names]

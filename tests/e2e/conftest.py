@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -213,7 +212,7 @@ def check_scores(rows: list[dict[str, Any]], folder: Path) -> None:
         files = [folder / row[schema.DISTORTED] for row in rows_of_reference]
         expected = scorer.score(prepared, [decode_image(file.read_bytes()) for file in files])
         for row, scores in zip(rows_of_reference, expected, strict=True):
-            numbers = asdict(scores)
+            numbers = scores.to_dict()
             assert {name: row[name] for name in numbers} == pytest.approx(
                 numbers, rel=1e-6, abs=1e-6
             )

@@ -1,7 +1,7 @@
 """Whole jobs on a local Ray."""
 
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -71,8 +71,8 @@ def test_scores_of_the_job_equal_those_of_the_scorer(sweep, scored) -> None:
     for row in table.filter(pa.compute.equal(table["codec"], "webp")).to_pylist()[::4]:
         x, y = (decode_image((base / row[name]).read_bytes()) for name in schema.URIS)
         (expected,) = scorer.score(scorer.prepare(x), [y])
-        got = {name: row[name] for name in asdict(expected)}
-        assert got == pytest.approx(asdict(expected), abs=1e-5, rel=1e-6)
+        got = {name: row[name] for name in expected.to_dict()}
+        assert got == pytest.approx(expected.to_dict(), abs=1e-5, rel=1e-6)
         assert row["error"] is None
 
 

@@ -1,7 +1,6 @@
 """Images of 8 to 16 bits, against float64 arithmetic and the metrics' own packages."""
 
 import itertools
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -85,7 +84,7 @@ def test_all_numbers_equal_the_packages(images, scorers, package, mask, a, b) ->
     (scores,) = scorer.score(scorer.prepare(x, mask), [y])
     d, _ = discriminator.load_discriminator(DEFAULT_DISCRIMINATOR)
     expected = literal.compute_scores(to_unit(x), to_unit(y), mask / 255, "mean", package, d)
-    got = {key: value for key, value in asdict(scores).items() if key in expected}
+    got = {key: value for key, value in scores.to_dict().items() if key in expected}
     assert got == pytest.approx(expected, abs=1e-5)
     similarity = package_ms_ssim(to_batch(x), to_batch(y), data_range=1.0)
     assert scores.ms_ssim == pytest.approx(float(similarity), abs=1e-5)
@@ -168,7 +167,7 @@ def test_scores_of_8_bit_pairs_do_not_depend_on_deep_pairs_in_the_call(images, b
     assert depths == [(reference.bit_depth, bit_depth_of(y)) for reference, y in pairs]
     for (reference, image), got in zip(pairs, scores, strict=True):
         (alone,) = scorer.score_pairs([(reference, image)])
-        assert asdict(got) == pytest.approx(asdict(alone), rel=1e-5, abs=1e-6)
+        assert got.to_dict() == pytest.approx(alone.to_dict(), rel=1e-5, abs=1e-6)
 
 
 def test_one_call_scores_arrays_of_different_depths(images) -> None:
@@ -193,4 +192,4 @@ def test_cuda_equals_the_cpu(images, mask, a, b) -> None:
     for got in gpu.score(gpu.prepare(x, mask), [y] * 4):
         for name in ("mse", "roi_mse", "psnr", "roi_psnr"):
             assert getattr(got, name) == pytest.approx(getattr(want, name), rel=1e-12), name
-        assert asdict(got) == pytest.approx(asdict(want), rel=1e-5, abs=1e-6)
+        assert got.to_dict() == pytest.approx(want.to_dict(), rel=1e-5, abs=1e-6)

@@ -3,7 +3,7 @@
 import math
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_all_numbers_equal_the_literal_method(
     mask = prepared.mask.double().cpu().numpy()
     for y, scores in zip(several, scorer.score(prepared, several), strict=True):
         expected = literal.compute_scores(x / 255, y / 255, mask, weighting, package, d)
-        got = {key: value for key, value in asdict(scores).items() if key in expected}
+        got = {key: value for key, value in scores.to_dict().items() if key in expected}
         assert got == pytest.approx(expected, abs=1e-5)
         assert (scores.width, scores.height) == (width, height)
 
@@ -111,7 +111,7 @@ def test_identical_images_get_the_best_numbers(photos, scorers) -> None:
 def test_any_size_gives_finite_numbers(photos, scorers, shape, scales) -> None:
     x = photos["motorcycle_left"][: shape[0], : shape[1]]
     (scores,) = scorers["mean"].score(scorers["mean"].prepare(x), [jpeg(x, 30)])
-    assert all(math.isfinite(value) for value in asdict(scores).values())
+    assert all(math.isfinite(value) for value in scores.to_dict().values())
     assert (scores.height, scores.width, scores.ms_ssim_scales) == (*shape, scales)
 
 
@@ -139,7 +139,7 @@ def test_batch_equals_single_images(photos) -> None:
     for alone, together in zip(
         one.score(prepared, several), many.score(many.prepare(x), several), strict=True
     ):
-        assert asdict(alone) == pytest.approx(asdict(together), rel=1e-6, abs=1e-6)
+        assert alone.to_dict() == pytest.approx(together.to_dict(), rel=1e-6, abs=1e-6)
 
 
 def test_bf16_scores_are_close_to_fp32(photos, scorers) -> None:
@@ -207,7 +207,7 @@ def test_pairs_of_several_references_equal_each_reference_alone(photos, batch, w
     scorer = Scorer(Settings(roi_weighting=weighting), batch=batch)
     pairs, expected = prepare_pairs(scorer, photos)
     for got, want in zip(scorer.score_pairs(pairs), expected, strict=True):
-        assert asdict(got) == pytest.approx(asdict(want), rel=1e-5, abs=1e-6)
+        assert got.to_dict() == pytest.approx(want.to_dict(), rel=1e-5, abs=1e-6)
 
 
 def test_shared_reference_is_weighted_by_the_scorer_that_uses_it(photos) -> None:
@@ -291,7 +291,7 @@ def test_cuda_scores_several_references_in_one_batch(photos) -> None:
     scorer = Scorer(device="cuda", batch=3)
     pairs, expected = prepare_pairs(scorer, photos)
     for got, want in zip(scorer.score_pairs(pairs), expected, strict=True):
-        assert asdict(got) == pytest.approx(asdict(want), rel=1e-5, abs=2e-5)
+        assert got.to_dict() == pytest.approx(want.to_dict(), rel=1e-5, abs=2e-5)
 
 
 class _LimitedDiscriminator(torch.nn.Module):
@@ -332,7 +332,7 @@ def test_batch_too_large_for_the_memory_is_halved(photos, error) -> None:
     plain = Scorer(settings)
     got = scorer.score(scorer.prepare(x), several)
     for one, other in zip(got, plain.score(plain.prepare(x), several), strict=True):
-        assert asdict(one) == pytest.approx(asdict(other), rel=1e-6, abs=1e-6)
+        assert one.to_dict() == pytest.approx(other.to_dict(), rel=1e-6, abs=1e-6)
     assert limited.batches == [7, 3, 1, 1, 1, 1, 1, 1, 1]
     limited.room = 0
     with pytest.raises(OutOfMemory, match="96 x 64 needs more memory than there is"):

@@ -8,7 +8,7 @@ from roi_ray.models.discriminator import load_discriminator
 from roi_ray.models.lpips import load_lpips
 from roi_ray.models.saliency import load_saliency
 from roi_ray.verification import packages
-from roi_ray.verification.networks import load_reference_networks
+from roi_ray.verification.reference_networks import load_reference_networks
 from tests.models.test_lpips import build_package_alex
 
 

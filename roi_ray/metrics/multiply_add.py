@@ -1,4 +1,4 @@
-"""Multiply and add with one rounding, as the fused instructions of processors do."""
+"""Multiply and add with one rounding (fused multiply-add), as SSIMULACRA2's tool does."""
 
 from torch import Tensor
 
