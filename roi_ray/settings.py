@@ -46,7 +46,8 @@ class Settings:
             `roi_ray.schema.OPTIONAL_METRICS`; their order does not matter.
 
     Raises:
-        UsageError: the LPIPS network, the weighting, the precision or a metric is unknown.
+        UsageError: the LPIPS network, the weighting, the precision or a metric is unknown, or the
+            metrics are one string.
 
     Examples:
         >>> Settings(roi_weighting="normalised").lpips
@@ -70,6 +71,10 @@ class Settings:
                 raise UsageError(
                     f"{name} {value!r} is not known; give one of {', '.join(get_args(choices))}"
                 )
+        if isinstance(self.metrics, str):
+            raise UsageError(
+                f"metrics is {self.metrics!r}; give a tuple of names: ({self.metrics!r},)"
+            )
         if unknown := [name for name in self.metrics if name not in OPTIONAL_METRICS]:
             raise UsageError(
                 f"no optional metric is called {unknown[0]!r}; give some of "

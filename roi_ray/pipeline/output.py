@@ -146,14 +146,10 @@ class Output:
         if not any(list_shard_files(self.uri)):
             return None
         raise OutputError(
-            "\n".join(
-                [
-                    f"{self.uri} holds the scores of a run that differs from this one:",
-                    *differences,
-                    "repeat the settings and manifest of that run to resume it, or name another "
-                    "--output",
-                ]
-            )
+            f"{self.uri} holds the scores of a run that differs from this one:\n"
+            + ";\n".join(differences)
+            + ".\nRepeat the settings and manifest of that run to resume it, or name another "
+            "--output"
         )
 
 

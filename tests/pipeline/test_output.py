@@ -160,6 +160,7 @@ def test_another_configuration_is_refused_with_its_differences(tmp_path) -> None
         text = str(caught.value)
         assert "manifest.rows: 5 before, 9 now" in text
         assert "precision: 'fp32' before, 'bf16' now" in text
+        assert "before, 9 now;\n" in text, "one command prints it as one line"
         assert "shard_size" not in text
         assert "name another --output" in text
     assert sorted(tmp_path.rglob("*")) == before
@@ -209,7 +210,8 @@ def test_output_of_a_release_without_scoring_version_is_refused_with_advice(tmp_
     del run["scoring_version"]
     (tmp_path / "_run" / "run.json").write_text(json.dumps(run))
     with pytest.raises(
-        OutputError, match=rf"scoring_version: None before, {SCORING_VERSION} now\n.*--output"
+        OutputError,
+        match=rf"scoring_version: None before, {SCORING_VERSION} now[.]\nRepeat .*--output",
     ):
         make_output(tmp_path).is_recorded()
     for shard in tmp_path.glob("*.parquet"):

@@ -35,6 +35,8 @@ def test_optional_metrics_are_measured_only_on_request(photos: Photos) -> None:
     assert not {*schema.OPTIONAL_METRICS} & {*names}
     with pytest.raises(UsageError, match="no optional metric is called 'vmaf'"):
         Settings(metrics=("vmaf",))
+    with pytest.raises(UsageError, match=r"give a tuple of names: \('ssimulacra2',\)"):
+        Settings(metrics="ssimulacra2")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("weighting", ["mean", "normalised"])
