@@ -7,7 +7,7 @@ RoiRayError
 │   ├── AccessError      the storage refuses the credentials: nothing can be read or written
 │   └── StorageUnavailable  the storage did not answer properly, after all retries
 ├── WeightsError         weights are missing, altered, or not of the expected layout
-├── DeviceError          a device, such as a GPU, is not available, or slow in the precision
+├── DeviceError          a device, such as a GPU, is not available, or too slow in the precision
 ├── OutputError          an output belongs to another run, or another job is writing to it
 ├── ClusterError         Ray cannot be reached or started
 └── ImageError           one image cannot be scored
@@ -57,7 +57,7 @@ class WeightsError(RoiRayError):
 
 
 class DeviceError(RoiRayError):
-    """A device, such as a GPU, is not available, or is slower in the precision than in fp32."""
+    """A device, such as a GPU, is not available, or too slow in the precision."""
 
 
 class OutputError(RoiRayError):

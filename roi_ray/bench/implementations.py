@@ -3,8 +3,8 @@
 Names of roi-ray's own implementations:
 
     roi-ray                  the eight numbers of a pair, and the mask
-    roi-ray bf16             the same with bf16 networks, where fp32 is measured on a CPU that is
-                             not slower in bf16
+    roi-ray bf16             the same with bf16 networks, where fp32 is measured on a CPU whose
+                             bf16 is accepted (see `check_precision`)
     roi-ray common metrics   PSNR, MS-SSIM and LPIPS only: what torchmetrics and pyiqa compute
 """
 

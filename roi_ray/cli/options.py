@@ -83,8 +83,8 @@ AllowSlowPrecision = Annotated[
     bool,
     typer.Option(
         "--allow-slow-precision",
-        help="Use a --precision that is slower than fp32 on the device, such as bf16 on most CPUs, "
-        "instead of refusing it.",
+        help="Use a --precision that takes more than twice as long as fp32 on the device, such as "
+        "bf16 on most CPUs, instead of refusing it.",
         rich_help_panel=_RUN,
     ),
 ]

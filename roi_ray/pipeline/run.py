@@ -63,7 +63,7 @@ def score_manifest(
     Raises:
         ManifestError: the manifest cannot be used.
         WeightsError: weights are missing, altered, or of an unknown layout.
-        DeviceError: no GPU is available, or the precision is slower than fp32 on the devices.
+        DeviceError: no GPU is available, or the precision is too slow on the devices.
         ClusterError: Ray cannot be reached or started.
         OutputError: the output belongs to another run, or another job is writing to it.
         StorageError: the manifest or the output cannot be reached, or S3 refuses the credentials.

@@ -1,4 +1,4 @@
-"""Precisions of the networks: which is fastest on a device, and which is slower than fp32 there."""
+"""Precisions of the networks: which one is fastest on a device, and which are refused there."""
 
 import functools
 import socket
@@ -34,7 +34,7 @@ def fastest_precision(device: torch.device) -> Precision:
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
-    """Refuse a precision that is slower than fp32 on a device of this machine.
+    """Refuse a precision that is much slower than fp32 on a device of this machine.
 
     Raises:
         DeviceError: the precision takes more than twice as long as fp32 on this CPU, or this

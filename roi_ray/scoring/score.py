@@ -83,7 +83,7 @@ def score(
         ImageTooSmall: a side is below 11 pixels.
         UnusableMask: the values of the mask are not levels, such as 0 and 1; see `load_mask`.
         SizeMismatch: an image or the mask has another size than the reference.
-        DeviceError: the device is not available, or the precision is slower than fp32 on it.
+        DeviceError: the device is not available, or the precision is too slow on it.
         WeightsError: a network of the settings cannot be loaded.
 
     Examples:

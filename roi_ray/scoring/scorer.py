@@ -46,8 +46,8 @@ class Scorer:
             on a GPU, and 1 on a CPU, whose caches hold no more.
         weights_dir: folder with torchvision's backbone files, for LPIPS `vgg` and `squeeze`.
         networks: networks to copy and use, instead of those that the settings name.
-        allow_slow_precision: whether a precision that is slower than fp32 on the device is used,
-            instead of refused.
+        allow_slow_precision: whether a precision that takes more than twice as long as fp32 on
+            the device is used, instead of refused.
 
     Attributes:
         settings: networks and options of the metrics; the precision is never `auto`.
@@ -56,7 +56,7 @@ class Scorer:
 
     Raises:
         WeightsError: weights are missing, altered, or of an unknown layout.
-        DeviceError: the device is not available, or the precision is slower than fp32 on it.
+        DeviceError: the device is not available, or the precision is too slow on it.
 
     Examples:
         >>> import roi_ray

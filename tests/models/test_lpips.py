@@ -172,8 +172,7 @@ def test_unknown_name_and_unfitting_weights_are_weights_errors() -> None:
 
 KERNELS = """
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.load import load_image
-from roi_ray.models import loader, lpips
+from roi_ray.models import lpips
 from roi_ray.models.triton import distances
 from roi_ray.models.triton.blur import compute_blurred_pool
 from roi_ray.models.shift_tolerant import Blur, BlurredPool
