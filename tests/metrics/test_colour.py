@@ -45,7 +45,7 @@ def test_errors_equal_those_of_pillows_ycbcr_within_its_rounding(photos: Photos)
 
 
 def test_subsampled_chroma_shows_in_chroma_alone(photos: Photos) -> None:
-    """PSNR over R, G and B falls by 2 dB at most where the errors of chroma double."""
+    """Luma hardly changes where the errors of chroma double."""
     x = photos["astronaut"]
     full, halved = (
         decode_image(encode(x, "JPEG", quality=95, subsampling=subsampling))

@@ -1,3 +1,5 @@
+"""The numbers that the scorer measures: which columns, under which masks."""
+
 import numpy as np
 import pytest
 
@@ -77,7 +79,6 @@ def test_mask_of_ones_gives_the_numbers_of_the_whole_image(photos: Photos, score
         assert getattr(scores, name) == getattr(scores, name.removeprefix("roi_")), name
 
 
-@pytest.mark.skipif(not schema.OPTIONAL_METRICS, reason="there is no optional metric")
 def test_reference_of_a_scorer_without_a_metric_is_refused(photos: Photos, scorer) -> None:
     x = photos["coffee"][:64, :96]
     with pytest.raises(UsageError, match="by a scorer without the metric"):

@@ -43,30 +43,6 @@ def test_scorer_gives_the_numbers_of_the_function(photos: Photos, weighting) -> 
     assert numbers[0] < numbers[1]
 
 
-def test_mask_of_ones_gives_the_same_number(photos: Photos, scorer) -> None:
-    x = photos["chelsea"][:100, :90]
-    ones = np.full(x.shape[:2], 255, np.uint8)
-    (scores,) = scorer.score(scorer.prepare(x, ones), [jpeg(x, 50)])
-    assert scores.roi_ssimulacra2 == scores.ssimulacra2
-
-
-def test_without_a_region_the_number_under_the_mask_is_none(photos: Photos, scorer) -> None:
-    x = photos["chelsea"][:64, :64]
-    (scores,) = scorer.score(scorer.prepare(x, np.zeros((64, 64), np.uint8)), [jpeg(x, 50)])
-    assert scores.ssimulacra2 < 100
-    assert scores.roi_ssimulacra2 is None
-    assert scores.to_dict()["roi_ssimulacra2"] is None
-
-
-def test_metric_is_measured_only_on_request(photos: Photos) -> None:
-    plain = Scorer()
-    x = photos["chelsea"][:64, :64]
-    (scores,) = plain.score(plain.prepare(x), [x])
-    assert scores.ssimulacra2 is None
-    assert "ssimulacra2" not in scores.to_dict()
-    assert "roi_ssimulacra2" not in scores.to_dict()
-
-
 def test_references_of_a_batch_are_scored_as_alone(photos: Photos, scorer) -> None:
     crops = [photos[name][:64, :80] for name in ("chelsea", "coffee")]
     references = scorer.prepare_all(crops, [None, None])
