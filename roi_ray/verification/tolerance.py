@@ -16,6 +16,7 @@ EXACT = ("width", "height", "reference_bit_depth", "distorted_bit_depth", "ms_ss
 
 _NETWORKS = ("lpips", "d_loss")
 _FLAT_LIMIT = 1e-3
+_FLOAT32 = 2e-7
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ def allow(
     if basic.startswith("mse"):
         # Chroma is a small difference of float32 numbers, which keeps fewer digits.
         allowed = (1e-6 if basic == "mse" else 1e-5) * abs(value)
+        if basic != "mse":
+            colours = expected[column.removesuffix(basic) + "mse"] or 0.0
+            allowed += _chroma_rounding(value, colours)
     else:
         allowed = 1e-5 + (agreement.network * abs(value) if basic in _NETWORKS else 0.0)
     if basic == "ms_ssim":
@@ -80,6 +84,17 @@ def allow(
         fraction = expected["roi_fraction"] or 1.0
         allowed += _mask_error(agreement, abs(value), whole / fraction if normalised else whole)
     return allowed
+
+
+def _chroma_rounding(value: float, colours: float) -> float:
+    """Bound the error of a squared error of chroma that float32 makes; grey images have no other.
+
+    Args:
+        value: exact mean squared error of Cb or Cr.
+        colours: that of R, G and B, whose differences are rounded before they are combined.
+    """
+    rounding = _FLOAT32 * math.sqrt(abs(colours))
+    return 2 * math.sqrt(abs(value)) * rounding + rounding**2
 
 
 def _mask_error(agreement: Agreement, value: float, whole: float) -> float:

@@ -5,6 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from roi_ray.imaging.pixels import HighBitDepthImage
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Precision, Settings
 from roi_ray.verification import literal
@@ -13,6 +14,8 @@ from tests.conftest import jpeg
 
 NUMBERS = {"mse": 1e-3, "psnr": 30.0, "roi_mse": 1e-4, "roi_psnr": 40.0, "roi_fraction": 0.1}
 NUMBERS |= {"ms_ssim": 0.9, "roi_ms_ssim": 0.09, "lpips": 0.2, "roi_lpips": 0.02, "width": 50}
+
+CHROMA = ("mse_cb", "mse_cr", "roi_mse_cb", "roi_mse_cr")
 
 
 def allow_fp32(name, given=True, rounding=0.0):
@@ -56,6 +59,28 @@ def test_half_precision_stays_within_its_tolerance(photos, precision) -> None:
                 assert difference <= allow(column, numbers, precision, **options), column
                 needed += difference > allow(column, numbers, "fp32", **options)
     assert needed > 10
+
+
+@pytest.mark.parametrize("high", [8, 16])
+def test_chroma_of_grey_images_is_rounding(photos, high) -> None:
+    """Without colours, the exact error of chroma is 0 and float32's is not."""
+    x = np.ascontiguousarray(photos["coffee"][:96, :80, :1].repeat(3, 2))
+    y = (x.astype(np.float64) * 0.7 + 20).round().astype(np.uint8)
+    mask = np.zeros(x.shape[:2], np.uint8)
+    mask[-20:] = 255
+    if high == 16:
+        x = HighBitDepthImage(x.astype(np.uint16) * 257 + 3, bit_depth=16)
+    scorer = Scorer()
+    (scores,) = scorer.score(scorer.prepare(x, mask), [y])
+    expected = {**scores.to_dict(), **dict.fromkeys(CHROMA, 0.0)}
+    for column in CHROMA:
+        allowed = allow(column, expected, "fp32", mask_is_given=True, normalised=False)
+        assert getattr(scores, column) <= allowed < 1e-13
+
+
+def test_a_hundredth_of_little_chroma_is_no_rounding() -> None:
+    numbers = NUMBERS | {"mse_cb": 1e-9}
+    assert allow("mse_cb", numbers, "fp32", mask_is_given=True, normalised=False) < 1e-11
 
 
 def test_every_precision_of_a_run_has_an_agreement() -> None:
