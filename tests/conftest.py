@@ -117,6 +117,11 @@ def jpeg(pixels: Pixels, quality: int) -> Pixels:
     return decode_image(encode(pixels, "JPEG", quality=quality))
 
 
+def to_tensor(pixels: NDArray[np.number]) -> torch.Tensor:
+    """Copy pixels, (H, W, 3), to a tensor of the same type, (3, H, W)."""
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
+
+
 def deepen(pixels: Pixels8, bit_depth: int, seed: int = 0) -> HighBitDepthImage:
     """Make an image of more bits: that of 8 bits, with detail below one of its levels."""
     detail = np.random.default_rng(seed).random(pixels.shape) - 0.5

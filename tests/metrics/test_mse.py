@@ -15,11 +15,7 @@ from roi_ray.metrics.mse import PSNR_CAP, psnr_from_mse, squared_error_map
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings, Weighting
 from roi_ray.verification import literal
-from tests.conftest import Photos, deepen, jpeg
-
-
-def tensor(pixels):
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+from tests.conftest import Photos, deepen, jpeg, to_tensor
 
 
 def error_map(x, y, bit_depths=(8, 8)):
@@ -32,13 +28,13 @@ def error_map(x, y, bit_depths=(8, 8)):
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "rocket"])
 def test_steps_equal_scikit_image(photos: Photos, name: str, quality: int) -> None:
     x, y = photos[name], jpeg(photos[name], quality)
-    mse = error_map(tensor(x)[None], tensor(y)[None]).double().mean()
+    mse = error_map(to_tensor(x)[None], to_tensor(y)[None]).double().mean()
     assert float(mse) == pytest.approx(mean_squared_error(x / 255, y / 255), abs=1e-6, rel=1e-6)
     assert float(psnr_from_mse(mse)) == pytest.approx(peak_signal_noise_ratio(x, y), abs=1e-6)
 
 
 def test_identical_images_get_the_psnr_cap(photos: Photos) -> None:
-    x = tensor(photos["coffee"])
+    x = to_tensor(photos["coffee"])
     mse = error_map(x[None], x[None]).mean()
     assert float(mse) == 0
     assert float(psnr_from_mse(mse)) == PSNR_CAP == 100
@@ -48,7 +44,7 @@ def test_smallest_difference_is_exact() -> None:
     x = np.zeros((20, 30, 3), np.uint8)
     y = x.copy()
     y[3, 4, 1] = 1
-    level = error_map(tensor(x)[None], tensor(y)[None])
+    level = error_map(to_tensor(x)[None], to_tensor(y)[None])
     assert level.shape == (1, 20, 30)
     assert float(level[0, 3, 4]) == pytest.approx(1 / 255**2 / 3, rel=1e-6)
     assert float(level.sum()) == float(level[0, 3, 4])
@@ -78,7 +74,7 @@ def test_float64_tensors_give_a_float64_mse(photos: Photos, rng, weighting) -> N
     x, y = deepen(photos["rocket"][:90, :120], 16) / 65535, jpeg(photos["rocket"][:90, :120], 60)
     mask = rng.random((90, 120)) ** 3
     error = np.square(x - y / 255).mean(2)
-    a, b = tensor(x), tensor(y)
+    a, b = to_tensor(x), to_tensor(y)
     assert float(metrics.mse(a, b)) == pytest.approx(error.mean(), rel=1e-12)
     masked = metrics.mse(a, b, torch.from_numpy(mask), weighting)
     expected = literal.masked_mean(error, mask, weighting)
@@ -90,7 +86,8 @@ def test_mse_and_psnr_equal_numpy(photos: Photos, dtype) -> None:
     x, y = photos["chelsea"], jpeg(photos["chelsea"], 20)
     expected = float(np.square(x / 255 - y / 255).mean())
     a, b = (
-        tensor(image) if dtype == torch.uint8 else tensor(image / 255).to(dtype) for image in (x, y)
+        to_tensor(image) if dtype == torch.uint8 else to_tensor(image / 255).to(dtype)
+        for image in (x, y)
     )
     assert metrics.mse(a, b).dtype == torch.float64
     assert float(metrics.mse(a, b)) == pytest.approx(expected, rel=1e-6)
@@ -98,8 +95,8 @@ def test_mse_and_psnr_equal_numpy(photos: Photos, dtype) -> None:
 
 
 def test_one_reference_serves_a_batch(photos: Photos) -> None:
-    x = tensor(photos["coffee"])
-    batch = torch.stack([tensor(jpeg(photos["coffee"], quality)) for quality in (10, 50, 90)])
+    x = to_tensor(photos["coffee"])
+    batch = torch.stack([to_tensor(jpeg(photos["coffee"], quality)) for quality in (10, 50, 90)])
     expected = [float(metrics.psnr(x, y)) for y in batch]
     assert metrics.psnr(x, batch).tolist() == expected
     assert metrics.psnr(x.expand_as(batch), batch).tolist() == expected
@@ -115,7 +112,7 @@ def test_masked_metrics_equal_the_literal_method(photos: Photos, rng, weighting)
     a, b = x / 255, y / 255
     mse = literal.masked_mean(np.square(a - b).mean(2), mask, weighting)
     ms_ssim = literal.masked_ms_ssim(a, b, mask, weighting)
-    given = (tensor(a).float(), tensor(b).float(), torch.from_numpy(mask), weighting)
+    given = (to_tensor(a).float(), to_tensor(b).float(), torch.from_numpy(mask), weighting)
     assert float(metrics.mse(*given)) == pytest.approx(mse, rel=1e-6)
     assert float(metrics.psnr(*given)) == pytest.approx(literal.psnr(mse), abs=1e-5)
     assert float(metrics.ms_ssim(*given)) == pytest.approx(ms_ssim, abs=1e-5)
@@ -128,7 +125,7 @@ def test_metrics_equal_the_scores_of_scorer(photos: Photos, weighting) -> None:
     mask = np.zeros((180, 200), np.uint8)
     mask[20:90, 50:140] = 230
     scorer = Scorer(Settings(roi_weighting=weighting))
-    a, b = tensor(x), torch.stack([tensor(y) for y in several])
+    a, b = to_tensor(x), torch.stack([to_tensor(y) for y in several])
     for number, scores in enumerate(scorer.score(scorer.prepare(x, mask), several)):
         for name in ("mse", "psnr", "ms_ssim"):
             metric = getattr(metrics, name)
@@ -139,8 +136,8 @@ def test_metrics_equal_the_scores_of_scorer(photos: Photos, weighting) -> None:
 
 @pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim", "mse_ycbcr"])
 def test_masks_without_a_region_give_no_number(photos: Photos, name) -> None:
-    metric, x = getattr(metrics, name), tensor(photos["coffee"][:64, :80])
-    batch = torch.stack([tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
+    metric, x = getattr(metrics, name), to_tensor(photos["coffee"][:64, :80])
+    batch = torch.stack([to_tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
     masks = torch.zeros(2, 64, 80, dtype=torch.uint8)
     masks[1, 20:40] = 255
     empty, masked = metric(x, batch, masks)
@@ -150,8 +147,8 @@ def test_masks_without_a_region_give_no_number(photos: Photos, name) -> None:
 
 @pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim"])
 def test_mask_per_image_equals_single_images(photos: Photos, rng, name) -> None:
-    metric, x = getattr(metrics, name), tensor(photos["coffee"][:64, :80])
-    batch = torch.stack([tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
+    metric, x = getattr(metrics, name), to_tensor(photos["coffee"][:64, :80])
+    batch = torch.stack([to_tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
     masks = torch.from_numpy(rng.random((2, 64, 80)))
     together = metric(x, batch, masks)
     alone = [float(metric(x, y, mask)) for y, mask in zip(batch, masks, strict=True)]
@@ -207,8 +204,8 @@ def test_unusable_masks_and_weightings_are_refused(name) -> None:
 
 @pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim"])
 def test_uint8_masks_of_0_and_1_are_refused(photos: Photos, name) -> None:
-    metric, x = getattr(metrics, name), tensor(photos["coffee"][:64, :80])
-    batch = torch.stack([tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
+    metric, x = getattr(metrics, name), to_tensor(photos["coffee"][:64, :80])
+    batch = torch.stack([to_tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
     inside = torch.zeros(64, 80, dtype=torch.bool)
     inside[10:50, 20:60] = True
     good = inside.to(torch.uint8) * 255

@@ -13,16 +13,12 @@ from roi_ray.metrics.images import ImagePair, Images
 from roi_ray.metrics.recursive_gaussian import blur
 from roi_ray.metrics.roi import spatial_mean
 from roi_ray.metrics.ssimulacra2 import METRIC, scales_that_fit, ssimulacra2
-from tests.conftest import Photos, deepen, encode, jpeg, needs_cuda, write
+from tests.conftest import Photos, deepen, encode, jpeg, needs_cuda, to_tensor, write
 from tests.metrics import literal_ssimulacra2 as literal
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 REFERENCE_VALUES = DATA / "ssimulacra2.csv"
 MUCPED23 = DATA / "mucped23"
-
-
-def image(pixels) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(pixels).copy()).permute(2, 0, 1)
 
 
 @pytest.mark.skipif(
@@ -37,7 +33,7 @@ def test_numbers_are_those_of_the_reference_tool() -> None:
         x = load_image(MUCPED23 / "originals" / f"{name}.png")
         y = load_image(MUCPED23 / method / f"{name}.jpg")
         # The tool prints six decimals. A processor without fused instructions rounds otherwise.
-        assert float(ssimulacra2(image(x), image(y))) == pytest.approx(
+        assert float(ssimulacra2(to_tensor(x), to_tensor(y))) == pytest.approx(
             float(row["ssimu2"]), abs=0.01
         ), (name, method)
 
@@ -50,7 +46,7 @@ def test_numbers_are_those_of_the_package_but_for_its_filter(
     x = photos[name]
     y = jpeg(x, quality)
     paths = [write(tmp_path / f"{n}.png", encode(each)) for n, each in enumerate((x, y))]
-    number = float(ssimulacra2(image(x), image(y)))
+    number = float(ssimulacra2(to_tensor(x), to_tensor(y)))
     # The package's filter mirrors the image at its left and right, where the tool sees zeros, and
     # does not accumulate the tool's rounding errors.
     assert package.compute_ssimulacra2(*paths) == pytest.approx(number, abs=8)
@@ -85,20 +81,20 @@ def test_number_equals_the_literal_definition_at_any_size(
     y = jpeg(x, quality)
     assert scales_that_fit(height, width) == scales
     expected = literal.ssimulacra2(x / 255, y / 255)
-    assert float(ssimulacra2(image(x), image(y))) == pytest.approx(expected, abs=0.04)
+    assert float(ssimulacra2(to_tensor(x), to_tensor(y))) == pytest.approx(expected, abs=0.04)
 
 
 @pytest.mark.parametrize("size", [(11, 11), (64, 100), (300, 451)])
 def test_identical_images_score_exactly_100(photos: Photos, size) -> None:
-    x = image(photos["chelsea"][: size[0], : size[1]])
+    x = to_tensor(photos["chelsea"][: size[0], : size[1]])
     assert ssimulacra2(x, x).item() == 100
     values = torch.rand(3, *size, generator=torch.Generator().manual_seed(3))
     assert ssimulacra2(values, values).item() == 100
 
 
 def test_images_of_several_references_are_scored_alike_in_a_batch(photos: Photos) -> None:
-    crops = [image(photos[name][:120, :150]) for name in ("chelsea", "coffee")]
-    decoded = [image(jpeg(photos[name][:120, :150], 30)) for name in ("chelsea", "coffee")]
+    crops = [to_tensor(photos[name][:120, :150]) for name in ("chelsea", "coffee")]
+    decoded = [to_tensor(jpeg(photos[name][:120, :150], 30)) for name in ("chelsea", "coffee")]
     alone = [float(ssimulacra2(x, y)) for x, y in zip(crops, decoded, strict=True)]
     assert ssimulacra2(torch.stack(crops), torch.stack(decoded)).tolist() == alone
     shared = ssimulacra2(crops[0], torch.stack([decoded[0], crops[0], crops[1]]))
@@ -108,11 +104,11 @@ def test_images_of_several_references_are_scored_alike_in_a_batch(photos: Photos
 
 def test_images_of_more_bits_are_scored_at_their_depth(photos: Photos) -> None:
     x, y = photos["chelsea"][:128, :160], jpeg(photos["chelsea"][:128, :160], 60)
-    number = float(ssimulacra2(image(x), image(y)))
+    number = float(ssimulacra2(to_tensor(x), to_tensor(y)))
     for depth in (10, 16):
-        deep = image(deepen(x, depth).astype(np.int32))[None]
-        exact = image(np.rint(x / 255 * (2**depth - 1)).astype(np.int32))[None]
-        distorted = Images(image(y)[None], 255)
+        deep = to_tensor(deepen(x, depth).astype(np.int32))[None]
+        exact = to_tensor(np.rint(x / 255 * (2**depth - 1)).astype(np.int32))[None]
+        distorted = Images(to_tensor(y)[None], 255)
         for samples, tolerance in ((exact, 0.3), (deep, 3)):
             references = Images(samples, 2**depth - 1)
             pair = ImagePair(references, distorted)
@@ -128,9 +124,9 @@ def test_images_of_more_bits_are_scored_at_their_depth(photos: Photos) -> None:
 def test_mask_of_ones_gives_the_same_number_to_the_last_bit(photos: Photos, shape) -> None:
     height, width = shape
     x, y = photos["coffee"][:height, :width], jpeg(photos["coffee"][:height, :width], 40)
-    number = ssimulacra2(image(x), image(y))
+    number = ssimulacra2(to_tensor(x), to_tensor(y))
     for weighting in ("mean", "normalised"):
-        masked = ssimulacra2(image(x), image(y), torch.ones(shape), weighting)
+        masked = ssimulacra2(to_tensor(x), to_tensor(y), torch.ones(shape), weighting)
         assert torch.equal(masked, number)
 
 
@@ -151,7 +147,7 @@ def test_number_under_a_mask_equals_the_literal_definition(
         weights.append(weight / weight.mean() if weighting == "normalised" else weight)
         shape = tuple((side + 1) // 2 for side in shape)
     expected = literal.ssimulacra2(x / 255, y / 255, weights)
-    number = float(ssimulacra2(image(x), image(y), mask, weighting))
+    number = float(ssimulacra2(to_tensor(x), to_tensor(y), mask, weighting))
     assert number == pytest.approx(expected, abs=0.05)
 
 
@@ -171,9 +167,9 @@ def test_regions_anywhere_order_qualities(photos: Photos, region) -> None:
     x = photos["coffee"][100:228, 200:328]
     mask = torch.zeros(128, 128)
     mask[region] = 1
-    qualities = torch.stack([image(jpeg(x, quality)) for quality in (10, 30, 60, 95)])
+    qualities = torch.stack([to_tensor(jpeg(x, quality)) for quality in (10, 30, 60, 95)])
     for weighting in ("mean", "normalised"):
-        numbers = ssimulacra2(image(x), qualities, mask, weighting).tolist()
+        numbers = ssimulacra2(to_tensor(x), qualities, mask, weighting).tolist()
         assert numbers == sorted(numbers)
         assert len(set(numbers)) == 4
 
@@ -184,15 +180,15 @@ def test_damage_outside_the_region_hardly_counts(photos: Photos) -> None:
     y[:, 100:] = jpeg(x, 5)[:, 100:]
     left = torch.zeros(160, 160)
     left[:, :40] = 1
-    inside = float(ssimulacra2(image(x), image(y), left, "normalised"))
-    outside = float(ssimulacra2(image(x), image(y), 1 - left, "normalised"))
+    inside = float(ssimulacra2(to_tensor(x), to_tensor(y), left, "normalised"))
+    outside = float(ssimulacra2(to_tensor(x), to_tensor(y), 1 - left, "normalised"))
     # The coarsest window is 288 pixels wide, so that some of the damage is seen from inside.
     assert inside > 85
     assert outside < 20
 
 
 def test_without_a_region_there_is_no_number(photos: Photos) -> None:
-    x = image(photos["coffee"][:64, :64])
+    x = to_tensor(photos["coffee"][:64, :64])
     masks = torch.stack([torch.zeros(64, 64), torch.ones(64, 64)])
     numbers = ssimulacra2(x, torch.stack([x, x]), masks)
     assert numbers[0].isnan()
@@ -209,11 +205,11 @@ def test_large_image_scores_as_its_definition(photos: Photos) -> None:
     x = np.tile(photos["rocket"][:220, :640], (1, 4, 1))  # 2,560 pixels wide: blocks of lines
     y = jpeg(x, 50)
     expected = literal.ssimulacra2(x / 255, y / 255)
-    assert float(ssimulacra2(image(x), image(y))) == pytest.approx(expected, abs=0.05)
+    assert float(ssimulacra2(to_tensor(x), to_tensor(y))) == pytest.approx(expected, abs=0.05)
 
 
 @needs_cuda
 def test_gpu_gives_the_numbers_of_the_cpu(photos: Photos) -> None:
-    x, y = image(photos["chelsea"]), image(jpeg(photos["chelsea"], 90))
+    x, y = to_tensor(photos["chelsea"]), to_tensor(jpeg(photos["chelsea"], 90))
     number = float(ssimulacra2(x, y))
     assert float(ssimulacra2(x.cuda(), y.cuda())) == pytest.approx(number, abs=1e-3)

@@ -9,7 +9,7 @@ from roi_ray.models import discriminator
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import DEFAULT_DISCRIMINATOR, Settings
 from roi_ray.verification import literal
-from tests.conftest import jpeg
+from tests.conftest import jpeg, to_tensor
 from tests.models.test_lpips import build_package_alex
 
 SIZES = [(499, 512), (299, 451), (163, 240), (67, 131), (37, 300)]
@@ -39,10 +39,6 @@ def make_mask(region: str, size: tuple[int, int]):
     mask = np.zeros(size, np.uint8)
     mask[widen(rows), widen(columns)] = 255
     return mask
-
-
-def to_tensor(pixels):
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)

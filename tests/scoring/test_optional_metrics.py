@@ -7,7 +7,7 @@ import torch
 from roi_ray.metrics import ssimulacra2
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
-from tests.conftest import Photos, deepen, jpeg
+from tests.conftest import Photos, deepen, jpeg, to_tensor
 
 SETTINGS = Settings(metrics=("ssimulacra2",))
 
@@ -15,10 +15,6 @@ SETTINGS = Settings(metrics=("ssimulacra2",))
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
     return Scorer(SETTINGS)
-
-
-def tensor(pixels) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(pixels).copy()).permute(2, 0, 1)
 
 
 @pytest.mark.parametrize("weighting", ["mean", "normalised"])
@@ -30,11 +26,11 @@ def test_scorer_gives_the_numbers_of_the_function(photos: Photos, weighting) -> 
     mask[80:, :60] = 255
     mask[:20] = 51
     scores = scorer.score(scorer.prepare(x, mask), images)
-    expected = ssimulacra2(tensor(x), torch.stack([tensor(y) for y in images]))
+    expected = ssimulacra2(to_tensor(x), torch.stack([to_tensor(y) for y in images]))
     assert [each.ssimulacra2 for each in scores] == expected.tolist()
     expected = ssimulacra2(
-        tensor(x),
-        torch.stack([tensor(y) for y in images]),
+        to_tensor(x),
+        torch.stack([to_tensor(y) for y in images]),
         torch.from_numpy(mask),
         weighting,
     )

@@ -11,6 +11,7 @@ import torch
 
 from roi_ray import schema
 from roi_ray.errors import ImageReadError, ImageTooSmall, OutOfMemory, SizeMismatch
+from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.models import discriminator, saliency
 from roi_ray.scoring.scorer import Scorer, load_networks_for
 from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY, Settings
@@ -111,7 +112,11 @@ def test_identical_images_get_the_best_numbers(photos, scorers) -> None:
 def test_any_size_gives_finite_numbers(photos, scorers, shape, scales) -> None:
     x = photos["motorcycle_left"][: shape[0], : shape[1]]
     (scores,) = scorers["mean"].score(scorers["mean"].prepare(x), [jpeg(x, 30)])
-    assert all(math.isfinite(value) for value in scores.to_dict().values())
+    numbers = scores.to_dict()
+    if scores.roi_fraction < EMPTY_MEAN:  # the network sees nothing in some tiny images
+        regions = {name for name in numbers if name.startswith("roi_")} - {"roi_fraction"}
+        assert {numbers.pop(name) for name in regions} == {None}
+    assert all(math.isfinite(value) for value in numbers.values())
     assert (scores.height, scores.width, scores.ms_ssim_scales) == (*shape, scales)
 
 
@@ -132,7 +137,7 @@ def test_numbers_follow_their_declared_direction(photos, scorers) -> None:
 
 
 def test_batch_equals_single_images(photos) -> None:
-    x = photos["chelsea"]
+    x = photos["astronaut"][:150, :200]
     several = [jpeg(x, quality) for quality in (5, 20, 35, 50, 65, 80, 95)]
     one, many = Scorer(batch=1), Scorer(batch=16)
     prepared = one.prepare(x)
