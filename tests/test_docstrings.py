@@ -18,6 +18,7 @@ WITH_EXAMPLES = [
     ("roi_ray", "compare"),
     ("roi_ray.metrics", "ms_ssim"),
     ("roi_ray.metrics", "mse"),
+    ("roi_ray.metrics", "mse_ycbcr"),
     ("roi_ray.metrics", "psnr"),
     ("roi_ray.metrics", "ssimulacra2"),
 ]
