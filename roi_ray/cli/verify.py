@@ -86,10 +86,11 @@ def main(
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-_HEADER = ("column", "pairs", "largest", "typical", "allowed", "verdict")
+_HEADER = ("column", "pairs", "worst", "typical", "allowed", "verdict")
 _LEGEND = (
-    "largest, typical: difference between the scores and the numbers computed anew (the largest, "
-    "the median).\nallowed: the difference that rounding may cause, for the pair nearest to it."
+    "worst, typical: difference between the scores and the numbers computed anew: of the pair that "
+    "is nearest\nto what is allowed or furthest beyond it, and the median. allowed: the difference "
+    "that rounding may cause\nin that pair."
 )
 
 
@@ -131,7 +132,7 @@ def format_result(result: "Verification") -> str:
 def _format_column(column: "ColumnResult") -> tuple[str, ...]:
     if column.verdict == "not checked":
         return (column.name, "-", "-", "-", "-", f"not checked: {column.not_checked}")
-    numbers = (column.largest, column.typical, column.allowed)
+    numbers = (column.worst_difference, column.typical, column.allowed)
     verdict = f"OFF in {column.off}" if column.off else "agrees"
     return (
         column.name,
@@ -157,16 +158,18 @@ def _format_number(number: float | None) -> str:
 
 def _conclude(result: "Verification") -> str:
     if result.off:
-        return (
-            f"{len(result.off)} columns are off: either the scores are wrong, or an image has "
-            "changed since it was scored"
-        )
+        columns = _count(len(result.off), "column")
+        return f"{columns} off: either the scores are wrong, or an image has changed since then"
     if not result.verified:
         return "no pair could be verified"
     checked = sum(column.verdict == "agrees" for column in result.columns)
     skipped = len(result.columns) - checked
-    text = f"all numbers of {result.verified} pairs agree, in {checked} columns"
-    text += f"; {skipped} columns are not checked" if skipped else ""
-    if result.unverified:
-        text += f"; {len(result.unverified)} pairs are not verified"
+    pairs, columns = _count(result.verified, "pair"), _count(checked, "column")
+    text = f"all numbers of {pairs} agree, in {columns}"
+    text += f"; {_count(skipped, 'column')} not checked" if skipped else ""
+    text += f"; {_count(len(result.unverified), 'pair')} not verified" if result.unverified else ""
     return text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

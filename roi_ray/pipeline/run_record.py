@@ -102,7 +102,8 @@ def list_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> l
     return [
         f"  {key}: {old.get(key)!r} before, {new.get(key)!r} now"
         for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
+        # An empty list of a new release is what older ones did without it.
+        if old.get(key) != new.get(key) and (old.get(key) or new.get(key))
     ]
 
 

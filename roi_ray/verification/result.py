@@ -51,7 +51,8 @@ class ColumnResult:
         name: the column.
         source: what the numbers were computed with.
         pairs: number of pairs compared.
-        largest: largest absolute difference; infinite if a number is null or not a number.
+        worst_difference: absolute difference of the pair in `worst`; infinite if a number is null
+            or not a number.
         typical: median of the absolute differences.
         allowed: largest difference that is rounding, of the pair in `worst`.
         off: number of pairs that are further off than allowed.
@@ -63,7 +64,7 @@ class ColumnResult:
     name: str
     source: str
     pairs: int = 0
-    largest: float = 0.0
+    worst_difference: float = 0.0
     typical: float = 0.0
     allowed: float = 0.0
     off: int = 0
@@ -89,7 +90,7 @@ def summarize_column(name: str, source: str, comparisons: list[Comparison]) -> C
         name,
         source,
         pairs=len(comparisons),
-        largest=max(each.difference for each in comparisons),
+        worst_difference=worst.difference,
         typical=median(each.difference for each in comparisons),
         allowed=worst.allowed,
         off=sum(each.excess > 1 for each in comparisons),

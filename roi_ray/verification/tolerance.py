@@ -25,19 +25,21 @@ class Agreement:
 
     Attributes:
         network: relative error of LPIPS and of the discriminator's loss.
+        feature: error of LPIPS's unit-normalised features, which shows where images hardly differ.
         mask: relative error of the mask that the saliency network makes.
         mask_floor: error of that mask where it is near 0.
     """
 
     network: float
+    feature: float
     mask: float
     mask_floor: float
 
 
 AGREEMENTS: dict[str, Agreement] = {
-    "fp32": Agreement(network=5e-6, mask=2e-5, mask_floor=1e-6),
-    "fp16": Agreement(network=3e-3, mask=2e-2, mask_floor=1e-3),
-    "bf16": Agreement(network=3e-2, mask=2e-1, mask_floor=1e-2),
+    "fp32": Agreement(network=5e-6, feature=0, mask=2e-5, mask_floor=1e-6),
+    "fp16": Agreement(network=5e-3, feature=2.5e-4, mask=2e-2, mask_floor=1e-3),
+    "bf16": Agreement(network=5e-2, feature=2e-3, mask=2e-1, mask_floor=1e-2),
 }
 
 
@@ -76,6 +78,8 @@ def allow(
             allowed += _chroma_rounding(value, colours)
     else:
         allowed = 1e-5 + (agreement.network * abs(value) if basic in _NETWORKS else 0.0)
+    if basic == "lpips":
+        allowed += _square_error(value, agreement.feature)
     if basic == "ms_ssim":
         # In flat areas, float32 leaves few digits of a variance, in every implementation.
         allowed += min(4 * rounding, _FLAT_LIMIT)
@@ -93,8 +97,12 @@ def _chroma_rounding(value: float, colours: float) -> float:
         value: exact mean squared error of Cb or Cr.
         colours: that of R, G and B, whose differences are rounded before they are combined.
     """
-    rounding = _FLOAT32 * math.sqrt(abs(colours))
-    return 2 * math.sqrt(abs(value)) * rounding + rounding**2
+    return _square_error(value, _FLOAT32 * math.sqrt(abs(colours)))
+
+
+def _square_error(value: float, error: float) -> float:
+    """Bound the change of a mean square for an error of what is squared."""
+    return 2 * math.sqrt(abs(value)) * error + error**2
 
 
 def _mask_error(agreement: Agreement, value: float, whole: float) -> float:

@@ -104,3 +104,13 @@ def test_flat_images_are_within_the_measured_rounding(photos) -> None:
     difference, rounding = abs(scores.ms_ssim - exact), abs(single - exact)
     numbers = {"ms_ssim": exact}
     assert difference <= allow("ms_ssim", numbers, "fp32", True, False, rounding)
+
+
+def test_lpips_of_nearly_equal_images_in_bf16_may_be_a_tenth_off() -> None:
+    """As seen for one photograph in 16 and in 8 bits: 7.30e-4 in bf16, 6.69e-4 in fp32."""
+    expected = {"lpips": 6.69e-4}
+    for precision, within in (("bf16", 7.30e-4), ("fp32", 6.79e-4)):
+        allowed = allow("lpips", expected, precision, mask_is_given=True, normalised=False)
+        assert within < expected["lpips"] + allowed < 1.5 * expected["lpips"]
+    fp32 = allow("lpips", expected, "fp32", mask_is_given=True, normalised=False)
+    assert expected["lpips"] + fp32 < 7e-4
