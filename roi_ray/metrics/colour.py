@@ -84,7 +84,8 @@ def squared_error_maps(difference: Tensor, white: int) -> Tensor:
     maps = difference.new_empty(difference.shape)
     luma, cb, cr = maps.unbind(1)
     # The transform is linear, so that it may be applied to differences.
-    torch.mul(red, _RED, out=luma).add_(green, alpha=_GREEN).add_(blue, alpha=_BLUE)
-    torch.sub(blue, luma, out=cb).mul_(_CB_SCALE)
-    torch.sub(red, luma, out=cr).mul_(_CR_SCALE)
-    return maps.square_().div_(white**2)
+    torch.mul(red, _RED / white, out=luma)
+    luma.add_(green, alpha=_GREEN / white).add_(blue, alpha=_BLUE / white)
+    torch.mul(blue, _CB_SCALE / white, out=cb).sub_(luma, alpha=_CB_SCALE)
+    torch.mul(red, _CR_SCALE / white, out=cr).sub_(luma, alpha=_CR_SCALE)
+    return maps.square_()
