@@ -37,10 +37,25 @@ def gaussian_means_at_once(images: Tensor) -> Tensor:
     """Compute `gaussian_means` as two convolutions with one channel per plane."""
     planes = images.reshape(1, -1, *images.shape[-2:])
     count = planes.shape[1]
-    taps = gaussian_taps(images.device, images.dtype)
-    column = taps.view(1, 1, WINDOW, 1).expand(count, -1, -1, -1)
+    column = gaussian_taps(images.device).view(1, 1, WINDOW, 1).expand(count, -1, -1, -1)
     means = F.conv2d(F.conv2d(planes, column, groups=count), column.mT, groups=count)
     return means.view(*images.shape[:-2], *means.shape[-2:])
+
+
+def exact_gaussian_means(images: Tensor) -> Tensor:
+    """Compute `gaussian_means` in float64.
+
+    The images are shifted and added, because torch's convolutions of float64 on a CPU copy an image
+    once per tap.
+    """
+    means = images.double()
+    taps = gaussian_taps(torch.device("cpu"), torch.float64).tolist()
+    for dim in (-2, -1):
+        source, length = means, means.shape[dim] - 2 * MARGIN
+        means = source.narrow(dim, 0, length) * taps[0]
+        for shift, tap in enumerate(taps[1:], start=1):
+            means.add_(source.narrow(dim, shift, length), alpha=tap)
+    return means
 
 
 @functools.cache

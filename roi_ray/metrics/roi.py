@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from roi_ray.metrics.gaussian import MARGIN, gaussian_means_at_once
+from roi_ray.metrics.gaussian import MARGIN, exact_gaussian_means
 from roi_ray.metrics.images import pad_to_min_side
 from roi_ray.runtime.triton import has_triton
 from roi_ray.settings import Weighting
@@ -113,7 +113,7 @@ class GaussianView(MaskView):
         """See `MaskView.resize`; the mask is averaged over the window around each position."""
         mask = super().resize(mask, height + 2 * MARGIN, width + 2 * MARGIN)
         # In float64 a mask of ones gives ones, to the last bit of a float32 map.
-        return gaussian_means_at_once(mask.double())
+        return exact_gaussian_means(mask)
 
 
 def has_region(mask: Tensor) -> Tensor:
