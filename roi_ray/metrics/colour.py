@@ -42,7 +42,7 @@ def mse_ycbcr(
     Examples:
         >>> import torch
         >>> grey = torch.full((3, 32, 32), 0.5)
-        >>> mse_ycbcr(grey, grey + 0.1)
+        >>> mse_ycbcr(grey, grey + 0.1).round(decimals=4)
         tensor([0.0100, 0.0000, 0.0000], dtype=torch.float64)
         >>> bluish = grey.clone()
         >>> bluish[2] += 0.1

