@@ -1,6 +1,7 @@
 """Photographs, encoders and servers that tests share."""
 
 import atexit
+import gc
 import io
 import logging
 import os
@@ -165,6 +166,7 @@ def ray_cluster() -> Iterator[None]:
             object_store_memory=500 * 2**20,
         )
     yield
+    gc.collect()  # as `runtime.cluster.connect` does
     ray.shutdown()
 
 

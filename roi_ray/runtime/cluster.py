@@ -1,5 +1,6 @@
 """Connect to Ray, and plan how a job uses a cluster's CPUs and GPUs."""
 
+import gc
 import logging
 import os
 import warnings
@@ -81,6 +82,9 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
         yield not existing
     finally:
         _started_here.reset(token)
+        # Ray ends the process if one of its objects is freed after it was shut down. A job that
+        # failed leaves such objects in reference cycles.
+        gc.collect()
         ray.shutdown()
 
 
