@@ -88,9 +88,9 @@ def main(
 
 _HEADER = ("column", "pairs", "worst", "typical", "allowed", "verdict")
 _LEGEND = (
-    "worst, typical: difference between the scores and the numbers computed anew: of the pair that "
-    "is nearest\nto what is allowed or furthest beyond it, and the median. allowed: the difference "
-    "that rounding may cause\nin that pair."
+    "worst: the largest difference between the scores and the numbers computed anew, relative to "
+    "what is allowed.\nallowed: the difference that rounding may cause in that pair.\n"
+    "typical: the median difference of all pairs."
 )
 
 

@@ -91,7 +91,7 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
 def is_on_this_machine() -> bool:
     """Return whether `connect` uses a local Ray that roi-ray has started or is going to start.
 
-    Of any other Ray, even one that this process is connected to, this machine may be only the head.
+    Another Ray may have workers on other machines, even if this process is connected to it.
     """
     if os.environ.get("RAY_ADDRESS"):
         return False
