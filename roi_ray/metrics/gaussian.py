@@ -43,19 +43,31 @@ def gaussian_means_at_once(images: Tensor) -> Tensor:
 
 
 def exact_gaussian_means(images: Tensor) -> Tensor:
-    """Compute `gaussian_means` in float64.
+    """Compute `gaussian_means` in float64."""
+    return filter_exactly(images, gaussian_taps(torch.device("cpu"), torch.float64))
+
+
+def filter_exactly(images: Tensor, taps: Tensor) -> Tensor:
+    """Filter rows and columns in float64, whole windows only.
 
     The images are shifted and added, because torch's convolutions of float64 on a CPU copy an image
     once per tap.
+
+    Args:
+        images: (..., H, W).
+        taps: (T,).
+
+    Returns:
+        float64, (..., H - T + 1, W - T + 1).
     """
-    means = images.double()
-    taps = gaussian_taps(torch.device("cpu"), torch.float64).tolist()
+    first, *others = taps.tolist()
+    filtered = images.double()
     for dim in (-2, -1):
-        source, length = means, means.shape[dim] - 2 * MARGIN
-        means = source.narrow(dim, 0, length) * taps[0]
-        for shift, tap in enumerate(taps[1:], start=1):
-            means.add_(source.narrow(dim, shift, length), alpha=tap)
-    return means
+        source, length = filtered, filtered.shape[dim] - len(others)
+        filtered = source.narrow(dim, 0, length) * first
+        for shift, tap in enumerate(others, start=1):
+            filtered.add_(source.narrow(dim, shift, length), alpha=tap)
+    return filtered
 
 
 @functools.cache

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from roi_ray.metrics.gaussian import filter_exactly
 from roi_ray.metrics.multiply_add import add_product_
 from roi_ray.metrics.roi import MaskView
 
@@ -69,13 +70,12 @@ class RecursiveGaussianView(MaskView):
 
     def resize(self, mask: Tensor, height: int, width: int) -> Tensor:
         """See `MaskView.resize`; the mask is averaged over the window around each position."""
-        mask = super().resize(mask, height, width).double()[:, None]
-        taps = gaussian_taps().to(mask.device).view(1, 1, -1, 1)
+        mask = super().resize(mask, height, width)
         weights, ones = (
-            F.conv2d(F.conv2d(each, taps, padding="same"), taps.mT, padding="same")
+            filter_exactly(F.pad(each, [RADIUS - 1] * 4), gaussian_taps())
             for each in (mask, torch.ones_like(mask[:1]))
         )
-        return (weights / ones)[:, 0]
+        return weights / ones
 
 
 def _amplitudes() -> Tensor:
