@@ -115,6 +115,7 @@ def measure_job(groups: Sequence[Group], folder: Path, settings: Settings, cpus:
     with _MemorySampler() as memory, connect(cpus=cpus):
         images = str(groups[0].reference.parent)
         options = Options(
+            engine="ray",
             device="cpu",
             shard_size=shard_size,
             allow_prefixes=(images,),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from roi_ray import settings
+from roi_ray.pipeline import options
 from roi_ray.preference.recipes import RECIPES
 from roi_ray.runtime import cluster, logs
 from roi_ray.schema import OPTIONAL_METRICS
@@ -79,6 +80,15 @@ WeightsDir = Annotated[
 ]
 
 # Options of how a scoring job runs: the fields of `pipeline.options.Options`.
+Engine = Annotated[
+    options.EngineName,
+    typer.Option(
+        help="local: in this process, which starts at once. ray: on Ray, with several processes, "
+        "GPUs or nodes. auto: local for a few hundred pairs on one device, unless RAY_ADDRESS "
+        "names a cluster.",
+        rich_help_panel=_RUN,
+    ),
+]
 AllowSlowPrecision = Annotated[
     bool,
     typer.Option(
@@ -107,7 +117,7 @@ Actors = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Number of scoring actors.",
+        help="Number of scoring actors on Ray.",
         show_default="as many as the GPUs hold, else one per CPU",
         rich_help_panel=_RUN,
     ),

@@ -58,6 +58,7 @@ def main(
     metrics: cli.Metrics = None,
     weights_dir: cli.WeightsDir = None,
     allow_slow_precision: cli.AllowSlowPrecision = False,
+    engine: cli.Engine = "auto",
     device: cli.Device = "auto",
     actors: cli.Actors = None,
     gpus_per_actor: cli.GpusPerActor = 1.0,
@@ -86,6 +87,7 @@ def main(
         lpips, saliency, discriminator, roi_weighting, precision, tuple(metrics or ())
     )
     options = Options(
+        engine=engine,
         device=device,
         actors=actors,
         gpus_per_actor=gpus_per_actor,

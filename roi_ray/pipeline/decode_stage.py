@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.errors import ImageError, ImageReadError, StorageError
+from roi_ray.errors import ImageReadError
 from roi_ray.imaging.decode import decode_image, decode_mask
 from roi_ray.imaging.load import read_image_file
 from roi_ray.imaging.pixels import Pixels, Pixels8, check_size
@@ -30,9 +30,6 @@ Read = Callable[[str], bytes]
 _Array = TypeVar("_Array", Pixels, Pixels8)
 
 CHUNK_BYTES = 32 << 20
-
-_ROW_ERRORS = (ImageError, StorageError)
-"""Errors that fail the rows of one image."""
 
 # Reading waits for the network or the disk, so many files are read ahead.
 _READERS = 16
@@ -106,12 +103,10 @@ def _decode_item(
     contents = _read_ahead([uri for _, _, uri in pairs], read, readers)
     for (row, pair_id, uri), content in zip(pairs, contents, strict=True):
         try:
-            if isinstance(content, _ROW_ERRORS):
-                raise content
-            image = _timed(decode_image, content, max_pixels)
+            image = _timed(decode_image, content.result(), max_pixels)
             check_size(image, decoded[0])
             chunk.add(row, pair_id, image)
-        except _ROW_ERRORS as error:
+        except Exception as error:  # any error fails only the rows of its image
             chunk.add(row, pair_id, None, Failure.from_exception(error, uri))
         if sum(image.nbytes for image in chunk.images if image is not None) >= CHUNK_BYTES:
             yield chunk
@@ -126,42 +121,36 @@ def _decode_reference(
     """Decode a reference and its mask; return a failure if one of them cannot be used."""
     try:
         pixels = _timed(decode_image, read(reference), max_pixels)
-    except _ROW_ERRORS as error:
+    except Exception as error:
         return Failure.from_exception(error, f"reference {reference}")
     if mask is None:
         return pixels, None
     try:
         mask_pixels = _timed(decode_mask, read(mask), max_pixels)
         check_size(mask_pixels, pixels)
-    except _ROW_ERRORS as error:
+    except Exception as error:
         return Failure.from_exception(error, f"mask {mask}")
     return pixels, mask_pixels
 
 
 def _read_ahead(
     uris: Iterable[str], read: Read, readers: ThreadPoolExecutor
-) -> Iterator[bytes | ImageError | StorageError]:
-    """Yield the contents of the files, in order. The larger they are, the fewer are read ahead."""
+) -> Iterator[Future[bytes]]:
+    """Read files, and yield them in order. The larger they are, the fewer are read ahead."""
     waiting, limit = iter(uris), _FILES_AHEAD_AT_START
-    reading = deque[Future[bytes | ImageError | StorageError]]()
+    reading = deque[Future[bytes]]()
     while True:
         to_start = islice(waiting, max(0, limit - len(reading)))
-        reading.extend(readers.submit(_read_or_error, read, uri) for uri in to_start)
+        reading.extend(readers.submit(read, uri) for uri in to_start)
         if not reading:
             return
-        content = reading.popleft().result()
+        content = reading.popleft()
         yield content
-        if isinstance(content, bytes):
-            limit = max(1, min(_MAX_FILES_AHEAD, _MAX_BYTES_AHEAD // max(1, len(content))))
+        if content.exception() is None:
+            size = max(1, len(content.result()))
+            limit = max(1, min(_MAX_FILES_AHEAD, _MAX_BYTES_AHEAD // size))
 
 
 def _timed(decoder: Callable[[bytes, int], _Array], content: bytes, max_pixels: int) -> _Array:
     with telemetry.time_stage("decode"):
         return decoder(content, max_pixels)
-
-
-def _read_or_error(read: Read, uri: str) -> bytes | ImageError | StorageError:
-    try:
-        return read(uri)
-    except _ROW_ERRORS as error:
-        return error

@@ -27,7 +27,7 @@ def resolve_precision(
 
     Args:
         settings: settings of the job.
-        options: options of the job.
+        options: options of the job; the engine is not `auto`.
         output_uri: output of the job.
         connection: keeps the connection to Ray, if the device depends on the cluster.
 
@@ -42,7 +42,9 @@ def resolve_precision(
         LOGGER.warning("precision auto: %s, in which %s was begun", precision, output_uri)
     else:
         device = options.device
-        if device == "auto":
+        if options.engine == "local":
+            device = "cuda" if find_device(device).type == "cuda" else "cpu"
+        elif device == "auto":
             starts_ray = connection.enter_context(connect())
             device = plan_workers(device, options.actors, can_grow=not starts_ray).device
         precision = fastest_precision(torch.device(device))
@@ -59,13 +61,15 @@ def check_precision_here(
 
     Args:
         settings: settings of the job, from `resolve_precision`.
-        options: options of the job.
+        options: options of the job; the engine is not `auto`.
         resumed_uri: output that is resumed, and so keeps its precision; None for a new output.
 
     Raises:
         DeviceError: see `check_precision`; or the device is not available.
     """
-    if settings.precision == "fp32" or options.allow_slow_precision or not is_on_this_machine():
+    if settings.precision == "fp32" or options.allow_slow_precision:
+        return
+    if options.engine == "ray" and not is_on_this_machine():
         return
     try:
         check_precision(settings.precision, find_device(options.device))

@@ -9,7 +9,8 @@ from roi_ray.io import storage
 from roi_ray.io.manifest import Manifest, read_manifest
 from roi_ray.models.networks import Provenance
 from roi_ray.pipeline.committer import Committer, drop_kind
-from roi_ray.pipeline.engine import RayEngine, Stages
+from roi_ray.pipeline.engine import Engine, make_engine, resolve_engine
+from roi_ray.pipeline.job import Job, Stages
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.output import Output, OutputWriter
 from roi_ray.pipeline.plan import PartPlan, Rows, make_work_items, plan_parts
@@ -64,6 +65,7 @@ def score_manifest(
         ManifestError: the manifest cannot be used.
         WeightsError: weights are missing, altered, or of an unknown layout.
         DeviceError: no GPU is available, or the precision is too slow on the devices.
+        UsageError: the local engine cannot do what the options ask for.
         ClusterError: Ray cannot be reached or started.
         OutputError: the output belongs to another run, or another job is writing to it.
         StorageError: the manifest or the output cannot be reached, or S3 refuses the credentials.
@@ -95,11 +97,12 @@ def score_manifest(
     # Load the weights first, so that unusable ones are reported before the job connects to Ray.
     weights = load_networks_for(settings, options.weights_dir).provenance
     location = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
+    options = resolve_engine(options, manifest.rows, output_uri)
     with ExitStack() as connection:
         settings = resolve_precision(settings, options, output_uri, connection)
         run = describe_run(_describe_config(manifest, settings, options, weights), location)
         output = Output(output_uri, run)
-        engine = RayEngine(manifest.base, settings, options, weights, stages or Stages())
+        engine = make_engine(Job(manifest.base, settings, options, weights, stages or Stages()))
         first_failures = FirstFailures()
         scored = 0
         is_recorded = output.is_recorded()  # refuses an output of another run at once
@@ -139,7 +142,7 @@ def _score_missing(
     manifest: Manifest,
     output: Output,
     writer: OutputWriter,
-    engine: RayEngine,
+    engine: Engine,
     options: Options,
     first_failures: FirstFailures,
     progress: ProgressReporter,
@@ -169,7 +172,7 @@ def _score_missing(
     return failed, scored
 
 
-def _score_part(part: PartPlan, engine: RayEngine, committer: Committer) -> None:
+def _score_part(part: PartPlan, engine: Engine, committer: Committer) -> None:
     # First pass: many pairs per task. A pair that kills its process also loses the pairs that the
     # process had in work, and S3 may not deliver some files. Second pass: one lost pair per task.
     for isolate in (False, True):

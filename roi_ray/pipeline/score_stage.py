@@ -52,7 +52,8 @@ class ScoringActor:
         device: see `Scorer`.
         batch: see `Scorer`.
         weights_dir: see `Scorer`.
-        threads: CPU threads of this actor.
+        threads: CPU threads of this process, which is then set up for scoring alone; None leaves
+            the process as it is.
         weights: the weights that the job has recorded; None accepts any.
         allow_slow_precision: see `Scorer`.
     """
@@ -63,12 +64,13 @@ class ScoringActor:
         device: str,
         batch: int | None,
         weights_dir: str | None,
-        threads: int,
+        threads: int | None,
         weights: Provenance | None = None,
         allow_slow_precision: bool = False,
     ) -> None:
-        torch.set_num_threads(threads)
-        keep_freed_memory()
+        if threads is not None:
+            torch.set_num_threads(threads)
+            keep_freed_memory()
         logs.log_to_ray_file()
         # A reference whose images fill several chunks is prepared once.
         self._prepared: dict[str, Prepared] = {}

@@ -110,8 +110,7 @@ class WorkerPlan:
             cluster grows.
         device: device of each actor.
         threads: CPU threads of each actor.
-        chunks_per_batch: chunks that an actor takes at once; a GPU scores several references
-            together.
+        chunks_per_batch: chunks that an actor takes at once.
         actor_resources: resources of each actor, as keyword arguments of `map_batches`.
         decode_resources: resources of each decode task. Never equal to `actor_resources`: Ray
             would fuse the two stages and decode inside the actor, one image after the other.
@@ -124,6 +123,11 @@ class WorkerPlan:
     chunks_per_batch: int
     actor_resources: dict[str, float]
     decode_resources: dict[str, float]
+
+
+def chunks_per_batch(device: str) -> int:
+    """Return how many chunks to score at once: a GPU scores several references together."""
+    return _GPU_CHUNKS if device == "cuda" else 1
 
 
 def plan_workers(
@@ -155,7 +159,7 @@ def plan_workers(
             initial_actors=min(actors, cpus),
             device=device,
             threads=max(1, cpus // actors),
-            chunks_per_batch=1,
+            chunks_per_batch=chunks_per_batch(device),
             # The quarter of a CPU that an actor leaves free always has room for a decode task.
             actor_resources={"num_cpus": 0.75},
             decode_resources={"num_cpus": 0.25},
@@ -178,7 +182,7 @@ def plan_workers(
         initial_actors=initial_actors,
         device=device,
         threads=1,
-        chunks_per_batch=_GPU_CHUNKS,
+        chunks_per_batch=chunks_per_batch(device),
         actor_resources={"num_cpus": share, "num_gpus": gpus_per_actor},
         decode_resources={"num_cpus": min(1.0, actor_cpus)},
     )

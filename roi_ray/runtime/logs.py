@@ -1,8 +1,8 @@
 """Configure the logger `roi_ray`, and log failed pairs.
 
-Decode tasks and scoring actors log to `roi_ray-worker-PID.log` among the Ray logs of their node,
-which Ray does not copy to the driver: a manifest may have a million bad rows. The driver logs as
-its program configures it; the commands of `roi-ray` log to standard error.
+Decode tasks and scoring actors on Ray log to `roi_ray-worker-PID.log` among the Ray logs of their
+node, which Ray does not copy to the driver: a manifest may have a million bad rows. The driver logs
+as its program configures it; the commands of `roi-ray` log to standard error.
 """
 
 import logging
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LogLevel = Literal["info", "warning", "error"]
 
 LOGGER = logging.getLogger("roi_ray")
+_WORKER_LOGGER = LOGGER.getChild("worker")
+"""Logs what the stages do, in Ray's processes alone: in its own process, the driver logs it."""
+_WORKER_LOGGER.propagate = False
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FILE_BYTES = 64 << 20  # per file; a process keeps two, so it uses at most twice that
@@ -25,15 +28,19 @@ _MAX_CHARACTERS = 1000
 
 
 def log_failures(shard: int, pair_ids: Iterable[str], failures: "Iterable[Failure | None]") -> None:
-    """Log the pairs that failed, one line each."""
+    """Log the pairs that failed to the log of this Ray process, one line each."""
     for pair_id, failure in zip(pair_ids, failures, strict=True):
         if failure is not None:
-            line = escape_line(str(failure))
-            LOGGER.warning("shard %d, pair %s: %s", shard, escape_line(pair_id), line)
+            _log_failure(_WORKER_LOGGER, shard, pair_id, failure)
+
+
+def _log_failure(logger: logging.Logger, shard: int, pair_id: str, failure: "Failure") -> None:
+    line = escape_line(str(failure))
+    logger.warning("shard %d, pair %s: %s", shard, escape_line(pair_id), line)
 
 
 class FirstFailures:
-    """Log of a job's first failed pairs on its driver; says where to find the others.
+    """Log of a job's first failed pairs on its driver.
 
     Attributes:
         failures: failures of the logged pairs.
@@ -50,14 +57,11 @@ class FirstFailures:
         for pair_id, failure in zip(pair_ids, failures, strict=True):
             if len(self.failures) == self.LIMIT:
                 if not self._full:
-                    LOGGER.warning(
-                        "more pairs fail; see the column `error` of the output, and "
-                        "roi_ray-worker-*.log among the Ray logs of each node"
-                    )
+                    LOGGER.warning("more pairs fail; see the column `error` of the output")
                 self._full = True
                 return
             self.failures.append(failure)
-            log_failures(shard, [pair_id], [failure])
+            _log_failure(LOGGER, shard, pair_id, failure)
 
 
 def escape_line(text: str) -> str:
@@ -83,6 +87,7 @@ def log_to_ray_file() -> None:
     handler.setFormatter(logging.Formatter(_FORMAT))
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
+    _WORKER_LOGGER.propagate = True
     # Other handlers would write to standard error, which Ray copies to the driver.
     LOGGER.propagate = False
 

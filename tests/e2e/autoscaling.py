@@ -24,7 +24,7 @@ from ray.autoscaler.v2.sdk import get_cluster_resource_state
 from ray.cluster_utils import Cluster
 
 from roi_ray.pipeline.decode_stage import decode_work_items
-from roi_ray.pipeline.engine import Stages
+from roi_ray.pipeline.job import Stages
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import Summary, score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor

@@ -20,7 +20,7 @@ import pyarrow as pa
 import ray
 from ray.cluster_utils import Cluster
 
-from roi_ray.pipeline.engine import Stages
+from roi_ray.pipeline.job import Stages
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import Summary, score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor

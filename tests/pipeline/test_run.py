@@ -20,8 +20,8 @@ from roi_ray.errors import ManifestError, OutputError, WeightsError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models import loader
-from roi_ray.pipeline import engine, run
-from roi_ray.pipeline.engine import Stages
+from roi_ray.pipeline import ray_engine, run
+from roi_ray.pipeline.job import Stages
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
@@ -193,9 +193,9 @@ def test_actor_scores_chunks_of_several_references_in_one_batch(
     sweep, scored, tmp_path, monkeypatch
 ) -> None:
     _, output = scored
-    plan = engine.plan_workers
+    plan = ray_engine.plan_workers
     monkeypatch.setattr(
-        engine,
+        ray_engine,
         "plan_workers",
         lambda *args, **more: replace(plan(*args, **more), chunks_per_batch=4),
     )
@@ -294,7 +294,7 @@ def test_mixed_sizes_are_scored_and_bad_rows_fail(tmp_path, photos, caplog) -> N
     # A worker's log has each failure once.
     logs = Path(ray._private.worker._global_node.get_logs_dir_path())
     written = "".join(log.read_text() for log in logs.glob("roi_ray-worker-*.log"))
-    assert [written.count(f" WARNING roi_ray: {line}\n") for line in lines] == [1] * 4
+    assert [written.count(f" WARNING roi_ray.worker: {line}\n") for line in lines] == [1] * 4
 
 
 def test_unusable_arguments_are_refused_before_anything_is_written(sweep, tmp_path) -> None:

@@ -14,15 +14,20 @@ from roi_ray.schema import Failure
 
 
 def test_failed_pair_is_logged_with_shard_pair_and_error(caplog) -> None:
-    log_failures(7, ["a", "b", "c"], [None, Failure("ImageReadError", "x.png: gone"), None])
+    FirstFailures().add(7, ["b"], [Failure("ImageReadError", "x.png: gone")])
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("roi_ray", "WARNING")
     assert record.getMessage() == "shard 7, pair b: ImageReadError: x.png: gone"
 
 
+def test_stages_in_the_drivers_process_leave_the_log_to_the_driver(caplog) -> None:
+    log_failures(7, ["b", "c"], [Failure("ImageReadError", "x.png: gone"), None])
+    assert caplog.records == []
+
+
 def test_control_codes_in_foreign_text_are_escaped(caplog) -> None:
     failure = Failure("ImageReadError", "größe 日本\r\x1b[2J.png: gone")
-    log_failures(0, ["p\n2026 ERROR"], [failure])
+    FirstFailures().add(0, ["p\n2026 ERROR"], [failure])
     (record,) = caplog.records
     assert record.getMessage() == (
         r"shard 0, pair p\n2026 ERROR: ImageReadError: größe 日本\r\x1b[2J.png: gone"
@@ -73,7 +78,7 @@ def test_log_line_is_printed_above_the_progress_bar(capsys, monkeypatch) -> None
     log_to_stderr("warning")
     with ProgressReporter(total=4) as reporter:
         reporter.advance(2, 1)
-        log_failures(3, ["p"], [Failure("ImageReadError", "x.png: gone")])
+        FirstFailures().add(3, ["p"], [Failure("ImageReadError", "x.png: gone")])
         reporter.advance(2, 0)
     text = capsys.readouterr().err
     line = "WARNING roi_ray: shard 3, pair p: ImageReadError: x.png: gone\n"

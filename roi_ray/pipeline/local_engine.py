@@ -1,0 +1,92 @@
+"""The local engine: a loop in this process, with a few threads that decode ahead of it."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import cached_property, partial
+from itertools import islice
+from types import TracebackType
+
+import pyarrow as pa
+
+from roi_ray.pipeline.job import Job
+from roi_ray.runtime.cluster import Device, chunks_per_batch
+from roi_ray.runtime.device import find_device
+
+_MAX_DECODERS = 4
+
+
+class LocalEngine:
+    """Engine that scores work items in this process, on one device. Imports no Ray.
+
+    An image that crashes its decoder ends this process, and so the job.
+
+    Args:
+        job: what to run.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def __enter__(self) -> "LocalEngine":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__dict__.pop("_actor", None)  # frees the models' memory
+
+    def score(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
+        """Decode and score work items, in order; see `Engine.score`.
+
+        Args:
+            items: from `make_work_items`.
+            isolate: of no effect, as there is one process.
+
+        Yields:
+            tables of the columns `RESULTS`.
+
+        Raises:
+            DeviceError: no GPU is available.
+        """
+        decode = partial(self._job.stages.decode, **self._job.decode_arguments())
+        blocks = (items.slice(index, 1) for index in range(len(items)))
+        with closing(_decode_ahead(decode, blocks)) as chunks:
+            batch_size = chunks_per_batch(self._device)
+            while batch := list(islice(chunks, batch_size)):
+                yield self._actor(pa.concat_tables(batch))
+
+    @cached_property
+    def _device(self) -> Device:
+        return "cuda" if find_device(self._job.options.device).type == "cuda" else "cpu"
+
+    @cached_property
+    def _actor(self) -> Callable[[pa.Table], pa.Table]:
+        return self._job.stages.actor(**self._job.actor_arguments(self._device, threads=None))
+
+
+def _decode_ahead(
+    decode: Callable[[pa.Table], Iterator[pa.Table]], blocks: Iterable[pa.Table]
+) -> Generator[pa.Table, None, None]:
+    """Yield the chunks of some blocks at a time; one chunk of each is decoded ahead."""
+    waiting, decoders = iter(blocks), min(_MAX_DECODERS, os.cpu_count() or 1)
+    streams = deque[tuple[Iterator[pa.Table], Future[pa.Table | None]]]()
+    with ThreadPoolExecutor(decoders) as threads:
+
+        def start_next(stream: Iterator[pa.Table]) -> None:
+            streams.append((stream, threads.submit(next, stream, None)))
+
+        for block in islice(waiting, decoders):
+            start_next(decode(block))
+        while streams:
+            stream, future = streams.popleft()
+            if (chunk := future.result()) is not None:
+                start_next(stream)
+                yield chunk
+            elif (block := next(waiting, None)) is not None:
+                start_next(decode(block))

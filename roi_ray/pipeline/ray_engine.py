@@ -1,0 +1,112 @@
+"""The Ray engine: the two stages, decoding and scoring, on Ray Data."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from roi_ray.pipeline.job import Job
+from roi_ray.pipeline.plan import split_into_blocks
+from roi_ray.runtime.cluster import WorkerPlan, connect, plan_workers
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+_BLOCK_BYTES = 1 << 20
+_RETRIES = 2
+"""Retries of work that lost its process. Ray retries for ever by default, and one file that crashes
+its decoder would then never end."""
+
+
+class RayEngine:
+    """Engine that scores work items on Ray Data; connects to Ray on first use.
+
+    Args:
+        job: what to run.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._connection = ExitStack()
+        self._workers: WorkerPlan | None = None
+
+    def __enter__(self) -> "RayEngine":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def score(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
+        """Decode and score work items; see `Engine.score`."""
+        if self._workers is None:
+            starts_ray = self._connection.enter_context(connect())
+            options = self._job.options
+            self._workers = plan_workers(
+                options.device, options.actors, options.gpus_per_actor, can_grow=not starts_ray
+            )
+        blocks = list(split_into_blocks(items, isolate=isolate))
+        yield from self._build_dataset(blocks, self._workers).iter_batches(
+            batch_size=None,
+            batch_format="pyarrow",
+            # With prefetching, results would wait for those of the next block.
+            prefetch_batches=0,
+        )
+
+    def _build_dataset(self, blocks: list[pa.Table], workers: WorkerPlan) -> "Dataset":
+        """Build the graph: work items -> decode tasks -> scoring actors -> results."""
+        import ray.data
+        from ray.data import ActorPoolStrategy, DataContext
+
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            # Copying a context reads settings that Ray itself calls deprecated, and before 2.64 the
+            # numbers of retries can only be passed in a deprecated way.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context = DataContext.get_current().copy()
+            context.enable_progress_bars = False
+            context.print_on_execution_start = False
+            # An actor takes one block at a time. Ray would put chunks of several references into a
+            # larger one.
+            context.target_max_block_size = _BLOCK_BYTES
+            # A block whose process dies again and again is dropped; the job goes on.
+            context.max_errored_blocks = -1
+            with DataContext.current(context):
+                return (
+                    # `from_arrow` would run a task per block for its metadata, and wait for all of
+                    # them before it asks for an actor: on a cluster that starts from zero, a GPU
+                    # node would be requested only after a CPU node is up.
+                    ray.data.from_blocks(blocks)
+                    .map_batches(
+                        self._job.stages.decode,
+                        batch_size=1,
+                        batch_format="pyarrow",
+                        fn_kwargs=self._job.decode_arguments(),
+                        max_retries=_RETRIES,
+                        **workers.decode_resources,
+                    )
+                    .map_batches(
+                        self._job.stages.actor,
+                        batch_size=workers.chunks_per_batch,
+                        batch_format="pyarrow",
+                        fn_constructor_kwargs=self._job.actor_arguments(
+                            workers.device, workers.threads
+                        ),
+                        # The next chunk is unpacked while one is being scored.
+                        compute=ActorPoolStrategy(
+                            min_size=min(workers.initial_actors, len(blocks)),
+                            max_size=min(workers.actors, len(blocks)),
+                            max_concurrent_calls_per_actor=2,
+                        ),
+                        max_task_retries=_RETRIES,
+                        **workers.actor_resources,
+                    )
+                )
