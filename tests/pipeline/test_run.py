@@ -266,7 +266,9 @@ def test_mixed_sizes_are_scored_and_bad_rows_fail(tmp_path, photos, caplog) -> N
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
     with caplog.at_level("INFO", "roi_ray"):
         summary = score_manifest(
-            str(tmp_path / "m.parquet"), str(tmp_path / "scores"), options=Options("cpu", 1, engine="ray")
+            str(tmp_path / "m.parquet"),
+            str(tmp_path / "scores"),
+            options=Options("cpu", 1, engine="ray"),
         )
     assert (summary.rows, summary.failed) == (8, 4)
     assert len(summary.examples) == 4
