@@ -1,12 +1,13 @@
 """Learned perceptual image patch similarity (LPIPS), in steps that reuse a reference's features.
 
-- `alex`, `vgg`, `squeeze`: LPIPS v0.1 (Zhang et al., CVPR 2018): backbone modules and trained heads
-  of the `lpips` package, with torchvision's ImageNet weights. Those of `alex` are packaged here.
+- `alex`, `vgg`, `squeeze`: LPIPS v0.1 (Zhang et al., CVPR 2018): trained heads of the `lpips`
+  package, with torchvision's ImageNet weights. Those of `alex` are packaged here.
 - `st-alex`, `st-vgg`: shift-tolerant LPIPS (Ghildyal and Liu, ECCV 2022): weights of the package
   `stlpips-pytorch`, in the networks of `shift_tolerant.py`.
 """
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -165,18 +166,9 @@ def build_lpips(name: str, backbone: dict[str, Tensor], heads: dict[str, Tensor]
     Raises:
         WeightsError: the backbone's tensors do not fit.
     """
-    from lpips import pretrained_networks  # slow to import, needed for these networks only
-
-    constructor = {
-        "alex": pretrained_networks.alexnet,
-        "vgg": pretrained_networks.vgg16,
-        "squeeze": pretrained_networks.squeezenet,
-    }[name]
-    # The meta device skips initialisation, mostly of the classifier, which is not needed.
-    with torch.device("meta"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # `lpips` uses a deprecated torchvision call
-        network = constructor(pretrained=False, requires_grad=False)
-    slices = [getattr(network, f"slice{i + 1}") for i in range(network.N_slices)]
+    # The meta device skips initialisation.
+    with torch.device("meta"):
+        slices = _build_alexnet() if name == "alex" else _build_packages_backbone(name)
     fill_backbone(slices, backbone)
     return Lpips(slices, _select_heads(heads, len(slices)), _MIN_SIDES[name])
 
@@ -233,6 +225,36 @@ def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
         slices[0] = nn.Sequential(shift_tolerant.BlurredConv(conv, blur), *slices[0][2:])
     slices = [shift_tolerant.fuse_blurred_pools(part) for part in slices]
     return Lpips(slices, _select_heads(tensors, len(slices)), _MIN_SIDES[name])
+
+
+def _build_alexnet() -> list[nn.Module]:
+    """Build the slices of AlexNet (Krizhevsky, 2014), each layer named by torchvision's number.
+
+    The `lpips` package has them too, but it imports torchvision, as slow as torch itself.
+    """
+    layers = (
+        *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(inplace=True)),
+        nn.MaxPool2d(3, stride=2),
+        *(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(inplace=True)),
+        nn.MaxPool2d(3, stride=2),
+        *(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(inplace=True)),
+        *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(inplace=True)),
+        *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(inplace=True)),
+    )
+    numbered = [(str(number), layer) for number, layer in enumerate(layers)]
+    cuts = (0, 2, 5, 8, 10, 12)
+    return [nn.Sequential(OrderedDict(numbered[start:end])) for start, end in pairwise(cuts)]
+
+
+def _build_packages_backbone(name: str) -> list[nn.Module]:
+    """Build the slices of VGG-16 or SqueezeNet with the `lpips` package."""
+    from lpips import pretrained_networks
+
+    constructors = {"vgg": pretrained_networks.vgg16, "squeeze": pretrained_networks.squeezenet}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # `lpips` uses a deprecated torchvision call
+        network = constructors[name](pretrained=False, requires_grad=False)
+    return [getattr(network, f"slice{i + 1}") for i in range(network.N_slices)]
 
 
 def _find_backbone_url(name: str) -> str:
