@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 LogLevel = Literal["info", "warning", "error"]
 
 LOGGER = logging.getLogger("roi_ray")
-_WORKER_LOGGER = LOGGER.getChild("worker")
-"""Logs what the stages do, in Ray's processes alone: in its own process, the driver logs it."""
-_WORKER_LOGGER.propagate = False
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FILE_BYTES = 64 << 20  # per file; a process keeps two, so it uses at most twice that
@@ -28,15 +25,17 @@ _MAX_CHARACTERS = 1000
 
 
 def log_failures(shard: int, pair_ids: Iterable[str], failures: "Iterable[Failure | None]") -> None:
-    """Log the pairs that failed to the log of this Ray process, one line each."""
+    """Log the pairs that failed, if this is a process of Ray; elsewhere the driver logs them."""
+    if not any(isinstance(handler, _RayFileHandler) for handler in LOGGER.handlers):
+        return
     for pair_id, failure in zip(pair_ids, failures, strict=True):
         if failure is not None:
-            _log_failure(_WORKER_LOGGER, shard, pair_id, failure)
+            _log_failure(shard, pair_id, failure)
 
 
-def _log_failure(logger: logging.Logger, shard: int, pair_id: str, failure: "Failure") -> None:
+def _log_failure(shard: int, pair_id: str, failure: "Failure") -> None:
     line = escape_line(str(failure))
-    logger.warning("shard %d, pair %s: %s", shard, escape_line(pair_id), line)
+    LOGGER.warning("shard %d, pair %s: %s", shard, escape_line(pair_id), line)
 
 
 class FirstFailures:
@@ -61,7 +60,7 @@ class FirstFailures:
                 self._full = True
                 return
             self.failures.append(failure)
-            _log_failure(LOGGER, shard, pair_id, failure)
+            _log_failure(shard, pair_id, failure)
 
 
 def escape_line(text: str) -> str:
@@ -83,13 +82,16 @@ def log_to_ray_file() -> None:
     # Ray has no public API for this folder; Ray Data finds it in the same way.
     folder = ray._private.worker._global_node.get_logs_dir_path()
     path = os.path.join(folder, f"roi_ray-worker-{os.getpid()}.log")
-    handler = RotatingFileHandler(path, maxBytes=_FILE_BYTES, backupCount=1, delay=True)
+    handler = _RayFileHandler(path, maxBytes=_FILE_BYTES, backupCount=1, delay=True)
     handler.setFormatter(logging.Formatter(_FORMAT))
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
-    _WORKER_LOGGER.propagate = True
     # Other handlers would write to standard error, which Ray copies to the driver.
     LOGGER.propagate = False
+
+
+class _RayFileHandler(RotatingFileHandler):
+    """The handler of a Ray process."""
 
 
 def log_to_stderr(level: LogLevel | None = None) -> None:

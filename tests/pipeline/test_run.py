@@ -296,7 +296,7 @@ def test_mixed_sizes_are_scored_and_bad_rows_fail(tmp_path, photos, caplog) -> N
     # A worker's log has each failure once.
     logs = Path(ray._private.worker._global_node.get_logs_dir_path())
     written = "".join(log.read_text() for log in logs.glob("roi_ray-worker-*.log"))
-    assert [written.count(f" WARNING roi_ray.worker: {line}\n") for line in lines] == [1] * 4
+    assert [written.count(f" WARNING roi_ray: {line}\n") for line in lines] == [1] * 4
 
 
 def test_unusable_arguments_are_refused_before_anything_is_written(sweep, tmp_path) -> None:
