@@ -41,7 +41,7 @@ def read_rows(uri: str, text_columns: Collection[str]) -> pa.Table:
     try:
         return validate(reader(data, text_columns))
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ManifestError(f"{uri} cannot be read as {file_suffix(uri)}: {error}") from error
+        raise _unreadable(uri, error) from error
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
         with storage.open_file(uri) as stream:
             yield pq.ParquetFile(stream)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ManifestError(f"{uri} cannot be read as .parquet: {error}") from error
+        raise _unreadable(uri, error) from error
 
 
 def validate(table: pa.Table) -> pa.Table:
@@ -64,6 +64,13 @@ def validate(table: pa.Table) -> pa.Table:
     # Raises for names that are not UTF-8, which `validate` accepts.
     table.column_names  # noqa: B018
     return table
+
+
+def _unreadable(uri: str, error: Exception) -> ManifestError:
+    text = f"{uri} cannot be read as {file_suffix(uri)}: {error}"
+    if isinstance(error, pa.ArrowNotImplementedError):
+        text += f" by pyarrow {pa.__version__}; write that column as text, or drop it"
+    return ManifestError(text)
 
 
 def _read_parquet(data: bytes, _: Collection[str]) -> pa.Table:

@@ -40,7 +40,9 @@ __all__ = [
     "is_folder",
     "is_remote",
     "join",
+    "list_entries",
     "list_files",
+    "list_tree",
     "locate",
     "move",
     "normalize",
@@ -119,12 +121,39 @@ def list_files(uri: str) -> list[str]:
 
 def file_sizes(uri: str) -> dict[str, int]:
     """Return the sizes in bytes of the files that `list_files` returns, by name, sorted."""
-    filesystem, path = locate(uri)
-    selector = pafs.FileSelector(path, recursive=False, allow_not_found=True)
-    with _storage_errors("list", uri):
-        infos = filesystem.get_file_info(selector)
-    sizes = {info.base_name: info.size for info in infos if info.type == pafs.FileType.File}
+    infos = [info for info in _list(uri) if info.type == pafs.FileType.File]
+    sizes = {info.base_name: info.size for info in infos}
     return {name: sizes[name] for name in sorted(sizes) if not name.startswith((".", "_"))}
+
+
+def list_entries(uri: str) -> tuple[list[str], list[str]]:
+    """Return the names of the files and those of the folders directly in a folder.
+
+    Both are sorted and without hidden names, as of `list_files`.
+    """
+    names: dict[pafs.FileType, list[str]] = {}
+    for info in _list(uri):
+        if not info.base_name.startswith((".", "_")):
+            names.setdefault(info.type, []).append(info.base_name)
+    return sorted(names.get(pafs.FileType.File, [])), sorted(names.get(pafs.FileType.Directory, []))
+
+
+def list_tree(uri: str) -> list[str]:
+    """Return the paths of all files below a folder, relative to it, sorted folder by folder.
+
+    Files and folders whose names begin with `.` or `_` are left out, at every level.
+    """
+    path = locate(uri)[1]
+    files = (i.path for i in _list(uri, recursive=True) if i.type == pafs.FileType.File)
+    names = (file[len(path) :].strip("/").split("/") for file in files)
+    return ["/".join(n) for n in sorted(names) if not any(x.startswith((".", "_")) for x in n)]
+
+
+def _list(uri: str, *, recursive: bool = False) -> list[pafs.FileInfo]:
+    filesystem, path = locate(uri)
+    selector = pafs.FileSelector(path, recursive=recursive, allow_not_found=True)
+    with _storage_errors("list", uri):
+        return list(filesystem.get_file_info(selector))
 
 
 def file_size(uri: str) -> int:

@@ -1,15 +1,23 @@
 """Find and read tables: one file of rows or a folder of them, local or on S3."""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import pyarrow as pa
 
 from roi_ray.errors import ManifestError
-from roi_ray.io import storage
+from roi_ray.io import hive, storage
+from roi_ray.io.arrow_types import widen_dictionaries, with_common_types
 from roi_ray.io.formats import SUFFIXES, file_suffix, open_parquet, read_rows, validate
+
+_T = TypeVar("_T")
+
+_READERS = 16
+"""Files read at the same time, because each read waits for the network or the disk."""
 
 _MAX_ROWS_PER_BYTE = 256
 """Parquet compresses repeated values so well that one byte can hold several rows, but not more."""
@@ -24,12 +32,14 @@ class TableFiles:
         base: URI of the folder that relative URIs in the rows are relative to.
         files: URI of each file, in the order of their rows.
         text_columns: columns that are text, even if all values of a file are whole numbers.
+        partitions: for each file, the columns that the names of its folders add.
     """
 
     uri: str
     base: str
     files: tuple[str, ...]
     text_columns: tuple[str, ...]
+    partitions: tuple[hive.Partition, ...]
 
     @cached_property
     def row_count(self) -> int:
@@ -40,8 +50,8 @@ class TableFiles:
         """
         if not self._is_parquet:
             return int(self._all_rows.num_rows)
-        claimed = sum(rows for rows, _ in self._footers)
-        if claimed > _MAX_ROWS_PER_BYTE * sum(map(storage.file_size, self.files)):
+        claimed = sum(rows for rows, _, _ in self._footers)
+        if claimed > _MAX_ROWS_PER_BYTE * sum(size for _, _, size in self._footers):
             raise ManifestError(
                 f"{self.uri}: it claims {claimed} rows, more than its size can hold; write it anew"
             )
@@ -98,11 +108,11 @@ class TableFiles:
             for start in range(0, len(table), piece_rows):
                 yield table.slice(start, piece_rows)
             return
-        for file in self.files:
+        for number, file in enumerate(self.files):
             with open_parquet(file) as parquet:
                 for batch in parquet.iter_batches(piece_rows):
                     piece = validate(pa.Table.from_batches([batch]))
-                    yield self._concatenate([self._columns, piece])
+                    yield self._concatenate([self._columns, self._complete(piece, number)])
 
     def _check_count(self, claimed: int, count: int) -> None:
         if claimed != count:
@@ -114,30 +124,54 @@ class TableFiles:
 
     @cached_property
     def _all_rows(self) -> pa.Table:
-        return self._concatenate([read_rows(file, self.text_columns) for file in self.files])
+        return self._concatenate(self._for_each_file(self._read_file))
+
+    def _read_file(self, number: int) -> pa.Table:
+        return self._complete(read_rows(self.files[number], self.text_columns), number)
 
     @cached_property
-    def _footers(self) -> list[tuple[int, pa.Table]]:
-        """For each Parquet file, the rows that it claims and its columns as an empty table."""
-        footers = []
-        for file in self.files:
-            with open_parquet(file) as parquet:
-                footers.append((parquet.metadata.num_rows, parquet.schema_arrow.empty_table()))
-        return footers
+    def _footers(self) -> list[tuple[int, pa.Table, int]]:
+        """For each Parquet file, the rows that it claims, its columns as an empty table, its size.
+
+        The size is in bytes.
+        """
+        return self._for_each_file(self._read_footer)
+
+    def _read_footer(self, number: int) -> tuple[int, pa.Table, int]:
+        with open_parquet(self.files[number]) as parquet:
+            columns = self._complete(parquet.schema_arrow.empty_table(), number)
+            rows = parquet.metadata.num_rows
+        return rows, columns, storage.file_size(self.files[number])
+
+    def _for_each_file(self, read: Callable[[int], _T]) -> list[_T]:
+        """Call a function with the number of each file; results are in their order."""
+        with ThreadPoolExecutor(min(_READERS, len(self.files))) as threads:
+            return list(threads.map(read, range(len(self.files))))
 
     @cached_property
     def _columns(self) -> pa.Table:
         """The columns of all Parquet files together, as an empty table."""
-        return self._concatenate([columns for _, columns in self._footers])
+        return self._concatenate([columns for _, columns, _ in self._footers])
+
+    @cached_property
+    def _partition_types(self) -> dict[str, pa.DataType]:
+        return hive.infer_types(self.partitions, self.text_columns)
+
+    def _complete(self, table: pa.Table, number: int) -> pa.Table:
+        """Give rows of the file of this number common types, and the columns of its folders."""
+        names = table.column_names
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ManifestError(f"{self.uri}: column {min(repeated)!r} occurs more than once")
+        try:
+            table = widen_dictionaries(_to_text(with_common_types(table), self.text_columns))
+        except (pa.ArrowException, ValueError) as error:
+            raise ManifestError(f"{self.files[number]}: {error}") from error
+        partition = self.partitions[number]
+        return hive.add_partition(table, partition, self._partition_types, self.files[number])
 
     def _concatenate(self, tables: list[pa.Table]) -> pa.Table:
-        """Concatenate tables into one chunk that has the columns of all of them."""
-        for table in tables:
-            names = table.column_names
-            if repeated := {name for name in names if names.count(name) > 1}:
-                raise ManifestError(f"{self.uri}: column {min(repeated)!r} occurs more than once")
+        """Concatenate completed tables into one chunk that has the columns of all of them."""
         try:
-            tables = [_widen_dictionaries(_to_text(table, self.text_columns)) for table in tables]
             table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
         except pa.ArrowException as error:
             text = f"the files of {self.uri} have different columns: {error}"
@@ -149,24 +183,44 @@ def find_table_files(uri: str, text_columns: Collection[str]) -> TableFiles:
     """Find the files of a table.
 
     Args:
-        uri: a `.parquet`, `.csv`, `.jsonl` or `.ndjson` file, or a folder of files of one of these.
+        uri: a `.parquet`, `.csv`, `.jsonl` or `.ndjson` file, or a folder of files of one of these,
+            directly in it or in folders that are named in Hive's way; see `hive`.
         text_columns: see `TableFiles`.
 
     Raises:
-        ManifestError: the folder has no such file, or files of several formats.
+        ManifestError: the folder has no such file, files of several formats, or files both directly
+            in it and in Hive's folders.
     """
     uri = storage.absolute(uri)
+    partitions: list[hive.Partition] = []
     if storage.is_folder(uri):
-        base, files = uri, [storage.join(uri, name) for name in storage.list_files(uri)]
-        files = [file for file in files if file_suffix(file) in SUFFIXES]
-        if not files:
-            raise ManifestError(f"{uri} contains no {', '.join(SUFFIXES)} file")
+        base, names = uri, _list_tables(uri)
+        if "/" in names[0]:
+            partitions = hive.parse_partitions(uri, names)
+        files = [storage.join(uri, name) for name in names]
     else:
         base, files = storage.parent(uri), [uri]
     suffixes = sorted({file_suffix(file) for file in files})
     if len(suffixes) > 1:
         raise ManifestError(f"{uri} mixes {' and '.join(suffixes)} files; keep one format")
-    return TableFiles(uri, base, tuple(files), tuple(text_columns))
+    partitions = partitions or [{}] * len(files)
+    return TableFiles(uri, base, tuple(files), tuple(text_columns), tuple(partitions))
+
+
+def _list_tables(uri: str) -> list[str]:
+    """List the tables of a folder, relative to it: all directly in it, or all in Hive's folders."""
+    names, folders = storage.list_entries(uri)
+    files = [name for name in names if file_suffix(name) in SUFFIXES]
+    if not files:
+        files = hive.list_hive_files(uri, folders)
+    elif (partitioned := hive.find_hive_file(uri, folders)) is not None:
+        raise ManifestError(
+            f"{uri} has tables of its own, such as {files[0]}, and tables in folders that are "
+            f"named NAME=VALUE, such as {partitioned}; move or name one of them"
+        )
+    if not files:
+        raise ManifestError(f"{uri} contains no {', '.join(SUFFIXES)} file")
+    return files
 
 
 def read_table(uri: str, text_columns: Collection[str]) -> tuple[pa.Table, str]:
@@ -196,17 +250,4 @@ def _to_text(table: pa.Table, names: Collection[str]) -> pa.Table:
         is_category = pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)
         if name in names and (pa.types.is_integer(kind) or is_category):
             table = table.set_column(index, name, table[name].cast(pa.string()))
-    return table
-
-
-def _widen_dictionaries(table: pa.Table) -> pa.Table:
-    """Give all dictionary columns 32-bit indices.
-
-    pandas uses 8-bit indices for up to 127 categories. Several files together may have more.
-    """
-    for index, field in enumerate(table.schema):
-        kind = field.type
-        if pa.types.is_dictionary(kind) and kind.index_type.bit_width < 32:
-            wide = pa.dictionary(pa.int32(), kind.value_type, kind.ordered)
-            table = table.set_column(index, field.name, table[index].cast(wide))
     return table

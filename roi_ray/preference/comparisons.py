@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
+from roi_ray.io.arrow_types import with_common_types
 from roi_ray.io.columns import (
     Fail,
     as_type,
@@ -91,6 +92,7 @@ def check_comparisons(
     def fail(text: str) -> NoReturn:
         raise ManifestError(f"comparisons {name}: {text}")
 
+    table = with_common_types(table)
     check_columns(table, (*schema.COMPARISON_URIS, *((schema.P_A,) if labels else ())), fail)
     table = _cast_columns(table, fail)
     for column in schema.COMPARISON_URIS:
