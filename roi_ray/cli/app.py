@@ -1,6 +1,7 @@
 """The command `roi-ray`. Each subcommand's module is imported only when it is needed."""
 
 import importlib
+import os
 from typing import Annotated
 
 import typer
@@ -19,6 +20,10 @@ PANELS = {
     "Speed": ("bench",),
 }
 """Subcommands by their heading in the help. `train-saliency` is in `cli/train_saliency.py`."""
+
+# OpenMP's threads spin while they wait. Where other processes need the cores too, a job then takes
+# several times as long. OpenMP reads the variable when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names}
 _HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
