@@ -56,6 +56,7 @@ def main(
     precision: cli.Precision = "fp32",
     weights_dir: cli.WeightsDir = None,
     allow_slow_precision: cli.AllowSlowPrecision = False,
+    engine: cli.Engine = "auto",
     device: cli.Device = "auto",
     actors: cli.Actors = None,
     gpus_per_actor: cli.GpusPerActor = 1.0,
@@ -85,6 +86,7 @@ def main(
         model=None if model == _NO_MODEL else model,
         settings=Settings(lpips, saliency, discriminator, roi_weighting, precision),
         options=Options(
+            engine=engine,
             device=device,
             actors=actors,
             gpus_per_actor=gpus_per_actor,
