@@ -17,8 +17,10 @@ from roi_ray.errors import (
 )
 from roi_ray.imaging.decode import convert_image, convert_mask, decode_image, decode_mask
 from roi_ray.imaging.masks import check_mask
+from roi_ray.imaging.missing import explain_missing_image
 from roi_ray.imaging.pixels import Pixels, Pixels8, check_pixels
 from roi_ray.io import storage
+from roi_ray.io.allowlist import Allowlist
 from roi_ray.settings import MAX_PIXELS
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Pixels | Image.Image
@@ -91,11 +93,20 @@ def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels8:
     return cast(Pixels8, _load(source, max_pixels, decode_mask, convert_mask, check_mask))
 
 
-def read_image_file(uri: str) -> bytes:
+def read_image_file(
+    uri: str, written: str | None = None, base: str = "", allowlist: Allowlist | None = None
+) -> bytes:
     """Read the file of an image.
 
+    Args:
+        uri: absolute URI, or local path.
+        written: the URI as its user wrote it, for the message if there is no such file.
+        base: URI of the folder that `written` is relative to.
+        allowlist: folders that may be looked into for the message; by default the file's own.
+
     Raises:
-        ImageReadError: the file cannot be read.
+        ImageReadError: the file cannot be read; where it does not exist, the message says how its
+            name differs from that of a file that does.
         AccessError, StorageUnavailable: the storage fails, which is not the fault of the file.
     """
     try:
@@ -103,7 +114,8 @@ def read_image_file(uri: str) -> bytes:
     except (AccessError, StorageUnavailable):
         raise
     except StorageError as error:
-        raise ImageReadError(str(error)) from error
+        hint = explain_missing_image(written or uri, base, allowlist)
+        raise ImageReadError(f"{error}{hint}") from error
 
 
 def _load(

@@ -32,8 +32,6 @@ def read_rows(uri: str, text_columns: Collection[str]) -> pa.Table:
     """
     reader = _READERS.get(file_suffix(uri))
     if reader is None:
-        if not storage.is_file(uri):
-            raise ManifestError(f"no such file or folder: {uri}")
         raise ManifestError(f"{uri} ends in none of {', '.join(SUFFIXES)}")
     data = storage.read_bytes(uri)
     if not data:

@@ -34,6 +34,7 @@ __all__ = [
     "absolute",
     "check_writable",
     "delete",
+    "exists",
     "file_size",
     "file_sizes",
     "is_file",
@@ -59,7 +60,8 @@ def read_bytes(uri: str) -> bytes:
     filesystem, path = locate(uri)
     if not is_remote(uri) and os.path.exists(path) and not os.path.isfile(path):
         # A pipe or device may never end.
-        raise StorageError(f"cannot read {uri}: it is not a regular file")
+        kind = "a folder" if os.path.isdir(path) else "not a regular file"
+        raise StorageError(f"cannot read {uri}: it is {kind}")
     # Two requests to S3, HEAD and GET. `open_input_stream` would ask for an object in pieces.
     with _storage_errors("read", uri), filesystem.open_input_file(path) as file:
         return bytes(file.read())
@@ -159,6 +161,11 @@ def _list(uri: str, *, recursive: bool = False) -> list[pafs.FileInfo]:
 def file_size(uri: str) -> int:
     """Return the size of a file or object in bytes; 0 if it does not exist."""
     return int(_look_up(uri).size or 0)
+
+
+def exists(uri: str) -> bool:
+    """Return whether there is a file, folder or anything else of this name."""
+    return bool(_look_up(uri).type != pafs.FileType.NotFound)
 
 
 def is_file(uri: str) -> bool:

@@ -13,6 +13,7 @@ from roi_ray.errors import ManifestError
 from roi_ray.io import hive, storage
 from roi_ray.io.arrow_types import widen_dictionaries, with_common_types
 from roi_ray.io.formats import SUFFIXES, file_suffix, open_parquet, read_rows, validate
+from roi_ray.io.missing import explain_missing_table, explain_no_tables
 
 _T = TypeVar("_T")
 
@@ -188,8 +189,8 @@ def find_table_files(uri: str, text_columns: Collection[str]) -> TableFiles:
         text_columns: see `TableFiles`.
 
     Raises:
-        ManifestError: the folder has no such file, files of several formats, or files both directly
-            in it and in Hive's folders.
+        ManifestError: it does not exist; or the folder has no such file, files of several formats,
+            or files both directly in it and in Hive's folders.
     """
     uri = storage.absolute(uri)
     partitions: list[hive.Partition] = []
@@ -198,8 +199,10 @@ def find_table_files(uri: str, text_columns: Collection[str]) -> TableFiles:
         if "/" in names[0]:
             partitions = hive.parse_partitions(uri, names)
         files = [storage.join(uri, name) for name in names]
-    else:
+    elif storage.exists(uri):
         base, files = storage.parent(uri), [uri]
+    else:
+        raise ManifestError(f"no such file or folder: {uri}{explain_missing_table(uri)}")
     suffixes = sorted({file_suffix(file) for file in files})
     if len(suffixes) > 1:
         raise ManifestError(f"{uri} mixes {' and '.join(suffixes)} files; keep one format")
@@ -219,7 +222,8 @@ def _list_tables(uri: str) -> list[str]:
             f"named NAME=VALUE, such as {partitioned}; move or name one of them"
         )
     if not files:
-        raise ManifestError(f"{uri} contains no {', '.join(SUFFIXES)} file")
+        text = f"{uri} contains no {', '.join(SUFFIXES)} file"
+        raise ManifestError(text + explain_no_tables(uri, folders))
     return files
 
 

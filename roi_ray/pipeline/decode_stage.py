@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.errors import ImageReadError
+from roi_ray.errors import ImageReadError, NotAllowed
 from roi_ray.imaging.decode import decode_image, decode_mask
 from roi_ray.imaging.load import read_image_file
+from roi_ray.imaging.missing import explain_not_allowed
 from roi_ray.imaging.pixels import Pixels, Pixels8, check_size
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
@@ -56,7 +57,7 @@ def decode_work_items(
         absolute = resolve_allowed(uri, base, allowlist)
         # On AccessError the committer stops the job; on StorageUnavailable it retries the pair.
         with telemetry.time_stage("read"):
-            return read_image_file(absolute)
+            return read_image_file(absolute, uri, base, allowlist)
 
     logs.log_to_ray_file()
     with ThreadPoolExecutor(_READERS) as readers:
@@ -81,7 +82,10 @@ def resolve_allowed(uri: str, base: str, allowlist: Allowlist) -> str:
     absolute = storage.resolve(uri, base)
     if "\0" in absolute:
         raise ImageReadError("a name with a zero byte")
-    allowlist.check(absolute)
+    try:
+        allowlist.check(absolute)
+    except NotAllowed as error:
+        raise NotAllowed(f"{error}{explain_not_allowed(absolute, allowlist)}") from error
     return absolute
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from roi_ray.errors import ManifestError, StorageError
+from roi_ray.errors import ManifestError
 from roi_ray.io.manifest import read_manifest
 from tests.io.rows import ROWS, write_rows
 
@@ -36,7 +36,7 @@ def test_unreadable_file_is_refused(tmp_path, name, content, message) -> None:
 
 
 def test_missing_file_is_refused(tmp_path) -> None:
-    with pytest.raises(StorageError, match="No such file"):
+    with pytest.raises(ManifestError, match="no such file or folder: .*nothing.csv"):
         read_manifest(str(tmp_path / "nothing.csv"))
     with pytest.raises(ManifestError, match="no such file or folder: .*nothing"):
         read_manifest(str(tmp_path / "nothing"))

@@ -1,0 +1,96 @@
+"""Say what is there, where a user's table is not: nearest names, tables that lie deeper."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+
+from roi_ray.io import storage
+from roi_ray.io.formats import SUFFIXES, file_suffix
+from roi_ray.io.nearby import find_similar, is_hidden, list_some, list_some_below
+
+_MAX_NAMED = 3
+
+
+def explain_missing_table(uri: str) -> str:
+    """Say which names there are that are like the name of a table that does not exist.
+
+    Args:
+        uri: absolute URI. On S3, a few objects are asked for; nothing is listed.
+
+    Returns:
+        a part of a sentence that begins with `; `, or nothing.
+    """
+    if storage.is_remote(uri):
+        stem = uri[: len(uri) - len(file_suffix(uri))] if file_suffix(uri) in SUFFIXES else uri
+        tried = dict.fromkeys(stem + suffix for suffix in ("", *SUFFIXES))
+        return _there_is([t for t in tried if t != uri and storage.exists(t)])
+    folder, name = os.path.split(storage.locate(uri)[1])
+    if not os.path.isdir(folder):
+        missing = folder
+        while not os.path.isdir(parent := os.path.dirname(missing)):
+            missing = parent
+        similar = find_similar(os.path.basename(missing), list_some(parent).folders)
+        return f"; there is no folder {missing}" + _but(_join(parent, similar))
+    names = list_some(folder)
+    tables = [name for name in names.files if file_suffix(name) in SUFFIXES]
+    similar = find_similar(name, [*names.folders, *tables]) or find_similar(name, names.files)
+    if similar:
+        return _there_is(_join(folder, similar))
+    return f"; its folder has {_name_some(tables)}" if tables else ""
+
+
+def explain_no_tables(uri: str, folders: Sequence[str]) -> str:
+    """Say what a folder has that has no table directly in it.
+
+    Args:
+        uri: absolute URI of the folder.
+        folders: names of the folders in it that are not hidden.
+
+    Returns:
+        a part of a sentence that begins with `; `, or nothing.
+    """
+    if storage.is_remote(uri):
+        return f"; it has the folders {_name_some(folders)}: name one of them" if folders else ""
+    folder = storage.locate(uri)[1]
+    below, complete = list_some_below(folder)
+    tables = [file for file in below if file_suffix(file) in SUFFIXES]
+    if tables:
+        return _tell_deeper(folder, tables, complete=complete)
+    names = list_some(folder)
+    if hidden := [n for n in names.files if is_hidden(n) and file_suffix(n) in SUFFIXES]:
+        return f"; {_name_some(hidden)} is skipped, because its name begins with _ or ."
+    if others := [name for name in names.files if not is_hidden(name)]:
+        return f"; it has {_name_some(others)}"
+    return "" if names.folders or not names.complete else "; it is empty"
+
+
+def _tell_deeper(folder: str, tables: Sequence[str], *, complete: bool) -> str:
+    suffix, count = Counter(map(file_suffix, tables)).most_common(1)[0]
+    places = list(dict.fromkeys(os.path.dirname(t) for t in tables if file_suffix(t) == suffix))
+    number = f"{count}" if complete else f"at least {count}"
+    files = "file lies" if count == 1 else "files lie"
+    text = f"; {number} {suffix} {files} deeper, in {_name_some(places)}: name "
+    if len(places) == 1:
+        return text + os.path.join(folder, places[0])
+    return text + (
+        f"one of these folders, such as {os.path.join(folder, places[0])}; or name the folders "
+        "NAME=VALUE, such as codec=jpeg, which makes them one table with a column NAME"
+    )
+
+
+def _there_is(uris: Sequence[str]) -> str:
+    return f"; there is {_name_some(uris)}" if uris else ""
+
+
+def _but(uris: Sequence[str]) -> str:
+    return f", but {_name_some(uris)}" if uris else ""
+
+
+def _join(folder: str, names: Sequence[str]) -> list[str]:
+    return [os.path.join(folder, name) for name in names]
+
+
+def _name_some(names: Sequence[str]) -> str:
+    named = ", ".join(names[:_MAX_NAMED])
+    more = len(names) - _MAX_NAMED
+    return f"{named} and {more} more" if more > 0 else named
