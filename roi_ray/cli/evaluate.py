@@ -57,8 +57,10 @@ def main(
     from roi_ray.io import storage
     from roi_ray.preference.comparisons import read_comparisons
     from roi_ray.preference.evaluation import evaluate
+    from roi_ray.preference.intervals import MIN_REFERENCES, describe_missing_interval
     from roi_ray.preference.regions import describe_substitution
     from roi_ray.report import preference as report
+    from roi_ray.report.json_values import replace_non_finite
 
     torch.set_num_threads(1)  # these networks are too small to gain from more threads
     checked = read_comparisons(comparisons)
@@ -76,7 +78,8 @@ def main(
         "folds": min(folds, result.references),
         "repeats": repeats,
     }
-    data = json.dumps({**facts, **result.to_json()}, indent=2)
+    values = replace_non_finite({**facts, **result.to_json()})
+    data = json.dumps(values, indent=2, allow_nan=False)
     storage.write_bytes(storage.join(output, "evaluation.json"), data.encode())
     storage.write_bytes(storage.join(output, "evaluation.png"), report.draw(result))
     console = Console(width=140)
@@ -91,15 +94,7 @@ def main(
     shown = [f"BASIC {main_recipe}", f"ROI {main_recipe}", *schema.FEATURES[:2]]
     console.print(report.to_parts_table(result, shown))
     for name, test in result.differences.items():
-        d = test.difference
-        console.print(
-            f"{name}: {100 * d.value:+.2f} points ({100 * d.low:+.2f} .. {100 * d.high:+.2f}), "
-            f"p {_format_p(test.p)}",
-            highlight=False,
-        )
+        console.print(report.format_difference(name, test), highlight=False)
+    if result.references < MIN_REFERENCES:
+        console.print(describe_missing_interval(), highlight=False)
     print(f"-> {output}")
-
-
-def _format_p(p: float) -> str:
-    # p comes from 2,000 resamples: further digits would be noise.
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

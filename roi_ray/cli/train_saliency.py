@@ -69,6 +69,7 @@ def main(
     from roi_ray.models.saliency import load_saliency
     from roi_ray.preference.comparisons import read_comparisons
     from roi_ray.report.figure import draw_mask_figure
+    from roi_ray.report.preference import format_interval
     from roi_ray.runtime.train_loop import default_checkpoint_folder, fit, make_run_name
     from roi_ray.sweep import photographs
     from roi_ray.training.agreement import blur_mask
@@ -126,7 +127,7 @@ def main(
     for name, accuracy in accuracies.items():
         print(
             f"roi_ms_ssim under {name}: {100 * accuracy.value:.2f} % of the answers "
-            f"({100 * accuracy.low:.1f} .. {100 * accuracy.high:.1f})"
+            f"({format_interval(accuracy)})"
         )
     print(
         f"{output}: {len(data)} bytes, SHA-256 {identity.sha256}, "

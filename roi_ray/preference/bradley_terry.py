@@ -6,11 +6,12 @@ three people in four prefer X. They are fitted by maximum likelihood (Hunter, An
 32, 2004; solved by `choix`, Maystre and Grossglauser, NeurIPS 2015).
 
 A weak prior gives each name half a win and half a loss against one imaginary opponent that all
-names share. It keeps the scores of names that always win or always lose finite, links names that
-no comparison links, and pulls names with few answers towards the average.
+names share. It keeps the scores of names that always win or always lose finite, and pulls names
+with few answers towards the average. Names that no comparison links have no common scale: they are
+fitted apart, see `components`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import choix
 import numpy as np
@@ -49,18 +50,27 @@ class Answers:
     weight: Floats
     log_bit_ratio: Floats
 
-    def count_wins(self, times: NDArray[np.int64] | None = None) -> Floats:
-        """Count the answers that prefer the row's name to the column's, (n, n).
-
-        Args:
-            times: number of times that each reference counts; None for once.
-        """
+    def count_wins(self) -> Floats:
+        """Count the answers that prefer the row's name to the column's, (n, n)."""
         n = len(self.names)
-        weight = self.weight if times is None else self.weight * times[self.group]
         wins = np.zeros((n, n))
-        np.add.at(wins, (self.a, self.b), weight * self.share)
-        np.add.at(wins, (self.b, self.a), weight * (1 - self.share))
+        np.add.at(wins, (self.a, self.b), self.weight * self.share)
+        np.add.at(wins, (self.b, self.a), self.weight * (1 - self.share))
         return wins
+
+    def about(self, names: NDArray[np.intp]) -> "Answers":
+        """Select the answers about some names, (m,), in rising order, which met no others."""
+        rows = np.isin(self.a, names)
+        return replace(
+            self,
+            names=[self.names[name] for name in names],
+            a=np.searchsorted(names, self.a[rows]),
+            b=np.searchsorted(names, self.b[rows]),
+            group=self.group[rows],
+            share=self.share[rows],
+            weight=self.weight[rows],
+            log_bit_ratio=self.log_bit_ratio[rows],
+        )
 
     def takes_part(self, name: int) -> NDArray[np.bool_]:
         """Mark the comparisons that a name takes part in, (N,)."""
@@ -107,12 +117,11 @@ def to_answers(rows: pa.Table, name_columns: tuple[str, str], label_column: str)
     )
 
 
-def fit_scores(wins: Floats, start: Floats | None = None) -> Floats:
+def fit_scores(wins: Floats) -> Floats:
     """Fit the scores by maximum likelihood.
 
     Args:
         wins: number of answers that prefer the row's name to the column's, (n, n).
-        start: scores to start from, (n,).
 
     Returns:
         scores in logits, (n,), with mean 0; higher is better.
@@ -122,38 +131,9 @@ def fit_scores(wins: Floats, start: Floats | None = None) -> Floats:
     """
     padded = np.pad(wins, (0, 1), constant_values=PRIOR)
     padded[-1, -1] = 0
-    start = None if start is None else np.append(start, 0.0)
     try:
         with np.errstate(all="ignore"):
-            scores = choix.ilsr_pairwise_dense(padded, 0.0, start, max_iter=10_000, tol=1e-6)
+            scores = choix.ilsr_pairwise_dense(padded, 0.0, max_iter=10_000, tol=1e-6)
     except (RuntimeError, ValueError) as error:
         raise ManifestError(f"comparisons: too one-sided to be ranked: {error}") from error
     return np.asarray(scores[:-1] - scores[:-1].mean())
-
-
-def resample_scores(answers: Answers, scores: Floats, resamples: int, seed: int) -> Floats:
-    """Fit the scores again on references drawn with replacement.
-
-    References are drawn, not answers: answers about one image are alike, so that drawing answers
-    would make intervals too narrow (Efron, Annals of Statistics 7, 1979).
-
-    Args:
-        answers: the answers to draw from.
-        scores: scores fitted to all answers, (n,).
-        resamples: number of draws.
-        seed: seed of the draws.
-
-    Returns:
-        scores, (resamples, n); NaN where a draw has no comparison of the name.
-    """
-    groups = int(answers.group.max()) + 1
-    draws = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), resamples)
-    samples = np.empty((resamples, len(scores)))
-    for sample, times in zip(samples, draws, strict=True):
-        wins = answers.count_wins(times)
-        present = wins.sum(0) + wins.sum(1) > 0
-        fitted = fit_scores(wins, scores)
-        # The prior gives absent names the average score, which must not shift the others.
-        shifted = fitted - fitted[present].mean() + scores[present].mean()
-        sample[:] = np.where(present, shifted, np.nan)
-    return samples

@@ -9,23 +9,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from roi_ray.preference.bootstrap import p_value, percentiles
 from roi_ray.preference.examples import Examples, Floats
+from roi_ray.preference.intervals import (
+    count_effective_answers,
+    interval_of_share,
+    p_value_of_half,
+)
 
-_RESAMPLES = 2000
-_RESAMPLES_AT_ONCE = 50
 _BINS = 10
 _MIN_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its 95 % interval, by bootstrap over references.
+    """An estimate with its 95 % interval over references, see `intervals`.
 
     Attributes:
         value: the estimate.
-        low: lower end of the interval; NaN where there is a single reference.
-        high: upper end of the interval; NaN where there is a single reference.
+        low: lower end of the interval; NaN where there is no interval: there are fewer than
+            `intervals.MIN_REFERENCES` references, or all values of a difference are 0.
+        high: upper end of the interval; NaN where there is none.
     """
 
     value: float
@@ -54,7 +57,8 @@ class PairedDifference:
 
     Attributes:
         difference: the difference with its interval.
-        p: two-sided p-value of the difference, by bootstrap; NaN for a single reference.
+        p: two-sided p-value of the hypothesis that it is 0; below 0.05 exactly where the interval
+            leaves out 0; NaN for fewer than `intervals.MIN_REFERENCES` references.
     """
 
     difference: Interval
@@ -144,33 +148,40 @@ def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> float:
     return sum(each.votes * abs(each.predicted - each.observed) for each in bins) / total
 
 
-def mean_over_references(values: Floats, examples: Examples, seed: int = 0) -> Interval:
-    """Compute the mean over answers, with an interval over resampled references.
+def mean_over_references(values: Floats, examples: Examples) -> Interval:
+    """Compute the mean over answers, with an interval over references.
 
     Args:
-        values: one value per comparison, (N,).
+        values: one value per comparison, (N,), 0..1.
         examples: references and votes of the comparisons.
-        seed: seed of the resampling.
     """
-    return _interval(values, examples, *_resampled_means(values, examples, seed))
+    counts, sums = _sum_by_reference(examples, np.ones_like(values), values)
+    mean = float(sums.sum() / counts.sum())
+    effective = count_effective_answers(sums, counts, counts) if len(counts) > 1 else np.nan
+    return Interval(mean, *interval_of_share(mean, effective, len(counts)))
 
 
-def paired_difference(
-    first: Floats, second: Floats, examples: Examples, seed: int = 0
-) -> PairedDifference:
+def paired_difference(first: Floats, second: Floats, examples: Examples) -> PairedDifference:
     """Compute the mean of `first` minus `second`, with its interval and p-value.
 
     Args:
-        first: one value per comparison, (N,).
-        second: another value per comparison, (N,).
+        first: one value per comparison, (N,), 0..1.
+        second: another value per comparison, (N,), 0..1.
         examples: references and votes of the comparisons.
-        seed: seed of the resampling.
     """
     # Rounded, because sums of equal values in different orders differ in their last digits.
     difference = (first - second).round(12)
-    means, references = _resampled_means(difference, examples, seed)
-    interval = _interval(difference, examples, means, references)
-    return PairedDifference(interval, p_value(means, references))
+    counts, sums, differing = _sum_by_reference(
+        examples, np.ones_like(difference), (1 + difference) / 2, np.abs(difference)
+    )
+    references = len(counts)
+    share = float(sums.sum() / counts.sum())  # 0.5 where neither is ahead
+    effective = count_effective_answers(sums, counts, differing) if references > 1 else np.nan
+    low, high = interval_of_share(share, effective, references)
+    value = float(np.average(difference, weights=examples.weight))
+    return PairedDifference(
+        Interval(value, 2 * low - 1, 2 * high - 1), p_value_of_half(share, effective, references)
+    )
 
 
 def human_ceiling(questions: NDArray[np.int64], p_a: Floats) -> HumanCeiling | None:
@@ -199,21 +210,8 @@ def human_ceiling(questions: NDArray[np.int64], p_a: Floats) -> HumanCeiling | N
     return HumanCeiling(int(repeated.sum()), share, (1 + max(2 * share - 1, 0) ** 0.5) / 2)
 
 
-def _resampled_means(values: Floats, examples: Examples, seed: int) -> tuple[Floats, int]:
-    """Compute means over resampled references, and the number of references."""
-    groups = examples.group.max() + 1
-    sums = np.bincount(examples.group, weights=values * examples.weight, minlength=groups)
-    counts = np.bincount(examples.group, weights=examples.weight, minlength=groups)
-    present = np.flatnonzero(counts)
-    generator = np.random.default_rng(seed)
-    means = np.empty(_RESAMPLES)
-    # In slices, to save memory: there may be as many references as comparisons.
-    for start in range(0, _RESAMPLES, _RESAMPLES_AT_ONCE):
-        drawn = generator.choice(present, (_RESAMPLES_AT_ONCE, len(present)))
-        means[start : start + _RESAMPLES_AT_ONCE] = sums[drawn].sum(1) / counts[drawn].sum(1)
-    return means, len(present)
-
-
-def _interval(values: Floats, examples: Examples, means: Floats, references: int) -> Interval:
-    value = float(np.average(values, weights=examples.weight))
-    return Interval(value, *percentiles(means, references))
+def _sum_by_reference(examples: Examples, *values: Floats) -> list[Floats]:
+    """Sum values over each reference's answers, (R,), for references that have any."""
+    sums = [np.bincount(examples.group, examples.weight * each).astype(float) for each in values]
+    present = np.bincount(examples.group) > 0
+    return [each[present] for each in sums]

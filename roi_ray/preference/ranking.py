@@ -16,14 +16,7 @@ import pyarrow.compute as pc
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.io.columns import as_type, check_columns
-from roi_ray.preference.bootstrap import percentiles
-from roi_ray.preference.bradley_terry import (
-    Answers,
-    Floats,
-    fit_scores,
-    resample_scores,
-    to_answers,
-)
+from roi_ray.preference.bradley_terry import Answers, Floats, fit_scores, to_answers
 from roi_ray.preference.comparisons import (
     Comparisons,
     check_comparisons,
@@ -31,9 +24,11 @@ from roi_ray.preference.comparisons import (
     drop_gold_and_failed,
     read_comparisons,
 )
+from roi_ray.preference.components import number_blocks, number_groups_of_names
 from roi_ray.preference.options import By, Labels
+from roi_ray.preference.score_intervals import score_intervals
 
-RESAMPLES, SEED = 200, 0
+RESAMPLES, SEED = 1000, 0
 BAND_EDGES = (0.25, 0.5, 1.0, 2.0)
 """Bits per pixel at which a band of bit rates ends and the next one begins."""
 
@@ -52,10 +47,11 @@ class Rank:
 
     Attributes:
         name: the codec, or the codec at one setting.
-        score: Bradley-Terry score in logits, mean 0 over all names; higher is better. A lead of
-            1.1 over another name means that three people in four prefer it.
-        low: lower end of the score's 95 % interval over references, in logits; NaN where all
-            comparisons of the name are of one reference, which says nothing about others.
+        score: Bradley-Terry score in logits, mean 0 over the names of its group; higher is better.
+            A lead of 1.1 over another name means that three people in four prefer it.
+        low: lower end of the score's 95 % interval over references, in logits, relative to the
+            names of the group whose distances are known (see `score_intervals`); NaN where the
+            name's answers are about fewer than `intervals.MIN_REFERENCES` references.
         high: upper end of the interval.
         answers: number of answers about the name.
         win_rate: share of these answers that prefer the name, 0..1, a tie counting half; unlike
@@ -63,6 +59,13 @@ class Rank:
         bit_rate_ratio: the name's bit rate over that of its opponents, geometric mean over these
             answers; above 1, the name had more bits, which raises its score. None where bit
             rates are unknown.
+        references: number of references that these answers are about.
+        group: number of the group of names that comparisons link, from 1, the most answers first.
+            Nothing says which of two names in different groups is better, and their scores cannot
+            be compared.
+        block: number within the group, from 1, the best first, of the block of names that beat each
+            other, directly or through others. All answers between two blocks go the same way: it is
+            known which is better, but only the prior says by how much.
     """
 
     name: str
@@ -72,6 +75,9 @@ class Rank:
     answers: int
     win_rate: float
     bit_rate_ratio: float | None
+    references: int
+    group: int = 1
+    block: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,9 +115,10 @@ def rank(
 ) -> list[Rank]:
     """Rank codecs or methods by people's choices, or by a model's predictions.
 
-    Intervals are bootstrapped over references, see `bradley_terry.resample_scores`. Where codecs
-    have different bit rates, their scores compare bit rates too: see `rank_within_bands`, and
-    `Rank.bit_rate_ratio` for the differences that remain within a band.
+    Intervals are over references, see `score_intervals`. Names that no chain of comparisons links
+    are ranked apart, see `Rank.group`. Where codecs have different bit rates, their scores compare
+    bit rates too: see `rank_within_bands`, and `Rank.bit_rate_ratio` for the differences that
+    remain within a band.
 
     Args:
         comparisons: from `read_comparisons`, a table with the same columns, or the path or
@@ -120,11 +127,12 @@ def rank(
             `codec_a` and `codec_b`.
         labels: column with the choices: people's (`p_a`) or a preference model's
             (`p_a_preferred`).
-        resamples: number of bootstrap draws.
-        seed: seed of the draws.
+        resamples: number of resamples for the intervals; 0 for none.
+        seed: seed of the resamples.
 
     Returns:
-        the names' ranks, best first.
+        the names' ranks: group by group, and the best of a group first. Where comparisons link all
+        names, there is one group.
 
     Raises:
         ManifestError: a column is missing, a label is outside 0..1, no row can be used, or the
@@ -149,29 +157,13 @@ def rank(
     answers = _answers(_table(comparisons, labels), by, labels)
     if len(answers.names) < 2:
         _fail(f"no row can be used: none has a label, two different {by}s and no error")
-    wins = answers.count_wins()
-    played = wins.sum(0) + wins.sum(1)
-    scores = fit_scores(wins)
-    samples = resample_scores(answers, scores, resamples, seed)
+    groups = number_groups_of_names(answers.count_wins())
     ranks = []
-    for i, name in enumerate(answers.names):
-        low = high = np.nan
-        known = samples[~np.isnan(samples[:, i]), i]
-        if known.size:
-            references = np.unique(answers.group[answers.takes_part(i)]).size
-            low, high = percentiles(known, references)
-        ranks.append(
-            Rank(
-                name=name,
-                score=float(scores[i]),
-                low=low,
-                high=high,
-                answers=round(float(played[i])),
-                win_rate=float(wins[i].sum() / played[i]),
-                bit_rate_ratio=answers.bit_rate_ratio(i),
-            )
+    for number in range(groups.max() + 1):
+        ranks += _rank_group(
+            answers.about(np.flatnonzero(groups == number)), number, resamples, seed
         )
-    return sorted(ranks, key=lambda place: (-place.score, place.name))
+    return ranks
 
 
 def rank_within_bands(
@@ -241,6 +233,31 @@ def _table(comparisons: Comparisons | pa.Table | str | PathLike[str], labels: La
     if schema.GROUP in comparisons.column_names:
         return comparisons
     return check_comparisons(comparisons, "to rank", labels=labels == schema.P_A)
+
+
+def _rank_group(answers: Answers, group: int, resamples: int, seed: int) -> list[Rank]:
+    """Rank names that comparisons link; `group` is the number of the group, from 0."""
+    wins = answers.count_wins()
+    played = wins.sum(0) + wins.sum(1)
+    scores = fit_scores(wins)
+    low, high = score_intervals(answers, scores, resamples, seed)
+    blocks = number_blocks(wins)
+    ranks = [
+        Rank(
+            name=name,
+            score=float(scores[i]),
+            low=float(low[i]),
+            high=float(high[i]),
+            answers=round(float(played[i])),
+            win_rate=float(wins[i].sum() / played[i]),
+            bit_rate_ratio=answers.bit_rate_ratio(i),
+            references=np.unique(answers.group[answers.takes_part(i)]).size,
+            group=group + 1,
+            block=int(blocks[i]) + 1,
+        )
+        for i, name in enumerate(answers.names)
+    ]
+    return sorted(ranks, key=lambda place: (-place.score, place.name))
 
 
 def _answers(table: pa.Table, by: By, labels: Labels) -> Answers:

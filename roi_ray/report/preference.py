@@ -1,6 +1,7 @@
 """Reports of an evaluation of preference models: tables for a terminal, and a picture."""
 
 import io
+import math
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,6 +10,8 @@ from rich.text import Text
 
 from roi_ray.preference.breakdown import REPEATED_QUESTIONS
 from roi_ray.preference.evaluation import PAPER_ACCURACY, Evaluation
+from roi_ray.preference.intervals import MIN_REFERENCES
+from roi_ray.preference.measures import Interval, PairedDifference
 
 _MAX_NAME = 48
 _LINE_STYLES = ("-", ":", "-.")
@@ -25,7 +28,7 @@ def to_table(evaluation: Evaluation) -> Table:
         table.add_row(
             Text(result.name),  # Text, because a path may look like rich's markup
             f"{100 * accuracy.value:.2f}",
-            f"{100 * accuracy.low:.1f} .. {100 * accuracy.high:.1f}",
+            format_interval(accuracy),
             _format(result.log_loss),
             _format(result.calibration_error),
         )
@@ -42,6 +45,26 @@ def to_table(evaluation: Evaluation) -> Table:
         implied = f"{100 * ceiling.implied_accuracy:.2f}"
         table.add_row("  implied highest accuracy on these questions", implied, "", "", "")
     return table
+
+
+def format_interval(interval: Interval, digits: int = 1) -> str:
+    """Write the ends of an interval in percent; "-" where there is none."""
+    if math.isnan(interval.low):
+        return "-"
+    low, high = (f"{100 * end:.{digits}f}" for end in (interval.low, interval.high))
+    return f"{low} .. {high}"
+
+
+def format_difference(name: str, test: PairedDifference) -> str:
+    """Write a difference of accuracies in points, its interval, and its p-value."""
+    d = test.difference
+    text = f"{name}: {100 * d.value:+.2f} points"
+    if math.isnan(test.p):
+        return f"{text}, no interval and no p with fewer than {MIN_REFERENCES} references"
+    if math.isnan(d.low):
+        return f"{text}, the same for every answer, so without an interval"
+    p = "< 0.001" if test.p < 0.001 else f"= {test.p:.3f}"
+    return f"{text} ({100 * d.low:+.2f} .. {100 * d.high:+.2f}), p {p}"
 
 
 def to_parts_table(evaluation: Evaluation, names: list[str]) -> Table:

@@ -17,11 +17,13 @@ import roi_ray
 from roi_ray import schema
 from roi_ray.io import storage
 from roi_ray.preference import ranking
-from roi_ray.preference.bootstrap import CONFIDENCE
 from roi_ray.preference.bradley_terry import PRIOR
 from roi_ray.preference.comparisons import read_comparisons
+from roi_ray.preference.intervals import CONFIDENCE, MIN_REFERENCES
 from roi_ray.preference.options import By, Labels
 from roi_ray.preference.ranking import Band, Rank, WinRates
+from roi_ray.report.json_values import replace_non_finite
+from roi_ray.report.ranking_notes import describe_limits, split_by_group
 
 _MAX_SIDE = 40.0  # inches, the longest side of a heat map
 _MAX_LABELLED = 12  # the most names for which the cells of a heat map have room for numbers
@@ -48,7 +50,7 @@ def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Conso
     rates = _sort_by_rank(ranking.compute_win_rates(table, by, labels), ranks)
     rows = {"rows": table.num_rows, "used": ranking.select_rankable(table, by, labels).num_rows}
     source = {"comparisons": uri, "sha256": comparisons.sha256, **rows}
-    result = to_dict(ranks, bands, rates, {"by": by, "labels": labels}) | {"source": source}
+    result = to_dict(ranks, bands, rates, by, labels) | {"source": source}
 
     output = storage.absolute(output)
     text = json.dumps(result, indent=2, allow_nan=False) + "\n"
@@ -57,16 +59,25 @@ def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Conso
 
     # Text, because names and paths may look like rich's markup.
     console.print(Text(f"{rows['rows']} comparisons, {rows['used']} used -> {output}"))
-    console.print(to_table(ranks, f"{by}s by {labels}, all bit rates"))
+    _print_ranks(ranks, f"{by}s by {labels}, all bit rates", by, console)
     for band in bands:
         console.print()
-        console.print(
-            to_table(band.ranks, f"{by}s by {labels}, {_format_range(band)} bits per pixel")
-        )
+        title = f"{by}s by {labels}, {_format_range(band)} bits per pixel"
+        _print_ranks(band.ranks, title, by, console)
+
+
+def _print_ranks(ranks: list[Rank], title: str, by: By, console: Console) -> None:
+    """Print a table for each group of names that comparisons link, and what they cannot say."""
+    groups = split_by_group(ranks)
+    for number, group in enumerate(groups, 1):
+        suffix = f", group {number} of {len(groups)}" if len(groups) > 1 else ""
+        console.print(to_table(group, title + suffix))
+    for note in describe_limits(ranks, by):
+        console.print(Text(note))
 
 
 def to_table(ranks: list[Rank], title: str) -> Table:
-    """Build a terminal table of a ranking; an arrow shows which direction is better."""
+    """Build a terminal table of one group of a ranking; an arrow says which direction is better."""
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     table.add_column("rank", justify="right")
     table.add_column("name", no_wrap=True)
@@ -77,7 +88,7 @@ def to_table(ranks: list[Rank], title: str) -> Table:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for number, r in enumerate(ranks, 1):
-        interval = "unknown" if math.isnan(r.low) else f"{r.low:+.2f} .. {r.high:+.2f}"
+        interval = "-" if math.isnan(r.low) else f"{r.low:+.2f} .. {r.high:+.2f}"
         table.add_row(
             str(number),
             Text(r.name),
@@ -91,33 +102,37 @@ def to_table(ranks: list[Rank], title: str) -> Table:
 
 
 def to_dict(
-    ranks: list[Rank], bands: list[Band], rates: WinRates, settings: dict[str, str]
+    ranks: list[Rank], bands: list[Band], rates: WinRates, by: By, labels: Labels
 ) -> dict[str, object]:
     """Turn a ranking into JSON values.
 
-    Null stands for an unknown interval, for the upper end of the last band, and for the win rate
-    of two names that were never compared.
+    `notes` are sentences about what a ranking cannot say. Null stands for an unknown interval, for
+    the upper end of the last band, and for the win rate of two names that were never compared.
     """
-    fixed = {
+    settings = {
+        "by": by,
+        "labels": labels,
         "resamples": ranking.RESAMPLES,
         "confidence": CONFIDENCE,
+        "min_references": MIN_REFERENCES,
         "prior": PRIOR,
         "edges": ranking.BAND_EDGES,
         "seed": ranking.SEED,
     }
     result = {
         "roi_ray": roi_ray.__version__,
-        "settings": settings | fixed,
+        "settings": settings,
         "unit": "logit",
         "ranks": [asdict(r) for r in ranks],
-        "bands": [asdict(band) for band in bands],
+        "notes": describe_limits(ranks, by),
+        "bands": [asdict(band) | {"notes": describe_limits(band.ranks, by)} for band in bands],
         "win_rates": {
             "names": rates.names,
             "share": rates.share.tolist(),
             "counts": rates.counts.tolist(),
         },
     }
-    return {key: _replace_non_finite(value) for key, value in result.items()}
+    return {key: replace_non_finite(value) for key, value in result.items()}
 
 
 def draw(ranks: list[Rank], rates: WinRates, by: By, labels: Labels) -> bytes:
@@ -147,10 +162,15 @@ def _draw_scores(axes: Axes, ranks: list[Rank]) -> None:
     lengths = np.maximum([score - low, high - score], 0)
     axes.errorbar(score, places, xerr=lengths, fmt="o", capsize=3)
     axes.axvline(0, color="grey", linewidth=0.8)
+    for place in np.flatnonzero(np.diff([r.group for r in ranks])):
+        axes.axhline(place + 0.5, color="black")
     axes.set_yticks(places, [r.name for r in ranks], **_label_style(len(ranks)))
     axes.set_ylim(len(ranks) - 0.5, -0.5)
     axes.set_xlabel("Bradley-Terry score [logit], higher is better")
-    axes.set_title("score and 95 % interval over references")
+    title = "score and 95 % interval over references"
+    if ranks[-1].group > 1:
+        title += "\nscores on two sides of a line cannot be compared"
+    axes.set_title(title)
     axes.grid(alpha=0.3)
 
 
@@ -190,12 +210,3 @@ def _format_range(band: Band) -> str:
     return (
         f"{band.lower:g} and more" if math.isinf(band.upper) else f"{band.lower:g}..{band.upper:g}"
     )
-
-
-def _replace_non_finite(value: object) -> object:
-    """Replace NaN and infinity, which JSON lacks, by None."""
-    if isinstance(value, dict):
-        return {key: _replace_non_finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_replace_non_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -56,6 +56,30 @@ def test_codecs_are_ranked_overall_and_per_band(run, comparisons, tmp_path) -> N
     assert (tmp_path / "out" / "ranking.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_unlinked_codecs_get_a_table_per_group(run, tmp_path) -> None:
+    lines = ["reference,a,b,codec_a,codec_b,p_a"]
+    lines += [f"{i}.png,{i}.avif,{i}.jpg,avif,jpeg,1" for i in range(20)]
+    lines += [f"{i}.png,{i}.webp,{i}.jxl,webp,jxl,{i % 2}" for i in range(3)]
+    (tmp_path / "c.csv").write_text("\n".join(lines))
+    arguments = ("--comparisons", tmp_path / "c.csv", "--by", "codec", "--output", tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    printed = re.sub(r"\s+", " ", result.stdout)
+    assert "all bit rates, group 1 of 2" in printed and "all bit rates, group 2 of 2" in printed
+    assert re.search(r"1 avif \+1\.97 \+\d\.\d\d \.\. \+\d\.\d\d 20 1\.00", printed)
+    assert re.search(r"1 jxl \+0\.\d\d - 3 0\.67", printed)
+    assert "No comparison links the 2 groups" in printed
+    assert "In group 1, every answer between two of these parts" in printed
+    written = json.loads((tmp_path / "ranking.json").read_bytes())
+    assert [(r["name"], r["group"], r["block"], r["references"]) for r in written["ranks"]] == [
+        ("avif", 1, 1, 20),
+        ("jpeg", 1, 2, 20),
+        ("jxl", 2, 1, 3),
+        ("webp", 2, 1, 3),
+    ]
+    assert len(written["notes"]) == 3
+
+
 def test_methods_are_ranked_by_default(run, comparisons, tmp_path) -> None:
     run("--comparisons", comparisons, "--output", tmp_path)
     written = json.loads((tmp_path / "ranking.json").read_bytes())

@@ -46,18 +46,19 @@ def test_reliability_counts_votes():
 
 def test_interval_depends_on_references_not_on_answers():
     random = np.random.default_rng(0)
-    means = random.normal(size=30)
-    few, many = np.repeat(means, 2), np.repeat(means, 200)
-    narrow, wide = (
-        measures.mean_over_references(values, examples(np.repeat(np.arange(30), count)))
-        for values, count in ((few, 2), (many, 200))
+    means = random.uniform(size=30)
+    few, many = (
+        measures.mean_over_references(
+            np.repeat(means, count), examples(np.repeat(np.arange(30), count))
+        )
+        for count in (20, 2000)
     )
     # More answers about the same images say nothing more about other images.
-    assert (narrow.low, narrow.high) == pytest.approx((wide.low, wide.high))
+    assert (few.low, few.high) == pytest.approx((many.low, many.high), abs=0.005)
     error = means.std() / 30**0.5
-    assert wide.high - wide.low == pytest.approx(2 * 1.96 * error, rel=0.15)
-    assert wide.value == pytest.approx(means.mean())
-    assert wide.low < wide.value < wide.high
+    assert many.high - many.low == pytest.approx(2 * 2.05 * error, rel=0.15)
+    assert many.value == pytest.approx(means.mean())
+    assert many.low < many.value < many.high
 
 
 def test_mean_is_weighted_by_votes():
@@ -68,17 +69,72 @@ def test_mean_is_weighted_by_votes():
 def test_paired_difference_is_significant_only_for_a_better_predictor():
     random = np.random.default_rng(0)
     group = np.repeat(np.arange(40), 10)
-    noise = random.normal(size=400)
-    better = measures.paired_difference(noise + 0.2, noise, examples(group))
-    assert better.difference.value == pytest.approx(0.2)
-    assert better.p < 0.01
-    same = measures.paired_difference(noise, random.permutation(noise), examples(group))
-    assert same.p > 0.05
+    right = (random.random(400) < 0.7).astype(float)
+    better = measures.paired_difference(
+        np.where(np.arange(400) % 4 == 0, 1, right), right, examples(group)
+    )
+    assert better.difference.value == pytest.approx(0.25 * (1 - right[::4].mean()))
+    assert better.p < 0.01 and better.difference.low > 0
+    same = measures.paired_difference(right, random.permutation(right), examples(group))
+    assert same.p > 0.05 and same.difference.low < 0 < same.difference.high
+
+
+def test_equal_predictors_have_no_interval_of_their_difference():
     # Equal values whose sums differ in the last digit.
     thrice = measures.paired_difference(
         np.full(9, (0.8 + 0.8 + 0.8) / 3), np.full(9, 0.8), examples(range(9))
     )
     assert (thrice.difference.value, thrice.p) == (0, 1)
+    assert np.isnan([thrice.difference.low, thrice.difference.high]).all()
+
+
+def test_always_better_is_the_sign_test_and_not_a_certain_difference():
+    test = measures.paired_difference(np.ones(20), np.zeros(20), examples(range(20)))
+    assert test.difference.value == test.difference.high == 1
+    assert 0.6 < test.difference.low < 0.7
+    assert 2e-6 < test.p < 0.001
+
+
+@pytest.mark.parametrize("references", [2, 3, 5])
+def test_few_references_give_neither_interval_nor_p_value(references):
+    group = np.arange(30) % references
+    first = (np.arange(30) % 10 != 0).astype(float)
+    test = measures.paired_difference(first, 1 - first, examples(group))
+    accuracy = measures.mean_over_references(first, examples(group))
+    unknown = [test.difference.low, test.difference.high, test.p, accuracy.low, accuracy.high]
+    assert np.isnan(unknown).all()
+    assert accuracy.value == 0.9
+
+
+def test_p_value_is_below_5_percent_where_the_interval_leaves_out_0():
+    random = np.random.default_rng(0)
+    verdicts = []
+    for _ in range(300):
+        references = random.integers(6, 12)
+        group = np.repeat(np.arange(references), 5)
+        first = (random.random(len(group)) < 0.75).astype(float)
+        second = (random.random(len(group)) < 0.5).astype(float)
+        test = measures.paired_difference(first, second, examples(group))
+        significant = not test.difference.low <= 0 <= test.difference.high
+        assert (test.p < 0.05) == significant
+        verdicts.append(significant)
+    assert 0.1 < np.mean(verdicts) < 0.9
+
+
+@pytest.mark.parametrize("references", [6, 20])
+@pytest.mark.parametrize("lead", [0.0, 0.1])
+def test_intervals_of_differences_cover_the_truth(references, lead):
+    random = np.random.default_rng(3)
+    group = np.repeat(np.arange(references), 10)
+    covering = 0
+    for _ in range(200):
+        differ = random.random(len(group)) < 0.2
+        wins = random.random(len(group)) < 0.5 + lead / 0.4
+        second = np.where(differ, ~wins, 1.0)
+        first = np.where(differ, wins, 1.0)
+        test = measures.paired_difference(first, second, examples(group))
+        covering += test.difference.low <= lead <= test.difference.high
+    assert covering / 200 > 0.88
 
 
 def test_human_ceiling_is_computed_from_repeated_questions():

@@ -109,19 +109,50 @@ def test_order_of_a_pair_does_not_change_the_ranking(simulated) -> None:
 
 @pytest.mark.parametrize("count", [1, 30, 3000])
 def test_score_of_a_name_that_always_wins_is_finite(count) -> None:
-    beaten = votes({("x", "y"): 1, ("y", "z"): 5, ("z", "y"): 5})
+    beaten = votes({("x", "y"): 6, ("y", "z"): 5, ("z", "y"): 5})
     always = table(*beaten.to_pylist(), row("x", "y", 1.0, "more", votes=count))
     ranks = rank(always, resamples=20)
     assert (ranks[0].name, ranks[0].win_rate) == ("x", 1)
     assert all(np.isfinite([r.score, r.low, r.high]).all() for r in ranks)
 
 
-def test_names_without_common_comparisons_are_ranked() -> None:
-    islands = {("a", "b"): 6, ("b", "a"): 2, ("c", "d"): 6, ("d", "c"): 2}
+def test_names_that_no_comparison_links_are_ranked_apart() -> None:
+    islands = {("a", "b"): 6, ("b", "a"): 2, ("c", "d"): 60, ("d", "c"): 20}
     ranks = rank(votes(islands))
-    assert np.isfinite([(r.score, r.low, r.high) for r in ranks]).all()
-    result = scores(ranks)
-    assert result["a"] == pytest.approx(result["c"], abs=1e-6) and result["a"] > 0.4
+    assert [(r.name, r.group) for r in ranks] == [("c", 1), ("d", 1), ("a", 2), ("b", 2)]
+    assert ranks[0].score + ranks[1].score == ranks[2].score + ranks[3].score == pytest.approx(0)
+    # Each group is ranked as if the other were not there.
+    alone = rank(votes({pair: count for pair, count in islands.items() if "a" in pair}))
+    for name in (0, 1):
+        together = ranks[name + 2]
+        assert (together.name, together.score) == (alone[name].name, alone[name].score)
+    bands = rank_within_bands(
+        table(
+            *(row("a", "b", 0.5, bpp_a=0.3, bpp_b=0.3), row("c", "d", 1.0, bpp_a=0.4, bpp_b=0.4)),
+            row("b", "c", 0.5, bpp_a=1.0, bpp_b=0.3),
+        )
+    )
+    assert [[(r.name, r.group) for r in band.ranks] for band in bands] == [
+        [("a", 1), ("b", 1), ("c", 2), ("d", 2)]
+    ]
+
+
+def test_one_comparison_links_two_groups() -> None:
+    ranks = rank(votes({("a", "b"): 6, ("b", "a"): 2, ("c", "d"): 6, ("d", "c"): 2, ("a", "d"): 1}))
+    assert {r.group for r in ranks} == {1}
+    assert [sorted(r.name for r in ranks if r.block == block) for block in (1, 2)] == [
+        ["a", "b"],
+        ["c", "d"],
+    ]
+
+
+def test_blocks_are_ordered_by_the_answers_between_them() -> None:
+    """`b` scores above the mean of `a1` and `a2`, but lost its only answer to `a1`."""
+    block = {("a1", "a2"): 50, ("a2", "a1"): 1, ("a1", "b"): 1, ("b", "c"): 30}
+    blocks = {r.name: r.block for r in rank(votes(block), resamples=0)}
+    assert blocks == {"a1": 1, "a2": 1, "b": 2, "c": 3}
+    tied = rank(table(row("x", "y", 0.5), row("y", "z", 0.9)), resamples=0)
+    assert {r.block for r in tied} == {1}
 
 
 def test_prior_counts_less_with_more_answers() -> None:
@@ -153,22 +184,53 @@ def test_more_answers_about_the_same_images_do_not_narrow_the_interval(rng) -> N
     assert once.high - once.low == pytest.approx(expected, rel=0.15)
 
 
-def test_draws_without_a_name_are_left_out_of_its_interval() -> None:
-    rows = [row("x", "y", 0.5, f"r{i}") for i in range(30)]
-    rare = [row("z", "x", 1.0, f"r{i}", votes=9) for i in range(2)]
-    assert rank(table(*rows, *rare))[0].low > 0.5
+@pytest.mark.parametrize("answers", [1, 50])
+def test_20_of_20_wins_do_not_mean_certainty(answers) -> None:
+    winner, loser = rank(table(*(row("x", "y", 1.0, f"r{i}", votes=answers) for i in range(20))))
+    assert (winner.win_rate, winner.block, loser.block) == (1, 1, 2)
+    # Half of the lead of 20 of 20, whose share of wins is 0.83 or more.
+    assert 0.5 < winner.low < 1.3 < winner.score < winner.high
+    assert (loser.low, loser.high) == pytest.approx((-winner.high, -winner.low), abs=1e-3)
 
 
-def test_one_reference_gives_no_interval() -> None:
-    several = [row("x", "y", 1.0, "r1"), row("y", "x", 1.0, "r2"), row("y", "x", 0.0, "r3")]
-    ranks = {r.name: r for r in rank(table(*several, row("z", "x", 1.0, "r1")))}
-    assert np.isnan([ranks["z"].low, ranks["z"].high]).all()
-    assert np.isfinite([ranks["x"].low, ranks["y"].high]).all()
-    assert all(np.isnan(r.low) for r in rank(table(*several[:1])))
+@pytest.mark.parametrize("references", [1, 2, 5, 6])
+def test_few_references_give_no_interval(references) -> None:
+    rows = [row("x", "y", 0.8, f"r{i % references}", votes=10) for i in range(20)]
+    ranks = rank(table(*rows, *(row("z", "x", 1.0, f"s{i}") for i in range(9))))
+    references_and_intervals = {
+        r.name: (r.references, np.isfinite([r.low, r.high]).all()) for r in ranks
+    }
+    assert references_and_intervals == {
+        "x": (references + 9, True),
+        "y": (references, references >= 6),
+        "z": (9, True),
+    }
+
+
+def test_score_in_a_chain_of_certain_wins_lies_within_its_interval() -> None:
+    chain = [row(f"m{i}", f"m{i + 1}", 1.0, f"r{j}") for i in range(8) for j in range(8)]
+    ranks = rank(table(*chain))
+    assert [r.block for r in ranks] == list(range(1, 10))
+    assert all(r.low <= r.score <= r.high and np.isfinite([r.low, r.high]).all() for r in ranks)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("references", [6, 20])
+def test_intervals_of_scores_cover_the_truth(share, references) -> None:
+    random = np.random.default_rng(2)
+    truth = np.log(share / (1 - share)) / 2
+    covering = 0
+    for seed in range(100):
+        wins = random.random(references) < share
+        rows = [row("x", "y", float(win), f"r{i}") for i, win in enumerate(wins)]
+        x = next(r for r in rank(table(*rows), resamples=200, seed=seed) if r.name == "x")
+        covering += x.low <= truth <= x.high
+    # 87 and less are drawn from 95 of 100 once in 700 times.
+    assert covering >= 88
 
 
 def test_rows_without_label_or_names_gold_and_failed_are_left_out() -> None:
-    good = [row("x", "y", 1.0, "r1"), row("y", "x", 0.2, "r2")]
+    good = [row("x", "y", 0.1 * i, f"r{i}") for i in range(6)]
     bad = [
         row("x", "y", None),
         row("x", "y", 0.0, gold=True),
@@ -176,11 +238,11 @@ def test_rows_without_label_or_names_gold_and_failed_are_left_out() -> None:
         row("x", "y", 0.0, method_b="x"),
     ]
     everything = table(*good, *bad, row("x", "y", 0.0))
-    errors = pa.array([None, "", *[None] * len(bad), "a.png: no such file"])
+    errors = pa.array([*[None, ""] * 3, *[None] * len(bad), "a.png: no such file"])
     everything = everything.append_column("error", errors)
-    assert select_rankable(everything)["reference"].to_pylist() == ["r1", "r2"]
+    assert select_rankable(everything)["reference"].to_pylist() == [f"r{i}" for i in range(6)]
     assert rank(everything) == rank(table(*good))
-    nothing_failed = table(*good).append_column("error", pa.nulls(2))
+    nothing_failed = table(*good).append_column("error", pa.nulls(6))
     assert rank(nothing_failed) == rank(table(*good))
 
 
@@ -283,7 +345,7 @@ def test_bit_rate_ratio_is_relative_to_opponents() -> None:
 
 
 def test_rank_takes_a_path_comparisons_and_a_plain_table(tmp_path) -> None:
-    rows = [row("x", "y", share, f"r{i}") for i, share in enumerate((0.9, 0.6, 0.2))]
+    rows = [row("x", "y", share, f"r{i}") for i, share in enumerate((0.9, 0.6, 0.2) * 2)]
     comparisons = table(*rows)
     path = tmp_path / "c.parquet"
     write_comparisons(str(path), comparisons)
