@@ -42,7 +42,6 @@ def test_examples_of_public_names_run(module, name) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.parametrize("name", ["score_manifest", "verify_scores"])
 def test_examples_of_jobs_run(name) -> None:
     value = getattr(roi_ray, name)

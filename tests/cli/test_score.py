@@ -65,8 +65,9 @@ def half_bad(tmp_path_factory, photos):
     return folder
 
 
-def test_too_many_failed_rows_exit_with_3(run, half_bad, ray_cluster) -> None:
-    arguments = ("--manifest", half_bad / "m.parquet", "--output", half_bad / "out", "--actors", 1)
+def test_too_many_failed_rows_exit_with_3(run, half_bad) -> None:
+    arguments = ("--manifest", half_bad / "m.parquet", "--output", half_bad / "out")
+    arguments += ("--engine", "local")
     result = run(*arguments)
     assert result.exit_code == 3
     assert "2 pairs, 1 failed; 2 scored now" in result.stdout
@@ -78,11 +79,11 @@ def test_too_many_failed_rows_exit_with_3(run, half_bad, ray_cluster) -> None:
     assert "2 pairs, 1 failed; 0 scored now" in again.stdout
 
 
-def test_limit_and_weighting_apply_to_the_output(run, tmp_path, photos, ray_cluster) -> None:
+def test_limit_and_weighting_apply_to_the_output(run, tmp_path, photos) -> None:
     manifest = make_sweep_of({"coffee": photos["coffee"]}, tmp_path / "sweep", side=48)
     result = run(
         "--manifest", manifest, "--output", tmp_path / "out", "--limit", 2,
-        "--roi-weighting", "normalised", "--actors", 1, "--batch", 2,
+        "--roi-weighting", "normalised", "--engine", "local", "--batch", 2,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     table = pq.read_table(tmp_path / "out")

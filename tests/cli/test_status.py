@@ -59,7 +59,7 @@ def test_folder_without_a_run_record_exits_with_2(run, tmp_path) -> None:
     assert "error: " in result.stderr and "is not an output of `roi-ray score`" in result.stderr
 
 
-def test_printed_command_scores_the_failed_pairs(run, tmp_path, photos, ray_cluster) -> None:
+def test_printed_command_scores_the_failed_pairs(run, tmp_path, photos) -> None:
     x = photos["coffee"][:48, :48]
     manifest = write_manifest(tmp_path / "in")
     write(tmp_path / "in" / "x" / "1.png", encode(x))
@@ -74,7 +74,7 @@ def test_printed_command_scores_the_failed_pairs(run, tmp_path, photos, ray_clus
     again = score_manifest(
         options["--manifest"],
         str(tmp_path / "new"),
-        options=Options("cpu", 1, allow_prefixes=(options["--allow-prefix"],)),
+        options=Options("cpu", engine="local", allow_prefixes=(options["--allow-prefix"],)),
     )
     assert (again.rows, again.failed) == (1, 0)
     new, old = pq.read_table(tmp_path / "new"), pq.read_table(output)

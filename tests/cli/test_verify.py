@@ -15,7 +15,7 @@ from tests.verification.sweeps import rewrite, score_sweep
 
 
 @pytest.fixture(scope="module")
-def sweep(ray_cluster, photos, tmp_path_factory):
+def sweep(photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("verify")
     score_sweep(photos, folder)
     return folder
@@ -156,9 +156,7 @@ def test_folder_without_scores_is_refused(run, verify, scores, tmp_path) -> None
     assert "has no pair with scores" in result.stderr and "3 files are torn" in result.stderr
 
 
-def test_weights_and_settings_of_the_run_are_used_and_others_refused(
-    run, ray_cluster, photos, tmp_path
-) -> None:
+def test_weights_and_settings_of_the_run_are_used_and_others_refused(run, photos, tmp_path) -> None:
     packaged = WEIGHTS_FOLDER / "saliency-lite0.safetensors"
     tensors = load_file(packaged)
     name = next(name for name, tensor in tensors.items() if tensor.ndim == 4)

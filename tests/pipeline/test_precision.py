@@ -1,4 +1,4 @@
-"""Which precision a job gets, and what its record says. Ray and the CPU are real."""
+"""Which precision a job gets, and what its record says, on a real CPU and a real Ray."""
 
 import json
 
@@ -23,18 +23,18 @@ def recorded_precision(output):
     return json.loads((output / "_run" / "run.json").read_text())["config"]["precision"]
 
 
-def test_auto_is_recorded_as_the_precision_that_it_stands_for(sweep, tmp_path, ray_cluster) -> None:
+def test_auto_is_recorded_as_the_precision_that_it_stands_for(sweep, tmp_path) -> None:
     output = tmp_path / "scores"
-    options = Options(device="auto", actors=1)
+    options = Options(device="auto", engine="local")
     assert score_manifest(sweep, str(output), AUTO, options).scored == 6
     assert recorded_precision(output) == "fp32"
     # fp32 is the same run.
     assert score_manifest(sweep, str(output), Settings(), options).scored == 0
 
 
-def test_auto_resumes_a_run_in_its_precision(sweep, tmp_path, ray_cluster, caplog) -> None:
+def test_auto_resumes_a_run_in_its_precision(sweep, tmp_path, caplog) -> None:
     output = tmp_path / "scores"
-    options = Options(device="cpu", actors=1, shard_size=3, allow_slow_precision=True)
+    options = Options(device="cpu", engine="local", shard_size=3, allow_slow_precision=True)
     score_manifest(sweep, str(output), Settings(precision="bf16"), options)
     before = pq.read_table(output)
     shard = min(output.glob("shard-*.parquet"))
@@ -106,9 +106,9 @@ def test_actors_refuse_a_slow_precision_and_auto_follows_their_device(sweep, tmp
 
 
 @needs_x86
-def test_resuming_in_a_slow_precision_says_what_to_do(sweep, tmp_path, ray_cluster) -> None:
+def test_resuming_in_a_slow_precision_says_what_to_do(sweep, tmp_path) -> None:
     output = tmp_path / "scores"
-    options = Options(device="cpu", actors=1, shard_size=3, allow_slow_precision=True)
+    options = Options(device="cpu", engine="local", shard_size=3, allow_slow_precision=True)
     score_manifest(sweep, str(output), Settings(precision="fp16"), options)
     min(output.glob("shard-*.parquet")).unlink()
     command = ("-m", "roi_ray", "score", "--manifest", sweep, "--output", output, "--device", "cpu")

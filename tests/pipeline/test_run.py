@@ -1,4 +1,4 @@
-"""Whole jobs on a local Ray."""
+"""Whole jobs. Those that Ray does not concern run in this process, which takes seconds less."""
 
 import re
 from dataclasses import replace
@@ -30,9 +30,8 @@ from roi_ray.settings import Settings
 from tests.conftest import deepen, encode, encode_16_bits, jpeg, make_sweep_of, write
 from tests.runtime.prometheus import metrics_address, wait_for_metrics
 
-pytestmark = pytest.mark.usefixtures("ray_cluster")
-
 SMALL = Options(device="cpu", actors=2, shard_size=12, engine="ray")
+LOCAL = Options(device="cpu", shard_size=12, engine="local")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +98,7 @@ def test_job_scores_files_of_16_bits_as_float64_arithmetic_does(tmp_path, photos
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "manifest.parquet")
     output = str(tmp_path / "scores")
-    summary = score_manifest(str(tmp_path / "manifest.parquet"), output, options=SMALL)
+    summary = score_manifest(str(tmp_path / "manifest.parquet"), output, options=LOCAL)
     assert (summary.rows, summary.failed) == (10, 0)
     depths = {"x16.png": 16, "x8.png": 8, "y16.png": 16, "y10.ppm": 10, "y8.jpg": 8}
     for row in pq.read_table(output).to_pylist():
@@ -132,7 +131,7 @@ def test_job_with_good_and_unusable_masks_gives_scores_and_error_rows(tmp_path, 
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "manifest.parquet")
     output = str(tmp_path / "scores")
-    summary = score_manifest(str(tmp_path / "manifest.parquet"), output, options=SMALL)
+    summary = score_manifest(str(tmp_path / "manifest.parquet"), output, options=LOCAL)
     assert (summary.rows, summary.failed) == (4, 2)
     scores = {row["mask"].removesuffix(".png"): row for row in pq.read_table(output).to_pylist()}
 
@@ -181,9 +180,8 @@ def test_only_missing_and_torn_shards_are_scored_again(sweep, scored) -> None:
     gone.unlink()
     torn.write_bytes(torn.read_bytes()[:1000])
     untouched = kept.stat().st_mtime_ns
-    # Another cluster may have one actor and another batch size.
-    options = Options(device="cpu", actors=1, batch=1, shard_size=12)
-    summary = score_manifest(sweep, str(output), options=options)
+    # What resumes a run may have another engine, another number of actors and another batch size.
+    summary = score_manifest(sweep, str(output), options=replace(LOCAL, batch=1))
     assert (summary.rows, summary.scored) == (36, 24)
     assert kept.stat().st_mtime_ns == untouched
     assert_the_same_scores(pq.read_table(output), expected)
@@ -207,7 +205,7 @@ def test_actor_scores_chunks_of_several_references_in_one_batch(
                 file.write(f"{len(table)}\n")
             return super().__call__(table)
 
-    options = Options(device="cpu", actors=1, batch=16, shard_size=12)
+    options = replace(SMALL, actors=1, batch=16)
     stages = Stages(actor=Counting)
     summary = score_manifest(sweep, str(tmp_path / "scores"), options=options, stages=stages)
     assert (summary.rows, summary.failed) == (36, 0)
@@ -226,7 +224,7 @@ def test_another_configuration_into_the_same_output_is_refused(sweep, scored) ->
     with pytest.raises(OutputError, match="roi_weighting: 'mean' before, 'normalised' now"):
         score_manifest(sweep, str(output), Settings(roi_weighting="normalised"), SMALL)
     with pytest.raises(OutputError, match="manifest.rows: 36 before, 5 now"):
-        score_manifest(sweep, str(output), options=Options("cpu", 2, shard_size=12, limit=5))
+        score_manifest(sweep, str(output), options=replace(SMALL, limit=5))
 
 
 def test_prometheus_endpoint_of_the_node_has_the_metrics(scored) -> None:
@@ -318,6 +316,17 @@ def test_unusable_arguments_are_refused_before_anything_is_written(sweep, tmp_pa
 def test_weights_that_change_after_the_start_stop_the_job(
     sweep, tmp_path, monkeypatch, change, reason
 ) -> None:
+    score_with_weights_that_change(sweep, tmp_path, monkeypatch, change, reason, LOCAL)
+
+
+def test_weights_that_differ_on_a_node_stop_the_job(
+    sweep, tmp_path, monkeypatch, ray_cluster
+) -> None:
+    reason = "the weights on .* are"
+    score_with_weights_that_change(sweep, tmp_path, monkeypatch, "replaced", reason, SMALL)
+
+
+def score_with_weights_that_change(sweep, tmp_path, monkeypatch, change, reason, options) -> None:
     """A node may have other files, but the weights must be those that `run.json` records."""
     packaged = (loader.WEIGHTS_FOLDER / "discriminator-patch70.safetensors").read_bytes()
     file = tmp_path / "d.safetensors"
@@ -334,13 +343,13 @@ def test_weights_that_change_after_the_start_stop_the_job(
     monkeypatch.setattr(run, "_describe_config", change_and_describe)
     settings = Settings(discriminator=str(file))
     with pytest.raises(WeightsError, match=f"a scoring actor cannot start: {reason}"):
-        score_manifest(sweep, str(tmp_path / "out"), settings, SMALL)
+        score_manifest(sweep, str(tmp_path / "out"), settings, options)
 
 
 def test_manifest_in_parts_gives_the_same_scores(sweep, scored, tmp_path, monkeypatch) -> None:
     _, output = scored
     monkeypatch.setattr("roi_ray.pipeline.run.read_manifest", partial(read_manifest, part_rows=20))
-    summary = score_manifest(sweep, str(tmp_path / "scores"), options=SMALL)
+    summary = score_manifest(sweep, str(tmp_path / "scores"), options=LOCAL)
     assert (summary.rows, summary.failed, summary.scored) == (36, 0, 36)
     shards = sorted((tmp_path / "scores").glob("*.parquet"))
     assert [shard.name for shard in shards] == [f"shard-{k:06}.parquet" for k in range(len(shards))]
@@ -349,7 +358,7 @@ def test_manifest_in_parts_gives_the_same_scores(sweep, scored, tmp_path, monkey
     )
     assert_the_same_scores(in_parts, whole)
     shards[-1].unlink()
-    again = score_manifest(sweep, str(tmp_path / "scores"), options=SMALL)
+    again = score_manifest(sweep, str(tmp_path / "scores"), options=LOCAL)
     assert 0 < again.scored < 36
     assert_the_same_scores(pq.read_table(tmp_path / "scores").sort_by("pair_id"), in_parts)
 
@@ -360,10 +369,10 @@ def test_allow_prefixes_open_other_folders(sweep, tmp_path) -> None:
     rows = [row | {name: str(folder / row[name]) for name in schema.URIS} for row in rows]
     manifest = str(tmp_path / "elsewhere.parquet")
     pq.write_table(pa.Table.from_pylist(rows), manifest)
-    refused = score_manifest(manifest, str(tmp_path / "refused"), options=SMALL)
+    refused = score_manifest(manifest, str(tmp_path / "refused"), options=LOCAL)
     assert (refused.rows, refused.failed) == (3, 3)
     assert f"not below {tmp_path}" in refused.examples[0]
-    allowing = replace(SMALL, allow_prefixes=(str(folder),))
+    allowing = replace(LOCAL, allow_prefixes=(str(folder),))
     assert score_manifest(manifest, str(tmp_path / "allowed"), options=allowing).failed == 0
     with pytest.raises(OutputError, match="allow_prefixes"):
         score_manifest(manifest, str(tmp_path / "refused"), options=allowing)
@@ -373,7 +382,7 @@ def test_metrics_on_request_become_columns(photos, tmp_path) -> None:
     sweep = make_sweep_of({"coffee": photos["coffee"]}, tmp_path / "sweep")
     settings = Settings(metrics=("ssimulacra2",))
     output = tmp_path / "scores"
-    score_manifest(sweep, str(output), settings, options=SMALL)
+    score_manifest(sweep, str(output), settings, options=LOCAL)
     rows = pq.read_table(output).to_pylist()
     assert [row["error"] for row in rows] == [None] * len(rows)
     scorer = Scorer(settings)

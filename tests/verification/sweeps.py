@@ -50,7 +50,7 @@ def score_sweep(photos: Photos, folder: Path, **settings: object) -> Path:
     columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
     columns["pair_id"] = [f"pair {number}" for number in range(len(rows))]
     pq.write_table(pa.table(columns), folder / "m.parquet")
-    options = Options("cpu", 1, shard_size=4)
+    options = Options("cpu", shard_size=4, engine="local")
     summary = score_manifest(
         str(folder / "m.parquet"), str(folder / "scores"), Settings(**settings), options
     )
