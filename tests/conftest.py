@@ -76,6 +76,11 @@ def run_on_avx2(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests on the shared Ray first: side by side, one process gets all and starts one Ray."""
+    items.sort(key=lambda item: "ray_cluster" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(autouse=True)
 def reset_logger() -> None:
     """Reset the logger, which a command's `main` sends to standard error."""

@@ -79,7 +79,7 @@ def main(manifest: str, output: str) -> None:
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
     summaries: list[Summary] = []
     stages = Stages(decode=DecodeAndRecordNode(decoded_on), actor=ScoringOnCpu)
-    options = Options(device="cuda", gpus_per_actor=0.5, actors=2)
+    options = Options(device="cuda", gpus_per_actor=0.5, actors=2, engine="ray")
     job = threading.Thread(
         target=lambda: summaries.append(
             score_manifest(manifest, output, options=options, stages=stages)

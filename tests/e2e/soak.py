@@ -34,7 +34,7 @@ def main(manifest: str, output: str, seconds: str) -> None:
         log_to_driver=False,
     )  # fmt: skip
     state = get_state_from_address(context.address_info["gcs_address"])
-    options = Options(device="cpu", actors=1, shard_size=60)
+    options = Options(device="cpu", actors=1, shard_size=60, engine="ray")
     job = threading.Thread(target=score_manifest, args=(manifest, output, None, options))
     job.daemon = True
     job.start()

@@ -52,7 +52,7 @@ def main(manifest: str, output: str, losses: str) -> None:
     nodes = [cluster.add_node(num_cpus=1, **SIZE) for _ in range(2)]
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
     summaries: list[Summary] = []
-    options = Options(device="cpu", actors=2, shard_size=SHARD)
+    options = Options(device="cpu", actors=2, shard_size=SHARD, engine="ray")
     stages = Stages(actor=make_counting_actor(scored))
     job = threading.Thread(
         target=lambda: summaries.append(

@@ -136,7 +136,7 @@ def test_job_retries_transient_faults_stops_when_credentials_expire_and_resumes(
     files = [path for path in (tmp_path / "sweep").rglob("*") if path.is_file()]
     upload_folder(s3, tmp_path / "sweep", "expiring")
     arguments = ("--manifest", f"s3://{BUCKET}/expiring/manifest.parquet", "--shard-size", "6")
-    arguments += ("--output", f"s3://{BUCKET}/expired", "--actors", "1")
+    arguments += ("--output", f"s3://{BUCKET}/expired", "--engine", "ray", "--actors", "1")
     transient = ("InternalError", "SlowDown", "reset")
     mix = [Fault(kind, share=0.04, methods=READ) for kind in transient]
     mix += [Fault("truncated", share=0.04, methods=("GET",))]

@@ -1,16 +1,15 @@
 """Manifest, images and scores on S3, reached by the standard AWS variables alone."""
 
 import io
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from roi_ray.cli.app import app
 from roi_ray.errors import StorageError
 from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
@@ -42,16 +41,17 @@ def test_objects_can_be_written_read_listed_and_moved(s3_in_this_process) -> Non
 
 
 def test_job_on_s3_writes_scores_an_error_row_and_no_secret(
-    s3, tmp_path: Path, photos: Photos
+    s3_in_this_process, tmp_path: Path, photos: Photos
 ) -> None:
+    s3 = s3_in_this_process
     make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, tmp_path / "sweep")
     client = make_client(s3)
     missing = "decoded/webp/coffee-q50.webp"
     upload_folder(s3, tmp_path / "sweep", "sweep", without=missing)
 
     arguments = ("--manifest", f"s3://{BUCKET}/sweep/manifest.parquet")
-    arguments += ("--output", f"s3://{BUCKET}/scores/", "--shard-size", "6", "--actors", "1")
-    done = run_job(*arguments, cwd=tmp_path, **s3)
+    arguments += ("--output", f"s3://{BUCKET}/scores/", "--shard-size", "6")
+    done = run_job(*arguments, "--engine", "ray", "--actors", "1", cwd=tmp_path, **s3)
     assert done.returncode == 0, done.stderr
     assert "12 pairs, 1 failed; 12 scored now" in done.stdout
     assert re.search(rf"WARNING roi_ray: shard \d, pair \w+: .*{missing}: cannot read", done.stderr)
@@ -80,20 +80,15 @@ def test_job_on_s3_writes_scores_an_error_row_and_no_secret(
     for output in (text, done.stdout, done.stderr, failed[0]["error"]):
         assert SECRET not in output
 
-    verified = subprocess.run(
-        [sys.executable, "-m", "roi_ray", "verify", f"s3://{BUCKET}/scores", "--pairs", "3"],
-        env={**os.environ, **s3},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert verified.returncode == 0, verified.stdout + verified.stderr
+    verified = CliRunner().invoke(app, ["verify", f"s3://{BUCKET}/scores", "--pairs", "3"])
+    assert verified.exit_code == 0, verified.output
     assert "3 of 11 pairs drawn" in verified.stdout
 
     client.delete_object(Bucket=BUCKET, Key="scores/shard-000001.parquet")
-    again = run_job(*arguments, cwd=tmp_path, **s3)
-    assert again.returncode == 0, again.stderr
+    again = CliRunner().invoke(app, ["score", *arguments, "--engine", "local"])
+    assert again.exit_code == 0, again.output
     assert "12 pairs, 1 failed; 6 scored now" in again.stdout
+    assert SECRET not in again.output
     body = client.get_object(Bucket=BUCKET, Key="scores/shard-000001.parquet")["Body"].read()
     assert pq.read_table(io.BytesIO(body)).num_rows == 6
 
@@ -122,18 +117,19 @@ def test_failed_and_missing_rows_of_a_run_on_s3_can_be_written(
     ],
 )
 def test_wrong_credentials_and_missing_buckets_print_one_error_line(
-    s3, tmp_path, photos, bucket, environment
+    s3_in_this_process, tmp_path, photos, monkeypatch, capfd, bucket, environment
 ) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     local = make_sweep_of({"coffee": photos["coffee"]}, tmp_path / "sweep")
     for manifest, output in (
         (f"{bucket}/m.parquet", str(tmp_path / "scores")),
         (local, f"{bucket}/never"),
     ):
-        done = run_job(
-            "--manifest", manifest, "--output", output, cwd=tmp_path, **{**s3, **environment}
-        )
-        assert done.returncode == 2
+        done = CliRunner().invoke(app, ["score", "--manifest", manifest, "--output", output])
+        assert done.exit_code == 2
         (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         assert bucket in line
-        assert "Traceback" not in done.stderr
-        assert SECRET not in done.stderr
+        printed = done.stderr + capfd.readouterr().err  # libraries write to the process's own
+        assert "Traceback" not in printed
+        assert SECRET not in printed

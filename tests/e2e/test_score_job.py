@@ -29,7 +29,7 @@ def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Ph
     """Kill the job `ROI_RAY_KILLS` times at random moments and vary its number of actors."""
     manifest = make_many_small_pairs(tmp_path, photos, PAIRS)
     shard = PAIRS // 50
-    base = ["--manifest", manifest, "--shard-size", str(shard)]
+    base = ["--engine", "ray", "--manifest", manifest, "--shard-size", str(shard)]
     whole = run_job(*base, "--output", str(tmp_path / "whole"), "--actors", "2", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
 
@@ -94,13 +94,13 @@ def test_second_job_on_the_same_output_is_refused(tmp_path: Path, photos: Photos
     manifest = make_sweep_of(photos, tmp_path / "sweep", side=200)
     output = tmp_path / "scores"
     command = ["--manifest", manifest, "--output", str(output), "--shard-size", "6"]
-    first = start_job(*command, "--actors", "1")
+    first = start_job(*command, "--engine", "ray", "--actors", "1")
     deadline = time.monotonic() + 240
     while not (output / "_run" / "lock.json").exists():
         assert first.poll() is None, first.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    second = run_job(*command, "--actors", "1", cwd=tmp_path)
+    second = run_job(*command, "--engine", "local", cwd=tmp_path)
     assert second.returncode == 2
     assert f"(process {first.pid}) is writing there" in second.stderr
     assert str(output) in second.stderr
@@ -167,5 +167,6 @@ ray.init(
     runtime_env={"worker_process_setup_hook": crash_on_marked_files},
 )
 folder = sys.argv[1]
-print(score_manifest(f"{folder}/m.parquet", f"{folder}/scores", options=Options("cpu", 1)))
+options = Options("cpu", 1, engine="ray")
+print(score_manifest(f"{folder}/m.parquet", f"{folder}/scores", options=options))
 """

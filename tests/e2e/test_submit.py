@@ -121,7 +121,7 @@ def test_submit_by_uv_run_with_tokens_scores_everything_and_shows_no_secret(
         assert stranger.returncode != 0
 
         done = head.submit(
-            "uv run --no-dev jobs/score.py --shard-size 6 --actors 1 "
+            "uv run --no-dev jobs/score.py --engine ray --shard-size 6 --actors 1 "
             f"--manifest {manifest} --output s3://{BUCKET}/by-uv",
             s3=s3,
         )
@@ -149,7 +149,7 @@ def test_submitted_jobs_stop_resume_fail_compare_and_train(
 
 
 def check_stop_and_resume(head: Head, s3: dict[str, str], manifest: str, rows: int) -> None:
-    entry = "python jobs/score.py --shard-size 6 --actors 1 "
+    entry = "python jobs/score.py --engine ray --shard-size 6 --actors 1 "
     entry += f"--manifest {manifest} --output s3://{BUCKET}/stop"
     started = head.submit(entry, "--no-wait", "--submission-id", "first", s3=s3)
     assert started.returncode == 0, started.stderr

@@ -75,13 +75,15 @@ from roi_ray.settings import Settings
 # To the driver this is a cluster that others have started; its GPU exists only in Ray's books.
 ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
 manifest, folder = sys.argv[1:]
-for device, precision, name in (
-    ("cpu", "fp16", "slow"),
-    ("auto", "auto", "gpu"),
-    ("cpu", "auto", "gpu"),
-    ("cpu", "bf16", "slow"),
+for engine, device, precision, name in (
+    ("ray", "cpu", "fp16", "slow"),
+    ("ray", "auto", "auto", "gpu"),
+    ("ray", "cpu", "auto", "gpu"),
+    ("local", "cpu", "bf16", "slow"),
 ):
-    options = Options(device=device, actors=1, allow_slow_precision=precision == "bf16")
+    actors = 1 if engine == "ray" else None
+    slow = precision == "bf16"
+    options = Options(device=device, engine=engine, actors=actors, allow_slow_precision=slow)
     try:
         settings = Settings(precision=precision)
         print(score_manifest(manifest, f"{folder}/{name}", settings, options).scored)

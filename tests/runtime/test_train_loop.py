@@ -87,21 +87,38 @@ def test_killed_worker_resumes_and_a_finished_run_takes_no_more_steps(tmp_path, 
     assert torch.equal(again["weights"], state["weights"])
 
 
-def test_run_is_resumed_by_another_release_but_not_by_another_training_version(
+class FailingDescent(Descent):
+    """A training whose first step raises a permanent error."""
+
+    def __init__(self, steps, folder):
+        super().__init__(steps)
+        self._folder = folder
+
+    def step(self, number):
+        with (self._folder / "failed").open("a") as file:
+            file.write(f"step {number}\n")
+        raise ManifestError(f"row 7 is no good in step {number}")
+
+
+def test_run_is_resumed_by_another_release_but_not_by_another_training_version_whose_error_is_kept(
     tmp_path, ray_cluster, monkeypatch
 ):
-    def train(version):
+    def train(make, version):
         lines = []
         name = make_run_name("descent", version, {"steps": 2})
-        fit(partial(Descent, 2), folder=str(tmp_path), name=name, report=lines.append)
+        fit(make, folder=str(tmp_path), name=name, report=lines.append)
         return [line.split("  ")[0] for line in lines]
 
-    assert train(version=1) == ["step 2/2"]
+    descent = partial(Descent, 2)
+    assert train(descent, version=1) == ["step 2/2"]
     (metadata,) = tmp_path.glob("descent-*/checkpoint_*/.metadata.json")
     assert json.loads(metadata.read_text())["roi_ray"] == roi_ray.__version__
     monkeypatch.setattr(roi_ray, "__version__", "99.0.0")
-    assert train(version=1) == ["resumes from step 2"]
-    assert train(version=2) == ["step 2/2"]
+    assert train(descent, version=1) == ["resumes from step 2"]
+    # A resumed run would take no step, and so meet no error.
+    with pytest.raises(ManifestError, match="row 7 is no good in step 0"):
+        train(partial(FailingDescent, 2, tmp_path), version=2)
+    assert (tmp_path / "failed").read_text() == "step 0\n"  # a permanent error is not retried
 
 
 def test_run_name_changes_with_the_settings():
@@ -115,28 +132,22 @@ def test_checkpoint_folder_is_runs_beside_the_output():
     assert default_checkpoint_folder("s3://models/2026/n.safetensors") == "s3://models/2026/runs"
 
 
-def fail_to_make(folder, first_unavailable):
-    """Raise a transient error the first time on each rank, if asked to; then a permanent one."""
+def fail_to_make(folder):
+    """Raise a transient error the first time on each rank, then a permanent one."""
     rank = ray.train.get_context().get_world_rank()
-    if first_unavailable and not (folder / f"unavailable-{rank}").exists():
+    if not (folder / f"unavailable-{rank}").exists():
         (folder / f"unavailable-{rank}").touch()
         raise StorageUnavailable("no answer")
     (folder / f"failed-{os.getpid()}").touch()
     raise ManifestError("row 7 is no good")
 
 
-@pytest.mark.parametrize(
-    ("workers", "first_unavailable"), [(1, False), pytest.param(2, True, marks=pytest.mark.long)]
-)
-def test_worker_error_keeps_its_type_and_is_not_retried(
-    tmp_path, ray_cluster, workers, first_unavailable
-):
-    make = partial(fail_to_make, tmp_path, first_unavailable)
+@pytest.mark.long
+def test_unavailable_storage_is_retried_and_a_permanent_error_is_not(tmp_path, ray_cluster):
     with pytest.raises(ManifestError, match="row 7 is no good"):
-        fit(make, folder=str(tmp_path), name="run", workers=workers)
-    # Unavailable storage is retried, a permanent error is not.
-    assert 1 <= len(list(tmp_path.glob("failed-*"))) <= workers
-    assert bool(list(tmp_path.glob("unavailable-*"))) is first_unavailable
+        fit(partial(fail_to_make, tmp_path), folder=str(tmp_path), name="run", workers=2)
+    assert 1 <= len(list(tmp_path.glob("failed-*"))) <= 2
+    assert list(tmp_path.glob("unavailable-*"))
 
 
 @pytest.mark.parametrize(
