@@ -62,6 +62,9 @@ def fit(
         # Seconds between Ray's checks of the workers, which checkpoints and the end of a run wait
         # for. With Ray's default of 2, small trainings mostly wait.
         os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.25")
+        if local:
+            # A process that waits for news of nodes that are about to be taken away.
+            os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         import ray
         from ray.train.v2.api.exceptions import TrainingFailedError
         from ray.util.queue import Queue

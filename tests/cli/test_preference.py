@@ -47,9 +47,9 @@ def choices(tmp_path_factory, photos):
 
 
 @pytest.fixture(scope="module")
-def compared(choices, tmp_path_factory, ray_cluster):
+def compared(choices, tmp_path_factory):
     output = tmp_path_factory.mktemp("compared")
-    options = {"scores": None, "weights_dir": None, "actors": 1, "shard_size": 16}
+    options = {"scores": None, "weights_dir": None, "engine": "local", "shard_size": 16}
     compare.main(
         comparisons=choices,
         output=str(output),
@@ -225,7 +225,7 @@ def test_output_that_would_overwrite_comparisons_or_other_scores_is_refused(
 ):
     def check_refused(text, **options):
         with pytest.raises(typer.Exit) as ended:
-            compare.main(**options, scores=None, model="none", actors=1, device="cpu")
+            compare.main(**options, scores=None, model="none", engine="local", device="cpu")
         assert ended.value.exit_code == 2
         assert text in capsys.readouterr().err
 
