@@ -5,12 +5,14 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from roi_ray.errors import ClusterError, DeviceError
+from roi_ray.runtime.ray_address import check_cluster, explain
+from roi_ray.runtime.ray_start import explain_os_error, short_folder, start_ray
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -43,8 +45,8 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
     Raises:
         ClusterError: the cluster cannot be reached, or a local Ray cannot be started.
     """
-    existing = bool(os.environ.get("RAY_ADDRESS"))
-    if not existing:
+    address = _cluster_address()
+    if address is None:
         # Under `uv run`, Ray would resolve the project again in each worker. Workers on this
         # machine can use this process's Python environment instead.
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
@@ -54,38 +56,62 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
     if ray.is_initialized():
         yield _started_here.get()
         return
-    environment = {}
-    if existing and _SUBMITTED not in os.environ:
-        environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED_PREFIX)}
-    with warnings.catch_warnings():
-        # Ray warns that a default will change for workers that ask for no GPU.
-        warnings.simplefilter("ignore", FutureWarning)
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": worker_logs}
+    with ExitStack() as stack:
+        if address is None:
+            _start(stack, {"num_cpus": cpus, "include_dashboard": False, **options})
+        else:
+            _join(address, options)
+        token = _started_here.set(address is None)
         try:
-            ray.init(
-                # With None, Ray would connect to a cluster that `ray start` left running here.
-                address=None if existing else "local",
-                num_cpus=None if existing else cpus,
-                logging_level=logging.ERROR,
-                log_to_driver=worker_logs,
-                include_dashboard=None if existing else False,
-                runtime_env={"env_vars": environment} if environment else None,
-            )
-        except Exception as error:  # Ray raises a plain Exception if it starts too slowly
-            problem = (
-                f"cannot use RAY_ADDRESS={os.environ['RAY_ADDRESS']}"
-                if existing
-                else "cannot start a local Ray"
-            )
-            raise ClusterError(f"{problem}: {error}") from error
-    token = _started_here.set(not existing)
+            yield address is None
+        finally:
+            _started_here.reset(token)
+            # Ray ends the process if one of its objects is freed after it was shut down. A job that
+            # failed leaves such objects in reference cycles.
+            gc.collect()
+            ray.shutdown()
+
+
+def _cluster_address() -> str | None:
+    """Return `RAY_ADDRESS`; None for a local Ray."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    return None if address in ("", "local") else address
+
+
+def _start(stack: ExitStack, options: dict[str, Any]) -> None:
+    """Start a local Ray, whose folder exists as long as the stack is open."""
     try:
-        yield not existing
-    finally:
-        _started_here.reset(token)
-        # Ray ends the process if one of its objects is freed after it was shut down. A job that
-        # failed leaves such objects in reference cycles.
-        gc.collect()
+        folder = stack.enter_context(short_folder())
+    except OSError as error:
+        raise ClusterError(f"cannot start a local Ray: {explain_os_error(error)}") from error
+    with _ignore_gpu_warning():
+        # Without `local`, Ray would connect to a cluster that `ray start` left running here.
+        start_ray({"address": "local", "_temp_dir": folder, **options})
+
+
+def _join(address: str, options: dict[str, Any]) -> None:
+    """Connect to an existing cluster."""
+    import ray
+
+    environment = {}
+    if _SUBMITTED not in os.environ:
+        environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED_PREFIX)}
+    try:
+        check_cluster(address)
+        with _ignore_gpu_warning():
+            ray.init(runtime_env={"env_vars": environment} if environment else None, **options)
+    except Exception as error:  # also what Ray raises for a Python of another version
         ray.shutdown()
+        raise ClusterError(f"cannot use RAY_ADDRESS={address}: {explain(error)}") from error
+
+
+@contextmanager
+def _ignore_gpu_warning() -> Iterator[None]:
+    """Ignore Ray's warning that a default will change for workers that ask for no GPU."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def is_on_this_machine() -> bool:
@@ -93,7 +119,7 @@ def is_on_this_machine() -> bool:
 
     Another Ray may have workers on other machines, even if this process is connected to it.
     """
-    if os.environ.get("RAY_ADDRESS"):
+    if _cluster_address() is not None:
         return False
     import ray
 
