@@ -1,8 +1,11 @@
 """Exit codes, and how a command ends on an error."""
 
 import io
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec
 
@@ -21,6 +24,8 @@ EXIT_INCOMPLETE = 4
 """Rows are missing, or pairs could not be verified."""
 EXIT_INTERRUPTED = 130
 """Control-C: 128 + SIGINT, as shells report it."""
+EXIT_TERMINATED = 143
+"""128 + SIGTERM, as shells report it."""
 
 Arguments = ParamSpec("Arguments")
 
@@ -28,8 +33,8 @@ Arguments = ParamSpec("Arguments")
 def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
     """Decorate a command: a `RoiRayError` becomes one line on standard error and exit code 2.
 
-    Control-C ends the command with exit code 130 and no traceback. Any other exception is a defect
-    and keeps its traceback.
+    Control-C ends the command with exit code 130 and no traceback, SIGTERM with 143. Any other
+    exception is a defect and keeps its traceback.
     """
 
     @wraps(main)
@@ -39,7 +44,8 @@ def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, No
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
         try:
-            main(*args, **kwargs)
+            with _exit_on_sigterm():
+                main(*args, **kwargs)
         except RoiRayError as error:
             text = " ".join(escape_line(line.strip()) for line in str(error).splitlines())
             print(f"error: {text}", file=sys.stderr)
@@ -48,3 +54,19 @@ def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, No
             raise typer.Exit(EXIT_INTERRUPTED) from error
 
     return run_main
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Raise SystemExit on SIGTERM, so that a job releases its lock; the default ends the process.
+
+    Ray replaces this when it starts, by a handler that does the same.
+    """
+    if threading.current_thread() is not threading.main_thread():  # it cannot handle signals
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -93,7 +93,7 @@ class ProgressReporter:
         elif self._printed_done != self._done:
             self._print_line()
         if kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit):
-            # Control-C, or the SIGTERM of `ray job stop`, which Ray turns into a SystemExit
+            # Control-C, or SIGTERM, which commands and Ray turn into a SystemExit
             text = "stopped: finished shards are kept; the same command resumes the run"
             print(text, file=sys.stderr, flush=True)
 

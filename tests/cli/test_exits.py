@@ -1,4 +1,6 @@
 import io
+import os
+import signal
 import sys
 
 import pytest
@@ -43,6 +45,14 @@ def test_control_c_exits_with_130_without_a_traceback(command: typer.Typer) -> N
     result = CliRunner().invoke(command, ["0"])
     assert (result.exit_code, result.output) == (130, "")
     assert isinstance(result.exception, SystemExit)
+
+
+def test_sigterm_exits_with_143_and_its_handler_is_restored() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stopped:
+        exit_with_message(lambda: os.kill(os.getpid(), signal.SIGTERM))()
+    assert stopped.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_unexpected_exception_keeps_its_traceback(command: typer.Typer) -> None:

@@ -1,5 +1,11 @@
 """The command line of `roi-ray score`; whole runs of it are in tests/e2e."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -89,3 +95,23 @@ def test_limit_and_weighting_apply_to_the_output(run, tmp_path, photos) -> None:
     table = pq.read_table(tmp_path / "out")
     assert table.num_rows == 2
     assert b'"roi_weighting": "normalised"' in table.schema.metadata[b"roi_ray"]
+
+
+def test_sigterm_stops_a_local_job_which_releases_its_lock(photos, tmp_path) -> None:
+    manifest, output = make_sweep_of(photos, tmp_path / "sweep", side=200), tmp_path / "scores"
+    command = [sys.executable, "-m", "roi_ray", "score", "--manifest", manifest, "--output", output]
+    job = subprocess.Popen(
+        [*map(str, command), "--engine", "local", "--shard-size", "6"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with job:
+        while not list(output.glob("*.parquet")):
+            assert job.poll() is None, job.communicate()[1]
+            time.sleep(0.02)
+        os.kill(job.pid, signal.SIGTERM)
+        _, err = job.communicate(timeout=60)
+    assert job.returncode == 143, err
+    assert "stopped: finished shards are kept; the same command resumes the run" in err
+    assert "Traceback" not in err
+    assert not (output / "_run" / "lock.json").exists()
