@@ -3,6 +3,7 @@
 import atexit
 import gc
 import io
+import json
 import logging
 import os
 import platform
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,16 +48,42 @@ Photos = dict[str, Pixels8]
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
-def run_in_triton_interpreter(code: str) -> str:
-    """Run Python code, its GPU kernels by Triton's interpreter on the CPU; return its output."""
+_RUN_CODE = """
+import contextlib, io, json, sys, traceback
+for line in sys.stdin:
+    printed, error = io.StringIO(), None
+    with contextlib.redirect_stdout(printed):
+        try:
+            exec(json.loads(line), {})
+        except Exception:
+            error = traceback.format_exc()
+    print(json.dumps([printed.getvalue(), error]), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def run_in_triton_interpreter() -> Iterator[Callable[[str], str]]:
+    """A function that runs code, its GPU kernels by Triton's interpreter, and returns its output.
+
+    Triton asks for the interpreter when it is imported: in another process, which all tests share.
+    """
     pytest.importorskip("triton")
-    # Triton reads the variable only when it is imported, so a new process is needed.
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
-    run = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+    with subprocess.Popen(
+        [sys.executable, "-c", _RUN_CODE],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+
+        def run(code: str) -> str:
+            print(json.dumps(code), file=process.stdin, flush=True)
+            printed, error = json.loads(process.stdout.readline())
+            assert error is None, error
+            return printed
+
+        yield run
 
 
 needs_x86 = pytest.mark.skipif(
@@ -79,8 +106,17 @@ def run_on_avx2(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests on the shared Ray first: side by side, one process gets all and starts one Ray."""
-    items.sort(key=lambda item: "ray_cluster" not in getattr(item, "fixturenames", ()))
+    """Put tests on the shared Ray first, then long ones.
+
+    Of two processes side by side, one then has all tests on Ray, and starts the only one; and no
+    long test is left for the end, when the other process has nothing to do.
+    """
+
+    def key(item: pytest.Item) -> tuple[bool, bool]:
+        on_ray = "ray_cluster" in getattr(item, "fixturenames", ())
+        return not on_ray, item.get_closest_marker("long") is None
+
+    items.sort(key=key)
 
 
 @pytest.fixture(autouse=True)
@@ -175,6 +211,13 @@ def ray_cluster() -> Iterator[None]:
     yield
     gc.collect()  # as `runtime.cluster.connect` does
     ray.shutdown()
+
+
+@pytest.fixture
+def without_ray(monkeypatch) -> None:
+    """Hide a Ray to which this process is connected: `auto` then chooses as where there is none."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
 
 
 def make_sweep_of(photos: Photos, folder: Path, side: int = 96) -> str:

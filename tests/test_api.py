@@ -96,7 +96,8 @@ def test_importing_loads_no_heavy_package(statement) -> None:
     assert run.stdout.split() == []
 
 
-def test_scorer_loads_no_ray() -> None:
-    code = "import roi_ray, sys; roi_ray.score, roi_ray.Scorer; print('ray' in sys.modules)"
+def test_scoring_loads_no_ray() -> None:
+    code = "import roi_ray, sys; roi_ray.score, roi_ray.Scorer; import roi_ray.scoring.score; "
+    code += "print('ray' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"

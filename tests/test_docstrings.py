@@ -43,7 +43,7 @@ def test_examples_of_public_names_run(module, name) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", ["score_manifest", "verify_scores"])
-def test_examples_of_jobs_run(name) -> None:
+def test_examples_of_jobs_run(name, without_ray) -> None:
     value = getattr(roi_ray, name)
     names = vars(importlib.import_module(value.__module__))
     assert run_examples(value, name, dict(names)) > 0

@@ -114,7 +114,7 @@ def test_python_examples_run(path, folder) -> None:
 
 
 @pytest.mark.e2e
-def test_shell_examples_of_the_first_readmes_run(folder, capsys) -> None:
+def test_shell_examples_of_the_first_readmes_run(folder, without_ray, capsys) -> None:
     readmes = (ROOT / "README.md", ROOT / "roi_ray" / "pipeline" / "README.md")
     ran = []
     for name, *arguments in [each for readme in readmes for each in commands(readme)]:

@@ -83,16 +83,27 @@ def test_json_names_the_precision_that_auto_stands_for(run) -> None:
     assert json.loads(result.stdout)["settings"]["precision"] == "fp32"
 
 
+PAIR_IN_BF16 = """
+import json
+from typer.testing import CliRunner
+from roi_ray.cli.app import app
+
+command = "pair x.png low.jpg --device cpu --precision bf16".split()
+done = [CliRunner().invoke(app, command + more) for more in ([], ["--allow-slow-precision"])]
+print(json.dumps([[each.exit_code, each.stdout, each.stderr] for each in done]))
+"""
+
+
 @needs_x86
 def test_bf16_on_a_cpu_without_bf16_is_refused_unless_allowed(run) -> None:
-    command = ("-m", "roi_ray", "pair", "x.png", "low.jpg", "--device", "cpu")
-    refused = run_on_avx2(*command, "--precision", "bf16")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("error: precision bf16 takes about ")
-    assert "give --allow-slow-precision" in refused.stderr
-    allowed = run_on_avx2(*command, "--precision", "bf16", "--allow-slow-precision")
-    assert (allowed.returncode, allowed.stderr) == (0, "")
-    assert "low.jpg" in allowed.stdout
+    done = run_on_avx2("-c", PAIR_IN_BF16)
+    assert (done.returncode, done.stderr) == (0, "")
+    refused, allowed = json.loads(done.stdout)
+    assert refused[:2] == [2, ""]
+    assert refused[2].startswith("error: precision bf16 takes about ")
+    assert "give --allow-slow-precision" in refused[2]
+    assert (allowed[0], allowed[2]) == (0, "")
+    assert "low.jpg" in allowed[1]
 
 
 def test_images_of_two_bit_depths_are_scored(run, folder) -> None:

@@ -14,7 +14,7 @@ from roi_ray.metrics.ms_ssim import (
 )
 from roi_ray.metrics.roi import spatial_mean
 from roi_ray.verification.literal import ms_ssim as literal_ms_ssim
-from tests.conftest import Photos, jpeg, run_in_triton_interpreter
+from tests.conftest import Photos, jpeg
 
 # `roi_ray.metrics.ms_ssim` is also the name of a function.
 module = importlib.import_module("roi_ray.metrics.ms_ssim")
@@ -150,7 +150,7 @@ print("equal")
 """
 
 
-def test_triton_kernels_equal_the_strips() -> None:
+def test_triton_kernels_equal_the_strips(run_in_triton_interpreter) -> None:
     assert run_in_triton_interpreter(KERNELS) == "equal\n"
 
 
@@ -190,5 +190,5 @@ print("equal")
 """
 
 
-def test_triton_kernels_under_a_mask_equal_the_literal_method() -> None:
+def test_triton_kernels_under_a_mask_equal_the_literal_method(run_in_triton_interpreter) -> None:
     assert run_in_triton_interpreter(UNDER_MASK) == "equal\n"

@@ -14,7 +14,6 @@ from roi_ray.metrics.roi import (
 )
 from roi_ray.settings import Weighting
 from roi_ray.verification import literal
-from tests.conftest import run_in_triton_interpreter
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (51, 77), (37, 300), (120, 49)])
@@ -120,5 +119,5 @@ print("equal")
 """
 
 
-def test_triton_kernel_equals_torch() -> None:
+def test_triton_kernel_equals_torch(run_in_triton_interpreter) -> None:
     assert run_in_triton_interpreter(KERNEL) == "equal\n"

@@ -9,7 +9,7 @@ import torch
 from roi_ray.errors import WeightsError
 from roi_ray.imaging.load import load_image
 from roi_ray.models import loader, lpips
-from tests.conftest import Photos, jpeg, run_in_triton_interpreter
+from tests.conftest import Photos, jpeg
 
 SIZES = [("astronaut", 256, 256), ("chelsea", 171, 225), ("rocket", 65, 64), ("coffee", 37, 300)]
 
@@ -217,5 +217,5 @@ print("the same")
 """
 
 
-def test_triton_kernels_equal_torch() -> None:
+def test_triton_kernels_equal_torch(run_in_triton_interpreter) -> None:
     assert run_in_triton_interpreter(KERNELS) == "the same\n"

@@ -54,67 +54,92 @@ def test_auto_resumes_a_run_in_its_precision(sweep, tmp_path, caplog) -> None:
     assert recorded_precision(output) == "fp32"
 
 
-@needs_x86
-def test_job_on_a_cpu_without_bf16_is_refused_before_it_writes(sweep, tmp_path) -> None:
-    output = tmp_path / "scores"
-    command = ("-m", "roi_ray", "score", "--manifest", sweep, "--output", output, "--device", "cpu")
-    refused = run_on_avx2(*command, "--precision", "bf16")
-    assert refused.returncode == 2
-    assert "error: precision bf16 takes about " in refused.stderr
-    assert not output.exists()
-
-
-ON_A_CLUSTER = """
-import sys
+ON_AVX2 = """
+import contextlib, io, json, sys
 import ray
+import typer
+from roi_ray.cli import score
 from roi_ray.errors import DeviceError
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 from roi_ray.settings import Settings
 
+manifest, folder = sys.argv[1:]
+
+def run_command(**arguments):
+    printed = io.StringIO()
+    with contextlib.redirect_stderr(printed):
+        try:
+            score.main(manifest=manifest, device="cpu", **arguments)
+        except typer.Exit as end:
+            return end.exit_code, printed.getvalue()
+
+report = {
+    "new": run_command(output=f"{folder}/new", precision="bf16"),
+    "begun": run_command(output=f"{folder}/begun", precision="auto", shard_size=3),
+}
 # To the driver this is a cluster that others have started; its GPU exists only in Ray's books.
 ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
-manifest, folder = sys.argv[1:]
-for engine, device, precision, name in (
-    ("ray", "cpu", "fp16", "slow"),
-    ("ray", "auto", "auto", "gpu"),
-    ("ray", "cpu", "auto", "gpu"),
-    ("local", "cpu", "bf16", "slow"),
+for case, engine, device, precision, name in (
+    ("fp16 on CPU", "ray", "cpu", "fp16", "slow"),
+    ("auto on GPU", "ray", "auto", "auto", "gpu"),
+    ("auto on CPU", "ray", "cpu", "auto", "gpu"),
+    ("bf16 allowed", "local", "cpu", "bf16", "slow"),
 ):
     actors = 1 if engine == "ray" else None
     slow = precision == "bf16"
     options = Options(device=device, engine=engine, actors=actors, allow_slow_precision=slow)
     try:
         settings = Settings(precision=precision)
-        print(score_manifest(manifest, f"{folder}/{name}", settings, options).scored)
+        outcome = score_manifest(manifest, f"{folder}/{name}", settings, options).scored
     except DeviceError as error:
-        print(str(error).splitlines()[0])
-    print(open(f"{folder}/{name}/_run/run.json").read().split('"precision": ')[1].split(",")[0])
+        outcome = str(error).splitlines()[0]
+    record = json.load(open(f"{folder}/{name}/_run/run.json"))
+    report[case] = outcome, record["config"]["precision"]
+print(json.dumps(report))
 """
 
 
-@needs_x86
-def test_actors_refuse_a_slow_precision_and_auto_follows_their_device(sweep, tmp_path) -> None:
-    run = run_on_avx2("-c", ON_A_CLUSTER, sweep, tmp_path)
-    assert run.returncode == 0, run.stderr
-    refused, fp16, no_gpu, gpu_precision, scored, fp32, allowed, bf16 = run.stdout.splitlines()
-    assert refused.startswith("a scoring actor cannot start: precision fp16 takes about ")
-    assert fp16 == '"fp16"'
-    assert "device 'cuda' is not available" in no_gpu
-    assert gpu_precision == '"fp16"'
-    # Nothing was scored on the GPU, so that a CPU is free to choose.
-    assert (scored, fp32) == ("6", '"fp32"')
-    assert (allowed, bf16) == ("6", '"bf16"')
-
-
-@needs_x86
-def test_resuming_in_a_slow_precision_says_what_to_do(sweep, tmp_path) -> None:
-    output = tmp_path / "scores"
+@pytest.fixture(scope="module")
+def on_avx2(sweep, tmp_path_factory):
+    """What jobs report on a CPU without bf16, in one process: by case; and the outputs' folder."""
+    folder = tmp_path_factory.mktemp("avx2")
     options = Options(device="cpu", engine="local", shard_size=3, allow_slow_precision=True)
-    score_manifest(sweep, str(output), Settings(precision="fp16"), options)
-    min(output.glob("shard-*.parquet")).unlink()
-    command = ("-m", "roi_ray", "score", "--manifest", sweep, "--output", output, "--device", "cpu")
-    refused = run_on_avx2(*command, "--shard-size", 3, "--precision", "auto")
-    assert refused.returncode == 2
-    assert "precision fp16 takes about " in refused.stderr
-    assert f"{output} was begun in fp16, and a run keeps its precision: resume" in refused.stderr
+    score_manifest(sweep, str(folder / "begun"), Settings(precision="fp16"), options)
+    min(folder.glob("begun/shard-*.parquet")).unlink()
+    run = run_on_avx2("-c", ON_AVX2, sweep, folder)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1]), folder
+
+
+@needs_x86
+def test_job_on_a_cpu_without_bf16_is_refused_before_it_writes(on_avx2) -> None:
+    report, folder = on_avx2
+    code, error = report["new"]
+    assert code == 2
+    assert "error: precision bf16 takes about " in error
+    assert not (folder / "new").exists()
+
+
+@needs_x86
+def test_resuming_in_a_slow_precision_says_what_to_do(on_avx2) -> None:
+    report, folder = on_avx2
+    code, error = report["begun"]
+    assert code == 2
+    assert "precision fp16 takes about " in error
+    expected = f"{folder / 'begun'} was begun in fp16, and a run keeps its precision: resume"
+    assert expected in error
+
+
+@needs_x86
+def test_actors_refuse_a_slow_precision_and_auto_follows_their_device(on_avx2) -> None:
+    report, _ = on_avx2
+    refused, fp16 = report["fp16 on CPU"]
+    assert refused.startswith("a scoring actor cannot start: precision fp16 takes about ")
+    assert fp16 == "fp16"
+    no_gpu, gpu_precision = report["auto on GPU"]
+    assert "device 'cuda' is not available" in no_gpu
+    assert gpu_precision == "fp16"
+    # Nothing was scored on the GPU, so that a CPU is free to choose.
+    assert report["auto on CPU"] == [6, "fp32"]
+    assert report["bf16 allowed"] == [6, "bf16"]

@@ -104,15 +104,18 @@ def test_generator_joins_after_generator_start_or_never(originals):
 
 def test_ranking_loss_falls_only_if_it_has_a_weight(originals):
     jpegs = [Original(o.name, o.uri, o.decoded[:2]) for o in originals]
-    ranked = train(jpegs, steps=40, batch_size=4, generator=False, ranking_weight=1.0)[1]
-    unranked = train(jpegs, steps=40, batch_size=4, generator=False, ranking_weight=0.0)[1]
-    late, other = (sum(x["ranking"] for x in losses[-15:]) / 15 for losses in (ranked, unranked))
+    options = {"steps": 24, "batch_size": 4, "crops_per_image": 1, "generator": False}
+    ranked, unranked = (train(jpegs, ranking_weight=w, **options)[1] for w in (1.0, 0.0))
+    late, other = (sum(x["ranking"] for x in losses[12:]) / 12 for losses in (ranked, unranked))
     assert late < 0.66 < other + 0.05  # log 2 = 0.693 is chance
+    assert late + 0.01 < other
 
 
 def test_generator_l1_loss_falls(originals):
-    _, losses = train(originals, steps=40, batch_size=2, generator_start=0.0)
-    early, late = (sum(loss["l1"] for loss in part) / 10 for part in (losses[:10], losses[-10:]))
+    # The loss varies less over windows of one image.
+    one = [Original(o.name, o.uri, o.decoded[:1]) for o in originals[2:3]]
+    _, losses = train(one, steps=16, batch_size=1, crops_per_image=1, generator_start=0.0)
+    early, late = (sum(loss["l1"] for loss in part) / 5 for part in (losses[:5], losses[-5:]))
     assert late < early
 
 
