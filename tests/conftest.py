@@ -24,9 +24,12 @@ from PIL import Image
 
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8
-from roi_ray.io import lock
+from roi_ray.io import lease, lock
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.sweep import make_sweep, photographs
+from tests.s3_server import s3, s3_in_this_process  # fixtures
+
+__all__ = ["s3", "s3_in_this_process"]
 
 # A local Ray writes an authentication token into the home folder otherwise.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
@@ -139,9 +142,9 @@ def fast_lock(monkeypatch) -> None:
         "TIMEOUT_SECONDS": 3.0,
         "_HEARTBEAT_SECONDS": 0.3,
         "_POLL_SECONDS": 0.1,
-        "_CONFIRM_SECONDS": 0.1,
     }.items():
         monkeypatch.setattr(lock, name, seconds)
+    monkeypatch.setattr(lease, "CONFIRM_SECONDS", 0.1)
 
 
 @pytest.fixture

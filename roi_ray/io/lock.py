@@ -7,7 +7,12 @@ its counter. If the counter grows, the holder is alive and the new job is refuse
 grow for `TIMEOUT_SECONDS`, the holder is dead and the new job takes over. On the holder's own
 machine, the new job looks for the holder's process first and need not wait.
 
-Known gap: on storage without conditional writes, two jobs that start at the same moment may both
+All changes of the file are conditional (`roi_ray.io.lease`): a job takes a free lock only if there
+is still none, and writes a heartbeat, takes over or releases only if the file is still as it last
+saw it. So at most one job holds the lock. A job that was suspended for longer than the timeout
+finds out before it writes, and stops.
+
+Known gap, on storage that cannot refuse a change: two jobs that start at the same moment may both
 take the lock. The one whose file was overwritten notices at its next heartbeat and stops. Until
 then both write the same shards under the same names: some work is done twice, but no row of the
 output is lost or doubled.
@@ -19,18 +24,21 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
+from typing import TypeGuard
 
-from roi_ray.errors import AccessError, OutputError, StorageError, StorageUnavailable
-from roi_ray.io import storage
+from roi_ray.errors import OutputError, StorageError
+from roi_ray.io import lease, storage
+from roi_ray.io.lease import Lease, Stored
 
 TIMEOUT_SECONDS = 30.0
 """A holder counts as dead after this many seconds without a heartbeat."""
 _HEARTBEAT_SECONDS = TIMEOUT_SECONDS / 3
 _POLL_SECONDS = 1.0
-_CONFIRM_SECONDS = 0.5
+_RENEWAL_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,10 @@ class _Holder:
 
     def __str__(self) -> str:
         return f"a job on {self.host} (process {self.pid})"
+
+    def encode(self) -> bytes:
+        """Return the content of the file."""
+        return (json.dumps(asdict(self)) + "\n").encode()
 
     def is_known_dead(self) -> bool:
         """Return whether the job ran on this machine and its process has ended."""
@@ -84,28 +96,37 @@ class OutputLock:
             uuid.uuid4().hex, socket.gethostname(), os.getpid(), 0, _this_machine()
         )
         self._released = threading.Event()
+        self._renewing = threading.Lock()
         self._lost = False
         self._new_holder: _Holder | None = None
         self._thread = threading.Thread(target=self._keep_alive, daemon=True)
+        self._lease: Lease
+        self._version = ""
+        self._renewed = 0.0
 
     def check(self) -> None:
         """Check that this job still holds the lock.
 
+        Call it right before each write. If the last heartbeat is so old that another job may soon
+        take over (this process was suspended, or the storage is slow), it renews the lock first.
+
         Raises:
             OutputError: another job has taken over.
+            StorageError: the lock has to be renewed and cannot be.
         """
+        if _clock() - self._renewed > TIMEOUT_SECONDS - _HEARTBEAT_SECONDS:
+            self._renew()
         if self._lost:
             holder = self._new_holder or "another job"
             raise OutputError(f"{self._output()}: {holder} has taken over; this job stops")
 
     def __enter__(self) -> "OutputLock":
-        if (holder := _find_live_holder(self._uri)) is not None:
-            raise self._refusal(holder)
-        self._write(self._holder)
-        time.sleep(_CONFIRM_SECONDS)  # another job may have found the lock free too
-        holder = _read(self._uri)
-        if not self._is_mine(holder):
-            raise self._refusal(holder)
+        self._lease = lease.open_lease(self._uri)
+        try:
+            self._take()
+        except BaseException:
+            self._lease.close()
+            raise
         self._thread.start()
         return self
 
@@ -119,35 +140,73 @@ class OutputLock:
         self._thread.join()
         # A lock that cannot be deleted times out, and must not hide the job's own error.
         with suppress(StorageError):
-            # After a pause of the process, the lock may belong to another job already.
-            if self._is_mine(_read(self._uri)):
-                storage.delete(self._uri)
+            if not self._lost and not self._lease.delete(self._version):
+                self._delete_other_version()
+        self._lease.close()
+
+    def _take(self) -> None:
+        """Take the lock if it is free, or that of a dead job.
+
+        Raises:
+            OutputError: another job holds the lock, or was faster.
+        """
+        data = self._holder.encode()
+        while not self._version:
+            stored, is_alive = _watch(self._lease.read)
+            if is_alive:
+                raise self._refusal(stored)
+            self._renewed = _clock()
+            if stored is None:
+                version = self._lease.create(data)
+            else:
+                version = self._lease.replace(data, stored.version)
+            if version is None:
+                stored = self._lease.read()
+                if stored is not None and stored.data != data:
+                    raise self._refusal(stored)
+                # The write succeeded and its answer was lost; or another job came and went.
+                version = stored.version if stored else ""
+            self._version = version
 
     def _keep_alive(self) -> None:
-        heartbeat = 0
-        while not self._released.wait(_HEARTBEAT_SECONDS):
-            try:
-                holder = _read(self._uri)
-                # A job that took over while this process was paused may have ended since.
-                is_gone = holder is None and not storage.is_file(self._uri)
-                if is_gone or (holder is not None and not self._is_mine(holder)):
-                    self._lost, self._new_holder = True, holder
-                    return
-                heartbeat += 1
-                self._write(replace(self._holder, heartbeat=heartbeat))
-            except StorageError:
-                continue  # the storage may work again at the next heartbeat
+        while not self._released.wait(_HEARTBEAT_SECONDS) and not self._lost:
+            # If the storage fails, it may work again at the next heartbeat.
+            with suppress(StorageError):
+                self._renew()
 
-    def _is_mine(self, holder: _Holder | None) -> bool:
+    def _renew(self) -> None:
+        """Write a heartbeat, or find out that the lock is lost."""
+        with self._renewing:
+            if self._lost:
+                return
+            self._holder = replace(self._holder, heartbeat=self._holder.heartbeat + 1)
+            data = self._holder.encode()
+            for _ in range(_RENEWAL_ATTEMPTS):
+                started = _clock()
+                version = self._lease.replace(data, self._version)
+                if version is not None:
+                    self._version, self._renewed = version, started
+                    return
+                stored = self._lease.read()
+                if not self._is_mine(stored):
+                    self._lost, self._new_holder = True, _parse(stored)
+                    return
+                # An earlier write succeeded, but its answer was lost.
+                self._version = stored.version
+
+    def _delete_other_version(self) -> None:
+        stored = self._lease.read()
+        if self._is_mine(stored):  # the answer to the last heartbeat was lost
+            self._lease.delete(stored.version)
+
+    def _is_mine(self, stored: Stored | None) -> TypeGuard[Stored]:
+        holder = _parse(stored)
         return holder is not None and holder.owner == self._holder.owner
 
-    def _write(self, holder: _Holder) -> None:
-        storage.write_bytes(self._uri, (json.dumps(vars(holder)) + "\n").encode())
-
-    def _refusal(self, holder: _Holder | None) -> OutputError:
+    def _refusal(self, stored: Stored | None) -> OutputError:
         return OutputError(
-            f"{self._output()}: {holder or 'another job'} is writing there; wait for it, stop it, "
-            "or choose another --output"
+            f"{self._output()}: {_parse(stored) or 'another job'} is writing there; wait for it, "
+            "stop it, or choose another --output"
         )
 
     def _output(self) -> str:
@@ -162,32 +221,41 @@ def current_writer(uri: str) -> str | None:
     Args:
         uri: the lock file.
     """
-    holder = _find_live_holder(uri)
-    return None if holder is None else str(holder)
+    stored, is_alive = _watch(lambda: lease.read_file(uri))
+    return str(_parse(stored)) if is_alive else None
 
 
-def _find_live_holder(uri: str) -> _Holder | None:
-    """Return the holder of a lock once its heartbeat is seen; None once it is known to be dead."""
-    first = holder = _read(uri)
+def _watch(read: Callable[[], Stored | None]) -> tuple[Stored | None, bool]:
+    """Watch a lock until its holder is seen to live, or is known to be dead.
+
+    Returns:
+        the lock as last read, None if there is none; and whether its holder lives.
+    """
+    first = stored = read()
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while holder is not None and not holder.is_known_dead() and time.monotonic() < deadline:
-        if holder != first:
-            return holder
+    while (holder := _parse(stored)) is not None and not holder.is_known_dead():
+        if stored != first:
+            return stored, True
+        if time.monotonic() >= deadline:
+            break
         time.sleep(_POLL_SECONDS)
-        holder = _read(uri)
-    return None
+        stored = read()
+    return stored, False
 
 
-def _read(uri: str) -> _Holder | None:
-    """Return the holder of a lock; None if the file does not exist or is not a lock."""
-    if not storage.is_file(uri):
+def _parse(stored: Stored | None) -> _Holder | None:
+    """Return the holder of a lock; None if there is no lock or the file is something else."""
+    if stored is None:
         return None
     try:
-        return _Holder(**json.loads(storage.read_bytes(uri)))
-    except (AccessError, StorageUnavailable):  # another job may hold the lock
-        raise
-    except (StorageError, TypeError, ValueError):  # StorageError: released a moment ago
+        return _Holder(**json.loads(stored.data))
+    except (TypeError, ValueError):
         return None
+
+
+def _clock() -> float:
+    """Return seconds that go on while the process is stopped and while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _this_machine() -> str:

@@ -51,6 +51,11 @@ _TRANSIENT_ERRORS = {
 }
 
 
+def endpoint() -> str | None:
+    """Return the URL of the server; None means AWS."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
 def make_client(bucket: str) -> pafs.S3FileSystem:
     """Make a client for a bucket, configured by AWS variables, files or instance profile.
 
@@ -59,10 +64,9 @@ def make_client(bucket: str) -> pafs.S3FileSystem:
     """
     # pyarrow reads the endpoint variables only if it makes the file system from a URI. The retry
     # strategy could not be set then: it would be 30 attempts, 0.2 s apart, however busy S3 is.
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return pafs.S3FileSystem(
-        endpoint_override=endpoint or None,
-        region=None if endpoint else pafs.resolve_s3_region(bucket),
+        endpoint_override=endpoint(),
+        region=None if endpoint() else pafs.resolve_s3_region(bucket),
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         request_timeout=REQUEST_TIMEOUT_SECONDS,
         retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=MAX_ATTEMPTS),
@@ -84,20 +88,48 @@ def explain_failure(
     if status == 400 or name == "ACCESS_DENIED":
         # The answer to HEAD does not say whether S3 refuses one object or all. A listing does.
         name, status = _error_of_listing(filesystem, path) or (name, status)
+    return _classify(text, name, status)
+
+
+def explain_no_client(text: str, error: Exception) -> StorageError:
+    """Return the error to raise if `make_client` failed."""
+    return _classify(text, *_parse_error(error))
+
+
+def explain_answer(text: str, error: Exception) -> StorageError:
+    """Return the error to raise for a request that failed in s3fs.
+
+    Args:
+        text: message that says what failed and why.
+        error: the error of s3fs.
+    """
+    return _classify(text, *parse_answer(error))
+
+
+def parse_answer(error: Exception) -> tuple[str, int]:
+    """Return the name of S3's error and its HTTP status, from an error of s3fs.
+
+    Without an answer of S3, the name is "networkconnection", "missingauthenticationtoken" (no
+    credentials were found), or "" for any other error; the status is 0.
+    """
+    from botocore import exceptions
+
+    cause = error.__cause__ if isinstance(error.__cause__, exceptions.ClientError) else error
+    if isinstance(cause, exceptions.ClientError):
+        status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return str(cause.response.get("Error", {}).get("Code", "")), int(status)
+    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
+        return "missingauthenticationtoken", 0
+    network = (exceptions.HTTPClientError, exceptions.ConnectionError, OSError, TimeoutError)
+    return "networkconnection" if isinstance(error, network) else "", 0
+
+
+def _classify(text: str, name: str, status: int) -> StorageError:
     if _canonical(name) in _CREDENTIAL_ERRORS:
         return AccessError(
             f"{text}. S3 refuses the credentials ({name}): renew or correct them, then run the "
             "same command again"
         )
-    return _transient_or_not(text, name, status)
-
-
-def explain_no_client(text: str, error: Exception) -> StorageError:
-    """Return the error to raise if `make_client` failed."""
-    return _transient_or_not(text, *_parse_error(error))
-
-
-def _transient_or_not(text: str, name: str, status: int) -> StorageError:
     if _canonical(name) in _TRANSIENT_ERRORS or status == 429 or status >= 500:
         return StorageUnavailable(f"{text}. S3 failed on every attempt")
     return StorageError(text)

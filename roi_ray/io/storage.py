@@ -8,6 +8,7 @@ All functions raise, with the URI and the reason in the message:
     StorageUnavailable: S3 still fails after all retries.
 """
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -33,8 +34,10 @@ from roi_ray.io.uris import (
 __all__ = [
     "absolute",
     "check_writable",
+    "create_file",
     "delete",
     "exists",
+    "explained_errors",
     "file_size",
     "file_sizes",
     "is_file",
@@ -44,6 +47,7 @@ __all__ = [
     "list_entries",
     "list_files",
     "list_tree",
+    "local_path",
     "locate",
     "move",
     "normalize",
@@ -54,6 +58,8 @@ __all__ = [
     "write_bytes",
 ]
 
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
 
 def read_bytes(uri: str) -> bytes:
     """Read the whole content of a file or object."""
@@ -63,14 +69,14 @@ def read_bytes(uri: str) -> bytes:
         kind = "a folder" if os.path.isdir(path) else "not a regular file"
         raise StorageError(f"cannot read {uri}: it is {kind}")
     # Two requests to S3, HEAD and GET. `open_input_stream` would ask for an object in pieces.
-    with _storage_errors("read", uri), filesystem.open_input_file(path) as file:
+    with explained_errors("read", uri), filesystem.open_input_file(path) as file:
         return bytes(file.read())
 
 
 def open_file(uri: str) -> pa.NativeFile:
     """Open a file or object for reading parts of it."""
     filesystem, path = locate(uri)
-    with _storage_errors("read", uri):
+    with explained_errors("read", uri):
         return filesystem.open_input_file(path)
 
 
@@ -80,7 +86,7 @@ def write_bytes(uri: str, data: bytes) -> None:
     Missing folders are created.
     """
     filesystem, path = locate(uri)
-    with _storage_errors("write", uri):
+    with explained_errors("write", uri):
         if is_remote(uri):
             # An object appears when its upload is complete.
             with filesystem.open_output_stream(path) as stream:
@@ -89,7 +95,34 @@ def write_bytes(uri: str, data: bytes) -> None:
             _write_local(path, data)
 
 
+def create_file(uri: str, data: bytes) -> bool:
+    """Write a local file unless it exists; return whether it was written.
+
+    Of all processes that try, on NFS of all machines, one succeeds. Readers never see a part.
+    """
+    path = local_path(uri)
+    with explained_errors("write", uri), _partial_file(path, data) as partial:
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            if os.path.exists(path):
+                return False
+            os.replace(partial, path)
+        return True
+
+
 def _write_local(path: str, data: bytes) -> None:
+    with _partial_file(path, data) as partial:
+        os.replace(partial, path)
+
+
+@contextmanager
+def _partial_file(path: str, data: bytes) -> Iterator[str]:
+    """Write a file's content under another name beside it; delete what is left at the end."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
     partial = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")  # `list_files` skips it
@@ -98,11 +131,10 @@ def _write_local(path: str, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(partial, path)
-    except BaseException:
+        yield partial
+    finally:
         with suppress(FileNotFoundError):
             os.unlink(partial)
-        raise
 
 
 def check_writable(folder: str) -> None:
@@ -154,7 +186,7 @@ def list_tree(uri: str) -> list[str]:
 def _list(uri: str, *, recursive: bool = False) -> list[pafs.FileInfo]:
     filesystem, path = locate(uri)
     selector = pafs.FileSelector(path, recursive=recursive, allow_not_found=True)
-    with _storage_errors("list", uri):
+    with explained_errors("list", uri):
         return list(filesystem.get_file_info(selector))
 
 
@@ -182,7 +214,7 @@ def move(source: str, target: str) -> None:
     """Rename a file within one storage; on S3, copy the object and delete the original."""
     filesystem, source_path = locate(source)
     _, target_path = locate(target)
-    with _storage_errors("move", source, f" to {target}"):
+    with explained_errors("move", source, f" to {target}"):
         if not is_remote(target):
             os.makedirs(os.path.dirname(target_path), exist_ok=True)
         filesystem.move(source_path, target_path)
@@ -191,7 +223,7 @@ def move(source: str, target: str) -> None:
 def delete(uri: str) -> None:
     """Delete a file or object if it exists."""
     filesystem, path = locate(uri)
-    with _storage_errors("delete", uri), suppress(FileNotFoundError):
+    with explained_errors("delete", uri), suppress(FileNotFoundError):
         filesystem.delete_file(path)
 
 
@@ -205,7 +237,7 @@ def locate(uri: str) -> tuple[pafs.FileSystem, str]:
 
 def _look_up(uri: str) -> pafs.FileInfo:
     filesystem, path = locate(uri)
-    with _storage_errors("look up", uri):
+    with explained_errors("look up", uri):
         return filesystem.get_file_info(path)
 
 
@@ -220,7 +252,7 @@ def _s3_client(bucket: str) -> pafs.FileSystem:
 
 
 @contextmanager
-def _storage_errors(verb: str, uri: str, target: str = "") -> Iterator[None]:
+def explained_errors(verb: str, uri: str, target: str = "") -> Iterator[None]:
     """Turn errors of pyarrow and the system into a StorageError that says what failed."""
     try:
         yield

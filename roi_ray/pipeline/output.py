@@ -175,7 +175,6 @@ class OutputWriter:
         Raises:
             OutputError: another job has taken over the output.
         """
-        self._lock.check()
         metadata = make_metadata(self._provenance, shard, self._started, now())
         table = pa.Table.from_arrays(
             manifest_rows.columns + scores.select(self._scores.names).columns,
@@ -183,6 +182,7 @@ class OutputWriter:
         )
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
+        self._lock.check()
         storage.write_bytes(self._output.shard_uri(shard), buffer.getvalue())
         return int(table.num_rows - table[schema.ERROR].null_count)
 

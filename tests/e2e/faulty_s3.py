@@ -3,7 +3,8 @@
 A request meets the first fault that matches it and is due. A fault with a share of 0.04 is due
 at every 25th matching request, starting at a random one: so it happens for certain after enough
 requests, and the retries of one request do not all meet it. All headers, also `Host`, are
-passed on unchanged, so that signatures stay valid.
+passed on unchanged, so that signatures stay valid; a request whose conditions are dropped is
+signed again.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+from tests.s3_server import sign_without_conditions
+
 ERRORS = {
     "InternalError": 500,
     "ServiceUnavailable": 503,
@@ -29,6 +32,8 @@ ERRORS = {
     "InvalidAccessKeyId": 403,
     "SignatureDoesNotMatch": 403,
     "AccessDenied": 403,
+    "NotImplemented": 501,
+    "InvalidArgument": 400,
 }
 """S3's error codes and their HTTP status."""
 
@@ -48,6 +53,8 @@ class Fault:
             `slow`: the second half of the body takes half a second;
             `silent`: there is no answer;
             `lost`: the server carries out the request, but its answer is lost;
+            `unconditional`: the server does not see `If-Match` and `If-None-Match`, as a server
+                that ignores them;
             `paused`: the request waits for `FaultyS3.release`, then meets the faults given there.
         share: share of the matching requests, evenly spaced.
         methods: HTTP methods that match.
@@ -170,11 +177,14 @@ def _handler(proxy: FaultyS3, endpoint: str) -> type[BaseHTTPRequestHandler]:
                 pass
 
         def _forward(self, body: bytes, kind: str | None) -> None:
+            headers = list(self.headers.items())
+            if kind == "unconditional":
+                headers = sign_without_conditions(self.command, endpoint + self.path, headers, body)
             with contextlib.closing(http.client.HTTPConnection(upstream, timeout=60)) as server:
                 server.putrequest(
                     self.command, self.path, skip_host=True, skip_accept_encoding=True
                 )
-                for name, value in self.headers.items():
+                for name, value in headers:
                     if name.lower() not in ("transfer-encoding", "content-length", "expect"):
                         server.putheader(name, value)
                 if self.command in ("PUT", "POST"):

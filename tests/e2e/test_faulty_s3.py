@@ -14,8 +14,9 @@ import pytest
 from roi_ray.errors import AccessError, StorageError, StorageUnavailable
 from roi_ray.io import storage
 from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, SECRET, check_scores, make_client, start_job, upload_folder
+from tests.e2e.conftest import check_scores, start_job, upload_folder
 from tests.e2e.faulty_s3 import Fault, FaultyS3
+from tests.s3_server import BUCKET, SECRET, make_client
 
 pytestmark = pytest.mark.e2e
 

@@ -7,7 +7,7 @@ from roi_ray.datasets.importers import import_choices
 from roi_ray.io import storage
 from roi_ray.preference.comparisons import read_comparisons
 from tests.conftest import encode
-from tests.e2e.conftest import BUCKET
+from tests.s3_server import BUCKET
 
 pytestmark = pytest.mark.e2e
 

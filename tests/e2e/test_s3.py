@@ -16,8 +16,9 @@ from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline.retry import write_failed, write_missing
 from roi_ray.pipeline.status import read_status
 from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, KEY, SECRET, make_client, run_job, upload_folder
+from tests.e2e.conftest import run_job, upload_folder
 from tests.pipeline.outputs import write_manifest, write_output
+from tests.s3_server import BUCKET, KEY, SECRET, make_client
 
 pytestmark = pytest.mark.e2e
 

@@ -19,7 +19,8 @@ import pytest
 
 from roi_ray.preference.model import load_preference_model
 from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import BUCKET, SECRET, free_ports, make_client, upload_folder
+from tests.e2e.conftest import upload_folder
+from tests.s3_server import BUCKET, SECRET, free_ports, make_client
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 

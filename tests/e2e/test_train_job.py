@@ -17,8 +17,8 @@ from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.model import PreferenceModel, load_preference_model
-from tests.e2e.conftest import BUCKET
 from tests.preference.synthetic import comparisons
+from tests.s3_server import BUCKET
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 

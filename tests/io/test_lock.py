@@ -1,27 +1,26 @@
-"""The output lock, with real processes and shortened times."""
+"""The output lock, with real processes and shortened times; see also `test_lock_on_s3.py`."""
 
+import errno
+import fcntl
 import json
-import subprocess
-import sys
+import os
 import time
 from pathlib import Path
 
 import pytest
 
 from roi_ray.errors import AccessError, OutputError, StorageUnavailable
-from roi_ray.io import lock, storage
+from roi_ray.io import lease, lock, storage
 from roi_ray.io.lock import OutputLock
+from tests.io.locks import (
+    check_lease,
+    check_suspended_holder,
+    check_that_one_wins,
+    run_holder,
+    write_dead_lock,
+)
 
 pytestmark = pytest.mark.usefixtures("fast_lock")
-
-HOLDER = """
-import sys, time
-from roi_ray.io import lock
-lock.TIMEOUT_SECONDS, lock._HEARTBEAT_SECONDS = 3.0, 0.3
-with lock.OutputLock(sys.argv[1]):
-    print("locked", flush=True)
-    time.sleep(60)
-"""
 
 
 @pytest.fixture
@@ -32,12 +31,8 @@ def uri(tmp_path):
 @pytest.fixture
 def holder(uri):
     """Another process that holds the lock."""
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, uri], stdout=subprocess.PIPE)
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"locked\n"
+    with run_holder(uri) as process:
         yield process
-        process.kill()
 
 
 def read(uri: str) -> dict[str, object]:
@@ -72,6 +67,17 @@ def test_lock_of_a_killed_job_on_another_machine_times_out(uri, holder) -> None:
     started = time.monotonic()
     with OutputLock(uri):
         assert time.monotonic() - started >= lock.TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_one_of_16_racing_jobs_gets_a_free_lock_or_that_of_a_dead_job(uri, dead) -> None:
+    if dead:
+        write_dead_lock(uri)
+    check_that_one_wins(uri)
+
+
+def test_suspended_job_stops_when_it_goes_on_and_changes_nothing(uri) -> None:
+    check_suspended_holder(uri)
 
 
 def test_lock_is_kept_while_the_job_runs_and_released_at_its_end(uri) -> None:
@@ -120,6 +126,28 @@ def test_lock_lost_between_two_heartbeats_is_left_to_its_new_holder(uri, monkeyp
     assert read(uri)["owner"] == "another"
 
 
+def test_job_looks_before_it_writes_if_its_last_heartbeat_is_old(uri, monkeypatch) -> None:
+    monkeypatch.setattr(lock, "_HEARTBEAT_SECONDS", 60.0)
+    with OutputLock(uri) as mine:
+        mine.check()
+        write(uri, read(uri) | {"owner": "another"})
+        with pytest.raises(OutputError, match="has taken over; this job stops"):
+            mine.check()
+
+
+def test_job_that_cannot_renew_an_old_lock_does_not_write(uri, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise StorageUnavailable("cannot write the lock")
+
+    with OutputLock(uri) as mine:
+        monkeypatch.setattr(lease.LocalLease, "replace", fail)
+        wait_for_heartbeats()
+        mine.check()  # the last heartbeat is not old yet
+        monkeypatch.setattr(lock, "TIMEOUT_SECONDS", 0.5)
+        with pytest.raises(StorageUnavailable, match="cannot write the lock"):
+            mine.check()
+
+
 def test_job_stops_if_the_job_that_took_over_has_ended_already(uri) -> None:
     with OutputLock(uri) as mine:
         Path(uri).unlink()
@@ -142,3 +170,35 @@ def test_lock_that_cannot_be_read_is_not_taken(uri, monkeypatch, error) -> None:
     with pytest.raises(error):
         OutputLock(uri).__enter__()
     assert read(uri) == content
+
+
+def test_change_waits_for_a_short_time_while_another_process_makes_one(uri, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "_MUTEX_SECONDS", 0.5)
+    with OutputLock(uri), open(Path(uri).with_name(".lock.json.mutex"), "r+") as mutex:
+        fcntl.flock(mutex, fcntl.LOCK_EX)
+        with pytest.raises(StorageUnavailable, match=r"held .*lock.json.mutex for .*suspended"):
+            lease.open_lease(uri).create(b"")
+
+
+@pytest.mark.parametrize("missing", ["flock", "link", "both"])
+def test_file_systems_without_flock_or_hard_links_can_be_locked(uri, monkeypatch, missing) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    if missing != "link":
+        monkeypatch.setattr(fcntl, "flock", fail)
+    if missing != "flock":
+        monkeypatch.setattr(os, "link", fail)
+    write_dead_lock(uri)
+    with OutputLock(uri) as mine:
+        wait_for_heartbeats()
+        mine.check()
+        assert read(uri)["heartbeat"] != 0
+        with pytest.raises(OutputError, match="is writing there"):
+            OutputLock(uri).__enter__()
+    assert not Path(uri).exists()
+
+
+def test_lease_changes_only_the_version_that_is_named(uri) -> None:
+    check_lease(lease.open_lease(uri))
+    check_lease(lease.UnconditionalLease(uri))

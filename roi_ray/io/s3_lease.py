@@ -1,0 +1,173 @@
+"""A lease on S3: the server itself refuses to change another version than the one named.
+
+pyarrow cannot send conditional requests, so these few go through s3fs: to the endpoint and region
+of the pyarrow client, with its timeouts and its number of attempts.
+"""
+
+import time
+import uuid
+
+from fsspec.asyn import sync
+from s3fs import S3FileSystem
+
+from roi_ray.errors import StorageError
+from roi_ray.io import s3, storage
+from roi_ray.io.lease import Stored
+
+_CONFLICT_ATTEMPTS = 5
+_CONFLICT_PAUSE_SECONDS = 0.2
+_CONFLICT, _PRECONDITION_FAILED = 409, 412
+_NO_SUCH_KEY = ("NoSuchKey", 404)
+_OTHER_ETAG = f'"{0:032x}"'
+_REJECTIONS = {"NotImplemented", "InvalidArgument", "InvalidRequest"}
+
+
+class _ConditionsRejected(StorageError):
+    """The server does not know conditional requests."""
+
+
+class _Client(S3FileSystem):  # type: ignore[misc]  # s3fs has no types
+    """s3fs without retries of its own, which would multiply botocore's."""
+
+    retries = 1
+    cachable = False  # the next lease may need other credentials
+
+    def close(self) -> None:
+        if self._s3 is not None:
+            sync(self.loop, self._s3.close)
+
+
+class S3Lease:
+    """A lease whose versions are ETags.
+
+    Args:
+        uri: an `s3://` URI.
+        client: from `_make_client`; `close` closes it.
+        deletes_conditionally: whether the server honours `If-Match` when it deletes.
+    """
+
+    def __init__(self, uri: str, client: _Client, *, deletes_conditionally: bool = True) -> None:
+        self._uri, self._client = uri, client
+        self._deletes_conditionally = deletes_conditionally
+        bucket, _, key = storage.locate(uri)[1].partition("/")
+        self._object = {"Bucket": bucket, "Key": key}
+
+    def read(self) -> Stored | None:
+        """Return the present content and ETag; None if the object does not exist."""
+        try:
+            answer = self._client.call_s3("get_object", **self._object)
+            return Stored(sync(self._client.loop, answer["Body"].read), answer["ETag"])
+        except Exception as error:
+            if s3.parse_answer(error) == _NO_SUCH_KEY:
+                return None
+            raise self._explain("read", error) from error
+
+    def create(self, data: bytes) -> str | None:
+        """Write the object if it does not exist."""
+        return self._put(data, IfNoneMatch="*")
+
+    def replace(self, data: bytes, version: str) -> str | None:
+        """Write the object if it has this ETag."""
+        return self._put(data, IfMatch=version)
+
+    def delete(self, version: str) -> bool:
+        """Delete the object if it has this ETag.
+
+        If the server deletes without conditions, the object is renewed just before: jobs that see
+        it change do not take it over in the meantime.
+        """
+        if self._deletes_conditionally:
+            return self._delete(IfMatch=version)
+        stored = self.read()
+        if stored is None or self.replace(stored.data + b"\n", version) is None:
+            return False
+        return self._delete()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def find_honoured_conditions(self) -> tuple[bool, bool]:
+        """Send requests that the server must refuse; the object must not exist, and is deleted.
+
+        Returns:
+            whether the server honours the conditions of writes, and those of deletions.
+        """
+        try:
+            self.create(b"probe")
+            writes = self.create(b"") is None and self.replace(b"", _OTHER_ETAG) is None
+        except _ConditionsRejected:
+            writes = False
+        try:
+            deletes = not self._delete(IfMatch=_OTHER_ETAG)
+        except _ConditionsRejected:
+            deletes = False
+        self._delete()
+        return writes, deletes
+
+    def _put(self, data: bytes, **condition: str) -> str | None:
+        for _ in range(_CONFLICT_ATTEMPTS):
+            try:
+                answer = self._client.call_s3("put_object", Body=data, **self._object, **condition)
+                return str(answer["ETag"])
+            except Exception as error:
+                answer = s3.parse_answer(error)
+                if answer[1] == _PRECONDITION_FAILED or answer == _NO_SUCH_KEY:
+                    return None
+                if answer[1] != _CONFLICT:
+                    raise self._explain("write", error) from error
+            # Another request was under way, and may have failed: S3 asks to try again.
+            time.sleep(_CONFLICT_PAUSE_SECONDS)
+        return None
+
+    def _delete(self, **condition: str) -> bool:
+        try:
+            self._client.call_s3("delete_object", **self._object, **condition)
+        except Exception as error:
+            answer = s3.parse_answer(error)
+            if answer[1] in (_CONFLICT, _PRECONDITION_FAILED) or answer == _NO_SUCH_KEY:
+                return False
+            raise self._explain("delete", error) from error
+        return True
+
+    def _explain(self, verb: str, error: Exception) -> StorageError:
+        text = f"cannot {verb} {self._uri}: {str(error).rstrip('.')}"
+        if s3.parse_answer(error)[0] in _REJECTIONS:
+            return _ConditionsRejected(text)
+        return s3.explain_answer(text, error)
+
+
+def open_s3_lease(uri: str) -> S3Lease | None:
+    """Open a lease on S3; None if the server ignores or rejects the conditions of writes.
+
+    Raises:
+        StorageError: the folder of the object cannot be written.
+    """
+    client = _make_client(storage.locate(uri)[0].region)
+    try:
+        probe = S3Lease(storage.join(storage.parent(uri), f".{uuid.uuid4().hex}"), client)
+        writes, deletes = probe.find_honoured_conditions()
+    except BaseException:
+        client.close()
+        raise
+    if not writes:
+        client.close()
+        return None
+    return S3Lease(uri, client, deletes_conditionally=deletes)
+
+
+def _make_client(region: str) -> _Client:
+    return _Client(
+        endpoint_url=s3.endpoint(),
+        client_kwargs={"region_name": region},
+        config_kwargs={
+            "connect_timeout": s3.CONNECT_TIMEOUT_SECONDS,
+            "read_timeout": s3.REQUEST_TIMEOUT_SECONDS,
+            "retries": {"mode": "standard", "total_max_attempts": s3.MAX_ATTEMPTS},
+            # As for the pyarrow client, an endpoint in a configuration file does not count.
+            "ignore_configured_endpoint_urls": True,
+            # Older servers refuse uploads with a checksum behind the content.
+            "request_checksum_calculation": "when_required",
+            "response_checksum_validation": "when_required",
+        },
+    )
