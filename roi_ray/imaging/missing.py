@@ -81,6 +81,8 @@ def explain_not_allowed(absolute: str, allowlist: Allowlist) -> str:
         >>> explain_not_allowed(r"/data\x.png", Allowlist(("/data",)))
         '; write / between folders, not \\'
     """
+    if _is_written_below(absolute, allowlist):
+        return "; a symbolic link in its path leads out"
     slashes = absolute.replace("\\", "/")
     for other in (slashes, *(unicodedata.normalize(form, slashes) for form in _FORMS)):
         with suppress(StorageError, OSError, ValueError):
@@ -160,6 +162,15 @@ class _Search:
     def _is_file(self, written: str) -> bool:
         uri = storage.resolve(written, self._base)
         return self._allowlist.allows(uri) and storage.is_file(uri)
+
+
+def _is_written_below(uri: str, allowlist: Allowlist) -> bool:
+    """Return whether a local URI's text is below an allowed folder, wherever its links lead."""
+    with suppress(StorageError):
+        path = storage.locate(uri)[1]
+        folders = (p for p in allowlist.prefixes if not storage.is_remote(p))
+        return any(path.startswith(storage.locate(f)[1].rstrip("/") + "/") for f in folders)
+    return False
 
 
 def _list_other_spellings(uri: str, base: str) -> list[tuple[str, list[str]]]:

@@ -149,6 +149,9 @@ def test_refused_uri_that_would_be_allowed_in_another_spelling(tmp_path) -> None
         resolve_allowed(f"{tmp_path}/{NFC}/x.png", base, allowlist)
     with pytest.raises(NotAllowed, match=r"--allow-prefix; write / between folders, not \\$"):
         resolve_allowed(f"{base}\\x.png", base, allowlist)
+    os.symlink("/etc", f"{tmp_path}/etc")
+    with pytest.raises(NotAllowed, match=r"; a symbolic link in its path leads out$"):
+        resolve_allowed("etc/passwd", str(tmp_path), Allowlist((str(tmp_path),)))
     assert explain_not_allowed("/etc/passwd", allowlist) == ""
     assert explain_not_allowed("gs://bucket/x.png", allowlist) == ""
 
