@@ -49,7 +49,7 @@ _UNSEEN = 0.25
 
 _LEAST = 1e-5  # smallest number of wins, so that a fit has a finite maximum
 _CELLS_AT_ONCE = 2_000_000
-_MAX_STEPS, _MAX_STEP, _TOLERANCE = 100, 1.0, 1e-4
+_MAX_STEPS, _MAX_STEP, _TOLERANCE = 50, 1.0, 1e-3
 
 
 def score_intervals(
@@ -174,27 +174,36 @@ def _fit(wins: Floats, start: Floats) -> Floats:
         start: scores to start from, (n,).
 
     Returns:
-        scores with mean 0, (B, n).
+        scores with mean 0, (B, n). In long chains of certain wins they end before the maximum,
+        which is then tens of logits away.
     """
-    tables, n, _ = wins.shape
-    scores = np.tile(start, (tables, 1))
+    scores = np.tile(start, (len(wins), 1))
     met = wins + wins.transpose(0, 2, 1)
     won = wins.sum(2)
-    diagonal = np.arange(n)
+    moving = np.arange(len(wins))
     for _ in range(_MAX_STEPS):
-        expected = special.expit(scores[:, :, None] - scores[:, None, :])
-        gradient = won - (met * expected).sum(2)
-        hessian = -met * expected * (1 - expected)
-        information = -hessian.sum(2)
-        hessian[:, diagonal, diagonal] = information
-        # Scores have no fixed origin: this keeps their mean and makes the matrix regular.
-        mean = information.mean(1)[:, None, None]
-        hessian += mean / n + 1e-9 * mean * np.eye(n)
-        step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+        step = _newton_step(met[moving], won[moving], scores[moving])
+        longest = np.abs(step).max(1)
         # Far from the maximum, the full step may overshoot.
-        longest = np.abs(step).max(1, keepdims=True)
-        scores += step * np.minimum(1, _MAX_STEP / np.maximum(longest, _TOLERANCE))
-        if longest.max() < _TOLERANCE:
+        scores[moving] += step * np.minimum(1, _MAX_STEP / np.maximum(longest, _TOLERANCE))[:, None]
+        moving = moving[longest > _TOLERANCE]
+        if not moving.size:
             break
     centred: Floats = scores - scores.mean(1, keepdims=True)
     return centred
+
+
+def _newton_step(met: Floats, won: Floats, scores: Floats) -> Floats:
+    """Compute the change of the scores, (B, n), for answers `met`, (B, n, n), and wins, (B, n)."""
+    n = scores.shape[1]
+    expected = special.expit(scores[:, :, None] - scores[:, None, :])
+    gradient = won - (met * expected).sum(2)
+    hessian = -met * expected * (1 - expected)
+    information = -hessian.sum(2)
+    diagonal = np.arange(n)
+    hessian[:, diagonal, diagonal] = information
+    # Scores have no fixed origin: this keeps their mean and makes the matrix regular.
+    mean = information.mean(1)[:, None, None]
+    hessian += mean / n + 1e-9 * mean * np.eye(n)
+    step: Floats = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+    return step
