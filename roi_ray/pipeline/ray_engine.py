@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from roi_ray.pipeline.job import Job
 from roi_ray.pipeline.plan import split_into_blocks
+from roi_ray.runtime.actor_arguments import pass_arguments_by_value
 from roi_ray.runtime.cluster import WorkerPlan, connect, plan_workers
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class RayEngine:
             context.target_max_block_size = _BLOCK_BYTES
             # A block whose process dies again and again is dropped; the job goes on.
             context.max_errored_blocks = -1
+            pass_arguments_by_value(context)
             with DataContext.current(context):
                 return (
                     # `from_arrow` would run a task per block for its metadata, and wait for all of

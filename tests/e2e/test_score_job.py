@@ -65,6 +65,8 @@ def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Ph
     os.kill(_find_scoring_actors(job.pid)[0], signal.SIGKILL)
     out, err = job.communicate(timeout=240)
     assert job.returncode == 0, err
+    # Ray prints it if an actor needs objects that Ray cannot restore when it restarts the actor.
+    assert "constructor arguments in the object store" not in err
     redone = shard * (50 - len(kept) + len(deleted))
     assert f"{PAIRS} pairs, 0 failed; {redone} scored now" in out
     assert f"{PAIRS}/{PAIRS} pairs" in err
