@@ -157,16 +157,19 @@ def _explain(error: Exception, node: "Node | None") -> str:
     port = re.search(r"specified port is (\d+)", str(error))
     if port:
         return f"port {port[1]} is in use; unset RAY_GCS_SERVER_PORT, or choose another one"
+    reason = str(error).strip().partition("\n")[0]
     if node is None:
-        return str(error).strip().partition("\n")[0]
-    logs = os.path.realpath(node.get_logs_dir_path())  # the short name is removed
+        return reason
     dead = [name for name, _ in node.dead_processes()]
     if dead:
-        return f"its process {dead[0]} has ended; see {logs}/{dead[0]}.out"
-    return (
-        "it did not answer in time; this machine may be too busy or short of memory: stop other "
-        f"programs and try again (logs: {logs})"
-    )
+        reason = f"its process {dead[0]} has ended"
+    elif "timed out" in reason.lower():
+        reason = (
+            "it did not answer in time; this machine may be too busy or short of memory: stop "
+            "other programs and try again"
+        )
+    # The short name of the folder is removed.
+    return f"{reason} (logs: {os.path.realpath(node.get_logs_dir_path())})"
 
 
 def explain_os_error(error: OSError) -> str:

@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import os
 import ray
@@ -36,6 +38,7 @@ def run(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_slow_start_is_tried_again_and_a_long_folder_gets_a_short_name(tmp_path) -> None:
     long = tmp_path / ("x" * 100)
     long.mkdir()
