@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
+from roi_ray.errors import StorageError
 from roi_ray.io import storage
 from roi_ray.io.formats import SUFFIXES, file_suffix
 from roi_ray.io.nearby import find_similar, is_hidden, list_some, list_some_below
@@ -15,23 +16,27 @@ def explain_missing_table(uri: str) -> str:
     """Say which names there are that are like the name of a table that does not exist.
 
     Args:
-        uri: absolute URI. On S3, a few objects are asked for; nothing is listed.
+        uri: absolute URI. On S3, two requests list a thousand names each at most.
 
     Returns:
         a part of a sentence that begins with `; `, or nothing.
     """
-    if storage.is_remote(uri):
-        stem = uri[: len(uri) - len(file_suffix(uri))] if file_suffix(uri) in SUFFIXES else uri
-        tried = dict.fromkeys(stem + suffix for suffix in ("", *SUFFIXES))
-        return _there_is([t for t in tried if t != uri and storage.exists(t)])
-    folder, name = os.path.split(storage.locate(uri)[1])
-    if not os.path.isdir(folder):
+    try:
+        return _explain_missing(*uri.rsplit("/", 1))
+    except StorageError:
+        return ""
+
+
+def _explain_missing(folder: str, name: str) -> str:
+    if not storage.is_folder(folder):
         missing = folder
-        while not os.path.isdir(parent := os.path.dirname(missing)):
+        while not storage.is_folder(parent := storage.parent(missing)) and parent != missing:
             missing = parent
-        similar = find_similar(os.path.basename(missing), list_some(parent).folders)
+        similar = find_similar(missing.rpartition("/")[2], list_some(parent).folders)
         return f"; there is no folder {missing}" + _but(_join(parent, similar))
     names = list_some(folder)
+    if storage.is_remote(folder) and not names.complete:
+        names = list_some(folder, prefix=os.path.splitext(name)[0])
     tables = [name for name in names.files if file_suffix(name) in SUFFIXES]
     similar = find_similar(name, [*names.folders, *tables]) or find_similar(name, names.files)
     if similar:
@@ -39,19 +44,15 @@ def explain_missing_table(uri: str) -> str:
     return f"; its folder has {_name_some(tables)}" if tables else ""
 
 
-def explain_no_tables(uri: str, folders: Sequence[str]) -> str:
+def explain_no_tables(folder: str) -> str:
     """Say what a folder has that has no table directly in it.
 
     Args:
-        uri: absolute URI of the folder.
-        folders: names of the folders in it that are not hidden.
+        folder: its absolute URI.
 
     Returns:
         a part of a sentence that begins with `; `, or nothing.
     """
-    if storage.is_remote(uri):
-        return f"; it has the folders {_name_some(folders)}: name one of them" if folders else ""
-    folder = storage.locate(uri)[1]
     below, complete = list_some_below(folder)
     tables = [file for file in below if file_suffix(file) in SUFFIXES]
     if tables:
@@ -71,9 +72,9 @@ def _tell_deeper(folder: str, tables: Sequence[str], *, complete: bool) -> str:
     files = "file lies" if count == 1 else "files lie"
     text = f"; {number} {suffix} {files} deeper, in {_name_some(places)}: name "
     if len(places) == 1:
-        return text + os.path.join(folder, places[0])
+        return text + storage.join(folder, places[0])
     return text + (
-        f"one of these folders, such as {os.path.join(folder, places[0])}; or name the folders "
+        f"one of these folders, such as {storage.join(folder, places[0])}; or name the folders "
         "NAME=VALUE, such as codec=jpeg, which makes them one table with a column NAME"
     )
 
@@ -87,7 +88,7 @@ def _but(uris: Sequence[str]) -> str:
 
 
 def _join(folder: str, names: Sequence[str]) -> list[str]:
-    return [os.path.join(folder, name) for name in names]
+    return [storage.join(folder, name) for name in names]
 
 
 def _name_some(names: Sequence[str]) -> str:

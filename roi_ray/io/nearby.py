@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+from roi_ray.errors import StorageError
+from roi_ray.io import storage
+
 _MAX_NAMES = 5_000
+_MAX_KEYS = 1_000  # S3 answers a request with at most as many
+_MAX_REQUESTS = 10
 
 
 @dataclass(frozen=True)
@@ -30,18 +35,35 @@ class Names:
     complete: bool
 
 
-def list_some(folder: str, limit: int = _MAX_NAMES) -> Names:
-    """List at most `limit` names in a local folder; none if it cannot be read."""
+def list_some(folder: str, limit: int = _MAX_NAMES, prefix: str = "") -> Names:
+    """List some names in a folder, local or on S3; none if it cannot be listed.
+
+    Args:
+        folder: absolute URI.
+        limit: number of names; on S3, at most 1,000, which one request answers.
+        prefix: on S3, text that all names begin with.
+    """
     files: list[str] = []
     folders: list[str] = []
     try:
-        with os.scandir(folder) as entries:
+        if storage.is_remote(folder):
+            return _list_some_on_s3(folder, min(limit, _MAX_KEYS), prefix)
+        with os.scandir(storage.locate(folder)[1]) as entries:
             for entry in islice(entries, limit):
                 (folders if entry.is_dir() else files).append(entry.name)
             complete = next(entries, None) is None
-    except OSError:
+    except (OSError, StorageError):
         return Names((), (), complete=False)
     return Names(tuple(sorted(files)), tuple(sorted(folders)), complete)
+
+
+def _list_some_on_s3(folder: str, limit: int, prefix: str) -> Names:
+    from roi_ray.io.s3_requests import list_some_keys  # s3fs takes a second to import
+
+    keys, complete = list_some_keys(folder, limit, prefix)
+    files = tuple(key for key in keys if not key.endswith("/"))
+    folders = tuple(key.rstrip("/") for key in keys if key.endswith("/"))
+    return Names(files, folders, complete)
 
 
 def find_similar(name: str, names: Collection[str], count: int = 3) -> list[str]:
@@ -83,25 +105,35 @@ def names_by_look(folder: str) -> dict[str, list[str]]:
 
 
 def list_some_below(folder: str, limit: int = _MAX_NAMES) -> tuple[list[str], bool]:
-    """List files below a local folder, level by level, until `limit` names were looked at.
+    """List files below a folder, level by level, until `limit` names were looked at.
 
     Hidden names, which begin with `.` or `_`, are left out, and symbolic links are not followed.
+
+    Args:
+        folder: absolute URI, local or on S3.
+        limit: number of names; on S3, also a request for each folder, of 10 at most.
 
     Returns:
         paths of the files relative to the folder, and whether these are all.
     """
     files: list[str] = []
-    waiting, left = deque([""]), limit
-    while waiting and left > 0:
+    waiting, left, is_complete = deque([""]), limit, True
+    requests = _MAX_REQUESTS if storage.is_remote(folder) else limit
+    while waiting and left > 0 and requests > 0:
         path = waiting.popleft()
-        names = list_some(os.path.join(folder, path), left)
+        names = list_some(storage.join(folder, path), min(left, _MAX_KEYS))
         left -= len(names.files) + len(names.folders)
-        if not names.complete:
-            left = 0
+        requests -= 1
+        # A folder of a million images must not hide the tables in the next one.
+        is_complete = is_complete and names.complete
         files += [os.path.join(path, name) for name in names.files if not is_hidden(name)]
         below = [os.path.join(path, name) for name in names.folders if not is_hidden(name)]
-        waiting += [path for path in below if not os.path.islink(os.path.join(folder, path))]
-    return files, left > 0
+        waiting += [path for path in below if not _is_link(storage.join(folder, path))]
+    return files, is_complete and not waiting
+
+
+def _is_link(uri: str) -> bool:
+    return not storage.is_remote(uri) and os.path.islink(storage.locate(uri)[1])
 
 
 def is_hidden(name: str) -> bool:

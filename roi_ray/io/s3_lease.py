@@ -1,18 +1,17 @@
 """A lease on S3: the server itself refuses to change another version than the one named.
 
-pyarrow cannot send conditional requests, so these few go through s3fs: to the endpoint and region
-of the pyarrow client, with its timeouts and its number of attempts.
+pyarrow cannot send conditional requests, so these few go through `s3_requests`.
 """
 
 import time
 import uuid
 
 from fsspec.asyn import sync
-from s3fs import S3FileSystem
 
 from roi_ray.errors import StorageError
 from roi_ray.io import s3, storage
 from roi_ray.io.lease import Stored
+from roi_ray.io.s3_requests import Client, make_client
 
 _CONFLICT_ATTEMPTS = 5
 _CONFLICT_PAUSE_SECONDS = 0.2
@@ -26,27 +25,16 @@ class _ConditionsRejected(StorageError):
     """The server does not know conditional requests."""
 
 
-class _Client(S3FileSystem):  # type: ignore[misc]  # s3fs has no types
-    """s3fs without retries of its own, which would multiply botocore's."""
-
-    retries = 1
-    cachable = False  # the next lease may need other credentials
-
-    def close(self) -> None:
-        if self._s3 is not None:
-            sync(self.loop, self._s3.close)
-
-
 class S3Lease:
     """A lease whose versions are ETags.
 
     Args:
         uri: an `s3://` URI.
-        client: from `_make_client`; `close` closes it.
+        client: from `make_client`; `close` closes it.
         deletes_conditionally: whether the server honours `If-Match` when it deletes.
     """
 
-    def __init__(self, uri: str, client: _Client, *, deletes_conditionally: bool = True) -> None:
+    def __init__(self, uri: str, client: Client, *, deletes_conditionally: bool = True) -> None:
         self._uri, self._client = uri, client
         self._deletes_conditionally = deletes_conditionally
         bucket, _, key = storage.locate(uri)[1].partition("/")
@@ -143,7 +131,7 @@ def open_s3_lease(uri: str) -> S3Lease | None:
     Raises:
         StorageError: the folder of the object cannot be written.
     """
-    client = _make_client(storage.locate(uri)[0].region)
+    client = make_client(storage.locate(uri)[0].region)
     try:
         probe = S3Lease(storage.join(storage.parent(uri), f".{uuid.uuid4().hex}"), client)
         writes, deletes = probe.find_honoured_conditions()
@@ -154,20 +142,3 @@ def open_s3_lease(uri: str) -> S3Lease | None:
         client.close()
         return None
     return S3Lease(uri, client, deletes_conditionally=deletes)
-
-
-def _make_client(region: str) -> _Client:
-    return _Client(
-        endpoint_url=s3.endpoint(),
-        client_kwargs={"region_name": region},
-        config_kwargs={
-            "connect_timeout": s3.CONNECT_TIMEOUT_SECONDS,
-            "read_timeout": s3.REQUEST_TIMEOUT_SECONDS,
-            "retries": {"mode": "standard", "total_max_attempts": s3.MAX_ATTEMPTS},
-            # As for the pyarrow client, an endpoint in a configuration file does not count.
-            "ignore_configured_endpoint_urls": True,
-            # Older servers refuse uploads with a checksum behind the content.
-            "request_checksum_calculation": "when_required",
-            "response_checksum_validation": "when_required",
-        },
-    )

@@ -223,7 +223,7 @@ def _list_tables(uri: str) -> list[str]:
         )
     if not files:
         text = f"{uri} contains no {', '.join(SUFFIXES)} file"
-        raise ManifestError(text + explain_no_tables(uri, folders))
+        raise ManifestError(text + explain_no_tables(uri))
     return files
 
 

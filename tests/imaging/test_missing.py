@@ -170,7 +170,7 @@ def test_names_of_a_folder_are_read_once_and_in_part(base, monkeypatch) -> None:
     listed = []
     real = os.scandir
     monkeypatch.setattr("os.scandir", lambda path: listed.append(path) or real(path))
-    monkeypatch.setattr(nearby.list_some, "__defaults__", (100,))
+    monkeypatch.setattr(nearby.list_some, "__defaults__", (100, ""))
     allowlist, began = build_allowlist(base), time.monotonic()
     for number in range(2000):
         assert explain_missing_image(f"sub/{number}.gone/x.png", base, allowlist)
