@@ -93,12 +93,9 @@ def read_bits_per_pixel(uri: str) -> float:
 
 
 def _list_paths(folder: str, kind: pafs.FileType, *, recursive: bool) -> list[str]:
-    try:
-        filesystem, path = storage.locate(folder)
-        infos = filesystem.get_file_info(
-            pafs.FileSelector(path, recursive=recursive, allow_not_found=True)
-        )
-    except (OSError, ValueError) as error:
-        raise StorageError(f"cannot list {folder}: {error}") from error
+    filesystem, path = storage.locate(folder)
+    selector = pafs.FileSelector(path, recursive=recursive, allow_not_found=True)
+    with storage.explained_errors("list", folder):
+        infos = filesystem.get_file_info(selector)
     paths = sorted(info.path[len(path) + 1 :] for info in infos if info.type == kind)
     return [name for name in paths if not _HIDDEN.search(name)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from roi_ray.errors import NotAllowed
 from roi_ray.io import storage
+from roi_ray.io.uris import REMOTE
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Allowlist:
     """Folders whose files may be opened, with all folders below them.
 
     Attributes:
-        prefixes: absolute URIs of the folders, local or `s3://`.
+        prefixes: absolute URIs of the folders, local or remote.
     """
 
     prefixes: tuple[str, ...]
@@ -32,8 +33,10 @@ class Allowlist:
         """
         if self.allows(uri):
             return
-        if "://" in uri and not uri.startswith(("s3://", "file:///")):
-            raise NotAllowed("only local paths, file:/// and s3:// can be opened, in lower case")
+        if "://" in uri and not uri.startswith((*REMOTE, "file:///")):
+            raise NotAllowed(
+                "only local paths, file:///, s3://, gs:// and az:// can be opened, in lower case"
+            )
         raise NotAllowed(
             f"not below {' or '.join(self.prefixes)}; to allow it, name its folder with "
             "--allow-prefix"

@@ -74,6 +74,8 @@ def open_lease(uri: str) -> Lease:
     """
     if not storage.is_remote(uri):
         return LocalLease(uri)
+    if storage.scheme(uri) != "s3":
+        return UnconditionalLease(uri)
     from roi_ray.io.s3_lease import open_s3_lease  # s3fs takes a second to import
 
     return open_s3_lease(uri) or UnconditionalLease(uri)

@@ -1,4 +1,4 @@
-"""Read, write and list local files and S3 objects by URI.
+"""Read, write and list local files and objects of S3, Google Cloud Storage and Azure by URI.
 
 Callers import this module alone: it also offers the functions of `roi_ray.io.uris`.
 
@@ -22,13 +22,14 @@ from roi_ray.errors import StorageError
 from roi_ray.io import s3
 from roi_ray.io.uris import (
     absolute,
+    bucket_path,
     is_remote,
     join,
     local_path,
     normalize,
     parent,
     resolve,
-    s3_path,
+    scheme,
 )
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "parent",
     "read_bytes",
     "resolve",
+    "scheme",
     "write_bytes",
 ]
 
@@ -229,10 +231,12 @@ def delete(uri: str) -> None:
 
 def locate(uri: str) -> tuple[pafs.FileSystem, str]:
     """Return the pyarrow file system of a URI, and the path in it."""
-    if is_remote(uri):
-        path = s3_path(uri)
+    if not is_remote(uri):
+        return pafs.LocalFileSystem(), local_path(uri)
+    path = bucket_path(uri)
+    if scheme(uri) == "s3":
         return _s3_client(path.split("/")[0]), path
-    return pafs.LocalFileSystem(), local_path(uri)
+    return _fsspec_client(scheme(uri)), path
 
 
 def _look_up(uri: str) -> pafs.FileInfo:
@@ -251,13 +255,28 @@ def _s3_client(bucket: str) -> pafs.FileSystem:
         raise s3.explain_no_client(text, error) from error
 
 
+@lru_cache
+def _fsspec_client(scheme: str) -> pafs.FileSystem:
+    from roi_ray.io import fsspec_storage  # most runs need no fsspec
+
+    return fsspec_storage.make_client(scheme)
+
+
 @contextmanager
 def explained_errors(verb: str, uri: str, target: str = "") -> Iterator[None]:
-    """Turn errors of pyarrow and the system into a StorageError that says what failed."""
+    """Turn errors of pyarrow, fsspec and the system into a StorageError that says what failed."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except StorageError:
+        raise
+    except Exception as error:
+        if scheme(uri) not in ("", "s3"):  # gcsfs and adlfs have errors of many types
+            from roi_ray.io import fsspec_storage
+
+            raise fsspec_storage.explain_failure(f"cannot {verb} {uri}{target}", error) from error
         text = f"cannot {verb} {uri}{target}: {_reason(error)}"
+        if not isinstance(error, (OSError, ValueError)):
+            raise
         if is_remote(uri):
             raise s3.explain_failure(text, error, *locate(uri)) from error
         raise StorageError(text) from error

@@ -1,4 +1,7 @@
-"""Interpret URIs: local paths, `file://...` and `s3://bucket/key`. Opens nothing."""
+"""Interpret URIs: local paths, `file://...`, `s3://bucket/key`, `gs://...`, `az://...`.
+
+Opens nothing.
+"""
 
 import os
 import posixpath
@@ -6,33 +9,47 @@ from urllib.parse import unquote
 
 from roi_ray.errors import StorageError
 
-_S3 = "s3://"
+REMOTE = ("s3://", "gs://", "az://")
+"""Object stores: S3, Google Cloud Storage, Azure Blob Storage (`az://container/name`)."""
+_CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "the file that GOOGLE_APPLICATION_CREDENTIALS names",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
 
 
 def is_remote(uri: str) -> bool:
     """Return whether every machine of a cluster can reach the URI."""
-    return uri.startswith(_S3)
+    return uri.startswith(REMOTE)
+
+
+def scheme(uri: str) -> str:
+    """Return the scheme of a remote URI, such as "s3"; "" if it is local."""
+    return uri.partition("://")[0] if is_remote(uri) else ""
 
 
 def absolute(uri: str) -> str:
-    """Return a URI that means the same in every process: an absolute path or an `s3://` URI.
+    """Return a URI that means the same in every process: an absolute path or a remote URI.
 
     Raises:
-        StorageError: the URI is neither local nor `s3://`, or contains credentials.
+        StorageError: the URI is of a scheme that cannot be opened, or contains credentials.
     """
-    return resolve(_S3 + s3_path(uri), "") if is_remote(uri) else local_path(uri)
+    if not is_remote(uri):
+        return local_path(uri)
+    return resolve(f"{scheme(uri)}://{bucket_path(uri)}", "")
 
 
 def resolve(uri: str, base: str) -> str:
     """Make a URI absolute: a relative one is below the folder `base`.
 
-    `.` and `..` are removed from `s3://` URIs, because S3 takes them for a part of the key and
-    rejects the signature of such a request.
+    `.` and `..` are removed from remote URIs, because object stores take them for a part of the
+    key, and S3 rejects the signature of such a request.
     """
     if "://" not in uri and not os.path.isabs(uri):
         uri = posixpath.join(base, uri)
     if is_remote(uri) and {".", ".."} & set(uri.split("/")):
-        uri = _S3 + posixpath.normpath(uri.removeprefix(_S3))
+        prefix, _, path = uri.partition("://")
+        uri = f"{prefix}://{posixpath.normpath(path)}"
     return uri
 
 
@@ -51,20 +68,20 @@ def parent(uri: str) -> str:
     return posixpath.dirname(uri)
 
 
-def s3_path(uri: str) -> str:
-    """Return the bucket and key of an `s3://` URI, as `bucket/key`.
+def bucket_path(uri: str) -> str:
+    """Return the bucket and key of a remote URI, as `bucket/key`.
 
     Raises:
         StorageError: the URI has no bucket, or contains credentials.
     """
-    path = uri.removeprefix(_S3).rstrip("/")
+    path = uri.partition("://")[2].rstrip("/")
     bucket = path.split("/")[0]
     if not bucket:
         raise StorageError(f"{uri} names no bucket")
     if "@" in bucket or ":" in bucket:  # the message must not repeat what may be a secret
         raise StorageError(
-            "an s3:// URI has an @ or a colon in its bucket: credentials belong in "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, never in a URI"
+            f"a URI {scheme(uri)}://... has an @ or a colon in its bucket: credentials belong in "
+            f"{_CREDENTIALS[scheme(uri)]}, never in a URI"
         )
     return path
 
@@ -78,6 +95,9 @@ def local_path(uri: str) -> str:
     path = unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
     if not path:  # often an unset variable; it would mean the current folder
         raise StorageError("an empty path names no file and no folder")
-    if "://" in path or path.lower().startswith("s3:/"):
-        raise StorageError(f"cannot open {uri}: only local paths and s3://BUCKET/KEY can be opened")
+    if "://" in path or path.lower().startswith(("s3:/", "gs:/", "az:/")):
+        raise StorageError(
+            f"cannot open {uri}: only local paths and s3://BUCKET/KEY, gs://BUCKET/KEY and "
+            "az://CONTAINER/KEY can be opened"
+        )
     return os.path.abspath(os.path.expanduser(path))

@@ -16,7 +16,7 @@ from roi_ray.runtime.ray_start import explain_os_error, short_folder, start_ray
 
 Device = Literal["auto", "cpu", "cuda"]
 
-_FORWARDED_PREFIX = "AWS_"
+_FORWARDED_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_HOST")
 _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set under `ray job submit`
 _GPU_CHUNKS = 4
 
@@ -31,9 +31,9 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
     Uses the Ray that this process is already connected to; else the cluster at `RAY_ADDRESS`, which
     `ray job submit` sets; else a local Ray that lives as long as the context.
 
-    Workers of an existing cluster get this process's `AWS_*` environment variables, which hold the
-    S3 settings. A submitted job is the exception: its workers have the environment that it was
-    submitted with, and Ray ignores variables that are set later.
+    Workers of an existing cluster get this process's variables `AWS_*`, `AZURE_*` and `GOOGLE_*`,
+    which hold the settings of the storage. A submitted job is the exception: its workers have the
+    environment that it was submitted with, and Ray ignores variables that are set later.
 
     Args:
         worker_logs: whether to print the workers' output in this process.
@@ -96,7 +96,7 @@ def _join(address: str, options: dict[str, Any]) -> None:
 
     environment = {}
     if _SUBMITTED not in os.environ:
-        environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED_PREFIX)}
+        environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED_PREFIXES)}
     try:
         check_cluster(address)
         with _ignore_gpu_warning():

@@ -73,16 +73,20 @@ def write_dead_lock(uri: str) -> None:
     storage.write_bytes(uri, json.dumps({**content, "pid": _ENDED}).encode())
 
 
-def check_that_one_wins(uri: str, processes: int = 16) -> None:
-    """Let processes race for a lock; check that one gets it and that the others name it."""
-    race = _run("lock_race.py", uri, processes)
+def check_that_one_wins(*uris: str, processes: int = 16) -> None:
+    """Let processes race for locks; check that one gets each, and that the others name it."""
+    race = _run("lock_race.py", processes, *uris)
     output, _ = race.communicate(timeout=120)
-    answers = Counter(output.splitlines())
-    assert answers.pop("won") == 1, output
-    (refusal,) = answers
-    assert answers[refusal] == processes - 1, output
-    assert "is writing there; wait for it" in refusal
-    assert not storage.is_file(uri)
+    for uri in uris:
+        folder = storage.parent(storage.parent(uri))
+        answers = Counter(line for line in output.splitlines() if line.startswith(folder))
+        assert answers.pop(f"{uri}: won") == 1, output
+        ((refusal, count),) = answers.items()
+        assert count == processes - 1, output
+        assert refusal.startswith(f"{folder}: a job on ")
+        assert "is writing there; wait for it" in refusal
+        assert not storage.is_file(uri)
+    assert len(output.splitlines()) == processes * len(uris), output
 
 
 def check_lease(lease: Lease) -> None:

@@ -74,13 +74,27 @@ def test_folder_named_by_a_symbolic_link_is_allowed(tmp_path) -> None:
     [
         "http://169.254.169.254/latest/meta-data/",
         "https://data/sweep/a.png",
-        "gs://bucket/images/x.png",
+        "gcs://bucket/images/x.png",
+        "GS://bucket/images/x.png",
         "FILE:///data/sweep/a.png",
     ],
 )
 def test_schemes_that_cannot_be_opened_are_refused_without_naming_the_option(uri) -> None:
     with pytest.raises(
-        NotAllowed, match="only local paths, file:/// and s3:// can be opened"
+        NotAllowed, match="only local paths, file:///, s3://, gs:// and az:// can be opened"
     ) as caught:
         build_allowlist("/data/sweep", ["s3://bucket/images"]).check(uri)
     assert "--allow-prefix" not in str(caught.value)
+
+
+@pytest.mark.parametrize("root", ["s3://bucket", "gs://bucket", "az://container"])
+def test_prefix_of_an_object_store_allows_what_is_below_it_alone(root) -> None:
+    allowlist = build_allowlist("/data/sweep", [f"{root}/images/"])
+    allowlist.check(f"{root}/images/a/x.png")
+    for outside in ("images2/x.png", "images/../secret.png", "x.png"):
+        with pytest.raises(NotAllowed, match="to allow it, name its folder with --allow-prefix"):
+            allowlist.check(f"{root}/{outside}")
+    for other in ("s3", "gs", "az"):
+        if not root.startswith(other):
+            with pytest.raises(NotAllowed):
+                allowlist.check(f"{other}://{root.partition('://')[2]}/images/a/x.png")

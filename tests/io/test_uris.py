@@ -36,7 +36,8 @@ def test_s3_uri_without_a_bucket_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["gs://bucket/scores", "S3://bucket/scores", "s3a://bucket/scores", "s3:/bucket/x"]
+    "uri",
+    ["http://host/scores", "S3://bucket/x", "s3a://bucket/x", "s3:/bucket/x", "gs:/b/x", "AZ:/b/x"],
 )
 def test_other_schemes_are_refused_and_not_taken_for_local_folders(uri) -> None:
     with pytest.raises(StorageError, match=f"cannot open {uri}: only local paths and s3://"):
@@ -61,3 +62,21 @@ def test_file_uris_are_percent_encoded_and_paths_are_not(tmp_path) -> None:
     assert storage.read_bytes((tmp_path / "a b%.txt").as_uri()) == b"x"
     assert storage.absolute("file:///a%20b/%2e%2e/c") == "/c"
     assert storage.absolute("/a%20b") == "/a%20b"
+
+
+@pytest.mark.parametrize("root", ["s3://bucket", "gs://bucket", "az://container"])
+def test_object_stores_have_the_same_rules(root) -> None:
+    assert storage.is_remote(f"{root}/x.png")
+    assert storage.absolute(f"{root}/a/../prefix/") == f"{root}/prefix"
+    assert storage.absolute(f"{root}/") == root
+    assert storage.resolve("y/../x.png", f"{root}/sweep") == f"{root}/sweep/x.png"
+    assert storage.resolve(f"{root}/x.png", "/data") == f"{root}/x.png"
+    assert storage.normalize(f"{root}/x.png") == f"{root}/x.png"
+    assert storage.join(f"{root}/scores", "_run", "lock.json") == f"{root}/scores/_run/lock.json"
+    assert storage.parent(f"{root}/scores/a.parquet") == f"{root}/scores"
+    for uri in (root.partition("://")[0] + "://", root.replace("://", ":///")):
+        with pytest.raises(StorageError, match="names no bucket"):
+            storage.absolute(uri)
+    with pytest.raises(StorageError, match="never in a URI") as caught:
+        storage.absolute(root.replace("://", "://KEY:topsecret@") + "/x")
+    assert "secret" not in str(caught.value)

@@ -141,7 +141,7 @@ def test_check_weights_output_refuses_unwritable_folders_and_other_suffixes(tmp_
     with pytest.raises(WeightsError, match=r"n.pth does not end in .safetensors"):
         loader.check_weights_output("n.pth")
     with pytest.raises(StorageError, match="only local paths and s3://"):
-        loader.check_weights_output("gs://models/n.safetensors")
+        loader.check_weights_output("gcs://models/n.safetensors")
 
 
 @pytest.mark.parametrize(
