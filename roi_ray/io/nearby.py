@@ -36,7 +36,7 @@ class Names:
 
 
 def list_some(folder: str, limit: int = _MAX_NAMES, prefix: str = "") -> Names:
-    """List some names in a folder, local or on S3; none if it cannot be listed.
+    """List some names in a folder, local or on S3; none if it cannot be listed in part.
 
     Args:
         folder: absolute URI.
@@ -47,7 +47,7 @@ def list_some(folder: str, limit: int = _MAX_NAMES, prefix: str = "") -> Names:
     folders: list[str] = []
     try:
         if storage.is_remote(folder):
-            return _list_some_on_s3(folder, min(limit, _MAX_KEYS), prefix)
+            return _list_some_remote(folder, min(limit, _MAX_KEYS), prefix)
         with os.scandir(storage.locate(folder)[1]) as entries:
             for entry in islice(entries, limit):
                 (folders if entry.is_dir() else files).append(entry.name)
@@ -57,7 +57,9 @@ def list_some(folder: str, limit: int = _MAX_NAMES, prefix: str = "") -> Names:
     return Names(tuple(sorted(files)), tuple(sorted(folders)), complete)
 
 
-def _list_some_on_s3(folder: str, limit: int, prefix: str) -> Names:
+def _list_some_remote(folder: str, limit: int, prefix: str) -> Names:
+    if not folder.startswith("s3://"):  # the other storages have no listing with a limit
+        return Names((), (), complete=False)
     from roi_ray.io.s3_requests import list_some_keys  # s3fs takes a second to import
 
     keys, complete = list_some_keys(folder, limit, prefix)

@@ -52,13 +52,19 @@ def list_some_keys(folder: str, limit: int, prefix: str = "") -> tuple[list[str]
 
     Returns:
         their names, those of folders with a `/` at the end, and whether these are all.
+
+    Raises:
+        StorageError: the folder cannot be listed.
     """
     client, path = storage.locate(folder)
     bucket, _, key = f"{path}/".partition("/")
     with closing(make_client(client.region)) as requests:
-        answer = requests.call_s3(
-            "list_objects_v2", Bucket=bucket, Prefix=key + prefix, Delimiter="/", MaxKeys=limit
-        )
+        try:
+            answer = requests.call_s3(
+                "list_objects_v2", Bucket=bucket, Prefix=key + prefix, Delimiter="/", MaxKeys=limit
+            )
+        except Exception as error:  # s3fs and botocore have many
+            raise s3.explain_answer(f"cannot list {folder}: {error}", error) from error
     keys = [entry["Key"] for entry in answer.get("Contents", ())]
     keys += [entry["Prefix"] for entry in answer.get("CommonPrefixes", ())]
     return [name[len(key) :] for name in keys if name != key], not answer["IsTruncated"]

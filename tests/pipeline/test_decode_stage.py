@@ -203,7 +203,10 @@ class ImmediateExecutor:
 
     def submit(self, function, *arguments):
         done = Future()
-        done.set_result(function(*arguments))
+        try:
+            done.set_result(function(*arguments))
+        except StorageError as error:
+            done.set_exception(error)
         return done
 
 
@@ -219,12 +222,12 @@ def test_large_files_are_read_ahead_in_small_numbers(size, limit) -> None:
 
     uris = [str(number) for number in range(60)]
     contents = []
-    for content_or_error in stage._read_ahead(uris, read, ImmediateExecutor()):
-        contents.append(content_or_error)
+    for reading in stage._read_ahead(uris, read, ImmediateExecutor()):
+        contents.append(reading)
         ahead.append(len(requested) - len(contents))
     assert requested == uris
     assert len(contents) == 60
-    assert [k for k, each in enumerate(contents) if isinstance(each, StorageError)] == [5]
+    assert [k for k, each in enumerate(contents) if each.exception()] == [5]
     # Four files are read ahead until the size of the first is known.
     assert ahead[0] == 3
     assert max(ahead[4:]) == limit - 1
