@@ -4,7 +4,6 @@ local   a loop in this process: starts at once, on one device
 ray     Ray Data: many processes, GPUs and nodes; a file that crashes its decoder is one bad row
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -19,6 +18,7 @@ from roi_ray.io import storage
 from roi_ray.pipeline.job import Job
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.output import LOCK_JSON
+from roi_ray.runtime.cluster import cluster_address
 from roi_ray.runtime.logs import LOGGER
 
 LOCAL_PAIRS = 400
@@ -64,7 +64,7 @@ def resolve_engine(options: Options, rows: int, output_uri: str) -> Options:
     if options.engine != "auto":
         return options
     reason = None
-    if os.environ.get("RAY_ADDRESS"):
+    if cluster_address() is not None:
         reason = "RAY_ADDRESS names a cluster"
     elif (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
         reason = "this process is connected to a cluster"

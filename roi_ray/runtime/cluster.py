@@ -45,7 +45,7 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
     Raises:
         ClusterError: the cluster cannot be reached, or a local Ray cannot be started.
     """
-    address = _cluster_address()
+    address = cluster_address()
     if address is None:
         # Under `uv run`, Ray would resolve the project again in each worker. Workers on this
         # machine can use this process's Python environment instead.
@@ -73,7 +73,7 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
             ray.shutdown()
 
 
-def _cluster_address() -> str | None:
+def cluster_address() -> str | None:
     """Return `RAY_ADDRESS`; None for a local Ray."""
     address = os.environ.get("RAY_ADDRESS", "")
     return None if address in ("", "local") else address
@@ -119,7 +119,7 @@ def is_on_this_machine() -> bool:
 
     Another Ray may have workers on other machines, even if this process is connected to it.
     """
-    if _cluster_address() is not None:
+    if cluster_address() is not None:
         return False
     import ray
 

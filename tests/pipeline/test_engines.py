@@ -223,6 +223,8 @@ def test_auto_takes_ray_where_a_cluster_is_at_hand(without_ray, monkeypatch) -> 
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     assert resolve() == "ray"
     assert resolve(engine="local") == "local"
+    monkeypatch.setenv("RAY_ADDRESS", "local")  # Ray's word for a Ray on this machine alone
+    assert resolve() == "local"
 
 
 def test_auto_takes_the_ray_that_the_process_is_connected_to(ray_cluster, monkeypatch) -> None:
