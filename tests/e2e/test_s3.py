@@ -60,7 +60,7 @@ def test_job_on_s3_writes_scores_an_error_row_and_no_secret(
     assert missing in done.stdout
 
     listing = client.list_objects_v2(Bucket=BUCKET, Prefix="scores/")["Contents"]
-    # Arrow leaves an empty object, which stands for the folder, where the lock was deleted.
+    # Arrow leaves an empty object, which stands for the folder, where it deleted one.
     keys = sorted(item["Key"] for item in listing if not item["Key"].endswith("/"))
     assert keys == ["scores/_run/run.json", "scores/shard-000000.parquet", "scores/shard-000001.parquet"]  # fmt: skip  # noqa: E501
     server = pafs.S3FileSystem(
