@@ -20,26 +20,27 @@ from tests.e2e.conftest import make_many_small_pairs, run_job, start_job
 
 pytestmark = pytest.mark.e2e
 
-PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "1000"))
-"""Number of pairs, scored in fifty shards."""
+SHARDS = 30
+PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "600"))
+"""Number of pairs: a multiple of 600, so that each shard has whole references."""
 
 
 @pytest.mark.long
 def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Photos) -> None:
     """Kill the job `ROI_RAY_KILLS` times at random moments and vary its number of actors."""
     manifest = make_many_small_pairs(tmp_path, photos, PAIRS)
-    shard = PAIRS // 50
-    base = ["--engine", "ray", "--manifest", manifest, "--shard-size", str(shard)]
-    whole = run_job(*base, "--output", str(tmp_path / "whole"), "--actors", "2", cwd=tmp_path)
+    shard = PAIRS // SHARDS
+    base = ["--manifest", manifest, "--shard-size", str(shard)]
+    whole = run_job(*base, "--output", str(tmp_path / "whole"), "--engine", "local", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
 
     output = tmp_path / "scores"
-    command = [*base, "--output", str(output)]
+    command = [*base, "--output", str(output), "--engine", "ray"]
     rng = random.Random(int(os.environ.get("ROI_RAY_SEED", "0")))
     kept: dict[Path, bytes] = {}
     for kill in range(int(os.environ.get("ROI_RAY_KILLS", "1"))):
         job = start_job(*command, "--actors", str(1 + kill % 3))
-        threshold = min(49, len(kept) + rng.randint(1, 6))
+        threshold = min(SHARDS - 1, len(kept) + rng.randint(1, 6))
         deadline = time.monotonic() + 240
         while len(list(output.glob("*.parquet"))) < threshold:
             assert job.poll() is None, job.communicate()[1]
@@ -52,7 +53,7 @@ def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Ph
         assert {path: shards[path] for path in kept} == kept  # finished shards are not touched
         kept = shards
         assert all(pq.read_metadata(path).num_rows == shard for path in kept)  # none is incomplete
-    assert 0 < len(kept) < 50
+    assert 0 < len(kept) < SHARDS
 
     deleted = rng.sample(sorted(kept), min(3, len(kept)))
     for path in deleted:
@@ -67,7 +68,7 @@ def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Ph
     assert job.returncode == 0, err
     # Ray prints it if an actor needs objects that Ray cannot restore when it restarts the actor.
     assert "constructor arguments in the object store" not in err
-    redone = shard * (50 - len(kept) + len(deleted))
+    redone = shard * (SHARDS - len(kept) + len(deleted))
     assert f"{PAIRS} pairs, 0 failed; {redone} scored now" in out
     assert f"{PAIRS}/{PAIRS} pairs" in err
     scores, expected = (pq.read_table(path) for path in (output, tmp_path / "whole"))
