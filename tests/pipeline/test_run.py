@@ -323,7 +323,8 @@ def test_weights_that_differ_on_a_node_stop_the_job(
     sweep, tmp_path, monkeypatch, ray_cluster
 ) -> None:
     reason = "the weights on .* are"
-    score_with_weights_that_change(sweep, tmp_path, monkeypatch, "replaced", reason, SMALL)
+    one_actor = replace(SMALL, actors=1)
+    score_with_weights_that_change(sweep, tmp_path, monkeypatch, "replaced", reason, one_actor)
 
 
 def score_with_weights_that_change(sweep, tmp_path, monkeypatch, change, reason, options) -> None:
