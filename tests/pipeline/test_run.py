@@ -180,8 +180,9 @@ def test_only_missing_and_torn_shards_are_scored_again(sweep, scored) -> None:
     gone.unlink()
     torn.write_bytes(torn.read_bytes()[:1000])
     untouched = kept.stat().st_mtime_ns
-    # What resumes a run may have another engine, another number of actors and another batch size.
-    summary = score_manifest(sweep, str(output), options=replace(LOCAL, batch=1))
+    # Another cluster may have one actor and another batch size.
+    options = replace(SMALL, actors=1, batch=1)
+    summary = score_manifest(sweep, str(output), options=options)
     assert (summary.rows, summary.scored) == (36, 24)
     assert kept.stat().st_mtime_ns == untouched
     assert_the_same_scores(pq.read_table(output), expected)
@@ -243,7 +244,7 @@ def test_prometheus_endpoint_of_the_node_has_the_metrics(scored) -> None:
     wait_for_metrics(metrics_address(), least)
 
 
-def test_mixed_sizes_are_scored_and_bad_rows_fail(tmp_path, photos, caplog) -> None:
+def test_mixed_sizes_are_scored_and_bad_rows_fail(tmp_path, photos, caplog, ray_cluster) -> None:
     rows = []
     for name, pixels in {
         "odd": photos["chelsea"][:171, :233],
@@ -347,8 +348,9 @@ def score_with_weights_that_change(sweep, tmp_path, monkeypatch, change, reason,
         score_manifest(sweep, str(tmp_path / "out"), settings, options)
 
 
-def test_manifest_in_parts_gives_the_same_scores(sweep, scored, tmp_path, monkeypatch) -> None:
-    _, output = scored
+def test_manifest_in_parts_gives_the_same_scores(sweep, tmp_path, monkeypatch) -> None:
+    output = tmp_path / "whole"
+    score_manifest(sweep, str(output), options=LOCAL)
     monkeypatch.setattr("roi_ray.pipeline.run.read_manifest", partial(read_manifest, part_rows=20))
     summary = score_manifest(sweep, str(tmp_path / "scores"), options=LOCAL)
     assert (summary.rows, summary.failed, summary.scored) == (36, 0, 36)
