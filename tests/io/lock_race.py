@@ -21,7 +21,7 @@ def main(processes: int, *uris: str) -> None:
         from roi_ray.io import s3_lease  # once, before the processes are forked
 
         # A client per process, not one per lock: most of the time goes into making them.
-        s3_lease._make_client = functools.cache(s3_lease._make_client)
+        s3_lease.make_client = functools.cache(s3_lease.make_client)
         s3_lease.S3Lease.close = lambda _: None
 
     lock.TIMEOUT_SECONDS, lock._HEARTBEAT_SECONDS, lock._POLL_SECONDS = 5.0, 0.2, 0.1

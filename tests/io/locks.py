@@ -80,7 +80,7 @@ def check_that_one_wins(*uris: str, processes: int = 16) -> None:
     for uri in uris:
         folder = storage.parent(storage.parent(uri))
         answers = Counter(line for line in output.splitlines() if line.startswith(folder))
-        assert answers.pop(f"{uri}: won") == 1, output
+        assert answers.pop(f"{uri}: won", 0) == 1, output
         ((refusal, count),) = answers.items()
         assert count == processes - 1, output
         assert refusal.startswith(f"{folder}: a job on ")
