@@ -62,7 +62,8 @@ def test_output_is_locked_without_conditions(folder) -> None:
 )
 def test_missing_package_is_named_with_the_extra(monkeypatch, scheme, package, extra) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})
+    registered = sys.modules["fsspec.registry"]._registry  # `fsspec.registry` is another object
+    monkeypatch.delitem(registered, scheme, raising=False)
     storage._fsspec_client.cache_clear()
     message = rf"{scheme}:// needs the package {package}: pip install 'roi-ray\[{extra}\]'"
     for use in (storage.read_bytes, storage.list_files, storage.check_writable):
