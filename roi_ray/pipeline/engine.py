@@ -24,7 +24,7 @@ from roi_ray.runtime.logs import LOGGER
 LOCAL_PAIRS = 400
 """Largest job that `auto` runs in this process.
 
-On two cores, both engines need 70 s for 480 pairs (512 x 512): Ray starts 12 s later, and then takes
+On two cores, both engines need 70 s for 480 pairs (512 x 512): Ray starts 12 s later, then takes
 0.115 s per pair with a process per core, the local engine 0.14 s. More cores favour Ray.
 """
 
