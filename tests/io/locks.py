@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from roi_ray.io import storage
+from roi_ray.io import lock, storage
 from roi_ray.io.lease import Lease, Stored
 from roi_ray.io.lock import OutputLock
 
@@ -44,6 +45,11 @@ def write_shard(holder: subprocess.Popen[str], name: str) -> str:
     holder.stdin.write(f"{name}\n")
     holder.stdin.flush()
     return holder.stdout.readline()
+
+
+def wait_for_heartbeats() -> None:
+    """Wait until the locks of this process have had some heartbeats."""
+    time.sleep(4 * lock._HEARTBEAT_SECONDS)
 
 
 def check_suspended_holder(uri: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.io.locks import (
     check_suspended_holder,
     check_that_one_wins,
     run_holder,
+    wait_for_heartbeats,
     write_dead_lock,
 )
 from tests.s3_server import BUCKET, KEY, SECRET, make_client
@@ -30,21 +32,16 @@ def uri(request):
 @pytest.fixture
 def faulty_s3(s3_in_this_process, monkeypatch):
     """A function that puts a proxy with faults in front of the server."""
-    proxies = []
+    with ExitStack() as proxies:
 
-    def start(*faults: Fault) -> FaultyS3:
-        proxies.append(FaultyS3(s3_in_this_process["AWS_ENDPOINT_URL"], *faults).__enter__())
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxies[-1].url)
-        storage._s3_client.cache_clear()
-        return proxies[-1]
+        def start(*faults: Fault) -> FaultyS3:
+            proxy = FaultyS3(s3_in_this_process["AWS_ENDPOINT_URL"], *faults)
+            proxies.enter_context(proxy)
+            monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+            storage._s3_client.cache_clear()
+            return proxy
 
-    yield start
-    for proxy in proxies:
-        proxy.__exit__()
-
-
-def wait_for_heartbeats() -> None:
-    time.sleep(4 * lock._HEARTBEAT_SECONDS)
+        yield start
 
 
 def test_one_of_16_racing_jobs_gets_a_free_lock_and_that_of_a_dead_job(uri) -> None:

@@ -1,4 +1,4 @@
-"""The same jobs on both engines, and which engine `auto` takes."""
+"""The same jobs on both engines, and jobs of the local engine that end early."""
 
 import json
 import os
@@ -17,8 +17,7 @@ import pytest
 import torch
 
 from roi_ray import schema
-from roi_ray.errors import DeviceError, OutputError, UsageError, WeightsError
-from roi_ray.pipeline.engine import LOCAL_PAIRS, resolve_engine
+from roi_ray.errors import DeviceError, OutputError, WeightsError
 from roi_ray.pipeline.job import Stages
 from roi_ray.pipeline.local_engine import _decode_ahead
 from roi_ray.pipeline.options import Options
@@ -183,7 +182,7 @@ score_manifest(manifest, output, options=options)
 
 
 def test_killed_local_job_imported_no_ray_and_is_finished_by_ray(
-    manifest, outputs, tmp_path, monkeypatch
+    manifest, outputs, tmp_path
 ) -> None:
     output = tmp_path / "scores"
     command = [sys.executable, "-c", KILLED, manifest, str(output)]
@@ -193,55 +192,10 @@ def test_killed_local_job_imported_no_ray_and_is_finished_by_ray(
     assert (output / "_run" / "lock.json").exists()
     kept = {path: path.read_bytes() for path in output.glob("*.parquet")}
     assert 0 < len(kept) < 6
-    with monkeypatch.context() as without_ray:
-        without_ray.delitem(sys.modules, "ray")
-        options = replace(OPTIONS["local"], engine="auto")
-        assert resolve_engine(options, rows=48, output_uri=str(output)).engine == "ray"
     summary = score_manifest(manifest, str(output), options=OPTIONS["ray"])
     assert summary.failed == sum(FAILURES.values())
     assert {path: path.read_bytes() for path in kept} == kept
     assert_equal_tables(pq.read_table(output), pq.read_table(outputs["ray"]))
-
-
-@pytest.fixture
-def without_ray(monkeypatch):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.delitem(sys.modules, "ray", raising=False)
-
-
-def resolve(rows: int = 4, output: str = "/nowhere", **options: object) -> str:
-    return resolve_engine(Options(**options), rows, output).engine
-
-
-def test_auto_takes_the_local_engine_for_a_few_pairs_on_one_device(without_ray) -> None:
-    assert resolve() == resolve(LOCAL_PAIRS) == "local"
-    assert resolve(LOCAL_PAIRS + 1) == "ray"
-    assert resolve(actors=1) == resolve(gpus_per_actor=0.5) == "ray"
-
-
-def test_auto_takes_ray_where_a_cluster_is_at_hand(without_ray, monkeypatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert resolve() == "ray"
-    assert resolve(engine="local") == "local"
-    monkeypatch.setenv("RAY_ADDRESS", "local")  # Ray's word for a Ray on this machine alone
-    assert resolve() == "local"
-
-
-def test_auto_takes_the_ray_that_the_process_is_connected_to(ray_cluster, monkeypatch) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert resolve() == "ray"
-
-
-def test_auto_takes_ray_for_several_gpus(without_ray, monkeypatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert resolve() == "ray"
-    assert resolve(device="cpu") == "local"
-
-
-def test_local_engine_refuses_options_about_processes_of_ray() -> None:
-    for options in ({"actors": 2}, {"gpus_per_actor": 0.5}):
-        with pytest.raises(UsageError, match="about processes of Ray: leave them out, or use"):
-            resolve(engine="local", **options)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
