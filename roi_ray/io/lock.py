@@ -18,65 +18,24 @@ then both write the same shards under the same names: some work is done twice, b
 output is lost or doubled.
 """
 
-import json
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeGuard
 
-from roi_ray.errors import OutputError, StorageError
+from roi_ray.errors import OutputError, StorageError, StorageUnavailable
 from roi_ray.io import lease, storage
 from roi_ray.io.lease import Lease, Stored
+from roi_ray.io.lock_holder import Holder, describe_this_job, parse_holder
 
 TIMEOUT_SECONDS = 30.0
 """A holder counts as dead after this many seconds without a heartbeat."""
 _HEARTBEAT_SECONDS = TIMEOUT_SECONDS / 3
 _POLL_SECONDS = 1.0
 _RENEWAL_ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class _Holder:
-    """The content of a lock file.
-
-    Attributes:
-        owner: unique name of the job.
-        host: name of its machine.
-        pid: id of its process.
-        heartbeat: counter that grows while the job lives.
-        machine: identity of the machine or container in which `pid` is valid; "" if unknown.
-    """
-
-    owner: str
-    host: str
-    pid: int
-    heartbeat: int
-    machine: str = ""
-
-    def __str__(self) -> str:
-        return f"a job on {self.host} (process {self.pid})"
-
-    def encode(self) -> bytes:
-        """Return the content of the file."""
-        return (json.dumps(asdict(self)) + "\n").encode()
-
-    def is_known_dead(self) -> bool:
-        """Return whether the job ran on this machine and its process has ended."""
-        if self.machine != _this_machine():
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
-        return False
 
 
 class OutputLock:
@@ -92,13 +51,11 @@ class OutputLock:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._holder = _Holder(
-            uuid.uuid4().hex, socket.gethostname(), os.getpid(), 0, _this_machine()
-        )
+        self._holder = describe_this_job()
         self._released = threading.Event()
         self._renewing = threading.Lock()
         self._lost = False
-        self._new_holder: _Holder | None = None
+        self._new_holder: Holder | None = None
         self._thread = threading.Thread(target=self._keep_alive, daemon=True)
         self._lease: Lease
         self._version = ""
@@ -175,7 +132,11 @@ class OutputLock:
                 self._renew()
 
     def _renew(self) -> None:
-        """Write a heartbeat, or find out that the lock is lost."""
+        """Write a heartbeat, or find out that the lock is lost.
+
+        Raises:
+            StorageError: the heartbeat cannot be written.
+        """
         with self._renewing:
             if self._lost:
                 return
@@ -193,6 +154,10 @@ class OutputLock:
                     return
                 # An earlier write succeeded, but its answer was lost.
                 self._version = stored.version
+            raise StorageUnavailable(
+                f"cannot renew {self._uri}: the storage refused it {_RENEWAL_ATTEMPTS} times, "
+                "although no other job has changed it"
+            )
 
     def _delete_other_version(self) -> None:
         stored = self._lease.read()
@@ -243,25 +208,10 @@ def _watch(read: Callable[[], Stored | None]) -> tuple[Stored | None, bool]:
     return stored, False
 
 
-def _parse(stored: Stored | None) -> _Holder | None:
-    """Return the holder of a lock; None if there is no lock or the file is something else."""
-    if stored is None:
-        return None
-    try:
-        return _Holder(**json.loads(stored.data))
-    except (TypeError, ValueError):
-        return None
+def _parse(stored: Stored | None) -> Holder | None:
+    return None if stored is None else parse_holder(stored.data)
 
 
 def _clock() -> float:
     """Return seconds that go on while the process is stopped and while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def _this_machine() -> str:
-    """Return a name that two containers with the same host name do not share."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:  # not Linux
-        return socket.gethostname()

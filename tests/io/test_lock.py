@@ -12,11 +12,13 @@ import pytest
 from roi_ray.errors import AccessError, OutputError, StorageUnavailable
 from roi_ray.io import lease, lock, storage
 from roi_ray.io.lock import OutputLock
+from roi_ray.io.lock_holder import Holder
 from tests.io.locks import (
     check_lease,
     check_suspended_holder,
     check_that_one_wins,
     run_holder,
+    wait_for_heartbeats,
     write_dead_lock,
 )
 
@@ -41,10 +43,6 @@ def read(uri: str) -> dict[str, object]:
 
 def write(uri: str, content: dict[str, object]) -> None:
     Path(uri).write_text(json.dumps(content))
-
-
-def wait_for_heartbeats() -> None:
-    time.sleep(4 * lock._HEARTBEAT_SECONDS)
 
 
 def test_second_job_is_refused_and_the_message_names_the_first(uri, holder) -> None:
@@ -105,8 +103,8 @@ def test_process_of_another_container_is_not_known_dead(uri, holder) -> None:
     machine = str(here["machine"])
     ended = here | {"pid": 2**22 + 1}
     other_container = ended | {"machine": machine.replace("pid:[", "pid:[9")}
-    assert not lock._Holder(**other_container).is_known_dead()
-    assert lock._Holder(**ended).is_known_dead()
+    assert not Holder(**other_container).is_known_dead()
+    assert Holder(**ended).is_known_dead()
 
 
 def test_lock_without_a_machine_is_judged_by_its_heartbeat(uri, holder) -> None:
@@ -144,6 +142,16 @@ def test_job_that_cannot_renew_an_old_lock_does_not_write(uri, monkeypatch) -> N
         mine.check()  # the last heartbeat is not old yet
         monkeypatch.setattr(lock, "TIMEOUT_SECONDS", 0.5)
         with pytest.raises(StorageUnavailable, match="cannot write the lock"):
+            mine.check()
+
+
+def test_old_lock_whose_renewal_is_refused_again_and_again_is_no_right_to_write(
+    uri, monkeypatch
+) -> None:
+    with OutputLock(uri) as mine:
+        monkeypatch.setattr(lease.LocalLease, "replace", lambda *_: None)
+        monkeypatch.setattr(lock, "TIMEOUT_SECONDS", 0.0)
+        with pytest.raises(StorageUnavailable, match="cannot renew .* refused it 3 times"):
             mine.check()
 
 
