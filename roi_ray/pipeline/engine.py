@@ -80,7 +80,7 @@ def resolve_engine(options: Options, rows: int, output_uri: str) -> Options:
         reason = "this machine has several GPUs"
     elif storage.is_file(storage.join(storage.absolute(output_uri), *LOCK_JSON)):
         # An image may have crashed its decoder, and with it the local engine.
-        reason = "an earlier job was killed"
+        reason = "a job of this output was killed, or is running"
     LOGGER.info("engine auto: %s", f"ray, because {reason}" if reason else "local")
     return replace(options, engine="ray" if reason else "local")
 

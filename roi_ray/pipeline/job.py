@@ -54,7 +54,12 @@ class Job:
         }
 
     def actor_arguments(self, device: str, threads: int | None) -> dict[str, Any]:
-        """Return the keyword arguments of the scoring actor; for arguments see there."""
+        """Return the keyword arguments of the scoring actor.
+
+        Args:
+            device: see `ScoringActor`.
+            threads: see `ScoringActor`.
+        """
         return {
             "settings": self.settings,
             "device": device,

@@ -41,13 +41,7 @@ def resolve_precision(
     if precision is not None:
         LOGGER.warning("precision auto: %s, in which %s was begun", precision, output_uri)
     else:
-        device = options.device
-        if options.engine == "local":
-            device = "cuda" if find_device(device).type == "cuda" else "cpu"
-        elif device == "auto":
-            starts_ray = connection.enter_context(connect())
-            device = plan_workers(device, options.actors, can_grow=not starts_ray).device
-        precision = fastest_precision(torch.device(device))
+        precision = fastest_precision(_find_device_of_job(options, connection))
         LOGGER.info("precision auto: %s", precision)
     return replace(settings, precision=precision)
 
@@ -80,6 +74,16 @@ def check_precision_here(
             f"{error}\n{resumed_uri} was begun in {settings.precision}, and a run keeps its "
             "precision: resume it on a device that is fast in it, or name another --output"
         ) from error
+
+
+def _find_device_of_job(options: Options, connection: ExitStack) -> torch.device:
+    if options.engine == "local":
+        return find_device(options.device)
+    if options.device != "auto":
+        return torch.device(options.device)
+    starts_ray = connection.enter_context(connect())
+    plan = plan_workers(options.device, options.actors, can_grow=not starts_ray)
+    return torch.device(plan.device)
 
 
 def _read_precision(uri: str) -> Precision | None:
