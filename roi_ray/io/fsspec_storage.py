@@ -47,7 +47,10 @@ def make_client(scheme: str) -> pafs.PyFileSystem:
 
 
 class _Handler(pafs.FSSpecHandler):  # type: ignore[misc]  # pyarrow has no types
-    """pyarrow's handler; it asks for one folder's entries, where adlfs ignores a depth."""
+    """pyarrow's handler, but a folder alone is listed by `ls`.
+
+    pyarrow lists it by `find` with a depth of 1, which adlfs ignores: it lists all that is below.
+    """
 
     def get_file_info_selector(self, selector: pafs.FileSelector) -> list[pafs.FileInfo]:
         """List a folder."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from roi_ray.errors import StorageError
 from roi_ray.io import storage
 from roi_ray.io.formats import SUFFIXES, file_suffix
-from roi_ray.io.nearby import find_similar, is_hidden, list_some, list_some_below
+from roi_ray.io.nearby import find_similar, list_some, list_some_below
 
 _MAX_NAMED = 3
 
@@ -56,16 +56,16 @@ def explain_no_tables(folder: str) -> str:
     below, complete = list_some_below(folder)
     tables = [file for file in below if file_suffix(file) in SUFFIXES]
     if tables:
-        return _tell_deeper(folder, tables, complete=complete)
+        return _describe_deeper_tables(folder, tables, complete=complete)
     names = list_some(folder)
-    if hidden := [n for n in names.files if is_hidden(n) and file_suffix(n) in SUFFIXES]:
-        return f"; {_name_some(hidden)} is skipped, because its name begins with _ or ."
-    if others := [name for name in names.files if not is_hidden(name)]:
+    if hidden := [n for n in names.files if storage.is_hidden(n) and file_suffix(n) in SUFFIXES]:
+        return f"; names that begin with _ or . are skipped: {_name_some(hidden)}"
+    if others := [name for name in names.files if not storage.is_hidden(name)]:
         return f"; it has {_name_some(others)}"
     return "" if names.folders or not names.complete else "; it is empty"
 
 
-def _tell_deeper(folder: str, tables: Sequence[str], *, complete: bool) -> str:
+def _describe_deeper_tables(folder: str, tables: Sequence[str], *, complete: bool) -> str:
     suffix, count = Counter(map(file_suffix, tables)).most_common(1)[0]
     places = list(dict.fromkeys(os.path.dirname(t) for t in tables if file_suffix(t) == suffix))
     number = f"{count}" if complete else f"at least {count}"

@@ -87,16 +87,19 @@ def find_similar(name: str, names: Collection[str], count: int = 3) -> list[str]
 
 
 def fold(name: str) -> str:
-    """Return a text that names have in common if they look alike: form, case, spaces around."""
+    """Return the same text for names that look alike.
+
+    They differ in the Unicode normal form, in upper and lower case, or in white space around.
+    """
     return unicodedata.normalize("NFC", name).strip().casefold()
 
 
 @lru_cache(maxsize=8)
 def names_by_look(folder: str) -> dict[str, list[str]]:
-    """List some names of a local folder by what they have in common, as `fold` tells.
+    """List some names of a local folder by their `fold`, with and without their suffixes.
 
-    The names of files are also listed without their suffixes. For as many messages as there are
-    missing files, the folder is read once: check that what was found is still there.
+    The folder is read once per process, however many files are missing. Check that a name still
+    exists before you mention it.
     """
     names = list_some(folder)
     by_look: dict[str, list[str]] = {}
@@ -128,16 +131,11 @@ def list_some_below(folder: str, limit: int = _MAX_NAMES) -> tuple[list[str], bo
         requests -= 1
         # A folder of a million images must not hide the tables in the next one.
         is_complete = is_complete and names.complete
-        files += [os.path.join(path, name) for name in names.files if not is_hidden(name)]
-        below = [os.path.join(path, name) for name in names.folders if not is_hidden(name)]
+        files += [os.path.join(path, name) for name in names.files if not storage.is_hidden(name)]
+        below = [os.path.join(path, name) for name in names.folders if not storage.is_hidden(name)]
         waiting += [path for path in below if not _is_link(storage.join(folder, path))]
     return files, is_complete and not waiting
 
 
 def _is_link(uri: str) -> bool:
     return not storage.is_remote(uri) and os.path.islink(storage.locate(uri)[1])
-
-
-def is_hidden(name: str) -> bool:
-    """Return whether `storage.list_files` leaves a name out."""
-    return name.startswith((".", "_"))

@@ -4,11 +4,10 @@ Callers import this module alone: it also offers the functions of `roi_ray.io.ur
 
 All functions raise, with the URI and the reason in the message:
     StorageError: the file or object does not exist, or the operation is not possible.
-    AccessError: S3 refuses the credentials.
-    StorageUnavailable: S3 still fails after all retries.
+    AccessError: the object store refuses the credentials.
+    StorageUnavailable: the object store still fails after all retries.
 """
 
-import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,10 +18,11 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from roi_ray.errors import StorageError
-from roi_ray.io import s3
+from roi_ray.io import local_files, s3
 from roi_ray.io.uris import (
     absolute,
     bucket_path,
+    is_hidden,
     is_remote,
     join,
     local_path,
@@ -43,6 +43,7 @@ __all__ = [
     "file_sizes",
     "is_file",
     "is_folder",
+    "is_hidden",
     "is_remote",
     "join",
     "list_entries",
@@ -59,8 +60,6 @@ __all__ = [
     "scheme",
     "write_bytes",
 ]
-
-_NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 def read_bytes(uri: str) -> bytes:
@@ -94,49 +93,16 @@ def write_bytes(uri: str, data: bytes) -> None:
             with filesystem.open_output_stream(path) as stream:
                 stream.write(data)
         else:
-            _write_local(path, data)
+            local_files.replace_file(path, data)
 
 
 def create_file(uri: str, data: bytes) -> bool:
     """Write a local file unless it exists; return whether it was written.
 
-    Of all processes that try, on NFS of all machines, one succeeds. Readers never see a part.
+    Of all processes that try at once, one succeeds; see `local_files.create_file`.
     """
-    path = local_path(uri)
-    with explained_errors("write", uri), _partial_file(path, data) as partial:
-        try:
-            os.link(partial, path)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            if os.path.exists(path):
-                return False
-            os.replace(partial, path)
-        return True
-
-
-def _write_local(path: str, data: bytes) -> None:
-    with _partial_file(path, data) as partial:
-        os.replace(partial, path)
-
-
-@contextmanager
-def _partial_file(path: str, data: bytes) -> Iterator[str]:
-    """Write a file's content under another name beside it; delete what is left at the end."""
-    folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
-    partial = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")  # `list_files` skips it
-    try:
-        with open(partial, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        yield partial
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(partial)
+    with explained_errors("write", uri):
+        return local_files.create_file(local_path(uri), data)
 
 
 def check_writable(folder: str) -> None:
@@ -149,8 +115,8 @@ def check_writable(folder: str) -> None:
 def list_files(uri: str) -> list[str]:
     """Return the names of the files directly in a folder, sorted.
 
-    Names that begin with `.` or `_` are left out. A folder that does not exist is empty, because
-    object stores have no folders.
+    Hidden names are left out. A folder that does not exist is empty, because object stores have no
+    folders.
     """
     return list(file_sizes(uri))
 
@@ -159,17 +125,17 @@ def file_sizes(uri: str) -> dict[str, int]:
     """Return the sizes in bytes of the files that `list_files` returns, by name, sorted."""
     infos = [info for info in _list(uri) if info.type == pafs.FileType.File]
     sizes = {info.base_name: info.size for info in infos}
-    return {name: sizes[name] for name in sorted(sizes) if not name.startswith((".", "_"))}
+    return {name: sizes[name] for name in sorted(sizes) if not is_hidden(name)}
 
 
 def list_entries(uri: str) -> tuple[list[str], list[str]]:
     """Return the names of the files and those of the folders directly in a folder.
 
-    Both are sorted and without hidden names, as of `list_files`.
+    Both are sorted, and hidden names are left out.
     """
     names: dict[pafs.FileType, list[str]] = {}
     for info in _list(uri):
-        if not info.base_name.startswith((".", "_")):
+        if not is_hidden(info.base_name):
             names.setdefault(info.type, []).append(info.base_name)
     return sorted(names.get(pafs.FileType.File, [])), sorted(names.get(pafs.FileType.Directory, []))
 
@@ -177,12 +143,12 @@ def list_entries(uri: str) -> tuple[list[str], list[str]]:
 def list_tree(uri: str) -> list[str]:
     """Return the paths of all files below a folder, relative to it, sorted folder by folder.
 
-    Files and folders whose names begin with `.` or `_` are left out, at every level.
+    Hidden files and folders are left out, at every level.
     """
     path = locate(uri)[1]
     files = (i.path for i in _list(uri, recursive=True) if i.type == pafs.FileType.File)
     names = (file[len(path) :].strip("/").split("/") for file in files)
-    return ["/".join(n) for n in sorted(names) if not any(x.startswith((".", "_")) for x in n)]
+    return ["/".join(parts) for parts in sorted(names) if not any(map(is_hidden, parts))]
 
 
 def _list(uri: str, *, recursive: bool = False) -> list[pafs.FileInfo]:
@@ -208,12 +174,12 @@ def is_file(uri: str) -> bool:
 
 
 def is_folder(uri: str) -> bool:
-    """Return whether a folder exists; on S3, whether objects exist below this prefix."""
+    """Return whether a folder exists; in an object store, whether objects exist below it."""
     return bool(_look_up(uri).type == pafs.FileType.Directory)
 
 
 def move(source: str, target: str) -> None:
-    """Rename a file within one storage; on S3, copy the object and delete the original."""
+    """Rename a file within one storage; an object is copied, and the original is deleted."""
     filesystem, source_path = locate(source)
     _, target_path = locate(target)
     with explained_errors("move", source, f" to {target}"):
@@ -274,9 +240,9 @@ def explained_errors(verb: str, uri: str, target: str = "") -> Iterator[None]:
             from roi_ray.io import fsspec_storage
 
             raise fsspec_storage.explain_failure(f"cannot {verb} {uri}{target}", error) from error
-        text = f"cannot {verb} {uri}{target}: {_reason(error)}"
         if not isinstance(error, (OSError, ValueError)):
             raise
+        text = f"cannot {verb} {uri}{target}: {_reason(error)}"
         if is_remote(uri):
             raise s3.explain_failure(text, error, *locate(uri)) from error
         raise StorageError(text) from error

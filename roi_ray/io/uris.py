@@ -19,7 +19,7 @@ _CREDENTIALS = {
 
 
 def is_remote(uri: str) -> bool:
-    """Return whether every machine of a cluster can reach the URI."""
+    """Return whether a URI names an object store, which every machine of a cluster can reach."""
     return uri.startswith(REMOTE)
 
 
@@ -66,6 +66,11 @@ def join(folder: str, *parts: str) -> str:
 def parent(uri: str) -> str:
     """Return the URI of the folder that contains a file or folder."""
     return posixpath.dirname(uri)
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether listings leave out a file or folder: its name begins with `.` or `_`."""
+    return name.startswith((".", "_"))
 
 
 def bucket_path(uri: str) -> str:

@@ -66,7 +66,7 @@ def test_missing_table_that_nothing_is_like(tmp_path) -> None:
             "column NAME",
         ),
         (["sweep.xlsx", "x/y.png"], "; it has sweep.xlsx"),
-        (["_m.csv"], "; _m.csv is skipped, because its name begins with _ or ."),
+        (["_m.csv", "_n.csv"], "; names that begin with _ or . are skipped: _m.csv, _n.csv"),
         (["x/y.png"], ""),
     ],
 )
