@@ -158,9 +158,7 @@ def draw(ranks: list[Rank], rates: WinRates, by: By, labels: Labels) -> bytes:
 def _draw_scores(axes: Axes, ranks: list[Rank]) -> None:
     places = np.arange(len(ranks))
     score, low, high = np.array([(r.score, r.low, r.high) for r in ranks]).T
-    # A score may lie outside its percentiles, but an error bar cannot have a negative length.
-    lengths = np.maximum([score - low, high - score], 0)
-    axes.errorbar(score, places, xerr=lengths, fmt="o", capsize=3)
+    axes.errorbar(score, places, xerr=[score - low, high - score], fmt="o", capsize=3)
     axes.axvline(0, color="grey", linewidth=0.8)
     for place in np.flatnonzero(np.diff([r.group for r in ranks])):
         axes.axhline(place + 0.5, color="black")

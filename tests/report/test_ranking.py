@@ -14,12 +14,12 @@ from roi_ray.report.ranking_notes import describe_limits, split_by_group
 
 
 def ranks(n: int) -> list[Rank]:
-    """Make ranks, best first; the last has no interval, the first lies outside its interval."""
+    """Make ranks, best first; the last has no interval, the first lies at an end of its own."""
     known = [
         Rank(f"codec-{i}[x]", n - i, n - i - 0.5, n - i + 1.0, 10, 0.5, 1.2, 9)
         for i in range(n - 1)
     ]
-    known[0] = Rank("codec-0[x]", n, n + 0.1, n + 0.2, 10, 0.5, 0.7, 9)
+    known[0] = Rank("codec-0[x]", n, n, n + 0.2, 10, 0.5, 0.7, 9)
     return [*known, Rank("few", -3.0, np.nan, np.nan, 1, 0.0, None, 1)]
 
 
