@@ -23,6 +23,7 @@ READMES = sorted(
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+NAMED_FILE = re.compile(r"`([\w./-]*\w\.py)`")
 PLACEHOLDERS = {"DATASET": "mucped23"}
 
 
@@ -68,6 +69,25 @@ def test_every_link_leads_to_a_file(path) -> None:
     for target in LINK.findall(path.read_text()):
         if "://" not in target:
             assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", READMES, ids=name_of)
+def test_every_named_module_and_test_exists(path) -> None:
+    """A name is a path in the repository, or the end of one, such as `test_lock.py`."""
+    exists = [f"/{name_of(file)}" for file in ROOT.glob("*/**/*.py")]
+    for name in NAMED_FILE.findall(path.read_text()):
+        if "NAME" not in name and path.parent.name != "weights":  # cards name files of others
+            assert any(file.endswith(f"/{name}") for file in exists), name
+    for name in re.findall(r"`(tests/[\w/]*/)`", path.read_text()):
+        assert (ROOT / name).is_dir(), name
+
+
+@pytest.mark.parametrize("path", READMES, ids=name_of)
+def test_table_of_files_lists_every_module_of_the_room(path) -> None:
+    text = path.read_text()
+    if re.search(r"^\| file \|", text, re.MULTILINE):
+        modules = {file.name for file in path.parent.glob("*.py")} - {"__init__.py"}
+        assert modules <= set(NAMED_FILE.findall(text))
 
 
 @pytest.fixture
