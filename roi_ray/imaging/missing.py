@@ -166,10 +166,12 @@ class _Search:
 
 def _is_written_below(uri: str, allowlist: Allowlist) -> bool:
     """Return whether a local URI's text is below an allowed folder, wherever its links lead."""
+    if storage.is_remote(uri):  # it has no links, and must not be looked up
+        return False
     with suppress(StorageError):
-        path = storage.locate(uri)[1]
+        path = storage.local_path(uri)
         folders = (p for p in allowlist.prefixes if not storage.is_remote(p))
-        return any(path.startswith(storage.locate(f)[1].rstrip("/") + "/") for f in folders)
+        return any(path.startswith(storage.local_path(f).rstrip("/") + "/") for f in folders)
     return False
 
 

@@ -58,7 +58,7 @@ def _real_location(uri: str) -> str:
     if "://" in uri and not uri.startswith("file://"):
         scheme, path = uri.split("://", 1)
         return f"{scheme}://{posixpath.normpath(path)}"
-    return os.path.realpath(storage.locate(uri)[1])
+    return os.path.realpath(storage.local_path(uri))
 
 
 def _is_below(location: str, folder: str) -> bool:

@@ -5,10 +5,13 @@ application default credentials (`GOOGLE_APPLICATION_CREDENTIALS`), adlfs the va
 `AZURE_STORAGE_*`. They repeat failed requests on their own.
 """
 
+import logging
+
 import fsspec
 import pyarrow.fs as pafs
 
 from roi_ray.errors import AccessError, StorageError, StorageUnavailable
+from roi_ray.io.uris import CREDENTIALS
 
 _PACKAGES = {"gs": ("gcsfs", "gcs"), "az": ("adlfs", "azure")}
 """Package of a scheme, and the extra of roi-ray that installs it."""
@@ -33,9 +36,11 @@ def make_client(scheme: str) -> pafs.PyFileSystem:
         scheme: "gs" or "az".
 
     Raises:
-        StorageError: the package for this storage is not installed.
+        StorageError: the package for this storage is not installed, or finds no account.
     """
     package, extra = _PACKAGES[scheme]
+    # gcsfs logs a traceback for an error that it raises too.
+    logging.getLogger(package).setLevel(logging.CRITICAL)
     try:
         # Others write too: what was listed before may be out of date.
         filesystem = fsspec.filesystem(scheme, use_listings_cache=False)
@@ -43,6 +48,9 @@ def make_client(scheme: str) -> pafs.PyFileSystem:
         raise StorageError(
             f"{scheme}:// needs the package {package}: pip install 'roi-ray[{extra}]'"
         ) from error
+    except Exception as error:  # adlfs connects at once, and has errors of many types
+        text = str(explain_failure(f"cannot use {scheme}://", error))
+        raise AccessError(f"{text}; set {CREDENTIALS[scheme]}") from error
     return pafs.PyFileSystem(_Handler(filesystem))
 
 

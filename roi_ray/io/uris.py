@@ -11,11 +11,12 @@ from roi_ray.errors import StorageError
 
 REMOTE = ("s3://", "gs://", "az://")
 """Object stores: S3, Google Cloud Storage, Azure Blob Storage (`az://container/name`)."""
-_CREDENTIALS = {
+CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "gs": "the file that GOOGLE_APPLICATION_CREDENTIALS names",
+    "gs": "the file that GOOGLE_APPLICATIONCREDENTIALS names",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
+"""Where the storage of a scheme takes its credentials from."""
 
 
 def is_remote(uri: str) -> bool:
@@ -86,7 +87,7 @@ def bucket_path(uri: str) -> str:
     if "@" in bucket or ":" in bucket:  # the message must not repeat what may be a secret
         raise StorageError(
             f"a URI {scheme(uri)}://... has an @ or a colon in its bucket: credentials belong in "
-            f"{_CREDENTIALS[scheme(uri)]}, never in a URI"
+            f"{CREDENTIALS[scheme(uri)]}, never in a URI"
         )
     return path
 

@@ -9,7 +9,7 @@ import pytest
 from roi_ray.errors import ImageError, ImageReadError, NotAllowed
 from roi_ray.imaging.load import load_image, read_image_file
 from roi_ray.imaging.missing import explain_missing_image, explain_not_allowed
-from roi_ray.io import nearby
+from roi_ray.io import nearby, storage
 from roi_ray.io.allowlist import Allowlist, build_allowlist
 from roi_ray.pipeline.decode_stage import resolve_allowed
 
@@ -153,7 +153,17 @@ def test_refused_uri_that_would_be_allowed_in_another_spelling(tmp_path) -> None
     with pytest.raises(NotAllowed, match=r"; a symbolic link in its path leads out$"):
         resolve_allowed("etc/passwd", str(tmp_path), Allowlist((str(tmp_path),)))
     assert explain_not_allowed("/etc/passwd", allowlist) == ""
-    assert explain_not_allowed("gs://bucket/x.png", allowlist) == ""
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
+def test_bucket_that_is_not_allowed_is_never_asked_for(monkeypatch, scheme) -> None:
+    asked: list[str] = []
+    for client in ("_s3_client", "_fsspec_client"):
+        monkeypatch.setattr(storage, client, asked.append)
+    for prefix in ("/data", "s3://mine/images"):
+        with pytest.raises(NotAllowed, match=r"--allow-prefix$"):
+            resolve_allowed(f"{scheme}://bucket/x.png", "/data", Allowlist((prefix,)))
+    assert not asked
 
 
 def test_load_image_explains_too(base, monkeypatch) -> None:

@@ -1,5 +1,6 @@
 """Object stores that are reached through fsspec; a folder of its stands for them."""
 
+import os
 import sys
 
 import fsspec
@@ -107,3 +108,14 @@ def test_errors_of_azure_are_told_apart() -> None:
         explained = fsspec_storage.explain_failure("cannot read az://bucket/a.png", error)
         assert type(explained) is kind, error
         assert "RequestId" not in str(explained)
+
+
+@pytest.mark.parametrize("setting", ["", "junk"])
+def test_missing_account_of_azure_is_an_error_of_the_storage(monkeypatch, setting) -> None:
+    pytest.importorskip("adlfs")
+    for name in [name for name in os.environ if name.startswith("AZURE_STORAGE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", setting)
+    storage._fsspec_client.cache_clear()
+    with pytest.raises(StorageError, match=r"^cannot use az://: .*AZURE_STORAGE_ACCOUNT_NAME"):
+        storage.list_files("az://container/scores")
