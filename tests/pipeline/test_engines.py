@@ -240,16 +240,19 @@ def test_interrupted_local_job_keeps_its_shards_and_ends_its_threads(manifest, t
 
 
 def test_second_local_job_on_an_output_is_refused(manifest, tmp_path, fast_lock) -> None:
-    output = str(tmp_path / "scores")
+    output, one_pair = str(tmp_path / "scores"), replace(OPTIONS["local"], limit=1)
+    refusals = []
 
-    class SecondJob(ScoringActor):
+    class StartingSecondJob(ScoringActor):
         def __call__(self, table):
-            with pytest.raises(OutputError, match="is writing there"):
-                score_manifest(manifest, output, options=OPTIONS["local"])
+            with pytest.raises(OutputError, match="is writing there") as refused:
+                score_manifest(manifest, output, options=one_pair)
+            refusals.append(refused.value)
             return super().__call__(table)
 
-    one = replace(OPTIONS["local"], limit=1)
-    assert score_manifest(manifest, output, options=one).rows == 1
+    stages = Stages(actor=StartingSecondJob)
+    summary = score_manifest(manifest, output, options=one_pair, stages=stages)
+    assert (summary.rows, summary.failed, len(refusals)) == (1, 0, 1)
 
 
 def test_each_decoder_is_one_chunk_ahead(tmp_path) -> None:
