@@ -8,6 +8,7 @@ application default credentials (`GOOGLE_APPLICATION_CREDENTIALS`), adlfs the va
 import logging
 
 import fsspec
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from roi_ray.errors import AccessError, StorageError, StorageUnavailable
@@ -55,10 +56,21 @@ def make_client(scheme: str) -> pafs.PyFileSystem:
 
 
 class _Handler(pafs.FSSpecHandler):  # type: ignore[misc]  # pyarrow has no types
-    """pyarrow's handler, but a folder alone is listed by `ls`.
+    """pyarrow's handler, changed where it does not suit adlfs and gcsfs.
 
-    pyarrow lists it by `find` with a depth of 1, which adlfs ignores: it lists all that is below.
+    It asks for one folder's entries, because adlfs ignores a depth. It tells an object that does
+    not exist from a storage that fails: fsspec's `isfile` is False for both.
     """
+
+    def open_input_stream(self, path: str) -> pa.PythonFile:
+        """Open an object for reading."""
+        if self.fs.info(path)["type"] != "file":
+            raise FileNotFoundError(path)
+        return pa.PythonFile(self.fs.open(path, mode="rb"), mode="r")
+
+    def open_input_file(self, path: str) -> pa.PythonFile:
+        """Open an object for reading parts of it."""
+        return self.open_input_stream(path)
 
     def get_file_info_selector(self, selector: pafs.FileSelector) -> list[pafs.FileInfo]:
         """List a folder."""

@@ -47,6 +47,25 @@ def test_objects_can_be_written_read_listed_moved_and_deleted(folder) -> None:
         storage.read_bytes(f"{folder}/gone")
 
 
+@pytest.mark.parametrize("read", [storage.read_bytes, storage.open_file])
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(TimeoutError("no answer"), StorageUnavailable), (FileNotFoundError("a.png"), StorageError)],
+)
+def test_storage_that_fails_is_not_taken_for_a_missing_object(
+    monkeypatch, read, error, kind
+) -> None:
+    class Failing(fsspec.AbstractFileSystem):
+        def info(self, path, **_):
+            raise error
+
+    client = pafs.PyFileSystem(fsspec_storage._Handler(Failing(skip_instance_cache=True)))
+    monkeypatch.setattr(storage, "_fsspec_client", lambda _: client)
+    with pytest.raises(StorageError) as failure:
+        read("gs://bucket/a.png")
+    assert type(failure.value) is kind
+
+
 @pytest.mark.usefixtures("fast_lock")
 def test_output_is_locked_without_conditions(folder) -> None:
     uri = f"{folder}/_run/lock.json"
