@@ -1,6 +1,7 @@
 """Exit codes, and how a command ends on an error."""
 
 import io
+import os
 import signal
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import ParamSpec
 
 import typer
 
-from roi_ray.errors import RoiRayError
+from roi_ray.errors import RoiRayError, UsageError
 from roi_ray.runtime.logs import escape_line
 
 EXIT_OFF = 1
@@ -44,6 +45,7 @@ def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, No
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
         try:
+            _check_current_folder()
             with _exit_on_sigterm():
                 main(*args, **kwargs)
         except RoiRayError as error:
@@ -54,6 +56,14 @@ def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, No
             raise typer.Exit(EXIT_INTERRUPTED) from error
 
     return run_main
+
+
+def _check_current_folder() -> None:
+    """Check that the current folder exists; without it, torch's libraries end the process."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UsageError("the current folder does not exist any more; cd to another one") from error
 
 
 @contextmanager

@@ -65,3 +65,12 @@ def test_ascii_terminal_shows_question_marks_for_other_characters(monkeypatch) -
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii"))
     exit_with_message(lambda: print("higher is better \u2191", flush=True))()
     assert screen.getvalue() == b"higher is better ?\n"
+
+
+def test_deleted_current_folder_is_an_error(command: typer.Typer, monkeypatch, tmp_path) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    result = CliRunner().invoke(command, ["7"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "current folder does not exist any more; cd to another" in result.stderr
