@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.bench.options import SaliencyName
-from roi_ray.models.lpips import load_backbone
+from roi_ray.models.backbones import load_backbone
 from roi_ray.models.networks import Networks, load_networks
 from roi_ray.models.saliency import build_u2net
 from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY

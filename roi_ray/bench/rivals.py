@@ -15,7 +15,7 @@ from roi_ray.bench.networks import BenchNetworks
 from roi_ray.bench.workload import ReadImage
 from roi_ray.errors import UsageError
 from roi_ray.imaging.pixels import Pixels8
-from roi_ray.models.lpips import fill_backbone
+from roi_ray.models.backbones import fill_backbone
 from roi_ray.runtime.device import upload
 
 ScorePair = Callable[[Path, Path], dict[str, float]]

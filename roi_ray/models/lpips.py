@@ -6,8 +6,6 @@
   `stlpips-pytorch`, in the networks of `shift_tolerant.py`.
 """
 
-import warnings
-from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -20,20 +18,12 @@ from torch import Tensor, nn
 from roi_ray.errors import WeightsError
 from roi_ray.io.packages import find_package_folder
 from roi_ray.models import loader, shift_tolerant
+from roi_ray.models.backbones import build_backbone, fill_backbone, load_backbone, load_tensors
 from roi_ray.models.loader import Weights
 from roi_ray.runtime.triton import has_triton
 from roi_ray.settings import LpipsName
 
 LPIPS_NAMES: tuple[LpipsName, ...] = get_args(LpipsName)
-
-_PACKAGED_BACKBONES = {"alex": "lpips-alexnet"}
-"""Packaged files with the convolutions of torchvision's weights."""
-
-_TORCHVISION_BACKBONES = {
-    "vgg": "VGG16_Weights.IMAGENET1K_V1",
-    "squeeze": "SqueezeNet1_1_Weights.IMAGENET1K_V1",
-}
-"""Torchvision's names of the weights that are not packaged."""
 
 _SHIFT_TOLERANT = {
     "st-alex": shift_tolerant.build_alexnet,
@@ -131,7 +121,7 @@ def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[W
 
     Args:
         name: one of `LPIPS_NAMES`.
-        weights_dir: see `load_backbone`.
+        weights_dir: see `backbones.load_backbone`.
 
     Returns:
         the network and its weights files.
@@ -168,42 +158,14 @@ def build_lpips(name: str, backbone: dict[str, Tensor], heads: dict[str, Tensor]
     """
     # The meta device skips initialisation.
     with torch.device("meta"):
-        slices = _build_alexnet() if name == "alex" else _build_packages_backbone(name)
+        slices = build_backbone(name)
     fill_backbone(slices, backbone)
     return Lpips(slices, _select_heads(heads, len(slices)), _MIN_SIDES[name])
-
-
-def load_backbone(name: str, weights_dir: str | None = None) -> Weights:
-    """Load the ImageNet weights of the backbone of `alex`, `vgg` or `squeeze`.
-
-    Those of `alex` are packaged. The others are torchvision's files, which are downloaded if they
-    are not at hand.
-
-    Args:
-        name: `alex`, `vgg` or `squeeze`.
-        weights_dir: folder to search for torchvision's files before the torch hub cache.
-
-    Returns:
-        tensors by torchvision's names (`features.0.weight`, ...).
-
-    Raises:
-        WeightsError: the file is missing or altered.
-    """
-    if name in _PACKAGED_BACKBONES:
-        return loader.load_packaged(_PACKAGED_BACKBONES[name])
-    return loader.load_torchvision_backbone(_find_backbone_url(name), weights_dir)
 
 
 def load_lpips_heads(name: str) -> Weights:
     """Load the trained heads in the `lpips` package for `alex`, `vgg` or `squeeze`."""
     return loader.load_weights(str(_find_package("lpips") / "weights" / "v0.1" / f"{name}.pth"))
-
-
-def fill_backbone(slices: Iterable[nn.Module], backbone: dict[str, Tensor]) -> None:
-    """Load torchvision's state dict into slices of a backbone, as the `lpips` package cuts it."""
-    for part in slices:
-        for index, module in part.named_children():
-            _load_tensors(module, f"features.{index}.", backbone)
 
 
 def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
@@ -217,7 +179,7 @@ def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
     slices = []
     for number, (start, end) in enumerate(pairwise(cuts), start=1):
         for index in range(start, end):
-            _load_tensors(layers[index], f"net.slice{number}.{index}.", tensors)
+            load_tensors(layers[index], f"net.slice{number}.{index}.", tensors)
         slices.append(nn.Sequential(*layers[start:end]))
     if name == "st-alex":
         conv, blur = layers[0], layers[1]
@@ -225,51 +187,6 @@ def build_shift_tolerant(name: str, tensors: dict[str, Tensor]) -> Lpips:
         slices[0] = nn.Sequential(shift_tolerant.BlurredConv(conv, blur), *slices[0][2:])
     slices = [shift_tolerant.fuse_blurred_pools(part) for part in slices]
     return Lpips(slices, _select_heads(tensors, len(slices)), _MIN_SIDES[name])
-
-
-def _build_alexnet() -> list[nn.Module]:
-    """Build the slices of AlexNet (Krizhevsky, 2014), each layer named by torchvision's number.
-
-    The `lpips` package has them too, but it imports torchvision, as slow as torch itself.
-    """
-    layers = (
-        *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(inplace=True)),
-        nn.MaxPool2d(3, stride=2),
-        *(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(inplace=True)),
-        nn.MaxPool2d(3, stride=2),
-        *(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(inplace=True)),
-        *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(inplace=True)),
-        *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(inplace=True)),
-    )
-    numbered = [(str(number), layer) for number, layer in enumerate(layers)]
-    cuts = (0, 2, 5, 8, 10, 12)
-    return [nn.Sequential(OrderedDict(numbered[start:end])) for start, end in pairwise(cuts)]
-
-
-def _build_packages_backbone(name: str) -> list[nn.Module]:
-    """Build the slices of VGG-16 or SqueezeNet with the `lpips` package."""
-    from lpips import pretrained_networks
-
-    constructors = {"vgg": pretrained_networks.vgg16, "squeeze": pretrained_networks.squeezenet}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # `lpips` uses a deprecated torchvision call
-        network = constructors[name](pretrained=False, requires_grad=False)
-    return [getattr(network, f"slice{i + 1}") for i in range(network.N_slices)]
-
-
-def _find_backbone_url(name: str) -> str:
-    from torchvision.models import get_weight  # as slow to import as torch
-
-    url: str = get_weight(_TORCHVISION_BACKBONES[name]).url
-    return url
-
-
-def _load_tensors(module: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
-    state = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
-    try:
-        module.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        raise WeightsError(f"the weights do not fit the LPIPS backbone: {error}") from error
 
 
 def _select_heads(tensors: dict[str, Tensor], layers: int) -> list[Tensor]:

@@ -8,7 +8,7 @@ import torch
 
 from roi_ray.errors import WeightsError
 from roi_ray.imaging.load import load_image
-from roi_ray.models import loader, lpips
+from roi_ray.models import backbones, loader, lpips
 from tests.conftest import Photos, jpeg
 
 SIZES = [("astronaut", 256, 256), ("chelsea", 171, 225), ("rocket", 65, 64), ("coffee", 37, 300)]
@@ -154,7 +154,9 @@ def test_backbone_in_weights_dir_is_checked_and_used(tmp_path, monkeypatch, phot
     data = (tmp_path / "w").read_bytes()
     file = f"squeezenet1_1-{hashlib.sha256(data).hexdigest()[:8]}.pth"
     (tmp_path / file).write_bytes(data)
-    monkeypatch.setattr(lpips, "_find_backbone_url", lambda _: (tmp_path / "none" / file).as_uri())
+    monkeypatch.setattr(
+        backbones, "_find_backbone_url", lambda _: (tmp_path / "none" / file).as_uri()
+    )
     network, used = lpips.load_lpips("squeeze", str(tmp_path))
     assert [w.name for w in used] == [file, "squeeze.pth"]
     x = photos["chelsea"]
