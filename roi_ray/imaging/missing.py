@@ -99,6 +99,7 @@ class _Search:
         self._base, self._allowlist = base, allowlist
 
     def explain(self, written: str) -> str:
+        """Say what is wrong with a URI, and which file exists; nothing if neither is known."""
         if _WINDOWS.match(written) and not storage.is_remote(self._base):
             return "it is a path of Windows: write the path on this machine"
         uri, faults = written, list[str]()
@@ -107,10 +108,10 @@ class _Search:
                 uri = corrected
                 faults += [fault] if fault not in faults else []
                 if self._is_file(uri):
-                    return self._tell(uri, faults)
+                    return self._describe_match(uri, faults)
         for other, difference in _list_other_spellings(uri, self._base):
             if other != uri and self._is_file(other):
-                return self._tell(other, [*faults, *difference])
+                return self._describe_match(other, [*faults, *difference])
         absolute = storage.resolve(uri, self._base)
         if not storage.is_remote(absolute) and (hint := self._look_around(absolute)):
             return ", ".join([*faults, hint])
@@ -133,8 +134,8 @@ class _Search:
         if os.path.islink(os.path.join(folder, file)):
             return "it is a symbolic link to a file that does not exist"
         if similar := _find_same_look(folder, file):
-            found = os.path.join(folder, similar[0])
-            return self._tell(found, [*differences, *_compare(file, similar[0])])
+            match = os.path.join(folder, similar[0])
+            return self._describe_match(match, [*differences, *_compare(file, similar[0])])
         if same_stem := _find_same_stem(folder, file):
             return f"its folder has {', '.join(same_stem)}"
         return f"there is no such file in {folder} either" if differences else ""
@@ -156,7 +157,7 @@ class _Search:
             differences += _compare(name, similar[0])
         return folder, None, differences
 
-    def _tell(self, uri: str, faults: list[str]) -> str:
+    def _describe_match(self, uri: str, faults: list[str]) -> str:
         return f"{storage.resolve(uri, self._base)} exists: {', '.join(dict.fromkeys(faults))}"
 
     def _is_file(self, written: str) -> bool:
@@ -188,11 +189,13 @@ def _list_other_spellings(uri: str, base: str) -> list[tuple[str, list[str]]]:
 
 def _find_same_look(folder: str, name: str) -> list[str]:
     """Find names in a folder that look like a name, the most alike first, or are the same."""
-    names = [other for other in names_by_look(folder).get(fold(name), ()) if other != name]
-    names = [other for other in names if fold(other) == fold(name)]
-    names.sort(key=lambda other: _nfc(other) != _nfc(name))
-    names = [name, *names]
-    return [other for other in names if os.path.exists(os.path.join(folder, other))]
+    look = fold(name)
+    alike = [other for other in names_by_look(folder).get(look, ()) if fold(other) == look]
+    # The same name comes first, then those that differ in their normal form alone.
+    alike = sorted(
+        {name, *alike}, key=lambda other: (other != name, _nfc(other) != _nfc(name), other)
+    )
+    return [other for other in alike if os.path.exists(os.path.join(folder, other))]
 
 
 def _find_same_stem(folder: str, name: str) -> list[str]:
@@ -205,7 +208,7 @@ def _compare(written: str, name: str) -> list[str]:
     if written == name:
         return []
     if _nfc(written) == _nfc(name):
-        form = next((form for form in _FORMS if unicodedata.is_normalized(form, name)), "neither")
+        form = next((form for form in _FORMS if unicodedata.is_normalized(form, name)), "mixed")
         return [f"its name is in another normal form of Unicode, {form}"]
     if _nfc(written).casefold() == _nfc(name).casefold():
         return ["upper and lower case differ"]

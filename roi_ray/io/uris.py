@@ -13,7 +13,7 @@ REMOTE = ("s3://", "gs://", "az://")
 """Object stores: S3, Google Cloud Storage, Azure Blob Storage (`az://container/name`)."""
 CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "gs": "the file that GOOGLE_APPLICATIONCREDENTIALS names",
+    "gs": "the file that GOOGLE_APPLICATION_CREDENTIALS names",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
 """Where the storage of a scheme takes its credentials from."""
