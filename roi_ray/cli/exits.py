@@ -70,7 +70,7 @@ def _check_current_folder() -> None:
 def _exit_on_sigterm() -> Iterator[None]:
     """Raise SystemExit on SIGTERM, so that a job releases its lock; the default ends the process.
 
-    Ray replaces this when it starts, by a handler that does the same.
+    Ray replaces this when it starts, by a handler that exits with the number of the signal.
     """
     if threading.current_thread() is not threading.main_thread():  # it cannot handle signals
         yield
@@ -78,5 +78,9 @@ def _exit_on_sigterm() -> Iterator[None]:
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
         yield
+    except SystemExit as end:
+        if end.code == signal.SIGTERM:
+            raise SystemExit(EXIT_TERMINATED) from end
+        raise
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -101,7 +101,7 @@ AllowSlowPrecision = Annotated[
 Device = Annotated[
     cluster.Device,
     typer.Option(
-        help="Where the networks run. auto: on the cluster's GPUs if it has any, else on CPUs.",
+        help="Where the networks run. auto: on GPUs if the machine or the cluster has any.",
         rich_help_panel=_RUN,
     ),
 ]

@@ -55,7 +55,8 @@ def find_hive_file(uri: str, folders: Sequence[str]) -> str | None:
     while folder := next(filter(is_partition, folders), None):
         path += f"{folder}/"
         files, folders = storage.list_entries(storage.join(uri, path))
-        if table := next((file for file in files if file_suffix(file) in SUFFIXES), None):
+        table = next((file for file in files if file_suffix(file) in SUFFIXES), None)
+        if table is not None:
             return path + table
     return None
 

@@ -31,9 +31,9 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
     Uses the Ray that this process is already connected to; else the cluster at `RAY_ADDRESS`, which
     `ray job submit` sets; else a local Ray that lives as long as the context.
 
-    Workers of an existing cluster get this process's variables `AWS_*`, `AZURE_*` and `GOOGLE_*`,
-    which hold the settings of the storage. A submitted job is the exception: its workers have the
-    environment that it was submitted with, and Ray ignores variables that are set later.
+    Workers of an existing cluster get this process's variables that hold the settings of storages,
+    see `_FORWARDED_PREFIXES`. A submitted job is the exception: its workers have the environment
+    that it was submitted with, and Ray ignores variables that are set later.
 
     Args:
         worker_logs: whether to print the workers' output in this process.
