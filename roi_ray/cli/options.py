@@ -159,7 +159,7 @@ MaxPixels = Annotated[
 AllowPrefix = Annotated[
     list[str] | None,
     typer.Option(
-        help="Folder or s3:// prefix that images may be read from, besides the folder of the "
+        help="Folder, or URI of one, that images may be read from, besides the folder of the "
         "manifest. Repeatable.",
         show_default=False,
         rich_help_panel=_RUN,

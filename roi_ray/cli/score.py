@@ -28,13 +28,15 @@ def main(
         str | None,
         typer.Option(
             help="Image pairs to score: a Parquet, CSV or JSON Lines file, a folder of them, or "
-            "an s3:// URI, with columns reference and distorted.",
+            "a URI (s3://, gs://, az://), with columns reference and distorted.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(help="Folder or s3:// prefix for the scores.", show_default=False),
+        typer.Option(
+            help="Folder for the scores, or URI of one (s3://, gs://, az://).", show_default=False
+        ),
     ] = None,
     demo: Annotated[
         str | None,

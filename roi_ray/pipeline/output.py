@@ -2,7 +2,7 @@
 
     OUTPUT/shard-000000.parquet   the scores; all shards together are one data set
     OUTPUT/_run/run.json          the record of the run: settings, weights, versions, columns
-    OUTPUT/_run/lock.json         who is writing, while a job runs
+    OUTPUT/_run/lock.json         who is writing, while a job runs; on disks also .lock.json.mutex
     OUTPUT/_run/torn/             quarantine: files in a shard's place that are not that shard
 
 Readers of Parquet data sets skip names that begin with an underscore.
