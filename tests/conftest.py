@@ -109,17 +109,19 @@ def run_on_avx2(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests on the shared Ray first, then long ones.
+    """Put tests on the shared Ray first, and long ones at the beginning of the second half.
 
-    Of two processes side by side, one then has all tests on Ray, and starts the only one; and no
-    long test is left for the end, when the other process has nothing to do.
+    Two processes side by side begin with a half each. So one has all tests on Ray, and starts the
+    only one, the other has the long tests, and both end with short ones.
     """
-
-    def key(item: pytest.Item) -> tuple[bool, bool]:
-        on_ray = "ray_cluster" in getattr(item, "fixturenames", ())
-        return not on_ray, item.get_closest_marker("long") is None
-
-    items.sort(key=key)
+    on_ray, long, others = [], [], []
+    for item in items:
+        if "ray_cluster" in getattr(item, "fixturenames", ()):
+            on_ray.append(item)
+        else:
+            (long if item.get_closest_marker("long") else others).append(item)
+    before = max(0, len(items) // 2 - len(on_ray))
+    items[:] = [*on_ray, *others[:before], *long, *others[before:]]
 
 
 @pytest.fixture(autouse=True)
