@@ -22,8 +22,8 @@ def replace_file(path: str, data: bytes) -> None:
 def create_file(path: str, data: bytes) -> bool:
     """Write a file unless it exists; return whether it was written.
 
-    Of all processes that try at once, on NFS of all machines, one succeeds; on a file system
-    without hard links, two may. Missing folders are created.
+    If several processes try at the same time, exactly one succeeds, also on NFS. On a file system
+    without hard links, two may succeed. Missing folders are created.
 
     Raises:
         OSError: the file cannot be written.

@@ -99,7 +99,7 @@ def write_bytes(uri: str, data: bytes) -> None:
 def create_file(uri: str, data: bytes) -> bool:
     """Write a local file unless it exists; return whether it was written.
 
-    Of all processes that try at once, one succeeds; see `local_files.create_file`.
+    If several processes try at the same time, one succeeds; see `local_files.create_file`.
     """
     with explained_errors("write", uri):
         return local_files.create_file(local_path(uri), data)

@@ -46,7 +46,7 @@ class LocalEngine:
 
         Args:
             items: from `make_work_items`.
-            isolate: of no effect, as there is one process.
+            isolate: ignored, because all items run in this process.
 
         Yields:
             tables of the columns `RESULTS`.
