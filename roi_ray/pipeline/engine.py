@@ -6,7 +6,7 @@ ray     Ray Data: many processes, GPUs and nodes; a file that crashes its decode
 
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
 
@@ -29,8 +29,8 @@ On two cores, both engines need 70 s for 480 pairs (512 x 512): Ray starts 12 s 
 """
 
 
-class Engine(AbstractContextManager["Engine"], Protocol):
-    """Context manager that decodes and scores work items."""
+class Engine(Protocol):
+    """Decodes and scores work items."""
 
     def score(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
         """Decode and score work items.
@@ -85,12 +85,17 @@ def resolve_engine(options: Options, rows: int, output_uri: str) -> Options:
     return replace(options, engine="ray" if reason else "local")
 
 
-def make_engine(job: Job) -> Engine:
-    """Make the engine that the job's options name, which is not `auto`."""
+def make_engine(job: Job, connection: ExitStack) -> Engine:
+    """Make the engine that the job's options name, which is not `auto`.
+
+    Args:
+        job: what to run.
+        connection: keeps the connection to Ray, if the engine makes one.
+    """
     if job.options.engine == "local":
         from roi_ray.pipeline.local_engine import LocalEngine
 
         return LocalEngine(job)
     from roi_ray.pipeline.ray_engine import RayEngine
 
-    return RayEngine(job)
+    return RayEngine(job, connection)

@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property, partial
 from itertools import islice
-from types import TracebackType
 
 import pyarrow as pa
 
@@ -29,17 +28,6 @@ class LocalEngine:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-
-    def __enter__(self) -> "LocalEngine":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__dict__.pop("_actor", None)  # frees the models' memory
 
     def score(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
         """Decode and score work items, in order; see `Engine.score`.

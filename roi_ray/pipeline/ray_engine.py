@@ -4,7 +4,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -28,23 +27,13 @@ class RayEngine:
 
     Args:
         job: what to run.
+        connection: keeps the connection to Ray.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, connection: ExitStack) -> None:
         self._job = job
-        self._connection = ExitStack()
+        self._connection = connection
         self._workers: WorkerPlan | None = None
-
-    def __enter__(self) -> "RayEngine":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._connection.close()
 
     def score(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
         """Decode and score work items; see `Engine.score`."""

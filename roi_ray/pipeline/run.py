@@ -102,7 +102,8 @@ def score_manifest(
         settings = resolve_precision(settings, options, output_uri, connection)
         run = describe_run(_describe_config(manifest, settings, options, weights), location)
         output = Output(output_uri, run)
-        engine = make_engine(Job(manifest.base, settings, options, weights, stages or Stages()))
+        job = Job(manifest.base, settings, options, weights, stages or Stages())
+        engine = make_engine(job, connection)
         first_failures = FirstFailures()
         scored = 0
         is_recorded = output.is_recorded()  # refuses an output of another run at once
@@ -112,7 +113,7 @@ def score_manifest(
                 progress.skip(manifest.rows)
             else:
                 check_precision_here(settings, options, output.uri if is_recorded else None)
-                with output.lock() as writer, engine:
+                with output.lock() as writer:
                     failed, scored = _score_missing(
                         manifest, output, writer, engine, options, first_failures, progress
                     )
