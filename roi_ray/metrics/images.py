@@ -8,17 +8,44 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+@dataclass(frozen=True)
+class Strip:
+    """Rows of images that are measured strip by strip, from top to bottom.
+
+    Attributes:
+        start: first row.
+        end: row after the last one.
+        height: height of the images.
+    """
+
+    start: int
+    end: int
+    height: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the images end with this strip."""
+        return self.end == self.height
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the strip is the whole images."""
+        return self.end - self.start == self.height
+
+
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images of one size and one bit depth.
+    """Images of one size and one bit depth, or a strip of them.
 
     Attributes:
         samples: (N, 3, H, W), sRGB: integers in 0..white, or floating-point in [0, 1].
         white: full scale of the samples: 2^n - 1 for n bits, 1 for floating-point.
+        strip: the rows of the images that `samples` has; None for all rows.
     """
 
     samples: Tensor
     white: int
+    strip: Strip | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -26,9 +53,19 @@ class Images:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        height, width = self.samples.shape[-2:]
-        return height, width
+        """Height and width of the whole images in pixels."""
+        rows, width = self.samples.shape[-2:]
+        return rows if self.strip is None else self.strip.height, width
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are whole images."""
+        return self.strip is None or self.strip.is_whole
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the images end with these rows."""
+        return self.strip is None or self.strip.is_last
 
     @cached_property
     def values(self) -> Tensor:

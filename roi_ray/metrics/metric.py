@@ -7,23 +7,24 @@ takes the means twice, over the whole image and under the mask, so that every nu
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from roi_ray.metrics.images import ImagePair, Images
+from roi_ray.metrics.images import ImagePair, Images, Strip
 from roi_ray.metrics.inputs import check_images, check_mask, check_weighting
-from roi_ray.metrics.roi import (
-    MaskView,
-    has_region,
-    spatial_mean,
-    whole_and_masked_means,
-)
+from roi_ray.metrics.region import Region, Regions
+from roi_ray.metrics.roi import MaskView, spatial_mean, whole_and_masked_means
+from roi_ray.metrics.strips import ImageStrips
 from roi_ray.settings import Weighting
 
 
 class Metric(ABC):
     """A full-reference metric.
+
+    Large images come in strips of rows. A metric whose maps need no rows of other strips has to do
+    nothing for that; others override `begin` and `map_heights`.
 
     Attributes:
         name: name of the metric, unique.
@@ -33,8 +34,31 @@ class Metric(ABC):
     name: str
     mask_view: MaskView = MaskView()
 
+    def begin(self, images: ImageStrips) -> "Metric":
+        """Return the metric for one sequence of strips, from top to bottom.
+
+        It is called for references, whose strips are then given to `prepare`, and for distorted
+        images, whose strips are then given to `compute_maps`. A metric that keeps rows from one
+        strip to the next returns a new object each time.
+
+        Args:
+            images: all strips, which the metric may also read in advance.
+        """
+        return self
+
+    def map_heights(self, height: int) -> list[int]:
+        """Return the number of rows of each map that `compute_maps` yields.
+
+        Args:
+            height: height of the images.
+        """
+        return [height]
+
     def prepare(self, references: Images) -> Sequence[Tensor]:
         """Compute what depends on references alone; once per reference of a sweep.
+
+        Args:
+            references: whole references, or their next strip.
 
         Returns:
             tensors (N, ...), one entry per reference, which `compute_maps` is given again.
@@ -46,12 +70,14 @@ class Metric(ABC):
         """Compute the L maps of distorted images.
 
         Args:
-            prepared: output of `prepare` for one reference, or for one per distorted image.
-            pair: the distorted images and their references.
+            prepared: output of `prepare` for the same rows of one reference, or of one per
+                distorted image.
+            pair: the distorted images and their references, whole or the next strip of both.
 
         Returns:
-            maps (N, ..., h, w), float32 or float64. A generator saves memory: each map is averaged
-            before the next one is computed.
+            maps (N, ..., h, w), float32 or float64: of a strip their next rows, which may be none,
+            from first to last without gaps. A generator saves memory: each map is averaged before
+            the next one is computed.
         """
 
     @abstractmethod
@@ -64,6 +90,60 @@ class Metric(ABC):
         Returns:
             numbers (N,) by column, without the prefix `roi_`.
         """
+
+
+class _Means(NamedTuple):
+    """Sums over the rows so far of one map, divided by its size: means, once all rows are in."""
+
+    rows: int = 0
+    whole: Tensor = torch.zeros((), dtype=torch.float64)
+    masked: Tensor = torch.zeros((), dtype=torch.float64)
+
+
+class RunningMeans:
+    """Spatial means of a metric's maps, collected strip by strip.
+
+    Args:
+        metric: the metric.
+        distorted: all strips of the distorted images.
+        regions: regions of interest of the references; None for no mask.
+    """
+
+    def __init__(self, metric: Metric, distorted: ImageStrips, regions: Regions | None) -> None:
+        self._metric = metric.begin(distorted)
+        self._regions = regions
+        self._heights = metric.map_heights(distorted.size[0])
+        self._means: list[_Means] = []
+
+    def add(self, prepared: Sequence[Tensor], pair: ImagePair) -> None:
+        """Add the next strip of a pair, with what the metric prepared of the same rows."""
+        for number, maps in enumerate(self._metric.compute_maps(prepared, pair)):
+            if number == len(self._means):
+                self._means.append(_Means())
+            means = self._means[number]
+            end = means.rows + maps.shape[-2]
+            if end == means.rows:
+                continue
+            height = end if pair.distorted.is_whole else self._heights[number]
+            whole, masked = self._average(maps, Strip(means.rows, end, height))
+            self._means[number] = _Means(end, means.whole + whole, means.masked + masked)
+
+    def _average(self, maps: Tensor, rows: Strip) -> tuple[Tensor, Tensor]:
+        """Return what some rows contribute to both means."""
+        if self._regions is None:
+            whole = masked = spatial_mean(maps)
+        else:
+            weights = self._regions.get_weights(self._metric.mask_view, maps, rows)
+            whole, masked = whole_and_masked_means(maps, weights)
+        if rows.is_whole:
+            return whole, masked
+        share = (rows.end - rows.start) / rows.height
+        return whole * share, masked * share
+
+    def combine(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the numbers of the whole image, and those under the mask, by column."""
+        whole = self._metric.combine([means.whole for means in self._means])
+        return whole, self._metric.combine([means.masked for means in self._means])
 
 
 @torch.no_grad()
@@ -87,21 +167,22 @@ def compute_metric(
     """
     check_weighting(weighting)
     references, images = (
-        Images(each, 255 if each.dtype == torch.uint8 else 1) for each in check_images(x, y)
+        ImageStrips.from_samples(each, 255 if each.dtype == torch.uint8 else 1)
+        for each in check_images(x, y)
     )
-    region = None if mask is None else check_mask(mask, images.samples)
-    maps = metric.compute_maps(metric.prepare(references), ImagePair(references, images))
-    means = [_average(level, region, metric.mask_view, weighting) for level in maps]
-    numbers = metric.combine(means)
-    if region is not None:
+    regions = None
+    if mask is not None:
+        regions = Regions([Region(each) for each in check_mask(mask, y)], weighting)
+    means = RunningMeans(metric, images, regions)
+    preparing = metric.begin(references)
+    for reference, distorted in zip(references, images, strict=True):
+        means.add(preparing.prepare(reference), ImagePair(reference, distorted))
+    whole, masked = means.combine()
+    if regions is None:
+        numbers = whole
+    else:
+        has_region = regions.has_region()
         numbers = {
-            name: torch.where(has_region(region), values, torch.nan)
-            for name, values in numbers.items()
+            name: torch.where(has_region, values, torch.nan) for name, values in masked.items()
         }
     return {name: values.view(y.shape[:-3]) for name, values in numbers.items()}
-
-
-def _average(maps: Tensor, mask: Tensor | None, view: MaskView, weighting: Weighting) -> Tensor:
-    if mask is None:
-        return spatial_mean(maps)
-    return whole_and_masked_means(maps, view.make_weights(mask, maps, weighting))[1]

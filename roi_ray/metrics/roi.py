@@ -6,6 +6,7 @@ once per reference and resolution. A mask of ones gives weights of ones, so that
 equal bit by bit.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from roi_ray.metrics.gaussian import MARGIN, exact_gaussian_means
-from roi_ray.metrics.images import pad_to_min_side
+from roi_ray.metrics.images import Strip, pad_to_min_side
 from roi_ray.runtime.triton import has_triton
 from roi_ray.settings import Weighting
 
@@ -34,16 +35,13 @@ def box_blur(saliency: Tensor) -> Tensor:
     Returns:
         (..., H, W), in [0, 1], of the input's type.
     """
-    # Differences of running sums take the same time for any box. float64, because the sums over a
-    # large image leave float32 no digits for the difference.
     sums = saliency.double()
     for dim in (-2, -1):
         length = sums.shape[dim]
-        running = torch.cat([sums.new_zeros(sums.narrow(dim, 0, 1).shape), sums.cumsum(dim)], dim)
         position = torch.arange(length, device=sums.device)
-        end = (position + _BOX - _BOX_BEFORE).clamp(max=length)
-        start = (position - _BOX_BEFORE).clamp(min=0)
-        sums = running.index_select(dim, end) - running.index_select(dim, start)
+        starts = (position - _BOX_BEFORE).clamp(min=0)
+        ends = (position + _BOX - _BOX_BEFORE).clamp(max=length)
+        sums = window_sums(sums, dim, starts, ends)
     return (sums / _BOX**2).clamp(0, 1).to(saliency.dtype)
 
 
@@ -61,6 +59,10 @@ def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
     if mask.shape[1:] != (height, width):
         mask = F.adaptive_avg_pool2d(mask, (height, width))
     return mask
+
+
+ReadRows = Callable[[int, int], Tensor]
+"""Reads rows of masks, from one row to before another, float64, (N, rows, W), in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -86,19 +88,26 @@ class MaskView:
         """
         return resize_mask(pad_to_min_side(mask[:, None], self.min_side)[:, 0], height, width)
 
-    def make_weights(self, mask: Tensor, maps: Tensor, weighting: Weighting) -> Tensor:
-        """Compute the weights under which L maps are averaged.
+    def resize_rows(self, read: ReadRows, mask_height: int, rows: Strip, width: int) -> Tensor:
+        """Bring a mask to some rows of the resolution of an L map.
 
         Args:
-            mask: (N, H, W), in [0, 1], float64.
-            maps: the L maps, (N, ..., h, w).
-            weighting: see `mask_weights`.
+            read: reads rows of the mask.
+            mask_height: height of the mask.
+            rows: the rows of the map.
+            width: width of the map.
 
         Returns:
-            (N, h, w), of the maps' type.
+            the rows of what `resize` returns, to 1e-12.
         """
-        resized = self.resize(mask, *maps.shape[-2:])
-        return mask_weights(resized.to(maps.dtype), weighting)
+        height = max(mask_height, self.min_side)
+
+        def read_padded(start: int, end: int) -> Tensor:
+            mask = read(min(start, mask_height - 1), min(end, mask_height))
+            padding = (0, max(0, self.min_side - mask.shape[-1]), 0, end - max(end, mask_height))
+            return F.pad(mask[:, None], padding, mode="replicate")[:, 0] if any(padding) else mask
+
+        return _average_cells(read_padded, height, rows, width)
 
 
 @dataclass(frozen=True)
@@ -115,10 +124,50 @@ class GaussianView(MaskView):
         # In float64 a mask of ones gives ones, to the last bit of a float32 map.
         return exact_gaussian_means(mask)
 
+    def resize_rows(self, read: ReadRows, mask_height: int, rows: Strip, width: int) -> Tensor:
+        """See `MaskView.resize_rows`."""
+        wider = Strip(rows.start, rows.end + 2 * MARGIN, rows.height + 2 * MARGIN)
+        return exact_gaussian_means(
+            super().resize_rows(read, mask_height, wider, width + 2 * MARGIN)
+        )
 
-def has_region(mask: Tensor) -> Tensor:
-    """Tell which masks, (N, H, W), have a region of interest: a mean of 1e-6 or more, bool (N,)."""
-    return mask.mean((-2, -1), dtype=torch.float64) >= EMPTY_MEAN
+
+def _average_cells(read: ReadRows, mask_height: int, rows: Strip, width: int) -> Tensor:
+    """Average a mask over the cells of some rows of a map, as `resize_mask` does."""
+    tops, bottoms = _cell_edges(mask_height, rows.height)
+    tops, bottoms = tops[rows.start : rows.end], bottoms[rows.start : rows.end]
+    first = int(tops[0])
+    mask = read(first, int(bottoms[-1]))
+    for dim, starts, ends in (
+        (-2, tops - first, bottoms - first),
+        (-1, *_cell_edges(mask.shape[-1], width)),
+    ):
+        if len(starts) < mask.shape[dim]:
+            sums = window_sums(mask, dim, starts.to(mask.device), ends.to(mask.device))
+            counts = (ends - starts).to(mask)
+            mask = sums / (counts[:, None] if dim == -2 else counts)
+    return mask
+
+
+def _cell_edges(length: int, cells: int) -> tuple[Tensor, Tensor]:
+    """Return where each of the cells of a length starts and ends; neighbours may overlap by one."""
+    numbers = torch.arange(cells)
+    return numbers * length // cells, ((numbers + 1) * length + cells - 1) // cells
+
+
+def window_sums(values: Tensor, dim: int, starts: Tensor, ends: Tensor) -> Tensor:
+    """Sum over windows along a dimension, in the same time for windows of any length.
+
+    Args:
+        values: float64, because the sums over a large image leave float32 no digits for their
+            differences.
+        dim: the dimension.
+        starts: first position of each window, int64.
+        ends: position after the last one.
+    """
+    zeros = values.new_zeros(values.narrow(dim, 0, 1).shape)
+    running = torch.cat([zeros, values.cumsum(dim)], dim)
+    return running.index_select(dim, ends) - running.index_select(dim, starts)
 
 
 def mask_weights(mask: Tensor, weighting: Weighting) -> Tensor:

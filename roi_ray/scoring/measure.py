@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from roi_ray.metrics.images import ImagePair, Images
-from roi_ray.metrics.metric import Metric
+from roi_ray.metrics.images import ImagePair
+from roi_ray.metrics.metric import Metric, RunningMeans
 from roi_ray.metrics.roi import EMPTY_MEAN
+from roi_ray.metrics.strips import ImageStrips
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import Download
 from roi_ray.schema import Scores
@@ -33,29 +34,47 @@ def load_metrics(networks: Networks, optional: Iterable[str]) -> list[Metric]:
 
 
 def measure(
-    references: ReferenceBatch, distorted: Images, metrics: Sequence[Metric]
-) -> dict[str, Tensor]:
+    references: ReferenceBatch, distorted: Sequence[ImageStrips], metrics: Sequence[Metric]
+) -> list[dict[str, Tensor]]:
     """Compute all numbers of distorted images, each against its reference.
 
+    Large images are read strip by strip. What the metrics need of a strip of a reference is then
+    computed once for all batches, and let go.
+
     Args:
-        references: one reference for all images, or one per image.
-        distorted: distorted images, N.
+        references: one reference for all images, or one per image of each batch.
+        distorted: batches of N distorted images, split as the references are.
         metrics: the metrics.
 
     Returns:
-        one tensor (N,), float64, per field of `Scores` that is computed here. Those of the region
-        of interest have no meaning where the mask has none.
+        for each batch, one tensor (N,), float64, per field of `Scores` that is computed here. Those
+        of the region of interest have no meaning where the mask has none.
     """
-    pair = ImagePair(references.images, distorted)
+    batches = [
+        (iter(images), [RunningMeans(metric, images, references.regions) for metric in metrics])
+        for images in distorted
+    ]
+    for reference, prepared in references.read(metrics):
+        for strips, running in batches:
+            pair = ImagePair(reference, next(strips))
+            for metric, means in zip(metrics, running, strict=True):
+                means.add(prepared[metric.name], pair)
+    fraction = references.regions.means
+    return [
+        _collect(running) | {"roi_fraction": fraction.expand(images.count)}
+        for images, (_, running) in zip(distorted, batches, strict=True)
+    ]
+
+
+def _collect(running: Iterable[RunningMeans]) -> dict[str, Tensor]:
+    """Return the numbers of all metrics, by column."""
     whole: dict[str, Tensor] = {}
     masked: dict[str, Tensor] = {}
-    for metric in metrics:
-        maps = metric.compute_maps(references.get_prepared(metric), pair)
-        means = [references.average(level, metric.mask_view) for level in maps]
-        whole |= metric.combine([mean for mean, _ in means])
-        masked |= metric.combine([mean for _, mean in means])
-    roi = {f"roi_{name}": values for name, values in masked.items()}
-    return whole | roi | {"roi_fraction": references.mask_means.expand(len(distorted))}
+    for means in running:
+        of_whole, of_masked = means.combine()
+        whole |= of_whole
+        masked |= of_masked
+    return whole | {f"roi_{name}": values for name, values in masked.items()}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """References, prepared once for any number of distorted images, one by one and in batches."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,54 +9,47 @@ from torch import Tensor
 from roi_ray.errors import UsageError
 from roi_ray.metrics.images import Images
 from roi_ray.metrics.metric import Metric
-from roi_ray.metrics.roi import MaskView, whole_and_masked_means
+from roi_ray.metrics.region import Region, Regions
+from roi_ray.metrics.strips import ImageStrips
 from roi_ray.settings import Weighting
 
-_WeightsKey = tuple[torch.dtype, int, int, MaskView, Weighting]
+PreparedRows = Mapping[str, Sequence[Tensor]]
+"""What each metric prepared of some rows of references, by its name: tensors (N, ...)."""
 
 
 @dataclass(eq=False, repr=False)
 class Prepared:
     """A reference, with everything that does not depend on a distorted image.
 
-    Not frozen: the weights of the mask are added when a map of a new resolution is first averaged,
-    because only the metrics know their maps' resolutions. The numbers do not depend on it.
-
     Attributes:
-        samples: samples of the reference, from `upload`, (1, 3, H, W).
+        images: the reference, in strips.
         bit_depth: bits per sample of the reference.
-        mask: the region of interest `R`, float32, (H, W), in [0, 1].
-        given_mask: the mask that the caller gave, uint8, (H, W), on the device; None if the
-            saliency network made it. `mask` is it divided by 255, which float32 rounds.
-        metrics: what each metric prepared, by its name: tensors (1, ...).
-        mask_mean: mean of the mask, float64, (), on the device.
+        region: its region of interest.
+        metric_names: names of the metrics that it can be scored with.
+        rows: what the metrics prepared of each strip; None for a large reference, of which it is
+            computed again for each call of the scorer, because it would take too much memory.
     """
 
-    samples: Tensor
+    images: ImageStrips
     bit_depth: int
-    mask: Tensor
-    given_mask: Tensor | None
-    metrics: Mapping[str, Sequence[Tensor]]
-    mask_mean: Tensor
-    _weights: dict[_WeightsKey, Tensor] = field(default_factory=dict, init=False)
+    region: Region
+    metric_names: frozenset[str]
+    rows: Sequence[PreparedRows] | None
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        height, width = self.samples.shape[-2:]
-        return height, width
+        return self.images.size
+
+    @property
+    def mask(self) -> Tensor:
+        """The region of interest `R`, float32, (H, W), in [0, 1]."""
+        return self.region.mask
 
     @property
     def roi_fraction(self) -> float:
         """Mean of the mask, in [0, 1]."""
-        return float(self.mask_mean)
-
-    @property
-    def exact_mask(self) -> Tensor:
-        """The mask as float64, (H, W), in [0, 1]."""
-        if self.given_mask is not None:
-            return self.given_mask.double() / 255
-        return self.mask.double()
+        return float(self.region.mean)
 
     def __repr__(self) -> str:
         height, width = self.size
@@ -74,54 +67,71 @@ class ReferenceBatch:
     Attributes:
         size: height and width in pixels.
         bit_depth: bits per sample of the references.
-        images: the references; here and below, one, or one per image.
-        mask_means: means of the masks, float64, (N,).
+        regions: regions of interest of the references; one, or one per image.
     """
 
     def __init__(self, prepared: Sequence[Prepared], weighting: Weighting) -> None:
         if all(reference is prepared[0] for reference in prepared):
             prepared = prepared[:1]
-        self._prepared, self._weighting = prepared, weighting
+        self._prepared = prepared
         self.size, self.bit_depth = prepared[0].size, prepared[0].bit_depth
-        samples = _concatenate([reference.samples for reference in prepared])
-        self.images = Images(samples, (1 << self.bit_depth) - 1)
-        self.mask_means = torch.stack([reference.mask_mean for reference in prepared])
+        self.regions = Regions([reference.region for reference in prepared], weighting)
 
-    def get_prepared(self, metric: Metric) -> list[Tensor]:
-        """Return what a metric prepared of the references, tensors (N, ...).
+    def read(self, metrics: Sequence[Metric]) -> Iterator[tuple[Images, PreparedRows]]:
+        """Read the references strip by strip, with what metrics prepare of each.
 
         Raises:
-            UsageError: the references were prepared without this metric.
+            UsageError: the references were prepared without one of the metrics.
         """
-        try:
-            parts = [reference.metrics[metric.name] for reference in self._prepared]
-        except KeyError as error:
-            raise UsageError(
-                f"the reference was prepared by a scorer without the metric {metric.name!r}; "
-                "prepare it with this scorer"
-            ) from error
-        return [_concatenate(tensors) for tensors in zip(*parts, strict=True)]
+        for metric in metrics:
+            if not all(metric.name in reference.metric_names for reference in self._prepared):
+                raise UsageError(
+                    f"the reference was prepared by a scorer without the metric {metric.name!r}; "
+                    "prepare it with this scorer"
+                )
+        images = self._concatenate_images()
+        kept = [reference.rows for reference in self._prepared if reference.rows is not None]
+        if len(kept) < len(self._prepared):
+            for strip, rows in prepare_strips(images, metrics):
+                yield strip, rows
+                for reference in self._prepared:
+                    reference.region.kept_weights.clear()
+            return
+        for number, strip in enumerate(images):
+            yield strip, _concatenate_rows([rows[number] for rows in kept])
 
-    def average(self, maps: Tensor, view: MaskView) -> tuple[Tensor, Tensor]:
-        """Average L maps over the whole image, and under the mask.
+    def _concatenate_images(self) -> ImageStrips:
+        first, *others = (reference.images for reference in self._prepared)
+        if not others:
+            return first
 
-        Args:
-            maps: float32 or float64, (N, ..., h, w).
-            view: how the maps see the mask.
+        def load(start: int, end: int) -> Tensor:
+            return torch.cat([reference.images.load(start, end) for reference in self._prepared])
 
-        Returns:
-            both means, (N, ...), float64.
-        """
-        height, width = maps.shape[-2:]
-        key = (maps.dtype, height, width, view, self._weighting)
-        if new := [ref for ref in dict.fromkeys(self._prepared) if key not in ref._weights]:
-            masks = torch.stack([reference.exact_mask for reference in new])
-            weights = view.make_weights(masks, maps, self._weighting)
-            for reference, its_weights in zip(new, weights[:, None], strict=True):
-                reference._weights[key] = its_weights
-        weights = _concatenate([reference._weights[key] for reference in self._prepared])
-        return whole_and_masked_means(maps, weights)
+        return ImageStrips(len(self._prepared), first.size, first.white, load, first.strips)
 
 
-def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(tuple(tensors))
+def prepare_strips(
+    references: ImageStrips, metrics: Sequence[Metric]
+) -> Iterator[tuple[Images, PreparedRows]]:
+    """Read references strip by strip, and compute what metrics prepare of each."""
+    begun = [metric.begin(references) for metric in metrics]
+    for strip in references:
+        yield strip, {metric.name: metric.prepare(strip) for metric in begun}
+
+
+def select_rows(rows: PreparedRows, number: int) -> PreparedRows:
+    """Select one reference of what was prepared of some rows of several."""
+    return {
+        name: [tensor[number : number + 1] for tensor in tensors] for name, tensors in rows.items()
+    }
+
+
+def _concatenate_rows(rows: Sequence[PreparedRows]) -> PreparedRows:
+    """Concatenate what was prepared of the same rows of several references."""
+    if len(rows) == 1:
+        return rows[0]
+    return {
+        name: [torch.cat(tensors) for tensors in zip(*(each[name] for each in rows), strict=True)]
+        for name in rows[0]
+    }

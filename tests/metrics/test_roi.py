@@ -4,10 +4,10 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from roi_ray.metrics.region import Region, Regions
 from roi_ray.metrics.roi import (
     GaussianView,
     box_blur,
-    has_region,
     mask_weights,
     resize_mask,
     whole_and_masked_means,
@@ -80,7 +80,8 @@ def test_masks_with_a_mean_below_a_millionth_have_no_region() -> None:
     masks = torch.zeros(3, 1000, 1000, dtype=torch.float64)
     masks[1, 7, 9] = 0.999
     masks[2, 7, 9] = 1
-    assert has_region(masks).tolist() == [False, False, True]
+    regions = Regions([Region(mask) for mask in masks], "mean")
+    assert regions.has_region().tolist() == [False, False, True]
 
 
 def test_normalised_mean_is_the_value_inside_the_region() -> None:
