@@ -15,34 +15,43 @@ from torch import Tensor
 
 from roi_ray.metrics.gaussian import MARGIN, exact_gaussian_means
 from roi_ray.metrics.images import Strip, pad_to_min_side
+from roi_ray.metrics.strips import RowBuffer
 from roi_ray.runtime.triton import has_triton
 from roi_ray.settings import Weighting
 
 _BOX = 50
-_BOX_BEFORE = _BOX // 2  # an even box has no centre: it covers rows i-25 .. i+24
+_BOX_ABOVE, _BOX_BELOW = 25, 24  # an even box has no centre: it covers rows i-25 .. i+24
 EMPTY_MEAN = 1e-6
 """Below this mean of the mask there is no region of interest, and no number for it."""
 
 
-def box_blur(saliency: Tensor) -> Tensor:
+def box_blur(saliency: Tensor, above: int = _BOX_ABOVE, below: int = _BOX_BELOW) -> Tensor:
     """Spread a saliency map over its neighbourhood: S of the mask `R = S(sigmoid(N(x)))`.
 
     The mean over a 50 x 50 box at stride 1; pixels outside the image count as 0.
 
     Args:
         saliency: (..., H, W), in [0, 1], high where people look.
+        above: rows outside the image that the first boxes see; fewer if `saliency` is a window of
+            rows, see `box_buffer`.
+        below: likewise, the last boxes.
 
     Returns:
-        (..., H, W), in [0, 1], of the input's type.
+        (..., H + above + below - 49, W), in [0, 1], of the input's type.
     """
     sums = saliency.double()
-    for dim in (-2, -1):
+    for dim, before, after in ((-2, above, below), (-1, _BOX_ABOVE, _BOX_BELOW)):
         length = sums.shape[dim]
-        position = torch.arange(length, device=sums.device)
-        starts = (position - _BOX_BEFORE).clamp(min=0)
-        ends = (position + _BOX - _BOX_BEFORE).clamp(max=length)
+        count = length + before + after - _BOX + 1
+        position = torch.arange(count, device=sums.device) - before
+        starts, ends = position.clamp(min=0), (position + _BOX).clamp(max=length)
         sums = window_sums(sums, dim, starts, ends)
     return (sums / _BOX**2).clamp(0, 1).to(saliency.dtype)
+
+
+def box_buffer() -> RowBuffer:
+    """Return the buffer for a saliency map that comes in strips, whose windows `box_blur` takes."""
+    return RowBuffer(_BOX, padding=_BOX_ABOVE, padding_below=_BOX_BELOW)
 
 
 def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:

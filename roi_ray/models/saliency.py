@@ -1,15 +1,18 @@
 """The method's N: a fixed salient-object network that sees the reference only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from roi_ray.errors import WeightsError
+from roi_ray.metrics.images import Strip
+from roi_ray.metrics.strips import ImageStrips
 from roi_ray.models import loader
 from roi_ray.models.lite0 import Lite0Saliency
 from roi_ray.models.loader import Weights
+from roi_ray.models.resize import shrink_rows
 from roi_ray.models.u2net import U2NET, U2NETP, U2Net
 from roi_ray.settings import DEFAULT_SALIENCY
 
@@ -64,6 +67,16 @@ class Saliency(nn.Module):
         logits: Tensor = self.network(self.preprocess(images))
         return F.interpolate(logits.float(), size=images.shape[-2:], mode="bilinear")
 
+    def compute_coarse_logits(self, images: ImageStrips) -> Tensor:
+        """Compute the saliency of images that come in strips, before it is resized to their size.
+
+        Returns:
+            logits, float32, (N, 1, h, w); `resize.enlarge_rows` makes those of the pixels.
+        """
+        shrunk = shrink_rows(self._shrink_columns(images), images.size[0], self.side)
+        logits: Tensor = self.network(self._normalize(shrunk))
+        return logits.float()
+
     def preprocess(self, images: Tensor) -> Tensor:
         """Resize and normalise images for the network.
 
@@ -74,10 +87,18 @@ class Saliency(nn.Module):
             (N, 3, side, side), in the network's precision.
         """
         square = (self.side, self.side)
-        x = F.interpolate(images, size=square, mode="bilinear", antialias=True)
+        return self._normalize(F.interpolate(images, size=square, mode="bilinear", antialias=True))
+
+    def _shrink_columns(self, images: ImageStrips) -> Iterator[tuple[Strip, Tensor]]:
+        """Resize the columns of each strip, (N, 3, rows, side)."""
+        for strip, part in zip(images.strips, images, strict=True):
+            size = (strip.end - strip.start, self.side)
+            yield strip, F.interpolate(part.values, size=size, mode="bilinear", antialias=True)
+
+    def _normalize(self, x: Tensor) -> Tensor:
         if self.divide_by_max:
             x = x / x.amax((1, 2, 3), keepdim=True).clamp_min(1e-6)
-        weight = next(self.network.parameters(), images)
+        weight = next(self.network.parameters(), x)
         return ((x - self.mean) / self.std).to(weight.dtype)
 
 
