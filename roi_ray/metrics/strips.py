@@ -20,9 +20,17 @@ WHOLE_PIXELS = 1 << 40
 STRIP_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 22}
 """Pixels of a strip of a larger image, by type of device: those of the batches that are fastest."""
 
-_ROW_MULTIPLE = 32
+MIN_STRIP_ROWS = 32
 """All strips but the last have a multiple of these rows: so have, at all resolutions, most of the
 windows that networks and filters see, and their libraries prepare for few shapes."""
+
+
+def plan_strips(size: tuple[int, int], device: torch.device) -> list[Strip]:
+    """Return the strips in which a device reads images of a height and width; one of small ones."""
+    height, width = size
+    if height * width <= WHOLE_PIXELS:
+        return [Strip(0, height, height)]
+    return split_into_strips(size, STRIP_PIXELS[device.type])
 
 
 def split_into_strips(size: tuple[int, int], pixels: int) -> list[Strip]:
@@ -37,7 +45,7 @@ def split_into_strips(size: tuple[int, int], pixels: int) -> list[Strip]:
         the strips, from top to bottom.
     """
     height, width = size
-    rows = max(1, pixels // width // _ROW_MULTIPLE) * _ROW_MULTIPLE
+    rows = max(1, pixels // width // MIN_STRIP_ROWS) * MIN_STRIP_ROWS
     ends = [*range(rows, height - rows + 1, rows), height]
     return [Strip(start, end, height) for start, end in pairwise([0, *ends])]
 
@@ -64,10 +72,7 @@ class ImageStrips:
     def from_samples(cls, samples: Tensor, white: int) -> "ImageStrips":
         """Make strips of samples in memory, (N, 3, H, W); one strip of small images."""
         height, width = samples.shape[-2:]
-        if height * width <= WHOLE_PIXELS:
-            strips = [Strip(0, height, height)]
-        else:
-            strips = split_into_strips((height, width), STRIP_PIXELS[samples.device.type])
+        strips = plan_strips((height, width), samples.device)
 
         def load(start: int, end: int) -> Tensor:
             return samples[..., start:end, :]

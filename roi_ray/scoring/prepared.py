@@ -1,7 +1,7 @@
 """References, prepared once for any number of distorted images, one by one and in batches."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from roi_ray.errors import UsageError
 from roi_ray.metrics.images import Images
 from roi_ray.metrics.metric import Metric
 from roi_ray.metrics.region import Region, Regions
-from roi_ray.metrics.strips import ImageStrips
+from roi_ray.metrics.strips import MIN_STRIP_ROWS, ImageStrips, split_into_strips
 from roi_ray.settings import Weighting
 
 PreparedRows = Mapping[str, Sequence[Tensor]]
@@ -51,6 +51,14 @@ class Prepared:
         """Mean of the mask, in [0, 1]."""
         return float(self.region.mean)
 
+    def split_further(self) -> "Prepared | None":
+        """Return this reference in strips of half the height; None if they are low already."""
+        rows = self.images.strips[0].end // 2
+        if rows < MIN_STRIP_ROWS:
+            return None
+        strips = split_into_strips(self.size, rows * self.size[1])
+        return replace(self, images=replace(self.images, strips=strips), rows=None)
+
     def __repr__(self) -> str:
         height, width = self.size
         return f"Prepared({width} x {height}, roi_fraction={self.roi_fraction:.4g})"
@@ -67,6 +75,7 @@ class ReferenceBatch:
     Attributes:
         size: height and width in pixels.
         bit_depth: bits per sample of the references.
+        strips: strips in which they are read.
         regions: regions of interest of the references; one, or one per image.
     """
 
@@ -75,6 +84,7 @@ class ReferenceBatch:
             prepared = prepared[:1]
         self._prepared = prepared
         self.size, self.bit_depth = prepared[0].size, prepared[0].bit_depth
+        self.strips = prepared[0].images.strips
         self.regions = Regions([reference.region for reference in prepared], weighting)
 
     def read(self, metrics: Sequence[Metric]) -> Iterator[tuple[Images, PreparedRows]]:

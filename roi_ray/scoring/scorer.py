@@ -3,35 +3,24 @@
 from collections.abc import Hashable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from itertools import groupby, islice
-from typing import cast
 
 import torch
-from torch import Tensor
 
-from roi_ray.errors import OutOfMemory
 from roi_ray.imaging.masks import check_mask
 from roi_ray.imaging.pixels import Pixels, Pixels8, bit_depth_of, check_pixels, check_size
-from roi_ray.metrics import strips
-from roi_ray.metrics.ms_ssim import scales_that_fit
-from roi_ray.metrics.region import Region
-from roi_ray.metrics.strips import ImageStrips
 from roi_ray.models.networks import Networks, load_networks
-from roi_ray.runtime.device import Download, find_device, upload
+from roi_ray.runtime.device import find_device
 from roi_ray.runtime.memory import out_of_memory_errors
 from roi_ray.runtime.precision import DTYPES, check_precision, fastest_precision
 from roi_ray.schema import Scores
-from roi_ray.scoring.masks import make_masks
-from roi_ray.scoring.measure import RunningBatch, load_metrics, measure
-from roi_ray.scoring.prepared import Prepared, ReferenceBatch, prepare_strips, select_rows
+from roi_ray.scoring.batches import BatchScorer
+from roi_ray.scoring.measure import load_metrics
+from roi_ray.scoring.preparation import Preparation
+from roi_ray.scoring.prepared import Prepared
 from roi_ray.settings import Settings
 
 _GPU_BATCH, _CPU_BATCH = 32, 1
 _BATCH_PIXELS = 512 * 512
-_KEPT_PIXELS = 1 << 22
-"""Largest reference of which what the metrics prepare is kept: 100 to 500 bytes per pixel."""
-_LARGE_IMAGES_TOGETHER = 8
-"""Images for which the work on a large reference is done once; each keeps some rows per layer."""
 
 
 def load_networks_for(settings: Settings, weights_dir: str | None = None) -> Networks:
@@ -50,7 +39,8 @@ class Scorer:
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU if there is one.
         batch: number of distorted images of 512 x 512 pixels that go through the networks at once.
             Batches of other sizes have at most as many pixels, but at least one image. None for 32
-            on a GPU, and 1 on a CPU, whose caches hold no more.
+            on a GPU, and 1 on a CPU, whose caches hold no more. Large images go through the
+            networks in strips of rows.
         weights_dir: folder with torchvision's backbone files, for LPIPS `vgg` and `squeeze`.
         networks: networks to copy and use, instead of those that the settings name.
         allow_slow_precision: whether a precision that takes more than twice as long as fp32 on
@@ -96,11 +86,16 @@ class Scorer:
         if not allow_slow_precision:
             check_precision(self.settings.precision, self.device)
         default_batch = _GPU_BATCH if self.device.type == "cuda" else _CPU_BATCH
-        self._pixels_per_batch = (batch or default_batch) * _BATCH_PIXELS
+        pixels = (batch or default_batch) * _BATCH_PIXELS
         # A copy, as `to` changes the networks, which another scorer may be using.
         networks = deepcopy(networks) if networks else load_networks_for(self.settings, weights_dir)
         self._networks = networks.to(self.device, DTYPES[self.settings.precision])
-        self._metrics = load_metrics(self._networks, self.settings.metrics)
+        metrics = load_metrics(self._networks, self.settings.metrics)
+        self._preparation = Preparation(self._networks.saliency, metrics, self.device)
+        min_side = max(self._networks.lpips.min_side, self._networks.discriminator.min_side)
+        self._batches = BatchScorer(
+            metrics, self.settings.roi_weighting, self.device, pixels, min_side
+        )
         if self.device.type == "cuda":
             # By default torch rounds the inputs of float32 convolutions to 10 bits.
             torch.backends.cudnn.allow_tf32 = False
@@ -144,63 +139,11 @@ class Scorer:
         prepared: dict[int, Prepared] = {}
         with out_of_memory_errors(first.shape[:2]):
             for group in _group_positions(bit_depth_of(reference) for reference in references):
-                results = self._prepare([references[i] for i in group], [masks[i] for i in group])
+                results = self._preparation.prepare(
+                    [references[i] for i in group], [masks[i] for i in group]
+                )
                 prepared |= zip(group, results, strict=True)
         return [prepared[position] for position in range(len(references))]
-
-    def _prepare(
-        self, references: Sequence[Pixels], masks: Sequence[Pixels8 | None]
-    ) -> list[Prepared]:
-        """Prepare references of one bit depth."""
-        if _is_large(references[0].shape[:2]):
-            # Read again later, and the caller may change the arrays until then.
-            references = [each.copy() if each.flags.writeable else each for each in references]
-        images = self._make_strips(references)
-        scales_that_fit(*images.size)  # refuses images that are too small
-        if _is_large(images.size) and len(references) > 1:
-            return [
-                self._prepare([reference], [mask])[0]
-                for reference, mask in zip(references, masks, strict=True)
-            ]
-        regions = self._make_regions(images, masks)
-        names = frozenset(metric.name for metric in self._metrics)
-        height, width = images.size
-        rows = None
-        if height * width <= _KEPT_PIXELS:
-            rows = [prepared for _, prepared in prepare_strips(images, self._metrics)]
-        return [
-            Prepared(
-                images=images.select(number),
-                bit_depth=bit_depth_of(references[0]),
-                region=region,
-                metric_names=names,
-                rows=rows and [select_rows(prepared, number) for prepared in rows],
-            )
-            for number, region in enumerate(regions)
-        ]
-
-    def _make_strips(self, images: Sequence[Pixels]) -> ImageStrips:
-        """Make strips of images of one size and bit depth, on the device."""
-        white = (1 << bit_depth_of(images[0])) - 1
-        height, width = images[0].shape[:2]
-        if not _is_large((height, width)):
-            return ImageStrips.from_samples(upload(images, self.device), white)
-
-        def load(start: int, end: int) -> Tensor:
-            return upload([cast(Pixels, image[start:end]) for image in images], self.device)
-
-        parts = strips.split_into_strips((height, width), strips.STRIP_PIXELS[self.device.type])
-        return ImageStrips(len(images), (height, width), white, load, parts)
-
-    def _make_regions(self, images: ImageStrips, masks: Sequence[Pixels8 | None]) -> list[Region]:
-        """Return the region of each image: of the mask given, or of that from the network."""
-        if missing := [number for number, mask in enumerate(masks) if mask is None]:
-            unmasked = images if len(missing) == images.count else images.select(*missing)
-            made = iter(make_masks(self._networks.saliency, unmasked))
-        return [
-            Region(next(made) if mask is None else torch.from_numpy(mask.copy()).to(self.device))
-            for mask in masks
-        ]
 
     def score(self, reference: Prepared, distorted: Sequence[Pixels]) -> list[Scores]:
         """Score any number of distorted images of one reference; see `score_pairs`."""
@@ -239,78 +182,9 @@ class Scorer:
         for group in _group_positions(
             (reference.bit_depth, bit_depth_of(image)) for reference, image in pairs
         ):
-            results = self._score_group([pairs[position] for position in group], size)
+            results = self._batches.score([pairs[position] for position in group])
             scores |= zip(group, results, strict=True)
         return [scores[position] for position in range(len(pairs))]
-
-    def _score_group(
-        self, pairs: Sequence[tuple[Prepared, Pixels]], size: tuple[int, int]
-    ) -> list[Scores]:
-        """Score pairs of one size, whose references have one bit depth, and images another."""
-        if _is_large(size):
-            return self._score_large(pairs)
-        batch = self._pairs_per_batch(size)
-        scores: list[Scores] = []
-        # Results are read after the next batch has been sent to the GPU, so that it never waits.
-        running: list[RunningBatch] = []
-        started = 0
-        while started < len(pairs):
-            batch_pairs = pairs[started : started + batch]
-            try:
-                with out_of_memory_errors(size):
-                    running.append(self._start_batch(batch_pairs))
-            except OutOfMemory:
-                if len(batch_pairs) == 1:
-                    raise
-                batch = len(batch_pairs) // 2
-                continue
-            started += len(batch_pairs)
-            if len(running) > 1:
-                scores += running.pop(0).wait()
-        return scores + running.pop().wait()
-
-    def _pairs_per_batch(self, size: tuple[int, int]) -> int:
-        # The networks see tiny images padded to these sides.
-        min_side = max(self._networks.lpips.min_side, self._networks.discriminator.min_side)
-        area = max(size[0], min_side) * max(size[1], min_side)
-        return max(1, self._pixels_per_batch // area)
-
-    def _score_large(self, pairs: Sequence[tuple[Prepared, Pixels]]) -> list[Scores]:
-        """Score pairs strip by strip; some images of one reference together."""
-        scores: list[Scores] = []
-        for _, group in groupby(pairs, key=lambda pair: id(pair[0])):
-            while together := list(islice(group, _LARGE_IMAGES_TOGETHER)):
-                references = ReferenceBatch([together[0][0]], self.settings.roi_weighting)
-                with out_of_memory_errors(references.size):
-                    running = self._start(references, [[image] for _, image in together])
-                    scores += running.wait()
-        return scores
-
-    def _start_batch(self, pairs: Sequence[tuple[Prepared, Pixels]]) -> RunningBatch:
-        references = ReferenceBatch(
-            [reference for reference, _ in pairs], self.settings.roi_weighting
-        )
-        return self._start(references, [[image for _, image in pairs]])
-
-    def _start(
-        self, references: ReferenceBatch, batches: Sequence[Sequence[Pixels]]
-    ) -> RunningBatch:
-        """Start to measure batches of images, each against the same references."""
-        distorted = [self._make_strips(images) for images in batches]
-        numbers = measure(references, distorted, self._metrics)
-        rows = [torch.stack(list(columns.values()), dim=1) for columns in numbers]
-        return RunningBatch(
-            size=references.size,
-            bit_depths=(references.bit_depth, bit_depth_of(batches[0][0])),
-            scales=scales_that_fit(*references.size),
-            columns=tuple(numbers[0]),
-            numbers=Download(torch.cat(rows)),
-        )
-
-
-def _is_large(size: tuple[int, ...]) -> bool:
-    """Whether images of a height and width are read strip by strip."""
-    return size[0] * size[1] > strips.WHOLE_PIXELS
 
 
 def _group_positions(keys: Iterable[Hashable]) -> list[list[int]]:

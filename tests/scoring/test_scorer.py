@@ -368,8 +368,8 @@ reference = scorer.prepare(x)
 scorer.score(reference, [x])
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (400 << 20), resource.RLIM_INFINITY))
-start, sizes = scorer._start_batch, []
-scorer._start_batch = lambda pairs: sizes.append(len(pairs)) or start(pairs)
+start, sizes = scorer._batches._start_batch, []
+scorer._batches._start_batch = lambda pairs: sizes.append(len(pairs)) or start(pairs)
 scores = scorer.score(reference, [x] * 64)
 print(len(scores), sizes[-1])
 large = rng.integers(0, 256, (2048, 2048, 3), dtype=np.uint8)
