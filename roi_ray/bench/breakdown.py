@@ -13,9 +13,10 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import to_8_bits
 from roi_ray.metrics.colour import squared_error_maps
 from roi_ray.metrics.images import ImagePair, Images
-from roi_ray.metrics.ms_ssim import Moments, filter_reference, similarity_maps
+from roi_ray.metrics.ms_ssim import filter_reference, similarity_maps
 from roi_ray.metrics.mse import squared_error_map
 from roi_ray.metrics.roi import box_blur, mask_weights, resize_mask, whole_and_masked_means
+from roi_ray.metrics.similarity import Moments
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import upload
 

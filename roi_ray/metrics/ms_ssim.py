@@ -6,33 +6,22 @@ The work is split, because in a sweep one reference meets many distorted images:
 `ms_ssim` does all three.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from roi_ray.errors import ImageTooSmall
-from roi_ray.metrics.gaussian import (
-    MARGIN,
-    WINDOW,
-    gaussian_means,
-    gaussian_means_at_once,
-    gaussian_taps,
-)
+from roi_ray.metrics.gaussian import MARGIN, WINDOW
 from roi_ray.metrics.images import ImagePair, Images
 from roi_ray.metrics.metric import Metric, compute_metric
 from roi_ray.metrics.roi import GaussianView
-from roi_ray.runtime.triton import has_triton
+from roi_ray.metrics.similarity import Moments, compute_moments, similarity_map
+from roi_ray.metrics.strips import ImageStrips, RowBuffer
 from roi_ray.settings import Weighting
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-
-_C1 = 0.01**2
-_C2 = 0.03**2
-_STRIP_PIXELS = 1 << 16
-_MIN_STRIP_ROWS = 32
 
 
 def ms_ssim(
@@ -73,17 +62,29 @@ def ms_ssim(
 
 
 class _MsSsim(Metric):
+    """MS-SSIM of whole images, or of the strips of a pyramid."""
+
     name = "ms_ssim"
     mask_view = GaussianView()
 
+    def __init__(self, pyramid: "Pyramid | None" = None) -> None:
+        self._pyramid = pyramid
+
+    def begin(self, images: ImageStrips) -> Metric:
+        return _MsSsim(Pyramid(*images.size))
+
+    def map_heights(self, height: int) -> list[int]:
+        """Return the number of rows of each map; narrow images have only the first of them."""
+        return [side - 2 * MARGIN for side in _scale_sides(height)]
+
     def prepare(self, references: Images) -> Sequence[Tensor]:
-        moments = filter_reference(references.values.contiguous())
+        moments = filter_reference(references.values.contiguous(), self._pyramid)
         return [tensor for scale in moments for tensor in (scale.image, scale.mean, scale.variance)]
 
     def compute_maps(self, prepared: Sequence[Tensor], pair: ImagePair) -> Iterable[Tensor]:
         scales = zip(prepared[0::3], prepared[1::3], prepared[2::3], strict=True)
         moments = [Moments(*scale) for scale in scales]
-        return similarity_maps(moments, pair.distorted.values.contiguous())
+        return similarity_maps(moments, pair.distorted.values.contiguous(), self._pyramid)
 
     def combine(self, means: list[Tensor]) -> dict[str, Tensor]:
         return {"ms_ssim": combine_scales(means)}
@@ -92,28 +93,38 @@ class _MsSsim(Metric):
 METRIC = _MsSsim()
 
 
-@dataclass(frozen=True)
-class Moments:
-    """References at one scale, with their local moments.
+class Pyramid:
+    """The scales of images that come in strips; a whole image is one strip.
 
-    Attributes:
-        image: (N, 3, H, W), in [0, 1].
-        mean: local means over the window, (N, 3, H - 10, W - 10).
-        variance: local variances, of the same shape.
+    Args:
+        height: height of the images.
+        width: width of the images.
+
+    Raises:
+        ImageTooSmall: a side is smaller than the window.
     """
 
-    image: Tensor
-    mean: Tensor
-    variance: Tensor
+    def __init__(self, height: int, width: int) -> None:
+        sides = _scale_sides(height)[: scales_that_fit(height, width)]
+        self._windows = [RowBuffer(WINDOW) for _ in sides]
+        self._cells = [RowBuffer(2, stride=2, padding=side % 2, padding_below=0) for side in sides]
 
-    def select(self, images: slice, start: int = 0, end: int | None = None) -> "Moments":
-        """Select some of the references, and the rows `start` to `end` of their maps."""
-        image_end = None if end is None else end + 2 * MARGIN
-        return Moments(
-            self.image[images, :, start:image_end],
-            self.mean[images, :, start:end],
-            self.variance[images, :, start:end],
-        )
+    def push(self, rows: Tensor) -> Iterator[Tensor]:
+        """Add the next rows of the images.
+
+        Args:
+            rows: float32, contiguous, (N, 3, rows, W), in [0, 1].
+
+        Returns:
+            for each scale, the finest first, the rows that the next positions of the window see,
+            contiguous, (N, 3, h, w); h is 0 if no further position fits.
+        """
+        for scale, windows in enumerate(self._windows):
+            if scale:
+                rows = _halve(self._cells[scale - 1], rows)
+            # No window reaches below the image, so that its last rows are like any others.
+            window = windows.push(rows, is_last=False)
+            yield rows[..., :0, :] if window is None else window.rows
 
 
 def scales_that_fit(height: int, width: int) -> int:
@@ -122,109 +133,61 @@ def scales_that_fit(height: int, width: int) -> int:
     Raises:
         ImageTooSmall: the window does not fit even at full resolution.
     """
-    side = min(height, width)
-    scales = 0
-    while side >= WINDOW and scales < len(SCALE_WEIGHTS):
-        scales += 1
-        side = (side + 1) // 2
+    scales = len(_scale_sides(min(height, width)))
     if scales == 0:
         raise ImageTooSmall(f"{width} x {height} is smaller than SSIM's {WINDOW} x {WINDOW} window")
     return scales
 
 
-def filter_reference(reference: Tensor) -> list[Moments]:
+def _scale_sides(side: int) -> list[int]:
+    """Return a side at each scale that holds the window."""
+    sides: list[int] = []
+    while side >= WINDOW and len(sides) < len(SCALE_WEIGHTS):
+        sides.append(side)
+        side = (side + 1) // 2
+    return sides
+
+
+def filter_reference(reference: Tensor, pyramid: Pyramid | None = None) -> list[Moments]:
     """Compute the local moments of references at every scale that fits.
 
     Args:
-        reference: float32, (N, 3, H, W), in [0, 1].
+        reference: float32, contiguous, (N, 3, H, W), in [0, 1]: whole images, or their next strip.
+        pyramid: the scales of the strips before; None for whole images.
 
     Returns:
-        one entry per scale, the finest first.
+        one entry per scale, the finest first; of a strip, the rows that are new.
 
     Raises:
         ImageTooSmall: a side is smaller than the window.
     """
-    moments = []
-    scales = scales_that_fit(*reference.shape[-2:])
-    for scale in range(scales):
-        if scale:
-            reference = _downsample(reference)
-        mean, square = gaussian_means(torch.stack([reference, reference * reference]))
-        moments.append(Moments(reference, mean, square.addcmul_(mean, mean, value=-1)))
-    return moments
+    pyramid = pyramid or Pyramid(*reference.shape[-2:])
+    return [compute_moments(image) for image in pyramid.push(reference)]
 
 
-def similarity_maps(reference: list[Moments], distorted: Tensor) -> list[Tensor]:
+def similarity_maps(
+    reference: list[Moments], distorted: Tensor, pyramid: Pyramid | None = None
+) -> list[Tensor]:
     """Compute the L maps: contrast-structure at all scales but the last, full SSIM at the last.
 
     Args:
-        reference: output of `filter_reference` for one reference, or for one per distorted image.
-        distorted: float32, (N, 3, H, W), in [0, 1].
+        reference: output of `filter_reference` for the same rows of one reference, or of one per
+            distorted image.
+        distorted: float32, contiguous, (N, 3, H, W), in [0, 1]: whole images, or their next strip.
+        pyramid: the scales of the strips before; None for whole images.
 
     Returns:
         one (N, 3, h, w) per scale, in [-1, 1], higher is better; h and w are the scale's size less
-        `MARGIN` on each side.
+        `MARGIN` on each side; of a strip, the rows that are new.
     """
-    maps = []
+    pyramid = pyramid or Pyramid(*distorted.shape[-2:])
     last = len(reference) - 1
-    for scale, x in enumerate(reference):
-        if scale:
-            distorted = _downsample(distorted)
-        on_cpu = distorted.device.type == "cpu"
-        similarity = _similarity_in_strips if on_cpu else _similarity_at_once
-        maps.append(similarity(x, distorted, scale == last))
-    return maps
-
-
-def _similarity_in_strips(x: Moments, y: Tensor, luminance: bool) -> Tensor:
-    """Compute contrast-structure, (N, 3, h, w), on a CPU; with `luminance`, full SSIM.
-
-    Strips of rows keep intermediate results in the cache.
-    """
-    height, width = x.mean.shape[-2:]
-    similarity = y.new_empty(*y.shape[:2], height, width)
-    rows = max(_MIN_STRIP_ROWS, _STRIP_PIXELS // width)
-    for number in range(len(y)):
-        one_image = slice(number, number + 1)
-        for start in range(0, height, rows):
-            end = min(start + rows, height)
-            strip = x.select(one_image if len(x.image) > 1 else slice(None), start, end)
-            image = y[one_image, :, start : end + 2 * MARGIN]
-            inputs = image.new_empty(3, *image.shape)
-            inputs[0] = image
-            torch.mul(image, image, out=inputs[1])
-            torch.mul(image, strip.image, out=inputs[2])
-            means = gaussian_means(inputs).unbind()
-            similarity[one_image, :, start:end] = _ssim(
-                means, strip.mean, strip.variance, luminance
-            )
-    return similarity
-
-
-def _similarity_at_once(x: Moments, y: Tensor, luminance: bool) -> Tensor:
-    """Compute the same map on a GPU, where few large kernels are faster than many small ones."""
-    if has_triton():
-        from roi_ray.metrics.triton import ssim
-
-        constants = (_C1, _C2)
-        taps = gaussian_taps(y.device)
-        return ssim.similarity_map(x.image, y, x.mean, x.variance, taps, constants, luminance)
-    filtered = gaussian_means_at_once(torch.stack([y, y * y, y * x.image]))
-    return _ssim(filtered.unbind(), x.mean, x.variance, luminance)
-
-
-def _ssim(
-    filtered: Sequence[Tensor], x_mean: Tensor, x_variance: Tensor, luminance: bool
-) -> Tensor:
-    """Compute SSIM from the local means of `y`, `y y` and `x y`, which are overwritten."""
-    mean, square, product = filtered
-    variance = square.addcmul_(mean, mean, value=-1)
-    covariance = product.addcmul_(x_mean, mean, value=-1)
-    similarity: Tensor = covariance.mul_(2).add_(_C2).div_(variance.add_(x_variance).add_(_C2))
-    if luminance:
-        means = x_mean * mean
-        similarity *= (2 * means + _C1) / (x_mean * x_mean + mean * mean + _C1)
-    return similarity
+    return [
+        similarity_map(moments, image, luminance=scale == last)
+        for scale, (moments, image) in enumerate(
+            zip(reference, pyramid.push(distorted), strict=True)
+        )
+    ]
 
 
 def combine_scales(means: list[Tensor]) -> Tensor:
@@ -248,13 +211,25 @@ def combine_scales(means: list[Tensor]) -> Tensor:
     return product.mean(dim=-1)
 
 
-def _downsample(image: Tensor) -> Tensor:
-    """Average 2 x 2 pixels; an odd side first gets a border of zeros, as in `pytorch_msssim`."""
-    odd_rows, odd_columns = (side % 2 for side in image.shape[-2:])
-    if odd_rows or odd_columns:
+def _halve(cells: RowBuffer, rows: Tensor) -> Tensor:
+    """Average 2 x 2 pixels; an odd side first gets a border of zeros, as in `pytorch_msssim`.
+
+    Args:
+        cells: the two rows that an output averages; one above the image where its height is odd.
+        rows: the next rows of the images, (N, 3, H, W).
+
+    Returns:
+        the next rows of the result, (N, 3, h, ceil(W / 2)); none if too few rows came.
+    """
+    odd_columns = rows.shape[-1] % 2
+    cell_rows = cells.push(rows, is_last=False)
+    if cell_rows is None:
+        return rows[..., :0, ::2]
+    image, above = cell_rows.rows, cell_rows.above
+    if above or odd_columns:
         # `pytorch_msssim` pads both sides and drops a window that is not full: the border is before
         # the first row or column.
-        image = F.pad(image, (odd_columns, 0, odd_rows, 0))
+        image = F.pad(image, (odd_columns, 0, above, 0))
     # Four times as fast on a CPU as `avg_pool2d`, which has no vector code for this layout.
-    rows = image[..., 0::2, :] + image[..., 1::2, :]
-    return (rows[..., 0::2] + rows[..., 1::2]).mul_(0.25)
+    lines = image[..., 0::2, :] + image[..., 1::2, :]
+    return (lines[..., 0::2] + lines[..., 1::2]).mul_(0.25)

@@ -1,11 +1,11 @@
-import importlib
-
 import pytest
 import torch
 from pytorch_msssim import ms_ssim as package_ms_ssim
 
 from roi_ray.errors import ImageTooSmall
+from roi_ray.metrics import similarity
 from roi_ray.metrics.ms_ssim import (
+    Pyramid,
     combine_scales,
     filter_reference,
     ms_ssim,
@@ -15,9 +15,6 @@ from roi_ray.metrics.ms_ssim import (
 from roi_ray.metrics.roi import spatial_mean
 from roi_ray.verification.literal import ms_ssim as literal_ms_ssim
 from tests.conftest import Photos, jpeg
-
-# `roi_ray.metrics.ms_ssim` is also the name of a function.
-module = importlib.import_module("roi_ray.metrics.ms_ssim")
 
 
 def image(pixels):
@@ -111,19 +108,18 @@ def test_batch_equals_single_images(photos: Photos) -> None:
 
 @pytest.mark.parametrize("references", [1, 3])
 def test_gpu_path_without_triton_equals_the_strips(photos: Photos, monkeypatch, references) -> None:
-    monkeypatch.setattr(module, "has_triton", lambda: False)
-    assert_equals_strips(photos["coffee"], references, module._similarity_at_once)
+    monkeypatch.setattr(similarity, "has_triton", lambda: False)
+    assert_equals_strips(photos["coffee"], references, similarity._similarity_at_once)
 
 
-def assert_equals_strips(photo, references, similarity) -> None:
+def assert_equals_strips(photo, references, compute) -> None:
     """Compare at two scales of odd sizes, for one shared reference or one per image."""
     x = torch.stack([image(photo[:37, :61])] * references)
     y = torch.stack([image(jpeg(photo[:37, :61], quality)) for quality in (5, 40, 90)])
-    for scale, moments in enumerate(filter_reference(x)[:2]):
-        distorted = module._downsample(y) if scale else y
+    for moments, distorted in zip(filter_reference(x), Pyramid(37, 61).push(y), strict=True):
         for luminance in (False, True):
-            ours = similarity(moments, distorted, luminance)
-            strips = module._similarity_in_strips(moments, distorted, luminance)
+            ours = compute(moments, distorted, luminance)
+            strips = similarity._similarity_in_strips(moments, distorted, luminance)
             # In flat areas a difference of squares leaves few digits.
             assert float((ours - strips).abs().mean()) < 1e-5
             assert torch.allclose(ours, strips, rtol=0, atol=2e-3)
@@ -132,7 +128,7 @@ def assert_equals_strips(photo, references, similarity) -> None:
 KERNELS = """
 from roi_ray.imaging.decode import decode_image
 from roi_ray.metrics.gaussian import gaussian_taps
-from roi_ray.metrics.ms_ssim import _C1, _C2
+from roi_ray.metrics.similarity import _C1, _C2
 from roi_ray.metrics.triton import ssim
 from roi_ray.sweep import photographs
 from tests.metrics.test_ms_ssim import assert_equals_strips
@@ -157,8 +153,9 @@ def test_triton_kernels_equal_the_strips(run_in_triton_interpreter) -> None:
 UNDER_MASK = """
 from roi_ray.imaging.decode import decode_image
 from roi_ray.metrics.gaussian import gaussian_taps
-from roi_ray.metrics.ms_ssim import _C1, _C2, _downsample, combine_scales, filter_reference
+from roi_ray.metrics.ms_ssim import Pyramid, combine_scales, filter_reference
 from roi_ray.metrics.roi import GaussianView, mask_weights
+from roi_ray.metrics.similarity import _C1, _C2
 from roi_ray.metrics.triton import spatial_means, ssim
 from roi_ray.sweep import photographs
 from roi_ray.verification import literal
@@ -175,8 +172,7 @@ for weighting in ("mean", "normalised"):
     means = []
     y = image(other)[None].contiguous()  # as the kernel needs it
     reference = filter_reference(image(photo)[None].contiguous())
-    for scale, x in enumerate(reference):
-        y = _downsample(y) if scale else y
+    for scale, (x, y) in enumerate(zip(reference, Pyramid(67, 93).push(y), strict=True)):
         last = scale == len(reference) - 1
         taps = gaussian_taps(y.device)
         level = ssim.similarity_map(x.image, y, x.mean, x.variance, taps, (_C1, _C2), last)
