@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
-from roi_ray import schema
 from roi_ray.bench.implementations import implement_scorer
-from roi_ray.bench.workload import Group
+from roi_ray.bench.workload import Group, write_manifest
 from roi_ray.errors import RoiRayError
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
@@ -104,11 +101,9 @@ def measure_job(groups: Sequence[Group], folder: Path, settings: Settings, cpus:
     Raises:
         RoiRayError: a pair failed.
     """
-    pairs = [(str(g.reference), str(path)) for g in groups for path in g.distorted]
     folder.mkdir(parents=True)
     manifest = folder / "manifest.parquet"
-    columns = dict(zip(schema.URIS, map(list, zip(*pairs, strict=True)), strict=True))
-    pq.write_table(pa.table(columns), manifest)
+    write_manifest(groups, manifest)
     output = folder / "scores"
     shard_size = len(groups[0].distorted)
     started = time.monotonic()
@@ -129,7 +124,7 @@ def measure_job(groups: Sequence[Group], folder: Path, settings: Settings, cpus:
     # The actors start together, so their first commits are the first `cpus` ones.
     first, last = committed[cpus - 1], committed[-1]
     return JobSpeed(
-        pairs=len(pairs),
+        pairs=sum(len(group.distorted) for group in groups),
         seconds=seconds,
         steady_pairs_per_s=(len(committed) - cpus) * shard_size / (last - first),
         memory_mib=memory.medians_of_tenths(first, last),

@@ -10,6 +10,9 @@ from roi_ray.settings import Settings
 SaliencyName = Literal["u2netp", "packaged"]
 """The saliency network that every implementation uses."""
 
+EngineName = Literal["local", "ray"]
+"""An engine of jobs whose memory is measured."""
+
 
 @dataclass(frozen=True)
 class BenchOptions:
@@ -18,9 +21,10 @@ class BenchOptions:
     Attributes:
         photographs: image files to measure on.
         rivals: names of the implementations to compare with: `naive`, `torchmetrics`, `pyiqa`.
-        sizes: sides of the square images in pixels. Rivals are measured at the first one only.
-        per_reference: numbers of distorted images per reference, K. Rivals are measured at the
-            first two only.
+        sizes: heights and widths of the images in pixels. Rivals are measured at the first one
+            only.
+        per_reference: numbers of distorted images per reference, K. Rivals and memory are measured
+            at the first two only.
         saliency: saliency network of every implementation.
         settings: settings of roi-ray; only the precision is used.
         device: `auto`, `cpu` or `cuda`.
@@ -29,11 +33,12 @@ class BenchOptions:
         decoded: whether images are decoded before the measurement, instead of read from files.
         rounds: number of rounds, not counting the warm-up.
         job_pairs: pairs of the whole job on Ray; 0 leaves the job out.
+        engines: engines whose jobs' memory is measured.
     """
 
     photographs: Sequence[Path]
     rivals: Sequence[str]
-    sizes: Sequence[int]
+    sizes: Sequence[tuple[int, int]]
     per_reference: Sequence[int]
     saliency: SaliencyName
     settings: Settings
@@ -43,3 +48,4 @@ class BenchOptions:
     decoded: bool
     rounds: int
     job_pairs: int
+    engines: Sequence[EngineName]

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from roi_ray.bench.breakdown import (
@@ -16,6 +15,14 @@ from roi_ray.bench.breakdown import (
     StepTime,
     compute_network_utilisation,
     measure_steps,
+)
+from roi_ray.bench.growth import (
+    CurveFit,
+    Growth,
+    fit_curve,
+    make_workload,
+    measure_growth,
+    measure_memory,
 )
 from roi_ray.bench.implementations import (
     ROI_RAY,
@@ -34,21 +41,6 @@ from roi_ray.settings import Settings
 
 _SIZE = 512
 _JOB_IMAGES = 24
-
-
-@dataclass(frozen=True)
-class CurveFit:
-    """Fit of the time per pair, fixed_ms / K + marginal_ms, for K distorted images per reference.
-
-    Attributes:
-        fixed_ms: milliseconds per reference.
-        marginal_ms: milliseconds per pair.
-        max_error: largest relative error of the fit.
-    """
-
-    fixed_ms: float
-    marginal_ms: float
-    max_error: float
 
 
 @dataclass(frozen=True)
@@ -71,9 +63,7 @@ class BenchResult:
     Attributes:
         machine: description of the machine.
         timings: timings of all implementations by name, by K.
-        ms_per_pair: milliseconds per pair of roi-ray, by K.
-        fit: fit of `ms_per_pair`; None for fewer than three K.
-        sizes: milliseconds per pair of roi-ray at the first K, by side of the images.
+        growth: time and memory of roi-ray by size and K.
         steps: times of the steps of scoring.
         limits: highest speeds of the machine.
         utilisation: share of the machine's GFLOP/s that all networks together reach, by K.
@@ -82,13 +72,23 @@ class BenchResult:
 
     machine: dict[str, Any]
     timings: dict[int, dict[str, Timing]]
-    ms_per_pair: dict[int, float]
-    fit: CurveFit | None
-    sizes: dict[int, float]
+    growth: list[Growth]
     steps: list[StepTime]
     limits: MachineLimits
     utilisation: dict[int, float]
     job: JobComparison | None
+
+    @property
+    def growth_of_first_size(self) -> list[Growth]:
+        """Growth with K, at the first size."""
+        first = self.growth[0]
+        return [g for g in self.growth if (g.height, g.width) == (first.height, first.width)]
+
+    @property
+    def fit(self) -> CurveFit | None:
+        """Fit of the time per pair at the first size; None for fewer than three K."""
+        growth = self.growth_of_first_size
+        return fit_curve({g.per_reference: g.timing.ms_per_pair for g in growth})
 
     def as_json(self) -> dict[str, Any]:
         """Convert to JSON values, and add each implementation's time over that of its baseline."""
@@ -99,7 +99,8 @@ class BenchResult:
             }
             for k, timings in self.timings.items()
         }
-        return {**asdict(self), "ratios": ratios}
+        fit = asdict(self.fit) if self.fit else None
+        return {**asdict(self), "fit": fit, "ratios": ratios}
 
 
 def run_benchmark(
@@ -123,31 +124,22 @@ def run_benchmark(
     implementations = build_implementations(
         options.rivals, options.settings, device, options.saliency, read, options.batch, report
     )
-    roi_ray = {ROI_RAY: implementations[ROI_RAY]}
-    side, first_k = options.sizes[0], options.per_reference[0]
+    size = options.sizes[0]
     with tempfile.TemporaryDirectory() as folder:
-
-        def make_square_groups(side: int, k: int) -> list[Group]:
-            subfolder = Path(folder) / f"{side}-{k}"
-            return make_groups(options.photographs, subfolder, (side, side), options.references, k)
-
-        def measure_ms_per_pair(side: int, k: int) -> float:
-            groups = make_square_groups(side, k)
-            return _time(roi_ray, groups, options.rounds, device)[ROI_RAY].ms_per_pair
-
+        workload = make_workload(options, Path(folder))
+        # First, while this process is small.
+        memory = measure_memory(workload, options, report)
         timings = {}
         for k in options.per_reference[:2]:
             names = ", ".join(implementations)
-            report(f"{side} x {side}, {k} distorted images per reference: {names}")
-            groups = make_square_groups(side, k)
-            timings[k] = _time(implementations, groups, options.rounds, device)
+            report(f"{size[1]} x {size[0]}, {k} distorted images per reference: {names}")
+            timings[k] = _time(implementations, workload[size, k], options.rounds, device)
         report("growth with the number and the size of the images")
-        ms_per_pair = {k: measure_ms_per_pair(side, k) for k in sorted(options.per_reference)}
-        sizes = {side: measure_ms_per_pair(side, first_k) for side in options.sizes}
+        growth = measure_growth(implementations[ROI_RAY], workload, memory, options.rounds, device)
         report("the steps of scoring, and the limits of the machine")
         networks = build_networks(options.saliency).networks
         networks.to(device, DTYPES[options.settings.precision])
-        pair = make_square_groups(_SIZE, 2)[0]
+        pair = make_groups(options.photographs, Path(folder) / "steps", (_SIZE, _SIZE), 1, 2)[0]
         files = (pair.reference.read_bytes(), pair.distorted[0].read_bytes())
         steps, limits = measure_steps(networks, *files, device, options.rounds)
         job = None
@@ -158,9 +150,7 @@ def run_benchmark(
     return BenchResult(
         machine=_describe_machine(device),
         timings=timings,
-        ms_per_pair=ms_per_pair,
-        fit=_fit_curve(ms_per_pair),
-        sizes=sizes,
+        growth=growth,
         steps=steps,
         limits=limits,
         utilisation={k: compute_network_utilisation(steps, limits.gflops, k) for k in timings},
@@ -180,17 +170,6 @@ def _time(
     }
     pairs = sum(len(group.distorted) for group in groups)
     return time_interleaved(functions, rounds, pairs, device)
-
-
-def _fit_curve(ms_per_pair: Mapping[int, float]) -> CurveFit | None:
-    """Fit the curve by least squares of the relative errors."""
-    if len(ms_per_pair) <= 2:
-        return None  # the fit has two parameters
-    counts, values = np.array(list(ms_per_pair)), np.array(list(ms_per_pair.values()))
-    terms = np.stack([1 / counts, np.ones(len(counts))], axis=1)
-    fixed, marginal = np.linalg.lstsq(terms / values[:, None], np.ones(len(values)), rcond=None)[0]
-    max_error = np.abs(terms @ (fixed, marginal) / values - 1).max()
-    return CurveFit(float(fixed), float(marginal), float(max_error))
 
 
 def _compare_job(

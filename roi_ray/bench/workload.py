@@ -3,15 +3,22 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
+from roi_ray import schema
 from roi_ray.errors import UsageError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels8, to_8_bits
 from roi_ray.training.files import read_image
+
+_MAX_MIRRORED = 2
+"""Height or width, in those of a photograph, up to which it is extended by mirrored copies."""
 
 ReadImage = Callable[[Path], Pixels8]
 """Reads and decodes an image file."""
@@ -40,7 +47,8 @@ def make_groups(
     """Write the image files of a workload.
 
     Args:
-        photographs: image files. A photograph smaller than `size` is extended by mirrored copies.
+        photographs: image files. A photograph smaller than `size` is extended by mirrored copies;
+            one of less than half of its height or width is enlarged first, so that it covers it.
         folder: folder to write to.
         size: height and width in pixels.
         references: number of groups. If it exceeds the photographs, they are used again, shifted.
@@ -57,9 +65,8 @@ def make_groups(
     qualities = np.linspace(5, 95, per_reference).round().astype(int).tolist()
     groups = []
     for index in range(references):
-        pixels = _crop_mirrored(
-            decoded[index % len(decoded)], size, shift=31 * (index // len(decoded))
-        )
+        photograph = _enlarge(decoded[index % len(decoded)], size)
+        pixels = _crop_mirrored(photograph, size, shift=31 * (index // len(decoded)))
         reference = folder / f"{index}.png"
         reference.write_bytes(_encode(pixels, "PNG"))
         distorted = []
@@ -71,9 +78,26 @@ def make_groups(
     return groups
 
 
+def write_manifest(groups: Sequence[Group], path: Path) -> None:
+    """Write the pairs of some groups as a manifest, a Parquet file."""
+    pairs = [(str(g.reference), str(image)) for g in groups for image in g.distorted]
+    columns = dict(zip(schema.URIS, map(list, zip(*pairs, strict=True)), strict=True))
+    pq.write_table(pa.table(columns), path)
+
+
 def read_file(path: Path) -> Pixels8:
     """Read and decode an image file; more than 8 bits per sample are rounded to 8."""
     return to_8_bits(decode_image(path.read_bytes()))
+
+
+def _enlarge(pixels: Pixels8, size: tuple[int, int]) -> Pixels8:
+    """Enlarge a photograph that is far smaller than `size` until it covers it."""
+    height, width = pixels.shape[:2]
+    factor = max(size[0] / height, size[1] / width)
+    if factor <= _MAX_MIRRORED:
+        return pixels
+    enlarged = (ceil(width * factor), ceil(height * factor))
+    return np.asarray(Image.fromarray(pixels).resize(enlarged, Image.Resampling.LANCZOS))
 
 
 def _crop_mirrored(pixels: Pixels8, size: tuple[int, int], shift: int) -> Pixels8:

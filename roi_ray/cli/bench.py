@@ -1,6 +1,7 @@
 """`roi-ray bench`: measure speed against a plain loop, other libraries, and the machine's limit."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,9 @@ import typer
 from roi_ray.bench.options import SaliencyName
 from roi_ray.cli.exits import exit_with_message
 from roi_ray.settings import Precision, Settings
+
+_SIZE = re.compile(r"(\d{1,6})(?:x(\d{1,6}))?")
+_MEGAPIXELS = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)MP", re.IGNORECASE)
 
 _MIN_SIDE = 161
 """Smallest side in pixels of which pytorch_msssim computes five scales."""
@@ -21,20 +25,26 @@ def main(
         bool,
         typer.Option(
             "--quick",
-            help="Finish in less than a minute: two rounds, the first --per-reference, no job.",
+            help="Finish in less than a minute: two rounds, the first --per-reference, no memory, "
+            "no job.",
         ),
     ] = False,
     no_ray: Annotated[
-        bool, typer.Option("--no-ray", help="Do not measure a whole job on Ray.")
+        bool, typer.Option("--no-ray", help="Do not measure whole jobs on Ray.")
     ] = False,
     sizes: Annotated[
-        str, typer.Option(help="Sides of the square images in pixels, separated by commas.")
+        str,
+        typer.Option(
+            help="Sizes of the images in pixels, separated by commas: sides of squares (512), "
+            "width x height (6000x4000) or megapixels (24MP, 3:2). Other libraries are measured at "
+            "the first."
+        ),
     ] = "512",
     per_reference: Annotated[
         str,
         typer.Option(
             help="Numbers of distorted images per reference, separated by commas. Other libraries "
-            "are measured at the first two."
+            "and memory are measured at the first two."
         ),
     ] = "8,24,1,2,4,16",
     against: Annotated[
@@ -97,8 +107,8 @@ def main(
     """
     counts = _parse_numbers("--per-reference", per_reference)
     rivals = [name.strip() for name in against.split(",") if name.strip()]
-    sides = _parse_numbers("--sizes", sizes)
-    if rivals and sides[0] < _MIN_SIDE:
+    sizes_to_measure = _parse_sizes(sizes)
+    if rivals and min(sizes_to_measure[0]) < _MIN_SIDE:
         raise typer.BadParameter(
             f"--sizes {sizes!r}: other libraries need images of at least {_MIN_SIDE} pixels"
         )
@@ -120,7 +130,7 @@ def main(
     options = BenchOptions(
         photographs=_list_files(images) if images else list(photographs().values()),
         rivals=rivals,
-        sizes=sides,
+        sizes=sizes_to_measure,
         per_reference=counts[:1] if quick else counts,
         saliency=saliency,
         settings=Settings(precision=precision),
@@ -130,6 +140,7 @@ def main(
         decoded=decoded,
         rounds=2 if quick else rounds,
         job_pairs=0 if quick or no_ray else job_pairs,
+        engines=() if quick else ("local",) if no_ray else ("local", "ray"),
     )
     output.mkdir(parents=True, exist_ok=True)
     result = run_benchmark(options, report=lambda text: console.print(f"... {text}", style="dim"))
@@ -142,6 +153,25 @@ def main(
 
 def _list_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+
+
+def _parse_sizes(text: str) -> list[tuple[int, int]]:
+    """Parse `--sizes`: heights and widths."""
+    sizes = []
+    for part in text.split(","):
+        if match := _SIZE.fullmatch(part.strip()):
+            width, height = int(match[1]), int(match[2] or match[1])
+        elif match := _MEGAPIXELS.fullmatch(part.strip()):
+            width = round((1_500_000 * float(match[1])) ** 0.5)
+            height = round(width / 1.5)
+        else:
+            width = height = 0
+        if not width or not height:
+            raise typer.BadParameter(
+                f"--sizes {text!r}: give sizes such as 512, 6000x4000 or 24MP, separated by commas"
+            )
+        sizes.append((height, width))
+    return sizes
 
 
 def _parse_numbers(option: str, text: str) -> list[int]:

@@ -16,21 +16,27 @@ _TURNED_SIDE = 128
 def to_srgb(raster: Raster) -> Pixels:
     """Convert a raster to sRGB at its own bit depth, upright and composited over white.
 
+    The samples of the raster are overwritten where that saves memory.
+
     Returns:
         (height, width, 3): uint8, or a `HighBitDepthImage` above 8 bits.
 
     Raises:
         UnsupportedColour: the colours have no equivalent in sRGB.
     """
+    bit_depth, orientation = raster.bit_depth, raster.orientation
     colour, alpha = _split(raster)
+    # Samples that are a view of the file's bytes cannot be overwritten.
+    out = colour if colour.shape[2] == 3 and colour.flags.writeable else None
     if raster.cicp is not None:
-        rgb = cicp.convert_to_srgb(colour, raster.bit_depth, raster.cicp)
+        rgb = cicp.convert_to_srgb(colour, bit_depth, raster.cicp, out)
     else:
-        rgb = icc.convert_to_srgb(colour, raster.bit_depth, raster.icc_profile)
+        rgb = icc.convert_to_srgb(colour, bit_depth, raster.icc_profile, out)
     if alpha is not None:
-        rgb = _composite_over_white(rgb, alpha, raster.bit_depth)
-    rgb = _turn_upright(np.ascontiguousarray(rgb), raster.orientation)
-    return rgb if raster.bit_depth == 8 else HighBitDepthImage(rgb, raster.bit_depth)
+        rgb = _composite_over_white(rgb, alpha, bit_depth)
+    del raster, colour, alpha, out  # frees their memory, if `rgb` is another array
+    rgb = _turn_upright(np.ascontiguousarray(rgb), orientation)
+    return rgb if bit_depth == 8 else HighBitDepthImage(rgb, bit_depth)
 
 
 def to_mask(raster: Raster) -> Pixels8:

@@ -7,7 +7,6 @@ depth, orientation and animation are treated, and how hostile files are limited.
 import io
 import struct
 from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
 from PIL import Image
@@ -27,10 +26,11 @@ from roi_ray.imaging.readers.jpeg import read_jpeg
 from roi_ray.imaging.readers.jpeg2000 import read_jpeg2000
 from roi_ray.imaging.readers.jpegxl import read_jpegxl
 from roi_ray.imaging.readers.jpegxr import read_jpegxr
-from roi_ray.imaging.readers.pillow import read_pillow, read_pillow_image
+from roi_ray.imaging.readers.pillow import read_pillow_image
 from roi_ray.imaging.readers.png import read_png
 from roi_ray.imaging.readers.pnm import read_pnm
 from roi_ray.imaging.readers.tiff import read_tiff
+from roi_ray.imaging.readers.webp import read_webp
 from roi_ray.settings import MAX_PIXELS
 
 _T = TypeVar("_T")
@@ -47,7 +47,7 @@ READERS: dict[str, Callable[[bytes, int], Raster]] = {
     "PNG": read_png,
     "PPM": read_pnm,
     "TIFF": read_tiff,
-    "WEBP": partial(read_pillow, formats=("WEBP",)),
+    "WEBP": read_webp,
 }
 """The reader of each format that `identify` names."""
 

@@ -28,7 +28,7 @@ class Raster:
     Attributes:
         samples: uint8 for up to 8 bits, else uint16; (height, width, channels), where the channels
             are grey, R G B or C M Y K, and alpha last; 0..2^bit_depth - 1. Alpha is not
-            premultiplied.
+            premultiplied. They belong to the raster: `to_srgb` overwrites them.
         bit_depth: bits per sample, 8 to 16. Samples of fewer bits are scaled to 8.
         has_alpha: whether the last channel is alpha; its largest value is opaque.
         icc_profile: ICC profile of the samples, if the file has one.

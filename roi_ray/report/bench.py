@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from roi_ray.bench.growth import Growth
 from roi_ray.bench.implementations import ROI_RAY, find_baseline
 from roi_ray.bench.job import JobSpeed
 from roi_ray.bench.run import BenchResult, JobComparison
@@ -13,10 +14,12 @@ from roi_ray.bench.timing import Timing, median_ratio
 
 
 def build_tables(result: BenchResult) -> Iterator[Table]:
-    """Build the tables: comparison with rivals, growth, steps, and the job if it was measured."""
+    """Build a table of each part that was measured."""
     for k, timings in result.timings.items():
         yield _build_comparison_table(f"{k} distorted images per reference", timings)
     yield _build_growth_table(result)
+    if any(entry.memory for entry in result.growth):
+        yield _build_memory_table(result)
     yield _build_steps_table(result)
     if result.job is not None:
         yield _build_job_table(result.job)
@@ -31,7 +34,11 @@ def draw_benchmark(result: BenchResult) -> bytes:
     bars.barh(names, [step.milliseconds for step in result.steps], color=colours)
     bars.invert_yaxis()
     bars.set_xlabel("ms; orange: per reference, blue: per pair")
-    curves: dict[str, dict[int, float]] = {ROI_RAY: result.ms_per_pair}
+    curves: dict[str, dict[int, float]] = {
+        ROI_RAY: {
+            entry.per_reference: entry.timing.ms_per_pair for entry in result.growth_of_first_size
+        }
+    }
     for k, timings in result.timings.items():
         for name in set(timings) - {ROI_RAY}:
             curves.setdefault(name, {})[k] = timings[name].ms_per_pair
@@ -57,17 +64,48 @@ def _build_comparison_table(title: str, timings: Mapping[str, Timing]) -> Table:
 
 
 def _build_growth_table(result: BenchResult) -> Table:
-    table = _build_table("growth of roi-ray", "", "ms per pair", "ms per megapixel")
-    megapixels = next(iter(result.sizes)) ** 2 / 1e6
-    for k, value in result.ms_per_pair.items():
-        label = f"{k} distorted images per reference"
-        table.add_row(label, f"{value:.3g}", f"{value / megapixels:.3g}")
+    first = result.growth[0]
+    table = _build_table(
+        "growth of roi-ray",
+        "size, distorted images per reference",
+        "ms per pair",
+        "ms per megapixel",
+        f"of that of {first.width} x {first.height}",
+    )
+    for entry in result.growth:
+        table.add_row(
+            _name(entry),
+            f"{entry.timing.ms_per_pair:.3g}",
+            f"{entry.ms_per_megapixel:.3g}",
+            f"{entry.ratio:.2f}",
+        )
     if (fit := result.fit) is not None:
         formula = f"{fit.fixed_ms:.3g} / K + {fit.marginal_ms:.3g}, within {fit.max_error:.0%}"
-        table.add_row(formula, "", "")
-    for side, value in result.sizes.items():
-        table.add_row(f"{side} x {side}", f"{value:.3g}", f"{value / side**2 * 1e6:.3g}")
+        table.add_row(f"{first.width} x {first.height}: {formula}", "", "", "")
     return table
+
+
+def _build_memory_table(result: BenchResult) -> Table:
+    table = _build_table(
+        "peak memory of a job, MiB: private memory of all its processes, the object store in use, "
+        "and the largest one's pages of files",
+        "size, distorted images per reference",
+        "engine",
+        "processes",
+        "all",
+        "largest",
+        "object store",
+    )
+    for entry in result.growth:
+        for engine, memory in entry.memory.items():
+            sizes = (memory.mib, memory.largest_mib, memory.store_mib)
+            figures = [f"{size:.0f}" for size in sizes] if memory.error is None else [memory.error]
+            table.add_row(_name(entry), engine, str(memory.processes), *figures)
+    return table
+
+
+def _name(entry: Growth) -> str:
+    return f"{entry.width} x {entry.height}, K = {entry.per_reference}"
 
 
 def _build_steps_table(result: BenchResult) -> Table:

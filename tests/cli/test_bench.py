@@ -8,13 +8,18 @@ from PIL import Image
 
 def test_quick_run_writes_json_and_picture(run, tmp_path) -> None:
     out = tmp_path / "bench"
-    small = ("--sizes", "176,200", "--per-reference", 2, "--saliency", "packaged")
+    small = ("--sizes", "176,200x180", "--per-reference", 2, "--saliency", "packaged")
     result = run("--quick", *small, "--against", "naive", "--output", out)
     assert result.exit_code == 0, result.output
     assert "naive" in result.output
     report = json.loads((out / "bench.json").read_text())
     assert report["ratios"]["2"]["naive"] > 0
-    assert list(report["sizes"]) == ["176", "200"]
+    growth = report["growth"]
+    assert [(entry["width"], entry["height"]) for entry in growth] == [(176, 176), (200, 180)]
+    assert [entry["per_reference"] for entry in growth] == [2, 2]
+    assert growth[0]["ratio"] == 1
+    assert growth[1]["ms_per_megapixel"] > 0
+    assert growth[1]["memory"] == {}  # which takes a job, and --quick leaves it out
     assert report["job"] is None
     assert report["machine"]["threads"] >= 1
     with Image.open(out / "bench.png") as picture:
@@ -34,6 +39,10 @@ def test_unknown_rival_exits_with_2(run, tmp_path) -> None:
         ("--per-reference", "x"),
         ("--sizes", "0"),
         ("--sizes", "160"),
+        ("--sizes", "6000x"),
+        ("--sizes", "6000x4000x3"),
+        ("--sizes", "0MP"),
+        ("--sizes", "600x160"),
         ("--images", "no/such/folder"),
         ("--output", __file__),
     ],

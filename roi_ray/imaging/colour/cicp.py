@@ -44,7 +44,9 @@ PQ, HLG = 16, 18
 _HDR = {PQ: "PQ (SMPTE ST 2084)", HLG: "HLG (ARIB STD-B67)"}
 
 
-def convert_to_srgb(samples: Samples, bit_depth: int, cicp: Cicp) -> Samples:
+def convert_to_srgb(
+    samples: Samples, bit_depth: int, cicp: Cicp, out: Samples | None = None
+) -> Samples:
     """Convert samples to sRGB by their code points.
 
     Media white becomes white (Bradford adaptation); colours outside sRGB's gamut are clipped.
@@ -53,6 +55,7 @@ def convert_to_srgb(samples: Samples, bit_depth: int, cicp: Cicp) -> Samples:
         samples: grey or RGB: (height, width, 1 or 3), 0..2^bit_depth - 1.
         bit_depth: bits per sample, 8 to 16.
         cicp: code points. An unspecified one (2) is taken for sRGB's.
+        out: array that may be used for the result, of RGB samples: `samples` themselves.
 
     Returns:
         sRGB, (height, width, 3), of the samples' type and depth; the samples themselves if they
@@ -79,7 +82,8 @@ def convert_to_srgb(samples: Samples, bit_depth: int, cicp: Cicp) -> Samples:
     if (primaries, transfer) == (1, _SRGB):
         return samples
     curve = _decoding_curve(transfer, bit_depth).astype(np.float32)
-    return convert_matrix_rgb(samples, bit_depth, np.stack([curve] * 3), matrix_to_srgb(primaries))
+    curves, matrix = np.stack([curve] * 3), matrix_to_srgb(primaries)
+    return convert_matrix_rgb(samples, bit_depth, curves, matrix, out)
 
 
 def read_rgb_code_points(

@@ -24,7 +24,9 @@ _TOLERANCE = 3
 """Of 255: the largest difference between the tables of an sRGB profile and the sRGB formula."""
 
 
-def convert_to_srgb(samples: Samples, bit_depth: int, profile: object) -> Samples:
+def convert_to_srgb(
+    samples: Samples, bit_depth: int, profile: object, out: Samples | None = None
+) -> Samples:
     """Convert samples to sRGB by an ICC profile; without a usable one, as if they were sRGB.
 
     Relative colorimetric, with black point compensation; colours outside sRGB's gamut are clipped.
@@ -33,6 +35,7 @@ def convert_to_srgb(samples: Samples, bit_depth: int, profile: object) -> Sample
         samples: grey, RGB or CMYK (0 is no ink): (height, width, 1, 3 or 4), 0..2^bit_depth - 1.
         bit_depth: bits per sample, 8 to 16.
         profile: ICC profile, or anything else, which is ignored.
+        out: array that may be used for the result, of RGB samples: `samples` themselves.
 
     Returns:
         sRGB, (height, width, 3), of the samples' type and depth; the samples themselves if they
@@ -47,13 +50,15 @@ def convert_to_srgb(samples: Samples, bit_depth: int, profile: object) -> Sample
     if isinstance(profile, bytes) and describes_samples(profile, samples.shape[2]):
         refuse_hdr_profile(profile)
         try:
-            return _apply_profile(samples, bit_depth, profile)
+            return _apply_profile(samples, bit_depth, profile, out)
         except (CmsError, ImageCms.PyCMSError, OSError, ValueError):
             pass  # an unusable profile is ignored by policy
     return _as_srgb(samples, bit_depth)
 
 
-def _apply_profile(samples: Samples, bit_depth: int, profile: bytes) -> Samples:
+def _apply_profile(
+    samples: Samples, bit_depth: int, profile: bytes, out: Samples | None
+) -> Samples:
     channels = samples.shape[2]
     if channels == 4:
         return transform(samples, bit_depth, profile)
@@ -63,11 +68,12 @@ def _apply_profile(samples: Samples, bit_depth: int, profile: bytes) -> Samples:
         every_value = np.arange(1 << bit_depth).astype(samples.dtype).reshape(1, -1, 1)
         return convert_grey(samples, transform(every_value, bit_depth, profile)[0])
     model = fit_matrix(profile, bit_depth)
+    # Whatever Little CMS refuses, it refuses before the first pixel is written.
     if model is None:
-        return transform(samples, bit_depth, profile)
+        return transform(samples, bit_depth, profile, out=out)
     if bit_depth == 8 and not has_table(profile):
-        return transform(samples, bit_depth, profile, exact=False)
-    return convert_matrix_rgb(samples, bit_depth, model.curves, model.matrix)
+        return transform(samples, bit_depth, profile, exact=False, out=out)
+    return convert_matrix_rgb(samples, bit_depth, model.curves, model.matrix, out)
 
 
 @lru_cache(maxsize=64)

@@ -26,7 +26,13 @@ _MANY_SAMPLES = 3 << 16
 """From here on, it is faster to convert distinct colours than pixels."""
 
 
-def transform(samples: Samples, bit_depth: int, profile: bytes, exact: bool = True) -> Samples:
+def transform(
+    samples: Samples,
+    bit_depth: int,
+    profile: bytes,
+    exact: bool = True,
+    out: Samples | None = None,
+) -> Samples:
     """Convert samples to sRGB by a profile.
 
     Args:
@@ -35,6 +41,7 @@ def transform(samples: Samples, bit_depth: int, profile: bytes, exact: bool = Tr
         profile: ICC profile of the samples' colour space.
         exact: compute each pixel. Otherwise, Little CMS replaces the conversion by a table, which
             is good for curves and matrices at 8 bits only: others lose up to 11 dB.
+        out: array for the result, (height, width, 3); may be `samples`. None for a new one.
 
     Returns:
         (height, width, 3), of the same type and depth.
@@ -43,19 +50,19 @@ def transform(samples: Samples, bit_depth: int, profile: bytes, exact: bool = Tr
         CmsError, PyCMSError, OSError: Little CMS cannot use the profile.
     """
     if exact and bit_depth == 8 and samples.shape[2] == 3 and samples.size >= _MANY_SAMPLES:
-        return _transform_distinct_colours(samples, profile)
+        return _transform_distinct_colours(samples, profile, out)
     flags = _EXACT_FLAGS if exact else _FLAGS
     if bit_depth == 8:
         convert_tile = _pillow_transform(profile, samples.shape[2], flags)
     else:
         convert_tile = _imagecodecs_transform(profile, samples.shape[2], bit_depth, flags)
-    converted = np.empty((*samples.shape[:2], 3), samples.dtype)
+    converted = np.empty((*samples.shape[:2], 3), samples.dtype) if out is None else out
     for tile in tiles(samples, _TILE_PIXELS):
         converted[tile] = convert_tile(np.ascontiguousarray(samples[tile]))
     return converted
 
 
-def _transform_distinct_colours(samples: Samples, profile: bytes) -> Samples:
+def _transform_distinct_colours(samples: Samples, profile: bytes, out: Samples | None) -> Samples:
     """Convert each colour once: a photograph of 8 bits has far fewer colours than pixels.
 
     2 to 15 times as fast as to convert each pixel; takes 64 MB.
@@ -72,7 +79,7 @@ def _transform_distinct_colours(samples: Samples, profile: bytes) -> Samples:
     convert_tile = _pillow_transform(profile, 3, _EXACT_FLAGS)
     for tile in tiles(colours, _TILE_PIXELS):
         table[used[tile[1]]] = convert_tile(np.ascontiguousarray(colours[tile]))[0]
-    converted = np.empty_like(samples)
+    converted = np.empty_like(samples) if out is None else out
     for tile in tiles(samples):
         converted[tile] = table[_number_colours(samples[tile])]
     return converted

@@ -13,7 +13,11 @@ from roi_ray.imaging.samples import Samples, sample_type, tiles
 
 
 def convert_matrix_rgb(
-    samples: Samples, bit_depth: int, curves: NDArray[np.float32], matrix: NDArray[np.float64]
+    samples: Samples,
+    bit_depth: int,
+    curves: NDArray[np.float32],
+    matrix: NDArray[np.float64],
+    out: Samples | None = None,
 ) -> Samples:
     """Convert RGB samples to sRGB of the same depth; colours outside sRGB's gamut are clipped.
 
@@ -22,13 +26,14 @@ def convert_matrix_rgb(
         bit_depth: bits per sample, 8 to 16.
         curves: linear light, 0..1, of each value of each channel: (3, 2^bit_depth).
         matrix: from the linear light of the three channels to that of sRGB: (3, 3).
+        out: array for the result; may be `samples`. None for a new one.
 
     Returns:
         sRGB, of the samples' shape, type and depth; at most 1 level from exact arithmetic.
     """
     table = _encoding_table(bit_depth)
     scaled = (matrix * (len(table) - 1)).astype(np.float32)
-    converted = np.empty_like(samples)
+    converted = np.empty_like(samples) if out is None else out
     for tile in tiles(samples):
         part = samples[tile]
         linear = np.empty((3, part.shape[0] * part.shape[1]), np.float32)

@@ -43,10 +43,17 @@ def read_pillow(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> Raste
     Raises:
         ImageReadError, ImageTooLarge: see `decode_image`.
     """
+    with open_pillow(data, max_pixels, formats) as image:
+        return read_pillow_image(image)
+
+
+@contextmanager
+def open_pillow(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """Open a file by Pillow, without decoding its pixels; see `read_pillow`."""
     try:
         with _limit_pillow(max_pixels), Image.open(io.BytesIO(data), formats=formats) as image:
             check_pixel_count(image.width, image.height, max_pixels)
-            return read_pillow_image(image)
+            yield image
     except UnidentifiedImageError as error:  # its message is an address in memory
         raise ImageReadError(
             f"cannot be decoded: the {formats[0]} header is damaged or truncated"
@@ -62,9 +69,7 @@ def read_pillow_image(image: Image.Image) -> Raster:
     _check_tiff_samples(image)
     _scale_transparent_level(image)
     orientation = _load_and_read_orientation(image)
-    profile = image.info.get("icc_profile")
-    # Under this key, Pillow also stores a PNG's text chunk of the same name, as a `str`.
-    profile = profile if isinstance(profile, bytes) and profile else None
+    profile = read_profile(image)
     if image.mode == "F":
         raise ImageReadError(
             "floating-point samples are not supported: their range is unknown; save it with 16 bits"
@@ -84,14 +89,20 @@ def read_pillow_image(image: Image.Image) -> Raster:
         mode = "CMYK"
     else:
         mode = "RGBA" if has_alpha else "RGB"
-    converted = image if image.mode == mode else image.convert(mode)
     return Raster(
-        _to_array(converted),
+        _to_array(image, mode),
         has_alpha=has_alpha,
         icc_profile=profile,
         orientation=orientation,
         palette=_read_palette(image),
     )
+
+
+def read_profile(image: Image.Image) -> bytes | None:
+    """Return the ICC profile that Pillow has found; None if there is none."""
+    profile = image.info.get("icc_profile")
+    # Under this key, Pillow also stores a PNG's text chunk of the same name, as a `str`.
+    return profile if isinstance(profile, bytes) and profile else None
 
 
 def _read_palette(image: Image.Image) -> NDArray[np.uint8] | None:
@@ -100,11 +111,20 @@ def _read_palette(image: Image.Image) -> NDArray[np.uint8] | None:
     return np.array(palette, np.uint8).reshape(-1, 3) if palette else None
 
 
-def _to_array(image: Image.Image) -> NDArray[np.uint8]:
-    """Copy an image in tiles: Pillow's own export needs its memory twice."""
-    samples = np.empty((image.height, image.width, len(image.getbands())), np.uint8)
+def _to_array(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    """Convert and copy an image in tiles: Pillow's own conversion and export need its memory again.
+
+    Args:
+        image: a loaded image.
+        mode: Pillow's mode to convert it to.
+
+    Returns:
+        (height, width, channels of the mode).
+    """
+    samples = np.empty((image.height, image.width, Image.getmodebands(mode)), np.uint8)
     for rows, columns in tiles(samples, _TILE_PIXELS):
         part = image.crop((columns.start, rows.start, columns.stop, rows.stop))
+        part = part if part.mode == mode else part.convert(mode)
         samples[rows, columns] = np.asarray(part).reshape(part.height, part.width, -1)
     return samples
 
@@ -136,16 +156,17 @@ def _load_and_read_orientation(image: Image.Image) -> int:
     """Load an image, and return its EXIF orientation, 1 to 8, that Pillow has not applied."""
     # Where EXIF has no orientation, Pillow takes XMP's, which the policy ignores. Loading a TIFF
     # applies it, and loading a PNG can add the XMP that follows the pixels.
-    xmp = _remove_xmp(image)
+    xmp = remove_xmp(image)
     try:
         image.load()
-        xmp |= _remove_xmp(image)
+        xmp |= remove_xmp(image)
         return read_orientation(image.getexif)
     finally:
         image.info.update(xmp)
 
 
-def _remove_xmp(image: Image.Image) -> dict[str | tuple[int, int], object]:
+def remove_xmp(image: Image.Image) -> dict[str | tuple[int, int], object]:
+    """Remove the XMP of an image, and return it."""
     return {key: image.info.pop(key) for key in _XMP_KEYS if key in image.info}
 
 

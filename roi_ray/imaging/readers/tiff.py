@@ -121,9 +121,9 @@ def _select_channels(
     """Keep colours and alpha, with 0 as black, palettes applied, and at least 8 bits."""
     colours = COLOUR_SAMPLES[layout.photometric]
     white = (1 << layout.bits) - 1
-    kept = stored if alpha is None else stored[..., [*range(colours), alpha]]
-    if alpha is None and layout.samples > colours:
-        kept = stored[..., :colours]
+    kept = stored[..., : colours + (alpha is not None)]
+    if alpha is not None and alpha != colours:
+        kept = stored[..., [*range(colours), alpha]]
     if layout.photometric == WHITE_IS_ZERO:
         kept = kept.copy()
         kept[..., 0] = white - kept[..., 0]
