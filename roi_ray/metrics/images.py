@@ -104,18 +104,19 @@ class ImagePair:
         return (y.double() * x_white).sub_(x.double() * y_white), x_white * y_white
 
 
-def pad_to_min_side(images: Tensor, side: int) -> Tensor:
+def pad_to_min_side(images: Tensor, side: int, rows: int | None = None) -> Tensor:
     """Pad images whose sides are below `side`, by repeating the last row and column.
 
     Args:
         images: (N, C, H, W).
         side: smallest height and width of the result, in pixels.
+        rows: smallest height, if it is another one.
 
     Returns:
         (N, C, max(H, side), max(W, side)); the images themselves where they are large enough.
     """
     height, width = images.shape[-2:]
-    right, bottom = max(0, side - width), max(0, side - height)
+    right, bottom = max(0, side - width), max(0, (side if rows is None else rows) - height)
     if right or bottom:
         images = F.pad(images, (0, right, 0, bottom), mode="replicate")
         return images.contiguous(memory_format=torch.channels_last)

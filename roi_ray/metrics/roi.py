@@ -113,7 +113,7 @@ class MaskView:
 
         def read_padded(start: int, end: int) -> Tensor:
             mask = read(min(start, mask_height - 1), min(end, mask_height))
-            padding = (0, max(0, self.min_side - mask.shape[-1]), 0, end - max(end, mask_height))
+            padding = (0, max(0, self.min_side - mask.shape[-1]), 0, max(0, end - mask_height))
             return F.pad(mask[:, None], padding, mode="replicate")[:, 0] if any(padding) else mask
 
         return _average_cells(read_padded, height, rows, width)

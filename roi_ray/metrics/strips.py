@@ -79,6 +79,11 @@ class ImageStrips:
 
         return cls(len(samples), (height, width), white, load, strips)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the images are one strip."""
+        return len(self.strips) == 1
+
     def select(self, *numbers: int) -> "ImageStrips":
         """Return some of the images."""
 
@@ -144,7 +149,8 @@ class RowBuffer:
             the window; None if it is too small for an output.
         """
         if self._kept is not None and self._kept.shape[-2]:
-            rows = torch.cat([self._kept, rows], dim=-2)
+            kept = self._kept
+            rows = torch.cat([kept, rows], dim=-2) if rows.shape[-2] else kept
         end = self._first + rows.shape[-2]
         reach = end + (self._padding_below if is_last else 0)
         outputs = (reach + self._padding - self._kernel) // self._stride + 1

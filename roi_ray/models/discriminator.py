@@ -43,6 +43,10 @@ class PatchDiscriminator(nn.Module):
         self.layers = layers
         self.min_side = _compute_min_side(layers)
 
+    def scale(self, images: Tensor) -> Tensor:
+        """Bring images from [0, 1] to what the layers see: [-1, 1], in their precision."""
+        return (2 * images - 1).to(next(self.layers.parameters()).dtype)
+
     def forward(self, images: Tensor) -> Tensor:
         """Compute the logit of each patch.
 
@@ -53,8 +57,7 @@ class PatchDiscriminator(nn.Module):
             logits, float32, (N, 1, h, w): unbounded, high is real. With three layers of stride 2,
             h = H // 8 - 2. The method's `d_loss` of a patch is `softplus(-logit)`.
         """
-        weight = next(self.layers.parameters())
-        logits: Tensor = self.layers((2 * images - 1).to(weight.dtype))
+        logits: Tensor = self.layers(self.scale(images))
         return logits.float()
 
 

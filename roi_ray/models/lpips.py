@@ -6,7 +6,7 @@
   `stlpips-pytorch`, in the networks of `shift_tolerant.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -34,6 +34,9 @@ _MIN_SIDES = {"st-alex": 21, "st-vgg": 18, "alex": 31, "vgg": 16, "squeeze": 17}
 """Smallest height or width of an image that passes through the network."""
 
 
+RunSlice = Callable[[Tensor], Tensor]
+
+
 class Lpips(nn.Module):
     """An LPIPS network: slices of a backbone, and a learned weight per channel of each slice.
 
@@ -57,11 +60,15 @@ class Lpips(nn.Module):
         self.register_buffer("offset", (-(1 + shift) / scale).view(1, 3, 1, 1))
         self.min_side = min_side
 
-    def extract_activations(self, images: Tensor) -> list[Tensor]:
+    def extract_activations(
+        self, images: Tensor, slices: Iterable[RunSlice] | None = None
+    ) -> list[Tensor]:
         """Run the slices.
 
         Args:
-            images: float32, (N, 3, H, W), sRGB in [0, 1], H and W at least `min_side`.
+            images: float32, (N, 3, H, W), sRGB in [0, 1], H and W at least `min_side`; or rows of
+                such images.
+            slices: what runs in place of the slices on rows of images.
 
         Returns:
             activations, one (N, C, h, w) per layer, in the network's precision.
@@ -69,21 +76,24 @@ class Lpips(nn.Module):
         weight = next(self.slices.parameters())
         x = torch.addcmul(self.offset, images, self.gain).to(weight.dtype)
         layers = []
-        for part in self.slices:
+        for part in self.slices if slices is None else slices:
             x = part(x)
             layers.append(x)
         return layers
 
-    def extract_features(self, images: Tensor) -> list[Tensor]:
+    def extract_features(
+        self, images: Tensor, slices: Iterable[RunSlice] | None = None
+    ) -> list[Tensor]:
         """Run the slices and normalise each layer's activations to unit length per position.
 
         Args:
             images: as for `extract_activations`.
+            slices: likewise.
 
         Returns:
             features, one float32 (N, C, h, w) per layer.
         """
-        return [_normalize(layer) for layer in self.extract_activations(images)]
+        return [_normalize(layer) for layer in self.extract_activations(images, slices)]
 
     def compute_maps(self, reference: list[Tensor], distorted: list[Tensor]) -> list[Tensor]:
         """Compute the L maps. LPIPS is the sum over layers of their spatial means.
@@ -100,6 +110,8 @@ class Lpips(nn.Module):
             from roi_ray.models.triton.distances import compute_distance
         return [
             compute_distance(x, y, self.get_buffer(f"head{number}"))
+            if len(y[0])  # of rows of images there may be none yet
+            else y.new_empty(len(y), 0, 0, dtype=torch.float32)
             for number, (x, y) in enumerate(zip(reference, distorted, strict=True))
         ]
 

@@ -12,13 +12,31 @@ from roi_ray.runtime.triton import has_triton
 class Blur(nn.Module):
     """A 3 x 3 blur that halves the resolution (Zhang, ICML 2019), with 2 pixels of reflection."""
 
+    KERNEL, STRIDE, REFLECTION = 3, 2, 2
+
+    window_rows = KERNEL, 0
+    """Rows of the window, and rows of zeros that its layers add at the image's edges."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.filt = nn.Parameter(torch.empty(channels, 1, 3, 3), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map float (N, C, h, w) to (N, C, (h + 1) // 2 + 1, (w + 1) // 2 + 1)."""
-        return _reflect_edges_only(x, self._blur_interior, self._blur_padded, reach=4)
+        return self.run_rows(x, is_top=True, is_bottom=True)
+
+    def run_rows(self, x: Tensor, is_top: bool, is_bottom: bool) -> Tensor:
+        """Blur rows of an image.
+
+        Args:
+            x: (N, C, rows, w), whose first row has an even number in the image.
+            is_top: whether the image begins with these rows.
+            is_bottom: whether the image ends with these rows.
+
+        Returns:
+            outputs that see these rows alone, and those of the image's edges.
+        """
+        return _reflect_edges_only(x, self._blur_interior, self._blur_padded, 4, is_top, is_bottom)
 
     def _blur_interior(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.filt, stride=2, groups=x.shape[1])
@@ -55,6 +73,32 @@ class BlurredConv(nn.Module):
         reach = self.conv.kernel_size[0] + 1
         return _reflect_edges_only(x, self._convolve_fused, self._convolve_then_blur, reach)
 
+    def run_rows(self, x: Tensor, is_top: bool, is_bottom: bool) -> Tensor:
+        """Convolve and blur rows of an image, see `Blur.run_rows`.
+
+        Args:
+            x: (N, C, rows, w), with the convolution's rows of zeros at the image's edges.
+            is_top: whether the image begins with these rows.
+            is_bottom: whether the image ends with these rows.
+        """
+        padding = 0, int(self.conv.padding[1])
+
+        def convolve_fused(x: Tensor) -> Tensor:
+            return F.conv2d(x, self.weight, self.bias, stride=2, padding=padding)
+
+        def convolve_then_blur(x: Tensor) -> Tensor:
+            conv = F.conv2d(x, self.conv.weight, self.conv.bias, padding=padding)
+            blurred: Tensor = self.blur(conv)
+            return blurred
+
+        reach = self.conv.kernel_size[0] + 2  # without rows of zeros, three rows need one more
+        return _reflect_edges_only(x, convolve_fused, convolve_then_blur, reach, is_top, is_bottom)
+
+    @property
+    def window_rows(self) -> tuple[int, int]:
+        """See `Blur.window_rows`."""
+        return self.conv.kernel_size[0] + Blur.KERNEL - 1, int(self.conv.padding[0])
+
     def _convolve_fused(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight, self.bias, stride=2, padding=self.conv.padding)
 
@@ -88,6 +132,17 @@ class BlurredPool(nn.Module):
         blurred: Tensor = self.blur(self.pool(x))
         return blurred
 
+    def run_rows(self, x: Tensor, is_top: bool, is_bottom: bool) -> Tensor:
+        """Pool and blur rows of an image, (N, C, rows, w); see `Blur.run_rows`."""
+        if x.is_cuda and has_triton():
+            return _drop_frame_rows(self(x), is_top, is_bottom)
+        return self.blur.run_rows(self.pool(x), is_top, is_bottom)
+
+    @property
+    def window_rows(self) -> tuple[int, int]:
+        """See `Blur.window_rows`."""
+        return self.window + Blur.KERNEL - 1, 0
+
 
 def fuse_blurred_pools(layers: Iterable[nn.Module]) -> nn.Sequential:
     """Replace each pooling that a blur follows, and the blur, by a `BlurredPool`."""
@@ -106,26 +161,41 @@ def _reflect_edges_only(
     compute_interior: Callable[[Tensor], Tensor],
     compute_all: Callable[[Tensor], Tensor],
     reach: int,
+    is_top: bool = True,
+    is_bottom: bool = True,
 ) -> Tensor:
     """Apply a layer of stride 2 that reflects the edges, without copying the whole input to pad it.
 
     Args:
-        x: (N, C, h, w).
+        x: rows of an image, (N, C, h, w).
         compute_interior: computes the output except for a frame of one pixel, without reflection.
         compute_all: computes the whole output, with reflection; called for the edges of `x`.
         reach: rows and columns of `x` that suffice to compute the frame.
+        is_top: whether the image begins with these rows.
+        is_bottom: whether the image ends with these rows.
+
+    Returns:
+        the output, without the rows of the frame that are not at an edge of the image.
     """
     height, width = x.shape[-2:]
-    if min(height, width) < 2 * reach:
-        return compute_all(x)
-    out = F.pad(compute_interior(x), (1, 1, 1, 1))
+    if width < 2 * reach or (is_top and is_bottom and height < 2 * reach):
+        return _drop_frame_rows(compute_all(x), is_top, is_bottom)
+    out = F.pad(compute_interior(x), (1, 1, int(is_top), int(is_bottom)))
     # The strips at the end start at an even row and column, because the stride is 2.
-    row, column = ((side - reach) // 2 * 2 for side in (height, width))
-    out[..., :1, :] = compute_all(x[..., :reach, :])[..., :1, :]
-    out[..., -1:, :] = compute_all(x[..., row:, :])[..., -1:, :]
-    out[..., :1] = compute_all(x[..., :reach])[..., :1]
-    out[..., -1:] = compute_all(x[..., column:])[..., -1:]
+    row, column = (max(0, side - reach) // 2 * 2 for side in (height, width))
+    if is_top:
+        out[..., :1, :] = compute_all(x[..., :reach, :])[..., :1, :]
+    if is_bottom:
+        out[..., -1:, :] = compute_all(x[..., row:, :])[..., -1:, :]
+    out[..., :1] = _drop_frame_rows(compute_all(x[..., :reach]), is_top, is_bottom)[..., :1]
+    out[..., -1:] = _drop_frame_rows(compute_all(x[..., column:]), is_top, is_bottom)[..., -1:]
     return out
+
+
+def _drop_frame_rows(out: Tensor, is_top: bool, is_bottom: bool) -> Tensor:
+    """Drop the first and the last row of an output where they see no edge of the image."""
+    first, end = int(not is_top), out.shape[-2] - int(not is_bottom)
+    return out if end - first == out.shape[-2] else out[..., first:end, :]
 
 
 def build_alexnet() -> tuple[list[nn.Module], list[int]]:
