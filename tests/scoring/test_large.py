@@ -1,0 +1,145 @@
+"""Images that are read in strips get the numbers of whole images."""
+
+import numpy as np
+import pytest
+
+from roi_ray import schema
+from roi_ray.errors import OutOfMemory
+from roi_ray.metrics import strips
+from roi_ray.scoring import preparation
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Settings
+from tests.conftest import deepen, jpeg
+
+TOLERANCE = {"psnr": 1e-4, "roi_psnr": 1e-4, "ssimulacra2": 1e-3, "roi_ssimulacra2": 1e-3}
+
+
+@pytest.fixture
+def in_strips(monkeypatch):
+    """Read all images in strips of a number of rows; forget what was prepared of references."""
+
+    def read(width: int, rows: int = 64, kept_pixels: int = 0) -> None:
+        monkeypatch.setattr(strips, "WHOLE_PIXELS", 0)
+        monkeypatch.setattr(strips, "STRIP_PIXELS", {"cpu": rows * width})
+        monkeypatch.setattr(preparation, "_KEPT_PIXELS", kept_pixels)
+
+    return read
+
+
+@pytest.fixture(scope="module", params=["mean", "normalised"])
+def scorer(request) -> Scorer:
+    return Scorer(Settings(roi_weighting=request.param, metrics=schema.OPTIONAL_METRICS))
+
+
+def assert_equal(scores, expected) -> None:
+    for ours, whole in zip(scores, expected, strict=True):
+        for name, value in whole.to_dict().items():
+            tolerance = TOLERANCE.get(name, 1e-5)
+            assert getattr(ours, name) == pytest.approx(value, abs=tolerance), name
+
+
+@pytest.mark.parametrize(
+    ("name", "height", "width", "rows"),
+    [
+        ("astronaut", 512, 512, 64),
+        ("coffee", 399, 600, 96),
+        ("chelsea", 257, 451, 128),  # one row more than two strips
+        ("rocket", 427, 139, 32),
+        ("astronaut", 203, 20, 64),  # narrower than the networks' smallest side
+    ],
+)
+@pytest.mark.parametrize("given_mask", [False, True])
+def test_strips_give_the_numbers_of_whole_images(
+    photos, scorer, in_strips, name, height, width, rows, given_mask
+) -> None:
+    x = photos[name][:height, :width]
+    several = [jpeg(x, 8), jpeg(x, 75), deepen(jpeg(x, 40), 12)]
+    mask = None
+    if given_mask:
+        mask = np.zeros((height, width), np.uint8)
+        mask[-23:, width // 2 :] = 255
+        mask[: height // 3, : width // 3] = 100
+    expected = scorer.score(scorer.prepare(x, mask), several)
+    in_strips(width, rows)
+    prepared = scorer.prepare(x, mask)
+    assert len(prepared.images.strips) == height // rows
+    assert prepared.rows is None
+    assert_equal(scorer.score(prepared, several), expected)
+
+
+def test_kept_and_forgotten_rows_of_a_reference_give_the_same_numbers(
+    photos, scorer, in_strips
+) -> None:
+    x = photos["coffee"][:299, :350]
+    several = [jpeg(x, 8), jpeg(x, 75)]
+    in_strips(350)
+    forgotten = scorer.score(scorer.prepare(x), several)
+    in_strips(350, kept_pixels=299 * 350)
+    prepared = scorer.prepare(x)
+    assert prepared.rows is not None and len(prepared.rows) == len(prepared.images.strips)
+    assert scorer.score(prepared, several) == forgotten
+
+
+def test_pairs_of_several_references_are_scored_in_their_order(photos, scorer, in_strips) -> None:
+    names = ("coffee", "chelsea", "astronaut")
+    images = [photos[name][:299, :301] for name in names]
+    images[1] = deepen(images[1], 10)
+    pairs = [(0, 10), (1, 20), (0, 30), (2, 40), (2, 50), (1, 60)]
+    distorted = [jpeg(photos[names[number]][:299, :301], quality) for number, quality in pairs]
+
+    def score():
+        prepared = scorer.prepare_all(images, [None] * 3)
+        order = [prepared[number] for number, _ in pairs]
+        return scorer.score_pairs(list(zip(order, distorted, strict=True)))
+
+    expected = score()
+    in_strips(301)
+    assert_equal(score(), expected)
+
+
+def test_more_images_than_are_scored_together(photos, in_strips) -> None:
+    x, scorer = photos["coffee"][:131, :200], Scorer()
+    several = [jpeg(x, quality) for quality in range(5, 95, 8)]
+    expected = scorer.score(scorer.prepare(x), several)
+    in_strips(200)
+    assert_equal(scorer.score(scorer.prepare(x), several), expected)
+
+
+def test_reference_that_the_caller_changes_later_keeps_its_numbers(photos, in_strips) -> None:
+    x, scorer = photos["coffee"][:131, :200].copy(), Scorer()
+    distorted = jpeg(x, 30)
+    in_strips(200)
+    prepared = scorer.prepare(x)
+    expected = scorer.score(prepared, [distorted])
+    x[:] = 0
+    assert scorer.score(prepared, [distorted]) == expected
+
+
+def test_strips_too_large_for_the_memory_are_halved(photos, in_strips, monkeypatch) -> None:
+    x, scorer = photos["coffee"][:299, :301], Scorer()
+    several = [jpeg(x, 10), jpeg(x, 50), jpeg(x, 90)]
+    expected = scorer.score(scorer.prepare(x), several)
+    in_strips(301, rows=128)
+    prepared = scorer.prepare(x)
+    heights: list[int] = []
+    limit = 1000
+    metric = scorer._batches._metrics[0]
+    compute_maps = metric.compute_maps
+
+    def compute_if_it_fits(rows, pair):
+        heights.append(pair.distorted.samples.shape[-2])
+        if heights[-1] > limit:
+            raise MemoryError("std::bad_alloc")
+        return compute_maps(rows, pair)
+
+    monkeypatch.setattr(metric, "compute_maps", compute_if_it_fits)
+    assert_equal(scorer.score(prepared, several), expected)
+    assert heights == [128, 128, 128, 171, 171, 171]
+    limit = 110
+    heights.clear()
+    assert_equal(scorer.score(prepared, several), expected)
+    # Three images, two, one, then one in strips of half the height; each of the others likewise.
+    assert heights == [128, 128, 128, 64, 64, 64, 107, 128, 64, 64, 64, 107, 128, 64, 64, 64, 107]
+    limit = 10
+    with pytest.raises(OutOfMemory, match="301 x 299 needs more memory than there is"):
+        scorer.score(prepared, several)
