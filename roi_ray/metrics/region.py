@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.metrics.images import Strip
-from roi_ray.metrics.roi import EMPTY_MEAN, MaskView, mask_weights
+from roi_ray.metrics.roi import EMPTY_MEAN, MaskRows, MaskView, mask_weights
 from roi_ray.settings import Weighting
 
 _ROWS_AT_ONCE = 256
@@ -27,6 +27,7 @@ class Region:
     def __init__(self, values: Tensor) -> None:
         self.values = values
         self.mean: Tensor = self._compute_mean()
+        self.rows = MaskRows(self.read, len(values))
         self.kept_weights: dict[_Key, Tensor] = {}
         self._map_means: dict[tuple[MaskView, int, int], Tensor] = {}
 
@@ -47,7 +48,7 @@ class Region:
             total = self.mean.new_zeros(())
             for start in range(0, height, _ROWS_AT_ONCE):
                 rows = Strip(start, min(start + _ROWS_AT_ONCE, height), height)
-                total += view.resize_rows(self.read, len(self.values), rows, width).sum()
+                total += view.resize_rows(self.rows, rows, width).sum()
             self._map_means[key] = total / (height * width)
         return self._map_means[key]
 
@@ -112,7 +113,7 @@ class Regions:
             return mask_weights(resized, self._weighting)
         parts = []
         for region in regions:
-            part = view.resize_rows(region.read, mask_height, rows, width)
+            part = view.resize_rows(region.rows, rows, width)
             if self._weighting == "normalised":
                 mean = region.map_mean(view, rows.height, width)
                 part = part / mean.clamp(min=torch.finfo(torch.float64).tiny)

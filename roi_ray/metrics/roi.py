@@ -70,8 +70,64 @@ def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
     return mask
 
 
-ReadRows = Callable[[int, int], Tensor]
-"""Reads rows of masks, from one row to before another, float64, (N, rows, W), in [0, 1]."""
+class MaskRows:
+    """A mask whose rows are read, and averaged over the cells of smaller maps.
+
+    Args:
+        read: reads rows of the mask, from one row to before another, float64, (1, rows, W), in
+            [0, 1].
+        height: height of the mask.
+    """
+
+    def __init__(self, read: Callable[[int, int], Tensor], height: int) -> None:
+        self._read, self._height = read, height
+        # The last rows of each map: the next ones overlap them.
+        self._kept: dict[tuple[int, int, int], tuple[int, Tensor]] = {}
+
+    def average_cells(self, rows: Strip, width: int, min_side: int = 0) -> Tensor:
+        """Average the mask over the cells of some rows of a map, as `MaskView.resize` does.
+
+        Args:
+            rows: rows of the map.
+            width: width of the map.
+            min_side: see `MaskView`.
+
+        Returns:
+            (1, number of rows, width), in [0, 1].
+        """
+        key = (rows.height, width, min_side)
+        start, kept = self._kept.get(key, (rows.start, None))
+        end = start if kept is None else start + kept.shape[-2]
+        if kept is None or not start <= rows.start <= end:
+            cells = self._average_cells(rows, width, min_side)
+        else:
+            cells = kept[:, rows.start - start :]
+            if end < rows.end:
+                new = self._average_cells(Strip(end, rows.end, rows.height), width, min_side)
+                cells = torch.cat([cells, new], dim=-2)
+        self._kept[key] = (rows.start, cells)
+        return cells[:, : rows.end - rows.start]
+
+    def _average_cells(self, rows: Strip, width: int, min_side: int) -> Tensor:
+        tops, bottoms = _cell_edges(max(self._height, min_side), rows.height)
+        tops, bottoms = tops[rows.start : rows.end], bottoms[rows.start : rows.end]
+        first = int(tops[0])
+        mask = self._read_padded(first, int(bottoms[-1]), min_side)
+        for dim, starts, ends in (
+            (-2, tops - first, bottoms - first),
+            (-1, *_cell_edges(mask.shape[-1], width)),
+        ):
+            if len(starts) < mask.shape[dim]:
+                sums = window_sums(mask, dim, starts.to(mask.device), ends.to(mask.device))
+                counts = (ends - starts).to(mask)
+                mask = sums / (counts[:, None] if dim == -2 else counts)
+        return mask
+
+    def _read_padded(self, start: int, end: int, min_side: int) -> Tensor:
+        """Read rows of the mask as `pad_to_min_side` pads it."""
+        mask = self._read(min(start, self._height - 1), min(end, self._height))
+        padding = (0, max(0, min_side - mask.shape[-1]), 0, max(0, end - self._height))
+        return F.pad(mask[:, None], padding, mode="replicate")[:, 0] if any(padding) else mask
 
 
 @dataclass(frozen=True)
@@ -97,26 +153,18 @@ class MaskView:
         """
         return resize_mask(pad_to_min_side(mask[:, None], self.min_side)[:, 0], height, width)
 
-    def resize_rows(self, read: ReadRows, mask_height: int, rows: Strip, width: int) -> Tensor:
+    def resize_rows(self, mask: MaskRows, rows: Strip, width: int) -> Tensor:
         """Bring a mask to some rows of the resolution of an L map.
 
         Args:
-            read: reads rows of the mask.
-            mask_height: height of the mask.
+            mask: the mask.
             rows: the rows of the map.
             width: width of the map.
 
         Returns:
-            the rows of what `resize` returns, to 1e-12.
+            (1, number of rows, width): the rows of what `resize` returns, to 1e-12.
         """
-        height = max(mask_height, self.min_side)
-
-        def read_padded(start: int, end: int) -> Tensor:
-            mask = read(min(start, mask_height - 1), min(end, mask_height))
-            padding = (0, max(0, self.min_side - mask.shape[-1]), 0, max(0, end - mask_height))
-            return F.pad(mask[:, None], padding, mode="replicate")[:, 0] if any(padding) else mask
-
-        return _average_cells(read_padded, height, rows, width)
+        return mask.average_cells(rows, width, self.min_side)
 
 
 @dataclass(frozen=True)
@@ -133,29 +181,10 @@ class GaussianView(MaskView):
         # In float64 a mask of ones gives ones, to the last bit of a float32 map.
         return exact_gaussian_means(mask)
 
-    def resize_rows(self, read: ReadRows, mask_height: int, rows: Strip, width: int) -> Tensor:
+    def resize_rows(self, mask: MaskRows, rows: Strip, width: int) -> Tensor:
         """See `MaskView.resize_rows`."""
         wider = Strip(rows.start, rows.end + 2 * MARGIN, rows.height + 2 * MARGIN)
-        return exact_gaussian_means(
-            super().resize_rows(read, mask_height, wider, width + 2 * MARGIN)
-        )
-
-
-def _average_cells(read: ReadRows, mask_height: int, rows: Strip, width: int) -> Tensor:
-    """Average a mask over the cells of some rows of a map, as `resize_mask` does."""
-    tops, bottoms = _cell_edges(mask_height, rows.height)
-    tops, bottoms = tops[rows.start : rows.end], bottoms[rows.start : rows.end]
-    first = int(tops[0])
-    mask = read(first, int(bottoms[-1]))
-    for dim, starts, ends in (
-        (-2, tops - first, bottoms - first),
-        (-1, *_cell_edges(mask.shape[-1], width)),
-    ):
-        if len(starts) < mask.shape[dim]:
-            sums = window_sums(mask, dim, starts.to(mask.device), ends.to(mask.device))
-            counts = (ends - starts).to(mask)
-            mask = sums / (counts[:, None] if dim == -2 else counts)
-    return mask
+        return exact_gaussian_means(super().resize_rows(mask, wider, width + 2 * MARGIN))
 
 
 def _cell_edges(length: int, cells: int) -> tuple[Tensor, Tensor]:
