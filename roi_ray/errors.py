@@ -89,7 +89,15 @@ class UnusableMask(ImageError):
 
 
 class ImageTooLarge(ImageError):
-    """The image has more pixels than allowed."""
+    """The image has more pixels than allowed.
+
+    Attributes:
+        size: height and width, if the file's header names them.
+    """
+
+    def __init__(self, message: str, size: tuple[int, int] | None = None) -> None:
+        super().__init__(message)
+        self.size = size
 
 
 class ImageTooSmall(ImageError):

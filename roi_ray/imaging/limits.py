@@ -35,7 +35,8 @@ def check_pixel_count(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise ImageTooLarge(
             f"{width} x {height} is {width * height} pixels, more than the {max_pixels} that "
-            "--max-pixels (max_pixels) allows"
+            "--max-pixels (max_pixels) allows",
+            size=(height, width),
         )
 
 

@@ -1,10 +1,10 @@
 """A chunk: the unit that the decode stage passes to the score stage, as object and as table row."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8, bit_depth_of
@@ -64,8 +64,13 @@ class Chunk:
         self.failures.append(failure)
 
     def to_arrow(self) -> pa.Table:
-        """Convert to a table of one row, the output of the decode stage."""
+        """Convert to a table of one row, the output of the decode stage.
+
+        The images are moved into the table, so that each is in memory only once: `images` is empty
+        then.
+        """
         height, width = (0, 0) if self.pixels is None else self.pixels.shape[:2]
+        bit_depths = [_bit_depth(image) for image in self.images]
         images = _to_binary(self.images)
         columns = {
             SHARD: [self.shard],
@@ -78,7 +83,7 @@ class Chunk:
             ROWS: [self.rows],
             PAIR_IDS: [self.pair_ids],
             "images": pa.ListArray.from_arrays(pa.array([0, len(images)], pa.int32()), images),
-            "bit_depths": [[_bit_depth(image) for image in self.images]],
+            "bit_depths": [bit_depths],
             "error_kinds": [[failure and failure.kind for failure in self.failures]],
             "errors": [[failure and failure.text for failure in self.failures]],
         }
@@ -103,16 +108,32 @@ class Chunk:
         )
 
 
-def _to_binary(arrays: Sequence[Pixels | None]) -> pa.LargeBinaryArray:
-    """Make a binary value of each array. A single one is not copied, because it may be 400 MB."""
-    content = [np.asarray(each).reshape(-1).view(np.uint8) for each in arrays if each is not None]
-    data = content[0] if len(content) == 1 else np.concatenate([np.empty(0, np.uint8), *content])
+def _to_binary(arrays: list[Pixels | None]) -> pa.LargeBinaryArray:
+    """Make a binary value of each array; the list is empty then.
+
+    A single one is not copied, because it may be 400 MB.
+    """
+    count = len(arrays)
     sizes = [0 if each is None else each.nbytes for each in arrays]
     is_given = pa.array([each is not None for each in arrays], pa.bool_()).buffers()[1]
     offsets = np.cumsum([0, *sizes], dtype=np.int64)
+    given = [each for each in arrays if each is not None]
+    arrays.clear()
+    if len(given) == 1:
+        data = _to_bytes(given[0])
+    else:
+        # Its memory comes from the system as it is filled, while that of the images is freed.
+        data = np.empty(sum(sizes), np.uint8)
+        for size, end in zip(sizes, offsets[1:], strict=True):
+            if size:
+                data[end - size : end] = _to_bytes(given.pop(0))
     return pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), len(arrays), [is_given, pa.py_buffer(offsets), pa.py_buffer(data)]
+        pa.large_binary(), count, [is_given, pa.py_buffer(offsets), pa.py_buffer(data)]
     )
+
+
+def _to_bytes(array: NDArray[np.integer]) -> NDArray[np.uint8]:
+    return np.asarray(array).reshape(-1).view(np.uint8)
 
 
 def _bit_depth(image: Pixels | None) -> int | None:

@@ -1,16 +1,17 @@
 """The committer: collects results, which arrive in any order, and writes each complete shard."""
 
 import time
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from roi_ray import schema
-from roi_ray.errors import OutputError, StorageUnavailable, WorkerDied
+from roi_ray.errors import OutputError, WorkerDied
 from roi_ray.pipeline.output import OutputWriter
 from roi_ray.pipeline.plan import SHARD, Rows
-from roi_ray.pipeline.score_stage import FATAL_ERRORS, RESULTS, ROW
+from roi_ray.pipeline.score_stage import FATAL_ERRORS, RESULTS, RETRIED_KINDS, ROW
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.progress import ProgressReporter
 from roi_ray.schema import Failure
@@ -60,8 +61,8 @@ class Committer:
             if texts := select_kind(results, error.__name__)[schema.ERROR].to_pylist():
                 raise error(texts[0])
         # The stages have counted all other pairs.
-        unavailable = select_kind(results, StorageUnavailable.__name__)
-        telemetry.count_pairs(unavailable[schema.ERROR_KIND].to_pylist())
+        for kind in RETRIED_KINDS:
+            telemetry.count_pairs(select_kind(results, kind)[schema.ERROR_KIND].to_pylist())
         shards = results[SHARD].to_numpy()
         for shard in np.unique(shards).tolist():
             self._add_to_shard(shard, results.filter(pa.array(shards == shard)))
@@ -128,9 +129,11 @@ def select_kind(results: pa.Table, kind: str) -> pa.Table:
     return results.filter(_is_kind(results, kind))
 
 
-def drop_kind(results: pa.Table, kind: str) -> pa.Table:
-    """Drop the results that failed with this kind of error."""
-    return results.filter(pc.invert(_is_kind(results, kind)))
+def drop_kinds(results: pa.Table, kinds: Iterable[str]) -> pa.Table:
+    """Drop the results that failed with these kinds of errors."""
+    for kind in kinds:
+        results = results.filter(pc.invert(_is_kind(results, kind)))
+    return results
 
 
 def _is_kind(results: pa.Table, kind: str) -> pa.ChunkedArray:

@@ -1,22 +1,27 @@
 """The decode stage: work items in, chunks of decoded pixels out.
 
-A chunk is a reference with as many of its distorted images as fit into a fixed number of bytes, so
-memory depends neither on the number of images per reference nor on their size.
+A chunk is a reference with as many of its distorted images as fit into a number of bytes, so memory
+does not depend on the number of images per reference. An image that is larger than planned is
+decoded when no other process of this machine works on such a one, if there is memory for it.
 
 This module does not import torch, so that the process of a decode task starts ten seconds earlier.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.errors import ImageReadError, NotAllowed
+from roi_ray.errors import ImageError, ImageReadError, NotAllowed
 from roi_ray.imaging.decode import decode_image, decode_mask
+from roi_ray.imaging.header import read_image_header
 from roi_ray.imaging.load import read_image_file
 from roi_ray.imaging.missing import explain_not_allowed
 from roi_ray.imaging.pixels import Pixels, Pixels8, check_size
@@ -25,12 +30,12 @@ from roi_ray.io.allowlist import Allowlist
 from roi_ray.pipeline.chunk import Chunk
 from roi_ray.pipeline.plan import PAIR_IDS, ROWS, SHARD
 from roi_ray.runtime import logs, telemetry
+from roi_ray.runtime.available import exclusive_memory
 from roi_ray.schema import Failure
+from roi_ray.scoring.needs import LARGE_CHUNK, decoding_need, image_bytes, is_chunk_full
 
 Read = Callable[[str], bytes]
 _Array = TypeVar("_Array", Pixels, Pixels8)
-
-CHUNK_BYTES = 32 << 20
 
 # Reading waits for the network or the disk, so many files are read ahead.
 _READERS = 16
@@ -38,8 +43,23 @@ _FILES_AHEAD_AT_START, _MAX_FILES_AHEAD = 4, 32
 _MAX_BYTES_AHEAD = 64 << 20
 
 
+@dataclass(frozen=True)
+class DecodeLimits:
+    """Limits of a decode task.
+
+    Attributes:
+        max_pixels: largest number of pixels of an image that is decoded.
+        planned_pixels: largest number of pixels for which memory is planned.
+        chunk_bytes: largest number of bytes of several distorted images of a chunk.
+    """
+
+    max_pixels: int
+    planned_pixels: int = sys.maxsize
+    chunk_bytes: int = LARGE_CHUNK
+
+
 def decode_work_items(
-    items: pa.Table, base: str, allowlist: Allowlist, max_pixels: int
+    items: pa.Table, base: str, allowlist: Allowlist, limits: DecodeLimits
 ) -> Iterator[pa.Table]:
     """Read and decode the images of work items.
 
@@ -47,7 +67,7 @@ def decode_work_items(
         items: from `make_work_items`.
         base: URI of the folder that relative URIs are relative to.
         allowlist: folders that may be opened.
-        max_pixels: largest number of pixels of an image that is decoded.
+        limits: largest images and chunks.
 
     Yields:
         tables of one row, each a chunk.
@@ -62,7 +82,7 @@ def decode_work_items(
     logs.log_to_ray_file()
     with ThreadPoolExecutor(_READERS) as readers:
         for item in items.to_pylist():
-            for chunk in _decode_item(item, read, max_pixels, readers):
+            for chunk in _decode_item(item, read, limits, readers):
                 logs.log_failures(chunk.shard, chunk.pair_ids, chunk.failures)
                 yield chunk.to_arrow()
 
@@ -90,12 +110,12 @@ def resolve_allowed(uri: str, base: str, allowlist: Allowlist) -> str:
 
 
 def _decode_item(
-    item: dict[str, Any], read: Read, max_pixels: int, readers: ThreadPoolExecutor
+    item: dict[str, Any], read: Read, limits: DecodeLimits, readers: ThreadPoolExecutor
 ) -> Iterator[Chunk]:
     reference, mask = item[schema.REFERENCE], item[schema.MASK] or None
     name = f"{reference}\n{mask or ''}"
     pairs = list(zip(item[ROWS], item[PAIR_IDS], item[schema.DISTORTED], strict=True))
-    decoded = _decode_reference(reference, mask, read, max_pixels)
+    decoded = _decode_reference(reference, mask, read, limits)
     if isinstance(decoded, Failure):
         chunk = Chunk(item[SHARD], name)
         for row, pair_id, _ in pairs:
@@ -107,12 +127,13 @@ def _decode_item(
     contents = _read_ahead([uri for _, _, uri in pairs], read, readers)
     for (row, pair_id, uri), content in zip(pairs, contents, strict=True):
         try:
-            image = _timed(decode_image, content.result(), max_pixels)
+            image = _decode(decode_image, content.result(), limits)
             check_size(image, decoded[0])
             chunk.add(row, pair_id, image)
         except Exception as error:  # any error fails only the rows of its image
             chunk.add(row, pair_id, None, Failure.from_exception(error, uri))
-        if sum(image.nbytes for image in chunk.images if image is not None) >= CHUNK_BYTES:
+        sizes = [image.nbytes for image in chunk.images if image is not None]
+        if is_chunk_full(sizes, limits.chunk_bytes):
             yield chunk
             chunk = Chunk(item[SHARD], name, *decoded)
     if chunk.rows:
@@ -120,17 +141,17 @@ def _decode_item(
 
 
 def _decode_reference(
-    reference: str, mask: str | None, read: Read, max_pixels: int
+    reference: str, mask: str | None, read: Read, limits: DecodeLimits
 ) -> tuple[Pixels, Pixels8 | None] | Failure:
     """Decode a reference and its mask; return a failure if one of them cannot be used."""
     try:
-        pixels = _timed(decode_image, read(reference), max_pixels)
+        pixels = _decode(decode_image, read(reference), limits)
     except Exception as error:
         return Failure.from_exception(error, f"reference {reference}")
     if mask is None:
         return pixels, None
     try:
-        mask_pixels = _timed(decode_mask, read(mask), max_pixels)
+        mask_pixels = _decode(decode_mask, read(mask), limits)
         check_size(mask_pixels, pixels)
     except Exception as error:
         return Failure.from_exception(error, f"mask {mask}")
@@ -155,6 +176,21 @@ def _read_ahead(
             limit = max(1, min(_MAX_FILES_AHEAD, _MAX_BYTES_AHEAD // size))
 
 
-def _timed(decoder: Callable[[bytes, int], _Array], content: bytes, max_pixels: int) -> _Array:
-    with telemetry.time_stage("decode"):
-        return decoder(content, max_pixels)
+def _decode(
+    decoder: Callable[[bytes, int], _Array], content: bytes, limits: DecodeLimits
+) -> _Array:
+    """Decode an image; one that is larger than planned, when it is its turn."""
+    with telemetry.time_stage("decode"), _reserve_memory(content, limits):
+        return decoder(content, limits.max_pixels)
+
+
+def _reserve_memory(content: bytes, limits: DecodeLimits) -> AbstractContextManager[None]:
+    try:
+        header = read_image_header(content)
+    except ImageError:
+        return nullcontext()  # the decoder tells why
+    if not limits.planned_pixels < header.pixels <= limits.max_pixels:
+        return nullcontext()
+    image = image_bytes(header.pixels, header.bit_depth)
+    need = image + decoding_need(header.pixels, header.bit_depth, header.format)
+    return exclusive_memory(need, f"decoding {header.width} x {header.height}")

@@ -11,8 +11,10 @@ from itertools import islice
 import pyarrow as pa
 
 from roi_ray.pipeline.job import Job
+from roi_ray.runtime.available import read_available_memory
 from roi_ray.runtime.cluster import Device, chunks_per_batch
 from roi_ray.runtime.device import find_device
+from roi_ray.runtime.fit import Demand, fit_process
 
 _MAX_DECODERS = 4
 
@@ -34,7 +36,7 @@ class LocalEngine:
 
         Args:
             items: from `make_work_items`.
-            isolate: ignored, because all items run in this process.
+            isolate: whether nothing is decoded while an item is scored.
 
         Yields:
             tables of the columns `RESULTS`.
@@ -42,9 +44,10 @@ class LocalEngine:
         Raises:
             DeviceError: no GPU is available.
         """
-        decode = partial(self._job.stages.decode, **self._job.decode_arguments())
+        demand, decoders = self._plan
+        decode = partial(self._job.stages.decode, **self._job.decode_arguments(demand))
         blocks = (items.slice(index, 1) for index in range(len(items)))
-        with closing(_decode_ahead(decode, blocks)) as chunks:
+        with closing(_decode_ahead(decode, blocks, 0 if isolate else decoders)) as chunks:
             batch_size = chunks_per_batch(self._device)
             while batch := list(islice(chunks, batch_size)):
                 yield self._actor(pa.concat_tables(batch))
@@ -54,15 +57,35 @@ class LocalEngine:
         return "cuda" if find_device(self._job.options.device).type == "cuda" else "cpu"
 
     @cached_property
+    def _plan(self) -> tuple[Demand | None, int]:
+        """What is planned for the images, and how many threads decode."""
+        return fit_process(
+            read_available_memory(),
+            list(self._job.memory.demands(self._device)),
+            min(_MAX_DECODERS, os.cpu_count() or 1),
+        )
+
+    @cached_property
     def _actor(self) -> Callable[[pa.Table], pa.Table]:
-        return self._job.stages.actor(**self._job.actor_arguments(self._device, threads=None))
+        arguments = self._job.actor_arguments(self._device, threads=None, demand=self._plan[0])
+        return self._job.stages.actor(**arguments)
 
 
 def _decode_ahead(
-    decode: Callable[[pa.Table], Iterator[pa.Table]], blocks: Iterable[pa.Table]
+    decode: Callable[[pa.Table], Iterator[pa.Table]], blocks: Iterable[pa.Table], decoders: int
 ) -> Generator[pa.Table, None, None]:
-    """Yield the chunks of some blocks at a time; one chunk of each is decoded ahead."""
-    waiting, decoders = iter(blocks), min(_MAX_DECODERS, os.cpu_count() or 1)
+    """Yield the chunks of some blocks at a time; one chunk of each is decoded ahead.
+
+    Args:
+        decode: the decode stage.
+        blocks: work items.
+        decoders: number of threads; 0 to decode each chunk when it is asked for.
+    """
+    waiting = iter(blocks)
+    if decoders == 0:
+        for block in waiting:
+            yield from decode(block)
+        return
     streams = deque[tuple[Iterator[pa.Table], Future[pa.Table | None]]]()
     with ThreadPoolExecutor(decoders) as threads:
 

@@ -12,6 +12,11 @@ from roi_ray.pipeline.job import Job
 from roi_ray.pipeline.plan import split_into_blocks
 from roi_ray.runtime.actor_arguments import pass_arguments_by_value
 from roi_ray.runtime.cluster import WorkerPlan, connect, plan_workers
+from roi_ray.runtime.worker_memory import (
+    find_local_device,
+    limit_to_memory,
+    local_object_store,
+)
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -38,11 +43,7 @@ class RayEngine:
     def score(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
         """Decode and score work items; see `Engine.score`."""
         if self._workers is None:
-            starts_ray = self._connection.enter_context(connect())
-            options = self._job.options
-            self._workers = plan_workers(
-                options.device, options.actors, options.gpus_per_actor, can_grow=not starts_ray
-            )
+            self._workers = self._plan_workers()
         blocks = list(split_into_blocks(items, isolate=isolate))
         yield from self._build_dataset(blocks, self._workers).iter_batches(
             batch_size=None,
@@ -51,10 +52,24 @@ class RayEngine:
             prefetch_batches=0,
         )
 
+    def _plan_workers(self) -> WorkerPlan:
+        """Connect to Ray, and plan how the job uses its CPUs, GPUs and memory."""
+        options, memory = self._job.options, self._job.memory
+        local_demands = list(memory.demands(find_local_device(options.device)))
+        starts_ray = self._connection.enter_context(
+            connect(object_store=local_object_store(local_demands))
+        )
+        can_grow = not starts_ray
+        workers = plan_workers(
+            options.device, options.actors, options.gpus_per_actor, can_grow=can_grow
+        )
+        demands = list(memory.demands(workers.device))
+        return limit_to_memory(workers, options.actors, demands, can_grow=can_grow)
+
     def _build_dataset(self, blocks: list[pa.Table], workers: WorkerPlan) -> "Dataset":
         """Build the graph: work items -> decode tasks -> scoring actors -> results."""
         import ray.data
-        from ray.data import ActorPoolStrategy, DataContext
+        from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         with warnings.catch_warnings():
@@ -69,6 +84,8 @@ class RayEngine:
             context.target_max_block_size = _BLOCK_BYTES
             # A block whose process dies again and again is dropped; the job goes on.
             context.max_errored_blocks = -1
+            # Each decode task has one chunk ready, and makes the next.
+            context._max_num_blocks_in_streaming_gen_buffer = 1
             pass_arguments_by_value(context)
             with DataContext.current(context):
                 return (
@@ -80,7 +97,8 @@ class RayEngine:
                         self._job.stages.decode,
                         batch_size=1,
                         batch_format="pyarrow",
-                        fn_kwargs=self._job.decode_arguments(),
+                        fn_kwargs=self._job.decode_arguments(workers.demand),
+                        compute=TaskPoolStrategy(workers.decoders),
                         max_retries=_RETRIES,
                         **workers.decode_resources,
                     )
@@ -89,13 +107,14 @@ class RayEngine:
                         batch_size=workers.chunks_per_batch,
                         batch_format="pyarrow",
                         fn_constructor_kwargs=self._job.actor_arguments(
-                            workers.device, workers.threads
+                            workers.device, workers.threads, workers.demand
                         ),
                         # The next chunk is unpacked while one is being scored.
                         compute=ActorPoolStrategy(
                             min_size=min(workers.initial_actors, len(blocks)),
                             max_size=min(workers.actors, len(blocks)),
                             max_concurrent_calls_per_actor=2,
+                            max_tasks_in_flight_per_actor=2 * workers.chunks_per_batch,
                         ),
                         max_task_retries=_RETRIES,
                         **workers.actor_resources,

@@ -4,18 +4,20 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from roi_ray.errors import StorageUnavailable
 from roi_ray.io import storage
+from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.manifest import Manifest, read_manifest
 from roi_ray.models.networks import Provenance
-from roi_ray.pipeline.committer import Committer, drop_kind
+from roi_ray.pipeline.committer import Committer, drop_kinds
 from roi_ray.pipeline.engine import Engine, make_engine, resolve_engine
 from roi_ray.pipeline.job import Job, Stages
+from roi_ray.pipeline.memory_plan import MemoryPlan, plan_memory, sample_headers
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.output import Output, OutputWriter
 from roi_ray.pipeline.plan import PartPlan, Rows, make_work_items, plan_parts
 from roi_ray.pipeline.precision import check_precision_here, resolve_precision
 from roi_ray.pipeline.run_record import describe_run
+from roi_ray.pipeline.score_stage import RETRIED_KINDS
 from roi_ray.runtime.logs import FirstFailures
 from roi_ray.runtime.progress import ProgressReporter
 from roi_ray.scoring.scorer import load_networks_for
@@ -102,8 +104,6 @@ def score_manifest(
         settings = resolve_precision(settings, options, output_uri, connection)
         run = describe_run(_describe_config(manifest, settings, options, weights), location)
         output = Output(output_uri, run)
-        job = Job(manifest.base, settings, options, weights, stages or Stages())
-        engine = make_engine(job, connection)
         first_failures = FirstFailures()
         scored = 0
         is_recorded = output.is_recorded()  # refuses an output of another run at once
@@ -113,6 +113,9 @@ def score_manifest(
                 progress.skip(manifest.rows)
             else:
                 check_precision_here(settings, options, output.uri if is_recorded else None)
+                memory = _plan_memory(manifest, settings, options)
+                job = Job(manifest.base, settings, options, weights, memory, stages or Stages())
+                engine = make_engine(job, connection)
                 with output.lock() as writer:
                     failed, scored = _score_missing(
                         manifest, output, writer, engine, options, first_failures, progress
@@ -175,15 +178,23 @@ def _score_missing(
 
 def _score_part(part: PartPlan, engine: Engine, committer: Committer) -> None:
     # First pass: many pairs per task. A pair that kills its process also loses the pairs that the
-    # process had in work, and S3 may not deliver some files. Second pass: one lost pair per task.
+    # process had in work, S3 may not deliver some files, and a pair may find too little memory
+    # while others are in work. Second pass: one lost pair per task.
     for isolate in (False, True):
         missing: dict[int, Rows] = committer.rows_without_result()
         if not missing:
             return
         items = make_work_items(part.rows, missing, isolate=isolate)
         for results in engine.score(items, isolate=isolate):
-            committer.add(results if isolate else drop_kind(results, StorageUnavailable.__name__))
+            committer.add(results if isolate else drop_kinds(results, RETRIED_KINDS))
     committer.mark_lost_rows()
+
+
+def _plan_memory(manifest: Manifest, settings: Settings, options: Options) -> MemoryPlan:
+    """Plan for the largest images of the manifest, of which some are looked at."""
+    allowlist = build_allowlist(manifest.base, options.allow_prefixes)
+    headers = sample_headers(next(manifest.parts()), manifest.base, allowlist)
+    return plan_memory(headers, options.max_pixels, settings.lpips)
 
 
 def _describe_config(

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from roi_ray.errors import (
     AccessError,
     DeviceError,
     NonFiniteScore,
+    OutOfMemory,
     RoiRayError,
     StorageUnavailable,
     WeightsError,
@@ -22,8 +24,10 @@ from roi_ray.models.networks import Provenance
 from roi_ray.pipeline.chunk import Chunk
 from roi_ray.pipeline.plan import SHARD
 from roi_ray.runtime import logs, telemetry
+from roi_ray.runtime.available import exclusive_memory
 from roi_ray.runtime.memory import keep_freed_memory, read_resident_memory
 from roi_ray.schema import Failure, Scores
+from roi_ray.scoring.needs import scoring_need
 from roi_ray.scoring.prepared import Prepared
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
@@ -32,6 +36,9 @@ ROW = "row"
 
 FATAL_ERRORS = (AccessError, DeviceError, WeightsError)
 """Errors that would fail every row. A row with such an `error_kind` stops the job."""
+
+RETRIED_KINDS = (StorageUnavailable.__name__, OutOfMemory.__name__)
+"""Kinds of errors after which a pair is tried once more, when the others are done."""
 
 _ALL_SCORES = schema.make_scores_schema(schema.OPTIONAL_METRICS)
 RESULTS = pa.schema([pa.field(SHARD, pa.int32()), pa.field(ROW, pa.int64()), *_ALL_SCORES])
@@ -56,6 +63,8 @@ class ScoringActor:
             the process as it is.
         weights: the weights that the job has recorded; None accepts any.
         allow_slow_precision: see `Scorer`.
+        planned_pixels: largest number of pixels for which memory is planned; larger images are
+            scored one at a time on each machine, if there is memory for them. None for any.
     """
 
     def __init__(
@@ -67,11 +76,13 @@ class ScoringActor:
         threads: int | None,
         weights: Provenance | None = None,
         allow_slow_precision: bool = False,
+        planned_pixels: int | None = None,
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
             keep_freed_memory()
         logs.log_to_ray_file()
+        self._lpips, self._planned_pixels = settings.lpips, planned_pixels
         # A reference whose images fill several chunks is prepared once.
         self._prepared: dict[str, Prepared] = {}
         self._startup_failure: Failure | None = None
@@ -122,15 +133,26 @@ class ScoringActor:
         readable = [chunk for chunk in chunks if None in chunk.failures]
         if not readable:
             return iter(())
-        references = self._prepare(readable)
-        pairs = [
-            (references[chunk.reference], image)
-            for chunk in readable
-            for image in chunk.images
-            if image is not None
-        ]
-        with telemetry.time_stage("score"):
-            return iter(self._scorer.score_pairs(pairs))
+        with self._reserve_memory(readable):
+            references = self._prepare(readable)
+            pairs = [
+                (references[chunk.reference], image)
+                for chunk in readable
+                for image in chunk.images
+                if image is not None
+            ]
+            with telemetry.time_stage("score"):
+                return iter(self._scorer.score_pairs(pairs))
+
+    def _reserve_memory(self, chunks: Sequence[Chunk]) -> AbstractContextManager[None]:
+        """Wait for the turn of images that are larger than planned, and check their need."""
+        height, width = next(c.pixels.shape[:2] for c in chunks if c.pixels is not None)
+        if self._planned_pixels is None or height * width <= self._planned_pixels:
+            return nullcontext()
+        self._prepared.clear()
+        images = sum(image is not None for chunk in chunks for image in chunk.images)
+        need = scoring_need(height * width, images, self._lpips, self._scorer.device.type)
+        return exclusive_memory(need, f"scoring {width} x {height}")
 
     def _prepare(self, chunks: list[Chunk]) -> dict[str, Prepared]:
         """Prepare the references of the chunks, by name; reuse those prepared before."""
@@ -148,8 +170,8 @@ class ScoringActor:
         """Make the rows of a chunk; count its pairs and log its new failures."""
         table = _to_table(chunk, outcomes)
         kinds = table[schema.ERROR_KIND].to_pylist()
-        # Pairs that S3 did not deliver are retried; the committer counts them if they fail again.
-        telemetry.count_pairs(kind for kind in kinds if kind != StorageUnavailable.__name__)
+        # The committer counts pairs that are retried, if they fail again.
+        telemetry.count_pairs(kind for kind in kinds if kind not in RETRIED_KINDS)
         telemetry.record_actor_memory(read_resident_memory())
         # The decode stage has logged the failures that it found.
         new = [

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from roi_ray.errors import ClusterError, DeviceError
+from roi_ray.runtime.fit import Demand
 from roi_ray.runtime.ray_address import check_cluster, explain
 from roi_ray.runtime.ray_start import explain_os_error, short_folder, start_ray
 
@@ -25,7 +26,9 @@ _started_here = ContextVar("started_here", default=False)
 
 
 @contextmanager
-def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bool]:
+def connect(
+    *, worker_logs: bool = True, cpus: int | None = None, object_store: int | None = None
+) -> Iterator[bool]:
     """Connect to Ray, and start a local Ray if there is none.
 
     Uses the Ray that this process is already connected to; else the cluster at `RAY_ADDRESS`, which
@@ -38,6 +41,8 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
     Args:
         worker_logs: whether to print the workers' output in this process.
         cpus: CPUs of a local Ray; None for all CPUs of this machine.
+        object_store: bytes of the object store of a local Ray; None for Ray's default, a third of
+            the available memory.
 
     Yields:
         True if this is a local Ray, which never gets more nodes.
@@ -59,7 +64,8 @@ def connect(*, worker_logs: bool = True, cpus: int | None = None) -> Iterator[bo
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": worker_logs}
     with ExitStack() as stack:
         if address is None:
-            _start(stack, {"num_cpus": cpus, "include_dashboard": False, **options})
+            sizes = {"num_cpus": cpus, "object_store_memory": object_store}
+            _start(stack, {**sizes, "include_dashboard": False, **options})
         else:
             _join(address, options)
         token = _started_here.set(address is None)
@@ -140,6 +146,8 @@ class WorkerPlan:
         actor_resources: resources of each actor, as keyword arguments of `map_batches`.
         decode_resources: resources of each decode task. Never equal to `actor_resources`: Ray
             would fuse the two stages and decode inside the actor, one image after the other.
+        decoders: largest number of decode tasks at a time; None for as many as the cluster holds.
+        demand: the memory that is planned for each process; None if it is not known.
     """
 
     actors: int
@@ -149,6 +157,8 @@ class WorkerPlan:
     chunks_per_batch: int
     actor_resources: dict[str, float]
     decode_resources: dict[str, float]
+    decoders: int | None = None
+    demand: Demand | None = None
 
 
 def chunks_per_batch(device: str) -> int:

@@ -9,18 +9,22 @@ import torch
 from roi_ray.imaging.masks import check_mask
 from roi_ray.imaging.pixels import Pixels, Pixels8, bit_depth_of, check_pixels, check_size
 from roi_ray.models.networks import Networks, load_networks
+from roi_ray.runtime.available import check_available_memory
 from roi_ray.runtime.device import find_device
 from roi_ray.runtime.memory import out_of_memory_errors
 from roi_ray.runtime.precision import DTYPES, check_precision, fastest_precision
 from roi_ray.schema import Scores
 from roi_ray.scoring.batches import BatchScorer
 from roi_ray.scoring.measure import load_metrics
+from roi_ray.scoring.needs import scoring_need
 from roi_ray.scoring.preparation import Preparation
 from roi_ray.scoring.prepared import Prepared
 from roi_ray.settings import Settings
 
 _GPU_BATCH, _CPU_BATCH = 32, 1
 _BATCH_PIXELS = 512 * 512
+_CHECKED_PIXELS = 1 << 22
+"""Images of more pixels are scored only where there is memory for them."""
 
 
 def load_networks_for(settings: Settings, weights_dir: str | None = None) -> Networks:
@@ -136,6 +140,7 @@ class Scorer:
             if mask is not None:
                 check_mask(mask)
                 check_size(mask, first)
+        self._check_memory(first.shape[:2])
         prepared: dict[int, Prepared] = {}
         with out_of_memory_errors(first.shape[:2]):
             for group in _group_positions(bit_depth_of(reference) for reference in references):
@@ -144,6 +149,19 @@ class Scorer:
                 )
                 prepared |= zip(group, results, strict=True)
         return [prepared[position] for position in range(len(references))]
+
+    def _check_memory(self, size: tuple[int, int]) -> None:
+        """Check that the memory suffices for a large reference, and for an image of its size.
+
+        On a GPU a failed allocation is an error; on a CPU the system may kill the process instead.
+
+        Raises:
+            OutOfMemory: it does not.
+        """
+        height, width = size
+        if self.device.type == "cpu" and height * width > _CHECKED_PIXELS:
+            need = scoring_need(height * width, 1, self.settings.lpips, "cpu")
+            check_available_memory(need, f"scoring {width} x {height}")
 
     def score(self, reference: Prepared, distorted: Sequence[Pixels]) -> list[Scores]:
         """Score any number of distorted images of one reference; see `score_pairs`."""

@@ -5,7 +5,7 @@ import pytest
 
 from roi_ray import schema
 from roi_ray.errors import AccessError, DeviceError, OutputError, WeightsError
-from roi_ray.pipeline.committer import Committer, drop_kind, select_kind
+from roi_ray.pipeline.committer import Committer, drop_kinds, select_kind
 from roi_ray.pipeline.plan import SHARD
 from roi_ray.pipeline.score_stage import RESULTS, ROW
 from roi_ray.runtime.logs import FirstFailures
@@ -80,8 +80,8 @@ def test_error_that_would_fail_every_row_stops_the_job(committer, tmp_path, kind
 
 def test_rows_are_dropped_and_selected_by_error_kind():
     table = pa.concat_tables([results(0, [0]), results(0, [1], Failure("AccessError", "no"))])
-    assert drop_kind(table, "AccessError")[ROW].to_pylist() == [0]
-    assert drop_kind(table, "OutputError")[ROW].to_pylist() == [0, 1]
+    assert drop_kinds(table, ["AccessError"])[ROW].to_pylist() == [0]
+    assert drop_kinds(table, ["OutputError"])[ROW].to_pylist() == [0, 1]
     assert select_kind(table, "AccessError")[ROW].to_pylist() == [1]
     assert select_kind(table, "OutputError")[ROW].to_pylist() == []
 

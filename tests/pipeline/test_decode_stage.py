@@ -11,21 +11,22 @@ from roi_ray.imaging.pixels import bit_depth_of
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.pipeline import decode_stage as stage
 from roi_ray.pipeline.chunk import Chunk
-from roi_ray.pipeline.decode_stage import decode_work_items
+from roi_ray.pipeline.decode_stage import DecodeLimits, decode_work_items
 from roi_ray.pipeline.plan import make_work_items, split_into_shards
 from tests.conftest import deepen, encode, encode_16_bits, write
 
 
-def chunks(tmp_path, rows, max_pixels=10**7):
+def chunks(tmp_path, rows, max_pixels=10**7, **limits):
     table = pa.Table.from_pylist([{"pair_id": f"p{i}", **row} for i, row in enumerate(rows)])
     items = make_work_items(table, dict(enumerate(split_into_shards(table, 1000))))
-    return decoded(items, str(tmp_path), max_pixels)
+    return decoded(items, str(tmp_path), max_pixels, **limits)
 
 
-def decoded(items, base, max_pixels=10**6):
+def decoded(items, base, max_pixels=10**6, **limits):
+    limits = DecodeLimits(max_pixels, **limits)
     return [
         Chunk.from_arrow(part)
-        for part in decode_work_items(items, base, build_allowlist(base), max_pixels)
+        for part in decode_work_items(items, base, build_allowlist(base), limits)
     ]
 
 
@@ -159,9 +160,8 @@ def test_files_outside_the_allowlist_fail_with_not_allowed(tree) -> None:
     assert errors_of(masked)[0].startswith("NotAllowed: mask /etc/passwd: ")
 
 
-def test_many_images_of_one_reference_are_split_into_bounded_chunks(tree, monkeypatch) -> None:
+def test_many_images_of_one_reference_are_split_into_bounded_chunks(tree) -> None:
     tmp_path, x = tree
-    monkeypatch.setattr(stage, "CHUNK_BYTES", 5 * x.nbytes)
     names = [f"y{quality}.jpg" for quality in (10, 50, 90)] * 30
     table = pa.table(
         {
@@ -173,7 +173,7 @@ def test_many_images_of_one_reference_are_split_into_bounded_chunks(tree, monkey
             "distorted": [names],
         }
     )
-    parts = decoded(table, str(tmp_path))
+    parts = decoded(table, str(tmp_path), chunk_bytes=5 * x.nbytes)
     assert [len(part.rows) for part in parts] == [5] * 18
     assert [row for part in parts for row in part.rows] == list(range(90))
     assert [part.pair_ids[0] for part in parts[:2]] == ["p0", "p5"]
@@ -181,7 +181,7 @@ def test_many_images_of_one_reference_are_split_into_bounded_chunks(tree, monkey
     assert len({part.reference for part in parts}) == 1
 
 
-def test_each_image_keeps_its_bit_depth(tree, monkeypatch) -> None:
+def test_each_image_keeps_its_bit_depth(tree) -> None:
     tmp_path, x = tree
     deep = deepen(x, 16)
     write(tmp_path / "x16.png", encode_16_bits(deep))
@@ -192,9 +192,8 @@ def test_each_image_keeps_its_bit_depth(tree, monkeypatch) -> None:
         assert np.array_equal(chunk.images[1], deep)
         assert np.array_equal(chunk.images[2], x)
     # An image of 16 bits has twice the bytes, so that half as many are in a chunk.
-    monkeypatch.setattr(stage, "CHUNK_BYTES", 4 * x.nbytes)
     for name, sizes in (("x.png", [4, 4]), ("x16.png", [2, 2, 2, 2])):
-        parts = chunks(tmp_path, rows("x.png", *[name] * 8))
+        parts = chunks(tmp_path, rows("x.png", *[name] * 8), chunk_bytes=4 * x.nbytes)
         assert [len(part.rows) for part in parts] == sizes
 
 

@@ -265,7 +265,7 @@ def test_each_decoder_is_one_chunk_ahead(tmp_path) -> None:
             yield pa.table({"chunk": [decoded[-1]]})
 
     decoders = min(4, os.cpu_count() or 1)
-    chunks = _decode_ahead(decode, iter(blocks))
+    chunks = _decode_ahead(decode, iter(blocks), decoders)
     taken = [next(chunks)["chunk"][0].as_py() for _ in range(10)]
     time.sleep(0.1)
     assert len(decoded) <= 10 + decoders
@@ -275,7 +275,11 @@ def test_each_decoder_is_one_chunk_ahead(tmp_path) -> None:
     assert len(set(taken)) == 10
 
     decoded.clear()
-    everything = [chunk["chunk"][0].as_py() for chunk in _decode_ahead(decode, iter(blocks))]
-    assert sorted(everything) == sorted(
-        f"{block}.{chunk}" for block in range(20) for chunk in "012"
-    )
+    names = [f"{block}.{chunk}" for block in range(20) for chunk in "012"]
+    chunks = _decode_ahead(decode, iter(blocks), decoders)
+    assert sorted(chunk["chunk"][0].as_py() for chunk in chunks) == sorted(names)
+
+    decoded.clear()
+    for number, chunk in enumerate(_decode_ahead(decode, iter(blocks), 0), start=1):
+        assert chunk["chunk"][0].as_py() == names[number - 1]
+        assert len(decoded) == number

@@ -10,6 +10,7 @@ from roi_ray.pipeline import score_stage
 from roi_ray.pipeline.chunk import Chunk
 from roi_ray.pipeline.score_stage import RESULTS, ScoringActor
 from roi_ray.schema import Failure
+from roi_ray.scoring.preparation import Preparation
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 from tests.conftest import jpeg
@@ -88,7 +89,7 @@ def test_unexpected_exception_fails_only_the_rows_of_the_chunk(
 
 def test_device_memory_is_free_when_chunks_are_retried(photos, scoring, monkeypatch) -> None:
     x, y = photos["coffee"][:64, :64], photos["rocket"][:64, :64]
-    prepare, alive = Scorer._prepare, []
+    prepare, alive = Preparation.prepare, []
 
     def run_out_of_memory(self, references, masks):
         if len(references) > 1:
@@ -98,7 +99,7 @@ def test_device_memory_is_free_when_chunks_are_retried(photos, scoring, monkeypa
         assert alive[0]() is None
         return prepare(self, references, masks)
 
-    monkeypatch.setattr(Scorer, "_prepare", run_out_of_memory)
+    monkeypatch.setattr(Preparation, "prepare", run_out_of_memory)
     both = pa.concat_tables(
         [chunk(x, jpeg(x, 20), reference="crowd"), chunk(y, jpeg(y, 20), reference="ed")]
     )

@@ -1,0 +1,121 @@
+"""What a job's images need: their sizes are read in advance, from the headers of a sample."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from roi_ray import schema
+from roi_ray.errors import RoiRayError
+from roi_ray.imaging.header import ImageHeader, read_image_header
+from roi_ray.io import storage
+from roi_ray.io.allowlist import Allowlist
+from roi_ray.pipeline.decode_stage import resolve_allowed
+from roi_ray.runtime.cluster import chunks_per_batch
+from roi_ray.runtime.fit import Demand
+from roi_ray.scoring import needs
+
+_SAMPLE = 64
+_READERS = 16
+_HEADER_BYTES = 256 << 10
+_WHOLE_FILES, _WHOLE_BYTES = 4, 256 << 20
+"""Files that are read as a whole, because their header is not at the beginning, and their size."""
+
+_MARGIN = 1.25
+"""Other images may be larger than those of the sample."""
+_UNKNOWN = ImageHeader(2000, 2000, 16, "PNG")
+"""What is planned for if no header can be read."""
+
+
+def sample_headers(rows: pa.Table, base: str, allowlist: Allowlist) -> list[ImageHeader]:
+    """Read the headers of references, and of an image of each, spread evenly over the rows.
+
+    Args:
+        rows: rows of a manifest.
+        base: URI of the folder that relative URIs are relative to.
+        allowlist: folders that may be opened.
+
+    Returns:
+        the headers that could be read.
+    """
+    numbers = np.unique(np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64))
+    sampled = rows.take(numbers)
+    uris = [
+        *dict.fromkeys(sampled[schema.REFERENCE].to_pylist()),
+        *dict.fromkeys(sampled[schema.DISTORTED].to_pylist()),
+    ]
+
+    def read(uri: str, *, whole: bool = False) -> ImageHeader | None:
+        try:
+            absolute = resolve_allowed(uri, base, allowlist)
+            if whole:
+                is_small = storage.file_size(absolute) <= _WHOLE_BYTES
+                return read_image_header(storage.read_bytes(absolute)) if is_small else None
+            with storage.open_file(absolute) as file:
+                return read_image_header(file.read(_HEADER_BYTES))
+        except (RoiRayError, OSError):  # the decode stage reports it
+            return None
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        headers = list(readers.map(read, uris))
+    unread = [uri for uri, header in zip(uris, headers, strict=True) if header is None]
+    return [
+        *(header for header in headers if header),
+        *(header for uri in unread[:_WHOLE_FILES] if (header := read(uri, whole=True))),
+    ]
+
+
+class MemoryPlan(NamedTuple):
+    """What the largest images of a job are expected to be.
+
+    Attributes:
+        pixels: number of pixels.
+        bit_depth: bits per sample.
+        formats: formats of the images.
+        lpips: name of the LPIPS network.
+    """
+
+    pixels: int
+    bit_depth: int
+    formats: frozenset[str]
+    lpips: str
+
+    def demands(self, device: str) -> Iterator[Demand]:
+        """Yield what images of this size need, then what less needs.
+
+        Where the first does not fit, smaller chunks are next, then smaller images: larger
+        ones are then scored one at a time, see `exclusive_memory`.
+        """
+        pixels = self.pixels
+        yield self._demand(pixels, needs.LARGE_CHUNK, device)
+        while pixels > 1 << 16:
+            yield self._demand(pixels, needs.SMALL_CHUNK, device)
+            pixels //= 2
+
+    def _demand(self, pixels: int, chunk_bytes: int, device: str) -> Demand:
+        images = needs.chunk_images(pixels, self.bit_depth, chunk_bytes)
+        chunk = (1 + images) * needs.image_bytes(pixels, self.bit_depth)
+        return Demand(
+            pixels=pixels,
+            scorer_base=needs.SCORER_BASE[device],
+            decoder_base=needs.DECODER_BASE,
+            scoring=needs.scoring_need(pixels, images, self.lpips, device),
+            decoding=chunk
+            + max(needs.decoding_need(pixels, self.bit_depth, name) for name in self.formats),
+            chunks=chunks_per_batch(device) * chunk,
+            chunk_bytes=chunk_bytes,
+        )
+
+
+def plan_memory(headers: Sequence[ImageHeader], max_pixels: int, lpips: str) -> MemoryPlan:
+    """Plan for images somewhat larger than the largest of a sample."""
+    headers = headers or [_UNKNOWN]
+    largest = max(header.pixels for header in headers)
+    return MemoryPlan(
+        pixels=min(int(_MARGIN * largest), max_pixels),
+        bit_depth=max(header.bit_depth for header in headers),
+        formats=frozenset(header.format for header in headers),
+        lpips=lpips,
+    )

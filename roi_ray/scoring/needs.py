@@ -1,0 +1,97 @@
+"""How much memory work on images takes: upper bounds, at most about half above what was measured.
+
+All are bytes on top of `DECODER_BASE` or `SCORER_BASE`, which a process takes without an image.
+This module imports no torch until the need of scoring is asked for, as decode tasks use it.
+"""
+
+from collections.abc import Sequence
+
+DECODER_BASE = 250 << 20
+"""A decode task: Python, Ray, arrow, and the decoders' libraries."""
+SCORER_BASE = {"cpu": 700 << 20, "cuda": 3500 << 20}
+"""A scoring actor with the networks, by type of device: Python, Ray, torch."""
+
+LARGE_CHUNK, SMALL_CHUNK = 256 << 20, 32 << 20
+"""Bytes of the images of a chunk, where there is much memory, and where there is little."""
+_LARGE_IMAGES = 8
+"""Images that the scorer takes together, see `roi_ray/scoring/scorer.py`."""
+
+_SCORING = 100 << 20
+"""Bytes for the saliency network, which sees images of one size, and for small tensors."""
+_WHOLE_BYTES = {"alex": 400, "squeeze": 400, "vgg": 1200, "st-alex": 750, "st-vgg": 1500}
+"""Bytes per pixel of an image that is scored as a whole, and of its reference."""
+_STRIP_BYTES = {"alex": 550, "squeeze": 550, "vgg": 1800, "st-alex": 1700, "st-vgg": 2400}
+"""Bytes per pixel of a strip of a larger image, and of its reference."""
+_KEPT_STRIP_BYTES = 250
+"""Bytes per pixel of a strip that each further image of the call keeps."""
+
+
+def image_bytes(pixels: int, bit_depth: int) -> int:
+    """Return the bytes of a decoded image."""
+    return 3 * pixels * (1 if bit_depth <= 8 else 2)
+
+
+def chunk_images(pixels: int, bit_depth: int, chunk_bytes: int) -> int:
+    """Return how many distorted images a chunk holds; see `is_chunk_full`."""
+    sizes = [image_bytes(pixels, bit_depth)]
+    while not is_chunk_full(sizes, chunk_bytes):
+        sizes.append(sizes[0])
+    return len(sizes)
+
+
+def is_chunk_full(sizes: Sequence[int], chunk_bytes: int) -> bool:
+    """Return whether a chunk takes no further image.
+
+    Images of up to 4 MB fill 32 MiB. Of larger ones there are 8, if they fit into `chunk_bytes`,
+    because the scorer works on a large reference once per chunk.
+
+    Args:
+        sizes: bytes of the images in the chunk; the next is expected to be like the last.
+        chunk_bytes: largest number of bytes of several images.
+    """
+    total = sum(sizes)
+    is_enough = total >= SMALL_CHUNK and len(sizes) >= _LARGE_IMAGES
+    return bool(sizes) and (is_enough or total + sizes[-1] > chunk_bytes)
+
+
+_DECODING_BYTES = {"JPEG2000": 22, "WEBP": 18}
+"""Bytes per pixel that decoders take for an image of up to 8 bits, with the image itself."""
+_DECODING_BYTES_OF_OTHERS = 11
+_FILES_AHEAD = 64 << 20
+
+
+def decoding_need(pixels: int, bit_depth: int, image_format: str) -> int:
+    """Return the bytes for decoding an image: its file, those read ahead, and what decoders take.
+
+    Args:
+        pixels: height times width.
+        bit_depth: bits per sample.
+        image_format: a name of `identify`.
+    """
+    file = image_bytes(pixels, bit_depth)  # a lossless one
+    decoder = _DECODING_BYTES.get(image_format, _DECODING_BYTES_OF_OTHERS) * pixels
+    deep = 2 * (image_bytes(pixels, bit_depth) - image_bytes(pixels, 8))
+    return _FILES_AHEAD + file + decoder + deep
+
+
+def scoring_need(pixels: int, images: int, lpips: str, device: str) -> int:
+    """Return the bytes for scoring images against one reference; on a GPU, those of the host.
+
+    Their pixels are not included, as they lie in the object store, or in the caller's arrays.
+
+    Args:
+        pixels: height times width.
+        images: number of distorted images that are scored together.
+        lpips: name of the LPIPS network.
+        device: `cpu` or `cuda`.
+    """
+    from roi_ray.metrics import strips
+
+    if device != "cpu":
+        return 32 * pixels  # pinned copies of samples
+    if pixels <= strips.WHOLE_PIXELS:
+        return _SCORING + _WHOLE_BYTES[lpips] * pixels
+    strip = strips.STRIP_PIXELS[device]
+    region = 8 * pixels  # the mask R, float32, and while it is made, its copy
+    kept = _STRIP_BYTES[lpips] + _KEPT_STRIP_BYTES * (images - 1)
+    return _SCORING + region + kept * strip
