@@ -127,13 +127,20 @@ class RowBuffer:
         stride: rows between two windows.
         padding: rows above the image that the first window sees.
         padding_below: rows below the image that windows may see; None for as many as above.
+        min_outputs: output rows for which it waits, except at the end.
     """
 
     def __init__(
-        self, kernel: int, stride: int = 1, padding: int = 0, padding_below: int | None = None
+        self,
+        kernel: int,
+        stride: int = 1,
+        padding: int = 0,
+        padding_below: int | None = None,
+        min_outputs: int = 1,
     ) -> None:
         self._kernel, self._stride, self._padding = kernel, stride, padding
         self._padding_below = padding if padding_below is None else padding_below
+        self._min_outputs = min_outputs
         self._kept: Tensor | None = None
         self._first = 0  # row number of the first row that is kept
         self._outputs = 0  # number of output rows so far
@@ -146,7 +153,7 @@ class RowBuffer:
             is_last: whether these are the last rows of the image.
 
         Returns:
-            the window; None if it is too small for an output.
+            the window; None if it is too small for an output, or for those it waits for.
         """
         if self._kept is not None and self._kept.shape[-2]:
             kept = self._kept
@@ -154,7 +161,7 @@ class RowBuffer:
         end = self._first + rows.shape[-2]
         reach = end + (self._padding_below if is_last else 0)
         outputs = (reach + self._padding - self._kernel) // self._stride + 1
-        if outputs <= self._outputs:
+        if outputs < self._outputs + (1 if is_last else self._min_outputs):
             self._kept = rows
             return None
         top = self._outputs * self._stride - self._padding

@@ -129,19 +129,33 @@ class BlurredPool(nn.Module):
             from roi_ray.models.triton.blur import compute_blurred_pool
 
             return compute_blurred_pool(x, self.blur.filt, self.window)
-        blurred: Tensor = self.blur(self.pool(x))
-        return blurred
+        return self.run_rows(x, is_top=True, is_bottom=True)
 
     def run_rows(self, x: Tensor, is_top: bool, is_bottom: bool) -> Tensor:
         """Pool and blur rows of an image, (N, C, rows, w); see `Blur.run_rows`."""
         if x.is_cuda and has_triton():
             return _drop_frame_rows(self(x), is_top, is_bottom)
-        return self.blur.run_rows(self.pool(x), is_top, is_bottom)
+        return self.blur.run_rows(_max_pool(x, self.window), is_top, is_bottom)
 
     @property
     def window_rows(self) -> tuple[int, int]:
         """See `Blur.window_rows`."""
         return self.window + Blur.KERNEL - 1, 0
+
+
+def _max_pool(x: Tensor, window: int) -> Tensor:
+    """Compute max pooling of stride 1 without padding.
+
+    Torch's own also stores the position of each maximum, which takes twice the memory of the
+    result, and 1.6 times as long on a CPU.
+    """
+    for dim in (-2, -1):
+        size = x.shape[dim] - window + 1
+        largest = torch.maximum(x.narrow(dim, 0, size), x.narrow(dim, 1, size))
+        for shift in range(2, window):
+            torch.maximum(largest, x.narrow(dim, shift, size), out=largest)
+        x = largest
+    return x
 
 
 def fuse_blurred_pools(layers: Iterable[nn.Module]) -> nn.Sequential:

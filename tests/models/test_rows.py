@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from roi_ray.errors import UsageError
+from roi_ray.models import row_operations
 from roi_ray.models.rows import RowChain, count_rows, freeze_instance_norms
 from roi_ray.models.shift_tolerant import Blur, BlurredConv, BlurredPool
 from tests.conftest import Photos, to_tensor
@@ -20,6 +21,12 @@ CUTS = [
     [136],
     [64, 65, 129],
 ]
+
+
+@pytest.fixture(params=[1, 8])
+def min_rows(request, monkeypatch) -> None:
+    """Windows that wait for no rows, so that small images have many, and those that do."""
+    monkeypatch.setattr(row_operations, "_MIN_ROWS", request.param)
 
 
 def fill_randomly(layer: nn.Module) -> nn.Module:
@@ -79,6 +86,7 @@ def images(photos: Photos) -> torch.Tensor:
     return torch.stack([to_tensor(photos[name][:137, :61]) for name in ("coffee", "rocket")]) / 255
 
 
+@pytest.mark.usefixtures("min_rows")
 @pytest.mark.parametrize("name", LAYERS)
 @torch.inference_mode()
 def test_layer_on_strips_equals_the_layer_on_the_image(images, name) -> None:
@@ -93,6 +101,7 @@ def test_layer_on_strips_equals_the_layer_on_the_image(images, name) -> None:
             torch.testing.assert_close(rows, whole, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.usefixtures("min_rows")
 @torch.inference_mode()
 def test_sequence_on_strips_equals_the_sequence_on_the_image(images) -> None:
     conv = nn.Sequential(nn.Conv2d(3, 3, 3), nn.Sequential(nn.ReLU(), nn.Identity()))

@@ -10,6 +10,7 @@ from roi_ray.metrics import strips
 from roi_ray.metrics.images import ImagePair, Strip
 from roi_ray.metrics.metric import Metric, compute_metric
 from roi_ray.metrics.strips import ImageStrips
+from roi_ray.models import row_operations
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.models.lpips import LPIPS_NAMES, build_lpips, load_lpips
 from roi_ray.scoring.network_metrics import DiscriminatorLoss, LpipsMetric
@@ -32,6 +33,12 @@ NORMS = {
     "instance": (nn.InstanceNorm2d, True),
     "none": (lambda width: nn.Identity(), False),
 }
+
+
+@pytest.fixture
+def no_waiting(monkeypatch) -> None:
+    """Windows that wait for no rows, so that there are many of these small images."""
+    monkeypatch.setattr(row_operations, "_MIN_ROWS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +103,7 @@ def check_maps(metric: Metric, photo, cuts: list[int], tolerance=1e-5, relative=
             assert float((found - expected).abs().max()) <= tolerance * scale
 
 
+@pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("name", LPIPS_NAMES)
 def test_lpips_maps_of_strips_equal_those_of_the_image(photos: Photos, lpips_metrics, name) -> None:
     # VGG takes longest.
@@ -103,12 +111,14 @@ def test_lpips_maps_of_strips_equal_those_of_the_image(photos: Photos, lpips_met
         check_maps(lpips_metrics[name], photos["coffee"][:height, :width], cuts)
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_discriminator_maps_of_strips_equal_those_of_the_image(photos: Photos) -> None:
     metric = DiscriminatorLoss(load_discriminator()[0])
     for height, width, cuts in SPLITS:
         check_maps(metric, photos["rocket"][:height, :width], cuts, relative=True)
 
 
+@pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("strided", [1, 2, 3, 4, 5])
 def test_foreign_discriminator_on_strips(tmp_path, photos: Photos, norm, strided) -> None:
