@@ -14,7 +14,7 @@ from torch import Tensor
 from roi_ray.errors import ImageTooSmall
 from roi_ray.metrics.images import ImagePair, Images
 from roi_ray.metrics.metric import Metric, compute_metric
-from roi_ray.metrics.recursive_gaussian import RecursiveGaussianView, blur
+from roi_ray.metrics.recursive_gaussian import Blur, RecursiveGaussianView, RowDelay
 from roi_ray.metrics.ssimulacra2_weights import (
     ARTEFACT,
     DETAIL,
@@ -24,6 +24,7 @@ from roi_ray.metrics.ssimulacra2_weights import (
     combine_norms,
     list_channels,
 )
+from roi_ray.metrics.strips import ImageStrips, RowBuffer
 from roi_ray.metrics.xyb import halve, linear_light, positive_xyb
 from roi_ray.settings import Weighting
 
@@ -103,37 +104,117 @@ def scales_that_fit(height: int, width: int) -> int:
     return scales
 
 
-def _iterate_scales(images: Images) -> Iterator[tuple[Tensor, list[Channel]]]:
-    """Compute the XYB of each scale, (N, 3, h, w), and tell which channels are needed of it."""
-    scales = scales_that_fit(*images.size)
-    linear = linear_light(images)
-    for scale in range(scales):
-        image = positive_xyb(linear)
-        linear = halve(linear)  # before the maps are made, so that the larger one is freed
-        yield image, [each for each in list_channels(scales) if each.scale == scale]
+class _Scale:
+    """A scale of images that come in strips: the rows that the next strip needs again.
+
+    Args:
+        channels: the channels that are needed at this scale.
+        pixels: pixels of the largest strip, of all images together.
+    """
+
+    def __init__(self, channels: Sequence[Channel], pixels: int) -> None:
+        # Small images are faster together, large ones take less memory one by one.
+        size = 1 if pixels > _GROUP_PIXELS else max(1, len(channels))
+        groups = [channels[start : start + size] for start in range(0, len(channels), size)]
+        self.with_ssim = [channel.index for channel in channels if channel.has_ssim]
+        self._cells = RowBuffer(2, stride=2, padding_below=1)
+        self._mean, self._square = Blur(), Blur()
+        self._groups = [(group, Blur()) for group in groups]
+        self._references, self._distorted = RowDelay(), RowDelay()
+
+    def halve(self, linear: Tensor, is_last: bool) -> Tensor:
+        """Add the next rows, (N, 3, rows, W); take the next rows at half the size."""
+        window = self._cells.push(linear, is_last)
+        return linear[..., :0, ::2] if window is None else halve(window.rows)
+
+    def filter_reference(self, image: Tensor, is_last: bool) -> list[Tensor]:
+        """Compute the means of the next rows of XYB, and the means of their squares."""
+        squares = image[:, self.with_ssim].square()
+        return [self._mean.push(image, is_last), self._square.push(squares, is_last)]
+
+    def compute_maps(
+        self, prepared: Sequence[Tensor], image: Tensor, is_last: bool
+    ) -> Iterator[Tensor]:
+        """Compute the next rows of the maps of each channel, (N, terms, h, w).
+
+        Args:
+            prepared: XYB of the references, (M, 3, rows, w), and what `filter_reference` gives.
+            image: XYB of the distorted images, (N, 3, rows, w).
+            is_last: whether these are the last rows.
+        """
+        references, means, squares = prepared
+        late_references = self._references.push(references, is_last)
+        late_images = self._distorted.push(image, is_last)
+        square = dict(zip(self.with_ssim, squares.unbind(1), strict=True))
+        for channels, means_of_images in self._groups:
+            planes = []
+            for channel in channels:
+                x, y = references[:, channel.index], image[:, channel.index]
+                planes += [y, y * y, x * y] if channel.has_ssim else [y]
+            filtered = means_of_images.push(torch.stack(planes, dim=1), is_last).unbind(1)
+            of_channel = iter(filtered)
+            for channel in channels:
+                x, y = late_references[:, channel.index], late_images[:, channel.index]
+                x_mean, y_mean = means[:, channel.index], next(of_channel)
+                maps = _edge_maps(x, x_mean, y, y_mean)
+                if channel.has_ssim:
+                    moments = square[channel.index], next(of_channel), next(of_channel)
+                    maps[SSIM] = _ssim_map(x_mean, y_mean, *moments)
+                yield _stack_terms(channel, maps)
+
+
+def _make_scales(height: int, width: int, pixels: int) -> list[_Scale]:
+    """Make the scales of images whose strips, of all images together, have so many pixels."""
+    count = scales_that_fit(height, width)
+    channels = list_channels(count)
+    return [
+        _Scale([channel for channel in channels if channel.scale == scale], pixels >> 2 * scale)
+        for scale in range(count)
+    ]
 
 
 class _Ssimulacra2(Metric):
+    """SSIMULACRA2 of whole images, or of the strips of images that have these scales."""
+
     name = "ssimulacra2"
     mask_view = RecursiveGaussianView()
+
+    def __init__(self, scales: Sequence[_Scale] = ()) -> None:
+        self._scales = scales
+
+    def begin(self, images: ImageStrips) -> Metric:
+        rows = max(strip.end - strip.start for strip in images.strips)
+        height, width = images.size
+        return _Ssimulacra2(_make_scales(height, width, images.count * rows * width))
+
+    def map_heights(self, height: int) -> list[int]:
+        """Return the number of rows of each map, of images as high as wide unless begun."""
+        scales = len(self._scales) or scales_that_fit(height, height)
+        return [-(-height >> channel.scale) for channel in list_channels(scales)]
 
     def prepare(self, references: Images) -> Sequence[Tensor]:
         """Compute the XYB image of each scale, its means, and the means of squares."""
         prepared = []
-        for image, channels in _iterate_scales(references):
-            with_ssim = [channel.index for channel in channels if channel.has_ssim]
-            prepared += [image, blur(image), blur(image[:, with_ssim].square())]
+        for scale, image in self._iterate_scales(references):
+            prepared += [image, *scale.filter_reference(image, references.is_last)]
         return prepared
 
     def compute_maps(self, prepared: Sequence[Tensor], pair: ImagePair) -> Iterable[Tensor]:
         """Compute the maps of each channel at each scale, to the fourth power for 4-norms."""
-        for scale, (image, channels) in enumerate(_iterate_scales(pair.distorted)):
-            of_reference, mean, squares = prepared[3 * scale : 3 * scale + 3]
-            reference = _Scale(of_reference, mean, squares, channels)
-            # Small images are faster together, large ones take less memory one by one.
-            group = 1 if image[:, 0].numel() > _GROUP_PIXELS else len(channels)
-            for start in range(0, len(channels), group):
-                yield from _compute_maps(reference, image, channels[start : start + group])
+        for number, (scale, image) in enumerate(self._iterate_scales(pair.distorted)):
+            of_reference = prepared[3 * number : 3 * number + 3]
+            yield from scale.compute_maps(of_reference, image, pair.distorted.is_last)
+
+    def _iterate_scales(self, images: Images) -> Iterator[tuple[_Scale, Tensor]]:
+        """Compute the next rows of XYB of each scale, (N, 3, h, w)."""
+        height, width = images.size
+        scales = self._scales or _make_scales(height, width, len(images) * height * width)
+        linear = linear_light(images)
+        for scale in scales:
+            image = positive_xyb(linear)
+            # Before the maps are made, so that the larger one is freed.
+            linear = scale.halve(linear, images.is_last)
+            yield scale, image
 
     def combine(self, means: list[Tensor]) -> dict[str, Tensor]:
         """Take the norms' weighted sum, and the final polynomial."""
@@ -143,47 +224,12 @@ class _Ssimulacra2(Metric):
 METRIC = _Ssimulacra2()
 
 
-class _Scale:
-    """References at one scale.
-
-    Args:
-        image: XYB, (N, 3, h, w).
-        mean: means of it, likewise.
-        squares: means of its squares, (N, k, h, w), of the `k` channels that have an SSIM map.
-        channels: the channels that are needed at this scale.
-    """
-
-    def __init__(
-        self, image: Tensor, mean: Tensor, squares: Tensor, channels: Sequence[Channel]
-    ) -> None:
-        self.image, self.mean = image.unbind(1), mean.unbind(1)
-        with_ssim = [channel.index for channel in channels if channel.has_ssim]
-        self.square = dict(zip(with_ssim, squares.unbind(1), strict=True))
-
-
-def _compute_maps(
-    reference: _Scale, image: Tensor, channels: Sequence[Channel]
-) -> Iterator[Tensor]:
-    """Compute the maps of some channels, (N, terms, h, w) each; all are filtered together."""
-    planes = []
-    for channel in channels:
-        x, y = reference.image[channel.index], image[:, channel.index]
-        planes += [y, y * y, x * y] if channel.has_ssim else [y]
-    filtered = iter(blur(torch.stack(planes, dim=1)).unbind(1))
-    for channel in channels:
-        x, x_mean = reference.image[channel.index], reference.mean[channel.index]
-        y_mean = next(filtered)
-        maps = _edge_maps(x, x_mean, image[:, channel.index], y_mean)
-        if channel.has_ssim:
-            moments = reference.square[channel.index], next(filtered), next(filtered)
-            maps[SSIM] = _ssim_map(x_mean, y_mean, *moments)
-        yield torch.stack(
-            [
-                maps[kind].square().square_() if norm else maps[kind]
-                for norm, kind, _ in channel.terms
-            ],
-            dim=1,
-        )
+def _stack_terms(channel: Channel, maps: dict[int, Tensor]) -> Tensor:
+    """Stack the maps that are needed of a channel, to the fourth power for 4-norms."""
+    powers = [
+        maps[kind].square().square_() if norm else maps[kind] for norm, kind, _ in channel.terms
+    ]
+    return torch.stack(powers, dim=1)
 
 
 def _ssim_map(

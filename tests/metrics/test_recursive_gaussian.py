@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from roi_ray.metrics.recursive_gaussian import RecursiveGaussianView, blur, gaussian_taps
+from roi_ray.metrics.recursion import gaussian_taps
+from roi_ray.metrics.recursive_gaussian import RecursiveGaussianView, blur
 from tests.conftest import Photos, needs_cuda
 from tests.metrics import literal_ssimulacra2 as literal
 
