@@ -19,7 +19,7 @@ from torch import Tensor
 from roi_ray.metrics.gaussian import filter_exactly
 from roi_ray.metrics.images import Strip
 from roi_ray.metrics.recursion import ROWS_AHEAD, ColumnFilter, filter_across, gaussian_taps
-from roi_ray.metrics.roi import MaskView, ReadRows
+from roi_ray.metrics.roi import MaskRows, MaskView
 from roi_ray.metrics.strips import RowBuffer
 
 _ROW_PIXELS = 1 << 13
@@ -98,12 +98,12 @@ class RecursiveGaussianView(MaskView):
         mask = super().resize(mask, height, width)
         return self._average(mask, above=ROWS_AHEAD, below=ROWS_AHEAD)
 
-    def resize_rows(self, read: ReadRows, mask_height: int, rows: Strip, width: int) -> Tensor:
+    def resize_rows(self, mask: MaskRows, rows: Strip, width: int) -> Tensor:
         """See `MaskView.resize_rows`."""
         first, end = rows.start - ROWS_AHEAD, rows.end + ROWS_AHEAD
         seen = Strip(max(0, first), min(end, rows.height), rows.height)
-        mask = super().resize_rows(read, mask_height, seen, width)
-        return self._average(mask, above=seen.start - first, below=end - seen.end)
+        cells = super().resize_rows(mask, seen, width)
+        return self._average(cells, above=seen.start - first, below=end - seen.end)
 
     @staticmethod
     def _average(mask: Tensor, above: int, below: int) -> Tensor:

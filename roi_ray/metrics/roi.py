@@ -127,7 +127,9 @@ class MaskRows:
         """Read rows of the mask as `pad_to_min_side` pads it."""
         mask = self._read(min(start, self._height - 1), min(end, self._height))
         padding = (0, max(0, min_side - mask.shape[-1]), 0, max(0, end - self._height))
-        return F.pad(mask[:, None], padding, mode="replicate")[:, 0] if any(padding) else mask
+        if any(padding):
+            mask = F.pad(mask[:, None], padding, mode="replicate")[:, 0]
+        return mask[:, start - end :]  # the row that was repeated may not be one of them
 
 
 @dataclass(frozen=True)

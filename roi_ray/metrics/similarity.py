@@ -16,8 +16,10 @@ from roi_ray.runtime.triton import has_triton
 
 _C1 = 0.01**2
 _C2 = 0.03**2
-_STRIP_PIXELS = 1 << 16
-_MIN_STRIP_ROWS = 32
+_BLOCK_PIXELS = 1 << 16
+_MIN_BLOCK_ROWS = 32
+_MAX_BLOCK_COLUMNS = 2048
+"""From some 4,000 columns on, torch's convolution takes more than twice as long per pixel."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,34 @@ class Moments:
     mean: Tensor
     variance: Tensor
 
-    def select(self, images: slice, start: int = 0, end: int | None = None) -> "Moments":
-        """Select some of the references, and the rows `start` to `end` of their maps."""
-        image_end = None if end is None else end + 2 * MARGIN
+    def select(self, images: slice, block: "_Block") -> "Moments":
+        """Select some of the references, and a block of their maps."""
+        rows, columns = block
         return Moments(
-            self.image[images, :, start:image_end],
-            self.mean[images, :, start:end],
-            self.variance[images, :, start:end],
+            self.image[images, :, _widen(rows), _widen(columns)],
+            self.mean[images, :, rows, columns],
+            self.variance[images, :, rows, columns],
         )
+
+
+_Block = tuple[slice, slice]
+"""Rows and columns of a map."""
+
+
+def _widen(positions: slice) -> slice:
+    """Return the rows or columns of the image that the window sees at positions of the map."""
+    return slice(positions.start, positions.stop + 2 * MARGIN)
+
+
+def _list_blocks(height: int, width: int) -> list[_Block]:
+    """Split a map into blocks for which all intermediate results stay in a CPU's cache."""
+    columns = -(-width // -(-width // _MAX_BLOCK_COLUMNS))
+    rows = max(_MIN_BLOCK_ROWS, _BLOCK_PIXELS // columns)
+    return [
+        (slice(top, min(top + rows, height)), slice(left, min(left + columns, width)))
+        for top in range(0, height, rows)
+        for left in range(0, width, columns)
+    ]
 
 
 def compute_moments(image: Tensor) -> Moments:
@@ -53,8 +75,18 @@ def compute_moments(image: Tensor) -> Moments:
     if not image.shape[-2]:
         empty = image[..., : -2 * MARGIN]
         return Moments(image, empty, empty)
-    mean, square = gaussian_means(torch.stack([image, image * image]))
-    return Moments(image, mean, square.addcmul_(mean, mean, value=-1))
+    if image.device.type != "cpu":
+        mean, square = gaussian_means_at_once(torch.stack([image, image * image]))
+        return Moments(image, mean, square.addcmul_(mean, mean, value=-1))
+    height, width = (side - 2 * MARGIN for side in image.shape[-2:])
+    means, variances = image.new_empty(2, *image.shape[:2], height, width)
+    for rows, columns in _list_blocks(height, width):
+        block = image[..., _widen(rows), _widen(columns)]
+        inputs = torch.stack([block, block * block])
+        mean, square = gaussian_means(inputs)
+        means[..., rows, columns] = mean
+        torch.addcmul(square, mean, mean, value=-1, out=variances[..., rows, columns])
+    return Moments(image, means, variances)
 
 
 def similarity_map(x: Moments, y: Tensor, luminance: bool) -> Tensor:
@@ -71,30 +103,26 @@ def similarity_map(x: Moments, y: Tensor, luminance: bool) -> Tensor:
     if not y.shape[-2]:
         return y[..., : -2 * MARGIN]
     on_cpu = y.device.type == "cpu"
-    return (_similarity_in_strips if on_cpu else _similarity_at_once)(x, y, luminance)
+    return (_similarity_in_blocks if on_cpu else _similarity_at_once)(x, y, luminance)
 
 
-def _similarity_in_strips(x: Moments, y: Tensor, luminance: bool) -> Tensor:
-    """Compute contrast-structure, (N, 3, h, w), on a CPU; with `luminance`, full SSIM.
-
-    Strips of rows keep intermediate results in the cache.
-    """
+def _similarity_in_blocks(x: Moments, y: Tensor, luminance: bool) -> Tensor:
+    """Compute contrast-structure, (N, 3, h, w), on a CPU; with `luminance`, full SSIM."""
     height, width = x.mean.shape[-2:]
     similarity = y.new_empty(*y.shape[:2], height, width)
-    rows = max(_MIN_STRIP_ROWS, _STRIP_PIXELS // width)
     for number in range(len(y)):
         one_image = slice(number, number + 1)
-        for start in range(0, height, rows):
-            end = min(start + rows, height)
-            strip = x.select(one_image if len(x.image) > 1 else slice(None), start, end)
-            image = y[one_image, :, start : end + 2 * MARGIN]
+        for block in _list_blocks(height, width):
+            rows, columns = block
+            reference = x.select(one_image if len(x.image) > 1 else slice(None), block)
+            image = y[one_image, :, _widen(rows), _widen(columns)]
             inputs = image.new_empty(3, *image.shape)
             inputs[0] = image
             torch.mul(image, image, out=inputs[1])
-            torch.mul(image, strip.image, out=inputs[2])
+            torch.mul(image, reference.image, out=inputs[2])
             means = gaussian_means(inputs).unbind()
-            similarity[one_image, :, start:end] = _ssim(
-                means, strip.mean, strip.variance, luminance
+            similarity[one_image, :, rows, columns] = _ssim(
+                means, reference.mean, reference.variance, luminance
             )
     return similarity
 

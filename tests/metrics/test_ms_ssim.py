@@ -107,22 +107,22 @@ def test_batch_equals_single_images(photos: Photos) -> None:
 
 
 @pytest.mark.parametrize("references", [1, 3])
-def test_gpu_path_without_triton_equals_the_strips(photos: Photos, monkeypatch, references) -> None:
+def test_gpu_path_without_triton_equals_the_blocks(photos: Photos, monkeypatch, references) -> None:
     monkeypatch.setattr(similarity, "has_triton", lambda: False)
-    assert_equals_strips(photos["coffee"], references, similarity._similarity_at_once)
+    assert_equals_blocks(photos["coffee"], references, similarity._similarity_at_once)
 
 
-def assert_equals_strips(photo, references, compute) -> None:
+def assert_equals_blocks(photo, references, compute) -> None:
     """Compare at two scales of odd sizes, for one shared reference or one per image."""
     x = torch.stack([image(photo[:37, :61])] * references)
     y = torch.stack([image(jpeg(photo[:37, :61], quality)) for quality in (5, 40, 90)])
     for moments, distorted in zip(filter_reference(x), Pyramid(37, 61).push(y), strict=True):
         for luminance in (False, True):
             ours = compute(moments, distorted, luminance)
-            strips = similarity._similarity_in_strips(moments, distorted, luminance)
+            blocks = similarity._similarity_in_blocks(moments, distorted, luminance)
             # In flat areas a difference of squares leaves few digits.
-            assert float((ours - strips).abs().mean()) < 1e-5
-            assert torch.allclose(ours, strips, rtol=0, atol=2e-3)
+            assert float((ours - blocks).abs().mean()) < 1e-5
+            assert torch.allclose(ours, blocks, rtol=0, atol=2e-3)
 
 
 KERNELS = """
@@ -131,7 +131,7 @@ from roi_ray.metrics.gaussian import gaussian_taps
 from roi_ray.metrics.similarity import _C1, _C2
 from roi_ray.metrics.triton import ssim
 from roi_ray.sweep import photographs
-from tests.metrics.test_ms_ssim import assert_equals_strips
+from tests.metrics.test_ms_ssim import assert_equals_blocks
 import torch
 
 def similarity(x, y, luminance):
@@ -141,12 +141,12 @@ def similarity(x, y, luminance):
 
 photo = decode_image(photographs()["coffee"].read_bytes())
 for references in (1, 3):
-    assert_equals_strips(photo, references, similarity)
+    assert_equals_blocks(photo, references, similarity)
 print("equal")
 """
 
 
-def test_triton_kernels_equal_the_strips(run_in_triton_interpreter) -> None:
+def test_triton_kernels_equal_the_blocks(run_in_triton_interpreter) -> None:
     assert run_in_triton_interpreter(KERNELS) == "equal\n"
 
 
