@@ -49,14 +49,15 @@ class Blur:
         """
         width = planes.shape[-1]
         lines = planes.flatten(0, 1)
-        groups = lines.split(len(lines) if planes.is_cuda else max(1, _ROW_PIXELS // width))
+        count = max(1, len(lines) if planes.is_cuda else _ROW_PIXELS // width)
+        groups = [lines[start : start + count] for start in range(0, max(1, len(lines)), count)]
         if not self._columns:
             self._columns = [ColumnFilter() for _ in groups]
         means = [
             columns.push(filter_across(group), is_last)
             for columns, group in zip(self._columns, groups, strict=True)
         ]
-        return torch.cat(means).unflatten(0, planes.shape[:2])
+        return torch.cat(means).view(*planes.shape[:2], means[0].shape[1], width)
 
 
 def blur(planes: Tensor) -> Tensor:
