@@ -14,7 +14,7 @@ from torch import Tensor
 
 from roi_ray.metrics.images import Images, Strip
 
-WHOLE_PIXELS = 1 << 40
+WHOLE_PIXELS = 1 << 20
 """Images of no more pixels are one strip."""
 
 STRIP_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 22}
