@@ -127,9 +127,8 @@ def _decode_item(
     contents = _read_ahead([uri for _, _, uri in pairs], read, readers)
     for (row, pair_id, uri), content in zip(pairs, contents, strict=True):
         try:
-            image = _decode(decode_image, content.result(), limits)
-            check_size(image, decoded[0])
-            chunk.add(row, pair_id, image)
+            # Without a variable, which would keep the image while the chunk is scored.
+            chunk.add(row, pair_id, _decode_distorted(content.result(), decoded[0], limits))
         except Exception as error:  # any error fails only the rows of its image
             chunk.add(row, pair_id, None, Failure.from_exception(error, uri))
         sizes = [image.nbytes for image in chunk.images if image is not None]
@@ -156,6 +155,12 @@ def _decode_reference(
     except Exception as error:
         return Failure.from_exception(error, f"mask {mask}")
     return pixels, mask_pixels
+
+
+def _decode_distorted(content: bytes, reference: Pixels, limits: DecodeLimits) -> Pixels:
+    image = _decode(decode_image, content, limits)
+    check_size(image, reference)
+    return image
 
 
 def _read_ahead(

@@ -12,6 +12,7 @@ from roi_ray.errors import RoiRayError
 from roi_ray.imaging.header import ImageHeader, read_image_header
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
+from roi_ray.metrics import strips
 from roi_ray.pipeline.decode_stage import resolve_allowed
 from roi_ray.runtime.cluster import chunks_per_batch
 from roi_ray.runtime.fit import Demand
@@ -75,42 +76,58 @@ class MemoryPlan(NamedTuple):
         bit_depth: bits per sample.
         formats: formats of the images.
         lpips: name of the LPIPS network.
+        images: largest number of images of a reference.
     """
 
     pixels: int
     bit_depth: int
     formats: frozenset[str]
     lpips: str
+    images: int
 
     def demands(self, device: str) -> Iterator[Demand]:
-        """Yield what images of this size need, then what less needs.
+        """Yield what images of this size need, in large and in small chunks, then smaller images.
 
-        Where the first does not fit, smaller chunks are next, then smaller images: larger
-        ones are then scored one at a time, see `exclusive_memory`.
+        Where memory is planned for smaller images only, larger ones are scored one at a time, see
+        `exclusive_memory`.
         """
         pixels = self.pixels
-        yield self._demand(pixels, needs.LARGE_CHUNK, device)
-        while pixels > 1 << 16:
-            yield self._demand(pixels, needs.SMALL_CHUNK, device)
+        while pixels > 1 << 16 or pixels == self.pixels:
+            for chunk_bytes in (needs.LARGE_CHUNK, needs.MEDIUM_CHUNK, needs.SMALL_CHUNK):
+                yield self._demand(pixels, chunk_bytes, device)
             pixels //= 2
 
     def _demand(self, pixels: int, chunk_bytes: int, device: str) -> Demand:
-        images = needs.chunk_images(pixels, self.bit_depth, chunk_bytes)
+        images = min(self.images, needs.chunk_images(pixels, self.bit_depth, chunk_bytes))
         chunk = (1 + images) * needs.image_bytes(pixels, self.bit_depth)
         return Demand(
             pixels=pixels,
             scorer_base=needs.SCORER_BASE[device],
             decoder_base=needs.DECODER_BASE,
-            scoring=needs.scoring_need(pixels, images, self.lpips, device),
-            decoding=chunk
+            # The largest image that is scored as a whole may need more than one in strips.
+            scoring=max(
+                needs.scoring_need(size, images, self.lpips, device)
+                for size in (pixels, min(pixels, strips.WHOLE_PIXELS))
+            ),
+            # Ray holds a chunk until the next one is ready.
+            decoding=2 * chunk
             + max(needs.decoding_need(pixels, self.bit_depth, name) for name in self.formats),
             chunks=chunks_per_batch(device) * chunk,
             chunk_bytes=chunk_bytes,
         )
 
 
-def plan_memory(headers: Sequence[ImageHeader], max_pixels: int, lpips: str) -> MemoryPlan:
-    """Plan for images somewhat larger than the largest of a sample."""
+def plan_memory(
+    rows: pa.Table, headers: Sequence[ImageHeader], max_pixels: int, lpips: str
+) -> MemoryPlan:
+    """Plan for images somewhat larger than the largest of a sample.
+
+    Args:
+        rows: rows of a manifest.
+        headers: from `sample_headers`.
+        max_pixels: largest number of pixels of an image that is decoded.
+        lpips: name of the LPIPS network.
+    """
     headers = headers or [_UNKNOWN]
     largest = max(header.pixels for header in headers)
     return MemoryPlan(
@@ -118,4 +135,5 @@ def plan_memory(headers: Sequence[ImageHeader], max_pixels: int, lpips: str) -> 
         bit_depth=max(header.bit_depth for header in headers),
         formats=frozenset(header.format for header in headers),
         lpips=lpips,
+        images=max(rows[schema.REFERENCE].value_counts().field("counts").to_pylist()),
     )

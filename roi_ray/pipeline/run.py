@@ -193,8 +193,9 @@ def _score_part(part: PartPlan, engine: Engine, committer: Committer) -> None:
 def _plan_memory(manifest: Manifest, settings: Settings, options: Options) -> MemoryPlan:
     """Plan for the largest images of the manifest, of which some are looked at."""
     allowlist = build_allowlist(manifest.base, options.allow_prefixes)
-    headers = sample_headers(next(manifest.parts()), manifest.base, allowlist)
-    return plan_memory(headers, options.max_pixels, settings.lpips)
+    rows = next(manifest.parts())
+    headers = sample_headers(rows, manifest.base, allowlist)
+    return plan_memory(rows, headers, options.max_pixels, settings.lpips)
 
 
 def _describe_config(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby, product
 from typing import NamedTuple
 
 _ACTORS_PER_DECODER = 4
@@ -63,23 +64,29 @@ class Fit(NamedTuple):
     demand: Demand
 
 
-def fit_workers(nodes: Sequence[Node], demands: Sequence[Demand], actors: int = 1) -> Fit | None:
+def fit_workers(
+    nodes: Sequence[Node], demands: Sequence[Demand], actors: int | None = None
+) -> Fit | None:
     """Find how many processes the nodes hold.
 
     Args:
         nodes: the machines.
-        demands: from the largest to the smallest.
-        actors: number of actors that must fit.
+        demands: from the largest images to the smallest; for images of one size, from large chunks
+            to small ones.
+        actors: number of actors that must fit; None for as many as fit, and at least one.
 
     Returns:
-        the largest demand of which that many actors fit, and how many do; None if not even the
-        smallest fits.
+        the largest images for which that many actors fit; of those, the most actors, and then the
+        largest chunks. None if not even the smallest demand fits.
     """
-    for demand in demands:
-        counts = [_fill(node, demand) for node in nodes]
-        fit = Fit(sum(n for n, _ in counts), sum(n for _, n in counts), demand)
-        if fit.actors >= actors:
-            return fit
+    for _, group in groupby(demands, lambda demand: demand.pixels):
+        fits = []
+        for demand in group:
+            counts = [_fill(node, demand) for node in nodes]
+            fits.append(Fit(sum(n for n, _ in counts), sum(n for _, n in counts), demand))
+        best = max(fits, key=lambda fit: min(fit.actors, actors or fit.actors))
+        if best.actors >= (actors or 1):
+            return best
     return None
 
 
@@ -95,14 +102,18 @@ def fit_process(
 
     Returns:
         the largest demand that fits, the smallest if none does, and the number of threads: 0 if
-        there is memory for one chunk only. Without demands, None and all threads.
+        there is memory for one chunk only, even a small one. Without demands, None and all threads.
     """
-    for demand in demands:
-        for threads in range(decoders, -1, -1):
+    for _, group in groupby(demands, lambda demand: demand.pixels):
+        fits = []
+        for demand in group:
             # Each thread has a chunk ready, or is making it; one more is being scored.
-            total = demand.actor + demand.chunks + (threads + 1) * demand.decoding
-            if total <= _HEAP * available:
-                return demand, threads
+            free = _HEAP * available - demand.actor - demand.chunks
+            threads = min(decoders, int(free // demand.decoding) - 1)
+            if threads >= 0:
+                fits.append((demand, threads))
+        if fits:
+            return max(fits, key=lambda fit: fit[1] > 0)
     return (demands[-1], 0) if demands else (None, decoders)
 
 
@@ -122,8 +133,8 @@ def choose_object_store(available: int, cpus: int, demands: Sequence[Demand]) ->
     Returns:
         bytes; None if no actor fits.
     """
-    for demand in demands:
-        for actors in range(cpus, 0, -1):
+    for _, images in groupby(demands, lambda demand: demand.pixels):
+        for actors, demand in product(range(cpus, 0, -1), list(images)):
             store = _store_bytes(actors, _decoders_for(actors), demand)
             node = Node(actors, cpus, available - store, store)
             if _fill(node, demand)[0] == actors:

@@ -56,17 +56,16 @@ def limit_to_memory(
     nodes = read_nodes(workers)
     if not any(node.slots for node in nodes):
         return workers  # all nodes are still to come
-    fixed = 1 if actors is None or can_grow else actors
-    fit = fit_workers(nodes, demands, fixed)
+    fit = fit_workers(nodes, demands, None if can_grow else actors)
     if fit is None:
-        smallest = demands[-1]
+        smallest, count = demands[-1], actors or 1
         LOGGER.warning(
             "this machine has little memory for %d scoring actors, each of which takes %s: fewer "
             "--actors, or --engine local, would need less",
-            fixed,
+            count,
             format_bytes(smallest.actor),
         )
-        return replace(workers, actors=fixed, initial_actors=fixed, decoders=fixed, demand=smallest)
+        return replace(workers, actors=count, initial_actors=count, decoders=1, demand=smallest)
     count = fit.actors if actors is None else actors
     if fit.demand.pixels < demands[0].pixels:
         LOGGER.warning(

@@ -11,7 +11,7 @@ DECODER_BASE = 250 << 20
 SCORER_BASE = {"cpu": 700 << 20, "cuda": 3500 << 20}
 """A scoring actor with the networks, by type of device: Python, Ray, torch."""
 
-LARGE_CHUNK, SMALL_CHUNK = 256 << 20, 32 << 20
+LARGE_CHUNK, MEDIUM_CHUNK, SMALL_CHUNK = 1 << 30, 256 << 20, 32 << 20
 """Bytes of the images of a chunk, where there is much memory, and where there is little."""
 _LARGE_IMAGES = 8
 """Images that the scorer takes together, see `roi_ray/scoring/scorer.py`."""
@@ -20,9 +20,9 @@ _SCORING = 100 << 20
 """Bytes for the saliency network, which sees images of one size, and for small tensors."""
 _WHOLE_BYTES = {"alex": 400, "squeeze": 400, "vgg": 1200, "st-alex": 750, "st-vgg": 1500}
 """Bytes per pixel of an image that is scored as a whole, and of its reference."""
-_STRIP_BYTES = {"alex": 550, "squeeze": 550, "vgg": 1800, "st-alex": 1700, "st-vgg": 2400}
+_STRIP_BYTES = {"alex": 550, "squeeze": 550, "vgg": 3200, "st-alex": 1700, "st-vgg": 4000}
 """Bytes per pixel of a strip of a larger image, and of its reference."""
-_KEPT_STRIP_BYTES = 250
+_KEPT_STRIP_BYTES = {"alex": 80, "squeeze": 80, "vgg": 250, "st-alex": 220, "st-vgg": 300}
 """Bytes per pixel of a strip that each further image of the call keeps."""
 
 
@@ -54,8 +54,8 @@ def is_chunk_full(sizes: Sequence[int], chunk_bytes: int) -> bool:
     return bool(sizes) and (is_enough or total + sizes[-1] > chunk_bytes)
 
 
-_DECODING_BYTES = {"JPEG2000": 22, "WEBP": 18}
-"""Bytes per pixel that decoders take for an image of up to 8 bits, with the image itself."""
+_DECODING_BYTES = {"JPEG2000": 22, "HEIF": 14}
+"""Bytes per pixel for an image of up to 8 bits, with the image: see `roi_ray/imaging/README.md`."""
 _DECODING_BYTES_OF_OTHERS = 11
 _FILES_AHEAD = 64 << 20
 
@@ -93,5 +93,5 @@ def scoring_need(pixels: int, images: int, lpips: str, device: str) -> int:
         return _SCORING + _WHOLE_BYTES[lpips] * pixels
     strip = strips.STRIP_PIXELS[device]
     region = 8 * pixels  # the mask R, float32, and while it is made, its copy
-    kept = _STRIP_BYTES[lpips] + _KEPT_STRIP_BYTES * (images - 1)
+    kept = _STRIP_BYTES[lpips] + _KEPT_STRIP_BYTES[lpips] * (images - 1)
     return _SCORING + region + kept * strip

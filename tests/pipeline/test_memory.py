@@ -13,19 +13,21 @@ from PIL import Image
 from roi_ray.imaging.header import ImageHeader
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.pipeline.memory_plan import plan_memory, sample_headers
-from roi_ray.scoring.needs import LARGE_CHUNK, SMALL_CHUNK, chunk_images
+from roi_ray.scoring.needs import LARGE_CHUNK, MEDIUM_CHUNK, SMALL_CHUNK, chunk_images
 from tests.conftest import encode, write
 
 SCORE_WITH_LIMIT = """
 import json, resource, sys
 from pathlib import Path
 import torch
+from roi_ray.metrics import strips
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 from roi_ray.runtime.memory import keep_freed_memory
 from roi_ray.settings import Settings
 
 manifest, output, megabytes = sys.argv[1:]
+strips.WHOLE_PIXELS = 1 << 20
 keep_freed_memory()
 torch.set_num_threads(2)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -72,6 +74,16 @@ def test_a_pair_that_cannot_fit_is_a_row_that_says_so(photos, tmp_path) -> None:
     assert all(row["psnr"] > 20 for row in results if not row["error_kind"])
 
 
+@pytest.mark.long
+def test_24_megapixels_are_scored_within_a_limit(photos, tmp_path) -> None:
+    rows = [write_pair(tmp_path, "large", photos["coffee"], 6000, 4000)]
+    results, peak = score_with_limit(tmp_path, rows, 2600)
+    assert [row["error"] for row in results] == [None]
+    assert results[0]["psnr"] > 20
+    print(f"peak: {peak >> 10} MiB")
+    assert peak < 2 << 20  # kilobytes, with Python and torch
+
+
 def test_headers_are_sampled_from_references_and_images(photos, tmp_path) -> None:
     photo = photos["coffee"][:90, :120]
     for number in range(100):
@@ -93,23 +105,28 @@ def test_headers_are_sampled_from_references_and_images(photos, tmp_path) -> Non
 
 
 def test_demands_fall_to_small_images() -> None:
-    plan = plan_memory([ImageHeader(4000, 6000, 8, "PNG")], 1 << 26, "alex")
+    rows = pa.table({"reference": ["x.png"] * 24 + ["z.png"]})
+    plan = plan_memory(rows, [ImageHeader(4000, 6000, 8, "PNG")], 1 << 26, "alex")
     assert plan.pixels == 30_000_000
     demands = list(plan.demands("cpu"))
-    assert (demands[0].chunk_bytes, demands[1].chunk_bytes) == (LARGE_CHUNK, SMALL_CHUNK)
-    for larger, smaller in pairwise(demands):
+    assert [each.chunk_bytes for each in demands[:3]] == [LARGE_CHUNK, MEDIUM_CHUNK, SMALL_CHUNK]
+    assert [each.chunks // 90_000_000 for each in demands[:3]] == [9, 3, 2]
+    for larger, smaller in pairwise(demands[::3]):
         assert larger.decoder > smaller.decoder
         assert larger.actor >= smaller.actor
     assert demands[-1].pixels < 1 << 18
-    assert plan_memory([ImageHeader(9000, 9000, 16, "TIFF")], 1 << 20, "alex").pixels == 1 << 20
-    assert plan_memory([], 1 << 26, "alex").pixels == 5_000_000
+    assert next(plan._replace(images=2).demands("cpu")).chunks == 3 * 90_000_000
+    large = [ImageHeader(9000, 9000, 16, "TIFF")]
+    assert plan_memory(rows, large, 1 << 20, "alex").pixels == 1 << 20
+    assert plan_memory(rows, [], 1 << 26, "alex").pixels == 5_000_000
 
 
 @pytest.mark.parametrize(
-    ("megapixels", "large", "small"),
-    [(0.25, 45, 44), (2, 8, 5), (12, 7, 1), (24, 3, 1), (67, 1, 1)],
+    ("megapixels", "numbers"),
+    [(0.25, (45, 45, 44)), (2, (8, 8, 5)), (12, (8, 7, 1)), (24, (8, 3, 1)), (67, (5, 1, 1))],
 )
-def test_images_of_a_chunk(megapixels, large, small) -> None:
-    for chunk_bytes, images in ((LARGE_CHUNK, large), (SMALL_CHUNK, small)):
+def test_images_of_a_chunk(megapixels, numbers) -> None:
+    sizes = (LARGE_CHUNK, MEDIUM_CHUNK, SMALL_CHUNK)
+    for chunk_bytes, images in zip(sizes, numbers, strict=True):
         assert chunk_images(int(megapixels * 1e6), 8, chunk_bytes) == images
         assert chunk_images(int(megapixels * 5e5), 16, chunk_bytes) == images

@@ -52,6 +52,15 @@ def test_smaller_images_are_planned_where_the_number_of_actors_is_given() -> Non
     assert fit_workers([LAPTOP], demands, 8) is None
 
 
+def test_small_chunks_are_taken_only_where_they_leave_room_for_more_actors() -> None:
+    large, small = demand(1, chunks=1), demand(1, chunks=0.1)
+    assert fit_workers([SERVER], [large, small]).demand is small
+    assert fit_workers([SERVER._replace(object_store=300 * GB)], [large, small]).demand is large
+    assert fit_workers([SERVER], [large, small], 12).demand is large
+    assert choose_object_store(24 * GB, 2, [large, small]) > 9 * GB
+    assert choose_object_store(8 * GB, 2, [large, small]) < 2 * GB
+
+
 def test_nodes_without_a_place_for_an_actor_do_not_count() -> None:
     head = Node(slots=0, cpus=0, memory=8 * GB, object_store=2 * GB)
     assert fit_workers([head], [demand(1)]) is None
