@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from roi_ray.metrics.strips import WHOLE_PIXELS
 from tests.conftest import Photos, encode, write
 
 pytestmark = pytest.mark.e2e
@@ -67,7 +66,6 @@ def _score_pair(folder: Path, pixels: np.ndarray, limit: int) -> tuple[dict[str,
 
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.skipif(WHOLE_PIXELS > 24_000_000, reason="images of 24 megapixels are scored whole")
 def test_pair_of_24_megapixels_is_scored_within_a_limit_on_memory(
     tmp_path: Path, photos: Photos
 ) -> None:
