@@ -4,6 +4,7 @@ Each job is a command of its own (`roi-ray score`), so that nothing of the bench
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -108,7 +109,8 @@ def _explain_failure(code: int, text: str) -> str | None:
     if not code:
         return None
     if code < 0:
-        return f"killed by signal {-code}: did the machine run out of memory?"
+        hint = ": did the machine run out of memory?" if -code == signal.SIGKILL else ""
+        return f"killed by signal {-code}{hint}"
     return f"exit code {code}: {text.strip()[-_SHOWN_CHARACTERS:]}"
 
 
