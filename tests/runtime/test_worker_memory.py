@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 import ray
@@ -154,15 +155,16 @@ cluster.shutdown()
 
 
 @pytest.mark.long
-def test_real_nodes_start_what_is_planned(tmp_path) -> None:
-    environment = {**os.environ, "RAY_TMPDIR": str(tmp_path)}
-    run = subprocess.run(
-        [sys.executable, "-c", REAL_NODES],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_real_nodes_start_what_is_planned() -> None:
+    # A short name, because the paths of Ray's sockets are limited.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
+        run = subprocess.run(
+            [sys.executable, "-c", REAL_NODES],
+            env={**os.environ, "RAY_TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert run.returncode == 0, run.stderr[-2000:]
     actors, pixels, started, decoded = map(int, run.stdout.split()[-4:])
     assert (actors, pixels, started, decoded) == (2, PHOTOGRAPH.pixels, 2, 8)
