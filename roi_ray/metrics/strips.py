@@ -15,8 +15,15 @@ from torch import Tensor
 from roi_ray.metrics.images import Images, Strip
 
 WHOLE_PIXELS = 3 << 19
-"""Images of no more pixels are one strip. On a CPU, strips of larger ones are faster, too: the memory
+"""Images of no more pixels are one strip. Strips of larger ones are faster, too, because the memory
 of whole ones comes fresh from the system."""
+
+STRIP_PIXELS = {"cpu": 1 << 19, "cuda": 1 << 22}
+"""Pixels of a strip of a larger image, by type of device: those of the batches that are fastest."""
+
+MIN_STRIP_ROWS = 32
+"""All strips but the last have a multiple of these rows: so have, at all resolutions, most of the
+windows that networks and filters see, and their libraries prepare for few shapes."""
 
 
 def plan_strips(size: tuple[int, int], device: torch.device) -> list[Strip]:

@@ -11,11 +11,12 @@ from roi_ray.metrics.region import Region
 from roi_ray.metrics.strips import ImageStrips, plan_strips
 from roi_ray.models.saliency import Saliency
 from roi_ray.scoring.masks import make_masks
-from roi_ray.scoring.prepared import Prepared, prepare_strips, select_rows
+from roi_ray.scoring.prepared import Prepared, PreparedRows, prepare_strips, select_rows
 from roi_ray.scoring.read import make_strips
 
-_KEPT_PIXELS = 1 << 22
-"""Largest reference of which what the metrics prepare is kept: 100 to 500 bytes per pixel."""
+_KEPT_BYTES = 512 << 20
+"""Largest size of what the metrics prepare of a reference that is read in strips, if it is kept:
+that of 5 megapixels with LPIPS `alex`, of 1 with `vgg`."""
 
 
 class Preparation:
@@ -54,9 +55,7 @@ class Preparation:
         images = make_strips(references, self._device)
         regions = self._make_regions(images, masks)
         names = frozenset(metric.name for metric in self._metrics)
-        rows = None
-        if images.size[0] * images.size[1] <= _KEPT_PIXELS:
-            rows = [prepared for _, prepared in prepare_strips(images, self._metrics)]
+        rows = self._prepare_rows(images)
         return [
             Prepared(
                 images=images.select(number),
@@ -67,6 +66,16 @@ class Preparation:
             )
             for number, region in enumerate(regions)
         ]
+
+    def _prepare_rows(self, images: ImageStrips) -> list[PreparedRows] | None:
+        """Prepare the rows of every strip; None if that would take too much memory."""
+        strips: list[PreparedRows] = []
+        for _, rows in prepare_strips(images, self._metrics):
+            strips.append(rows)
+            size = sum(tensor.nbytes for tensors in rows.values() for tensor in tensors)
+            if not images.is_whole and len(images.strips) * size > _KEPT_BYTES:
+                return None
+        return strips
 
     def _make_regions(self, images: ImageStrips, masks: Sequence[Pixels8 | None]) -> list[Region]:
         """Return the region of each image: of the mask given, or of that from the network."""

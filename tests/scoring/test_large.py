@@ -18,10 +18,10 @@ TOLERANCE = {"psnr": 1e-4, "roi_psnr": 1e-4, "ssimulacra2": 1e-3, "roi_ssimulacr
 def in_strips(monkeypatch):
     """Read all images in strips of a number of rows; forget what was prepared of references."""
 
-    def read(width: int, rows: int = 64, kept_pixels: int = 0) -> None:
+    def read(width: int, rows: int = 64, kept_bytes: int = 0) -> None:
         monkeypatch.setattr(strips, "WHOLE_PIXELS", 0)
         monkeypatch.setattr(strips, "STRIP_PIXELS", {"cpu": rows * width})
-        monkeypatch.setattr(preparation, "_KEPT_PIXELS", kept_pixels)
+        monkeypatch.setattr(preparation, "_KEPT_BYTES", kept_bytes)
 
     return read
 
@@ -74,7 +74,7 @@ def test_kept_and_forgotten_rows_of_a_reference_give_the_same_numbers(
     several = [jpeg(x, 8), jpeg(x, 75)]
     in_strips(350)
     forgotten = scorer.score(scorer.prepare(x), several)
-    in_strips(350, kept_pixels=299 * 350)
+    in_strips(350, kept_bytes=1 << 30)
     prepared = scorer.prepare(x)
     assert prepared.rows is not None and len(prepared.rows) == len(prepared.images.strips)
     assert scorer.score(prepared, several) == forgotten
