@@ -25,6 +25,12 @@ _STRIP_BYTES = {"alex": 550, "squeeze": 550, "vgg": 3200, "st-alex": 1700, "st-v
 _KEPT_STRIP_BYTES = {"alex": 80, "squeeze": 80, "vgg": 250, "st-alex": 220, "st-vgg": 300}
 """Bytes per pixel of a strip that each further image of the call keeps."""
 
+KEPT_BYTES = 512 << 20
+"""Largest size of what the metrics prepare of a reference that is read in strips, if it is kept:
+that of 4 megapixels with LPIPS `alex`."""
+_PREPARED_BYTES = {"alex": 130, "squeeze": 250, "vgg": 580, "st-alex": 260, "st-vgg": 580}
+"""Bytes of it per pixel, with all metrics."""
+
 
 def image_bytes(pixels: int, bit_depth: int) -> int:
     """Return the bytes of a decoded image."""
@@ -93,5 +99,6 @@ def scoring_need(pixels: int, images: int, lpips: str, device: str) -> int:
         return _SCORING + _WHOLE_BYTES[lpips] * pixels
     strip = strips.STRIP_PIXELS[device]
     region = 8 * pixels  # the mask R, float32, and while it is made, its copy
-    kept = _STRIP_BYTES[lpips] + _KEPT_STRIP_BYTES[lpips] * (images - 1)
-    return _SCORING + region + kept * strip
+    rows = strip * (_STRIP_BYTES[lpips] + _KEPT_STRIP_BYTES[lpips] * (images - 1))
+    prepared = _PREPARED_BYTES[lpips] * pixels
+    return _SCORING + region + rows + (prepared if prepared <= KEPT_BYTES else 0)

@@ -11,12 +11,9 @@ from roi_ray.metrics.region import Region
 from roi_ray.metrics.strips import ImageStrips, plan_strips
 from roi_ray.models.saliency import Saliency
 from roi_ray.scoring.masks import make_masks
+from roi_ray.scoring.needs import KEPT_BYTES
 from roi_ray.scoring.prepared import Prepared, PreparedRows, prepare_strips, select_rows
 from roi_ray.scoring.read import make_strips
-
-_KEPT_BYTES = 512 << 20
-"""Largest size of what the metrics prepare of a reference that is read in strips, if it is kept:
-that of 5 megapixels with LPIPS `alex`, of 1 with `vgg`."""
 
 
 class Preparation:
@@ -73,7 +70,7 @@ class Preparation:
         for _, rows in prepare_strips(images, self._metrics):
             strips.append(rows)
             size = sum(tensor.nbytes for tensors in rows.values() for tensor in tensors)
-            if not images.is_whole and len(images.strips) * size > _KEPT_BYTES:
+            if not images.is_whole and len(images.strips) * size > KEPT_BYTES:
                 return None
         return strips
 

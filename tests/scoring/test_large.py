@@ -21,14 +21,15 @@ def in_strips(monkeypatch):
     def read(width: int, rows: int = 64, kept_bytes: int = 0) -> None:
         monkeypatch.setattr(strips, "WHOLE_PIXELS", 0)
         monkeypatch.setattr(strips, "STRIP_PIXELS", {"cpu": rows * width})
-        monkeypatch.setattr(preparation, "_KEPT_BYTES", kept_bytes)
+        monkeypatch.setattr(preparation, "KEPT_BYTES", kept_bytes)
 
     return read
 
 
 @pytest.fixture(scope="module", params=["mean", "normalised"])
 def scorer(request) -> Scorer:
-    return Scorer(Settings(roi_weighting=request.param, metrics=schema.OPTIONAL_METRICS))
+    metrics = schema.OPTIONAL_METRICS if request.param == "normalised" else ()
+    return Scorer(Settings(roi_weighting=request.param, metrics=metrics))
 
 
 def assert_equal(scores, expected) -> None:
