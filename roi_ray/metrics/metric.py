@@ -93,7 +93,13 @@ class Metric(ABC):
 
 
 class _Means(NamedTuple):
-    """Sums over the rows so far of one map, divided by its size: means, once all rows are in."""
+    """Sums over the rows so far of one map, divided by its size: means, once all rows are in.
+
+    Attributes:
+        rows: number of rows so far.
+        whole: the sum over the whole map.
+        masked: the sum under the mask.
+    """
 
     rows: int = 0
     whole: Tensor = torch.zeros((), dtype=torch.float64)
@@ -113,6 +119,7 @@ class RunningMeans:
         self._metric = metric.begin(distorted)
         self._regions = regions
         self._heights = metric.map_heights(distorted.size[0])
+        self._is_whole = distorted.is_whole
         self._means: list[_Means] = []
 
     def add(self, prepared: Sequence[Tensor], pair: ImagePair) -> None:
@@ -124,7 +131,7 @@ class RunningMeans:
             end = means.rows + maps.shape[-2]
             if end == means.rows:
                 continue
-            height = end if pair.distorted.is_whole else self._heights[number]
+            height = end if self._is_whole else self._heights[number]
             whole, masked = self._average(maps, Strip(means.rows, end, height))
             self._means[number] = _Means(end, means.whole + whole, means.masked + masked)
 
@@ -141,7 +148,17 @@ class RunningMeans:
         return whole * share, masked * share
 
     def combine(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the numbers of the whole image, and those under the mask, by column."""
+        """Return the numbers of the whole image, and those under the mask, by column.
+
+        Raises:
+            ValueError: the metric's maps do not have the rows that `map_heights` tells.
+        """
+        rows = [means.rows for means in self._means]
+        if not self._is_whole and rows != self._heights[: len(rows)]:
+            raise ValueError(
+                f"the maps of {self._metric.name!r} have {rows} rows, but its map_heights tells "
+                f"{self._heights}"
+            )
         whole = self._metric.combine([means.whole for means in self._means])
         return whole, self._metric.combine([means.masked for means in self._means])
 

@@ -12,7 +12,6 @@ from roi_ray.errors import RoiRayError
 from roi_ray.imaging.header import ImageHeader, read_image_header
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
-from roi_ray.metrics import strips
 from roi_ray.pipeline.decode_stage import resolve_allowed
 from roi_ray.runtime.cluster import chunks_per_batch
 from roi_ray.runtime.fit import Demand
@@ -99,21 +98,19 @@ class MemoryPlan(NamedTuple):
 
     def _demand(self, pixels: int, chunk_bytes: int, device: str) -> Demand:
         images = min(self.images, needs.chunk_images(pixels, self.bit_depth, chunk_bytes))
-        chunk = (1 + images) * needs.image_bytes(pixels, self.bit_depth)
+        image = needs.image_bytes(pixels, self.bit_depth)
+        chunk = (1 + images) * image
         return Demand(
             pixels=pixels,
             scorer_base=needs.SCORER_BASE[device],
             decoder_base=needs.DECODER_BASE,
-            # The largest image that is scored as a whole may need more than one in strips.
-            scoring=max(
-                needs.scoring_need(size, images, self.lpips, device)
-                for size in (pixels, min(pixels, strips.WHOLE_PIXELS))
-            ),
+            scoring=needs.largest_scoring_need(pixels, images, self.lpips, device),
             # Ray holds a chunk until the next one is ready.
             decoding=2 * chunk
             + max(needs.decoding_need(pixels, self.bit_depth, name) for name in self.formats),
             chunks=chunks_per_batch(device) * chunk,
-            chunk_bytes=chunk_bytes,
+            # Larger images than planned do not fill larger chunks.
+            chunk_bytes=max(needs.SMALL_CHUNK, images * image),
         )
 
 

@@ -24,6 +24,12 @@ _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _RESERVED = 200 << 20
 """Bytes that are left to the system and other programs."""
 
+_ADVICE = "stop other programs, or take a machine with more memory"
+_ADVICE_OF_JOBS = (
+    "use fewer --actors if the job has several, stop other programs, take a machine with more "
+    "memory, or refuse such images by --max-pixels"
+)
+
 
 def read_available_memory() -> int:
     """Return the bytes that this process can still use.
@@ -49,16 +55,17 @@ def exclusive_memory(need: int, what: str) -> Iterator[None]:
         OutOfMemory: less memory is available when its turn has come.
     """
     with _turn():
-        check_available_memory(need, what)
+        check_available_memory(need, what, _ADVICE_OF_JOBS)
         yield
 
 
-def check_available_memory(need: int, what: str) -> None:
+def check_available_memory(need: int, what: str, advice: str = _ADVICE) -> None:
     """Check that memory suffices before it is taken.
 
     Args:
         need: bytes that the work takes.
         what: what is worked on, for the message.
+        advice: what to do about it, for the message.
 
     Raises:
         OutOfMemory: less is available; the message says how much, and what to do.
@@ -67,8 +74,7 @@ def check_available_memory(need: int, what: str) -> None:
     if need > available - _RESERVED:
         raise OutOfMemory(
             f"{what} needs about {format_bytes(need)} of memory, but {format_bytes(available)} "
-            "are available: use fewer --actors, stop other programs, take a machine with more "
-            "memory, or refuse such images by --max-pixels"
+            f"are available: {advice}"
         )
 
 

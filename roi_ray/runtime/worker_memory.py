@@ -13,8 +13,10 @@ from roi_ray.runtime.fit import Demand, Node, choose_object_store, fit_workers
 from roi_ray.runtime.logs import LOGGER
 
 _SMALLEST_STORE = 256 << 20
-_LARGEST_STORE = {"darwin": 2 << 30}
-"""Ray's own limit, by platform."""
+_LARGEST_STORE_OF_MACOS = 2 << 30  # Ray's own limit
+_LARGEST_STORE_ON_DISK = 10**10
+"""Above this, Ray does not start with an object store that is larger than /dev/shm."""
+_SHARED_MEMORY = "/dev/shm"
 
 
 def find_local_device(device: Device) -> Device:
@@ -36,7 +38,17 @@ def local_object_store(demands: Sequence[Demand]) -> int | None:
     size = choose_object_store(read_available_memory(), os.cpu_count() or 1, demands)
     if size is None:
         return None
-    return min(max(size, _SMALLEST_STORE), _LARGEST_STORE.get(sys.platform, size))
+    return min(max(size, _SMALLEST_STORE), _read_largest_store())
+
+
+def _read_largest_store() -> int:
+    """Return the largest object store with which a local Ray starts."""
+    if sys.platform == "darwin":
+        return _LARGEST_STORE_OF_MACOS
+    file_system = os.statvfs(_SHARED_MEMORY)
+    # A margin, because others may use it too; Ray's default leaves the same.
+    shared = int(0.95 * file_system.f_bavail * file_system.f_frsize)
+    return max(shared, _LARGEST_STORE_ON_DISK)
 
 
 def limit_to_memory(
@@ -60,10 +72,10 @@ def limit_to_memory(
     if fit is None:
         smallest, count = demands[-1], actors or 1
         LOGGER.warning(
-            "this machine has little memory for %d scoring actors, each of which takes %s: fewer "
-            "--actors, or --engine local, would need less",
-            count,
+            "there is little memory for %s of %s: %s",
+            f"{count} scoring actors" if count > 1 else "a scoring actor",
             format_bytes(smallest.actor),
+            "use fewer --actors" if count > 1 else "stop other programs, or use --engine local",
         )
         return replace(workers, actors=count, initial_actors=count, decoders=1, demand=smallest)
     count = fit.actors if actors is None else actors

@@ -14,15 +14,13 @@ from roi_ray.runtime.device import Download
 from roi_ray.runtime.memory import out_of_memory_errors
 from roi_ray.schema import Scores
 from roi_ray.scoring.measure import RunningBatch, measure
+from roi_ray.scoring.needs import LARGE_IMAGES
 from roi_ray.scoring.prepared import Prepared, ReferenceBatch
 from roi_ray.scoring.read import make_strips
 from roi_ray.settings import Weighting
 
 Pair = tuple[Prepared, Pixels]
 """A reference and a distorted image."""
-
-_LARGE_IMAGES_TOGETHER = 8
-"""Images for which the work on a large reference is done once; each keeps some rows per layer."""
 
 
 class BatchScorer:
@@ -53,7 +51,7 @@ class BatchScorer:
         Raises:
             OutOfMemory: see `Scorer.score_pairs`.
         """
-        if len(pairs[0][0].images.strips) > 1:
+        if not pairs[0][0].images.is_whole:
             return self._score_large(pairs)
         size = pairs[0][0].size
         batch = self._pairs_per_batch(size)
@@ -84,7 +82,7 @@ class BatchScorer:
         """Score pairs strip by strip; some images of one reference together."""
         scores: list[Scores] = []
         for _, group in groupby(pairs, key=lambda pair: id(pair[0])):
-            while together := list(islice(group, _LARGE_IMAGES_TOGETHER)):
+            while together := list(islice(group, LARGE_IMAGES)):
                 scores += self._score_together(together[0][0], [image for _, image in together])
         return scores
 

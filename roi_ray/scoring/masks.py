@@ -18,7 +18,7 @@ def make_masks(saliency: Saliency, references: ImageStrips) -> Tensor:
     Returns:
         float32, (N, H, W), in [0, 1], high in the region of interest.
     """
-    if len(references.strips) == 1:
+    if references.is_whole:
         (images,) = references
         return box_blur(saliency(images.values)[:, 0].sigmoid())
     logits = saliency.compute_coarse_logits(references)

@@ -13,8 +13,9 @@ SCORER_BASE = {"cpu": 700 << 20, "cuda": 3500 << 20}
 
 LARGE_CHUNK, MEDIUM_CHUNK, SMALL_CHUNK = 1 << 30, 256 << 20, 32 << 20
 """Bytes of the images of a chunk, where there is much memory, and where there is little."""
-_LARGE_IMAGES = 8
-"""Images that the scorer takes together, see `roi_ray/scoring/scorer.py`."""
+LARGE_IMAGES = 8
+"""Large images for which the scorer does the work on their reference once: some rows per layer are
+kept of each."""
 
 _SCORING = 100 << 20
 """Bytes for the saliency network, which sees images of one size, and for small tensors."""
@@ -56,7 +57,7 @@ def is_chunk_full(sizes: Sequence[int], chunk_bytes: int) -> bool:
         chunk_bytes: largest number of bytes of several images.
     """
     total = sum(sizes)
-    is_enough = total >= SMALL_CHUNK and len(sizes) >= _LARGE_IMAGES
+    is_enough = total >= SMALL_CHUNK and len(sizes) >= LARGE_IMAGES
     return bool(sizes) and (is_enough or total + sizes[-1] > chunk_bytes)
 
 
@@ -87,7 +88,7 @@ def scoring_need(pixels: int, images: int, lpips: str, device: str) -> int:
 
     Args:
         pixels: height times width.
-        images: number of distorted images that are scored together.
+        images: number of distorted images of the reference.
         lpips: name of the LPIPS network.
         device: `cpu` or `cuda`.
     """
@@ -99,6 +100,20 @@ def scoring_need(pixels: int, images: int, lpips: str, device: str) -> int:
         return _SCORING + _WHOLE_BYTES[lpips] * pixels
     strip = strips.STRIP_PIXELS[device]
     region = 8 * pixels  # the mask R, float32, and while it is made, its copy
-    rows = strip * (_STRIP_BYTES[lpips] + _KEPT_STRIP_BYTES[lpips] * (images - 1))
+    others = min(images, LARGE_IMAGES) - 1
+    rows = strip * (_STRIP_BYTES[lpips] + _KEPT_STRIP_BYTES[lpips] * others)
     prepared = _PREPARED_BYTES[lpips] * pixels
     return _SCORING + region + rows + (prepared if prepared <= KEPT_BYTES else 0)
+
+
+def largest_scoring_need(pixels: int, images: int, lpips: str, device: str) -> int:
+    """Return the largest `scoring_need` of images of up to this number of pixels.
+
+    The largest images that are scored as a whole, and the largest whose preparation is kept, need
+    more than somewhat larger ones.
+    """
+    from roi_ray.metrics import strips
+
+    peaks = (strips.WHOLE_PIXELS, KEPT_BYTES // _PREPARED_BYTES[lpips])
+    sizes = (pixels, *(min(pixels, peak) for peak in peaks))
+    return max(scoring_need(size, images, lpips, device) for size in sizes)

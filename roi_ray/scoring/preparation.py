@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import torch
 
+from roi_ray.errors import OutOfMemory
 from roi_ray.imaging.pixels import Pixels, Pixels8, bit_depth_of
 from roi_ray.metrics.metric import Metric
 from roi_ray.metrics.ms_ssim import scales_that_fit
 from roi_ray.metrics.region import Region
 from roi_ray.metrics.strips import ImageStrips, plan_strips
 from roi_ray.models.saliency import Saliency
+from roi_ray.runtime.memory import out_of_memory_errors
 from roi_ray.scoring.masks import make_masks
 from roi_ray.scoring.needs import KEPT_BYTES
 from roi_ray.scoring.prepared import Prepared, PreparedRows, prepare_strips, select_rows
@@ -52,7 +54,13 @@ class Preparation:
         images = make_strips(references, self._device)
         regions = self._make_regions(images, masks)
         names = frozenset(metric.name for metric in self._metrics)
-        rows = self._prepare_rows(images)
+        try:
+            with out_of_memory_errors(images.size):
+                rows = self._prepare_rows(images)
+        except OutOfMemory:
+            if images.is_whole:
+                raise
+            rows = None  # the scorer has lower strips to try
         return [
             Prepared(
                 images=images.select(number),

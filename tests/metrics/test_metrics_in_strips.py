@@ -11,7 +11,7 @@ from roi_ray.errors import ImageTooSmall
 from roi_ray.metrics import ms_ssim, mse, mse_ycbcr, psnr, ssimulacra2, strips
 from roi_ray.metrics.colour import METRIC as COLOUR
 from roi_ray.metrics.images import ImagePair, Strip
-from roi_ray.metrics.metric import Metric
+from roi_ray.metrics.metric import Metric, RunningMeans
 from roi_ray.metrics.ms_ssim import METRIC as MS_SSIM
 from roi_ray.metrics.mse import METRIC as MSE
 from roi_ray.metrics.ssimulacra2 import METRIC as SSIMULACRA2
@@ -162,3 +162,18 @@ def test_gpu_gives_the_numbers_of_the_whole(photos: Photos, monkeypatch, functio
     force_strips(monkeypatch, 64 * x.shape[-1], "cuda")
     for expected, number in zip(whole, compute(), strict=True):
         assert torch.allclose(number, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_metric_with_wrong_map_heights_is_an_error() -> None:
+    class Shrunk(type(MSE)):
+        def compute_maps(self, prepared, pair):
+            return [maps[..., 1:, :] for maps in super().compute_maps(prepared, pair)]
+
+    images = cut(torch.rand(1, 3, 40, 30), 1, [20, 20])
+    means = RunningMeans(Shrunk(), images, None)
+    for strip in images:
+        means.add((), ImagePair(strip, strip))
+    with pytest.raises(
+        ValueError, match=r"'mse' have \[38\] rows, but its map_heights tells \[40\]"
+    ):
+        means.combine()

@@ -109,7 +109,11 @@ def test_demands_fall_to_small_images() -> None:
     plan = plan_memory(rows, [ImageHeader(4000, 6000, 8, "PNG")], 1 << 26, "alex")
     assert plan.pixels == 30_000_000
     demands = list(plan.demands("cpu"))
-    assert [each.chunk_bytes for each in demands[:3]] == [LARGE_CHUNK, MEDIUM_CHUNK, SMALL_CHUNK]
+    assert [each.chunk_bytes for each in demands[:3]] == [
+        8 * 90_000_000,
+        2 * 90_000_000,
+        90_000_000,
+    ]
     assert [each.chunks // 90_000_000 for each in demands[:3]] == [9, 3, 2]
     for larger, smaller in pairwise(demands[::3]):
         assert larger.decoder > smaller.decoder

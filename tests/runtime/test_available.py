@@ -102,8 +102,14 @@ def test_too_little_memory_is_an_error_that_says_what_to_do() -> None:
     check_available_memory(1, "a photograph")
     with pytest.raises(OutOfMemory, match=r"^a photograph needs about .* GB of memory, but .* GB "):
         check_available_memory(available + (1 << 40), "a photograph")
-    with pytest.raises(OutOfMemory, match="fewer --actors, .* by --max-pixels"):
+    with pytest.raises(OutOfMemory, match=": stop other programs, or take a machine with more"):
         check_available_memory(available + (1 << 40), "a photograph")
+    need = available + (1 << 40)
+    with (
+        pytest.raises(OutOfMemory, match="fewer --actors if the job has several, .* --max-pixels"),
+        exclusive_memory(need, "a photograph"),
+    ):
+        pass
     assert (format_bytes(1_300_000_000), format_bytes(25_000_000)) == ("1.3 GB", "25 MB")
 
 

@@ -11,6 +11,7 @@ import ray
 
 from roi_ray.metrics import strips
 from roi_ray.pipeline.memory_plan import MemoryPlan
+from roi_ray.runtime import worker_memory
 from roi_ray.runtime.cluster import plan_workers
 from roi_ray.runtime.worker_memory import limit_to_memory, local_object_store
 
@@ -58,7 +59,7 @@ def score_in_strips(monkeypatch) -> None:
     monkeypatch.setattr(strips, "WHOLE_PIXELS", 1 << 20)
 
 
-LAPTOP, DESKTOP = (8, 0, 3.5, 1.5), (8, 0, 11, 4)
+LAPTOP, DESKTOP = (8, 0, 3.7, 1.3), (8, 0, 11, 4)
 
 
 @pytest.mark.parametrize("memory", [THUMBNAIL, PHOTOGRAPH])
@@ -88,11 +89,20 @@ def test_the_users_number_of_actors_is_kept(nodes, caplog) -> None:
     caplog.clear()
     workers = plan(PHOTOGRAPH, 8)
     assert "little memory for 8 scoring actors" in caplog.text
+    assert "use fewer --actors" in caplog.text
     assert "memory" not in workers.actor_resources
 
 
+def test_a_machine_too_small_for_one_actor_gets_one_and_other_advice(nodes, caplog) -> None:
+    nodes((2, 0, 0.5, 0.1))
+    with caplog.at_level(logging.WARNING, "roi_ray"):
+        assert plan(PHOTOGRAPH).actors == 1
+    assert "little memory for a scoring actor" in caplog.text
+    assert "--actors" not in caplog.text
+
+
 def test_a_cluster_that_grows_gets_actors_on_later_nodes(nodes) -> None:
-    nodes((2, 0, 6, 3), (2, 0, 6, 3))
+    nodes((2, 0, 6.5, 3), (2, 0, 6.5, 3))
     workers = plan(PHOTOGRAPH, 12, can_grow=True)
     assert (workers.actors, workers.initial_actors) == (12, 4)
     assert workers.demand.pixels == PHOTOGRAPH.pixels
@@ -111,6 +121,14 @@ def test_gpu_nodes_hold_actors_and_their_memory(nodes) -> None:
     assert (workers.device, workers.actors) == ("cuda", 2)
     nodes((16, 4, 14, 9))
     assert 1 <= plan(PHOTOGRAPH).actors < 4
+
+
+def test_ray_starts_with_the_object_store_of_a_large_machine(monkeypatch) -> None:
+    monkeypatch.setattr(worker_memory, "read_available_memory", lambda: 1000 * GB)
+    monkeypatch.setattr(os, "cpu_count", lambda: 128)
+    size = local_object_store(list(PHOTOGRAPH.demands("cpu")))
+    # Ray refuses more than 10 GB that do not fit into /dev/shm.
+    assert size <= max(10 * GB, os.statvfs("/dev/shm").f_bavail * os.statvfs("/dev/shm").f_frsize)
 
 
 def test_object_store_of_a_local_ray() -> None:

@@ -144,3 +144,27 @@ def test_strips_too_large_for_the_memory_are_halved(photos, in_strips, monkeypat
     limit = 10
     with pytest.raises(OutOfMemory, match="301 x 299 needs more memory than there is"):
         scorer.score(prepared, several)
+
+
+def test_reference_whose_strips_do_not_fit_is_prepared_in_lower_ones(
+    photos, in_strips, monkeypatch
+) -> None:
+    x, scorer = photos["coffee"][:299, :301], Scorer()
+    several = [jpeg(x, 10), jpeg(x, 90)]
+    expected = scorer.score(scorer.prepare(x), several)
+    in_strips(301, rows=128, kept_bytes=1 << 30)
+    (metric,) = [metric for metric in scorer._batches._metrics if metric.name == "lpips"]
+    extract_features = metric._network.extract_features
+    heights: list[int] = []
+
+    def extract_if_it_fits(images, *arguments):
+        heights.append(images.shape[-2])
+        if heights[-1] > 110:
+            raise MemoryError("std::bad_alloc")
+        return extract_features(images, *arguments)
+
+    monkeypatch.setattr(metric._network, "extract_features", extract_if_it_fits)
+    prepared = scorer.prepare(x)
+    assert (heights, prepared.rows) == ([128], None)
+    assert_equal(scorer.score(prepared, several), expected)
+    assert set(heights[1:]) == {128, 64, 107}
