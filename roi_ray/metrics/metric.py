@@ -118,8 +118,8 @@ class RunningMeans:
     def __init__(self, metric: Metric, distorted: ImageStrips, regions: Regions | None) -> None:
         self._metric = metric.begin(distorted)
         self._regions = regions
-        self._heights = metric.map_heights(distorted.size[0])
-        self._is_whole = distorted.is_whole
+        # Rows of each whole map; None for whole images, whose maps tell them.
+        self._heights = None if distorted.is_whole else metric.map_heights(distorted.size[0])
         self._means: list[_Means] = []
 
     def add(self, prepared: Sequence[Tensor], pair: ImagePair) -> None:
@@ -131,7 +131,7 @@ class RunningMeans:
             end = means.rows + maps.shape[-2]
             if end == means.rows:
                 continue
-            height = end if self._is_whole else self._heights[number]
+            height = end if self._heights is None else self._heights[number]
             whole, masked = self._average(maps, Strip(means.rows, end, height))
             self._means[number] = _Means(end, means.whole + whole, means.masked + masked)
 
@@ -154,7 +154,7 @@ class RunningMeans:
             ValueError: the metric's maps do not have the rows that `map_heights` tells.
         """
         rows = [means.rows for means in self._means]
-        if not self._is_whole and rows != self._heights[: len(rows)]:
+        if self._heights is not None and rows != self._heights[: len(rows)]:
             raise ValueError(
                 f"the maps of {self._metric.name!r} have {rows} rows, but its map_heights tells "
                 f"{self._heights}"
