@@ -119,7 +119,7 @@ class RunningMeans:
         self._metric = metric.begin(distorted)
         self._regions = regions
         # Rows of each whole map; None for whole images, whose maps tell them.
-        self._heights = None if distorted.is_whole else metric.map_heights(distorted.size[0])
+        self._heights = None if distorted.is_whole else self._metric.map_heights(distorted.size[0])
         self._means: list[_Means] = []
 
     def add(self, prepared: Sequence[Tensor], pair: ImagePair) -> None:
