@@ -53,13 +53,18 @@ def draw_benchmark(result: BenchResult) -> bytes:
     return buffer.getvalue()
 
 
+def _round(value: float) -> str:
+    """Write three digits, or all before the decimal point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _build_comparison_table(title: str, timings: Mapping[str, Timing]) -> Table:
     table = _build_table(title, "", "ms per pair", "spread", "compared with", "times as long")
     for name, timing in timings.items():
         baseline = find_baseline(name)
         ratio = f"{median_ratio(timing, timings[baseline]):.2f}"
         comparison = [] if name == baseline else [baseline, ratio]
-        table.add_row(name, f"{timing.ms_per_pair:.3g}", f"{timing.spread:.2f}", *comparison)
+        table.add_row(name, _round(timing.ms_per_pair), f"{timing.spread:.2f}", *comparison)
     return table
 
 
@@ -75,12 +80,14 @@ def _build_growth_table(result: BenchResult) -> Table:
     for entry in result.growth:
         table.add_row(
             _name(entry),
-            f"{entry.timing.ms_per_pair:.3g}",
-            f"{entry.ms_per_megapixel:.3g}",
+            _round(entry.timing.ms_per_pair),
+            _round(entry.ms_per_megapixel),
             f"{entry.ratio:.2f}",
         )
     if (fit := result.fit) is not None:
-        formula = f"{fit.fixed_ms:.3g} / K + {fit.marginal_ms:.3g}, within {fit.max_error:.0%}"
+        formula = (
+            f"{_round(fit.fixed_ms)} / K + {_round(fit.marginal_ms)}, within {fit.max_error:.0%}"
+        )
         table.add_row(f"{first.width} x {first.height}: {formula}", "", "", "")
     return table
 
@@ -116,7 +123,7 @@ def _build_steps_table(result: BenchResult) -> Table:
         table.add_row(
             step.name,
             "reference" if step.per_reference else "pair",
-            f"{step.milliseconds:.3g}",
+            _round(step.milliseconds),
             f"{step.gflop:.2f}" if step.gflop else "",
             f"{1000 * step.gbyte:.1f}" if step.gbyte else "",
             "" if step.utilisation is None else f"{step.utilisation:.0%}",
