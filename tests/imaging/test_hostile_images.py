@@ -12,7 +12,7 @@ import pytest
 from roi_ray import errors
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.pipeline.chunk import Chunk
-from roi_ray.pipeline.decode_stage import decode_work_items
+from roi_ray.pipeline.decode_stage import DecodeLimits, decode_work_items
 from roi_ray.pipeline.plan import make_work_items, split_into_shards
 from tests.conftest import encode, write
 from tests.imaging import hostile
@@ -142,7 +142,10 @@ def decode_one_chunk(base, distorted) -> Chunk:
     )
     items = make_work_items(table, dict(enumerate(split_into_shards(table, 1000))))
     (part,) = decode_work_items(
-        items, str(base), build_allowlist(str(base), [str(base.parent)]), MAX_PIXELS
+        items,
+        str(base),
+        build_allowlist(str(base), [str(base.parent)]),
+        DecodeLimits(MAX_PIXELS),
     )
     return Chunk.from_arrow(part)
 
