@@ -68,10 +68,11 @@ def check_available_memory(need: int, what: str, advice: str = _ADVICE) -> None:
         advice: what to do about it, for the message.
 
     Raises:
-        OutOfMemory: less is available; the message says how much, and what to do.
+        OutOfMemory: less is available, apart from what is left to other programs; the message says
+            how much, and what to do.
     """
-    available = read_available_memory()
-    if need > available - _RESERVED:
+    available = max(0, read_available_memory() - _RESERVED)
+    if need > available:
         raise OutOfMemory(
             f"{what} needs about {format_bytes(need)} of memory, but {format_bytes(available)} "
             f"are available: {advice}"

@@ -84,6 +84,7 @@ def score(
         UnusableMask: the values of the mask are not levels, such as 0 and 1; see `load_mask`.
         SizeMismatch: an image or the mask has another size than the reference.
         DeviceError: the device is not available, or the precision is too slow on it.
+        OutOfMemory: an image needs more memory than is available.
         WeightsError: a network of the settings cannot be loaded.
 
     Examples:

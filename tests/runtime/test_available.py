@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from roi_ray.errors import OutOfMemory
+from roi_ray.runtime import available
 from roi_ray.runtime.available import (
     UNKNOWN,
     check_available_memory,
@@ -111,6 +112,12 @@ def test_too_little_memory_is_an_error_that_says_what_to_do() -> None:
     ):
         pass
     assert (format_bytes(1_300_000_000), format_bytes(25_000_000)) == ("1.3 GB", "25 MB")
+
+
+def test_message_of_too_little_memory_names_less_than_is_needed(monkeypatch) -> None:
+    monkeypatch.setattr(available, "read_available_memory", lambda: 738_000_000)
+    with pytest.raises(OutOfMemory, match="needs about 585 MB of memory, but 528 MB are available"):
+        check_available_memory(585_000_000, "a photograph")
 
 
 def test_work_in_another_process_is_waited_for_even_if_it_is_killed() -> None:
