@@ -1,7 +1,11 @@
 """What a job's images need: their sizes are read in advance, from the headers of a sample."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +27,8 @@ _HEADER_BYTES = 256 << 10
 _WHOLE_FILES, _WHOLE_BYTES = 4, 256 << 20
 """Files that are read as a whole, because their header is not at the beginning, and their size."""
 
+_SECONDS = 10.0
+"""Time for the sample, because a storage may not answer for long."""
 _MARGIN = 1.25
 """Other images may be larger than those of the sample."""
 _UNKNOWN = ImageHeader(2000, 2000, 16, "PNG")
@@ -58,13 +64,35 @@ def sample_headers(rows: pa.Table, base: str, allowlist: Allowlist) -> list[Imag
         except (RoiRayError, OSError):  # the decode stage reports it
             return None
 
-    with ThreadPoolExecutor(_READERS) as readers:
-        headers = list(readers.map(read, uris))
-    unread = [uri for uri, header in zip(uris, headers, strict=True) if header is None]
-    return [
-        *(header for header in headers if header),
-        *(header for uri in unread[:_WHOLE_FILES] if (header := read(uri, whole=True))),
-    ]
+    headers = _map_in_time(read, uris)
+    unread = [uri for uri in uris if uri not in headers]
+    whole = _map_in_time(partial(read, whole=True), unread[:_WHOLE_FILES])
+    return [*headers.values(), *whole.values()]
+
+
+def _map_in_time(
+    read: Callable[[str], ImageHeader | None], uris: Iterable[str]
+) -> dict[str, ImageHeader]:
+    """Read headers in threads; a file that takes too long is left out, and read in vain."""
+    waiting = deque(uris)
+    headers: dict[str, ImageHeader] = {}
+
+    def work() -> None:
+        with suppress(IndexError):  # nothing is waiting any more
+            while True:
+                uri = waiting.popleft()
+                if header := read(uri):
+                    headers[uri] = header
+
+    # Daemons, as an executor would wait for a file that a storage does not deliver.
+    threads = [Thread(target=work, daemon=True) for _ in range(min(_READERS, len(waiting)))]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + _SECONDS
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    waiting.clear()
+    return dict(headers)
 
 
 class MemoryPlan(NamedTuple):

@@ -1,6 +1,7 @@
 """Jobs whose images need more memory than there is, or than was planned."""
 
 import json
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,6 +13,7 @@ from PIL import Image
 
 from roi_ray.imaging.header import ImageHeader
 from roi_ray.io.allowlist import build_allowlist
+from roi_ray.pipeline import memory_plan
 from roi_ray.pipeline.memory_plan import plan_memory, sample_headers
 from roi_ray.scoring.needs import LARGE_CHUNK, MEDIUM_CHUNK, SMALL_CHUNK, chunk_images
 from tests.conftest import encode, write
@@ -102,6 +104,18 @@ def test_headers_are_sampled_from_references_and_images(photos, tmp_path) -> Non
     assert max(header.pixels for header in headers) == 120 * 90
     few = sample_headers(rows.slice(0, 3), str(tmp_path), build_allowlist(str(tmp_path)))
     assert sum(header.format == "PNG" for header in few) == 3
+
+
+def test_file_that_is_not_delivered_does_not_hold_the_sample_up(
+    photos, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(memory_plan, "_SECONDS", 0.5)
+    write(tmp_path / "good.png", encode(photos["coffee"][:90, :120]))
+    os.mkfifo(tmp_path / "pipe.png")  # nobody writes to it, so that opening it waits
+    rows = pa.table({"reference": ["pipe.png", "good.png"], "distorted": ["good.png"] * 2})
+    (header,) = sample_headers(rows, str(tmp_path), build_allowlist(str(tmp_path)))
+    assert (header.width, header.height) == (120, 90)
+    os.close(os.open(tmp_path / "pipe.png", os.O_RDWR))  # lets the threads end
 
 
 def test_demands_fall_to_small_images() -> None:
