@@ -42,13 +42,21 @@ class S3Lease:
 
     def read(self) -> Stored | None:
         """Return the present content and ETag; None if the object does not exist."""
-        try:
-            answer = self._client.call_s3("get_object", **self._object)
-            return Stored(sync(self._client.loop, answer["Body"].read), answer["ETag"])
-        except Exception as error:
-            if s3.parse_answer(error) == _NO_SUCH_KEY:
-                return None
-            raise self._explain("read", error) from error
+        attempts = s3.MAX_ATTEMPTS
+        while True:
+            try:
+                answer = self._client.call_s3("get_object", **self._object)
+            except Exception as error:
+                if s3.parse_answer(error) == _NO_SUCH_KEY:
+                    return None
+                raise self._explain("read", error) from error
+            attempts -= 1
+            try:
+                return Stored(sync(self._client.loop, answer["Body"].read), answer["ETag"])
+            except Exception as error:  # botocore does not retry an answer that breaks off
+                answer["Body"].close()
+                if not attempts:
+                    raise self._explain("read", error) from error
 
     def create(self, data: bytes) -> str | None:
         """Write the object if it does not exist."""

@@ -87,6 +87,17 @@ def test_lease_of_a_server_that_deletes_without_conditions(uri, faulty_s3) -> No
     check_lease(a_lease)
 
 
+@pytest.mark.parametrize("kind", ["truncated", "reset"])
+def test_answer_that_breaks_off_is_read_again(uri, faulty_s3, kind) -> None:
+    proxy = faulty_s3(Fault(kind, methods=("GET",), key="lock.json", times=2))
+    a_lease = lease.open_lease(uri)
+    a_lease.create(b"0123456789" * 20)
+    stored = a_lease.read()
+    assert stored is not None and stored.data == b"0123456789" * 20
+    assert proxy.injected[kind] == 2
+    a_lease.close()
+
+
 def test_server_that_ignores_conditions_is_locked_without_them(uri, faulty_s3) -> None:
     proxy = faulty_s3(Fault("unconditional"))
     write_dead_lock(uri)
