@@ -21,7 +21,7 @@ _SCORING = 100 << 20
 """Bytes for the saliency network, which sees images of one size, and for small tensors."""
 _WHOLE_BYTES = {"alex": 400, "squeeze": 400, "vgg": 1200, "st-alex": 750, "st-vgg": 1500}
 """Bytes per pixel of an image that is scored as a whole, and of its reference."""
-_STRIP_BYTES = {"alex": 550, "squeeze": 550, "vgg": 3200, "st-alex": 1700, "st-vgg": 4000}
+_STRIP_BYTES = {"alex": 550, "squeeze": 550, "vgg": 3200, "st-alex": 1700, "st-vgg": 4600}
 """Bytes per pixel of a strip of a larger image, and of its reference."""
 _KEPT_STRIP_BYTES = {"alex": 80, "squeeze": 80, "vgg": 250, "st-alex": 220, "st-vgg": 300}
 """Bytes per pixel of a strip that each further image of the call keeps."""
