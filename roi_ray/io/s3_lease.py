@@ -5,7 +5,12 @@ pyarrow cannot send conditional requests, so these few go through `s3_requests`.
 
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import closing, suppress
+from typing import TypeVar
 
+from aiohttp import ClientPayloadError
+from botocore.exceptions import IncompleteReadError, ResponseStreamingError
 from fsspec.asyn import sync
 
 from roi_ray.errors import StorageError
@@ -18,6 +23,7 @@ _CONFLICT_PAUSE_SECONDS = 0.2
 _CONFLICT, _PRECONDITION_FAILED = 409, 412
 _NO_SUCH_KEY = ("NoSuchKey", 404)
 _OTHER_ETAG = f'"{0:032x}"'
+_T = TypeVar("_T")
 _REJECTIONS = {"NotImplemented", "InvalidArgument", "InvalidRequest"}
 
 
@@ -42,21 +48,12 @@ class S3Lease:
 
     def read(self) -> Stored | None:
         """Return the present content and ETag; None if the object does not exist."""
-        attempts = s3.MAX_ATTEMPTS
-        while True:
-            try:
-                answer = self._client.call_s3("get_object", **self._object)
-            except Exception as error:
-                if s3.parse_answer(error) == _NO_SUCH_KEY:
-                    return None
-                raise self._explain("read", error) from error
-            attempts -= 1
-            try:
-                return Stored(sync(self._client.loop, answer["Body"].read), answer["ETag"])
-            except Exception as error:  # botocore does not retry an answer that breaks off
-                answer["Body"].close()
-                if not attempts:
-                    raise self._explain("read", error) from error
+        try:
+            return self._send(self._get)
+        except Exception as error:
+            if s3.parse_answer(error) == _NO_SUCH_KEY:
+                return None
+            raise self._explain("read", error) from error
 
     def create(self, data: bytes) -> str | None:
         """Write the object if it does not exist."""
@@ -101,10 +98,26 @@ class S3Lease:
         self._delete()
         return writes, deletes
 
+    def _get(self) -> Stored:
+        answer = self._client.call_s3("get_object", **self._object)
+        with closing(answer["Body"]) as body:
+            return Stored(sync(self._client.loop, body.read), answer["ETag"])
+
+    def _send(self, request: Callable[[], _T]) -> _T:
+        """Send a request; again if the body of the answer breaks off, as botocore does not."""
+        for _ in range(s3.MAX_ATTEMPTS - 1):
+            with suppress(ClientPayloadError, ResponseStreamingError, IncompleteReadError):
+                return request()
+        return request()
+
     def _put(self, data: bytes, **condition: str) -> str | None:
         for _ in range(_CONFLICT_ATTEMPTS):
             try:
-                answer = self._client.call_s3("put_object", Body=data, **self._object, **condition)
+                answer = self._send(
+                    lambda: self._client.call_s3(
+                        "put_object", Body=data, **self._object, **condition
+                    )
+                )
                 return str(answer["ETag"])
             except Exception as error:
                 answer = s3.parse_answer(error)
@@ -118,7 +131,7 @@ class S3Lease:
 
     def _delete(self, **condition: str) -> bool:
         try:
-            self._client.call_s3("delete_object", **self._object, **condition)
+            self._send(lambda: self._client.call_s3("delete_object", **self._object, **condition))
         except Exception as error:
             answer = s3.parse_answer(error)
             if answer[1] in (_CONFLICT, _PRECONDITION_FAILED) or answer == _NO_SUCH_KEY:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -88,14 +88,26 @@ def test_lease_of_a_server_that_deletes_without_conditions(uri, faulty_s3) -> No
 
 
 @pytest.mark.parametrize("kind", ["truncated", "reset"])
-def test_answer_that_breaks_off_is_read_again(uri, faulty_s3, kind) -> None:
-    proxy = faulty_s3(Fault(kind, methods=("GET",), key="lock.json", times=2))
-    a_lease = lease.open_lease(uri)
-    a_lease.create(b"0123456789" * 20)
-    stored = a_lease.read()
-    assert stored is not None and stored.data == b"0123456789" * 20
-    assert proxy.injected[kind] == 2
-    a_lease.close()
+def test_answer_that_breaks_off_is_asked_for_again(uri, faulty_s3, kind) -> None:
+    content = b"0123456789" * 20
+    proxy = faulty_s3(Fault(kind, share=0.5, methods=("GET",), key="lock.json"))
+    with closing(lease.open_lease(uri)) as a_lease:
+        assert [a_lease.read() for _ in range(3)] == [None] * 3
+        version = a_lease.create(content)
+        for _ in range(3):
+            stored = a_lease.read()
+            assert stored is not None and (stored.data, stored.version) == (content, version)
+    assert proxy.injected[kind] == 6
+
+
+def test_refusal_that_breaks_off_is_asked_for_again(uri, faulty_s3) -> None:
+    faulty_s3(Fault("truncated", share=0.5, methods=("PUT",), key="lock.json"))
+    with closing(lease.open_lease(uri)) as a_lease:
+        version = a_lease.create(b"mine")
+        assert [a_lease.create(b"other") for _ in range(3)] == [None] * 3
+        stored = a_lease.read()
+        assert stored is not None and stored.data == b"mine"
+        assert version in (None, stored.version)
 
 
 def test_server_that_ignores_conditions_is_locked_without_them(uri, faulty_s3) -> None:
