@@ -367,12 +367,14 @@ x = rng.integers(0, 256, (256, 256, 3), dtype=np.uint8)
 reference = scorer.prepare(x)
 scorer.score(reference, [x])
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + (400 << 20), resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (used + (150 << 20), resource.RLIM_INFINITY))
 start, sizes = scorer._batches._start_batch, []
 scorer._batches._start_batch = lambda pairs: sizes.append(len(pairs)) or start(pairs)
 scores = scorer.score(reference, [x] * 64)
 print(len(scores), sizes[-1])
-large = rng.integers(0, 256, (2048, 2048, 3), dtype=np.uint8)
+large = rng.integers(0, 256, (1240, 1240, 3), dtype=np.uint8)  # the largest in one strip
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (60 << 20), resource.RLIM_INFINITY))
 try:
     scorer.prepare(large)
 except OutOfMemory as error:
@@ -389,7 +391,7 @@ def test_process_out_of_memory_continues_with_smaller_batches() -> None:
     count, left = map(int, batch.split())
     assert count == 64
     assert 1 <= left < 64
-    assert refusal.startswith("2048 x 2048 needs more memory than there is")
+    assert refusal.startswith("1240 x 1240 needs more memory than there is")
     assert after == "3"
 
 
