@@ -21,7 +21,8 @@ class Growth:
     """Time and memory of roi-ray at one size and one K.
 
     Attributes:
-        height, width: of the images, in pixels.
+        height: height of the images in pixels.
+        width: width of the images in pixels.
         per_reference: number of distorted images per reference, K.
         timing: durations of the scorer alone, from files to numbers.
         ms_per_megapixel: median milliseconds per pair, divided by its megapixels.

@@ -13,6 +13,7 @@ from queue import Empty, Queue
 import torch
 
 from roi_ray.bench.implementations import implement_scorer
+from roi_ray.bench.memory import read_status
 from roi_ray.bench.workload import Group, write_manifest
 from roi_ray.errors import RoiRayError
 from roi_ray.pipeline.options import Options
@@ -192,11 +193,4 @@ def actor_memory_mib(process: Path) -> float:
 
 def private_memory_mib(process: Path) -> float:
     """Read a process's private memory in MiB, without Ray's object store, from its /proc folder."""
-    try:
-        status = (process / "status").read_text()
-    except OSError:
-        return 0.0  # the process has ended
-    return next(
-        (int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon")),
-        0.0,
-    )
+    return read_status(process).get("RssAnon", 0.0)

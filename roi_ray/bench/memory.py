@@ -86,7 +86,7 @@ def _run_and_sample(command: Sequence[str]) -> JobMemory:
             while process.poll() is None:
                 sample = _sample(process.pid)
                 peak = max(peak, sample, key=lambda sample: sample.mib)
-                resident = max(resident, _read_status(process.pid).get("VmHWM", 0.0))
+                resident = max(resident, read_status(_PROC / str(process.pid)).get("VmHWM", 0.0))
                 processes_seen = max(processes_seen, sample.processes)
                 time.sleep(_SAMPLE_SECONDS)
         finally:
@@ -127,7 +127,7 @@ class _Sample:
 def _sample(pid: int) -> _Sample:
     """Sum up the memory of a process and of all its descendants."""
     tree = list(_list_descendants(pid))
-    statuses = [status for status in map(_read_status, tree) if status]
+    statuses = [status for pid in tree if (status := read_status(_PROC / str(pid)))]
     private = [status.get("RssAnon", 0.0) for status in statuses]
     files = [status.get("RssFile", 0.0) for status in statuses]
     store = max(map(_object_store_mib, tree), default=0.0)
@@ -153,10 +153,10 @@ def _list_descendants(pid: int) -> Iterator[int]:
         waiting += children.get(current, [])
 
 
-def _read_status(pid: int) -> dict[str, float]:
-    """Read the sizes in a process's status, in MiB; empty if it has ended."""
+def read_status(process: Path) -> dict[str, float]:
+    """Read the sizes in a process's status, in MiB, from its /proc folder; empty if it ended."""
     try:
-        lines = (_PROC / str(pid) / "status").read_text().splitlines()
+        lines = (process / "status").read_text().splitlines()
     except OSError:
         return {}
     fields = (line.split() for line in lines if line.endswith(" kB"))

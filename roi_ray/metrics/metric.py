@@ -75,9 +75,9 @@ class Metric(ABC):
             pair: the distorted images and their references, whole or the next strip of both.
 
         Returns:
-            maps (N, ..., h, w), float32 or float64: of a strip their next rows, which may be none,
-            from first to last without gaps. A generator saves memory: each map is averaged before
-            the next one is computed.
+            maps (N, ..., h, w), float32 or float64. For a strip, the next rows of each map, which
+            may be none; the rows of all strips together are the whole map. A generator saves
+            memory: each map is averaged before the next one is computed.
         """
 
     @abstractmethod

@@ -114,8 +114,8 @@ class Regions:
         parts = []
         for region in regions:
             part = view.resize_rows(region.rows, rows, width)
-            if self._weighting == "normalised":
-                mean = region.map_mean(view, rows.height, width)
-                part = part / mean.clamp(min=torch.finfo(torch.float64).tiny)
-            parts.append(part.to(maps.dtype))
+            # Computed only where it is needed, as it takes another pass over the mask.
+            is_normalised = self._weighting == "normalised"
+            mean = region.map_mean(view, rows.height, width) if is_normalised else None
+            parts.append(mask_weights(part, self._weighting, mean).to(maps.dtype))
         return torch.cat(parts)

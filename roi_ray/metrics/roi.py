@@ -210,7 +210,7 @@ def window_sums(values: Tensor, dim: int, starts: Tensor, ends: Tensor) -> Tenso
     return running.index_select(dim, ends) - running.index_select(dim, starts)
 
 
-def mask_weights(mask: Tensor, weighting: Weighting) -> Tensor:
+def mask_weights(mask: Tensor, weighting: Weighting, mean: Tensor | None = None) -> Tensor:
     """Compute the weights `W` for which `mean(L W)` is the metric under the mask.
 
     `mean` gives the paper's mean(L R), `normalised` sum(L R) / sum(R).
@@ -218,13 +218,15 @@ def mask_weights(mask: Tensor, weighting: Weighting) -> Tensor:
     Args:
         mask: `R` at the map's resolution, (N, h, w), in [0, 1].
         weighting: `mean` or `normalised`.
+        mean: mean of the whole mask, if `mask` is some rows of it.
 
     Returns:
         `W`, (N, h, w), 0 or more; its mean is 1 if normalised, or 0 if the mask is 0 everywhere.
     """
     if weighting == "mean":
         return mask
-    mean = mask.mean((-2, -1), keepdim=True, dtype=torch.float64)
+    if mean is None:
+        mean = mask.mean((-2, -1), keepdim=True, dtype=torch.float64)
     return (mask / mean.clamp(min=torch.finfo(torch.float64).tiny)).to(mask.dtype)
 
 

@@ -5,10 +5,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from roi_ray.runtime.available import format_bytes, read_available_memory
 from roi_ray.runtime.cluster import Device, WorkerPlan
+from roi_ray.runtime.device import find_device
 from roi_ray.runtime.fit import Demand, Node, choose_object_store, fit_workers
 from roi_ray.runtime.logs import LOGGER
 
@@ -23,7 +22,7 @@ def find_local_device(device: Device) -> Device:
     """Return the device that `auto` stands for on this machine."""
     if device != "auto":
         return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda" if find_device("auto").type == "cuda" else "cpu"
 
 
 def local_object_store(demands: Sequence[Demand]) -> int | None:

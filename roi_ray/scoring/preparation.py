@@ -83,7 +83,7 @@ class Preparation:
         return strips
 
     def _make_regions(self, images: ImageStrips, masks: Sequence[Pixels8 | None]) -> list[Region]:
-        """Return the region of each image: of the mask given, or of that from the network."""
+        """Return the region of each image; the network makes the masks that are not given."""
         if missing := [number for number, mask in enumerate(masks) if mask is None]:
             unmasked = images if len(missing) == images.count else images.select(*missing)
             made = iter(make_masks(self._saliency, unmasked))
