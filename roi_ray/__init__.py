@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from roi_ray import metrics as metrics
     from roi_ray.errors import AccessError as AccessError
     from roi_ray.errors import ClusterError as ClusterError
+    from roi_ray.errors import CodecError as CodecError
     from roi_ray.errors import DeviceError as DeviceError
     from roi_ray.errors import ImageError as ImageError
     from roi_ray.errors import ImageReadError as ImageReadError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from roi_ray.errors import SizeMismatch as SizeMismatch
     from roi_ray.errors import StorageError as StorageError
     from roi_ray.errors import StorageUnavailable as StorageUnavailable
+    from roi_ray.errors import TargetMissed as TargetMissed
     from roi_ray.errors import UnsupportedColour as UnsupportedColour
     from roi_ray.errors import UnusableMask as UnusableMask
     from roi_ray.errors import UsageError as UsageError
@@ -63,6 +65,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AccessError",
     "ClusterError",
+    "CodecError",
     "DeviceError",
     "HighBitDepthImage",
     "ImageError",
@@ -82,6 +85,7 @@ __all__ = [
     "SizeMismatch",
     "StorageError",
     "StorageUnavailable",
+    "TargetMissed",
     "UnsupportedColour",
     "UnusableMask",
     "UsageError",

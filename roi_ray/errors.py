@@ -10,7 +10,7 @@ RoiRayError
 ├── DeviceError          a device, such as a GPU, is not available, or too slow in the precision
 ├── OutputError          an output belongs to another run, or another job is writing to it
 ├── ClusterError         Ray cannot be reached or started
-└── ImageError           one image cannot be scored
+└── ImageError           one image cannot be scored, or encoded
     ├── NotAllowed       not below the manifest's folder, nor below an `--allow-prefix`
     ├── ImageReadError   missing, empty, truncated, or not an image
     ├── UnsupportedColour  colours that sRGB cannot represent, such as HDR (PQ, HLG)
@@ -20,7 +20,9 @@ RoiRayError
     ├── SizeMismatch     not the size of its reference
     ├── OutOfMemory      needs more memory than the device has, even alone
     ├── NonFiniteScore   a metric of the pair is infinite or not a number
-    └── WorkerDied       every process that scored the pair was killed
+    ├── CodecError       a codec of a sweep failed on the image, or cannot take it
+    ├── TargetMissed     no quality of a codec meets the size or the score that was asked for
+    └── WorkerDied       every process that scored or encoded the image was killed
 
 An `ImageError`, or a `StorageError` about one image, fails the rows of that image and nothing else:
 their columns `error_kind` (the name of the class) and `error` (the message) say why. Every other
@@ -69,7 +71,7 @@ class ClusterError(RoiRayError):
 
 
 class ImageError(RoiRayError):
-    """One image cannot be scored."""
+    """One image cannot be scored, or encoded."""
 
 
 class NotAllowed(ImageError):
@@ -116,5 +118,13 @@ class NonFiniteScore(ImageError):
     """A metric of the pair is infinite or not a number."""
 
 
+class CodecError(ImageError):
+    """A codec failed on the image, cannot take it, or is not available."""
+
+
+class TargetMissed(ImageError):
+    """No quality of a codec meets the size or the score that was asked for."""
+
+
 class WorkerDied(ImageError):
-    """Every process that scored the pair was killed."""
+    """Every process that scored or encoded the image was killed."""

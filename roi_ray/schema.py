@@ -24,12 +24,23 @@ URIS = (REFERENCE, DISTORTED)
 Relative paths start from the folder of the manifest.
 """
 
-# Columns that a sweep adds.
+# Columns that a sweep adds; `SWEEP_PLAN` and `SWEEP_RESULTS` describe them.
 CODEC = "codec"
+SETTINGS = "settings"
+TARGET_METRIC = "target_metric"
+TARGET = "target"
+BITSTREAM = "bitstream"
 QUALITY = "quality"
+REACHED = "reached"
 BYTES = "bytes"
 BPP = "bpp"
-
+ENCODE_SECONDS = "encode_seconds"
+DECODE_SECONDS = "decode_seconds"
+ENCODE_MEMORY = "encode_memory_bytes"
+DECODE_MEMORY = "decode_memory_bytes"
+OTHER_LOAD = "other_load"
+PROCESSOR = "processor"
+CODEC_VERSION = "codec_version"
 
 # Columns of a comparison: a reference, two candidates, and which candidate people preferred.
 A = "a"
@@ -303,6 +314,33 @@ class Failure:
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
 
+
+SWEEP_PLAN = {
+    CODEC: ("string", Meaning("", None, "label of the codec with its options")),
+    SETTINGS: ("string", Meaning("", None, "all options of the codec, defaults included")),
+    TARGET_METRIC: ("string", Meaning("", None, "what was asked for: quality, bpp or a metric")),
+    TARGET: ("float64", Meaning("", None, "its value")),
+    BITSTREAM: ("string", Meaning("", None, "URI of the encoded file")),
+}
+"""Columns that the plan of a sweep has besides `pair_id`, `reference`, `distorted` and `mask`: Arrow
+type and meaning. `distorted` is the encoded file, or the file that the codec's own decoder made."""
+
+SWEEP_RESULTS = {
+    QUALITY: ("float64", Meaning("", None, "quality on the codec's own scale")),
+    REACHED: ("float64", Meaning("", None, "what the file has of target_metric")),
+    BYTES: ("int64", Meaning("bytes", None, "size of the encoded file")),
+    BPP: ("float64", Meaning("bits per pixel", None, "size of the encoded file")),
+    ENCODE_SECONDS: ("float64", Meaning("s", None, "user and system time of encoding")),
+    DECODE_SECONDS: ("float64", Meaning("s", None, "user and system time of decoding")),
+    ENCODE_MEMORY: ("int64", Meaning("bytes", None, "peak memory of an external encoder")),
+    DECODE_MEMORY: ("int64", Meaning("bytes", None, "peak memory of an external decoder")),
+    OTHER_LOAD: ("float64", Meaning("cores", None, "cores busy with other work meanwhile")),
+    PROCESSOR: ("string", Meaning("", None, "processor that measured the times")),
+    CODEC_VERSION: ("string", Meaning("", None, "name and version of the encoder")),
+    ERROR_KIND: ("string", MEANINGS[ERROR_KIND]),
+    ERROR: ("string", MEANINGS[ERROR]),
+}
+"""Columns that encoding adds to the plan of a sweep: Arrow type and meaning."""
 
 BASIC_FEATURES = ("psnr", "ms_ssim", "lpips", "d_loss")
 ROI_FEATURES = ("roi_psnr", "roi_ms_ssim", "roi_lpips", "roi_d_loss")

@@ -12,6 +12,7 @@ from roi_ray import errors
 ERRORS = {
     "AccessError",
     "ClusterError",
+    "CodecError",
     "DeviceError",
     "ImageError",
     "ImageReadError",
@@ -26,6 +27,7 @@ ERRORS = {
     "SizeMismatch",
     "StorageError",
     "StorageUnavailable",
+    "TargetMissed",
     "UnsupportedColour",
     "UnusableMask",
     "UsageError",
