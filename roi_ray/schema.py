@@ -322,8 +322,8 @@ SWEEP_PLAN = {
     TARGET: ("float64", Meaning("", None, "its value")),
     BITSTREAM: ("string", Meaning("", None, "URI of the encoded file")),
 }
-"""Columns that the plan of a sweep has besides `pair_id`, `reference`, `distorted` and `mask`: Arrow
-type and meaning. `distorted` is the encoded file, or the file that the codec's own decoder made."""
+"""Columns of a sweep's plan besides `pair_id`, `reference`, `distorted` and `mask`: Arrow type and
+meaning. `distorted` is the encoded file, or the file that the codec's own decoder made."""
 
 SWEEP_RESULTS = {
     QUALITY: ("float64", Meaning("", None, "quality on the codec's own scale")),

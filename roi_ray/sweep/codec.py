@@ -82,8 +82,8 @@ class Codec(ABC):
     """A codec with its options: everything about it but the quality. Can be pickled.
 
     Attributes:
-        label: name in the column `codec` and in file names, such as `avif` or `avif-speed=9`. Codecs
-            with different options have different labels.
+        label: name in the column `codec` and in file names, such as `avif` or `avif-speed=9`.
+            Codecs with different options have different labels.
         settings: all options as text, defaults included: `depth=8 speed=6 subsampling=420`.
         scale: the quality scale.
         suffix: suffix of the encoded files, with the dot.

@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 
-from roi_ray.errors import CodecError
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8, bit_depth_of, to_8_bits
 from roi_ray.imaging.samples import scale
 
@@ -39,7 +38,7 @@ class SourceImage:
         return to_8_bits(self.pixels)
 
     def at_bit_depth(self, bit_depth: int) -> Pixels:
-        """Return the pixels at a bit depth, 8 to 16: each sample is scaled to the range and rounded."""
+        """Return the pixels at a bit depth, 8 to 16, each sample scaled and rounded."""
         if bit_depth == 8:
             return self.pixels_8
         largest = (1 << bit_depth_of(self.pixels)) - 1
