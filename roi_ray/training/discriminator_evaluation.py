@@ -16,7 +16,9 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels8, to_8_bits
 from roi_ray.metrics.images import pad_to_min_side
 from roi_ray.models.discriminator import PatchDiscriminator
-from roi_ray.sweep.codecs import CODECS, WEBP_MAX_SIDE
+from roi_ray.sweep.builtin import make_codec
+from roi_ray.sweep.builtin.pillow import WEBP_MAX_SIDE
+from roi_ray.sweep.source import SourceImage
 from roi_ray.training.files import read_image_tensor, to_chw_tensor
 from roi_ray.training.windows import Decoded, Original
 
@@ -56,7 +58,7 @@ def measure_auc(
     real = [_mean_logit(network, read_image_tensor(original.uri)) for original in originals]
     # Start with all names, because their order is the order of the report.
     scores: dict[str, dict[str, list[float]]] = {
-        codec: {name: [] for name in (_ALL, *_BPP_BINS)} for codec in (_ALL, *CODECS)
+        codec: {name: [] for name in (_ALL, *_BPP_BINS)} for codec in (_ALL, *QUALITIES)
     }
     for original in originals:
         for decoded in original.decoded:
@@ -119,9 +121,10 @@ def measure_d_loss_by_quality(
         original = image[:WEBP_MAX_SIDE, :WEBP_MAX_SIDE]
         original_losses.append(compute_d_loss(network, original))
         area = original.shape[0] * original.shape[1]
+        source = SourceImage(original)
         for codec, levels in qualities.items():
             for quality in levels:
-                data = CODECS[codec].encode(original, quality)
+                data = make_codec(codec).encode(source, quality).data
                 loss = compute_d_loss(network, to_8_bits(decode_image(data)))
                 measured.setdefault((codec, quality), []).append((8 * len(data) / area, loss))
     curves: dict[str, list[QualityPoint]] = {codec: [] for codec in qualities}

@@ -18,7 +18,7 @@ from PIL import Image
 
 from roi_ray.errors import ManifestError
 from roi_ray.imaging.pixels import Pixels8
-from roi_ray.sweep.codecs import WEBP_MAX_SIDE
+from roi_ray.sweep.builtin.pillow import WEBP_MAX_SIDE
 
 _SIDE = 512
 """A view has at most as many pixels as a square of this side."""

@@ -13,7 +13,9 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.models import loader
 from roi_ray.models.discriminator import build_patch_layers, load_discriminator
 from roi_ray.settings import DEFAULT_DISCRIMINATOR
-from roi_ray.sweep import CODECS, photographs
+from roi_ray.sweep.builtin import make_codec
+from roi_ray.sweep.sample_images import photographs
+from roi_ray.sweep.source import SourceImage
 
 # Mean d_loss of original photographs.
 RECORDED = {"astronaut": 0.662048, "coffee": 0.465421, "rocket": 0.465259}
@@ -170,11 +172,14 @@ def test_packaged_weights_match_the_model_card():
 def test_packaged_d_loss_rises_as_jpeg_quality_falls():
     network, _ = load_discriminator()
     means = {"original": 0.0, 90: 0.0, 70: 0.0, 50: 0.0, 30: 0.0, 10: 0.0}
+    jpeg = make_codec("jpeg")
     photos = list(photographs().values())
     for path in photos:
         original = decode_image(path.read_bytes())
         for quality in means:
-            data = None if quality == "original" else CODECS["jpeg"].encode(original, quality)
+            data = (
+                None if quality == "original" else jpeg.encode(SourceImage(original), quality).data
+            )
             pixels = original if data is None else decode_image(data)
             planes = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255
             with torch.inference_mode():

@@ -5,7 +5,7 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import make_sweep, photographs
-from roi_ray.sweep.codecs import WEBP_MAX_SIDE
+from roi_ray.sweep.builtin.pillow import WEBP_MAX_SIDE
 from roi_ray.training import discriminator_evaluation
 from roi_ray.training.windows import read_originals
 
