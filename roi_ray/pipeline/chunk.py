@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8, bit_depth_of
-from roi_ray.pipeline.plan import PAIR_IDS, ROWS, SHARD
+from roi_ray.pipeline.kind import SHARD
+from roi_ray.pipeline.plan import PAIR_IDS, ROWS
 from roi_ray.schema import Failure
 
 _CHUNK = pa.schema(

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 
 from roi_ray import schema
 from roi_ray.errors import OutputError, WorkerDied
+from roi_ray.pipeline.kind import ROW, SHARD
 from roi_ray.pipeline.output import OutputWriter
-from roi_ray.pipeline.plan import SHARD, Rows
-from roi_ray.pipeline.score_stage import FATAL_ERRORS, RESULTS, RETRIED_KINDS, ROW
+from roi_ray.pipeline.plan import Rows
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.progress import ProgressReporter
 from roi_ray.schema import Failure
@@ -43,6 +43,7 @@ class Committer:
         self._manifest = manifest
         self._missing = dict(missing)
         self._writer = writer
+        self._kind = writer.kind
         self._first_failures = first_failures
         self._progress = progress
         self._results: dict[int, list[pa.Table]] = {}
@@ -53,15 +54,13 @@ class Committer:
         """Add results of any shards.
 
         Raises:
-            AccessError: S3 refuses the workers' credentials.
-            DeviceError: the scoring actors lack the job's device.
-            WeightsError: the scoring actors cannot load the weights of this job.
+            RoiRayError: a result is one of the job's `fatal_errors`.
         """
-        for error in FATAL_ERRORS:
+        for error in self._kind.fatal_errors:
             if texts := select_kind(results, error.__name__)[schema.ERROR].to_pylist():
                 raise error(texts[0])
-        # The stages have counted all other pairs.
-        for kind in RETRIED_KINDS:
+        # The stages have counted all other rows.
+        for kind in self._kind.retried_kinds:
             telemetry.count_pairs(select_kind(results, kind)[schema.ERROR_KIND].to_pylist())
         shards = results[SHARD].to_numpy()
         for shard in np.unique(shards).tolist():
@@ -76,12 +75,11 @@ class Committer:
 
     def mark_lost_rows(self) -> None:
         """Record every row that is still missing as failed: no process survived it."""
-        text = "the process that scored this pair was killed each time"
-        failure = {schema.ERROR_KIND: WorkerDied.__name__, schema.ERROR: text}
+        failure = {schema.ERROR_KIND: WorkerDied.__name__, schema.ERROR: self._kind.lost}
         for shard, rows in self.rows_without_result().items():
             lost = [{SHARD: shard, ROW: row, **failure} for row in rows.tolist()]
             telemetry.count_pairs([WorkerDied.__name__] * len(lost))
-            self.add(pa.Table.from_pylist(lost, RESULTS))
+            self.add(pa.Table.from_pylist(lost, self._kind.results))
 
     def _add_to_shard(self, shard: int, results: pa.Table) -> None:
         # Results that were lost with their node and computed again may arrive twice, even after

@@ -28,7 +28,8 @@ from roi_ray.imaging.pixels import Pixels, Pixels8, check_size
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
 from roi_ray.pipeline.chunk import Chunk
-from roi_ray.pipeline.plan import PAIR_IDS, ROWS, SHARD
+from roi_ray.pipeline.kind import SHARD
+from roi_ray.pipeline.plan import PAIR_IDS, ROWS
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.available import exclusive_memory
 from roi_ray.schema import Failure

@@ -1,4 +1,4 @@
-"""The local engine: a loop in this process, with a few threads that decode ahead of it."""
+"""The local engine of scoring: a loop in this process; a few threads decode ahead of it."""
 
 import os
 from collections import deque
@@ -31,15 +31,15 @@ class LocalEngine:
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    def score(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
-        """Decode and score work items, in order; see `Engine.score`.
+    def run(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
+        """Decode and score work items, in order; see `Engine.run`.
 
         Args:
             items: from `make_work_items`.
             isolate: whether nothing is decoded while an item is scored.
 
         Yields:
-            tables of the columns `RESULTS`.
+            tables of results.
 
         Raises:
             DeviceError: no GPU is available.

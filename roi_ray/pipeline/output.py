@@ -1,6 +1,6 @@
 """The output of a run: a folder with one Parquet file per shard.
 
-    OUTPUT/shard-000000.parquet   the scores; all shards together are one data set
+    OUTPUT/shard-000000.parquet   the results; all shards together are one data set
     OUTPUT/_run/run.json          the record of the run: settings, weights, versions, columns
     OUTPUT/_run/lock.json         who is writing, while a job runs; on disks also .lock.json.mutex
     OUTPUT/_run/torn/             quarantine: files in a shard's place that are not that shard
@@ -21,6 +21,7 @@ from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.io import storage
 from roi_ray.io.lock import OutputLock
+from roi_ray.pipeline.kind import JobKind
 from roi_ray.pipeline.plan import Rows
 from roi_ray.pipeline.run_record import (
     RUN_FOLDER,
@@ -62,10 +63,12 @@ class Output:
     Args:
         uri: folder, local or on S3.
         run: from `describe_run`.
+        kind: the kind of job.
     """
 
-    def __init__(self, uri: str, run: Run) -> None:
+    def __init__(self, uri: str, run: Run, kind: JobKind) -> None:
         self.uri = storage.absolute(uri)
+        self.kind = kind
         self._run = run
 
     def is_recorded(self) -> bool:
@@ -136,17 +139,17 @@ class Output:
             if storage.list_files(self.uri):
                 raise OutputError(
                     f"{self.uri} holds files but no {'/'.join(RUN_JSON)}, so it is not an output "
-                    "of `roi-ray score`; name an empty or new folder"
+                    f"of `roi-ray {self.kind.command}`; name an empty or new folder"
                 )
             return None
-        stored = read_run(self.uri)
+        stored = read_run(self.uri, self.kind.command)
         differences = list_differences(identity(stored), identity(self._run))
         if not differences:
             return stored
         if not any(list_shard_files(self.uri)):
             return None
         raise OutputError(
-            f"{self.uri} holds the scores of a run that differs from this one:\n"
+            f"{self.uri} holds the {self.kind.content} of a run that differs from this one:\n"
             + ";\n".join(differences)
             + ".\nRepeat the settings and manifest of that run to resume it, or name another "
             "--output"
@@ -157,17 +160,17 @@ class OutputWriter:
     """Writer of a locked output; see `Output.lock`."""
 
     def __init__(self, output: Output, lock: OutputLock, run: Run) -> None:
+        self.kind = output.kind
         self._output, self._lock = output, lock
         self._provenance, self._started = provenance(run), run["started"]
-        self._scores = schema.make_scores_schema(run["config"].get("metrics", ()))
 
-    def commit(self, shard: int, manifest_rows: pa.Table, scores: pa.Table) -> int:
+    def commit(self, shard: int, manifest_rows: pa.Table, results: pa.Table) -> int:
         """Write a shard's file, whole or not at all.
 
         Args:
             shard: number of the shard.
             manifest_rows: the manifest's columns.
-            scores: the columns of scores, for the same rows in the same order.
+            results: the columns that the job adds, for the same rows in the same order.
 
         Returns:
             number of its rows that failed.
@@ -176,9 +179,10 @@ class OutputWriter:
             OutputError: another job has taken over the output.
         """
         metadata = make_metadata(self._provenance, shard, self._started, now())
+        columns = self.kind.columns
         table = pa.Table.from_arrays(
-            manifest_rows.columns + scores.select(self._scores.names).columns,
-            schema=pa.schema([*manifest_rows.schema, *self._scores], metadata),
+            manifest_rows.columns + results.select(columns.names).columns,
+            schema=pa.schema([*manifest_rows.schema, *columns], metadata),
         )
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")

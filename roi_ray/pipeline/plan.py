@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from roi_ray import schema
+from roi_ray.pipeline.kind import SHARD
 
 Rows = NDArray[np.int64]
 """Row numbers in one part of a manifest."""
 
-# Columns of a work item: a reference, and some of the images that are compared with it.
-SHARD = "shard"
+# Columns of a work item: a reference, and some of its rows.
 ROWS = "rows"
 PAIR_IDS = "pair_ids"
 
@@ -75,18 +75,23 @@ def plan_parts(parts: Iterable[pa.Table], shard_size: int) -> Iterator[PartPlan]
 
 
 def make_work_items(
-    manifest: pa.Table, shards: dict[int, Rows], *, isolate: bool = False
+    manifest: pa.Table,
+    shards: dict[int, Rows],
+    lists: Iterable[str] = (schema.DISTORTED,),
+    *,
+    isolate: bool = False,
 ) -> pa.Table:
     """Make the work items for some rows of shards.
 
     Args:
         manifest: the rows, with their `pair_id`.
-        shards: rows to score of each shard by its number, in the shard's order.
+        shards: rows of each shard that lack a result, by its number, in the shard's order.
+        lists: columns of the manifest that a work item has as lists, besides `pair_id`.
         isolate: whether each item has a single pair, so that one that kills its process does not
             fail others.
 
     Returns:
-        columns `shard`, `reference`, `mask`, and lists `rows`, `pair_ids` and `distorted`.
+        columns `shard`, `reference`, `mask`, and lists `rows`, `pair_ids` and those of `lists`.
     """
     rows = np.concatenate(list(shards.values()))
     shard = np.repeat(list(shards), [len(part) for part in shards.values()])
@@ -109,7 +114,7 @@ def make_work_items(
             schema.MASK: first[schema.MASK] if has_mask else pa.nulls(len(starts), pa.string()),
             ROWS: pa.ListArray.from_arrays(offsets, rows),
             PAIR_IDS: to_lists(schema.PAIR_ID),
-            schema.DISTORTED: to_lists(schema.DISTORTED),
+            **{name: to_lists(name) for name in lists},
         }
     )
 

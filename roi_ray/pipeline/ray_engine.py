@@ -1,7 +1,5 @@
-"""The Ray engine: the two stages, decoding and scoring, on Ray Data."""
+"""The Ray engine of scoring: the two stages, decoding and scoring, on Ray Data."""
 
-import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -10,7 +8,7 @@ import pyarrow as pa
 
 from roi_ray.pipeline.job import Job
 from roi_ray.pipeline.plan import split_into_blocks
-from roi_ray.runtime.actor_arguments import pass_arguments_by_value
+from roi_ray.pipeline.ray_context import RETRIES, iterate, streaming_context
 from roi_ray.runtime.cluster import WorkerPlan, connect, plan_workers
 from roi_ray.runtime.worker_memory import (
     find_local_device,
@@ -20,11 +18,6 @@ from roi_ray.runtime.worker_memory import (
 
 if TYPE_CHECKING:
     from ray.data import Dataset
-
-_BLOCK_BYTES = 1 << 20
-_RETRIES = 2
-"""Retries of work that lost its process. Ray retries for ever by default, and one file that crashes
-its decoder would then never end."""
 
 
 class RayEngine:
@@ -40,17 +33,12 @@ class RayEngine:
         self._connection = connection
         self._workers: WorkerPlan | None = None
 
-    def score(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
-        """Decode and score work items; see `Engine.score`."""
+    def run(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
+        """Decode and score work items; see `Engine.run`."""
         if self._workers is None:
             self._workers = self._plan_workers()
         blocks = list(split_into_blocks(items, isolate=isolate))
-        yield from self._build_dataset(blocks, self._workers).iter_batches(
-            batch_size=None,
-            batch_format="pyarrow",
-            # With prefetching, results would wait for those of the next block.
-            prefetch_batches=0,
-        )
+        yield from iterate(self._build_dataset(blocks, self._workers))
 
     def _plan_workers(self) -> WorkerPlan:
         """Connect to Ray, and plan how the job uses its CPUs, GPUs and memory."""
@@ -69,54 +57,38 @@ class RayEngine:
     def _build_dataset(self, blocks: list[pa.Table], workers: WorkerPlan) -> "Dataset":
         """Build the graph: work items -> decode tasks -> scoring actors -> results."""
         import ray.data
-        from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
+        from ray.data import ActorPoolStrategy, TaskPoolStrategy
 
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            # Copying a context reads settings that Ray itself calls deprecated, and before 2.64 the
-            # numbers of retries can only be passed in a deprecated way.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            context = DataContext.get_current().copy()
-            context.enable_progress_bars = False
-            context.print_on_execution_start = False
-            # An actor takes one block at a time. Ray would put chunks of several references into a
-            # larger one.
-            context.target_max_block_size = _BLOCK_BYTES
-            # A block whose process dies again and again is dropped; the job goes on.
-            context.max_errored_blocks = -1
-            # Each decode task has one chunk ready, and makes the next.
-            context._max_num_blocks_in_streaming_gen_buffer = 1
-            pass_arguments_by_value(context)
-            with DataContext.current(context):
-                return (
-                    # `from_arrow` would run a task per block for its metadata, and wait for all of
-                    # them before it asks for an actor: on a cluster that starts from zero, a GPU
-                    # node would be requested only after a CPU node is up.
-                    ray.data.from_blocks(blocks)
-                    .map_batches(
-                        self._job.stages.decode,
-                        batch_size=1,
-                        batch_format="pyarrow",
-                        fn_kwargs=self._job.decode_arguments(workers.demand),
-                        compute=TaskPoolStrategy(workers.decoders),
-                        max_retries=_RETRIES,
-                        **workers.decode_resources,
-                    )
-                    .map_batches(
-                        self._job.stages.actor,
-                        batch_size=workers.chunks_per_batch,
-                        batch_format="pyarrow",
-                        fn_constructor_kwargs=self._job.actor_arguments(
-                            workers.device, workers.threads, workers.demand
-                        ),
-                        # The next chunk is unpacked while one is being scored.
-                        compute=ActorPoolStrategy(
-                            min_size=min(workers.initial_actors, len(blocks)),
-                            max_size=min(workers.actors, len(blocks)),
-                            max_concurrent_calls_per_actor=2,
-                            max_tasks_in_flight_per_actor=2 * workers.chunks_per_batch,
-                        ),
-                        max_task_retries=_RETRIES,
-                        **workers.actor_resources,
-                    )
+        with streaming_context():
+            return (
+                # `from_arrow` would run a task per block for its metadata, and wait for all of
+                # them before it asks for an actor: on a cluster that starts from zero, a GPU
+                # node would be requested only after a CPU node is up.
+                ray.data.from_blocks(blocks)
+                .map_batches(
+                    self._job.stages.decode,
+                    batch_size=1,
+                    batch_format="pyarrow",
+                    fn_kwargs=self._job.decode_arguments(workers.demand),
+                    compute=TaskPoolStrategy(workers.decoders),
+                    max_retries=RETRIES,
+                    **workers.decode_resources,
                 )
+                .map_batches(
+                    self._job.stages.actor,
+                    batch_size=workers.chunks_per_batch,
+                    batch_format="pyarrow",
+                    fn_constructor_kwargs=self._job.actor_arguments(
+                        workers.device, workers.threads, workers.demand
+                    ),
+                    # The next chunk is unpacked while one is being scored.
+                    compute=ActorPoolStrategy(
+                        min_size=min(workers.initial_actors, len(blocks)),
+                        max_size=min(workers.actors, len(blocks)),
+                        max_concurrent_calls_per_actor=2,
+                        max_tasks_in_flight_per_actor=2 * workers.chunks_per_batch,
+                    ),
+                    max_task_retries=RETRIES,
+                    **workers.actor_resources,
+                )
+            )

@@ -8,22 +8,18 @@ from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.manifest import Manifest, read_manifest
 from roi_ray.models.networks import Provenance
-from roi_ray.pipeline.committer import Committer, drop_kinds
-from roi_ray.pipeline.engine import Engine, make_engine, resolve_engine
+from roi_ray.pipeline.completion import complete_output
+from roi_ray.pipeline.engine import Engine
 from roi_ray.pipeline.job import Job, Stages
 from roi_ray.pipeline.memory_plan import MemoryPlan, plan_memory, sample_headers
 from roi_ray.pipeline.options import Options
-from roi_ray.pipeline.output import Output, OutputWriter
-from roi_ray.pipeline.plan import PartPlan, Rows, make_work_items, plan_parts
+from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.precision import check_precision_here, resolve_precision
 from roi_ray.pipeline.run_record import describe_run
-from roi_ray.pipeline.score_stage import RETRIED_KINDS
-from roi_ray.runtime.logs import FirstFailures
-from roi_ray.runtime.progress import ProgressReporter
+from roi_ray.pipeline.score_engine import make_engine, resolve_engine
+from roi_ray.pipeline.score_kind import make_score_kind
 from roi_ray.scoring.scorer import load_networks_for
 from roi_ray.settings import Settings
-
-_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -102,92 +98,25 @@ def score_manifest(
     options = resolve_engine(options, manifest.rows, output_uri)
     with ExitStack() as connection:
         settings = resolve_precision(settings, options, output_uri, connection)
-        run = describe_run(_describe_config(manifest, settings, options, weights), location)
-        output = Output(output_uri, run)
-        first_failures = FirstFailures()
-        scored = 0
-        is_recorded = output.is_recorded()  # refuses an output of another run at once
-        with ProgressReporter(manifest.rows) as progress:
-            failed = _count_failed_if_finished(manifest, output, options) if is_recorded else None
-            if failed is not None:
-                progress.skip(manifest.rows)
-            else:
-                check_precision_here(settings, options, output.uri if is_recorded else None)
-                memory = _plan_memory(manifest, settings, options)
-                job = Job(manifest.base, settings, options, weights, memory, stages or Stages())
-                engine = make_engine(job, connection)
-                with output.lock() as writer:
-                    failed, scored = _score_missing(
-                        manifest, output, writer, engine, options, first_failures, progress
-                    )
+        kind = make_score_kind(settings.metrics)
+        config = _describe_config(manifest, settings, options, weights)
+        output = Output(output_uri, describe_run(kind, config, location), kind)
+
+        def start_engine() -> Engine:
+            check_precision_here(settings, options, output.uri if output.is_recorded() else None)
+            memory = _plan_memory(manifest, settings, options)
+            job = Job(manifest.base, settings, options, weights, memory, stages or Stages())
+            return make_engine(job, connection)
+
+        completion = complete_output(manifest, output, start_engine, options.shard_size)
     return Summary(
         output=output.uri,
         rows=manifest.rows,
-        failed=failed,
-        scored=scored,
+        failed=completion.failed,
+        scored=completion.computed,
         seconds=time.monotonic() - began,
-        examples=tuple(map(str, first_failures.failures[:_EXAMPLES])),
+        examples=completion.examples,
     )
-
-
-def _count_failed_if_finished(manifest: Manifest, output: Output, options: Options) -> int | None:
-    """Count the failed rows of a finished output; None if it is not finished. Only reads."""
-    failed = shard_count = 0
-    for part in plan_parts(manifest.parts(), options.shard_size):
-        inventory = output.inspect(part.shards)
-        if inventory.missing:
-            return None
-        failed += sum(inventory.failed.values())
-        shard_count += len(part.shards)
-    return None if output.find_foreign_files(shard_count) else failed
-
-
-def _score_missing(
-    manifest: Manifest,
-    output: Output,
-    writer: OutputWriter,
-    engine: Engine,
-    options: Options,
-    first_failures: FirstFailures,
-    progress: ProgressReporter,
-) -> tuple[int, int]:
-    """Score and commit what the output lacks, and quarantine what does not belong to it.
-
-    Returns:
-        number of failed rows in the whole output, and number of rows scored now.
-    """
-    failed = scored = shard_count = 0
-    for part in plan_parts(manifest.parts(), options.shard_size):
-        shard_count += len(part.shards)
-        # Under the lock, because another job may have written since the first inspection.
-        inventory = output.inspect(part.shards)
-        new = sum(map(len, inventory.missing.values()))
-        failed += sum(inventory.failed.values())
-        scored += new
-        progress.skip(len(part.rows) - new)
-        for name in inventory.torn:
-            writer.quarantine(name)
-        if inventory.missing:
-            committer = Committer(part.rows, inventory.missing, writer, first_failures, progress)
-            _score_part(part, engine, committer)
-            failed += committer.failed
-    for name in output.find_foreign_files(shard_count):
-        writer.quarantine(name)
-    return failed, scored
-
-
-def _score_part(part: PartPlan, engine: Engine, committer: Committer) -> None:
-    # First pass: many pairs per task. A pair that kills its process also loses the pairs that the
-    # process had in work, S3 may not deliver some files, and a pair may find too little memory
-    # while others are in work. Second pass: one lost pair per task.
-    for isolate in (False, True):
-        missing: dict[int, Rows] = committer.rows_without_result()
-        if not missing:
-            return
-        items = make_work_items(part.rows, missing, isolate=isolate)
-        for results in engine.score(items, isolate=isolate):
-            committer.add(results if isolate else drop_kinds(results, RETRIED_KINDS))
-    committer.mark_lost_rows()
 
 
 def _plan_memory(manifest: Manifest, settings: Settings, options: Options) -> MemoryPlan:

@@ -1,6 +1,6 @@
 """The record of a run, `OUTPUT/_run/run.json`: its manifest, settings, weights and versions.
 
-Its identity, the part that decides the numbers, is also in every shard's file.
+Its identity, the part that decides the results, is also in every shard's file.
 """
 
 import json
@@ -8,15 +8,15 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
 
 import roi_ray
-from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.io import storage
-from roi_ray.scoring.version import SCORING_VERSION
+from roi_ray.pipeline.kind import JobKind
 
 Run = dict[str, Any]
 
@@ -24,50 +24,53 @@ RUN_FOLDER = "_run"
 RUN_JSON = (RUN_FOLDER, "run.json")
 
 
-def describe_run(config: Mapping[str, Any], manifest: Mapping[str, str]) -> Run:
+def describe_run(kind: JobKind, config: Mapping[str, Any], manifest: Mapping[str, str]) -> Run:
     """Describe a run that starts now.
 
     Args:
-        config: values that, with `SCORING_VERSION`, two runs must share to be the same run.
+        kind: the kind of job.
+        config: values that, with the kind's version, two runs must share to be the same run.
             Machines, actors and batch sizes are not part of it.
         manifest: location of the manifest: `given`, `uri` and `base`.
     """
-    import torch  # here, because `roi-ray status` reads records without torch
-
     return {
+        "command": kind.command,
         "roi_ray": roi_ray.__version__,
-        "scoring_version": SCORING_VERSION,
+        kind.version_name: kind.version,
         "started": now(),
         "manifest": dict(manifest),
         "config": dict(config),
-        "columns": {
-            name: asdict(schema.MEANINGS[name])
-            for name in schema.make_scores_schema(config.get("metrics", ())).names
-        },
+        "columns": {name: asdict(kind.meanings[name]) for name in kind.columns.names},
         "versions": {
             "python": platform.python_version(),
-            "torch": torch.__version__,
+            # Importing torch takes seconds, and sweeps do not need it.
+            "torch": version("torch"),
             "pyarrow": pa.__version__,
         },
     }
 
 
-def read_run(uri: str) -> Run:
+def read_run(uri: str, command: str | None = "score") -> Run:
     """Read the record of an output.
 
+    Args:
+        uri: the output.
+        command: the command that must have written it; None for any.
+
     Raises:
-        OutputError: the folder has no record, or one of another layout.
+        OutputError: the folder has no record, one of another layout, or one of another command.
     """
-    file = storage.join(uri, *RUN_JSON)
+    file, name = storage.join(uri, *RUN_JSON), f"`roi-ray {command or 'score'}`"
     if not storage.is_file(file):
-        raise OutputError(
-            f"{uri} has no {'/'.join(RUN_JSON)}, so it is not an output of `roi-ray score`"
-        )
+        raise OutputError(f"{uri} has no {'/'.join(RUN_JSON)}, so it is not an output of {name}")
     try:
         run: Run = json.loads(storage.read_bytes(file))
         provenance(run), run["config"]["manifest"]["rows"], run["config"]["shard_size"]
     except (ValueError, KeyError, TypeError) as error:
-        raise OutputError(f"{file} is not a record of `roi-ray score`: {error!r}") from error
+        raise OutputError(f"{file} is not a record of {name}: {error!r}") from error
+    # Records of older releases, all of scores, do not name their command.
+    if command not in (None, written_by := run.get("command", "score")):
+        raise OutputError(f"{uri} is an output of `roi-ray {written_by}`, not of {name}")
     return run
 
 
@@ -78,11 +81,11 @@ def write_run(uri: str, run: Run) -> None:
 
 
 def identity(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Select the part that decides a run's numbers, as JSON stores it: scoring version and config.
+    """Select the part that decides a run's results, as JSON stores it: its version and config.
 
-    Runs of releases without a scoring version have None.
+    Runs of old releases have no version.
     """
-    values = {"scoring_version": run.get("scoring_version"), "config": run["config"]}
+    values = {name: run[name] for name in run if name.endswith("_version") or name == "config"}
     stored: dict[str, Any] = json.loads(json.dumps(values))
     return stored
 
@@ -95,10 +98,7 @@ def provenance(run: Run) -> bytes:
 
 def list_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """List the differences between two runs' identities, one line each."""
-    old, new = (
-        _flatten({"scoring_version": run["scoring_version"], **run["config"]})
-        for run in (stored, current)
-    )
+    old, new = (_flatten({**run, **run["config"], "config": None}) for run in (stored, current))
     return [
         f"  {key}: {old.get(key)!r} before, {new.get(key)!r} now"
         for key in sorted(old.keys() | new.keys())

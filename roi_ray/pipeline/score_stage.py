@@ -12,17 +12,14 @@ import torch
 
 from roi_ray import schema
 from roi_ray.errors import (
-    AccessError,
-    DeviceError,
     NonFiniteScore,
-    OutOfMemory,
     RoiRayError,
-    StorageUnavailable,
     WeightsError,
 )
 from roi_ray.models.networks import Provenance
 from roi_ray.pipeline.chunk import Chunk
-from roi_ray.pipeline.plan import SHARD
+from roi_ray.pipeline.kind import ROW, SHARD
+from roi_ray.pipeline.score_kind import FATAL_ERRORS, RESULTS, RETRIED_KINDS
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.available import exclusive_memory
 from roi_ray.runtime.memory import keep_freed_memory, read_resident_memory
@@ -31,21 +28,6 @@ from roi_ray.scoring.needs import scoring_need
 from roi_ray.scoring.prepared import Prepared
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
-
-ROW = "row"
-
-FATAL_ERRORS = (AccessError, DeviceError, WeightsError)
-"""Errors that would fail every row. A row with such an `error_kind` stops the job."""
-
-RETRIED_KINDS = (StorageUnavailable.__name__, OutOfMemory.__name__)
-"""Kinds of errors after which a pair is tried once more, when the others are done."""
-
-_ALL_SCORES = schema.make_scores_schema(schema.OPTIONAL_METRICS)
-RESULTS = pa.schema([pa.field(SHARD, pa.int32()), pa.field(ROW, pa.int64()), *_ALL_SCORES])
-"""Columns of a result: the shard and row that it belongs to, and its scores or its error.
-
-Optional metrics that are not measured are null here, and not written.
-"""
 
 
 class ScoringActor:

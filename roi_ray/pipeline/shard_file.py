@@ -115,7 +115,7 @@ def read_shard(uri: str, columns: list[str] | None = None) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise StorageError(
-            f"{uri} is damaged ({reason}): delete it, and `roi-ray score` scores it again"
+            f"{uri} is damaged ({reason}): delete it, and the command of this run makes it again"
         ) from error
 
 

@@ -111,7 +111,7 @@ def read_status(output_uri: str) -> Status:
         StorageError: the folder cannot be read.
     """
     uri = storage.absolute(output_uri)
-    status = Status(uri, read_run(uri))
+    status = Status(uri, read_run(uri, command=None))
     expected = identity(status.run)
     jobs: dict[datetime, Job] = {}
     with ThreadPoolExecutor(1) as background:

@@ -11,6 +11,7 @@ from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.plan import plan_parts
 from roi_ray.pipeline.run_record import describe_run
+from roi_ray.pipeline.score_kind import make_score_kind
 from roi_ray.schema import Failure
 
 ERRORS = [
@@ -49,7 +50,8 @@ def write_output(
         "allow_prefixes": list(allow_prefixes),
     }
     location = {"given": manifest_uri, "uri": manifest.uri, "base": manifest.base}
-    output = Output(uri, describe_run(config, location))
+    kind = make_score_kind()
+    output = Output(uri, describe_run(kind, config, location), kind)
     with output.lock() as writer:
         for rows, plan in plan_parts(manifest.parts(), shard_size):
             for shard in plan.keys() & set(shards):

@@ -6,8 +6,8 @@ import pytest
 from roi_ray import schema
 from roi_ray.errors import AccessError, DeviceError, OutputError, WeightsError
 from roi_ray.pipeline.committer import Committer, drop_kinds, select_kind
-from roi_ray.pipeline.plan import SHARD
-from roi_ray.pipeline.score_stage import RESULTS, ROW
+from roi_ray.pipeline.kind import ROW, SHARD
+from roi_ray.pipeline.score_kind import RESULTS
 from roi_ray.runtime.logs import FirstFailures
 from roi_ray.runtime.progress import ProgressReporter
 from roi_ray.schema import Failure

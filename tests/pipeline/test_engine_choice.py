@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from roi_ray.errors import UsageError
-from roi_ray.pipeline.engine import LOCAL_PAIRS, resolve_engine
 from roi_ray.pipeline.options import Options
+from roi_ray.pipeline.score_engine import LOCAL_PAIRS, resolve_engine
 
 
 def resolve(rows: int = 4, output: str = "/nowhere", **options: object) -> str:

@@ -13,6 +13,7 @@ from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.run_record import describe_run
+from roi_ray.pipeline.score_kind import make_score_kind
 from roi_ray.scoring.version import SCORING_VERSION
 
 CONFIG = {"manifest": {"rows": 5, "sha256": "ab"}, "precision": "fp32", "shard_size": 3}
@@ -45,7 +46,8 @@ def scores(rows, failed=()):
 
 
 def make_output(folder, config=CONFIG, manifest=MANIFEST):
-    return Output(str(folder), describe_run(config, manifest))
+    kind = make_score_kind()
+    return Output(str(folder), describe_run(kind, config, manifest), kind)
 
 
 def commit(output, failed=(1,)):
@@ -199,7 +201,7 @@ def test_release_without_new_numbers_resumes_and_a_new_scoring_version_is_refuse
     with make_output(tmp_path).lock():
         pass
     assert read_record(tmp_path)["roi_ray"] == "99.0"
-    monkeypatch.setattr("roi_ray.pipeline.run_record.SCORING_VERSION", 99)
+    monkeypatch.setattr("roi_ray.pipeline.score_kind.SCORING_VERSION", 99)
     with pytest.raises(OutputError, match=f"scoring_version: {SCORING_VERSION} before, 99 now"):
         make_output(tmp_path).is_recorded()
 

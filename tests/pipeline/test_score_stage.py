@@ -8,7 +8,8 @@ import torch
 from roi_ray import schema
 from roi_ray.pipeline import score_stage
 from roi_ray.pipeline.chunk import Chunk
-from roi_ray.pipeline.score_stage import RESULTS, ScoringActor
+from roi_ray.pipeline.score_kind import RESULTS
+from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.schema import Failure
 from roi_ray.scoring.preparation import Preparation
 from roi_ray.scoring.scorer import Scorer
