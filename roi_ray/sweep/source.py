@@ -1,14 +1,26 @@
 """The image that encoders get, in the forms that they take: pixels, PNG, PPM or Y4M."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from roi_ray.errors import UsageError
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8, bit_depth_of, to_8_bits
 from roi_ray.imaging.samples import scale
+from roi_ray.sweep.y4m import write_y4m
 
 InputFormat = Literal["png", "ppm", "y4m"]
+
+BIT_DEPTHS: Mapping[InputFormat, tuple[int, ...]] = {
+    "png": (8, 16),
+    "ppm": (8, 10, 12, 16),
+    "y4m": (8, 10, 12, 16),
+}
+"""Bits per sample of the files that an original is written as."""
+
+_PNG_LEVEL = 1  # fast; encoders read it once and for all
 
 
 class SourceImage:
@@ -43,3 +55,32 @@ class SourceImage:
             return self.pixels_8
         largest = (1 << bit_depth_of(self.pixels)) - 1
         return HighBitDepthImage(scale(np.asarray(self.pixels), largest, bit_depth), bit_depth)
+
+    def file(self, file_format: InputFormat, bits: int) -> bytes:
+        """Return the image as a file without a profile or any other metadata, made once.
+
+        Args:
+            file_format: "png" (RGB), "ppm" (binary, P6) or "y4m" (4:4:4, see `sweep.y4m`).
+            bits: bits per sample, of `BIT_DEPTHS`; samples are scaled and rounded.
+
+        Raises:
+            UsageError: the format does not have samples of so many bits here.
+        """
+        if bits not in BIT_DEPTHS[file_format]:
+            choices = ", ".join(map(str, BIT_DEPTHS[file_format]))
+            raise UsageError(f"{file_format} of {bits} bits per sample; choose from {choices}")
+        key = (file_format, bits)
+        if key not in self._files:
+            self._files[key] = self._write(file_format, bits)
+        return self._files[key]
+
+    def _write(self, file_format: InputFormat, bits: int) -> bytes:
+        if file_format == "y4m":
+            return write_y4m(self.pixels, bits)
+        samples = np.ascontiguousarray(self.at_bit_depth(bits))
+        if file_format == "png":
+            import imagecodecs  # encoders that get pixels do not need it
+
+            return bytes(imagecodecs.png_encode(samples, level=_PNG_LEVEL))
+        header = f"P6\n{self.width} {self.height}\n{(1 << bits) - 1}\n".encode()
+        return header + samples.astype("u1" if bits == 8 else ">u2").tobytes()
