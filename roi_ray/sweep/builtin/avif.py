@@ -1,6 +1,9 @@
 """AVIF by libavif and aom: through Pillow for 8 bits, through imagecodecs for 10 and 12 bits."""
 
+import ctypes
+import importlib
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +33,7 @@ class AvifCodec(BuiltinCodec):
     name = "avif"
     description = "AVIF"
     file_suffix = ".avif"
+    max_side = 32_768  # libavif encodes up to 65536, but its decoders refuse such a file
     options = (
         Option("depth", "bits per sample of the file", 8, (8, 10, 12)),
         Option("speed", "0 slow and small .. 10 fast", 6, range(11)),
@@ -45,7 +49,8 @@ class AvifCodec(BuiltinCodec):
     def version(self) -> str:
         """Return the versions of libavif and aom that encode this bit depth."""
         if dict(self.values)["depth"] != 8:
-            return require_library(self.label, "AVIF", imagecodecs.avif_version)
+            library = require_library(self.label, "AVIF", imagecodecs.avif_version)
+            return f"{library} with aom {_read_aom_version()}"
         version = features.version("avif")
         if version is None or (aom := get_codec_version("aom")) is None:
             raise CodecError(
@@ -57,7 +62,8 @@ class AvifCodec(BuiltinCodec):
     def prepare(self, image: SourceImage, quality: float) -> Callable[[], bytes]:
         """Return the function that encodes the image at the bit depth of the options."""
         values = dict(self.values)
-        depth, speed, subsampling = values["depth"], values["speed"], str(values["subsampling"])
+        depth, speed = int(values["depth"]), int(values["speed"])
+        subsampling = str(values["subsampling"])
         # One thread, so that the file does not depend on the machine's number of cores.
         if depth != 8:
             samples = np.asarray(image.at_bit_depth(depth))
@@ -94,3 +100,12 @@ class AvifCodec(BuiltinCodec):
     def run_decoder(self, data: bytes) -> object:
         """Decode a file with libavif and dav1d, in one thread."""
         return imagecodecs.avif_decode(data, numthreads=1)
+
+
+def _read_aom_version() -> str:
+    """Read the version of aom from imagecodecs' libavif, because imagecodecs does not tell it."""
+    library = ctypes.CDLL(importlib.import_module("imagecodecs._avif").__file__ or "")
+    text = ctypes.create_string_buffer(256)  # the size that libavif's avif.h prescribes
+    library.avifCodecVersions(text)
+    aom = re.search(r"\baom \[[a-z/]+\]:v?([0-9.]+)", text.value.decode())
+    return aom.group(1) if aom else "of unknown version"

@@ -33,6 +33,8 @@ class BuiltinCodec(Codec):
         name: name of the codec.
         description: what it is, in a few words.
         options: its options.
+        file_suffix: suffix of its files, with the dot.
+        max_side: longest side that its encoder and decoder take, in pixels; None for no limit.
     """
 
     values: tuple[tuple[str, OptionValue], ...]
@@ -40,6 +42,7 @@ class BuiltinCodec(Codec):
     description: ClassVar[str]
     options: ClassVar[tuple[Option, ...]]
     file_suffix: ClassVar[str]
+    max_side: ClassVar[int | None] = None
 
     @classmethod
     def make(cls, given: Mapping[str, object], label: str | None = None) -> Self:
@@ -68,6 +71,15 @@ class BuiltinCodec(Codec):
     def make_scale(cls, values: Options) -> QualityScale:
         """Return the quality scale of the codec with these options."""
 
+    def check_size(self, image: SourceImage, quality: float) -> None:
+        """Check the size, for libraries that do not say why they refuse an image.
+
+        Raises:
+            CodecError: the codec cannot take an image of this size.
+        """
+        if self.max_side is not None and max(image.width, image.height) > self.max_side:
+            raise CodecError(f"its sides have at most {self.max_side} pixels")
+
     @abstractmethod
     def prepare(self, image: SourceImage, quality: float) -> Callable[[], bytes]:
         """Return the function that encodes the image; what comes before it is not timed."""
@@ -90,7 +102,12 @@ class BuiltinCodec(Codec):
         self.scale.check(quality, self.label)
         self.version()
         what = f"cannot encode {image.width} x {image.height}"
-        data, seconds = self._measure(lambda: self.prepare(image, quality), what)
+
+        def prepare() -> Callable[[], bytes]:
+            self.check_size(image, quality)
+            return self.prepare(image, quality)
+
+        data, seconds = self._measure(prepare, what)
         if not data:
             raise CodecError(f"{self.label} {what}: the encoder gave an empty file")
         return Encoded(data, seconds)

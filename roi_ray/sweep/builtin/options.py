@@ -8,8 +8,8 @@ from typing import TypeAlias
 from roi_ray.errors import UsageError
 from roi_ray.io.nearby import find_similar
 
-OptionValue: TypeAlias = int | bool
-"""A value of an option: a whole number, or yes or no."""
+OptionValue: TypeAlias = int | bool | str
+"""A value of an option: a whole number, yes or no, or a word."""
 
 SUBSAMPLING = "chroma: 444 full, 422 halved across, 420 halved both ways"
 
@@ -25,14 +25,14 @@ class Option:
         name: name, as in `speed=6`.
         text: what it does, in a few words.
         default: value where none is given; a bool for a switch.
-        values: all values of a number; empty for a switch.
+        values: all values; empty for a switch.
         is_flag: whether a bare value stands for the option: `444` for `subsampling=444`.
     """
 
     name: str
     text: str
     default: OptionValue
-    values: Sequence[int] = ()
+    values: Sequence[int | str] = ()
     is_flag: bool = False
 
     @property
@@ -49,7 +49,7 @@ class Option:
         """Check a value; text, as flags of the command line give it, is converted.
 
         Args:
-            value: a whole number or a bool, or either as text.
+            value: a whole number, a bool or a word; numbers and bools may be text.
             codec: the codec's name, for the message.
 
         Raises:
@@ -67,9 +67,9 @@ class Option:
             return value if isinstance(value, bool) else None
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
             value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and value in self.values:
-            return value
-        return None
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            return None
+        return value if value in self.values else None
 
 
 Options: TypeAlias = Mapping[str, OptionValue]

@@ -14,6 +14,9 @@ from roi_ray.sweep.builtin.options import SUBSAMPLING, Option, Options
 from roi_ray.sweep.codec import QualityScale
 from roi_ray.sweep.source import SourceImage
 
+JPEG_MAX_SIDE = 65_500
+"""Longest side of a JPEG that libjpeg writes, in pixels."""
+
 WEBP_MAX_SIDE = 16_383
 """Longest side of a WebP file, in pixels."""
 
@@ -65,12 +68,20 @@ class JpegCodec(PillowCodec):
     name = "jpeg"
     description = "JPEG"
     file_suffix = ".jpg"
+    max_side = JPEG_MAX_SIDE
     format, feature, library = "JPEG", "libjpeg_turbo", "libjpeg-turbo"
     options = (
         Option("subsampling", SUBSAMPLING, 420, (420, 422, 444), is_flag=True),
         Option("progressive", "several scans, from coarse to fine", False),
         Option("optimize", "Huffman tables made for the image", True),
     )
+
+    def version(self) -> str:
+        """Return the name and version of the library; Pillow can be built with another libjpeg."""
+        libjpeg = features.version("jpg")
+        if libjpeg is not None and features.version(self.feature) is None:
+            return f"libjpeg {libjpeg}"
+        return super().version()
 
     @classmethod
     def make_scale(cls, values: Options) -> QualityScale:
@@ -94,6 +105,7 @@ class WebpCodec(PillowCodec):
     name = "webp"
     description = "WebP"
     file_suffix = ".webp"
+    max_side = WEBP_MAX_SIDE
     format, feature, library = "WEBP", "webp", "libwebp"
     options = (
         Option("lossless", "exact pixels; the quality is then the effort", False),
