@@ -18,6 +18,9 @@ MASK = "mask"
 ERROR_KIND = "error_kind"
 ERROR = "error"
 
+ERRORS = (ERROR_KIND, ERROR)
+"""Columns that say why a row has no results. In a manifest: why it failed in an earlier step."""
+
 URIS = (REFERENCE, DISTORTED)
 """Columns that a manifest must have: local paths, or `file://` or `s3://` URIs.
 

@@ -62,7 +62,13 @@ def check_columns(table: pa.Table, needed: Collection[str], fail: Fail) -> None:
         fail("no rows")
 
 
-def check_filled(table: pa.Table, name: str, fail: Fail, first: int = 0) -> None:
+def check_filled(
+    table: pa.Table,
+    name: str,
+    fail: Fail,
+    first: int = 0,
+    unless: pa.ChunkedArray | None = None,
+) -> None:
     """Check that a text column has no empty cell.
 
     Args:
@@ -70,8 +76,11 @@ def check_filled(table: pa.Table, name: str, fail: Fail, first: int = 0) -> None
         name: the column.
         fail: function to call with a message; it names the first empty row, counted from 1.
         first: number of the table's first row, counted from 0.
+        unless: rows that may be empty; None for none.
     """
     blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(table[name]), ""), fill_value=True)
+    if unless is not None:
+        blank = pc.and_not(blank, unless)
     if (row := first_flagged_row(blank)) is not None:
         fail(f"row {first + row + 1} has an empty {name!r}")
 

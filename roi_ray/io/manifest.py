@@ -80,9 +80,10 @@ def read_manifest(uri: str, limit: int | None = None, part_rows: int = PART_ROWS
             whole first.
 
     Raises:
-        ManifestError: no such file, no rows, a missing column, an empty URI, a duplicate `pair_id`,
-            a column that scoring would overwrite or that Parquet cannot hold. The message names the
-            row, counted from 1.
+        ManifestError: no such file, no rows, a missing column, an empty URI (but for `distorted` of
+            a row that failed in an earlier step, with `error_kind` and `error`), a duplicate
+            `pair_id`, a column that scoring would overwrite or that Parquet cannot hold. The
+            message names the row, counted from 1.
     """
     files = find_table_files(uri, _TEXT)
     rows = files.row_count if limit is None else min(files.row_count, limit)
@@ -153,16 +154,28 @@ def _check_piece(table: pa.Table, uri: str, first_row: int = 0) -> pa.Table:
     check_columns(table, schema.URIS, fail)
     names = table.column_names
     # SQL ignores the case of names: a column PSNR would hide the scores' psnr.
-    if overwritten := [name for name in names if name.lower() in schema.MEANINGS]:
+    written = [name for name in names if name.lower() in schema.MEANINGS]
+    if overwritten := [name for name in written if name not in schema.ERRORS]:
         fail(f"column {overwritten[0]!r} is one that scoring writes; rename or drop it")
+    if len(written) == 1:
+        fail(f"column {written[0]!r} needs its companion; give both of {', '.join(schema.ERRORS)}")
     for name in (name for name in _TEXT if name in names):
         kind = table[name].type
         # pandas writes a column without any value as floating-point numbers.
         if pa.types.is_floating(kind) and table[name].null_count < len(table):
             fail(f"column {name!r} is of type {kind}, which loses digits; write it as text")
-    for name in schema.URIS:
+    for name in (*schema.URIS, *written):
         table = as_text(table, name, fail)
-        check_filled(table, name, fail, first_row)
+    for name in written:  # CSV has no nulls
+        is_empty = pc.equal(table[name], "")
+        column = pc.if_else(is_empty, pa.scalar(None, pa.string()), table[name])
+        table = table.set_column(table.column_names.index(name), name, column)
+    if written:
+        same = pc.equal(*(pc.is_valid(table[name]) for name in schema.ERRORS))
+        if (row := first_flagged_row(pc.invert(same))) is not None:
+            fail(f"row {first_row + row + 1} has only one of {' and '.join(schema.ERRORS)}")
+    check_filled(table, schema.REFERENCE, fail, first_row)
+    check_filled(table, schema.DISTORTED, fail, first_row, unless=find_failed(table))
     if schema.MASK in names:
         table = as_text(table, schema.MASK, fail)
     if schema.PAIR_ID in names:
@@ -178,13 +191,19 @@ def _check_piece(table: pa.Table, uri: str, first_row: int = 0) -> pa.Table:
     return table
 
 
+def find_failed(table: pa.Table) -> pa.ChunkedArray | None:
+    """Return which rows of a manifest failed in an earlier step; None if it does not tell."""
+    return pc.is_valid(table[schema.ERROR]) if schema.ERROR in table.column_names else None
+
+
 def _compute_ids(table: pa.Table) -> pa.Array:
     """Compute an id for each row from its two URIs as written.
 
     The ids stay the same if images and manifest are moved together.
     """
     pairs = zip(*(table[name].to_pylist() for name in schema.URIS), strict=True)
-    return pa.array(hashlib.sha256("\n".join(pair).encode()).hexdigest()[:32] for pair in pairs)
+    texts = ("\n".join(uri or "" for uri in pair) for pair in pairs)
+    return pa.array(hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts)
 
 
 def _hash_ids(table: pa.Table) -> NDArray[np.int64]:

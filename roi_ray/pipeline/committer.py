@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 
 from roi_ray import schema
 from roi_ray.errors import OutputError, WorkerDied
+from roi_ray.io.manifest import find_failed
 from roi_ray.pipeline.kind import ROW, SHARD
 from roi_ray.pipeline.output import OutputWriter
 from roi_ray.pipeline.plan import Rows
@@ -66,6 +68,19 @@ class Committer:
         for shard in np.unique(shards).tolist():
             self._add_to_shard(shard, results.filter(pa.array(shards == shard)))
 
+    def add_failed_before(self) -> None:
+        """Add the rows that failed in an earlier step, with the errors that the manifest has."""
+        is_failed = find_failed(self._manifest)
+        if is_failed is None:
+            return
+        flags = is_failed.to_numpy()
+        for shard, rows in list(self._missing.items()):
+            failed = rows[flags[rows]]
+            errors = self._manifest.select(schema.ERRORS).take(failed)
+            rows_of_shard = {SHARD: np.full(len(failed), shard), ROW: failed}
+            columns = rows_of_shard | dict(zip(schema.ERRORS, errors.columns, strict=True))
+            self._add_to_shard(shard, _complete_results(columns, self._kind.results))
+
     def rows_without_result(self) -> dict[int, Rows]:
         """Return the rows that are still missing, by shard."""
         return {
@@ -120,6 +135,14 @@ class Committer:
             failed,
             time.monotonic() - self._first_result.pop(shard),
         )
+
+
+def _complete_results(columns: dict[str, Any], results: pa.Schema) -> pa.Table:
+    """Make results of which only some columns are known; the others are null."""
+    count = len(columns[ROW])
+    return pa.table(
+        [columns.get(field.name, pa.nulls(count, field.type)) for field in results], schema=results
+    )
 
 
 def select_kind(results: pa.Table, kind: str) -> pa.Table:

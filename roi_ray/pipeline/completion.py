@@ -104,6 +104,7 @@ class _Completer:
         committer = Committer(
             part.rows, missing, self._writer, self._first_failures, self._progress
         )
+        committer.add_failed_before()
         # First pass: many rows per task. A row that kills its process also loses the rows that the
         # process had in work, S3 may not deliver some files, and a row may find too little memory
         # while others are in work. Second pass: one lost row per task.

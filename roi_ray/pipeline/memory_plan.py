@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from roi_ray import schema
 from roi_ray.errors import RoiRayError
 from roi_ray.imaging.header import ImageHeader, read_image_header
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
+from roi_ray.io.manifest import find_failed
 from roi_ray.pipeline.decode_stage import resolve_allowed
 from roi_ray.runtime.cluster import chunks_per_batch
 from roi_ray.runtime.fit import Demand
@@ -39,15 +41,17 @@ def sample_headers(rows: pa.Table, base: str, allowlist: Allowlist) -> list[Imag
     """Read the headers of references, and of an image of each, spread evenly over the rows.
 
     Args:
-        rows: rows of a manifest.
+        rows: rows of a manifest. Those that failed in an earlier step are left out.
         base: URI of the folder that relative URIs are relative to.
         allowlist: folders that may be opened.
 
     Returns:
         the headers that could be read.
     """
-    numbers = np.unique(np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64))
-    sampled = rows.take(numbers)
+    if (failed := find_failed(rows)) is not None:
+        rows = rows.filter(pc.invert(failed))
+    numbers = np.linspace(0, max(0, len(rows) - 1), min(_SAMPLE, len(rows))).astype(np.int64)
+    sampled = rows.take(np.unique(numbers))
     uris = [
         *dict.fromkeys(sampled[schema.REFERENCE].to_pylist()),
         *dict.fromkeys(sampled[schema.DISTORTED].to_pylist()),

@@ -169,7 +169,7 @@ class OutputWriter:
 
         Args:
             shard: number of the shard.
-            manifest_rows: the manifest's columns.
+            manifest_rows: the manifest's columns. Errors of earlier steps are in `results`.
             results: the columns that the job adds, for the same rows in the same order.
 
         Returns:
@@ -180,6 +180,9 @@ class OutputWriter:
         """
         metadata = make_metadata(self._provenance, shard, self._started, now())
         columns = self.kind.columns
+        manifest_rows = manifest_rows.drop_columns(
+            [name for name in schema.ERRORS if name in manifest_rows.column_names]
+        )
         table = pa.Table.from_arrays(
             manifest_rows.columns + results.select(columns.names).columns,
             schema=pa.schema([*manifest_rows.schema, *columns], metadata),

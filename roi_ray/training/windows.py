@@ -82,6 +82,8 @@ def read_originals(manifest: Manifest, allowed: Sequence[str] = ()) -> list[Orig
     # Group by URI, because rows may spell the same reference differently.
     groups: dict[str, tuple[str, list[Decoded]]] = {}
     for row in manifest.table.to_pylist():
+        if row.get(schema.ERROR) is not None:  # it was never encoded
+            continue
         codec = row.get(schema.CODEC)
         decoded = Decoded(
             resolve(row[schema.DISTORTED]), None if codec is None else str(codec), parse_bpp(row)

@@ -1,5 +1,6 @@
 """Columns, ids and parts of a manifest. See test_formats and test_tables for files."""
 
+import json
 import subprocess
 import sys
 import uuid
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import ManifestError
-from roi_ray.io.manifest import read_manifest
+from roi_ray.io.manifest import find_failed, read_manifest
 from tests.io.rows import MANY, ROWS, write_rows
 
 
@@ -71,7 +72,7 @@ def test_limit_beyond_the_last_row_keeps_all(tmp_path) -> None:
         ({"reference": ["a"], "dist": ["b"]}, "column 'distorted' is missing; there are 'ref"),
         ({**ROWS, "mse": [1, 2, 3]}, "column 'mse' is one that scoring writes"),
         ({**ROWS, "PSNR": [1, 2, 3]}, "column 'PSNR' is one that scoring writes"),
-        ({**ROWS, "error": ["", "", ""]}, "column 'error' is one that scoring writes"),
+        ({**ROWS, "error": ["", "", ""]}, "column 'error' needs its companion"),
         ({**ROWS, "distorted": ["x", "", "y"]}, "row 2 has an empty 'distorted'"),
         ({**ROWS, "reference": ["x", "y", None]}, "row 3 has an empty 'reference'"),
         ({**ROWS, "reference": ["  ", "y", "z"]}, "row 1 has an empty 'reference'"),
@@ -164,3 +165,39 @@ def test_sha256_and_parts_equal_those_of_earlier_releases(tmp_path, monkeypatch)
     assert spread.sha256.startswith("35c532ea5d2454dc")
     first_rows = [part["quality"].to_pylist()[:3] for part in spread.parts()]
     assert first_rows == [[2, 9, 16], [6, 13, 20], [0, 1, 3], [4, 5, 11]]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_rows_that_failed_before_may_have_no_distorted_image(tmp_path, suffix):
+    rows = [
+        {"reference": "a.png", "distorted": "b.png", "error_kind": None, "error": None},
+        {"reference": "a.png", "distorted": None, "error_kind": "CodecError", "error": "mine: x"},
+    ]
+    file = tmp_path / f"m.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    elif suffix == "csv":
+        text = "reference,distorted,error_kind,error\na.png,b.png,,\na.png,,CodecError,mine: x\n"
+        file.write_text(text)
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = read_manifest(str(file)).table
+    assert table["error"].to_pylist() == [None, "mine: x"]
+    assert table["error_kind"].to_pylist() == [None, "CodecError"]
+    assert find_failed(table).to_pylist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"error": [None, "x"]}, "'error' needs its companion"),
+        ({"error": [None, "x"], "Error_Kind": [None, "E"]}, "'Error_Kind' is one that scoring"),
+        ({"error": ["x", None], "error_kind": [None, "E"]}, "row 1 has only one of"),
+        ({"error": ["x", None], "error_kind": ["E", None]}, "row 2 has an empty 'distorted'"),
+    ],
+)
+def test_errors_of_earlier_steps_must_be_complete(tmp_path, columns, message):
+    pairs = {"reference": ["a.png", "b.png"], "distorted": ["c.png", None]}
+    pq.write_table(pa.table({**pairs, **columns}), tmp_path / "m.parquet")
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(str(tmp_path / "m.parquet"))

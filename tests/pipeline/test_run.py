@@ -396,3 +396,27 @@ def test_metrics_on_request_become_columns(photos, tmp_path) -> None:
         for name in ("ssimulacra2", "roi_ssimulacra2"):
             # The recursive filter adds up differences in the last bit of a pixel.
             assert row[name] == pytest.approx(getattr(scores, name), abs=1e-3)
+
+
+def test_rows_that_failed_before_are_not_scored_and_keep_their_errors(sweep, tmp_path) -> None:
+    rows = pq.read_table(sweep).slice(0, 3).to_pylist()
+    broken = {"error_kind": "CodecError", "error": "mine: exit code 3"}
+    rows = [
+        {**rows[0], "error_kind": None, "error": None},
+        {**rows[1], **broken, "distorted": None},
+        {**rows[2], **broken, "distorted": "decoded/not-there.png"},
+        {**rows[2], **broken, "reference": "not-there.png"},
+    ]
+    manifest = str(Path(sweep).parent / "failed-before.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), manifest)
+    summary = score_manifest(manifest, str(tmp_path / "scores"), options=LOCAL)
+    assert (summary.rows, summary.failed, summary.scored) == (4, 3, 4)
+    assert summary.examples[0].endswith("CodecError: mine: exit code 3")
+    table = pq.read_table(tmp_path / "scores")
+    assert table.column_names.count("error") == 1
+    by_distorted = {row["distorted"]: row for row in table.to_pylist()}
+    scored = by_distorted[rows[0]["distorted"]]
+    assert (scored["error"], scored["psnr"] > 20) == (None, True)
+    assert [row["psnr"] for row in table.to_pylist() if row["error"] == broken["error"]] == [None] * 3
+    again = score_manifest(manifest, str(tmp_path / "scores"), options=LOCAL)
+    assert (again.failed, again.scored) == (3, 0)
