@@ -417,6 +417,8 @@ def test_rows_that_failed_before_are_not_scored_and_keep_their_errors(sweep, tmp
     by_distorted = {row["distorted"]: row for row in table.to_pylist()}
     scored = by_distorted[rows[0]["distorted"]]
     assert (scored["error"], scored["psnr"] > 20) == (None, True)
-    assert [row["psnr"] for row in table.to_pylist() if row["error"] == broken["error"]] == [None] * 3
+    assert [row["psnr"] for row in table.to_pylist() if row["error"] == broken["error"]] == [
+        None
+    ] * 3
     again = score_manifest(manifest, str(tmp_path / "scores"), options=LOCAL)
     assert (again.failed, again.scored) == (3, 0)
