@@ -22,6 +22,9 @@ DEFAULT_DISCRIMINATOR = "discriminator-patch70"
 DEFAULT_PREFERENCE_MODEL = "preference-mucped23"
 """The packaged preference model; its model card is in `roi_ray/weights/`."""
 
+PSNR_CAP = 100.0
+"""PSNR of identical images, in dB. Tools disagree on it (60, 99, infinite, ...)."""
+
 MAX_PIXELS = 1 << 26
 """Largest image that is decoded by default: 67 megapixels; once decoded, 200 MB, or 400 MB of more
 than 8 bits per sample."""

@@ -7,10 +7,7 @@ from torch import Tensor
 
 from roi_ray.metrics.images import ImagePair
 from roi_ray.metrics.metric import Metric, compute_metric
-from roi_ray.settings import Weighting
-
-PSNR_CAP = 100.0
-"""PSNR of identical images, in dB. Tools disagree on it (60, 99, infinite, ...)."""
+from roi_ray.settings import PSNR_CAP, Weighting
 
 
 def mse(x: Tensor, y: Tensor, mask: Tensor | None = None, weighting: Weighting = "mean") -> Tensor:

@@ -75,10 +75,7 @@ def decode_work_items(
     """
 
     def read(uri: str) -> bytes:
-        absolute = resolve_allowed(uri, base, allowlist)
-        # On AccessError the committer stops the job; on StorageUnavailable it retries the pair.
-        with telemetry.time_stage("read"):
-            return read_image_file(absolute, uri, base, allowlist)
+        return read_allowed(uri, base, allowlist)
 
     logs.log_to_ray_file()
     with ThreadPoolExecutor(_READERS) as readers:
@@ -108,6 +105,19 @@ def resolve_allowed(uri: str, base: str, allowlist: Allowlist) -> str:
     except NotAllowed as error:
         raise NotAllowed(f"{error}{explain_not_allowed(absolute, allowlist)}") from error
     return absolute
+
+
+def read_allowed(uri: str, base: str, allowlist: Allowlist) -> bytes:
+    """Read the file of a manifest's image; see `resolve_allowed`.
+
+    Raises:
+        NotAllowed, ImageReadError: as `resolve_allowed`; or the file cannot be read.
+        AccessError: the storage refuses the credentials; the committer then stops the job.
+        StorageUnavailable: the storage does not answer; the pair is then retried.
+    """
+    absolute = resolve_allowed(uri, base, allowlist)
+    with telemetry.time_stage("read"):
+        return read_image_file(absolute, uri, base, allowlist)
 
 
 def _decode_item(

@@ -6,8 +6,9 @@
     ray_roi_ray_stage_busy_seconds_total{stage}     sum of these seconds
     ray_roi_ray_actor_memory_bytes                  resident memory of a scoring actor
 
-A piece of work is a file (`read`), an image (`decode`), a reference (`prepare`), the images of a
-chunk (`score`) or a shard (`commit`). Ray adds the prefix `ray_`, and labels for node and process.
+A piece of work is a file (`read`, `write`), an image (`decode`, `encode`), a reference (`prepare`),
+the images of a chunk (`score`) or a shard (`commit`). In a sweep, a pair is an original and an
+encoded file, and a pair without an error counts as scored. Ray adds the prefix `ray_`, and labels for node and process.
 A measurement takes 6 microseconds. Without Ray nothing is measured.
 """
 
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal
 
-Stage = Literal["read", "decode", "prepare", "score", "commit"]
+Stage = Literal["read", "decode", "encode", "prepare", "score", "write", "commit"]
 
 _BOUNDARIES = [base * 10.0**power for power in range(-4, 2) for base in (1, 2, 5)]
 

@@ -1,0 +1,122 @@
+"""What a cell of a sweep asks for: a quality, a size or a score; and the scores of an image."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from roi_ray import schema
+from roi_ray.errors import UsageError
+from roi_ray.imaging.pixels import Pixels, bit_depth_of
+from roi_ray.imaging.samples import tiles
+from roi_ray.settings import PSNR_CAP
+
+
+@dataclass(frozen=True)
+class TargetMetric:
+    """A metric that a codec's quality can be searched for. A higher value is a better image.
+
+    Attributes:
+        unit: unit for messages, with a leading space; empty if it has none.
+        tolerance: largest distance from the target by default.
+        lowest: targets must be above it.
+        highest: targets must be below it.
+        is_relative: whether the tolerance is a share of the target.
+    """
+
+    unit: str
+    tolerance: float
+    lowest: float
+    highest: float
+    is_relative: bool = False
+
+    def distance(self, value: float, target: float) -> float:
+        """Return how far a value is from the target, in the tolerance's unit."""
+        return abs(value - target) / (target if self.is_relative else 1.0)
+
+    def describe_tolerance(self, tolerance: float) -> str:
+        """Write a tolerance, such as `5 %` or `0.5 dB`."""
+        return f"{100 * tolerance:g} %" if self.is_relative else f"{tolerance:g}{self.unit}"
+
+
+TARGET_METRICS = {
+    schema.BPP: TargetMetric(" bpp", 0.05, 0.0, math.inf, is_relative=True),
+    "psnr": TargetMetric(" dB", 0.5, 0.0, PSNR_CAP),
+    "ms_ssim": TargetMetric("", 0.005, 0.0, 1.0),
+    "ssimulacra2": TargetMetric("", 1.0, -math.inf, 100.0),
+}
+"""What can be searched for. All of them grow with the quality of an image."""
+
+
+def check_target(metric: str, value: float) -> None:
+    """Check a target that is not a quality.
+
+    Args:
+        metric: name of the metric.
+        value: the target.
+
+    Raises:
+        UsageError: the metric cannot be searched for, or cannot have the value.
+    """
+    if metric not in TARGET_METRICS:
+        raise UsageError(
+            f"{metric!r} cannot be matched; choose from {', '.join(TARGET_METRICS)}, such as "
+            "bpp=0.25,0.5,1"
+        )
+    target = TARGET_METRICS[metric]
+    if not target.lowest < value < target.highest:  # also refuses NaN
+        limits = [
+            *([f"above {target.lowest:g}"] if math.isfinite(target.lowest) else []),
+            *([f"below {target.highest:g}"] if math.isfinite(target.highest) else []),
+        ]
+        raise UsageError(
+            f"{metric}={value:g} cannot be matched: it must be {' and '.join(limits) or 'finite'}"
+            + (" (identical images have that)" if value == target.highest else "")
+        )
+
+
+def measure(metric: str, reference: Pixels, distorted: Pixels) -> float:
+    """Measure an image as scoring does, over the whole image.
+
+    Args:
+        metric: `psnr`, `ms_ssim` or `ssimulacra2`.
+        reference: sRGB, (H, W, 3).
+        distorted: of the same size, of any bit depth.
+
+    Returns:
+        PSNR in dB, at most 100; MS-SSIM in [0, 1]; SSIMULACRA2, at most 100. Higher is better.
+
+    Raises:
+        ImageTooSmall: a side is below 11 pixels for MS-SSIM, 8 for SSIMULACRA2.
+    """
+    if metric == "psnr":
+        return _psnr(reference, distorted)
+    import torch  # only here: it takes seconds, and most sweeps need none of it
+
+    from roi_ray.metrics.ms_ssim import ms_ssim
+    from roi_ray.metrics.ssimulacra2 import ssimulacra2
+
+    def to_tensor(image: Pixels) -> torch.Tensor:
+        planes = torch.from_numpy(np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1)))
+        white = (1 << bit_depth_of(image)) - 1
+        return planes if white == 255 else planes.float() / white
+
+    function = {"ms_ssim": ms_ssim, "ssimulacra2": ssimulacra2}[metric]
+    return float(function(to_tensor(reference), to_tensor(distorted)))
+
+
+def _psnr(reference: Pixels, distorted: Pixels) -> float:
+    """Return `-10 log10(MSE)` of samples in [0, 1], as `roi_ray.metrics.mse` does."""
+    x_white, y_white = ((1 << bit_depth_of(image)) - 1 for image in (reference, distorted))
+    if x_white == y_white:
+        x_scale, y_scale, white = 1, 1, x_white
+    else:  # a common scale, below 2^32, so that differences are exact
+        x_scale, y_scale, white = y_white, x_white, x_white * y_white
+    x, y = np.asarray(reference), np.asarray(distorted)
+    total = 0.0
+    for tile in tiles(x):
+        difference = x[tile].astype(np.float64).ravel() * x_scale
+        difference -= y[tile].astype(np.float64).ravel() * y_scale
+        total += float(difference @ difference)
+    mse = total / (float(white) ** 2 * x.size)
+    return PSNR_CAP if mse == 0 else min(PSNR_CAP, -10 * math.log10(mse))
