@@ -190,11 +190,7 @@ def compute_metric(
     regions = None
     if mask is not None:
         regions = Regions([Region(each) for each in check_mask(mask, y)], weighting)
-    means = RunningMeans(metric, images, regions)
-    preparing = metric.begin(references)
-    for reference, distorted in zip(references, images, strict=True):
-        means.add(preparing.prepare(reference), ImagePair(reference, distorted))
-    whole, masked = means.combine()
+    whole, masked = compute_numbers(metric, references, images, regions)
     if regions is None:
         numbers = whole
     else:
@@ -203,3 +199,25 @@ def compute_metric(
             name: torch.where(has_region, values, torch.nan) for name, values in masked.items()
         }
     return {name: values.view(y.shape[:-3]) for name, values in numbers.items()}
+
+
+@torch.no_grad()
+def compute_numbers(
+    metric: Metric, references: ImageStrips, images: ImageStrips, regions: Regions | None = None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Compute the numbers of a metric for images of any bit depth.
+
+    Args:
+        metric: the metric.
+        references: one reference for all images, or one per image.
+        images: the distorted images, split as the references are.
+        regions: regions of interest of the references; None for the whole images.
+
+    Returns:
+        the numbers of the whole images, and those under the masks, by column; float64, (N,).
+    """
+    means = RunningMeans(metric, images, regions)
+    preparing = metric.begin(references)
+    for reference, distorted in zip(references, images, strict=True):
+        means.add(preparing.prepare(reference), ImagePair(reference, distorted))
+    return means.combine()

@@ -8,8 +8,8 @@
 
 A piece of work is a file (`read`, `write`), an image (`decode`, `encode`), a reference (`prepare`),
 the images of a chunk (`score`) or a shard (`commit`). In a sweep, a pair is an original and an
-encoded file, and a pair without an error counts as scored. Ray adds the prefix `ray_`, and labels for node and process.
-A measurement takes 6 microseconds. Without Ray nothing is measured.
+encoded file; it counts as scored if it has no error. Ray adds the prefix `ray_`, and labels for
+node and process. A measurement takes 6 microseconds. Without Ray nothing is measured.
 """
 
 import sys

@@ -17,7 +17,7 @@ from roi_ray.sweep.codec import Codec, Decoded, Encoded
 from roi_ray.sweep.match import Match, match_target
 from roi_ray.sweep.measure import LoadMeter, find_processor
 from roi_ray.sweep.source import SourceImage
-from roi_ray.sweep.target import measure
+from roi_ray.sweep.target import PSNR, measure
 
 _Call = TypeVar("_Call", Encoded, Decoded)
 
@@ -130,11 +130,10 @@ class CodecRun:
         data = self._encode(quality).outcome.data
         if metric == schema.BPP:
             return self._bpp(data)
-        decoded, _ = self._decode(data)
-        pixels = self._read(data if decoded.data is None else decoded.data)
-        value = measure(metric, self._image.pixels, pixels)
-        # The threads of torch would count as other work.
-        self._meter.forget()
+        file = data if self._codec.decoded_suffix is None else self._decode(data)[0].data
+        value = measure(metric, self._image.pixels, self._read(file or b""))
+        if metric != PSNR:
+            self._meter.forget()  # the threads of torch would count as other work
         return value
 
     def _measure(self, match: Match) -> EncodedCell:

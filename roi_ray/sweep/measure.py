@@ -119,10 +119,10 @@ def find_processor() -> str:
     """Return the name of this machine's processor, such as `AMD EPYC 7763 64-Core Processor`."""
     fields: dict[str, str] = {}
     for line in _read_lines(_CPUINFO):
-        name, _, value = line.partition(":")
-        fields.setdefault(name.strip(), value.strip())
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
     machine = platform.machine()
-    if name := fields.get("model name") or fields.get("Model") or fields.get("cpu model"):
+    if name := fields.get("model name") or fields.get("cpu model") or fields.get("Model"):
         return name
     if part := fields.get("CPU part"):  # ARM servers name their makers by number
         return f"{machine} implementer {fields.get('CPU implementer', '?')} part {part}"

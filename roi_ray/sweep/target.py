@@ -11,6 +11,8 @@ from roi_ray.imaging.pixels import Pixels, bit_depth_of
 from roi_ray.imaging.samples import tiles
 from roi_ray.settings import PSNR_CAP
 
+PSNR = "psnr"
+
 
 @dataclass(frozen=True)
 class TargetMetric:
@@ -41,7 +43,7 @@ class TargetMetric:
 
 TARGET_METRICS = {
     schema.BPP: TargetMetric(" bpp", 0.05, 0.0, math.inf, is_relative=True),
-    "psnr": TargetMetric(" dB", 0.5, 0.0, PSNR_CAP),
+    PSNR: TargetMetric(" dB", 0.5, 0.0, PSNR_CAP),
     "ms_ssim": TargetMetric("", 0.005, 0.0, 1.0),
     "ssimulacra2": TargetMetric("", 1.0, -math.inf, 100.0),
 }
@@ -69,9 +71,9 @@ def check_target(metric: str, value: float) -> None:
             *([f"above {target.lowest:g}"] if math.isfinite(target.lowest) else []),
             *([f"below {target.highest:g}"] if math.isfinite(target.highest) else []),
         ]
+        reason = ", which identical images have" if value == target.highest < math.inf else ""
         raise UsageError(
-            f"{metric}={value:g} cannot be matched: it must be {' and '.join(limits) or 'finite'}"
-            + (" (identical images have that)" if value == target.highest else "")
+            f"{metric}={value:g} cannot be matched: give a number {' and '.join(limits)}{reason}"
         )
 
 
@@ -89,20 +91,22 @@ def measure(metric: str, reference: Pixels, distorted: Pixels) -> float:
     Raises:
         ImageTooSmall: a side is below 11 pixels for MS-SSIM, 8 for SSIMULACRA2.
     """
-    if metric == "psnr":
+    if metric == PSNR:
         return _psnr(reference, distorted)
+    return _measure_by_torch(metric, reference, distorted)
+
+
+def _measure_by_torch(metric: str, reference: Pixels, distorted: Pixels) -> float:
     import torch  # only here: it takes seconds, and most sweeps need none of it
 
-    from roi_ray.metrics.ms_ssim import ms_ssim
-    from roi_ray.metrics.ssimulacra2 import ssimulacra2
+    from roi_ray.metrics.metric import compute_numbers
+    from roi_ray.metrics.ms_ssim import METRIC as MS_SSIM
+    from roi_ray.metrics.ssimulacra2 import METRIC as SSIMULACRA2
+    from roi_ray.scoring.read import make_strips
 
-    def to_tensor(image: Pixels) -> torch.Tensor:
-        planes = torch.from_numpy(np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1)))
-        white = (1 << bit_depth_of(image)) - 1
-        return planes if white == 255 else planes.float() / white
-
-    function = {"ms_ssim": ms_ssim, "ssimulacra2": ssimulacra2}[metric]
-    return float(function(to_tensor(reference), to_tensor(distorted)))
+    x, y = (make_strips([image], torch.device("cpu")) for image in (reference, distorted))
+    whole, _ = compute_numbers(MS_SSIM if metric == "ms_ssim" else SSIMULACRA2, x, y)
+    return float(whole[metric])
 
 
 def _psnr(reference: Pixels, distorted: Pixels) -> float:
@@ -117,6 +121,6 @@ def _psnr(reference: Pixels, distorted: Pixels) -> float:
     for tile in tiles(x):
         difference = x[tile].astype(np.float64).ravel() * x_scale
         difference -= y[tile].astype(np.float64).ravel() * y_scale
-        total += float(difference @ difference)
+        total += float(np.square(difference, out=difference).sum())
     mse = total / (float(white) ** 2 * x.size)
     return PSNR_CAP if mse == 0 else min(PSNR_CAP, -10 * math.log10(mse))
