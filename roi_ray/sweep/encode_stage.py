@@ -22,7 +22,8 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
 from roi_ray.pipeline.decode_stage import read_allowed
-from roi_ray.pipeline.plan import PAIR_IDS, ROWS, SHARD
+from roi_ray.pipeline.kind import ROW, SHARD
+from roi_ray.pipeline.plan import PAIR_IDS, ROWS
 from roi_ray.runtime import logs, telemetry
 from roi_ray.schema import Failure
 from roi_ray.sweep.codec import Codec
@@ -39,8 +40,6 @@ __all__ = [
     "Stopped",
     "encode_cells",
 ]
-
-ROW = "row"
 
 ITEM_COLUMNS = (
     schema.CODEC,

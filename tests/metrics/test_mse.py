@@ -12,9 +12,8 @@ from roi_ray import metrics
 from roi_ray.errors import SizeMismatch, UsageError
 from roi_ray.metrics.images import ImagePair, Images
 from roi_ray.metrics.mse import psnr_from_mse, squared_error_map
-from roi_ray.settings import PSNR_CAP
 from roi_ray.scoring.scorer import Scorer
-from roi_ray.settings import Settings, Weighting
+from roi_ray.settings import PSNR_CAP, Settings, Weighting
 from roi_ray.verification import literal
 from tests.conftest import Photos, deepen, jpeg, to_tensor
 

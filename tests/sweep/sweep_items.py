@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.pipeline.plan import PAIR_IDS, ROWS, SHARD
+from roi_ray.pipeline.kind import SHARD
+from roi_ray.pipeline.plan import PAIR_IDS, ROWS
 from roi_ray.sweep.builtin import make_codec
 from roi_ray.sweep.codec import Codec, Decoded, Encoded, QualityScale
 from roi_ray.sweep.source import SourceImage
