@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from roi_ray.scoring.score import score as score
     from roi_ray.scoring.scorer import Scorer as Scorer
     from roi_ray.settings import Settings as Settings
+    from roi_ray.sweep.job import make_sweep as make_sweep
+    from roi_ray.sweep.options import SweepOptions as SweepOptions
     from roi_ray.verification.verify import verify_scores as verify_scores
 
 __version__ = "0.1.0"
@@ -85,6 +87,7 @@ __all__ = [
     "SizeMismatch",
     "StorageError",
     "StorageUnavailable",
+    "SweepOptions",
     "TargetMissed",
     "UnsupportedColour",
     "UnusableMask",
@@ -95,6 +98,7 @@ __all__ = [
     "compare",
     "load_image",
     "load_preference_model",
+    "make_sweep",
     "metrics",
     "rank",
     "score",
@@ -109,9 +113,11 @@ _MODULES = {
     "Scorer": "roi_ray.scoring.scorer",
     "Scores": "roi_ray.schema",
     "Settings": "roi_ray.settings",
+    "SweepOptions": "roi_ray.sweep.options",
     "compare": "roi_ray.preference.compare",
     "load_image": "roi_ray.imaging.load",
     "load_preference_model": "roi_ray.preference.model",
+    "make_sweep": "roi_ray.sweep.job",
     "rank": "roi_ray.preference.ranking",
     "score": "roi_ray.scoring.score",
     "score_manifest": "roi_ray.pipeline.run",

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -26,7 +28,9 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8
 from roi_ray.io import lease, lock
 from roi_ray.runtime.logs import LOGGER
-from roi_ray.sweep import make_sweep, photographs
+from roi_ray.sweep import photographs
+from roi_ray.sweep.builtin import make_codec
+from roi_ray.sweep.source import SourceImage
 from tests.s3_server import s3, s3_in_this_process  # fixtures
 
 __all__ = ["s3", "s3_in_this_process"]
@@ -228,5 +232,29 @@ def without_ray(monkeypatch) -> None:
 def make_sweep_of(photos: Photos, folder: Path, side: int = 96) -> str:
     """Write a sweep of crops of photographs, 2 codecs x 3 qualities each; return its path."""
     crops = {name: pixels[:side, : side + 32] for name, pixels in photos.items()}
-    make_sweep(crops, str(folder), ["jpeg", "webp"], {"jpeg": [10, 50, 90], "webp": [5, 50, 90]})
+    return write_sweep(crops, folder, {"jpeg": [10, 50, 90], "webp": [5, 50, 90]})
+
+
+def write_sweep(
+    images: Mapping[str, Pixels8], folder: Path, qualities: Mapping[str, Sequence[int]]
+) -> str:
+    """Write originals, encoded files and a manifest as people write them; return its path."""
+    rows = []
+    for name, pixels in images.items():
+        write(folder / f"originals/{name}.png", encode(pixels))
+        for codec in map(make_codec, qualities):
+            for quality in qualities[codec.label]:
+                data = codec.encode(SourceImage(pixels), quality).data
+                distorted = f"decoded/{codec.label}/{name}-q{quality:02d}{codec.suffix}"
+                write(folder / distorted, data)
+                rows.append(
+                    {
+                        "reference": f"originals/{name}.png",
+                        "distorted": distorted,
+                        "codec": codec.label,
+                        "quality": quality,
+                        "bpp": 8 * len(data) / (pixels.shape[0] * pixels.shape[1]),
+                    }
+                )
+    pq.write_table(pa.Table.from_pylist(rows), folder / "manifest.parquet")
     return str(folder / "manifest.parquet")

@@ -14,7 +14,7 @@ from roi_ray.runtime import cluster, logs
 from roi_ray.schema import OPTIONAL_METRICS
 
 _METRICS = "Metrics (they decide the numbers)"
-_RUN = "Execution"
+RUN_PANEL = "Execution"
 _TRAINING = "Training"
 
 # Options that decide the numbers: the fields of `Settings`, and the folder of their files.
@@ -86,7 +86,7 @@ Engine = Annotated[
         help="local: in this process, which starts at once. ray: on Ray, with several processes, "
         "GPUs or nodes. auto: local for a few hundred pairs on one device, unless RAY_ADDRESS "
         "names a cluster.",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 AllowSlowPrecision = Annotated[
@@ -95,14 +95,14 @@ AllowSlowPrecision = Annotated[
         "--allow-slow-precision",
         help="Use a --precision that takes more than twice as long as fp32 on the device, such as "
         "bf16 on most CPUs, instead of refusing it.",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 Device = Annotated[
     cluster.Device,
     typer.Option(
         help="Where the networks run. auto: on GPUs if the machine or the cluster has any.",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 LocalDevice = Annotated[
@@ -110,7 +110,7 @@ LocalDevice = Annotated[
     typer.Option(
         help="Where the networks run: cpu, cuda, cuda:1, ...; auto: on a GPU if this machine has "
         "one.",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 Actors = Annotated[
@@ -119,7 +119,7 @@ Actors = Annotated[
         min=1,
         help="Number of scoring actors on Ray.",
         show_default="as many as the GPUs hold, else one per CPU",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 GpusPerActor = Annotated[
@@ -128,7 +128,7 @@ GpusPerActor = Annotated[
         min=0.01,
         max=1,
         help="Share of a GPU per scoring actor: 0.5 puts two actors on each GPU.",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 Batch = Annotated[
@@ -137,7 +137,7 @@ Batch = Annotated[
         min=1,
         help="Images that go through the networks at once, counted in images of 512 x 512 pixels.",
         show_default="1 on a CPU, 32 on a GPU",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 ShardSize = Annotated[
@@ -145,7 +145,7 @@ ShardSize = Annotated[
     typer.Option(
         min=1,
         help="Pairs per output file: the unit of commit and of resume.",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 MaxPixels = Annotated[
@@ -153,7 +153,7 @@ MaxPixels = Annotated[
     typer.Option(
         min=1,
         help="Largest image that is decoded: width times height. Larger images become errors.",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 AllowPrefix = Annotated[
@@ -162,7 +162,7 @@ AllowPrefix = Annotated[
         help="Folder, or URI of one, that images may be read from, besides the folder of the "
         "manifest. Repeatable.",
         show_default=False,
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 FailAbove = Annotated[
@@ -171,7 +171,7 @@ FailAbove = Annotated[
         min=0,
         max=1,
         help="Exit with code 3 if a larger share of the rows of the output has an error.",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 LogLevel = Annotated[
@@ -180,7 +180,7 @@ LogLevel = Annotated[
         help="Lines logged to standard error. info: one line per finished shard; warning: the "
         "first failed pairs.",
         show_default="warning on a terminal, else info",
-        rich_help_panel=_RUN,
+        rich_help_panel=RUN_PANEL,
     ),
 ]
 

@@ -5,23 +5,21 @@ from dataclasses import replace
 import pyarrow.dataset as ds
 from rich.console import Console
 
-from roi_ray.errors import OutputError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import to_8_bits
 from roi_ray.io import storage
-from roi_ray.io.tables import read_table
 from roi_ray.report.figure import draw_sweep_figure
 from roi_ray.report.summary import average_by_quality, build_summary_table
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 from roi_ray.sweep import make_sweep, photographs
-from roi_ray.sweep.builder import SWEEP_SCHEMA
 
+DEMO_CODECS = ("jpeg", "webp", "jpeg2000", "avif")
 _SHOWN = "astronaut"
 
 
 def make_demo(folder: str) -> tuple[str, str]:
-    """Build the sweep, unless the folder has one already.
+    """Copy the photographs and make the sweep, or finish what an interrupted run has made of it.
 
     Args:
         folder: folder for the images, the manifest and the scores, local or `s3://`.
@@ -34,13 +32,13 @@ def make_demo(folder: str) -> tuple[str, str]:
         RoiRayError: the photographs are not installed.
     """
     folder = storage.absolute(folder)
-    manifest = storage.join(folder, "manifest.parquet")
-    # A second run resumes the scoring, so it must not touch the images.
-    if not storage.is_file(manifest):
-        make_sweep(photographs(), folder)
-    elif not set(SWEEP_SCHEMA.names) <= set(read_table(manifest, ())[0].column_names):
-        raise OutputError(f"{manifest} does not describe a demonstration; name another folder")
-    return manifest, storage.join(folder, "scores")
+    originals = storage.join(folder, "originals")
+    for path in photographs().values():
+        copy = storage.join(originals, path.name)
+        if not storage.is_file(copy):
+            storage.write_bytes(copy, path.read_bytes())
+    summary = make_sweep(originals, folder, DEMO_CODECS)
+    return summary.manifest, storage.join(folder, "scores")
 
 
 def report_demo(folder: str, settings: Settings, weights_dir: str | None = None) -> None:
@@ -65,7 +63,7 @@ def report_demo(folder: str, settings: Settings, weights_dir: str | None = None)
     )
     for label, path in {
         "originals": "originals/",
-        "decoded files": "decoded/",
+        "encoded files": "encoded/",
         "manifest": "manifest.parquet",
         "scores": "scores/",
         "picture": "summary.png",

@@ -12,7 +12,8 @@ from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.runtime import train_loop
-from roi_ray.sweep import make_sweep, photographs
+from roi_ray.sweep import photographs
+from tests.conftest import write_sweep
 from roi_ray.training import discriminator
 from roi_ray.training.discriminator import DiscriminatorTraining, to_safetensors_state
 from roi_ray.training.recipes import DiscriminatorRecipe
@@ -26,9 +27,7 @@ def manifest(tmp_path_factory):
         name: decode_image(path.read_bytes())[100:260, 100:260]
         for name, path in photographs().items()
     }
-    qualities = {"jpeg": [5, 30], "webp": [5]}
-    make_sweep(crops, str(folder), codecs=["jpeg", "webp"], qualities=qualities)
-    return str(folder / "manifest.parquet")
+    return write_sweep(crops, folder, {"jpeg": [5, 30], "webp": [5]})
 
 
 @pytest.fixture(scope="module")
@@ -182,8 +181,7 @@ def test_manifest_without_codecs_can_be_trained_on(tmp_path, originals):
 
 def test_unusable_images_and_options_are_errors(tmp_path, ray_cluster, capsys):
     crop = decode_image(photographs()["coffee"].read_bytes())[:90, :90]
-    make_sweep({"a": crop, "b": crop}, str(tmp_path), codecs=["jpeg"])
-    manifest = str(tmp_path / "manifest.parquet")
+    manifest = write_sweep({"a": crop, "b": crop}, tmp_path, {"jpeg": [50]})
     with pytest.raises(ManifestError, match="128 x 128 pixels or more"):
         train(read_originals(read_manifest(manifest)))
     with pytest.raises(typer.Exit):

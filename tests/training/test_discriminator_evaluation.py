@@ -4,7 +4,8 @@ import pytest
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
-from roi_ray.sweep import make_sweep, photographs
+from roi_ray.sweep import photographs
+from tests.conftest import write_sweep
 from roi_ray.sweep.builtin.pillow import WEBP_MAX_SIDE
 from roi_ray.training import discriminator_evaluation
 from roi_ray.training.windows import read_originals
@@ -19,12 +20,7 @@ def test_auc_counts_ties_as_half():
 
 def test_auc_is_grouped_by_codec_and_bit_rate(tmp_path):
     crop = decode_image(photographs()["coffee"].read_bytes())[:200, :200]
-    make_sweep(
-        {"a": crop, "b": crop[:150]},
-        str(tmp_path),
-        codecs=["webp", "jpeg"],
-        qualities={"jpeg": [5], "webp": [5, 90]},
-    )
+    write_sweep({"a": crop, "b": crop[:150]}, tmp_path, {"webp": [5, 90], "jpeg": [5]})
     network, _ = load_discriminator()
     auc = discriminator_evaluation.measure_auc(
         network, read_originals(read_manifest(str(tmp_path / "manifest.parquet")))

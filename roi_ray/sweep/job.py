@@ -1,0 +1,256 @@
+"""Make a sweep: encode every original with every codec, and write the manifest for scoring.
+
+    OUTPUT/encoded/CODEC/IMAGE-q50.jpg   encoded files
+    OUTPUT/decoded/CODEC/IMAGE-q50.png   what the decoders of external codecs made of them
+    OUTPUT/manifest.parquet              all cells: what `roi-ray score --manifest` takes
+    OUTPUT/cells/                        the same in shards, as they were committed, and `_run/`
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from roi_ray import schema
+from roi_ray.errors import OutputError
+from roi_ray.io import storage
+from roi_ray.io.allowlist import build_allowlist
+from roi_ray.io.formats import open_parquet
+from roi_ray.io.manifest import Manifest
+from roi_ray.io.parquet_files import write_tables
+from roi_ray.io.tables import sha256_of_rows
+from roi_ray.pipeline.completion import complete_output
+from roi_ray.pipeline.engine import Engine, choose_engine
+from roi_ray.pipeline.kind import JobKind
+from roi_ray.pipeline.output import Output
+from roi_ray.pipeline.run_record import RUN_FOLDER, RUN_JSON, describe_run, read_run
+from roi_ray.pipeline.shard_file import list_shard_files, read_shard
+from roi_ray.sweep.cells import add_cells, make_cells, read_cells, write_cells
+from roi_ray.sweep.encode_stage import (
+    FATAL_ERRORS,
+    ITEM_COLUMNS,
+    RETRIED_KINDS,
+    SWEEP_RESULT_ROWS,
+    EncodeOptions,
+)
+from roi_ray.sweep.engines import EncodeJob, make_encode_engine
+from roi_ray.sweep.images import Images, find_images
+from roi_ray.sweep.options import SweepOptions
+from roi_ray.sweep.plan import PlannedCodec, make_plan
+
+SWEEP_VERSION = 1
+"""Raised when the same plan gives other files."""
+
+KIND = JobKind(
+    command="sweep",
+    content="cells",
+    version_name="sweep_version",
+    version=SWEEP_VERSION,
+    columns=pa.schema({name: kind for name, (kind, _) in schema.SWEEP_RESULTS.items()}),
+    meanings={name: meaning for name, (_, meaning) in schema.SWEEP_RESULTS.items()},
+    results=SWEEP_RESULT_ROWS,
+    fatal_errors=FATAL_ERRORS,
+    retried_kinds=RETRIED_KINDS,
+    item_lists=ITEM_COLUMNS,
+    lost="the process that encoded this image was killed each time",
+)
+"""Sweeps as a kind of job."""
+
+_CELLS = "cells"
+_MANIFEST = "manifest.parquet"
+_SHA256 = "roi_ray_cells"
+_ANY_NUMBER = 1 << 62
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """The outcome of a sweep.
+
+    Attributes:
+        manifest: URI of the manifest.
+        images: URI of the folder that the originals are in, or that their manifest is in; scoring
+            must be allowed to read it.
+        rows: number of cells of the sweep.
+        failed: number of cells with an error.
+        encoded: number of cells that this job encoded; earlier jobs encoded the others.
+        seconds: duration of this job.
+        examples: some of the errors that this job met.
+    """
+
+    manifest: str
+    images: str
+    rows: int
+    failed: int
+    encoded: int
+    seconds: float
+    examples: tuple[str, ...] = ()
+
+
+def make_sweep(
+    images: str,
+    output: str,
+    codecs: Sequence[str] = (),
+    *,
+    plan: str | None = None,
+    match: Sequence[str] = (),
+    options: SweepOptions | None = None,
+) -> SweepSummary:
+    """Encode every original with every codec at every quality, and write a manifest.
+
+    The same call resumes an interrupted sweep. Further codecs, qualities, targets or images are
+    added to a sweep; what it has is kept. A cell that cannot be encoded is a row with an error.
+
+    Args:
+        images: see `find_images`.
+        output: folder of the sweep, local or in an object store.
+        codecs: see `make_plan`.
+        plan: a TOML file, see `make_plan`.
+        match: see `make_plan`.
+        options: how the sweep runs; None for the defaults.
+
+    Raises:
+        UsageError: a codec, an option, a quality or a target is not possible; nothing is written.
+        ManifestError: there are no images.
+        OutputError: the output belongs to another sweep, or another job is writing to it.
+        ClusterError: Ray cannot be reached or started.
+        StorageError: the images or the output cannot be reached, or the disk is full. Shards that
+            were committed before stay.
+
+    Examples:
+        >>> import tempfile
+        >>> import pyarrow.parquet as pq
+        >>> from roi_ray.sweep import photographs
+        >>> folder = tempfile.mkdtemp()
+        >>> summary = make_sweep(str(photographs()["chelsea"]), folder, ["jpeg:20,80", "webp:50"])
+        >>> summary.rows, summary.failed
+        (3, 0)
+        >>> cells = pq.read_table(summary.manifest, columns=["codec", "quality", "bpp"]).to_pylist()
+        >>> cells[0]["codec"], cells[0]["quality"], 0.1 < cells[0]["bpp"] < cells[1]["bpp"] < 3
+        ('jpeg', 20.0, True)
+    """
+    began = time.monotonic()
+    options = options or SweepOptions()
+    sweep = plan_sweep(images, output, codecs, plan=plan, match=match, options=options)
+    _check_manifest_is_ours(sweep.uri)
+    cells = Output(
+        storage.join(sweep.uri, _CELLS),
+        describe_run(KIND, _describe_config(sweep, options), {"given": images, "uri": sweep.uri}),
+        KIND,
+    )
+    if not cells.is_recorded():
+        write_cells(_cells_uri(sweep.uri, sweep.manifest.sha256), sweep.manifest.table)
+    with ExitStack() as connection:
+
+        def start_engine() -> Engine:
+            name = options.engine
+            if name == "auto":
+                name = choose_engine(sweep.manifest.rows, cells.uri, _ANY_NUMBER)
+            return make_encode_engine(name, _make_job(sweep, options), connection)
+
+        completion = complete_output(sweep.manifest, cells, start_engine, options.shard_size)
+    return SweepSummary(
+        manifest=_write_manifest(sweep, is_changed=completion.computed > 0),
+        images=sweep.images.base,
+        rows=sweep.manifest.rows,
+        failed=completion.failed,
+        encoded=completion.computed,
+        seconds=time.monotonic() - began,
+        examples=completion.examples,
+    )
+
+
+@dataclass(frozen=True)
+class PlannedSweep:
+    """A sweep before anything is encoded.
+
+    Attributes:
+        uri: absolute URI of its folder.
+        images: the originals that the plan names.
+        plan: codecs and targets that the plan names.
+        manifest: all cells, those that the output was planned with before included.
+        earlier: number of the latter.
+    """
+
+    uri: str
+    images: Images
+    plan: tuple[PlannedCodec, ...]
+    manifest: Manifest
+    earlier: int
+
+
+def plan_sweep(
+    images: str,
+    output: str,
+    codecs: Sequence[str] = (),
+    *,
+    plan: str | None = None,
+    match: Sequence[str] = (),
+    options: SweepOptions | None = None,
+) -> PlannedSweep:
+    """Plan a sweep, and write nothing; see `make_sweep`."""
+    planned = make_plan(codecs, plan, match)
+    uri = storage.absolute(output)
+    found = find_images(images, uri, (options or SweepOptions()).limit)
+    earlier = _read_earlier_cells(uri)
+    table = add_cells(earlier, make_cells(found, planned, uri), uri)
+    manifest = Manifest(uri, len(table), uri, sha256_of_rows(table), [table])
+    return PlannedSweep(uri, found, planned, manifest, 0 if earlier is None else len(earlier))
+
+
+def _cells_uri(output: str, sha256: str) -> str:
+    return storage.join(output, _CELLS, RUN_FOLDER, f"cells-{sha256[:16]}.parquet")
+
+
+def _read_earlier_cells(output: str) -> pa.Table | None:
+    """Read the cells that the output's record names; None if the output is new."""
+    folder = storage.join(output, _CELLS)
+    if not storage.is_file(storage.join(folder, *RUN_JSON)):
+        return None
+    return read_cells(_cells_uri(output, read_run(folder, KIND.command)["config"]["manifest"]["sha256"]))
+
+
+def _describe_config(sweep: PlannedSweep, options: SweepOptions) -> dict[str, object]:
+    """Collect everything that decides the files, and so identifies the sweep."""
+    return {
+        "manifest": {"rows": sweep.manifest.rows, "sha256": sweep.manifest.sha256},
+        "tolerance": options.tolerance,
+        "shard_size": options.shard_size,
+        "max_pixels": options.max_pixels,
+    }
+
+
+def _make_job(sweep: PlannedSweep, options: SweepOptions) -> EncodeJob:
+    allowed = [sweep.images.base, *options.allow_prefixes]
+    return EncodeJob(
+        base=sweep.uri,
+        allowlist=build_allowlist(sweep.uri, allowed),
+        codecs={planned.codec.label: planned.codec for planned in sweep.plan},
+        output=sweep.uri,
+        options=EncodeOptions(options.repeat, options.tolerance, options.max_pixels),
+        workers=options.workers,
+    )
+
+
+def _check_manifest_is_ours(output: str) -> None:
+    """Check that no manifest of somebody else would be overwritten."""
+    uri = storage.join(output, _MANIFEST)
+    if storage.is_file(uri) and _read_manifest_sha256(uri) is None:
+        raise OutputError(f"{uri} is not a manifest that `roi-ray sweep` wrote; name another folder")
+
+
+def _write_manifest(sweep: PlannedSweep, *, is_changed: bool) -> str:
+    """Write all cells to one file, unless it is up to date; return its URI."""
+    uri, sha256 = storage.join(sweep.uri, _MANIFEST), sweep.manifest.sha256
+    if is_changed or not storage.is_file(uri) or _read_manifest_sha256(uri) != sha256:
+        shards = sorted(list_shard_files(storage.join(sweep.uri, _CELLS)))
+        write_tables(uri, (read_shard(file) for _, file in shards), {_SHA256: sha256})
+    return uri
+
+
+def _read_manifest_sha256(uri: str) -> str | None:
+    """Read the SHA-256 of the cells that a manifest has; None if it is not a sweep's."""
+    with open_parquet(uri) as parquet:
+        value = (parquet.metadata.metadata or {}).get(_SHA256.encode())
+    return None if value is None else str(value.decode())
