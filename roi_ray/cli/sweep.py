@@ -56,7 +56,7 @@ def main(
         str | None,
         typer.Option(
             metavar="FILE.toml",
-            help="Codecs as tables [codecs.NAME], also those that are run by a command line.",
+            help="Codecs in a file: a table for each, also for those that are run by a command line.",
             show_default=False,
             rich_help_panel=_PLAN,
         ),

@@ -76,6 +76,8 @@ class Committer:
         flags = is_failed.to_numpy()
         for shard, rows in list(self._missing.items()):
             failed = rows[flags[rows]]
+            if not len(failed):
+                continue
             errors = self._manifest.select(schema.ERRORS).take(failed)
             rows_of_shard = {SHARD: np.full(len(failed), shard), ROW: failed}
             columns = rows_of_shard | dict(zip(schema.ERRORS, errors.columns, strict=True))

@@ -12,7 +12,8 @@ from roi_ray.report.figure import draw_sweep_figure
 from roi_ray.report.summary import average_by_quality, build_summary_table
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
-from roi_ray.sweep import make_sweep, photographs
+from roi_ray.sweep import photographs
+from roi_ray.sweep.job import make_sweep
 
 DEMO_CODECS = ("jpeg", "webp", "jpeg2000", "avif")
 _SHOWN = "astronaut"

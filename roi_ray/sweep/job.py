@@ -35,7 +35,7 @@ from roi_ray.sweep.encode_stage import (
     SWEEP_RESULT_ROWS,
     EncodeOptions,
 )
-from roi_ray.sweep.engines import EncodeJob, make_encode_engine
+from roi_ray.sweep.engines import EncodeJob, LocalEncodeEngine
 from roi_ray.sweep.images import Images, find_images
 from roi_ray.sweep.options import SweepOptions
 from roi_ray.sweep.plan import PlannedCodec, make_plan
@@ -147,7 +147,7 @@ def make_sweep(
             name = options.engine
             if name == "auto":
                 name = choose_engine(sweep.manifest.rows, cells.uri, _ANY_NUMBER)
-            return make_encode_engine(name, _make_job(sweep, options), connection)
+            return LocalEncodeEngine(_make_job(sweep, options))
 
         completion = complete_output(sweep.manifest, cells, start_engine, options.shard_size)
     return SweepSummary(

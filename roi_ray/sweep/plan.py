@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from roi_ray.errors import UsageError
 from roi_ray.io import storage
 from roi_ray.sweep.builtin import make_codec
+from roi_ray.sweep.builtin.options import check_label
 from roi_ray.sweep.codec import Codec
 from roi_ray.sweep.external import make_external_codec
 from roi_ray.sweep.target import check_target
@@ -37,7 +38,6 @@ QUALITY_METRIC = "quality"
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _RANGE = re.compile(rf"({_NUMBER}?)\.\.({_NUMBER})(?::({_NUMBER}))?")
 _LIST = re.compile(rf"{_NUMBER}(?:,{_NUMBER})*")
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=+-]*")
 _MAX_QUALITIES = 1000
 
 
@@ -207,14 +207,10 @@ def _read_codec(
     """Read the table of a codec."""
     options = dict(table)
     where = f"{file}: [codecs.{label}]"
-    if not _LABEL.fullmatch(label):
-        raise UsageError(
-            f"{where}: a label becomes a file name; use letters, digits, spaces and ._=+- only"
-        )
     qualities = _read_qualities(options.pop("quality", ()), where)
     try:
         if "encode" in options:
-            return make_external_codec(label, options), qualities
+            return make_external_codec(check_label(label), options), qualities
         name = options.pop("codec", label)
         if not isinstance(name, str):
             raise UsageError(f"codec is the name of a codec, not {name!r}")

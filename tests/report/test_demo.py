@@ -34,7 +34,7 @@ def test_folder_with_another_manifest_is_refused(tmp_path) -> None:
     pq.write_table(
         pa.table({"reference": ["a"], "distorted": ["b"]}), tmp_path / "manifest.parquet"
     )
-    with pytest.raises(OutputError, match=r"manifest.parquet does not describe a demonstration"):
+    with pytest.raises(OutputError, match="not a manifest that `roi-ray sweep` wrote"):
         demo.make_demo(str(tmp_path))
 
 

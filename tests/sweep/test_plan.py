@@ -71,7 +71,7 @@ def test_plan_file_and_texts_are_joined(tmp_path):
         match = ["bpp=0.5"]
         [codecs.jpeg]
         quality = "10..20:10"
-        [codecs."AVIF fast"]
+        [codecs.AVIF-fast]
         codec = "avif"
         speed = 9
         [codecs.mine]
@@ -86,7 +86,7 @@ def test_plan_file_and_texts_are_joined(tmp_path):
     assert targets_of(plan) == {
         "jpeg": ["quality=30", *searched, "quality=10", "quality=20"],
         "webp": ["quality=5", *searched],
-        "AVIF fast": searched,
+        "AVIF-fast": searched,
         "mine": ["quality=1", "quality=2.5", *searched],
     }
     assert "speed=9" in plan[2].codec.settings
@@ -102,7 +102,7 @@ def test_plan_file_and_texts_are_joined(tmp_path):
         ("[codecs.jpeg]\nquality = [true]", "quality is a list of numbers"),
         ("[codecs.jpeg]\nspeed = 3", r"\[codecs.jpeg\]: .*speed"),
         ("[codecs.jpeg]\ncodec = 3", "codec is the name of a codec"),
-        ("[codecs.'a/b']\ncodec = 'jpeg'", "a label becomes a file name"),
+        ("[codecs.'a/b']\ncodec = 'jpeg'", "'a/b' cannot name a codec"),
         ("match = [3]\n[codecs.jpeg]", "match is a list of texts"),
         ("[codecs.jpeg]\n[codecs.JPEG]\ncodec = 'jpeg'\nprogressive = true", "more than case"),
     ],
