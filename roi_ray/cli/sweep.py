@@ -56,7 +56,7 @@ def main(
         str | None,
         typer.Option(
             metavar="FILE.toml",
-            help="Codecs in a file: a table for each, also for those that are run by a command line.",
+            help="File with a table per codec, also for codecs that are run by a command line.",
             show_default=False,
             rich_help_panel=_PLAN,
         ),
@@ -150,9 +150,7 @@ def main(
         )
         print_cells(sweep)
         return
-    summary = make_sweep(
-        images, output, codec or (), plan=plan, match=match or (), options=options
-    )
+    summary = make_sweep(images, output, codec or (), plan=plan, match=match or (), options=options)
     print_summary(summary)
     failed, rows = summary.failed, summary.rows
     scores_uri = storage.join(storage.parent(summary.manifest), "scores")
@@ -208,5 +206,8 @@ def print_cells(sweep: "PlannedSweep") -> None:
         text = ", ".join(map(str, targets))
         table.add_row(codec.label, codec.settings, text, str(images * len(targets)))
     Console().print(table)
-    print(f"{images} images of {sweep.images.base}: {images * sum(len(p.targets) for p in sweep.plan)} cells")
+    cells = images * sum(len(targets) for _, targets in sweep.plan)
+    print(
+        f"{images} images of {sweep.images.base}: {images * sum(len(p.targets) for p in sweep.plan)} cells"
+    )
     print(f"{sweep.uri} has {sweep.earlier} cells, and would have {sweep.manifest.rows}")

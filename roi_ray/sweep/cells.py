@@ -19,6 +19,7 @@ from roi_ray.sweep.codec import Codec
 from roi_ray.sweep.images import DECODED, ENCODED, Images
 from roi_ray.sweep.plan import QUALITY_METRIC, PlannedCodec, Target
 
+
 def make_cells(images: Images, plan: Sequence[PlannedCodec], output: str) -> pa.Table:
     """Make the cells of all codecs on all images.
 

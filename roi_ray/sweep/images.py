@@ -15,8 +15,42 @@ from roi_ray.io.tables import find_table_files
 from roi_ray.runtime.logs import LOGGER
 
 IMAGE_SUFFIXES = frozenset(
-    ".png .apng .jpg .jpeg .jfif .jpe .jxl .webp .avif .avifs .heic .heif .hif .jp2 .j2k .j2c .jpc "
-    ".jpx .jph .jhc .jxr .wdp .hdp .tif .tiff .bmp .dib .gif .ppm .pgm .pbm .pnm .jls .ljpg".split()
+    [
+        ".png",
+        ".apng",
+        ".jpg",
+        ".jpeg",
+        ".jfif",
+        ".jpe",
+        ".jxl",
+        ".webp",
+        ".avif",
+        ".avifs",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jp2",
+        ".j2k",
+        ".j2c",
+        ".jpc",
+        ".jpx",
+        ".jph",
+        ".jhc",
+        ".jxr",
+        ".wdp",
+        ".hdp",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".jls",
+        ".ljpg",
+    ]
 )
 """Suffixes of the files of a folder that are taken for images."""
 
@@ -102,8 +136,10 @@ def _read_references(uri: str, limit: int | None) -> Images:
         image = storage.normalize(storage.resolve(reference, files.base))
         resolved = storage.resolve(mask, files.base) if mask else None
         if by_uri.setdefault(image, resolved) != resolved:
-            fail(f"row {row} gives {reference} another mask than an earlier row; a sweep has one "
-                 "mask per image")
+            fail(
+                f"row {row} gives {reference} another mask than an earlier row; a sweep has one "
+                "mask per image"
+            )
     uris = list(by_uri)[:limit]
     return _make_images(files.base, uris, [by_uri[each] for each in uris])
 

@@ -1,13 +1,13 @@
 """Make a sweep: encode every original with every codec, and write the manifest for scoring.
 
-    OUTPUT/encoded/CODEC/IMAGE-q50.jpg   encoded files
-    OUTPUT/decoded/CODEC/IMAGE-q50.png   what the decoders of external codecs made of them
-    OUTPUT/manifest.parquet              all cells: what `roi-ray score --manifest` takes
-    OUTPUT/cells/                        the same in shards, as they were committed, and `_run/`
+OUTPUT/encoded/CODEC/IMAGE-q50.jpg   encoded files
+OUTPUT/decoded/CODEC/IMAGE-q50.png   what the decoders of external codecs made of them
+OUTPUT/manifest.parquet              all cells: what `roi-ray score --manifest` takes
+OUTPUT/cells/                        the same in shards, as they were committed, and `_run/`
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -208,7 +208,9 @@ def _read_earlier_cells(output: str) -> pa.Table | None:
     folder = storage.join(output, _CELLS)
     if not storage.is_file(storage.join(folder, *RUN_JSON)):
         return None
-    return read_cells(_cells_uri(output, read_run(folder, KIND.command)["config"]["manifest"]["sha256"]))
+    return read_cells(
+        _cells_uri(output, read_run(folder, KIND.command)["config"]["manifest"]["sha256"])
+    )
 
 
 def _describe_config(sweep: PlannedSweep, options: SweepOptions) -> dict[str, object]:
@@ -237,7 +239,9 @@ def _check_manifest_is_ours(output: str) -> None:
     """Check that no manifest of somebody else would be overwritten."""
     uri = storage.join(output, _MANIFEST)
     if storage.is_file(uri) and _read_manifest_sha256(uri) is None:
-        raise OutputError(f"{uri} is not a manifest that `roi-ray sweep` wrote; name another folder")
+        raise OutputError(
+            f"{uri} is not a manifest that `roi-ray sweep` wrote; name another folder"
+        )
 
 
 def _write_manifest(sweep: PlannedSweep, *, is_changed: bool) -> str:

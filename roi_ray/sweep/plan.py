@@ -138,9 +138,10 @@ def parse_qualities(text: str) -> tuple[float, ...]:
         return tuple(map(float, text.split(",")))
     if match := _RANGE.fullmatch(text):
         # Decimal, because 0.1 * 3 is not 0.3 in binary.
-        first, last, step = (Decimal(group or default) for group, default in zip(
-            match.groups(), ("0", "0", "1"), strict=True
-        ))
+        first, last, step = (
+            Decimal(group or default)
+            for group, default in zip(match.groups(), ("0", "0", "1"), strict=True)
+        )
         if step > 0 and first <= last and (last - first) / step < _MAX_QUALITIES:
             count = int((last - first) / step) + 1
             return tuple(float(first + step * index) for index in range(count))
@@ -160,7 +161,9 @@ def _parse_codec(text: str) -> tuple[Codec, tuple[float, ...]]:
     elif len(parts) > 1 and not parts[0]:
         parts.pop(0)
     if len(parts) > 1:
-        raise UsageError(f"a codec is NAME:QUALITIES:OPTIONS, such as avif:20,50:speed=6, not {text!r}")
+        raise UsageError(
+            f"a codec is NAME:QUALITIES:OPTIONS, such as avif:20,50:speed=6, not {text!r}"
+        )
     return make_codec(name, _parse_options(parts[0] if parts else "", text)), qualities
 
 
@@ -201,9 +204,7 @@ def _read_tables(file: str) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
     return codecs, match
 
 
-def _read_codec(
-    label: str, table: Mapping[str, Any], file: str
-) -> tuple[Codec, tuple[float, ...]]:
+def _read_codec(label: str, table: Mapping[str, Any], file: str) -> tuple[Codec, tuple[float, ...]]:
     """Read the table of a codec."""
     options = dict(table)
     where = f"{file}: [codecs.{label}]"
@@ -225,7 +226,7 @@ def _read_qualities(value: object, where: str) -> tuple[float, ...]:
     values = value if isinstance(value, (list, tuple)) else [value]
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
         return tuple(map(float, values))
-    raise UsageError(f"{where}: quality is a list of numbers, or a text such as \"10..95:5\"")
+    raise UsageError(f'{where}: quality is a list of numbers, or a text such as "10..95:5"')
 
 
 def _check_file_names(labels: Iterable[str]) -> None:
@@ -233,4 +234,6 @@ def _check_file_names(labels: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for label in labels:
         if (other := seen.setdefault(label.casefold(), label)) != label:
-            raise UsageError(f"codecs {other!r} and {label!r} need labels that differ in more than case")
+            raise UsageError(
+                f"codecs {other!r} and {label!r} need labels that differ in more than case"
+            )

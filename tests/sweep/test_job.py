@@ -42,7 +42,9 @@ def test_manifest_describes_the_encoded_files(tmp_path, images):
     assert summary.manifest == str(tmp_path / "out/manifest.parquet")
     rows = rows_of(summary.manifest)
     assert {(row["codec"], row["quality"]) for row in rows} == {
-        ("jpeg", 20), ("jpeg", 80), ("webp", 50)
+        ("jpeg", 20),
+        ("jpeg", 80),
+        ("webp", 50),
     }
     for row in rows:
         assert row["reference"].startswith(images)
@@ -116,7 +118,10 @@ def test_failed_cells_are_rows_and_stay_failed_in_the_scores(tmp_path, images):
     out = tmp_path / "out"
     summary = make_sweep(images, str(out), ["jpeg:50"], plan=str(plan), options=LOCAL)
     assert (summary.rows, summary.failed) == (6, 4)
-    errors = {(row["reference"][len(images) + 1 :], row["codec"]): row for row in rows_of(summary.manifest)}
+    errors = {
+        (row["reference"][len(images) + 1 :], row["codec"]): row
+        for row in rows_of(summary.manifest)
+    }
     assert errors["rubbish.png", "jpeg"]["error_kind"] == "ImageReadError"
     assert errors["coffee.png", "broken"]["error_kind"] == "CodecError"
     assert "exit code 1" in errors["coffee.png", "broken"]["error"]
@@ -159,9 +164,7 @@ def test_originals_below_the_output_have_relative_uris(tmp_path, photos):
     write(tmp_path / "originals/a.png", encode(photos["coffee"][:50, :50]))
     summary = make_sweep(str(tmp_path / "originals"), str(tmp_path), ["jpeg:50"], options=LOCAL)
     (row,) = rows_of(summary.manifest)
-    assert (row["reference"], row["distorted"]) == (
-        "originals/a.png", "encoded/jpeg/a.png-q50.jpg"
-    )
+    assert (row["reference"], row["distorted"]) == ("originals/a.png", "encoded/jpeg/a.png-q50.jpg")
     # The folder can be scored where it is moved to.
     moved = tmp_path.rename(tmp_path.with_name("moved"))
     options = Options(engine="local", device="cpu")
@@ -184,9 +187,7 @@ def test_masks_of_a_manifest_are_kept(tmp_path, images, photos):
 
 
 def test_size_is_matched_for_each_image(tmp_path, images):
-    summary = make_sweep(
-        images, str(tmp_path), ["jpeg", "webp"], match=["bpp=1.5"], options=LOCAL
-    )
+    summary = make_sweep(images, str(tmp_path), ["jpeg", "webp"], match=["bpp=1.5"], options=LOCAL)
     assert (summary.rows, summary.failed) == (4, 0)
     for row in rows_of(summary.manifest):
         assert row["bpp"] == row["reached"] == pytest.approx(1.5, rel=0.05)

@@ -23,7 +23,9 @@ def test_qualities_are_lists_or_ranges(text, qualities):
     assert parse_qualities(text) == qualities
 
 
-@pytest.mark.parametrize("text", ["", "a", "5..1", "1..5:0", "1..5:-1", "1,,2", "0..1:1e-9", "1..2..3"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "5..1", "1..5:0", "1..5:-1", "1,,2", "0..1:1e-9", "1..2..3"]
+)
 def test_other_qualities_are_refused(text):
     with pytest.raises(UsageError, match="qualities are numbers"):
         parse_qualities(text)

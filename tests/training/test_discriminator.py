@@ -13,11 +13,11 @@ from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.runtime import train_loop
 from roi_ray.sweep import photographs
-from tests.conftest import write_sweep
 from roi_ray.training import discriminator
 from roi_ray.training.discriminator import DiscriminatorTraining, to_safetensors_state
 from roi_ray.training.recipes import DiscriminatorRecipe
 from roi_ray.training.windows import Original, draw_windows, read_originals
+from tests.conftest import write_sweep
 
 
 @pytest.fixture(scope="module")

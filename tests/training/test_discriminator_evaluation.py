@@ -5,10 +5,10 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.sweep import photographs
-from tests.conftest import write_sweep
 from roi_ray.sweep.builtin.pillow import WEBP_MAX_SIDE
 from roi_ray.training import discriminator_evaluation
 from roi_ray.training.windows import read_originals
+from tests.conftest import write_sweep
 
 
 def test_auc_counts_ties_as_half():
