@@ -207,7 +207,5 @@ def print_cells(sweep: "PlannedSweep") -> None:
         table.add_row(codec.label, codec.settings, text, str(images * len(targets)))
     Console().print(table)
     cells = images * sum(len(targets) for _, targets in sweep.plan)
-    print(
-        f"{images} images of {sweep.images.base}: {images * sum(len(p.targets) for p in sweep.plan)} cells"
-    )
+    print(f"{images} images of {sweep.images.base}: {cells} cells")
     print(f"{sweep.uri} has {sweep.earlier} cells, and would have {sweep.manifest.rows}")

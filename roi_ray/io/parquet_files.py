@@ -33,8 +33,8 @@ def write_tables(
         file = os.path.join(folder, "table.parquet")
         writer: pq.ParquetWriter | None = None
         with storage.explained_errors("write", file):
-            for table in _merge_small(tables):
-                table = table.replace_schema_metadata(metadata)
+            for merged in _merge_small(tables):
+                table = merged.replace_schema_metadata(metadata)
                 writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
                 writer.write_table(table)
                 rows += len(table)

@@ -15,13 +15,16 @@ from roi_ray.io.tables import find_table_files
 from roi_ray.runtime.logs import LOGGER
 
 IMAGE_SUFFIXES = frozenset(
-    [
+    # fmt: off
+    (
         ".png",
         ".apng",
         ".jpg",
         ".jpeg",
         ".jfif",
         ".jpe",
+        ".jls",
+        ".ljpg",
         ".jxl",
         ".webp",
         ".avif",
@@ -48,9 +51,8 @@ IMAGE_SUFFIXES = frozenset(
         ".pgm",
         ".pbm",
         ".pnm",
-        ".jls",
-        ".ljpg",
-    ]
+    )
+    # fmt: on
 )
 """Suffixes of the files of a folder that are taken for images."""
 

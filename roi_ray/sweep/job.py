@@ -141,7 +141,7 @@ def make_sweep(
     )
     if not cells.is_recorded():
         write_cells(_cells_uri(sweep.uri, sweep.manifest.sha256), sweep.manifest.table)
-    with ExitStack() as connection:
+    with ExitStack():
 
         def start_engine() -> Engine:
             name = options.engine

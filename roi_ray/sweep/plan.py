@@ -77,8 +77,8 @@ def make_plan(
         match: targets of every codec: `METRIC=VALUE,...`, such as `bpp=0.25,0.5`.
 
     Raises:
-        UsageError: nothing is planned, or a codec, an option, a quality or a target is not possible;
-            the message names what there is.
+        UsageError: nothing is planned, or a codec, an option, a quality or a target is not
+            possible; the message names what there is.
         StorageError: the file cannot be read.
     """
     tables, file_match = _read_tables(file) if file is not None else ({}, [])
@@ -91,9 +91,8 @@ def make_plan(
             "`roi-ray codecs` lists them"
         )
     by_label: dict[str, PlannedCodec] = {}
-    for codec, qualities in planned:
-        if not qualities and not targets:
-            qualities = codec.scale.defaults
+    for codec, given in planned:
+        qualities = given or (() if targets else codec.scale.defaults)
         for quality in qualities:
             codec.scale.check(quality, codec.label)
         chosen = [Target(QUALITY_METRIC, quality) for quality in qualities] + targets
@@ -212,10 +211,7 @@ def _read_codec(label: str, table: Mapping[str, Any], file: str) -> tuple[Codec,
     try:
         if "encode" in options:
             return make_external_codec(check_label(label), options), qualities
-        name = options.pop("codec", label)
-        if not isinstance(name, str):
-            raise UsageError(f"codec is the name of a codec, not {name!r}")
-        return make_codec(name, options, label), qualities
+        return make_codec(str(options.pop("codec", label)), options, label), qualities
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
 

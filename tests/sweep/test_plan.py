@@ -103,7 +103,7 @@ def test_plan_file_and_texts_are_joined(tmp_path):
         ("[codecs.jpeg]\nquality = 'high'", "qualities are numbers"),
         ("[codecs.jpeg]\nquality = [true]", "quality is a list of numbers"),
         ("[codecs.jpeg]\nspeed = 3", r"\[codecs.jpeg\]: .*speed"),
-        ("[codecs.jpeg]\ncodec = 3", "codec is the name of a codec"),
+        ("[codecs.jpeg]\ncodec = 3", "unknown codec '3'"),
         ("[codecs.'a/b']\ncodec = 'jpeg'", "'a/b' cannot name a codec"),
         ("match = [3]\n[codecs.jpeg]", "match is a list of texts"),
         ("[codecs.jpeg]\n[codecs.JPEG]\ncodec = 'jpeg'\nprogressive = true", "more than case"),
