@@ -14,46 +14,11 @@ from roi_ray.io.formats import SUFFIXES, file_suffix
 from roi_ray.io.tables import find_table_files
 from roi_ray.runtime.logs import LOGGER
 
-IMAGE_SUFFIXES = frozenset(
-    # fmt: off
-    (
-        ".png",
-        ".apng",
-        ".jpg",
-        ".jpeg",
-        ".jfif",
-        ".jpe",
-        ".jls",
-        ".ljpg",
-        ".jxl",
-        ".webp",
-        ".avif",
-        ".avifs",
-        ".heic",
-        ".heif",
-        ".hif",
-        ".jp2",
-        ".j2k",
-        ".j2c",
-        ".jpc",
-        ".jpx",
-        ".jph",
-        ".jhc",
-        ".jxr",
-        ".wdp",
-        ".hdp",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".dib",
-        ".gif",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-    )
-    # fmt: on
-)
+_SUFFIXES = """
+.png .apng .jpg .jpeg .jfif .jpe .jls .ljpg .jxl .webp .avif .avifs .heic .heif .hif .jp2 .j2k .j2c
+.jpc .jpx .jph .jhc .jxr .wdp .hdp .tif .tiff .bmp .dib .gif .ppm .pgm .pbm .pnm
+"""
+IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
 """Suffixes of the files of a folder that are taken for images."""
 
 _MAX_NAME_BYTES = 200  # file systems allow 255; the quality and a suffix are added
