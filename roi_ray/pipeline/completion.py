@@ -46,7 +46,8 @@ def complete_output(
         RoiRayError: an error of the engine, or a result that is one of the job's `fatal_errors`.
     """
     is_recorded = output.is_recorded()  # refuses an output of another run at once
-    with ProgressReporter(manifest.rows) as progress:
+    kind = output.kind
+    with ProgressReporter(manifest.rows, kind.unit, kind.activity) as progress:
         failed = _count_failed_if_finished(manifest, output, shard_size) if is_recorded else None
         if failed is not None:
             progress.skip(manifest.rows)

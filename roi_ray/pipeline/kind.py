@@ -30,6 +30,8 @@ class JobKind:
         retried_kinds: kinds of errors after which a row is tried once more, alone, when the others
             are done.
         item_lists: columns of the manifest that a work item has as lists, besides `pair_id`.
+        unit: what its rows are, for the display of progress.
+        activity: what it does with them, likewise.
         lost: error of a row whose process was killed each time.
     """
 
@@ -43,6 +45,8 @@ class JobKind:
     fatal_errors: tuple[type[RoiRayError], ...]
     retried_kinds: tuple[str, ...]
     item_lists: tuple[str, ...] = (schema.DISTORTED,)
+    unit: str = "pairs"
+    activity: str = "scoring"
     lost: str = "the process that worked on this row was killed each time"
 
 

@@ -20,14 +20,16 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class ProgressReporter:
-    """Display of pairs done, pairs per second and the time left.
+    """Display of rows done, rows per second and the time left.
 
     Args:
-        total: number of pairs of the whole job.
+        total: number of rows of the whole job.
+        unit: what the rows are.
+        activity: what is done with them.
     """
 
-    def __init__(self, total: int) -> None:
-        self._total = total
+    def __init__(self, total: int, unit: str = "pairs", activity: str = "scoring") -> None:
+        self._total, self._unit = total, unit
         self._done = self._skipped = 0
         self._failed = 0
         self._start = self._printed_at = time.monotonic()
@@ -36,41 +38,41 @@ class ProgressReporter:
         console = Console(stderr=True)
         if console.is_terminal:
             self._bar = Progress(
-                TextColumn("scoring"),
+                TextColumn(activity),
                 BarColumn(),
                 MofNCompleteColumn(),
-                _Speed(),
+                _Speed(unit),
                 TimeRemainingColumn(),
                 console=console,
             )
-            self._task = self._bar.add_task("scoring", total=total)
+            self._task = self._bar.add_task(activity, total=total)
 
-    def skip(self, pairs: int) -> None:
-        """Count pairs that an earlier run finished; they do not count towards the speed."""
-        self._done += pairs
-        self._skipped += pairs
+    def skip(self, rows: int) -> None:
+        """Count rows that an earlier run finished; they do not count towards the speed."""
+        self._done += rows
+        self._skipped += rows
         self._printed_done = self._done
         if self._bar is not None:
             self._bar.reset(self._task, completed=self._done)
 
-    def advance(self, pairs: int, failed: int) -> None:
-        """Count finished pairs.
+    def advance(self, rows: int, failed: int) -> None:
+        """Count finished rows.
 
         Args:
-            pairs: number of pairs, failed ones included.
-            failed: number of failed pairs among them.
+            rows: number of rows, failed ones included.
+            failed: number of failed rows among them.
         """
-        self._done += pairs
+        self._done += rows
         self._failed += failed
         if self._bar is not None:
-            self._bar.update(self._task, advance=pairs)
+            self._bar.update(self._task, advance=rows)
         elif time.monotonic() - self._printed_at >= _SECONDS_BETWEEN_LINES:
             self._print_line()
 
     def _print_line(self) -> None:
         self._printed_at, self._printed_done = time.monotonic(), self._done
         speed = (self._done - self._skipped) / max(self._printed_at - self._start, 1e-9)
-        text = f"{self._done}/{self._total} pairs, {speed:.1f} pairs/s"
+        text = f"{self._done}/{self._total} {self._unit}, {speed:.1f} {self._unit}/s"
         if speed > 0:
             text += f", {format_duration((self._total - self._done) / speed)} left"
         if self._failed:
@@ -99,8 +101,13 @@ class ProgressReporter:
 
 
 class _Speed(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
     def render(self, task: Task) -> Text:
-        return Text("- pairs/s" if task.speed is None else f"{task.speed:.1f} pairs/s")
+        speed = "-" if task.speed is None else f"{task.speed:.1f}"
+        return Text(f"{speed} {self._unit}/s")
 
 
 def format_duration(seconds: float) -> str:

@@ -54,6 +54,8 @@ KIND = JobKind(
     fatal_errors=FATAL_ERRORS,
     retried_kinds=RETRIED_KINDS,
     item_lists=ITEM_COLUMNS,
+    unit="cells",
+    activity="encoding",
     lost="the process that encoded this image was killed each time",
 )
 """Sweeps as a kind of job."""
