@@ -47,7 +47,8 @@ def main(
         typer.Option(
             metavar="NAME[:QUALITIES][:OPTIONS]",
             help="Codec, such as jpeg:10..95:5 or avif:20,35,50:speed=6,444. Without qualities, "
-            "its default ones, or none with --match. `roi-ray codecs` lists codecs and options. Repeatable.",
+            "its default ones, or none with --match. `roi-ray codecs` lists codecs and options. "
+            "Repeatable.",
             show_default=False,
             rich_help_panel=_PLAN,
         ),

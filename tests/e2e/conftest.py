@@ -18,13 +18,15 @@ from roi_ray.scoring.scorer import Scorer
 from tests.conftest import Photos, encode, write
 from tests.s3_server import BUCKET, make_client
 
-_SCRIPT = Path(__file__).parents[2] / "jobs" / "score.py"
+_JOBS = Path(__file__).parents[2] / "jobs"
 
 
-def run_job(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `python jobs/score.py ...` from another folder, as a user does."""
+def run_job(
+    *arguments: str, cwd: Path, job: str = "score", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `python jobs/score.py ...`, or another job, from another folder, as a user does."""
     return subprocess.run(
-        [sys.executable, str(_SCRIPT), *arguments],
+        [sys.executable, str(_JOBS / f"{job}.py"), *arguments],
         cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
@@ -34,10 +36,10 @@ def run_job(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
     )
 
 
-def start_job(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start `python jobs/score.py ...` and return without waiting."""
+def start_job(*arguments: str, job: str = "score", **environment: str) -> subprocess.Popen[str]:
+    """Start `python jobs/score.py ...`, or another job, and return without waiting."""
     return subprocess.Popen(
-        [sys.executable, str(_SCRIPT), *arguments],
+        [sys.executable, str(_JOBS / f"{job}.py"), *arguments],
         env={**os.environ, **environment},
         # In its own process group, so that a kill also ends the driver's Ray, like a lost machine.
         start_new_session=True,
