@@ -1,10 +1,11 @@
 """A codec whose encoder and decoder are command lines."""
 
+import errno
 import hashlib
+import json
 import os
 import platform
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,11 @@ from roi_ray.sweep.external.table import ExternalTable, read_table
 from roi_ray.sweep.source import SourceImage
 from roi_ray.sweep.y4m import read_y4m
 
+_ADVICE_OF_START = {
+    errno.ENOENT: "; the interpreter that its first line names does not exist",
+    errno.ENOEXEC: f"; it is no program for this machine ({platform.machine()}), or a script "
+    "without an interpreter in its first line",
+}
 _NUMBER = re.compile(r"\d+\.\d+")
 _VERSION_CHARACTERS = 120
 
@@ -139,13 +145,9 @@ class ExternalCodec(Codec):
                 "process when memory runs out)",
             ) from None
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise self._error(
-                command,
-                f"could not be started: {program}: {reason}; check that it is a program of this "
-                f"machine ({platform.machine()}), and that a script's first line names an existing "
-                "interpreter",
-            ) from error
+            advice = _ADVICE_OF_START.get(error.errno or 0, "")
+            what = f"could not be started: {program}: {error.strerror or error}{advice}"
+            raise self._error(command, what) from error
         if text := describe_end(outcome, limits, self.label):
             raise self._error(command, text + describe_disk(folder))
         return outcome
@@ -242,15 +244,15 @@ def make_external_codec(label: str, table: Mapping[str, object]) -> ExternalCode
 
 def _describe(table: ExternalTable) -> str:
     """Write what decides a table's results as text; not how long and where it may run."""
-    parts = {
-        "encode": shlex.join(table.encode),
+    parts: dict[str, object] = {
+        "encode": table.encode,
         "input": table.input,
-        "input_bits": str(table.input_bits),
+        "input_bits": table.input_bits,
     }
     if table.decode is not None:
-        parts |= {"decode": shlex.join(table.decode), "output": table.output}
+        parts |= {"decode": table.decode, "output": table.output}
     if table.environment:
-        parts["environment"] = shlex.join(f"{name}={value}" for name, value in table.environment)
+        parts["environment"] = dict(table.environment)
     if table.pass_environment:
-        parts["pass_environment"] = shlex.join(table.pass_environment)
-    return " ".join(f"{key}={shlex.quote(value)}" for key, value in parts.items())
+        parts["pass_environment"] = table.pass_environment
+    return " ".join(f"{key}={json.dumps(value)}" for key, value in parts.items())

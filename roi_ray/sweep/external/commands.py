@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from roi_ray.io.nearby import find_similar
 
 Command = tuple[str, ...]
 
+_EXAMPLE = '["cjxl", "{in}", "{out}", "-q", "{quality}"]'
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
@@ -46,12 +46,8 @@ def check_command(command: Command, where: str, placeholders: Collection[str]) -
             )
     for name in placeholders:
         if name not in used:
-            raise UsageError(
-                f"{where} lacks {{{name}}}: {shlex.join(command)}; {_list(placeholders)}"
-            )
-
-
-_EXAMPLE = '["cjxl", "{in}", "{out}", "-q", "{quality}"]'
+            shown = " ".join(command)
+            raise UsageError(f"{where} lacks {{{name}}}: `{shown}`; {_list(placeholders)}")
 
 
 def _list(placeholders: Collection[str]) -> str:
@@ -94,6 +90,6 @@ def find_program(name: str, path: str) -> str:
         return os.path.abspath(found)
     for folder in [""] if name.startswith("/") else path.split(":"):
         candidate = Path(folder or "/") / name
-        if candidate.exists():
+        if candidate.is_file():
             raise PermissionError(str(candidate))
     raise FileNotFoundError(name)

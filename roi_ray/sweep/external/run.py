@@ -98,13 +98,13 @@ def run_command(
         "parent": os.getpid(),
     }
     report = _launch(request, limits.seconds + _SECONDS_TO_REPORT)
-    if report is None:
+    if report is None or report.get("end") == "abandoned":
         _kill_processes_of(folder)
         raise LauncherDied
     if "errno" in report:
         raise OSError(report["errno"], report["failure"])
     if "status" not in report:
-        raise OSError(report.get("failure", "the launcher gave up"))
+        raise OSError(f"the launcher failed: {report.get('failure')}")
     return Outcome(
         report["end"],
         report["status"],

@@ -131,9 +131,9 @@ class _Reader:
         for key in table:
             if key not in KEYS:
                 similar = find_similar(key, list(KEYS), 1)
-                hint = f"; did you mean {similar[0]}?" if similar else ""
+                hint = f"did you mean {similar[0]}? " if similar else ""
                 raise UsageError(
-                    f"[codecs.{label}] has an unknown key {key!r}{hint} There are: "
+                    f"[codecs.{label}] has an unknown key {key!r}; {hint}there are: "
                     f"{', '.join(KEYS)}"
                 )
 
