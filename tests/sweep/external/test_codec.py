@@ -1,12 +1,16 @@
 """Codecs by command line: the real ones, where they are installed."""
 
+import re
+
 import numpy as np
 import pytest
 
+from roi_ray.errors import CodecError
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.pixels import to_8_bits
+from roi_ray.imaging.pixels import bit_depth_of, to_8_bits
 from roi_ray.sweep.external import make_external_codec
 from roi_ray.sweep.source import SourceImage
+from tests.conftest import deepen
 from tests.imaging.heif_files import require_tool
 
 JXL = {
@@ -67,7 +71,7 @@ def test_higher_qualities_are_larger_and_closer_to_the_source(name, crop):
     source = SourceImage(crop)
     encoded = [codec.encode(source, quality) for quality in QUALITIES[name]]
     sizes = [len(each.data) for each in encoded]
-    closeness = [_psnr(decode(codec, each.data), crop) for each in encoded]
+    closeness = [psnr_of(decode(codec, each.data), crop) for each in encoded]
     assert sizes == sorted(sizes) and sizes[0] < 0.5 * sizes[-1]
     assert closeness == sorted(closeness) and closeness[-1] > 35
     assert codec.encode(source, QUALITIES[name][0]).data == encoded[0].data
@@ -75,6 +79,80 @@ def test_higher_qualities_are_larger_and_closer_to_the_source(name, crop):
         assert 0 < each.seconds < 60 and 1 << 20 < each.memory < 1 << 30
 
 
-def _psnr(image, reference):
-    error = to_8_bits(image).astype(float) - to_8_bits(reference)
-    return 10 * np.log10(255**2 / np.mean(error**2))
+def psnr_of(image, reference):
+    """PSNR in dB, at the depths of both."""
+    values, wanted = (
+        np.asarray(each) / ((1 << bit_depth_of(each)) - 1) for each in (image, reference)
+    )
+    return -10 * np.log10(np.mean((values - wanted) ** 2))
+
+
+DEEP = {
+    "jxl": ({"input_bits": 16}, 100),
+    "avif": (
+        {"input_bits": 16, "encode": [*AVIF["encode"][:1], "-d", "12", *AVIF["encode"][1:]]},
+        0,
+    ),
+    "avif-y4m": ({"input": "y4m", "input_bits": 12}, 0),
+    "jp2": ({"input_bits": 16, "quality_range": [15, 90]}, 75),
+    "jp2-10": ({"input_bits": 10, "quality_range": [15, 90]}, 75),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_input_of_more_bits_keeps_more_than_8(name, crop):
+    changes, quality = DEEP[name]
+    deep = deepen(crop, 16)
+    codec = make(name.partition("-")[0], quality_step=0.5, **changes)
+    decoded = decode(codec, codec.encode(SourceImage(deep), quality).data)
+    assert bit_depth_of(decoded) > 8
+    of_8_bits = psnr_of(to_8_bits(deep), deep)
+    assert 58 < of_8_bits < 59.5  # what no codec of 8 bits gets above
+    assert psnr_of(decoded, deep) > of_8_bits + 3
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_colours_of_y4m_are_those_that_avifenc_assumes(bits, photos):
+    """With another matrix or range, the colours would be up to 30 levels away."""
+    crop = photos["astronaut"][:96, 150:300]
+    codec = make("avif", input="y4m", input_bits=bits)
+    data = codec.encode(SourceImage(crop), 0).data
+    by_avifdec = decode(codec, data)
+    by_roi_ray = decode_image(data)
+    by_y4m = decode(make("avif", input="y4m", input_bits=bits, output="y4m"), data)
+    for decoded in (by_avifdec, by_roi_ray, by_y4m):
+        error = np.asarray(decoded) / ((1 << bit_depth_of(decoded)) - 1) * 255 - crop
+        assert np.abs(error).max() <= (2 if bits == 8 else 0.6)
+        assert np.abs(error.mean((0, 1))).max() < 0.15
+
+
+def test_ffmpeg_takes_y4m_and_gives_it_back(crop):
+    require_tool("ffmpeg")
+    ffmpeg = ["ffmpeg", "-loglevel", "error", "-i", "{in}"]
+    table = {
+        "encode": [*ffmpeg, "-c:v", "ffv1", "-metadata", "title={quality}", "{out}"],
+        "decode": [*ffmpeg, "-strict", "-1", "{out}"],
+        "version": ["ffmpeg", "-version"],
+        "suffix": ".mkv",
+        "input": "y4m",
+        "input_bits": 10,
+        "output": "y4m",
+    }
+    codec = make_external_codec("ffv1", table)
+    decoded = decode(codec, codec.encode(SourceImage(crop), 50).data)
+    np.testing.assert_array_equal(to_8_bits(decoded), crop)  # lossless but for the conversion
+    assert codec.version().startswith("ffmpeg version ")
+
+
+def test_versions_of_real_programs():
+    for name, text in {"jxl": "cjxl v", "avif": "avifenc: Version: ", "webp": "cwebp: 1."}.items():
+        assert make(name).version().startswith(text)
+    assert re.fullmatch(r"opj_compress \(SHA-256 [0-9a-f]{16}\)", make("jp2").version())
+
+
+def test_real_program_that_fails_gives_its_reason(crop):
+    codec = make("jxl", encode=["cjxl", "{in}", "{out}", "--no-such-option", "{quality}"])
+    with pytest.raises(CodecError, match="exit code 1; .* no-such-option|no-such-option"):
+        codec.encode(SourceImage(crop), 50)
+    with pytest.raises(CodecError, match="jxl: `djxl input.jxl output.png` failed with exit code"):
+        codec.decode(b"rubbish")
