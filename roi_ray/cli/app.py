@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 import roi_ray
 
 PANELS = {
-    "Sweeps": ("sweep",),
+    "Sweeps": ("sweep", "codecs"),
     "Scoring": ("pair", "score", "status", "verify"),
     "Human preferences": ("import-choices", "compare", "train", "evaluate", "rank"),
     "Training of the packaged networks": (

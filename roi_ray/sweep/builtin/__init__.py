@@ -13,7 +13,7 @@ from roi_ray.sweep.builtin.jpegxr import JpegXrCodec
 from roi_ray.sweep.builtin.options import suggest
 from roi_ray.sweep.builtin.pillow import Jpeg2000Codec, JpegCodec, WebpCodec
 
-__all__ = ["BUILTIN", "BuiltinCodec", "make_codec"]
+__all__ = ["BUILTIN", "BuiltinCodec", "list_codecs", "make_codec"]
 
 BUILTIN: Mapping[str, type[BuiltinCodec]] = MappingProxyType(
     {
@@ -60,3 +60,8 @@ def make_codec(
             f"unknown codec {name!r}{suggest(name, BUILTIN)}; choose from {', '.join(BUILTIN)}"
         )
     return BUILTIN[name].make(options or {}, label)
+
+
+def list_codecs() -> list[BuiltinCodec]:
+    """Return all built-in codecs, each with the variants that have another library or scale."""
+    return [codec.make(options) for codec in BUILTIN.values() for options in ({}, *codec.variants)]

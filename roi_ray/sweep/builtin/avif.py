@@ -32,6 +32,7 @@ class AvifCodec(BuiltinCodec):
 
     name = "avif"
     description = "AVIF"
+    variants = ({"depth": 10},)
     file_suffix = ".avif"
     max_side = 32_768  # libavif encodes up to 65536, but its decoders refuse such a file
     options = (

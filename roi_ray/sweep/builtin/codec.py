@@ -33,6 +33,7 @@ class BuiltinCodec(Codec):
         name: name of the codec.
         description: what it is, in a few words.
         options: its options.
+        variants: options that change its library or its quality scale.
         file_suffix: suffix of its files, with the dot.
         max_side: longest side that its encoder and decoder take, in pixels; None for no limit.
     """
@@ -41,6 +42,7 @@ class BuiltinCodec(Codec):
     name: ClassVar[str]
     description: ClassVar[str]
     options: ClassVar[tuple[Option, ...]]
+    variants: ClassVar[tuple[Mapping[str, OptionValue], ...]] = ()
     file_suffix: ClassVar[str]
     max_side: ClassVar[int | None] = None
 

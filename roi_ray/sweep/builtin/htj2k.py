@@ -28,7 +28,7 @@ class Htj2kCodec(BuiltinCodec):
     def make_scale(cls, values: Options) -> QualityScale:
         """Return the scale, the step of `ojph_compress -qstep`."""
         return QualityScale(
-            "quantization step of ojph_compress -qstep, relative to white",
+            "step of ojph_compress -qstep",
             0.0001,
             0.5,
             (0.03, 0.05, 0.1, 0.17, 0.3),

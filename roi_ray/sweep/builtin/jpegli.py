@@ -19,13 +19,12 @@ from roi_ray.sweep.source import SourceImage
 class JpegliCodec(BuiltinCodec):
     """JPEG by jpegli, as the package pyjpegli configures it: 8 bits, 4:2:0, no options.
 
-    pyjpegli calls jpegli's interface of libjpeg, with its standard quantization tables; the program
-    cjpegli sets tables by the distance, and its files are 9 to 14 % smaller at the same quality of
-    the image. Run cjpegli as an external command to measure it.
+    Its quantization tables differ from those of the program cjpegli, and its files are 9 to 14 %
+    larger at the same quality of the image. Run cjpegli as an external command to measure that.
     """
 
     name = "jpegli"
-    description = "JPEG by jpegli (pyjpegli's tables, not cjpegli's)"
+    description = "JPEG by jpegli"
     file_suffix = ".jpg"
     max_side = JPEG_MAX_SIDE
     options = ()
@@ -33,7 +32,9 @@ class JpegliCodec(BuiltinCodec):
     @classmethod
     def make_scale(cls, values: Options) -> QualityScale:
         """Return the scale, libjpeg's quality as jpegli takes it."""
-        return QualityScale("jpegli's quality, as of libjpeg", 1, 100, (5, 25, 50, 75, 90))
+        return QualityScale(
+            "quality of jpegli, with pyjpegli's tables", 1, 100, (5, 25, 50, 75, 90)
+        )
 
     def version(self) -> str:
         """Return the version of pyjpegli; jpegli itself has none."""

@@ -26,7 +26,7 @@ class JpegXlCodec(BuiltinCodec):
     def make_scale(cls, values: Options) -> QualityScale:
         """Return the scale, the distance of `cjxl -d`."""
         return QualityScale(
-            "distance of cjxl -d: 0 lossless, 1 visually lossless",
+            "distance of cjxl -d; 0 is lossless",
             0,
             25,
             (1, 2, 4, 8, 15),

@@ -22,6 +22,7 @@ class JpegXrCodec(BuiltinCodec):
 
     name = "jpegxr"
     description = "JPEG XR"
+    variants = ({"depth": 16},)
     file_suffix = ".jxr"
     options = (Option("depth", "bits per sample of the file", 8, (8, 16)),)
 
@@ -31,7 +32,7 @@ class JpegXrCodec(BuiltinCodec):
         defaults = (0.01, 0.1, 0.25, 0.4, 0.55)
         if values["depth"] == 16:
             defaults = (0.01, 0.04, 0.07, 0.11, 0.16)
-        text = "quality of JxrEncApp -q: from 0.5 on 4:4:4, 1 lossless"
+        text = "quality of JxrEncApp -q; 1 is lossless"
         return QualityScale(text, 0.01, 1, defaults, step=0.01)
 
     def version(self) -> str:

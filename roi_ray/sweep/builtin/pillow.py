@@ -104,6 +104,7 @@ class WebpCodec(PillowCodec):
 
     name = "webp"
     description = "WebP"
+    variants = ({"lossless": True},)
     file_suffix = ".webp"
     max_side = WEBP_MAX_SIDE
     format, feature, library = "WEBP", "webp", "libwebp"
@@ -116,7 +117,7 @@ class WebpCodec(PillowCodec):
     def make_scale(cls, values: Options) -> QualityScale:
         """Return libwebp's quality scale, which is the effort of a lossless file."""
         if values["lossless"]:
-            text = "effort of libwebp's lossless compression: a higher one is a smaller file"
+            text = "effort; a higher one is a smaller file"
             return QualityScale(text, 0, 100, (75,))
         return QualityScale("libwebp's lossy quality", 0, 100, (5, 20, 50, 75, 90))
 

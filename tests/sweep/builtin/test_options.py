@@ -22,6 +22,8 @@ from roi_ray.sweep.builtin import make_codec
             "jpeg-optimize=false-progressive=true",
             "optimize=false progressive=true subsampling=420",
         ),
+        ("jpegxl", {"depth": "source", "effort": "3"}, "jpegxl-effort=3", "depth=source effort=3"),
+        ("jpegxl", {"depth": "16"}, "jpegxl-depth=16", "depth=16 effort=7"),
         ("jpeg2000", {}, "jpeg2000", ""),
     ],
 )
@@ -44,8 +46,8 @@ def test_label_that_cannot_be_a_file_name_is_refused(label):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("avfi", {}, r"unknown codec 'avfi' \(did you mean 'avif'\?\); choose from jpeg, webp"),
-        ("h265", {}, "unknown codec 'h265'; choose from jpeg, webp"),
+        ("avfi", {}, r"unknown codec 'avfi' \(did you mean 'avif'\?\); choose from jpeg, jpegli"),
+        ("h265", {}, "unknown codec 'h265'; choose from jpeg, jpegli, webp"),
         ("avif", {"sped": 3}, r"no option 'sped' \(did you mean 'speed'\?\); it has depth, speed"),
         ("avif", {"445": True}, "no option '445'"),
         ("avif", {"444": 3}, "no option '444'"),
@@ -54,6 +56,9 @@ def test_label_that_cannot_be_a_file_name_is_refused(label):
         ("avif", {"speed": True}, "speed=True cannot be used"),
         ("avif", {"speed": 6.0}, r"speed=6\.0 cannot be used"),
         ("avif", {"speed": [6]}, r"speed=\[6\] cannot be used"),
+        ("jpegxl", {"depth": "12"}, "depth=12 cannot be used; choose source, 8 or 16"),
+        ("jpegxl", {"depth": True}, "depth=True cannot be used"),
+        ("htj2k", {"source": True}, "no option 'source'"),
         ("avif", {"speed": "-1"}, "speed=-1 cannot be used"),
         ("avif", {"subsampling": 411}, "subsampling=411 cannot be used; choose 420, 422 or 444"),
         ("avif", {"444": True, "subsampling": 420}, "option subsampling is given twice"),

@@ -1,0 +1,101 @@
+"""Describe the codecs of a sweep: what is available here, quality scales and options."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from roi_ray.errors import CodecError
+from roi_ray.sweep.builtin import BuiltinCodec
+from roi_ray.sweep.builtin.options import Option
+from roi_ray.sweep.codec import Codec
+
+
+def describe_codec(codec: Codec) -> dict[str, Any]:
+    """Describe a codec by values that JSON can hold; asks it for its version.
+
+    Returns:
+        `codec` (the name, or the label of an external one), `variant` (the options of a variant
+        that has another library or scale, such as `depth=10`), `label`, `description`, `version`
+        (None if it is not available), `error` (then, what to do), `suffix`, `quality` (the
+        fields of `QualityScale`) and `options` (`option`, `default`, `values`, `text`).
+    """
+    version, error = None, None
+    try:
+        version = codec.version()
+    except CodecError as missing:
+        error = str(missing)
+    name, description = codec.label, ""
+    options: tuple[Option, ...] = ()
+    if isinstance(codec, BuiltinCodec):
+        name, description, options = codec.name, codec.description, codec.options
+    scale = codec.scale
+    return {
+        "codec": name,
+        "variant": codec.label[len(name) + 1 :],
+        "label": codec.label,
+        "description": description,
+        "version": version,
+        "error": error,
+        "suffix": codec.suffix,
+        "quality": {
+            "text": scale.text,
+            "lowest": scale.lowest,
+            "highest": scale.highest,
+            "step": scale.step,
+            "higher_is_better": scale.higher_is_better,
+            "defaults": list(scale.defaults),
+        },
+        "options": [
+            {
+                "option": option.name,
+                "default": option.default,
+                "values": option.choices,
+                "text": option.text,
+            }
+            for option in options
+        ],
+    }
+
+
+def make_codec_table(codecs: Iterable[Mapping[str, Any]]) -> Table:
+    """Make a table of codecs, as `describe_codec` describes them: versions and quality scales."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("codec", no_wrap=True)
+    table.add_column("available here", max_width=20)
+    table.add_column("quality", no_wrap=True)
+    table.add_column("default", max_width=20)
+    table.add_column("the quality is")
+    for codec in codecs:
+        scale = codec["quality"]
+        lowest, highest = f"{scale['lowest']:g}", f"{scale['highest']:g}"
+        if not scale["higher_is_better"]:
+            lowest, highest = highest, lowest
+        table.add_row(
+            f"  {codec['variant']}" if codec["variant"] else codec["codec"],
+            codec["version"] or "no",
+            f"{lowest} to {highest}",
+            " ".join(f"{quality:g}" for quality in scale["defaults"]),
+            scale["text"],
+        )
+    return table
+
+
+def make_option_table(codecs: Sequence[Mapping[str, Any]]) -> Table:
+    """Make a table of the options of codecs, as `describe_codec` describes them."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("codec", "option", "values"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("meaning")
+    for codec in codecs:
+        if codec["variant"]:
+            continue
+        for index, option in enumerate(codec["options"]):
+            default = str(option["default"]).lower()
+            table.add_row(
+                "" if index else codec["codec"],
+                f"{option['option']}={default}",
+                option["values"],
+                option["text"],
+            )
+    return table
