@@ -17,7 +17,6 @@ DISTORTED = "distorted"
 MASK = "mask"
 ERROR_KIND = "error_kind"
 ERROR = "error"
-
 ERRORS = (ERROR_KIND, ERROR)
 """Columns that say why a row has no results. In a manifest: why it failed in an earlier step."""
 

@@ -59,7 +59,10 @@ def main(
     status = read_status(output)
     print_status(status)
     if failed is not None:
-        print_retry("failed", write_failed(status, failed, manifest))
+        retry = write_failed(status, failed, manifest)
+        print_retry("failed", retry)
+        if before := status.failed - retry.rows:
+            print(f"{before} pairs failed in the step before, and are not in it: repeat that step")
     if missing is not None:
         print_retry("missing", write_missing(status, missing, manifest))
     if status.missing:

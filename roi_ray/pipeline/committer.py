@@ -12,7 +12,7 @@ from roi_ray import schema
 from roi_ray.errors import OutputError, WorkerDied
 from roi_ray.io.manifest import find_failed
 from roi_ray.pipeline.kind import ROW, SHARD
-from roi_ray.pipeline.output import OutputWriter
+from roi_ray.pipeline.output_writer import OutputWriter
 from roi_ray.pipeline.plan import Rows
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.progress import ProgressReporter

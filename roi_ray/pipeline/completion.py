@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from roi_ray.io.manifest import Manifest
 from roi_ray.pipeline.committer import Committer, drop_kinds
 from roi_ray.pipeline.engine import Engine
-from roi_ray.pipeline.output import Output, OutputWriter
+from roi_ray.pipeline.growth import Rest, find_rest
+from roi_ray.pipeline.output import Output
+from roi_ray.pipeline.output_writer import OutputWriter
 from roi_ray.pipeline.plan import PartPlan, Rows, make_work_items, plan_parts
 from roi_ray.runtime.logs import FirstFailures
 from roi_ray.runtime.progress import ProgressReporter
@@ -48,25 +50,23 @@ def complete_output(
     is_recorded = output.is_recorded()  # refuses an output of another run at once
     kind = output.kind
     with ProgressReporter(manifest.rows, kind.unit, kind.activity) as progress:
-        failed = _count_failed_if_finished(manifest, output, shard_size) if is_recorded else None
+        failed = _count_failed_if_finished(manifest, output) if is_recorded else None
         if failed is not None:
             progress.skip(manifest.rows)
             return Completion(failed, computed=0)
         engine = start_engine()
         with output.lock() as writer:
-            return _Completer(output, writer, engine, progress).complete(manifest, shard_size)
+            rest = find_rest(manifest, output, writer)
+            return _Completer(output, writer, engine, progress).complete(rest, shard_size)
 
 
-def _count_failed_if_finished(manifest: Manifest, output: Output, shard_size: int) -> int | None:
+def _count_failed_if_finished(manifest: Manifest, output: Output) -> int | None:
     """Count the failed rows of a finished output; None if it is not finished. Only reads."""
-    failed = shard_count = 0
-    for part in plan_parts(manifest.parts(), shard_size):
-        inventory = output.inspect(part.shards)
-        if inventory.missing:
-            return None
-        failed += sum(inventory.failed.values())
-        shard_count += len(part.shards)
-    return None if output.find_foreign_files(shard_count) else failed
+    complete = output.read_complete_shards()
+    is_finished = sum(footer.rows for footer in complete.values()) == manifest.rows
+    if not is_finished or output.find_foreign_files(complete):
+        return None
+    return sum(footer.failed for footer in complete.values())
 
 
 class _Completer:
@@ -79,11 +79,13 @@ class _Completer:
         self._engine, self._progress = engine, progress
         self._first_failures = FirstFailures()
 
-    def complete(self, manifest: Manifest, shard_size: int) -> Completion:
+    def complete(self, rest: Rest, shard_size: int) -> Completion:
         """Compute what is missing, and quarantine files that do not belong to the output."""
-        failed = computed = shard_count = 0
-        for part in plan_parts(manifest.parts(), shard_size):
-            shard_count += len(part.shards)
+        failed = sum(footer.failed for footer in rest.earlier.values())
+        self._progress.skip(sum(footer.rows for footer in rest.earlier.values()))
+        computed, shards = 0, set(rest.earlier)
+        for part in plan_parts(rest.parts(), shard_size, rest.first_shard):
+            shards.update(part.shards)
             # Under the lock, because another job may have written since the first inspection.
             inventory = self._output.inspect(part.shards)
             new = sum(map(len, inventory.missing.values()))
@@ -94,7 +96,7 @@ class _Completer:
                 self._writer.quarantine(name)
             if inventory.missing:
                 failed += self._compute(part, inventory.missing)
-        for name in self._output.find_foreign_files(shard_count):
+        for name in self._output.find_foreign_files(shards):
             self._writer.quarantine(name)
         examples = map(str, self._first_failures.failures[:_EXAMPLES])
         return Completion(failed, computed, tuple(examples))

@@ -8,20 +8,21 @@
 Readers of Parquet data sets skip names that begin with an underscore.
 """
 
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.io import storage
 from roi_ray.io.lock import OutputLock
+from roi_ray.pipeline.history import (
+    find_identities,
+    is_same_manifest,
+    with_history_of,
+)
 from roi_ray.pipeline.kind import JobKind
+from roi_ray.pipeline.output_writer import OutputWriter
 from roi_ray.pipeline.plan import Rows
 from roi_ray.pipeline.run_record import (
     RUN_FOLDER,
@@ -29,13 +30,15 @@ from roi_ray.pipeline.run_record import (
     Run,
     identity,
     list_differences,
-    now,
-    provenance,
     read_run,
-    write_run,
 )
-from roi_ray.pipeline.shard_file import list_shard_files, make_metadata, read_footer, shard_name
-from roi_ray.runtime.logs import LOGGER
+from roi_ray.pipeline.shard_file import (
+    Footer,
+    list_shard_files,
+    read_footer,
+    read_footers,
+    shard_name,
+)
 
 LOCK_JSON = (RUN_FOLDER, "lock.json")
 
@@ -64,23 +67,51 @@ class Output:
         uri: folder, local or on S3.
         run: from `describe_run`.
         kind: the kind of job.
+
+    Attributes:
+        run: the run; when the record has been read, with its history.
+        stored: the record as it was read last; None if the output has none, or that of a run
+            without shards.
     """
 
     def __init__(self, uri: str, run: Run, kind: JobKind) -> None:
         self.uri = storage.absolute(uri)
         self.kind = kind
-        self._run = run
+        self.run = run
+        self.stored: Run | None = None
 
     def is_recorded(self) -> bool:
-        """Return whether `run.json` describes this run and the present place of its manifest.
+        """Return whether `run.json` describes this run, with its manifest in its present place.
 
         Raises:
             OutputError: the folder has shards of another run, or other files but no `run.json`.
         """
-        stored = self._read_own_record()
-        return stored is not None and all(
-            stored.get(name) == self._run[name] for name in ("manifest", "columns")
+        self._read_record()
+        stored = self.stored
+        return (
+            stored is not None
+            and not self.grows
+            and all(stored.get(name) == self.run[name] for name in ("manifest", "columns"))
         )
+
+    @property
+    def grows(self) -> bool:
+        """Whether the output has shards of another manifest than the run's."""
+        return self.stored is not None and not is_same_manifest(self.stored, self.run)
+
+    @property
+    def added_columns(self) -> Collection[str]:
+        """Columns that the recorded job has added to those of the manifest."""
+        return list((self.stored or self.run)["columns"])
+
+    def read_complete_shards(self) -> dict[int, Footer]:
+        """Read the footers of all complete shards of the recorded run, by their number.
+
+        Raises:
+            StorageError: the output cannot be read.
+        """
+        footers = read_footers(self.uri, self.stored or self.run)
+        return {shard: footer for shard, _, footer in footers if footer is not None}
 
     def inspect(self, shards: Mapping[int, Rows]) -> Inventory:
         """Find out which of the shards are complete.
@@ -89,13 +120,16 @@ class Output:
             StorageError: the output cannot be read.
         """
         names = set(storage.list_files(self.uri))
+        expected = find_identities(self.run)
         stored = [shard for shard in shards if shard_name(shard) in names]
         with ThreadPoolExecutor(_READERS) as readers:
-            counts = readers.map(lambda k: self._count_failed(k, len(shards[k])), stored)
+            footers = readers.map(
+                lambda shard: read_footer(self.shard_uri(shard), shard, expected(shard)), stored
+            )
             failed = {
-                shard: count
-                for shard, count in zip(stored, counts, strict=True)
-                if count is not None
+                shard: footer.failed
+                for shard, footer in zip(stored, footers, strict=True)
+                if footer is not None and footer.rows == len(shards[shard])
             }
         return Inventory(
             failed=failed,
@@ -103,98 +137,55 @@ class Output:
             torn=[shard_name(shard) for shard in stored if shard not in failed],
         )
 
-    def find_foreign_files(self, shard_count: int) -> list[str]:
-        """List files that readers would take for shards, but that are not one of this run's."""
+    def find_foreign_files(self, shards: Container[int]) -> list[str]:
+        """List files that readers would take for shards, but that are none of these."""
         files = list_shard_files(self.uri)
-        return [uri.rpartition("/")[2] for shard, uri in files if shard not in range(shard_count)]
+        return [uri.rpartition("/")[2] for shard, uri in files if shard not in shards]
 
     @contextmanager
-    def lock(self) -> Iterator["OutputWriter"]:
+    def lock(self) -> Iterator[OutputWriter]:
         """Lock the output against other jobs, and bring `run.json` up to date.
 
-        Call `inspect` again under the lock, because another job may have written before.
+        Call `inspect` again under the lock, because another job may have written before. If the
+        output `grows`, call `OutputWriter.record_manifest` before any shard is committed.
 
         Raises:
             OutputError: another job is writing to the output, or has begun another run in it.
         """
         with OutputLock(storage.join(self.uri, *LOCK_JSON)) as lock:
-            stored = self._read_own_record()
-            run = self._run if stored is None else {**self._run, "started": stored.get("started")}
-            if run != stored:
-                write_run(self.uri, run)
-            yield OutputWriter(self, lock, self._run)
+            self._read_record()
+            writer = OutputWriter(self, lock)
+            if not self.grows:
+                writer.record(self.run)
+            yield writer
 
     def shard_uri(self, shard: int) -> str:
         """Return the URI of a shard's file."""
         return storage.join(self.uri, shard_name(shard))
 
-    def _count_failed(self, shard: int, rows: int) -> int | None:
-        """Count the failed rows of a shard; None if its file is not the complete shard."""
-        footer = read_footer(self.shard_uri(shard), shard, identity(self._run))
-        return footer.failed if footer is not None and footer.rows == rows else None
-
-    def _read_own_record(self) -> Run | None:
-        """Read this run's record; None if the output has none, or that of a run without shards."""
+    def _read_record(self) -> None:
+        """Read the record, if it is this run's, and take over its history."""
+        self.stored = None
         if not storage.is_file(storage.join(self.uri, *RUN_JSON)):
             if storage.list_files(self.uri):
                 raise OutputError(
                     f"{self.uri} holds files but no {'/'.join(RUN_JSON)}, so it is not an output "
                     f"of `roi-ray {self.kind.command}`; name an empty or new folder"
                 )
-            return None
+            return
         stored = read_run(self.uri, self.kind.command)
-        differences = list_differences(identity(stored), identity(self._run))
-        if not differences:
-            return stored
-        if not any(list_shard_files(self.uri)):
-            return None
-        raise OutputError(
-            f"{self.uri} holds the {self.kind.content} of a run that differs from this one:\n"
-            + ";\n".join(differences)
-            + ".\nRepeat the settings and manifest of that run to resume it, or name another "
-            "--output"
+        differences = list_differences(
+            identity(stored), identity(with_history_of(self.run, stored))
         )
-
-
-class OutputWriter:
-    """Writer of a locked output; see `Output.lock`."""
-
-    def __init__(self, output: Output, lock: OutputLock, run: Run) -> None:
-        self.kind = output.kind
-        self._output, self._lock = output, lock
-        self._provenance, self._started = provenance(run), run["started"]
-
-    def commit(self, shard: int, manifest_rows: pa.Table, results: pa.Table) -> int:
-        """Write a shard's file, whole or not at all.
-
-        Args:
-            shard: number of the shard.
-            manifest_rows: the manifest's columns. Errors of earlier steps are in `results`.
-            results: the columns that the job adds, for the same rows in the same order.
-
-        Returns:
-            number of its rows that failed.
-
-        Raises:
-            OutputError: another job has taken over the output.
-        """
-        metadata = make_metadata(self._provenance, shard, self._started, now())
-        columns = self.kind.columns
-        manifest_rows = manifest_rows.drop_columns(
-            [name for name in schema.ERRORS if name in manifest_rows.column_names]
-        )
-        table = pa.Table.from_arrays(
-            manifest_rows.columns + results.select(columns.names).columns,
-            schema=pa.schema([*manifest_rows.schema, *columns], metadata),
-        )
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer, compression="zstd")
-        self._lock.check()
-        storage.write_bytes(self._output.shard_uri(shard), buffer.getvalue())
-        return int(table.num_rows - table[schema.ERROR].null_count)
-
-    def quarantine(self, name: str) -> None:
-        """Move a file that readers would take for a shard of this run to `_run/torn/`."""
-        target = storage.join(self._output.uri, RUN_FOLDER, "torn", name)
-        LOGGER.warning("%s is torn, or not of this run: moved to %s", name, target)
-        storage.move(storage.join(self._output.uri, name), target)
+        is_same = is_same_manifest(stored, self.run)
+        if (differences or not is_same) and not any(list_shard_files(self.uri)):
+            return
+        if differences:
+            raise OutputError(
+                f"{self.uri} holds the {self.kind.content} of a run that differs from this one:\n"
+                + ";\n".join(differences)
+                + ".\nRepeat the settings of that run to resume it, or name another --output"
+            )
+        self.stored = stored
+        if is_same:
+            self.run = with_history_of(self.run, stored)

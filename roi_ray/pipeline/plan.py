@@ -65,9 +65,8 @@ def split_into_shards(manifest: pa.Table, shard_size: int) -> list[Rows]:
     return np.split(order, cuts[1:])
 
 
-def plan_parts(parts: Iterable[pa.Table], shard_size: int) -> Iterator[PartPlan]:
-    """Plan each part of a manifest; shards are numbered through all parts."""
-    first = 0
+def plan_parts(parts: Iterable[pa.Table], shard_size: int, first: int = 0) -> Iterator[PartPlan]:
+    """Plan each part of a manifest; shards are numbered through all parts, from `first`."""
     for rows in parts:
         shards = dict(enumerate(split_into_shards(rows, shard_size), first))
         first += len(shards)

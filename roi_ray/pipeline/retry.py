@@ -21,9 +21,16 @@ from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.columns import with_absolute_uris
 from roi_ray.io.manifest import Manifest, read_manifest
+from roi_ray.pipeline.history import earlier_shards
 from roi_ray.pipeline.plan import plan_parts
-from roi_ray.pipeline.shard_file import read_shard
-from roi_ray.pipeline.status import Status, map_in_threads
+from roi_ray.pipeline.shard_file import (
+    map_in_threads,
+    read_manifest_rows,
+    read_shard,
+    shard_name,
+)
+from roi_ray.pipeline.status import Status
+from roi_ray.pipeline.stored_rows import StoredRows
 
 _ROWS_PER_GROUP = 100_000
 
@@ -44,7 +51,9 @@ class RetryManifest:
 
 
 def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> RetryManifest:
-    """Write a manifest of the pairs that failed. It is made from the output alone.
+    """Write a manifest of the pairs that failed in this run. It is made from the output alone.
+
+    Pairs whose error was in the run's manifest are left out, as scoring cannot help them.
 
     Args:
         status: status of the run.
@@ -59,9 +68,7 @@ def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> R
     """
     manifest = None if manifest_uri is None else _read_run_manifest(status, manifest_uri)
     base = manifest.base if manifest else _read_location(status, "base")
-    # Another release of roi-ray may have written other columns of scores than this one does.
-    score_columns = status.run.get("columns", schema.MEANINGS)
-    read = partial(_read_failed_rows, score_columns=score_columns)
+    read = partial(_read_failed_rows, added=_added_columns(status))
     failed = map_in_threads(read, status.failed_shards)
     return _write(status, uri, base, manifest.uri if manifest else None, failed)
 
@@ -105,17 +112,30 @@ def _read_location(status: Status, name: str) -> str:
     return str(location)
 
 
-def _read_failed_rows(file: str, score_columns: Collection[str]) -> pa.Table:
-    table = read_shard(file)
-    failed = table.filter(pc.is_valid(table[schema.ERROR]))
-    return failed.select([name for name in table.column_names if name not in score_columns])
+def _read_failed_rows(file: str, added: Collection[str]) -> pa.Table:
+    """Read the rows that failed in this run, and not in a step before it."""
+    has_failed = read_shard(file, [schema.ERROR])[schema.ERROR].is_valid()
+    rows = read_manifest_rows(file, added)
+    failed = rows.filter(pc.and_(has_failed, rows[schema.ERROR].is_null()))
+    return failed.drop_columns(schema.ERRORS)
 
 
 def _select_missing_rows(status: Status, manifest: Manifest) -> Iterator[pa.Table]:
+    if status.shards and earlier_shards(status.run):
+        files = [storage.join(status.output, shard_name(shard)) for shard in status.shards]
+        stored = StoredRows(files, _added_columns(status))
+        for rows in manifest.parts():
+            yield rows.filter(pa.array(stored.locate(rows) < 0))
+        return
     for part, shards in plan_parts(manifest.parts(), status.run["config"]["shard_size"]):
         missing = [rows for shard, rows in shards.items() if status.shards.get(shard) != len(rows)]
         if missing:
             yield part.take(np.concatenate(missing))
+
+
+def _added_columns(status: Status) -> Collection[str]:
+    """Return the columns of scores; another release of roi-ray may have written other ones."""
+    return list(status.run.get("columns", schema.MEANINGS))
 
 
 def _write(

@@ -3,21 +3,33 @@
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from roi_ray import schema
 from roi_ray.errors import StorageError
 from roi_ray.io import storage
-from roi_ray.pipeline.run_record import identity
+from roi_ray.pipeline.history import find_identities
+from roi_ray.pipeline.run_record import Run, identity
 
 _PROVENANCE_KEY = b"roi_ray"
 _SHARD_KEY = b"roi_ray_shard"
 _TIMES_KEY = b"roi_ray_when"
+_FAILED_BEFORE_KEY = b"roi_ray_failed_before"
+
+_READERS = 32
+_ITEMS_PER_BATCH = 256
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,11 @@ class Footer:
 
 
 def make_metadata(
-    provenance: bytes, shard: int, job_started: str, committed: str
+    provenance: bytes,
+    shard: int,
+    job_started: str,
+    committed: str,
+    failed_before: Sequence[int] = (),
 ) -> dict[bytes, bytes]:
     """Make the Parquet metadata of a shard's file.
 
@@ -48,22 +64,27 @@ def make_metadata(
         shard: number of the shard.
         job_started: start of the job, in ISO 8601.
         committed: time at which the file is written, in ISO 8601.
+        failed_before: numbers of the shard's rows whose error was in the manifest already.
     """
     times = {"job_started": job_started, "committed": committed}
-    return {
+    metadata = {
         _PROVENANCE_KEY: provenance,
         _SHARD_KEY: str(shard).encode(),
         _TIMES_KEY: json.dumps(times).encode(),
     }
+    if len(failed_before):
+        metadata[_FAILED_BEFORE_KEY] = json.dumps(list(failed_before)).encode()
+    return metadata
 
 
-def read_footer(uri: str, shard: int, expected: dict[str, Any]) -> Footer | None:
+def read_footer(uri: str, shard: int, expected: dict[str, Any] | None) -> Footer | None:
     """Read the footer of a shard's file.
 
     Args:
         uri: URI of the file.
         shard: number that the file must have.
         expected: identity of the run that the file must belong to; see `run_record.identity`.
+            None if it belongs to no run.
 
     Returns:
         the footer; None if the file is torn, or belongs to another shard or run.
@@ -71,6 +92,8 @@ def read_footer(uri: str, shard: int, expected: dict[str, Any]) -> Footer | None
     Raises:
         StorageError: the file cannot be read.
     """
+    if expected is None:
+        return None
     try:
         with storage.open_file(uri) as stream:
             footer = pq.read_metadata(stream)
@@ -99,6 +122,24 @@ def read_footer(uri: str, shard: int, expected: dict[str, Any]) -> Footer | None
     )
 
 
+def read_footers(uri: str, run: Run) -> Iterator[tuple[int, str, Footer | None]]:
+    """Read the footers of an output's shards.
+
+    Args:
+        uri: the output, absolute.
+        run: the run that the files must belong to.
+
+    Yields:
+        for each file that readers take for a shard, see `list_shard_files`: number of the shard,
+        URI of the file, and its footer, or None if it is torn or not of this run.
+    """
+    expected = find_identities(run)
+    files = list(list_shard_files(uri))
+    footers = map_in_threads(lambda file: read_footer(file[1], file[0], expected(file[0])), files)
+    for (shard, file), footer in zip(files, footers, strict=True):
+        yield shard, file, footer
+
+
 def read_shard(uri: str, columns: list[str] | None = None) -> pa.Table:
     """Read the rows of a shard's file.
 
@@ -117,6 +158,39 @@ def read_shard(uri: str, columns: list[str] | None = None) -> pa.Table:
         raise StorageError(
             f"{uri} is damaged ({reason}): delete it, and the command of this run makes it again"
         ) from error
+
+
+def read_manifest_rows(uri: str, added: Collection[str]) -> pa.Table:
+    """Read the rows of the manifest from a shard's file.
+
+    Args:
+        uri: URI of the file.
+        added: columns that the job has added to those of the manifest.
+
+    Returns:
+        the manifest's columns, and `error_kind` and `error`, which are null but for rows whose
+        error was in the manifest.
+
+    Raises:
+        StorageError: see `read_shard`.
+    """
+    table = read_shard(uri)
+    failed_before = np.zeros(len(table), dtype=bool)
+    metadata = table.schema.metadata or {}
+    failed_before[json.loads(metadata.get(_FAILED_BEFORE_KEY, b"[]"))] = True
+    rows = table.select([name for name in table.column_names if name not in added])
+    for name in schema.ERRORS:
+        errors = pc.if_else(pa.array(failed_before), table[name], None)
+        rows = rows.append_column(name, errors)
+    return rows.replace_schema_metadata(None)
+
+
+def map_in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Map in threads a function that waits for the storage; keep few results in memory."""
+    listed = list(items)
+    with ThreadPoolExecutor(_READERS) as readers:
+        for start in range(0, len(listed), _ITEMS_PER_BATCH):
+            yield from readers.map(function, listed[start : start + _ITEMS_PER_BATCH])
 
 
 def list_shard_files(uri: str) -> Iterator[tuple[int, str]]:

@@ -4,25 +4,19 @@ Reads the footer of each shard's file, and the errors of shards with failed pair
 pairs has 10^5 files, so only a few numbers per file are kept.
 """
 
-from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from roi_ray import schema
 from roi_ray.io import storage
 from roi_ray.io.lock import current_writer
 from roi_ray.pipeline.output import LOCK_JSON
-from roi_ray.pipeline.run_record import identity, read_run
-from roi_ray.pipeline.shard_file import Footer, list_shard_files, read_footer, read_shard
+from roi_ray.pipeline.run_record import read_run
+from roi_ray.pipeline.shard_file import Footer, map_in_threads, read_footers, read_shard
 
 _EXAMPLES = 3
-_READERS = 32
-_ITEMS_PER_BATCH = 256
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass
@@ -112,13 +106,10 @@ def read_status(output_uri: str) -> Status:
     """
     uri = storage.absolute(output_uri)
     status = Status(uri, read_run(uri, command=None))
-    expected = identity(status.run)
     jobs: dict[datetime, Job] = {}
     with ThreadPoolExecutor(1) as background:
         writer = background.submit(current_writer, storage.join(uri, *LOCK_JSON))
-        files = list(list_shard_files(uri))
-        footers = map_in_threads(lambda file: read_footer(file[1], file[0], expected), files)
-        for (shard, file), footer in zip(files, footers, strict=True):
+        for shard, file, footer in read_footers(uri, status.run):
             if footer is None:
                 status.foreign.append(file)
                 continue
@@ -131,14 +122,6 @@ def read_status(output_uri: str) -> Status:
         status.kinds = _group_failures(status.failed_shards)
         status.writer = writer.result()
     return status
-
-
-def map_in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Map in threads a function that waits for the storage; keep few results in memory."""
-    listed = list(items)
-    with ThreadPoolExecutor(_READERS) as readers:
-        for start in range(0, len(listed), _ITEMS_PER_BATCH):
-            yield from readers.map(function, listed[start : start + _ITEMS_PER_BATCH])
 
 
 def _count_job(jobs: dict[datetime, Job], footer: Footer) -> None:

@@ -9,9 +9,8 @@ import pyarrow.compute as pc
 
 from roi_ray import schema
 from roi_ray.errors import OutputError
-from roi_ray.pipeline.run_record import Run, identity
-from roi_ray.pipeline.shard_file import list_shard_files, read_footer, read_shard
-from roi_ray.pipeline.status import map_in_threads
+from roi_ray.pipeline.run_record import Run
+from roi_ray.pipeline.shard_file import read_footers, read_shard
 
 
 @dataclass(frozen=True)
@@ -44,16 +43,13 @@ def draw_pairs(uri: str, run: Run, pairs: int, seed: int) -> Draw:
         OutputError: no pair of the output has scores.
         StorageError: the output cannot be read.
     """
-    expected = identity(run)
     # Sorted, so that a draw does not depend on the order in which the storage lists files.
-    files = sorted(list_shard_files(uri))
-    footers = list(map_in_threads(lambda file: read_footer(file[1], file[0], expected), files))
-    shards = {
-        file: footer.rows - footer.failed
-        for (_, file), footer in zip(files, footers, strict=True)
-        if footer is not None
-    }
-    foreign = tuple(file for _, file in files if file not in shards)
+    files = sorted(
+        (file, footer.rows - footer.failed if footer else None)
+        for _, file, footer in read_footers(uri, run)
+    )
+    shards = {file: scored for file, scored in files if scored is not None}
+    foreign = tuple(file for file, scored in files if scored is None)
     scored = sum(shards.values())
     if not scored:
         torn = f"; {len(foreign)} files are torn or of another run" if foreign else ""

@@ -4,19 +4,21 @@ import io
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from roi_ray.cli.app import app
-from roi_ray.errors import StorageError
+from roi_ray.errors import OutputError, StorageError
 from roi_ray.io import storage
 from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline.retry import write_failed, write_missing
 from roi_ray.pipeline.status import read_status
 from tests.conftest import Photos, make_sweep_of
 from tests.e2e.conftest import run_job, upload_folder
+from tests.pipeline.counting import count, make_rows
 from tests.pipeline.outputs import write_manifest, write_output
 from tests.s3_server import BUCKET, KEY, SECRET, make_client
 
@@ -134,3 +136,21 @@ def test_wrong_credentials_and_missing_buckets_print_one_error_line(
         printed = done.stderr + capfd.readouterr().err  # libraries write to the process's own
         assert "Traceback" not in printed
         assert SECRET not in printed
+
+
+def test_output_on_s3_grows(s3_in_this_process) -> None:
+    folder = f"s3://{BUCKET}/grows"
+
+    def count_letters(references: int) -> int:
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(make_rows(references)), buffer)
+        storage.write_bytes(f"{folder}/m.parquet", buffer.getvalue())
+        return len(count(f"{folder}/m.parquet", f"{folder}/output").computed)
+
+    assert [count_letters(references) for references in (4, 6, 6)] == [8, 4, 0]
+    status = read_status(f"{folder}/output")
+    assert (status.done, status.missing, status.foreign) == (12, 0, [])
+    (entry,) = status.run["earlier_manifests"]
+    assert (entry["rows"], entry["shards"]) == (8, [[0, 3]])
+    with pytest.raises(OutputError, match="4 rows that are not in the manifest"):
+        count_letters(4)

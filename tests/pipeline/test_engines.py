@@ -24,6 +24,7 @@ from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.settings import Settings
+from roi_ray.verification.verify import verify_scores
 from tests.conftest import deepen, encode, encode_16_bits, make_sweep_of, write
 
 LOCAL = Options(device="cpu", shard_size=7, engine="local")
@@ -158,6 +159,21 @@ def test_run_of_one_engine_is_resumed_by_the_other(manifest, outputs, first, sec
     assert_equal_tables(pq.read_table(output), expected)
     (output / "_run" / "torn" / files[2].name).unlink()
     (output / "_run" / "torn").rmdir()
+
+
+@pytest.mark.parametrize(("first", "second"), [("local", "ray"), ("ray", "local")])
+def test_run_of_one_engine_is_grown_by_the_other(
+    manifest, outputs, tmp_path, first, second
+) -> None:
+    output, expected = tmp_path / "scores", pq.read_table(outputs[first]).sort_by("pair_id")
+    part = replace(OPTIONS[first], limit=20)
+    assert score_manifest(manifest, str(output), options=part).scored == 20
+    summary = score_manifest(manifest, str(output), options=OPTIONS[second])
+    assert (summary.rows, summary.scored) == (48, 28)
+    assert summary.failed == sum(FAILURES.values())
+    grown = pq.read_table(output).sort_by("pair_id")
+    assert_equal_tables(grown.replace_schema_metadata(None), expected.replace_schema_metadata(None))
+    assert verify_scores(str(output), pairs=5).agrees
 
 
 KILLED = """
