@@ -2,19 +2,25 @@
 
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from roi_ray import schema
+from roi_ray.errors import ClusterError
 from roi_ray.io.allowlist import Allowlist
 from roi_ray.sweep.builtin import make_codec
 from roi_ray.sweep.codec import Encoded
-from roi_ray.sweep.encode_stage import EncodeOptions
-from roi_ray.sweep.engines import EncodeJob, LocalEncodeEngine, split_by_codec
+from roi_ray.sweep.encode_stage import SWEEP_RESULT_ROWS, EncodeOptions
+from roi_ray.sweep.engines import EncodeJob, make_encode_engine
+from roi_ray.sweep.local_engine import LocalEncodeEngine
+from roi_ray.sweep.pieces import find_places, join_neighbours, split_by_codec
+from roi_ray.sweep.ray_engine import RayEncodeEngine
 from tests.conftest import encode, write
-from tests.sweep.sweep_items import jpeg_with, make_items, sleep
+from tests.sweep.sweep_items import crash, jpeg_with, make_items, sleep
 
 CODECS = {codec.label: codec for codec in (make_codec("jpeg"), make_codec("webp"))}
 TARGETS = [("quality", 30.0), ("bpp", 1.0), ("psnr", 99.0)]
@@ -45,7 +51,8 @@ def job(tmp_path) -> EncodeJob:
 def read(tables) -> list[dict]:
     """Collect results in the order of their rows, without what depends on the time."""
     timed = [schema.ENCODE_SECONDS, schema.DECODE_SECONDS, schema.OTHER_LOAD]
-    table = pa.concat_tables(tables).drop_columns(timed)
+    empty = SWEEP_RESULT_ROWS.empty_table()
+    table = pa.concat_tables([empty, *tables]).drop_columns(timed)
     return sorted(table.to_pylist(), key=lambda row: row["row"])
 
 
@@ -72,11 +79,14 @@ def test_split_by_codec_keeps_every_cell(originals) -> None:
     items = make_items(originals, CODECS, TARGETS)
     pieces = split_by_codec(items)
     assert len(pieces) == 2 * len(originals)
-    assert all(piece.schema.equals(items.schema) for piece in pieces)
+    assert pieces.schema.equals(items.schema)
     for column in ("rows", "pair_ids", "target", "bitstream"):
-        split = [cell for piece in pieces for cell in piece[column][0].as_py()]
-        assert split == [cell for cells in items[column].to_pylist() for cell in cells]
-    assert [set(piece["codec"][0].as_py()) for piece in pieces[:2]] == [{"jpeg"}, {"webp"}]
+        assert pc.list_flatten(pieces[column]).equals(pc.list_flatten(items[column]))
+    assert [set(codecs) for codecs in pieces["codec"].to_pylist()[:2]] == [{"jpeg"}, {"webp"}]
+    assert pieces["reference"].to_pylist()[:3] == [originals[0], originals[0], originals[1]]
+    joined = join_neighbours(pieces, find_places(pieces, CODECS))
+    assert [len(part) for part, _ in joined] == [2] * len(originals)
+    assert pa.concat_tables(part for part, _ in joined).equals(pieces)
 
 
 def test_workers_limit_the_cpus_in_use(job, originals) -> None:
@@ -135,3 +145,72 @@ def test_defect_in_a_thread_ends_the_job(job, originals) -> None:
     with pytest.raises(ZeroDivisionError):
         list(LocalEncodeEngine(broken).run(items))
     assert threading.active_count() == before
+
+
+@pytest.fixture
+def run_on_ray(ray_cluster):
+    """A function that encodes work items by the Ray engine, and returns the rows."""
+
+    def run(job: EncodeJob, items: pa.Table, *, isolate: bool = False) -> list[dict]:
+        with ExitStack() as connection:
+            engine = make_encode_engine("ray", job, connection)
+            return read(engine.run(items, isolate=isolate))
+
+    return run
+
+
+def test_ray_gives_what_the_local_engine_does(job, originals, run_on_ray) -> None:
+    items = make_items(originals, CODECS, TARGETS)
+    expected = read(LocalEncodeEngine(job).run(items))
+    assert run_on_ray(replace(job, workers=None), items) == expected
+    cells = make_items(originals, CODECS, TARGETS, cell_per_item=True)
+    assert run_on_ray(job, cells, isolate=True) == expected
+
+
+def test_codecs_of_different_resources_run_side_by_side(job, originals, run_on_ray) -> None:
+    codecs = {
+        "wide": jpeg_with("wide", cpus=2),
+        "too-wide": jpeg_with("too-wide", cpus=1000),
+        "half": jpeg_with("half", cpus=0.5),
+    }
+    items = make_items(originals[:2], codecs, [("quality", 50.0)])
+    for workers in (None, 2):
+        rows = run_on_ray(replace(job, codecs=codecs, workers=workers), items)
+        assert [row["error"] for row in rows] == [None] * 6
+
+
+def test_cell_that_crashes_its_process_is_missing_alone(job, originals, run_on_ray) -> None:
+    codecs = {"crash": jpeg_with("crash", encoding=crash), **CODECS}
+    targets = [("quality", 40.0), ("quality", 50.0), ("quality", 60.0)]
+    crashing = replace(job, codecs=codecs, workers=None)
+    first = run_on_ray(crashing, make_items(originals[:2], codecs, targets))
+    there = {row["row"] for row in first}
+    assert there < set(range(18)) and 1 not in there and 10 not in there
+    cells = make_items(originals[:2], codecs, targets, cell_per_item=True)
+    alone = run_on_ray(crashing, cells, isolate=True)
+    assert {row["row"] for row in alone} == set(range(18)) - {1, 10}
+    assert {row["error"] for row in [*first, *alone]} == {None}
+
+
+def test_missing_resource_is_announced_once_and_others_go_on(
+    job, originals, ray_cluster, caplog
+) -> None:
+    codecs = {"there": jpeg_with("there"), "gpu-codec": jpeg_with("gpu-codec", resource="encoders")}
+    items = make_items(originals[:1], codecs, [("quality", 50.0)])
+    with ExitStack() as connection:
+        engine = make_encode_engine("ray", replace(job, codecs=codecs, workers=None), connection)
+        results = engine.run(items)
+        assert next(results)["row"].to_pylist() == [0]
+        results.close()
+        (record,) = caplog.records
+        assert "no node has the resource 'encoders' yet: the cells of gpu-codec" in record.message
+        assert """--resources '{"encoders": 1}'""" in record.message
+
+
+def test_local_ray_without_the_resource_is_refused(job, originals, ray_cluster) -> None:
+    codecs = {"mine": jpeg_with("mine", resource="encoders")}
+    items = make_items(originals[:1], codecs, [("quality", 50.0)])
+    engine = RayEncodeEngine(replace(job, codecs=codecs), ExitStack())
+    engine._can_grow = False
+    with pytest.raises(ClusterError, match="no node has the resource 'encoders' that mine ask"):
+        list(engine.run(items))

@@ -1,0 +1,138 @@
+"""The Ray engine of a sweep: cells are tasks of Ray Data, on nodes that have their codecs."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from roi_ray.errors import ClusterError
+from roi_ray.pipeline.plan import split_into_blocks
+from roi_ray.pipeline.ray_context import RETRIES, iterate, streaming_context
+from roi_ray.runtime.cluster import connect
+from roi_ray.runtime.logs import LOGGER
+from roi_ray.sweep.encode_stage import encode_cells
+from roi_ray.sweep.engines import EncodeJob
+from roi_ray.sweep.pieces import Place, find_places, split_by_codec
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+_OBJECT_STORE = 256 << 20
+"""Bytes of the object store of a local Ray: work items and results are small."""
+
+_SHARE = 0.001
+"""Share of a resource label that a task asks for: the label says where codecs can run, and the CPUs
+how many at a time."""
+
+
+class RayEncodeEngine:
+    """Engine that encodes on Ray Data; connects to Ray on first use.
+
+    Work that asks for different resources is mapped separately, so that none waits for the other.
+
+    Args:
+        job: what to run.
+        connection: keeps the connection to Ray.
+    """
+
+    def __init__(self, job: EncodeJob, connection: ExitStack) -> None:
+        self._job = job
+        self._connection = connection
+        self._can_grow: bool | None = None
+        self._announced: set[str] = set()
+
+    def run(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
+        """Encode the cells of work items; see `Engine.run`.
+
+        Args:
+            items: see `encode_cells`.
+            isolate: whether each task encodes one cell, so that one that kills its process fails no
+                others.
+
+        Yields:
+            tables of `SWEEP_RESULT_ROWS`, in any order. Rows whose process died are missing.
+
+        Raises:
+            ClusterError: Ray cannot be reached or started, or a codec needs a resource that a local
+                Ray does not have.
+        """
+        if self._can_grow is None:
+            self._can_grow = not self._connection.enter_context(connect(object_store=_OBJECT_STORE))
+        groups = self._group(split_by_codec(items), isolate=isolate)
+        self._check_resources(groups)
+        with streaming_context():
+            datasets = [self._build_dataset(blocks, place) for place, blocks in groups.items()]
+            if self._job.workers is None:
+                datasets = [reduce(lambda first, other: first.union(other), datasets)]
+        # A number of workers is kept by one group after the other.
+        for dataset in datasets:
+            yield from iterate(dataset)
+
+    def _group(self, pieces: pa.Table, *, isolate: bool) -> dict[Place, list[pa.Table]]:
+        """Return the blocks of work for each place."""
+        numbers: dict[Place, list[int]] = {}
+        for number, place in enumerate(find_places(pieces, self._job.codecs)):
+            numbers.setdefault(place, []).append(number)
+        return {
+            place: list(split_into_blocks(pieces.take(chosen), isolate=isolate))
+            for place, chosen in numbers.items()
+        }
+
+    def _check_resources(self, places: Mapping[Place, object]) -> None:
+        """Check that some node has each resource, or may come to have it.
+
+        Raises:
+            ClusterError: this is a local Ray, which gets no further nodes.
+        """
+        import ray
+
+        there = ray.cluster_resources()
+        for label in {place.resource for place in places if place.resource is not None}:
+            if label in there or label in self._announced:
+                continue
+            self._announced.add(label)
+            names = [name for name, codec in self._job.codecs.items() if codec.resource == label]
+            advice = f"ray start --address=HEAD:6379 --resources '{{\"{label}\": 1}}'"
+            if not self._can_grow:
+                raise ClusterError(
+                    f"no node has the resource {label!r} that {', '.join(names)} ask for, and a "
+                    f"local Ray gets no further nodes: set RAY_ADDRESS to a cluster and start a "
+                    f"node with it ({advice}), remove the resource from the plan, or use "
+                    "--engine local"
+                )
+            LOGGER.warning(
+                "no node has the resource %r yet: the cells of %s wait until one joins (%s)",
+                label,
+                ", ".join(names),
+                advice,
+            )
+
+    def _build_dataset(self, blocks: list[pa.Table], place: Place) -> "Dataset":
+        import ray.data
+        from ray.data import TaskPoolStrategy
+
+        cpus = min(place.cpus, _largest_node())
+        workers = self._job.workers
+        if workers is not None:  # as many tasks as fit, but no more than there are
+            workers = min(max(1, int(workers / cpus)), len(blocks))
+        resources = {} if place.resource is None else {"resources": {place.resource: _SHARE}}
+        return ray.data.from_blocks(blocks).map_batches(
+            encode_cells,
+            batch_size=None,
+            batch_format="pyarrow",
+            fn_kwargs=self._job.arguments(),
+            compute=TaskPoolStrategy(workers),
+            num_cpus=cpus,
+            max_retries=RETRIES,
+            **resources,
+        )
+
+
+def _largest_node() -> float:
+    """Return the CPUs of the largest node: a task that asks for more would wait for ever."""
+    import ray
+
+    cpus = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
+    return max(cpus, default=0.0) or float("inf")
