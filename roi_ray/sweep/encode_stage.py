@@ -39,6 +39,7 @@ __all__ = [
     "EncodeOptions",
     "Stopped",
     "encode_cells",
+    "fail_cells",
 ]
 
 ITEM_COLUMNS = (
@@ -126,8 +127,7 @@ def encode_cells(
             raise Stopped
 
     for item in items.to_pylist():
-        columns = (item[column] for column in (ROWS, PAIR_IDS, *ITEM_COLUMNS))
-        cells = [_Cell(*values) for values in zip(*columns, strict=True)]
+        cells = _list_cells(item)
         # Items of one original follow each other.
         if item[schema.REFERENCE] != name:
             name = item[schema.REFERENCE]
@@ -138,6 +138,21 @@ def encode_cells(
                 yield _to_table(item[SHARD], cell, outcome)
                 if _is_fatal(outcome):
                     return
+
+
+def fail_cells(items: pa.Table, failure: Failure) -> pa.Table:
+    """Return the results of work items none of whose cells can be encoded, for one reason."""
+    tables = [
+        _to_table(item[SHARD], cell, failure)
+        for item in items.to_pylist()
+        for cell in _list_cells(item)
+    ]
+    return pa.concat_tables(tables)
+
+
+def _list_cells(item: dict[str, Any]) -> list[_Cell]:
+    columns = (item[column] for column in (ROWS, PAIR_IDS, *ITEM_COLUMNS))
+    return [_Cell(*values) for values in zip(*columns, strict=True)]
 
 
 def _read_original(

@@ -35,7 +35,7 @@ from roi_ray.sweep.encode_stage import (
     SWEEP_RESULT_ROWS,
     EncodeOptions,
 )
-from roi_ray.sweep.engines import EncodeJob, LocalEncodeEngine
+from roi_ray.sweep.engines import EncodeJob, make_encode_engine
 from roi_ray.sweep.images import Images, find_images
 from roi_ray.sweep.options import SweepOptions
 from roi_ray.sweep.plan import PlannedCodec, make_plan
@@ -143,13 +143,13 @@ def make_sweep(
     )
     if not cells.is_recorded():
         write_cells(_cells_uri(sweep.uri, sweep.manifest.sha256), sweep.manifest.table)
-    with ExitStack():
+    with ExitStack() as connection:
 
         def start_engine() -> Engine:
             name = options.engine
             if name == "auto":
                 name = choose_engine(sweep.manifest.rows, cells.uri, _ANY_NUMBER)
-            return LocalEncodeEngine(_make_job(sweep, options))
+            return make_encode_engine(name, _make_job(sweep, options), connection)
 
         completion = complete_output(sweep.manifest, cells, start_engine, options.shard_size)
     return SweepSummary(

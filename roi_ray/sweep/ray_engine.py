@@ -1,5 +1,7 @@
 """The Ray engine of a sweep: cells are tasks of Ray Data, on nodes that have their codecs."""
 
+import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import reduce
@@ -7,12 +9,16 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from roi_ray.errors import ClusterError
+from roi_ray.errors import ClusterError, StorageError
+from roi_ray.io import storage
+from roi_ray.io.allowlist import Allowlist
 from roi_ray.pipeline.plan import split_into_blocks
 from roi_ray.pipeline.ray_context import RETRIES, iterate, streaming_context
 from roi_ray.runtime.cluster import connect
 from roi_ray.runtime.logs import LOGGER
-from roi_ray.sweep.encode_stage import encode_cells
+from roi_ray.schema import Failure
+from roi_ray.sweep.codec import Codec
+from roi_ray.sweep.encode_stage import EncodeOptions, encode_cells, fail_cells
 from roi_ray.sweep.engines import EncodeJob
 from roi_ray.sweep.pieces import Place, find_places, split_by_codec
 
@@ -60,6 +66,8 @@ class RayEncodeEngine:
         """
         if self._can_grow is None:
             self._can_grow = not self._connection.enter_context(connect(object_store=_OBJECT_STORE))
+        if not storage.is_remote(self._job.output):
+            os.makedirs(storage.local_path(self._job.output), exist_ok=True)
         groups = self._group(split_by_codec(items), isolate=isolate)
         self._check_resources(groups)
         with streaming_context():
@@ -119,7 +127,7 @@ class RayEncodeEngine:
             workers = min(max(1, int(workers / cpus)), len(blocks))
         resources = {} if place.resource is None else {"resources": {place.resource: _SHARE}}
         return ray.data.from_blocks(blocks).map_batches(
-            encode_cells,
+            encode_on_node,
             batch_size=None,
             batch_format="pyarrow",
             fn_kwargs=self._job.arguments(),
@@ -128,6 +136,29 @@ class RayEncodeEngine:
             max_retries=RETRIES,
             **resources,
         )
+
+
+def encode_on_node(
+    items: pa.Table,
+    base: str,
+    allowlist: Allowlist,
+    codecs: Mapping[str, Codec],
+    output: str,
+    options: EncodeOptions,
+) -> Iterator[pa.Table]:
+    """Encode the cells of work items, if this node sees the output; see `encode_cells`.
+
+    A local folder may be on the driver's disk alone: files that were written to a folder of the
+    same name on another machine would never be found.
+    """
+    if storage.is_remote(output) or storage.is_folder(output):
+        yield from encode_cells(items, base, allowlist, codecs, output, options)
+        return
+    text = (
+        f"{output} does not exist on the node {socket.gethostname()}: on several machines, give an "
+        "--output that all of them see, such as s3://BUCKET/FOLDER"
+    )
+    yield fail_cells(items, Failure.from_exception(StorageError(text)))
 
 
 def _largest_node() -> float:

@@ -18,7 +18,7 @@ from roi_ray.sweep.encode_stage import SWEEP_RESULT_ROWS, EncodeOptions
 from roi_ray.sweep.engines import EncodeJob, make_encode_engine
 from roi_ray.sweep.local_engine import LocalEncodeEngine
 from roi_ray.sweep.pieces import find_places, join_neighbours, split_by_codec
-from roi_ray.sweep.ray_engine import RayEncodeEngine
+from roi_ray.sweep.ray_engine import RayEncodeEngine, encode_on_node
 from tests.conftest import encode, write
 from tests.sweep.sweep_items import crash, jpeg_with, make_items, sleep
 
@@ -214,3 +214,13 @@ def test_local_ray_without_the_resource_is_refused(job, originals, ray_cluster) 
     engine._can_grow = False
     with pytest.raises(ClusterError, match="no node has the resource 'encoders' that mine ask"):
         list(engine.run(items))
+
+
+def test_node_that_does_not_see_the_output_stops_the_job(job, originals, tmp_path) -> None:
+    items = make_items(originals[:1], CODECS, TARGETS)
+    arguments = {**job.arguments(), "output": str(tmp_path / "elsewhere")}
+    rows = pa.concat_tables(encode_on_node(items, **arguments)).to_pylist()
+    assert len(rows) == 6
+    assert {row["error_kind"] for row in rows} == {"StorageError"}
+    assert "/elsewhere does not exist on the node " in rows[0]["error"]
+    assert not (tmp_path / "elsewhere").exists()
