@@ -84,7 +84,8 @@ def psnr_of(image, reference):
     values, wanted = (
         np.asarray(each) / ((1 << bit_depth_of(each)) - 1) for each in (image, reference)
     )
-    return -10 * np.log10(np.mean((values - wanted) ** 2))
+    mse = np.mean((values - wanted) ** 2)
+    return -10 * np.log10(mse) if mse else np.inf
 
 
 DEEP = {
