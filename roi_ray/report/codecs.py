@@ -9,31 +9,34 @@ from roi_ray.errors import CodecError
 from roi_ray.sweep.builtin import BuiltinCodec
 from roi_ray.sweep.builtin.options import Option
 from roi_ray.sweep.codec import Codec
+from roi_ray.sweep.plan import PlannedCodec
 
 
 def describe_codec(codec: Codec) -> dict[str, Any]:
     """Describe a codec by values that JSON can hold; asks it for its version.
 
     Returns:
-        `codec` (the name, or the label of an external one), `variant` (the options of a variant
-        that has another library or scale, such as `depth=10`), `label`, `description`, `version`
-        (None if it is not available), `error` (then, what to do), `suffix`, `quality` (the
-        fields of `QualityScale`) and `options` (`option`, `default`, `values`, `text`).
+        `codec` (the name, or the label of an external one), `variant` (the options in the label,
+        such as `depth=10`), `label`, `settings`, `description`, `version` (None if it is not
+        available), `error` (then, what to do), `suffix`, `quality` (the fields of `QualityScale`)
+        and `options` (`option`, `default`, `values`, `text`).
     """
     version, error = None, None
     try:
         version = codec.version()
     except CodecError as missing:
         error = str(missing)
-    name, description = codec.label, ""
+    name, variant, description = codec.label, "", ""
     options: tuple[Option, ...] = ()
     if isinstance(codec, BuiltinCodec):
         name, description, options = codec.name, codec.description, codec.options
+        variant = codec.label.removeprefix(name).removeprefix("-")
     scale = codec.scale
     return {
         "codec": name,
-        "variant": codec.label[len(name) + 1 :],
+        "variant": variant,
         "label": codec.label,
+        "settings": codec.settings,
         "description": description,
         "version": version,
         "error": error,
@@ -58,6 +61,14 @@ def describe_codec(codec: Codec) -> dict[str, Any]:
     }
 
 
+def describe_plan(planned: Iterable[PlannedCodec]) -> list[dict[str, Any]]:
+    """Describe the codecs of a plan as `describe_codec` does, with their `targets` as texts."""
+    return [
+        describe_codec(codec) | {"targets": [str(target) for target in targets]}
+        for codec, targets in planned
+    ]
+
+
 def make_codec_table(codecs: Iterable[Mapping[str, Any]]) -> Table:
     """Make a table of codecs, as `describe_codec` describes them: versions and quality scales."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
@@ -77,6 +88,20 @@ def make_codec_table(codecs: Iterable[Mapping[str, Any]]) -> Table:
             f"{lowest} to {highest}",
             " ".join(f"{quality:g}" for quality in scale["defaults"]),
             scale["text"],
+        )
+    return table
+
+
+def make_plan_table(codecs: Iterable[Mapping[str, Any]]) -> Table:
+    """Make a table of the codecs of a plan, as `describe_plan` describes them."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("codec of the plan", "available here", "encoded at"):
+        table.add_column(name)
+    for codec in codecs:
+        table.add_row(
+            codec["label"],
+            codec["version"] or "no",
+            " ".join(text.removeprefix("quality=") for text in codec["targets"]),
         )
     return table
 
