@@ -82,7 +82,7 @@ def test_codecs_of_a_plan_are_listed_too(tmp_path):
     assert result.exit_code == 0
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["fast", *make_codec("avif").version().split(), "20", "50"] in lines
-    assert ["shell", "copy", "1.0", "[bold]", "3"] in lines
+    assert ["shell", "cp:", "copy", "1.0", "[bold]", "3"] in lines
     assert ["gone", "no", "3"] in lines
     assert "no-such-encoder was not found" in result.stdout
     planned = json.loads(run("--plan", str(plan), "--json").stdout)["plan"]
