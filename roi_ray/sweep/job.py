@@ -7,14 +7,14 @@ OUTPUT/cells/                        the same in shards, as they were committed,
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.errors import OutputError
+from roi_ray.errors import OutputError, UsageError
 from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.formats import open_parquet
@@ -149,7 +149,9 @@ def make_sweep(
             name = options.engine
             if name == "auto":
                 name = choose_engine(sweep.manifest.rows, cells.uri, _ANY_NUMBER)
-            return make_encode_engine(name, _make_job(sweep, options), connection)
+            job = _make_job(sweep, options)
+            engine = make_encode_engine(name, job, connection)
+            return _PlannedCodecsOnly(engine, set(job.codecs))
 
         completion = complete_output(sweep.manifest, cells, start_engine, options.shard_size)
     return SweepSummary(
@@ -235,6 +237,28 @@ def _make_job(sweep: PlannedSweep, options: SweepOptions) -> EncodeJob:
         options=EncodeOptions(options.repeat, options.tolerance, options.max_pixels),
         workers=options.workers,
     )
+
+
+@dataclass(frozen=True)
+class _PlannedCodecsOnly:
+    """Engine that refuses cells of an earlier, unfinished plan whose codecs this plan lacks."""
+
+    engine: Engine
+    labels: set[str]
+
+    def run(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
+        """Encode the cells of work items; see `Engine.run`.
+
+        Raises:
+            UsageError: a cell has a codec that the plan does not name.
+        """
+        wanted = set(items[schema.CODEC].combine_chunks().flatten().unique().to_pylist())
+        if unknown := sorted(wanted - self.labels):
+            raise UsageError(
+                f"an earlier command planned cells of {', '.join(unknown)} that were never "
+                "encoded; name their codecs again, with the same options"
+            )
+        yield from self.engine.run(items, isolate=isolate)
 
 
 def _check_manifest_is_ours(output: str) -> None:

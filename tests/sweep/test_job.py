@@ -214,6 +214,15 @@ def test_unusable_arguments_write_nothing(tmp_path, images):
     assert not out.exists()
 
 
+def test_cells_of_an_unfinished_plan_need_their_codecs(tmp_path, images):
+    make_sweep(images, str(tmp_path), CODECS, options=LOCAL)
+    shard = next((tmp_path / "cells").glob("shard-*.parquet"))
+    shard.unlink()
+    with pytest.raises(UsageError, match="planned cells of webp that were never encoded"):
+        make_sweep(images, str(tmp_path), ["jpeg:20,80"], options=LOCAL)
+    assert make_sweep(images, str(tmp_path), CODECS, options=LOCAL).failed == 0
+
+
 def test_record_identifies_the_sweep(tmp_path, images):
     make_sweep(images, str(tmp_path), CODECS, options=LOCAL)
     run = json.loads((tmp_path / "cells/_run/run.json").read_bytes())
