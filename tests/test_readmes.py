@@ -103,6 +103,7 @@ def folder(tmp_path, photos, monkeypatch) -> Path:
     }
     for name, data in images.items():
         write(tmp_path / name, data)
+    write(tmp_path / "photos/photo.png", images["original.png"])
     write(tmp_path / "decoded.jpg", images["jpeg20.jpeg"])
     write(tmp_path / "decoded.webp", images["webp80.webp"])
     names = list(images)
@@ -142,6 +143,10 @@ def test_shell_examples_of_the_first_readmes_run(folder, without_ray, capsys) ->
             continue
         assert not load_command(name).main(arguments, prog_name=name, standalone_mode=False)
         ran.append(name)
-    assert ran == ["pair", "score", "status", "verify", "compare", "rank", "status", "status"]
+    assert ran == [
+        *("codecs", "sweep", "pair", "score", "status", "verify"),
+        *("compare", "rank", "status", "status"),
+    ]
     assert pq.read_table(folder / "scores").num_rows == 4
+    assert pq.read_table(folder / "sweep/scores").num_rows == 22
     assert (folder / "ranking" / "ranking.png").exists()
