@@ -103,7 +103,7 @@ def folder(tmp_path, photos, monkeypatch) -> Path:
     }
     for name, data in images.items():
         write(tmp_path / name, data)
-    write(tmp_path / "photos/photo.png", images["original.png"])
+    write(tmp_path / "photos/photo.png", encode(photo))
     write(tmp_path / "decoded.jpg", images["jpeg20.jpeg"])
     write(tmp_path / "decoded.webp", images["webp80.webp"])
     names = list(images)
