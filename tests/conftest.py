@@ -204,7 +204,7 @@ def write(path: Path, data: bytes) -> str:
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """A local Ray that all tests share; it schedules four CPUs, whatever the machine has."""
+    """A local Ray that all tests share; it schedules two CPUs, whatever the machine has."""
     import ray
 
     # Ray warns of a new default for workers that request no GPU.
@@ -212,7 +212,7 @@ def ray_cluster() -> Iterator[None]:
         warnings.simplefilter("ignore", FutureWarning)
         ray.init(
             address="local",
-            num_cpus=4,
+            num_cpus=2,
             include_dashboard=False,
             logging_level="ERROR",
             object_store_memory=500 * 2**20,

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -40,6 +41,8 @@ def choices(tmp_path_factory, photos):
                         "bpp_b": b["bpp"],
                     }
                 )
+    # 89, a prime number, which no number of workers divides.
+    rows.pop()
     # A missing image fails only its own comparison.
     rows.append({**rows[0], "b": "decoded/missing.png"})
     pq.write_table(pa.Table.from_pylist(rows), folder / "choices.parquet")
@@ -99,7 +102,7 @@ def test_compare_without_a_model_joins_existing_scores(choices, compared, tmp_pa
         scores=str(compared / "_scored" / "scores"),
         model="none",
     )
-    assert "91 comparisons, 1 without features" in capsys.readouterr().out
+    assert "90 comparisons, 1 without features" in capsys.readouterr().out
     alone = pq.read_table(tmp_path / "comparisons.parquet")
     both = pq.read_table(compared / "comparisons.parquet")
     assert alone.equals(both.drop_columns(["p_a_preferred"]))
@@ -115,21 +118,22 @@ def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_clus
         recipe="roi-ray",
         seed=0,
         runs=str(tmp_path / "runs"),
-        workers=2,
+        workers=3,
         gpu=False,
     )
     text = capsys.readouterr().out
-    assert "91 comparisons, 90 of them with labels and features, about 6 references" in text
+    assert "90 comparisons, 89 of them with labels and features, about 6 references" in text
     assert re.search(r"step \d+/\d+  loss 0\.", text)
     loaded = load_preference_model(model)
     assert loaded.identity["sha256"] in text
     assert loaded.features == ("psnr", "roi_psnr")
-    # Two workers on Ray Data's shards train almost the same model as one process.
-    assert loaded.provenance["workers"] == 2
+    # Any number of workers, also more than Ray has CPUs, train the same model as one process.
+    assert loaded.provenance["workers"] == 3
     examples = to_examples(pq.read_table(comparisons), loaded.features, comparisons)
     alone = train_in_process(examples, RECIPES["roi-ray"])
-    apart = loaded.predict(examples.a, examples.b) - alone.predict(examples.a, examples.b)
-    assert abs(apart).mean() < 0.02
+    np.testing.assert_allclose(
+        *(m.predict(examples.a, examples.b) for m in (loaded, alone)), atol=1e-4
+    )
 
     output = tmp_path / "evaluation"
     evaluate.main(
@@ -141,7 +145,7 @@ def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_clus
         repeats=1,
     )
     text = capsys.readouterr().out
-    assert "91 comparisons, 90 used, about 6 references" in text
+    assert "90 comparisons, 89 used, about 6 references" in text
     assert re.search(r"paper, ROI \(other data: CLIC\) +78\.40", text)
     assert re.search(r"ROI roi-ray - BASIC roi-ray: [+-]\d", text)
     written = json.loads((output / "evaluation.json").read_text())
@@ -210,7 +214,7 @@ def test_too_many_comparisons_without_features_exit_with_3(choices, compared, tm
         )
     assert raised.value.exit_code == 3
     assert "more than --fail-above 0.01 have no features" in capsys.readouterr().err
-    assert len(pq.read_table(tmp_path / "comparisons.parquet")) == 91
+    assert len(pq.read_table(tmp_path / "comparisons.parquet")) == 90
 
 
 def test_output_without_safetensors_suffix_is_refused_before_training(tmp_path, capsys):

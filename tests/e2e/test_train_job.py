@@ -1,4 +1,4 @@
-"""Training of the preference model on several workers, and after a worker is killed."""
+"""Training of the preference model on several workers, one of which is killed."""
 
 import os
 import signal
@@ -8,13 +8,10 @@ import time
 import uuid
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from roi_ray import schema
-from roi_ray.preference.comparisons import Comparisons
-from roi_ray.preference.distributed import train_model
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.model import PreferenceModel, load_preference_model
 from tests.preference.synthetic import comparisons
@@ -31,30 +28,10 @@ def measure_accuracy(model: PreferenceModel) -> float:
     return float(((model.predict(others.a, others.b) > 0.5) == (others.p_a > 0.5)).mean())
 
 
-def test_any_number_of_workers_trains_the_same_model(tmp_path: Path, ray_cluster) -> None:
-    # A prime number of answers: no number of workers divides it.
-    given = Comparisons(comparisons().slice(0, 479), "synthetic", "/", "0" * 64)
-    others = to_examples(comparisons(references=40, seed=1), schema.FEATURES, "others")
-    predictions = {}
-    for workers in (1, 3):
-        model = train_model(
-            given,
-            schema.FEATURES,
-            "paper",
-            runs=str(tmp_path / str(workers)),
-            workers=workers,
-            report=lambda line: None,
-        )
-        assert model.provenance["workers"] == workers
-        assert measure_accuracy(model) > 0.85
-        predictions[workers] = model.predict(others.a, others.b)
-    np.testing.assert_allclose(predictions[3], predictions[1], atol=1e-3)
-
-
 def test_training_resumes_from_its_checkpoint_on_s3_after_a_worker_is_killed(
     tmp_path: Path, s3: dict[str, str]
 ) -> None:
-    pq.write_table(comparisons(references=200), tmp_path / "comparisons.parquet")
+    pq.write_table(comparisons(references=80), tmp_path / "comparisons.parquet")
     output, log, mark = tmp_path / "model.safetensors", tmp_path / "log", uuid.uuid4().hex
     command = [sys.executable, str(JOB), "--recipe", "paper", "--workers", "2"]
     command += ["--comparisons", str(tmp_path / "comparisons.parquet"), "--output", str(output)]
@@ -76,7 +53,7 @@ def test_training_resumes_from_its_checkpoint_on_s3_after_a_worker_is_killed(
     assert job.wait(timeout=240) == 0, log.read_text()
     lines = log.read_text()
     assert "resumes from step " in lines
-    assert lines.count("step 625/") == 1
+    assert lines.count("step 250/") == 1
     assert measure_accuracy(load_preference_model(str(output))) > 0.85
 
 
