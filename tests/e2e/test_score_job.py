@@ -4,9 +4,8 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +14,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import Photos, encode, make_sweep_of, write
+from roi_ray.io import storage
+from roi_ray.io.lock_holder import parse_holder
+from roi_ray.pipeline.decode_stage import decode_work_items
+from roi_ray.pipeline.job import Stages
+from roi_ray.pipeline.options import Options
+from roi_ray.pipeline.run import score_manifest
+from tests.conftest import Photos, encode, write
 from tests.e2e.conftest import make_many_small_pairs, run_job, start_job
 
 pytestmark = pytest.mark.e2e
 
-SHARDS = 30
-PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "600"))
-"""Number of pairs: a multiple of 600, so that each shard has whole references."""
+SHARDS = 15
+PAIRS = int(os.environ.get("ROI_RAY_PAIRS", "300"))
+"""Number of pairs: a multiple of 300, so that each shard has whole references."""
 
 
 @pytest.mark.long
-def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Photos) -> None:
-    """Kill the job `ROI_RAY_KILLS` times at random moments and vary its number of actors."""
+def test_job_killed_and_resumed_alone_scores_each_pair_once(tmp_path: Path, photos: Photos) -> None:
+    """Kill the job `ROI_RAY_KILLS` times at random moments and vary its number of actors.
+
+    While the last one runs, a second job on its output is refused.
+    """
     manifest = make_many_small_pairs(tmp_path, photos, PAIRS)
     shard = PAIRS // SHARDS
     base = ["--manifest", manifest, "--shard-size", str(shard)]
@@ -58,8 +66,17 @@ def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Ph
     deleted = rng.sample(sorted(kept), min(3, len(kept)))
     for path in deleted:
         path.unlink()
-    # In the last run a scoring actor is killed, and the job continues.
     job = start_job(*command, "--actors", "2")
+    lock = output / "_run" / "lock.json"
+    # The killed job's lock is there, too.
+    while not lock.exists() or parse_holder(lock.read_bytes()).pid != job.pid:
+        assert job.poll() is None, job.communicate()[1]
+        time.sleep(0.05)
+    second = run_job(*base, "--output", str(output), "--engine", "local", cwd=tmp_path)
+    assert second.returncode == 2
+    assert f"(process {job.pid}) is writing there" in second.stderr
+    assert str(output) in second.stderr
+    # In the last run a scoring actor is killed, and the job continues.
     while len(list(output.glob("*.parquet"))) <= len(kept) - len(deleted):
         assert job.poll() is None, job.communicate()[1]
         time.sleep(0.02)
@@ -71,6 +88,7 @@ def test_job_killed_and_resumed_scores_each_pair_once(tmp_path: Path, photos: Ph
     redone = shard * (SHARDS - len(kept) + len(deleted))
     assert f"{PAIRS} pairs, 0 failed; {redone} scored now" in out
     assert f"{PAIRS}/{PAIRS} pairs" in err
+    assert not lock.exists()
     scores, expected = (pq.read_table(path) for path in (output, tmp_path / "whole"))
     assert len(set(scores["pair_id"].to_pylist())) == PAIRS
     # The last digits depend on an actor's number of threads.
@@ -93,29 +111,25 @@ def _find_scoring_actors(job: int) -> list[int]:
 
 
 @pytest.mark.long
-def test_second_job_on_the_same_output_is_refused(tmp_path: Path, photos: Photos) -> None:
-    manifest = make_sweep_of(photos, tmp_path / "sweep", side=200)
-    output = tmp_path / "scores"
-    command = ["--manifest", manifest, "--output", str(output), "--shard-size", "6"]
-    first = start_job(*command, "--engine", "ray", "--actors", "1")
-    deadline = time.monotonic() + 240
-    while not (output / "_run" / "lock.json").exists():
-        assert first.poll() is None, first.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    second = run_job(*command, "--engine", "local", cwd=tmp_path)
-    assert second.returncode == 2
-    assert f"(process {first.pid}) is writing there" in second.stderr
-    assert str(output) in second.stderr
-    out, err = first.communicate(timeout=240)
-    assert first.returncode == 0, err
-    assert "36 pairs, 0 failed; 36 scored now" in out
-    assert not (output / "_run" / "lock.json").exists()
-
-
-@pytest.mark.long
-def test_file_that_crashes_its_decoder_becomes_an_error_row(tmp_path: Path, photos: Photos) -> None:
+def test_file_that_crashes_its_decoder_becomes_an_error_row(
+    tmp_path: Path, photos: Photos, ray_cluster: None
+) -> None:
     """The decoder kills its process each time it reads the file."""
+
+    def decode_or_die(table: pa.Table, **arguments: object) -> Iterator[pa.Table]:
+        read = storage.read_bytes
+
+        def read_or_die(uri: str) -> bytes:
+            if os.path.basename(uri).startswith("crash"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return read(uri)
+
+        storage.read_bytes = read_or_die
+        try:
+            yield from decode_work_items(table, **arguments)
+        finally:
+            storage.read_bytes = read  # other tests may use this process, too
+
     x = photos["coffee"][:64, :64]
     write(tmp_path / "x.png", encode(x))
     rows = []
@@ -124,52 +138,15 @@ def test_file_that_crashes_its_decoder_becomes_an_error_row(tmp_path: Path, phot
         write(tmp_path / name, encode(x, "JPEG", quality=10 + 5 * index))
         rows.append({"reference": "x.png", "distorted": name})
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
-    script = tmp_path / "job.py"
-    script.write_text(CRASHING_JOB)
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    score_manifest(
+        str(tmp_path / "m.parquet"),
+        str(tmp_path / "scores"),
+        options=Options("cpu", 1, engine="ray"),
+        stages=Stages(decode=decode_or_die),
     )
-    assert done.returncode == 0, done.stderr[-3000:]
     table = pq.read_table(tmp_path / "scores").to_pylist()
     assert len(table) == 12
     (bad,) = [row for row in table if row["error"]]
     assert bad["distorted"] == "crash-7.jpg"
     assert bad["error_kind"] == "WorkerDied"
     assert all(row["lpips"] is not None for row in table if row is not bad)
-
-
-CRASHING_JOB = """
-import os, signal, sys
-import ray
-from roi_ray.pipeline.run import score_manifest
-from roi_ray.pipeline.options import Options
-
-
-def crash_on_marked_files():
-    from roi_ray.io import storage
-
-    read = storage.read_bytes
-
-    def read_or_die(uri):
-        if os.path.basename(uri).startswith("crash"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return read(uri)
-
-    storage.read_bytes = read_or_die
-
-
-ray.init(
-    num_cpus=2,
-    include_dashboard=False,
-    logging_level="ERROR",
-    runtime_env={"worker_process_setup_hook": crash_on_marked_files},
-)
-folder = sys.argv[1]
-options = Options("cpu", 1, engine="ray")
-print(score_manifest(f"{folder}/m.parquet", f"{folder}/scores", options=options))
-"""
