@@ -1,6 +1,7 @@
 """Training of the discriminator as a job that is killed and started again."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models.discriminator import load_discriminator
 from roi_ray.training.discriminator import DiscriminatorTraining, to_safetensors_state
@@ -20,11 +22,11 @@ from tests.conftest import Photos, make_sweep_of
 
 pytestmark = pytest.mark.e2e
 
-STEPS = 8
+STEPS = 6
 
 
 @pytest.mark.long
-def test_killed_training_resumes_and_ends_with_the_same_weights(
+def test_killed_training_resumes_ends_with_the_same_weights_and_reports_them(
     tmp_path: Path, photos: Photos
 ) -> None:
     manifest = make_sweep_of(photos, tmp_path / "sweep", side=130)
@@ -46,11 +48,19 @@ def test_killed_training_resumes_and_ends_with_the_same_weights(
     job.wait()
     assert not output.exists()
 
-    again = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    again = subprocess.run(
+        [*command, "--workers", "2"], capture_output=True, text=True, timeout=240, check=False
+    )
     assert again.returncode == 0, again.stderr
     assert "resumes from step " in again.stdout
     assert f"step {STEPS}/{STEPS}" in again.stdout
     assert "step 1/" not in again.stdout
+    assert "4 references to train on, 2 held out" in again.stdout
+    assert re.search(r"jpeg +[01]\.\d+", again.stdout)
+    assert re.search(r"mean d_loss: original \d\.\d+", again.stdout)
+    assert re.search(r"avif: q85 \S+ .* q12 \S+", again.stdout)
+    picture = decode_image((tmp_path / "d.png").read_bytes())
+    assert picture.std() > 10
 
     originals = {original.name: original for original in read_originals(read_manifest(manifest))}
     training, _ = split_held_out(originals, 2, key=file_stem)
@@ -59,6 +69,9 @@ def test_killed_training_resumes_and_ends_with_the_same_weights(
     )
     for number in range(STEPS):
         uninterrupted.step(number)
-    written = load_discriminator(str(output))[1].tensors
+    _, weights = load_discriminator(str(output))
+    assert weights.sha256 in again.stdout
     for name, expected in to_safetensors_state(uninterrupted.state()).items():
-        torch.testing.assert_close(written[name].float(), expected.float(), atol=2e-3, rtol=1e-2)
+        torch.testing.assert_close(
+            weights.tensors[name].float(), expected.float(), atol=2e-3, rtol=1e-2
+        )
