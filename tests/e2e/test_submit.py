@@ -108,12 +108,19 @@ def list_shards(s3: dict[str, str], prefix: str) -> list[str]:
     return sorted(name for name in names if name.startswith("shard-"))
 
 
-def test_submit_by_uv_run_with_tokens_scores_everything_and_shows_no_secret(
-    tmp_path: Path, s3: dict[str, str], photos: Photos
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory, photos: Photos, s3: dict[str, str]) -> Path:
+    """A sweep of 24 references x 6 files, which is also on S3, below `sweep/`."""
+    folder = tmp_path_factory.mktemp("sweep")
+    make_sweep_of({f"{n}-{k}": p[8 * k :] for n, p in photos.items() for k in range(4)}, folder)
+    upload_folder(s3, folder, "sweep")
+    return folder
+
+
+def test_job_submitted_by_uv_run_with_tokens_stops_resumes_and_shows_no_secret(
+    tmp_path: Path, s3: dict[str, str], sweep: Path
 ) -> None:
-    sweep = tmp_path / "sweep"
-    make_sweep_of({name: photos[name] for name in ("coffee", "rocket")}, sweep)
-    manifest = f"{upload_folder(s3, sweep, 'tokens')}/manifest.parquet"
+    rows = pq.read_metadata(sweep / "manifest.parquet").num_rows
     token = tmp_path / "token"
     token.write_text("a-token-of-at-least-thirty-two-characters\n")
     settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
@@ -121,53 +128,38 @@ def test_submit_by_uv_run_with_tokens_scores_everything_and_shows_no_secret(
         stranger = head.ray("job", "list", RAY_AUTH_MODE="disabled")
         assert stranger.returncode != 0
 
-        done = head.submit(
-            "uv run --no-dev jobs/score.py --engine ray --shard-size 6 --actors 1 "
-            f"--manifest {manifest} --output s3://{BUCKET}/by-uv",
-            s3=s3,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "12/12 pairs, " in done.stdout
-        assert "12 pairs, 0 failed; 12 scored now" in done.stdout
-        assert "\x1b[2K" not in done.stdout  # the escape code by which a progress bar redraws
-        assert SECRET not in done.stdout + done.stderr
-        assert list_shards(s3, "by-uv") == ["shard-000000.parquet", "shard-000001.parquet"]
+        entry = "uv run --no-dev jobs/score.py --engine ray --shard-size 6 --actors 1 "
+        entry += f"--manifest s3://{BUCKET}/sweep/manifest.parquet --output s3://{BUCKET}/stop"
+        started = head.submit(entry, "--no-wait", "--submission-id", "first", s3=s3)
+        assert started.returncode == 0, started.stderr
+        deadline = time.monotonic() + 300
+        while not list_shards(s3, "stop"):
+            assert time.monotonic() < deadline, head.ray("job", "logs", "first").stdout
+            time.sleep(0.2)
+        assert head.ray("job", "stop", "first").returncode == 0
+        kept = list_shards(s3, "stop")
+        assert 0 < 6 * len(kept) < rows
+        log = head.ray("job", "logs", "first").stdout
+        assert "stopped: finished shards are kept; the same command resumes the run" in log
+        assert "Traceback" not in log
+        # The stopped job released its lock: the next one need not wait for a timeout.
+        again = head.submit(entry, s3=s3)
+        assert again.returncode == 0, again.stdout + again.stderr
+        assert f"{rows} pairs, 0 failed; {rows - 6 * len(kept)} scored now" in again.stdout
+        assert f"{rows}/{rows} pairs, " in again.stdout
+        assert "\x1b[2K" not in again.stdout  # the escape code by which a progress bar redraws
+        assert SECRET not in log + again.stdout + again.stderr
+        assert len(list_shards(s3, "stop")) == rows / 6
 
 
-def test_submitted_jobs_stop_resume_fail_compare_and_train(
-    tmp_path: Path, s3: dict[str, str], photos: Photos
+def test_jobs_submitted_without_tokens_fail_compare_and_train(
+    tmp_path: Path, s3: dict[str, str], sweep: Path
 ) -> None:
-    sweep = tmp_path / "sweep"
-    crops = {f"{n}-{k}": p[8 * k :] for n, p in photos.items() for k in range(4)}
-    make_sweep_of(crops, sweep)
-    manifest = f"{upload_folder(s3, sweep, 'stopped')}/manifest.parquet"
     # Under `uv run pytest`, Ray would believe that `uv run` started the head, too.
     settings = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
     with head_node(tmp_path, **settings) as head:
-        check_stop_and_resume(head, s3, manifest, rows=6 * len(crops))
         check_exit_code(head)
         check_comparisons_and_training(head, s3, sweep, tmp_path)
-
-
-def check_stop_and_resume(head: Head, s3: dict[str, str], manifest: str, rows: int) -> None:
-    entry = "python jobs/score.py --engine ray --shard-size 6 --actors 1 "
-    entry += f"--manifest {manifest} --output s3://{BUCKET}/stop"
-    started = head.submit(entry, "--no-wait", "--submission-id", "first", s3=s3)
-    assert started.returncode == 0, started.stderr
-    deadline = time.monotonic() + 120
-    while not list_shards(s3, "stop"):
-        assert time.monotonic() < deadline, head.ray("job", "logs", "first").stdout
-        time.sleep(0.2)
-    assert head.ray("job", "stop", "first").returncode == 0
-    kept = list_shards(s3, "stop")
-    assert 0 < 6 * len(kept) < rows
-    log = head.ray("job", "logs", "first").stdout
-    assert "stopped: finished shards are kept; the same command resumes the run" in log
-    assert "Traceback" not in log
-    # The stopped job released its lock: the next one need not wait for a timeout.
-    again = head.submit(entry, s3=s3)
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert f"{rows} pairs, 0 failed; {rows - 6 * len(kept)} scored now" in again.stdout
 
 
 def check_exit_code(head: Head) -> None:
@@ -191,11 +183,11 @@ def check_comparisons_and_training(
         if a["reference"] == b["reference"]
     ]
     pq.write_table(pa.Table.from_pylist(choices), folder / "choices.parquet")
-    make_client(s3).upload_file(str(folder / "choices.parquet"), BUCKET, "stopped/choices.parquet")
+    make_client(s3).upload_file(str(folder / "choices.parquet"), BUCKET, "sweep/choices.parquet")
     compared = f"s3://{BUCKET}/compared"
     done = head.submit(
         "python jobs/compare.py --model none --actors 1 "
-        f"--comparisons s3://{BUCKET}/stopped/choices.parquet --output {compared}",
+        f"--comparisons s3://{BUCKET}/sweep/choices.parquet --output {compared}",
         s3=s3,
     )
     assert done.returncode == 0, done.stdout + done.stderr
