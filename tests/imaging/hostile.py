@@ -30,7 +30,7 @@ PILLOW_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF"
 """Formats of the files that Pillow writes."""
 
 CUTS = 50
-FLIPS = 200
+FLIPS = 100
 SIDE = 50_000
 BOMB_BLOCKS = 128
 """Blocks of 16 MiB in `zlib_bomb`."""
