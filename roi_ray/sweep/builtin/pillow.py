@@ -40,13 +40,13 @@ class PillowCodec(BuiltinCodec):
         return f"{self.library} {version}"
 
     @abstractmethod
-    def save_options(self, quality: int) -> dict[str, Any]:
+    def save_options(self, quality: float) -> dict[str, Any]:
         """Return the options of `PIL.Image.Image.save`."""
 
     def prepare(self, image: SourceImage, quality: float) -> Callable[[], bytes]:
         """Return the function that encodes the image, rounded to 8 bits per sample."""
         picture = Image.fromarray(image.pixels_8)
-        options = self.save_options(round(quality))
+        options = self.save_options(quality)
 
         def save() -> bytes:
             stream = io.BytesIO()
@@ -88,10 +88,10 @@ class JpegCodec(PillowCodec):
         """Return libjpeg's quality scale."""
         return QualityScale("libjpeg's quality", 1, 100, (10, 25, 50, 75, 90))
 
-    def save_options(self, quality: int) -> dict[str, Any]:
+    def save_options(self, quality: float) -> dict[str, Any]:
         """Return Pillow's options. Of a progressive file, the tables are always optimized."""
         values = dict(self.values)
-        options: dict[str, Any] = {"quality": quality, "optimize": values["optimize"]}
+        options: dict[str, Any] = {"quality": round(quality), "optimize": values["optimize"]}
         if values["progressive"]:
             options["progressive"] = True
         if values["subsampling"] != 420:  # 420 is Pillow's default at every quality
@@ -121,10 +121,10 @@ class WebpCodec(PillowCodec):
             return QualityScale(text, 0, 100, (75,))
         return QualityScale("libwebp's lossy quality", 0, 100, (5, 20, 50, 75, 90))
 
-    def save_options(self, quality: int) -> dict[str, Any]:
+    def save_options(self, quality: float) -> dict[str, Any]:
         """Return Pillow's options."""
         values = dict(self.values)
-        options: dict[str, Any] = {"quality": quality, "method": values["method"]}
+        options: dict[str, Any] = {"quality": round(quality), "method": values["method"]}
         return options | ({"lossless": True} if values["lossless"] else {})
 
 
@@ -146,9 +146,9 @@ class Jpeg2000Codec(PillowCodec):
     def make_scale(cls, values: Options) -> QualityScale:
         """Return the scale, a PSNR in dB."""
         text = "PSNR that the encoder aims at, in dB"
-        return QualityScale(text, 15, 60, (27, 30, 33, 37, 42))
+        return QualityScale(text, 15, 60, (27, 30, 33, 37, 42), step=0.1)
 
-    def save_options(self, quality: int) -> dict[str, Any]:
+    def save_options(self, quality: float) -> dict[str, Any]:
         """Return Pillow's options."""
         return {
             "quality_mode": "dB",
