@@ -1,4 +1,4 @@
-"""`roi-ray status`: show how far a scoring run is, from its output alone."""
+"""`roi-ray status`: show how far scores or a sweep are, from the output alone."""
 
 import shlex
 from typing import TYPE_CHECKING, Annotated
@@ -18,21 +18,22 @@ def main(
     output: Annotated[
         str,
         typer.Argument(
-            help="Folder or s3:// prefix that `roi-ray score` writes to.", metavar="OUTPUT"
+            help="Folder or s3:// prefix that `roi-ray score` or `roi-ray sweep` writes to.",
+            metavar="OUTPUT",
         ),
     ],
     *,
     failed: Annotated[
         str | None,
         typer.Option(
-            help="Write the failed pairs to this .parquet file, as a new manifest.",
+            help="Write the failed pairs of scores to this .parquet file, as a new manifest.",
             show_default=False,
         ),
     ] = None,
     missing: Annotated[
         str | None,
         typer.Option(
-            help="Write the missing pairs to this .parquet file, as a new manifest.",
+            help="Write the missing pairs of scores to this .parquet file, as a new manifest.",
             show_default=False,
         ),
     ] = None,
@@ -43,13 +44,14 @@ def main(
         ),
     ] = None,
 ) -> None:
-    """Show how many pairs of a scoring run are done, failed and missing, and how fast it is.
+    """Show how many pairs of scores, or cells of a sweep, are done, failed and missing.
 
     Reads the output alone, while a job writes to it or afterwards, and changes nothing in it.
 
-    Exit codes: 0 if every pair has scores or an error; 2 if the arguments cannot be used or the
-    folder is not an output of `roi-ray score`; 4 if pairs are missing.
+    Exit codes: 0 if every row has results or an error; 2 if the arguments cannot be used or the
+    folder is not an output of `roi-ray score` or `roi-ray sweep`; 4 if rows are missing.
     """
+    from roi_ray.errors import UsageError
     from roi_ray.io import storage
     from roi_ray.pipeline.retry import write_failed, write_missing
     from roi_ray.pipeline.status import read_status
@@ -57,6 +59,11 @@ def main(
     if failed and missing and storage.absolute(failed) == storage.absolute(missing):
         raise typer.BadParameter("--failed and --missing name the same file")
     status = read_status(output)
+    if status.command != "score" and (failed or missing):
+        raise UsageError(
+            f"--failed and --missing are for scores, and {status.output} is of `roi-ray "
+            f"{status.command}`: the same `roi-ray {status.command}` command makes what is missing"
+        )
     print_status(status)
     if failed is not None:
         retry = write_failed(status, failed, manifest)
@@ -73,16 +80,21 @@ def print_status(status: "Status") -> None:
     """Print the progress of a run, the speed of its jobs, and examples of each kind of error."""
     from roi_ray.runtime.progress import format_duration
 
+    unit = "pairs" if status.command == "score" else "cells"
     print(
-        f"{status.output}: {status.done} of {status.rows} pairs, {status.failed} failed, "
+        f"{status.output}: {status.done} of {status.rows} {unit}, {status.failed} failed, "
         f"{status.missing} missing; {len(status.shards)} shards"
     )
-    manifest = status.run.get("manifest", {}).get("uri", "not recorded")
-    print(f"manifest: {manifest}; begun: {status.run.get('started', 'not recorded')}")
+    source = status.run.get("manifest", {})
+    if status.command == "score":
+        rows_of = f"manifest: {source.get('uri', 'not recorded')}"
+    else:
+        rows_of = f"images: {source.get('given')}"
+    print(f"{rows_of}; begun: {status.run.get('started', 'not recorded')}")
     for job in status.jobs:
         print(
-            f"job of {job.started:%Y-%m-%d %H:%M:%S} UTC: {job.pairs} pairs in "
-            f"{format_duration(job.seconds)}, {job.speed:.1f} pairs/s"
+            f"job of {job.started:%Y-%m-%d %H:%M:%S} UTC: {job.pairs} {unit} in "
+            f"{format_duration(job.seconds)}, {job.speed:.1f} {unit}/s"
         )
     if status.writer is not None:
         left = (

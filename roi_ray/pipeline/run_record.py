@@ -60,7 +60,8 @@ def read_run(uri: str, command: str | None = "score") -> Run:
     Raises:
         OutputError: the folder has no record, one of another layout, or one of another command.
     """
-    file, name = storage.join(uri, *RUN_JSON), f"`roi-ray {command or 'score'}`"
+    file = storage.join(uri, *RUN_JSON)
+    name = f"`roi-ray {command}`" if command else "`roi-ray score` or `roi-ray sweep`"
     if not storage.is_file(file):
         raise OutputError(f"{uri} has no {'/'.join(RUN_JSON)}, so it is not an output of {name}")
     try:
@@ -68,10 +69,14 @@ def read_run(uri: str, command: str | None = "score") -> Run:
         provenance(run), run["config"]["manifest"]["rows"], run["config"]["shard_size"]
     except (ValueError, KeyError, TypeError) as error:
         raise OutputError(f"{file} is not a record of {name}: {error!r}") from error
-    # Records of older releases, all of scores, do not name their command.
-    if command not in (None, written_by := run.get("command", "score")):
-        raise OutputError(f"{uri} is an output of `roi-ray {written_by}`, not of {name}")
+    if command not in (None, written_by(run)):
+        raise OutputError(f"{uri} is an output of `roi-ray {written_by(run)}`, not of {name}")
     return run
+
+
+def written_by(run: Run) -> str:
+    """Return the command that a run is of. Old records, all of scores, do not name it."""
+    return str(run.get("command", "score"))
 
 
 def write_run(uri: str, run: Run) -> None:

@@ -13,9 +13,10 @@ from roi_ray import schema
 from roi_ray.io import storage
 from roi_ray.io.lock import current_writer
 from roi_ray.pipeline.output import LOCK_JSON
-from roi_ray.pipeline.run_record import read_run
+from roi_ray.pipeline.run_record import RUN_JSON, read_run, written_by
 from roi_ray.pipeline.shard_file import Footer, map_in_threads, read_footers, read_shard
 
+_CELLS = "cells"
 _EXAMPLES = 3
 
 
@@ -79,6 +80,11 @@ class Status:
     jobs: list[Job] = field(default_factory=list)
 
     @property
+    def command(self) -> str:
+        """The command that writes the output."""
+        return written_by(self.run)
+
+    @property
     def rows(self) -> int:
         """Number of pairs in the manifest."""
         return int(self.run["config"]["manifest"]["rows"])
@@ -98,13 +104,16 @@ def read_status(output_uri: str) -> Status:
     """Read the state of a run, even while a job is writing.
 
     Args:
-        output_uri: folder, local or on S3, that `score_manifest` wrote.
+        output_uri: folder, local or on S3, of scores or of a sweep, which has its cells in `cells`.
 
     Raises:
         OutputError: the folder is not such an output.
         StorageError: the folder cannot be read.
     """
     uri = storage.absolute(output_uri)
+    cells = storage.join(uri, _CELLS)
+    if not _is_output(uri) and _is_output(cells):
+        uri = cells
     status = Status(uri, read_run(uri, command=None))
     jobs: dict[datetime, Job] = {}
     with ThreadPoolExecutor(1) as background:
@@ -122,6 +131,10 @@ def read_status(output_uri: str) -> Status:
         status.kinds = _group_failures(status.failed_shards)
         status.writer = writer.result()
     return status
+
+
+def _is_output(uri: str) -> bool:
+    return storage.is_file(storage.join(uri, *RUN_JSON))
 
 
 def _count_job(jobs: dict[datetime, Job], footer: Footer) -> None:

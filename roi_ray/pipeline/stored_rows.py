@@ -14,6 +14,7 @@ from roi_ray import schema
 from roi_ray.pipeline.shard_file import map_in_threads, read_manifest_rows
 
 _BYTES = 16
+_ROWS_PER_BATCH = 65_536
 
 
 class StoredRows:
@@ -64,8 +65,13 @@ class StoredRows:
 
 def digest_rows(rows: pa.Table) -> NDArray[np.bytes_]:
     """Compute a digest of all columns of each row: (N,), 16 bytes each."""
-    values = zip(*(column.to_pylist() for column in rows.columns), strict=True)
-    digests = (hashlib.blake2b(repr(row).encode(), digest_size=_BYTES).digest() for row in values)
+    digests: list[bytes] = []
+    # In small batches, because the Python objects of a row take ten times its memory.
+    for batch in rows.to_batches(max_chunksize=_ROWS_PER_BATCH):
+        values = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        digests += (
+            hashlib.blake2b(repr(row).encode(), digest_size=_BYTES).digest() for row in values
+        )
     return np.frombuffer(b"".join(digests), f"S{_BYTES}")
 
 

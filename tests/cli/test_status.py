@@ -8,6 +8,8 @@ import pytest
 
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
+from roi_ray.sweep.job import make_sweep
+from roi_ray.sweep.options import SweepOptions
 from tests.conftest import encode, write
 from tests.pipeline.outputs import ERRORS, write_manifest, write_output
 
@@ -57,6 +59,26 @@ def test_folder_without_a_run_record_exits_with_2(run, tmp_path) -> None:
     result = run(tmp_path)
     assert result.exit_code == 2
     assert "error: " in result.stderr and "is not an output of `roi-ray score`" in result.stderr
+
+
+@pytest.mark.parametrize("folder", ["sweep", "sweep/cells"])
+def test_sweep_is_described_in_cells(run, tmp_path, photos, folder) -> None:
+    write(tmp_path / "in/x.png", encode(photos["coffee"][:48, :48]))
+    write(tmp_path / "in/broken.png", b"rubbish")
+    options = SweepOptions(engine="local", shard_size=1)
+    make_sweep(str(tmp_path / "in"), str(tmp_path / "sweep"), ["jpeg:20,80"], options=options)
+    next((tmp_path / "sweep/cells").glob("*3.parquet")).unlink()
+    result = run(tmp_path / folder)
+    assert result.exit_code == 4
+    text = result.stdout
+    cells = tmp_path / "sweep/cells"
+    assert f"{cells}: 3 of 4 cells, 2 failed, 1 missing; 3 shards" in text
+    assert f"images: {tmp_path / 'in'}; begun: 2" in text
+    assert re.search(r"UTC: 3 cells in 0:00:\d\d, [.\d]+ cells/s", text)
+    assert "2 x ImageReadError" in text
+    refused = run(tmp_path / folder, "--missing", tmp_path / "again/m.parquet")
+    assert refused.exit_code == 2
+    assert "the same `roi-ray sweep` command makes what is missing" in refused.stderr
 
 
 def test_printed_command_scores_the_failed_pairs(run, tmp_path, photos) -> None:

@@ -73,7 +73,7 @@ def count(
     output: str,
     *,
     shard_size: int = 3,
-    kill_after: int | None = None,
+    engine: CountingEngine | None = None,
     part_rows: int = 1000,
 ) -> Counted:
     """Count the letters of a manifest's rows into an output."""
@@ -84,7 +84,7 @@ def count(
         "shard_size": shard_size,
     }
     location = {"given": manifest.uri, "uri": manifest.uri, "base": manifest.base}
-    engine = CountingEngine(kill_after)
+    engine = engine or CountingEngine()
     engines = []
 
     def start_engine() -> CountingEngine:
@@ -112,4 +112,4 @@ def make_rows(references: int, codecs: tuple[str, ...] = ("jpeg", "webp")) -> li
 
 
 if __name__ == "__main__":
-    count(sys.argv[1], sys.argv[2], kill_after=int(sys.argv[3]))
+    count(sys.argv[1], sys.argv[2], engine=CountingEngine(kill_after=int(sys.argv[3])))

@@ -15,7 +15,7 @@ from roi_ray.errors import OutputError
 from roi_ray.io.manifest import read_manifest
 from roi_ray.pipeline.retry import write_failed, write_missing
 from roi_ray.pipeline.status import read_status
-from tests.pipeline.counting import count, make_rows
+from tests.pipeline.counting import CountingEngine, count, make_rows
 
 
 def write(path: Path, rows: list[dict]) -> str:
@@ -152,6 +152,27 @@ def test_rows_of_a_torn_earlier_shard_are_computed_anew_in_new_shards(
     assert sorted(again.computed) == sorted(read_manifest(missing.uri).table["pair_id"].to_pylist())
     assert_complete(output, make_rows(9))
     assert not count(after, str(output)).has_engine
+
+
+def test_second_job_on_an_output_that_grows_is_refused(
+    manifest, output, tmp_path, fast_lock
+) -> None:
+    count(manifest(make_rows(3)), str(output))
+    more, most = (write(tmp_path / f"{n}.parquet", make_rows(n)) for n in (5, 7))
+    refusals = []
+
+    class StartingSecondJob(CountingEngine):
+        def run(self, items, *, isolate=False):
+            with pytest.raises(OutputError, match="is writing there") as refused:
+                count(most, str(output))
+            refusals.append(refused.value)
+            yield from super().run(items, isolate=isolate)
+
+    count(more, str(output), engine=StartingSecondJob())
+    assert len(refusals) == 1
+    assert_complete(output, make_rows(5))
+    assert len(count(most, str(output)).computed) == 4
+    assert_complete(output, make_rows(7))
 
 
 def test_growth_after_which_nothing_is_new_is_recorded(manifest, output) -> None:
