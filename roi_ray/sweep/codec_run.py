@@ -1,5 +1,6 @@
 """A codec at work on one image: encode, decode, check and measure, at a quality or at a target."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -132,7 +133,7 @@ class CodecRun:
             return self._bpp(data)
         file = data if self._codec.decoded_suffix is None else self._decode(data)[0].data
         value = measure(metric, self._image.pixels, self._read(file or b""))
-        if metric != PSNR:
+        if metric != PSNR and threading.current_thread() is threading.main_thread():
             self._meter.forget()  # the threads of torch would count as other work
         return value
 

@@ -17,11 +17,11 @@ _CPUINFO = Path("/proc/cpuinfo")
 _COUNTERS = 8
 _IDLE = (3, 4)
 
-MIN_WINDOW = 0.25
+MIN_WINDOW = 0.2
 """Shortest window in seconds: the counters advance in steps of 10 ms per CPU, so that one busy core
-is then known to about 4 %."""
+is then known to about 5 %."""
 
-_MAX_REACH = 5.0
+_MAX_REACH = 10.0
 """How far a window may reach back before a cell, in seconds: work of long ago says nothing."""
 
 

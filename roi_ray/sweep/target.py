@@ -1,6 +1,7 @@
 """What a cell of a sweep asks for: a quality, a size or a score; and the scores of an image."""
 
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,9 +105,33 @@ def _measure_by_torch(metric: str, reference: Pixels, distorted: Pixels) -> floa
     from roi_ray.metrics.ssimulacra2 import METRIC as SSIMULACRA2
     from roi_ray.scoring.read import make_strips
 
+    _use_one_thread()
     x, y = (make_strips([image], torch.device("cpu")) for image in (reference, distorted))
     whole, _ = compute_numbers(MS_SSIM if metric == "ms_ssim" else SSIMULACRA2, x, y)
     return float(whole[metric])
+
+
+_LOCK = threading.Lock()
+_PREPARED = threading.local()
+
+
+def _use_one_thread() -> None:
+    """Let torch work in this thread alone: as many images are in work as there are CPUs.
+
+    torch keeps a number of threads for each thread, and one that further threads begin with. The
+    latter stays as it is, and so does that of the main thread, which belongs to the caller.
+    """
+    import torch
+
+    if threading.current_thread() is threading.main_thread() or hasattr(_PREPARED, "done"):
+        return
+    with _LOCK:
+        count = torch.get_num_threads()
+        torch.set_num_threads(1)
+        restoring = threading.Thread(target=torch.set_num_threads, args=(count,))
+        restoring.start()
+        restoring.join()
+    _PREPARED.done = True
 
 
 def _psnr(reference: Pixels, distorted: Pixels) -> float:

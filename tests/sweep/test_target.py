@@ -1,7 +1,10 @@
 """What can be asked for, and the scores of images."""
 
+import threading
+
 import numpy as np
 import pytest
+import torch
 
 from roi_ray.errors import ImageTooSmall, UsageError
 from roi_ray.scoring.score import score
@@ -60,3 +63,20 @@ def test_small_image_is_refused_by_ms_ssim() -> None:
     small = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(ImageTooSmall):
         measure("ms_ssim", small, small)
+
+
+def test_scores_in_a_thread_leave_the_number_of_torchs_threads_to_others(photos) -> None:
+    photo = photos["chelsea"][:64, :64]
+    before = torch.get_num_threads()
+    counts = []
+
+    def score_and_count() -> None:
+        measure("ms_ssim", photo, photo)
+        counts.append(torch.get_num_threads())
+
+    for work in (score_and_count, lambda: counts.append(torch.get_num_threads())):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert counts == [1, before]
+    assert torch.get_num_threads() == before
