@@ -4,7 +4,8 @@
 `earlier_manifests`, the oldest first. `first_shard` is the number of a manifest's first shard, left
 out if it is 0. `shards` are the shards of an earlier manifest that were complete when the next one
 came, as ranges [first, last]. Numbers between them stay free. The footer of a shard has the entry
-of its manifest.
+of its manifest. The rows that a manifest adds may lie in other folders than those before, so each
+has its own `allow_prefixes`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,6 +17,7 @@ Manifest = Mapping[str, Any]
 """Entry of a manifest in the record: `rows`, `sha256`, `first_shard`."""
 
 _EARLIER = "earlier_manifests"
+_ALLOWED = "allow_prefixes"
 
 
 def is_same_manifest(run: Run, other: Run) -> bool:
@@ -45,6 +47,19 @@ def with_history_of(run: Run, stored: Run) -> Run:
     return _replace_manifests(run, current_manifest(stored), stored.get(_EARLIER, []))
 
 
+def with_manifest_of(run: Run, stored: Run) -> Run:
+    """Return a run with all that may change if its output grows, as in a stored record."""
+    allowed = {name: value for name, value in stored["config"].items() if name == _ALLOWED}
+    replaced = with_history_of(run, stored)
+    return {**replaced, "config": {**replaced["config"], **allowed}}
+
+
+def allowed_prefixes(run: Run) -> list[str]:
+    """Return the folders that the images of any manifest of the run may be in."""
+    entries = [run["config"], *run.get(_EARLIER, ())]
+    return list(dict.fromkeys(prefix for each in entries for prefix in each.get(_ALLOWED, ())))
+
+
 def add_manifest(run: Run, stored: Run, complete: Collection[int]) -> Run:
     """Return a run with a history in which its manifest follows those of a stored record.
 
@@ -53,7 +68,8 @@ def add_manifest(run: Run, stored: Run, complete: Collection[int]) -> Run:
         stored: the record so far.
         complete: numbers of the complete shards of the manifests so far.
     """
-    manifests = [*stored.get(_EARLIER, []), current_manifest(stored)]
+    allowed = {_ALLOWED: stored["config"].get(_ALLOWED, [])}
+    manifests = [*stored.get(_EARLIER, []), {**current_manifest(stored), **allowed}]
     ends = [*map(_first_shard, manifests[1:]), max(complete, default=0) + 1]
     earlier = []
     for manifest, end in zip(manifests, ends, strict=True):
@@ -72,7 +88,7 @@ def find_identities(run: Run) -> Callable[[int], dict[str, Any] | None]:
     first, current = first_shard(run), identity(run)
     earlier = {}
     for manifest in run.get(_EARLIER, ()):
-        expected = identity(_replace_manifests(run, _without_shards(manifest), []))
+        expected = identity(_make_earlier_run(run, manifest))
         earlier.update(dict.fromkeys(_expand(manifest["shards"]), expected))
     return lambda shard: current if shard >= first else earlier.get(shard)
 
@@ -83,12 +99,17 @@ def _replace_manifests(run: Run, current: Manifest, earlier: list[Any]) -> Run:
     return {**replaced, _EARLIER: earlier} if earlier else replaced
 
 
+def _make_earlier_run(run: Run, entry: Manifest) -> Run:
+    """Return the run as it was when an earlier manifest was its current one."""
+    manifest = {name: value for name, value in entry.items() if name not in ("shards", _ALLOWED)}
+    replaced = _replace_manifests(run, manifest, [])
+    if _ALLOWED in replaced["config"]:
+        replaced["config"][_ALLOWED] = entry[_ALLOWED]
+    return replaced
+
+
 def _first_shard(manifest: Manifest) -> int:
     return int(manifest.get("first_shard", 0))
-
-
-def _without_shards(manifest: Manifest) -> Manifest:
-    return {name: value for name, value in manifest.items() if name != "shards"}
 
 
 def _to_ranges(numbers: Iterable[int]) -> list[list[int]]:

@@ -20,6 +20,7 @@ from roi_ray.pipeline.history import (
     find_identities,
     is_same_manifest,
     with_history_of,
+    with_manifest_of,
 )
 from roi_ray.pipeline.kind import JobKind
 from roi_ray.pipeline.output_writer import OutputWriter
@@ -174,10 +175,9 @@ class Output:
                 )
             return
         stored = read_run(self.uri, self.kind.command)
-        differences = list_differences(
-            identity(stored), identity(with_history_of(self.run, stored))
-        )
         is_same = is_same_manifest(stored, self.run)
+        adapt = with_history_of if is_same else with_manifest_of
+        differences = list_differences(identity(stored), identity(adapt(self.run, stored)))
         if (differences or not is_same) and not any(list_shard_files(self.uri)):
             return
         if differences:

@@ -4,8 +4,6 @@ A new manifest may lie anywhere, so its URIs are absolute. It keeps the `pair_id
 that its scores can be joined with the old ones.
 """
 
-import os
-import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +11,6 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError, RoiRayError, UsageError
@@ -21,7 +18,8 @@ from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.columns import with_absolute_uris
 from roi_ray.io.manifest import Manifest, read_manifest
-from roi_ray.pipeline.history import earlier_shards
+from roi_ray.io.parquet_files import write_tables
+from roi_ray.pipeline.history import allowed_prefixes, earlier_shards
 from roi_ray.pipeline.plan import plan_parts
 from roi_ray.pipeline.shard_file import (
     map_in_threads,
@@ -31,8 +29,6 @@ from roi_ray.pipeline.shard_file import (
 )
 from roi_ray.pipeline.status import Status
 from roi_ray.pipeline.stored_rows import StoredRows
-
-_ROWS_PER_GROUP = 100_000
 
 
 @dataclass(frozen=True)
@@ -149,40 +145,10 @@ def _write(
         raise UsageError(f"{uri} is inside the output, where readers would take it for scores")
     if uri in manifests or folder in manifests:
         raise UsageError(f"{uri} would overwrite the run's own manifest, or add to it")
-    rows = 0
-    with tempfile.TemporaryDirectory(prefix="roi-ray-retry-") as local:
-        # Written to a local file first, so that the manifest appears whole or not at all, and is
-        # never held in memory.
-        file = os.path.join(local, "retry.parquet")
-        writer: pq.ParquetWriter | None = None
-        for table in map(partial(_with_absolute_uris, base=base), _merge_small(tables)):
-            writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
-            writer.write_table(table)
-            rows += len(table)
-        if writer is not None:
-            writer.close()
-            with pa.memory_map(file) as mapped:
-                storage.write_bytes(uri, mapped.read_buffer())
-    allowed = dict.fromkeys([base, *status.run["config"].get("allow_prefixes", [])])
+    # The metadata of the scores is dropped.
+    rows = write_tables(
+        uri, (with_absolute_uris(table, (*schema.URIS, schema.MASK), base) for table in tables)
+    )
+    allowed = dict.fromkeys([base, *allowed_prefixes(status.run)])
     default = build_allowlist(folder)
     return RetryManifest(uri, rows, tuple(p for p in allowed if not default.allows(p)))
-
-
-def _merge_small(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Concatenate small tables, as each table becomes a row group."""
-    waiting: list[pa.Table] = []
-    rows = 0
-    for table in tables:
-        waiting.append(table)
-        rows += len(table)
-        if rows >= _ROWS_PER_GROUP:
-            yield pa.concat_tables(waiting)
-            waiting, rows = [], 0
-    if rows:
-        yield pa.concat_tables(waiting)
-
-
-def _with_absolute_uris(table: pa.Table, base: str) -> pa.Table:
-    """Make the table's URIs absolute, and drop the metadata of the scores."""
-    table = with_absolute_uris(table, (*schema.URIS, schema.MASK), base)
-    return table.replace_schema_metadata(None)

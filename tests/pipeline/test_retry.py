@@ -7,7 +7,6 @@ import pytest
 from roi_ray import schema
 from roi_ray.errors import ManifestError, UsageError
 from roi_ray.io.manifest import read_manifest
-from roi_ray.pipeline import retry
 from roi_ray.pipeline.retry import write_failed, write_missing
 from roi_ray.pipeline.status import read_status
 from tests.pipeline.outputs import write_manifest, write_output
@@ -106,15 +105,6 @@ def test_missing_pairs_of_a_manifest_in_parts(tmp_path, monkeypatch) -> None:
     assert done | missing == set(read_manifest(manifest).table["pair_id"].to_pylist())
     assert not done & missing
     assert len(missing) == status.missing > 0
-
-
-def test_small_tables_are_merged_into_few_row_groups(tmp_path, manifest, monkeypatch) -> None:
-    monkeypatch.setattr(retry, "_ROWS_PER_GROUP", 4)
-    failed = [f"y/{row}.jpg" for row in range(10)]
-    status = read_status(write_output(str(tmp_path / "bad"), manifest, range(5), failed))
-    written = write_failed(status, str(tmp_path / "failed.parquet"))
-    groups = pq.read_metadata(written.uri)
-    assert [groups.row_group(k).num_rows for k in range(groups.num_row_groups)] == [4, 4, 2]
 
 
 def test_moved_manifest_must_be_named(tmp_path, manifest, status) -> None:

@@ -23,8 +23,10 @@ from roi_ray.models import loader
 from roi_ray.pipeline import ray_engine, run
 from roi_ray.pipeline.job import Stages
 from roi_ray.pipeline.options import Options
+from roi_ray.pipeline.retry import write_failed
 from roi_ray.pipeline.run import score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
+from roi_ray.pipeline.status import read_status
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 from tests.conftest import deepen, encode, encode_16_bits, jpeg, make_sweep_of, write
@@ -379,6 +381,31 @@ def test_allow_prefixes_open_other_folders(sweep, tmp_path) -> None:
     assert score_manifest(manifest, str(tmp_path / "allowed"), options=allowing).failed == 0
     with pytest.raises(OutputError, match="allow_prefixes"):
         score_manifest(manifest, str(tmp_path / "refused"), options=allowing)
+
+
+def test_rows_that_are_added_may_lie_in_another_folder(sweep, tmp_path) -> None:
+    sweep_folder, output = Path(sweep).parent, str(tmp_path / "scores")
+    rows = pq.read_table(sweep).slice(0, 3).to_pylist()
+    for number, row in enumerate(rows):
+        for name in schema.URIS:
+            data = (sweep_folder / row[name]).read_bytes()
+            row[name] = write(tmp_path / f"folder{number}" / Path(row[name]).name, data)
+    manifest = str(tmp_path / "manifests/m.parquet")
+    Path(manifest).parent.mkdir()
+    for count in (1, 2, 3):
+        pq.write_table(pa.Table.from_pylist(rows[:count]), manifest)
+        # Folders of images that are scored already need not be named again.
+        folders = [str(tmp_path / f"folder{number}") for number in range(count)][-2:]
+        allowing = replace(LOCAL, allow_prefixes=tuple(folders))
+        summary = score_manifest(manifest, output, options=allowing)
+        assert (summary.rows, summary.failed, summary.scored) == (count, 0, 1)
+        again = score_manifest(manifest, output, options=allowing)
+        assert (again.failed, again.scored) == (0, 0)
+    (tmp_path / "again").mkdir()
+    written = write_failed(read_status(output), str(tmp_path / "again/failed.parquet"))
+    assert {Path(prefix).name for prefix in written.allow_prefixes} == {
+        *("manifests", "folder0", "folder1", "folder2")
+    }
 
 
 def test_metrics_on_request_become_columns(photos, tmp_path) -> None:
