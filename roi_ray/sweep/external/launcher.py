@@ -30,7 +30,7 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_TAIL_BYTES = 4096
+_TAIL_BYTES = 1 << 14
 _CHUNK_BYTES = 1 << 16
 _MOST_LATE_CHUNKS = 32
 """Chunks that are read after the end; an escaped process might write for ever."""

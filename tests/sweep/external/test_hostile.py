@@ -1,10 +1,10 @@
 """Commands that fail in every way: the error says what happened, and nothing remains."""
 
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import suppress
 
 import numpy as np
@@ -114,22 +114,38 @@ make_external_codec("mine", eval(sys.argv[2])).encode(image, 50)
 """
 
 
+@pytest.fixture
+def worker(hostile, work):
+    """A process whose encoder hangs."""
+    table = repr(hostile.table("hang"))
+    arguments = [sys.executable, "-c", KILLED, work, table]
+    with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as process:
+        try:
+            hostile.wait_until(lambda: process.poll() is not None or hostile.started.exists())
+            assert hostile.processes()
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_nothing_remains_when_the_worker_is_killed(number, hostile, work):
-    table = hostile.table("hang")
-    worker = subprocess.Popen(
-        [sys.executable, "-c", KILLED, work, repr(table)], stderr=subprocess.DEVNULL
-    )
-    try:
-        while not hostile.started.exists():
-            assert worker.poll() is None
-            time.sleep(0.02)
-        assert len(hostile.processes()) >= 1
-    finally:
-        worker.send_signal(number)
-        worker.wait()
+def test_nothing_remains_when_the_worker_is_killed(number, worker, hostile, work):
+    worker.send_signal(number)
+    worker.wait()
     hostile.wait_until(lambda: not hostile.processes())
     hostile.wait_until(lambda: not list(work.iterdir()))
+
+
+def test_command_ends_when_worker_and_launcher_are_killed_at_once(worker, hostile, work):
+    (launcher,) = psutil.Process(worker.pid).children()
+    assert any(part.endswith("launcher.py") for part in launcher.cmdline())
+    launcher.suspend()
+    worker.kill()
+    launcher.kill()
+    worker.wait()
+    hostile.wait_until(lambda: not hostile.processes())
+    for folder in work.iterdir():  # nobody was left to remove it
+        shutil.rmtree(folder)
 
 
 def test_full_disk_is_named(tmp_path, monkeypatch):
