@@ -74,7 +74,7 @@ class AvifCodec(BuiltinCodec):
                     level=round(quality),
                     speed=speed,
                     bitspersample=depth,
-                    pixelformat=subsampling,
+                    pixelformat=imagecodecs.AVIF.PIXEL_FORMAT[f"YUV{subsampling}"],
                     codec="aom",
                     primaries=_SRGB_PRIMARIES,
                     transfer=_SRGB_TRANSFER,

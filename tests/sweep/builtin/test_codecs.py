@@ -98,12 +98,9 @@ def test_ends_of_the_scale_work_and_qualities_beyond_or_between_are_refused(name
     source = SourceImage(photograph(side=48))
     for quality in (codec.scale.lowest, codec.scale.highest):
         assert decode_image(codec.encode(source, quality).data).shape == (48, 48, 3)
-    step = codec.scale.step
-    for quality in (
-        codec.scale.lowest - step,
-        codec.scale.highest + step,
-        codec.scale.lowest + step / 2,
-    ):
+    scale = codec.scale
+    outside = (scale.lowest - scale.step, scale.highest + scale.step)
+    for quality in (*outside, scale.lowest + scale.step / 2):
         with pytest.raises(UsageError, match=f"{name} has no quality"):
             codec.encode(source, quality)
 

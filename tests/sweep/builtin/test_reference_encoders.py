@@ -73,13 +73,25 @@ def test_subsampling_is_that_of_the_file():
             assert image.layer[0][1:3] == expected
 
 
+@pytest.mark.parametrize("depth", [8, 10, 12])
+@pytest.mark.parametrize(("subsampling", "halved"), [(420, (1, 1)), (422, (1, 0)), (444, (0, 0))])
+def test_avif_has_the_subsampling_and_the_depth_of_the_options(depth, subsampling, halved):
+    codec = make_codec("avif", {"depth": depth, "speed": 9, "subsampling": subsampling})
+    data = codec.encode(SourceImage(photograph(side=64)), 70).data
+    # AV1CodecConfigurationBox of the AV1 Codec ISO Media File Format Binding, 2.3.3.
+    flags = data[data.index(b"av1C") + 6]
+    assert (flags >> 3 & 1, flags >> 2 & 1) == halved
+    assert (flags >> 6 & 1, flags >> 5 & 1) == (depth > 8, depth == 12)
+
+
 @pytest.mark.parametrize(("depth", "subsampling"), [(10, 420), (12, 444)])
 def test_avif_of_many_bits_is_the_one_that_imagecodecs_writes(depth, subsampling):
     deep = deep_photograph()
     codec = make_codec("avif", {"depth": depth, "speed": 9, "subsampling": subsampling})
     data = codec.encode(SourceImage(deep), 70).data
     samples = np.asarray(SourceImage(deep).at_bit_depth(depth))
-    options = {"pixelformat": str(subsampling), "bitspersample": depth, "numthreads": 1}
+    pixel_format = imagecodecs.AVIF.PIXEL_FORMAT[f"YUV{subsampling}"]
+    options = {"pixelformat": pixel_format, "bitspersample": depth, "numthreads": 1}
     tags = {"primaries": 1, "transfer": 13, "matrix": 6}
     assert data == imagecodecs.avif_encode(samples, level=70, speed=9, **options, **tags)
 
