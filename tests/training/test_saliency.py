@@ -49,16 +49,16 @@ def test_job_trains_and_its_output_loads(tmp_path, folders, ray_cluster, capsys)
         images=images,
         maps=maps,
         output=str(output),
-        epochs=6,
+        epochs=12,
         seed=0,
         held_out=2,
         batch=4,
         runs=str(tmp_path / "runs"),
-        every=2,
+        every=4,
     )
     text = capsys.readouterr().out
     assert "4 images to train on, 2 held out" in text
-    losses = [float(loss) for loss in re.findall(r"step \d+/6  loss (\S+)", text)]
+    losses = [float(loss) for loss in re.findall(r"step \d+/12  loss (\S+)", text)]
     assert len(losses) == 3
     assert losses[-1] < losses[0]
     assert re.search(r"held out, 2 images: MAE 0\.\d+  max-F [01]\.\d+ \(0 images", text)
