@@ -155,7 +155,6 @@ def main(
     print_summary(summary)
     failed, rows = summary.failed, summary.rows
     scores_uri = storage.join(storage.parent(summary.manifest), "scores")
-    allowed = (summary.images, *allowed)
     if score:
         from roi_ray.cli.score import print_summary as print_scores
         from roi_ray.pipeline.run import score_manifest
@@ -172,13 +171,13 @@ def main(
                 shard_size=shard_size,
                 max_pixels=max_pixels,
                 weights_dir=weights_dir,
-                allow_prefixes=allowed,
+                allow_prefixes=summary.folders,
             ),
         )
         print_scores(scores)
         failed, rows = scores.failed, scores.rows
     else:
-        prefixes = [part for prefix in allowed for part in ("--allow-prefix", prefix)]
+        prefixes = [part for prefix in summary.folders for part in ("--allow-prefix", prefix)]
         command = ["roi-ray", "score", "--manifest", summary.manifest, *prefixes]
         print(f"score it: {shlex.join([*command, '--output', scores_uri])}")
     if failed / rows > fail_above:

@@ -72,8 +72,8 @@ class SweepSummary:
 
     Attributes:
         manifest: URI of the manifest.
-        images: URI of the folder that the originals are in, or that their manifest is in; scoring
-            must be allowed to read it.
+        folders: folders of originals and masks outside the sweep's own, which scoring must be
+            allowed to read.
         rows: number of cells of the sweep.
         failed: number of cells with an error.
         encoded: number of cells that this job encoded; earlier jobs encoded the others.
@@ -82,7 +82,7 @@ class SweepSummary:
     """
 
     manifest: str
-    images: str
+    folders: tuple[str, ...]
     rows: int
     failed: int
     encoded: int
@@ -156,7 +156,7 @@ def make_sweep(
         completion = complete_output(sweep.manifest, cells, start_engine, options.shard_size)
     return SweepSummary(
         manifest=_write_manifest(sweep, is_changed=completion.computed > 0),
-        images=sweep.images.base,
+        folders=_find_folders(sweep),
         rows=sweep.manifest.rows,
         failed=completion.failed,
         encoded=completion.computed,
@@ -225,6 +225,19 @@ def _describe_config(sweep: PlannedSweep, options: SweepOptions) -> dict[str, ob
         "shard_size": options.shard_size,
         "max_pixels": options.max_pixels,
     }
+
+
+def _find_folders(sweep: PlannedSweep) -> tuple[str, ...]:
+    """Find the folders of originals and masks that are not below the sweep's folder."""
+    table = sweep.manifest.table
+    names = [name for name in (schema.REFERENCE, schema.MASK) if name in table.column_names]
+    uris = {uri for name in names for uri in table[name].unique().to_pylist() if uri}
+    folders = {storage.parent(storage.resolve(uri, sweep.uri)) for uri in uris}
+    found: list[str] = []
+    for folder in (sweep.images.base, *sorted(folders)):  # a folder precedes those below it
+        if not build_allowlist(sweep.uri, found).allows(folder):
+            found.append(folder)
+    return tuple(found)
 
 
 def _make_job(sweep: PlannedSweep, options: SweepOptions) -> EncodeJob:

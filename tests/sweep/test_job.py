@@ -40,6 +40,7 @@ def test_manifest_describes_the_encoded_files(tmp_path, images):
     summary = make_sweep(images, str(tmp_path / "out"), CODECS, options=LOCAL)
     assert (summary.rows, summary.failed, summary.encoded) == (6, 0, 6)
     assert summary.manifest == str(tmp_path / "out/manifest.parquet")
+    assert summary.folders == (images,)
     rows = rows_of(summary.manifest)
     assert {(row["codec"], row["quality"]) for row in rows} == {
         ("jpeg", 20),
@@ -81,13 +82,17 @@ def test_further_codecs_qualities_and_images_are_added(tmp_path, images, photos)
     write(Path(images) / "a.png", encode(photos["chelsea"][:60, :60]))
     more = make_sweep(images, str(out), CODECS, options=LOCAL)
     assert (more.rows, more.encoded) == (13, 3)
-    rows = rows_of(more.manifest)
+    write(tmp_path / "other/b.png", encode(photos["chelsea"][:60, :60]))
+    other = make_sweep(str(tmp_path / "other"), str(out), ["jpeg:20"], options=LOCAL)
+    assert (other.rows, other.encoded) == (14, 1)
+    assert set(other.folders) == {images, str(tmp_path / "other")}
+    rows = rows_of(other.manifest)
     assert rows[:6] == first
     assert {row["codec"] for row in rows} == {"jpeg", "webp", "webp-method=0"}
     after = files_of(out / "encoded")
     assert {name: after[name] for name in before} == before
-    assert len({row["pair_id"] for row in rows}) == 13
-    assert len(after) == 13
+    assert len({row["pair_id"] for row in rows}) == 14
+    assert len(after) == 14
 
 
 def test_scoring_a_sweep_that_has_grown_scores_only_what_is_new(tmp_path, images):
@@ -165,6 +170,7 @@ def test_originals_below_the_output_have_relative_uris(tmp_path, photos):
     summary = make_sweep(str(tmp_path / "originals"), str(tmp_path), ["jpeg:50"], options=LOCAL)
     (row,) = rows_of(summary.manifest)
     assert (row["reference"], row["distorted"]) == ("originals/a.png", "encoded/jpeg/a.png-q50.jpg")
+    assert summary.folders == ()
     # The folder can be scored where it is moved to.
     moved = tmp_path.rename(tmp_path.with_name("moved"))
     options = Options(engine="local", device="cpu")
