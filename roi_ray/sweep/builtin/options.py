@@ -136,7 +136,7 @@ def write_settings(values: Options) -> str:
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """Return a sentence with the likeliest name that was meant, or nothing: ` Did you mean ...`."""
+    """Return ` (did you mean ...?)` with the most similar name, or nothing if none is similar."""
     similar = find_similar(name, list(names), count=1)
     return f" (did you mean {similar[0]!r}?)" if similar else ""
 
