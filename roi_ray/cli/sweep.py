@@ -203,9 +203,13 @@ def print_cells(sweep: "PlannedSweep") -> None:
     table = Table("codec", "settings", "targets of each image", "cells")
     images = len(sweep.images.uris)
     for codec, targets in sweep.plan:
-        text = ", ".join(map(str, targets))
-        table.add_row(codec.label, codec.settings, text, str(images * len(targets)))
+        values: dict[str, list[str]] = {}
+        for target in targets:
+            values.setdefault(target.metric, []).append(f"{target.value:g}")
+        lines = [f"{metric} {', '.join(values[metric])}" for metric in values]
+        cells = str(images * len(targets))
+        table.add_row(codec.label, codec.settings, "\n".join(lines), cells)
     Console().print(table)
-    cells = images * sum(len(targets) for _, targets in sweep.plan)
-    print(f"{images} images of {sweep.images.base}: {cells} cells")
+    total = images * sum(len(targets) for _, targets in sweep.plan)
+    print(f"{images} images of {sweep.images.base}: {total} cells")
     print(f"{sweep.uri} has {sweep.earlier} cells, and would have {sweep.manifest.rows}")

@@ -134,6 +134,7 @@ def make_sweep(
     """
     began = time.monotonic()
     options = options or SweepOptions()
+    encode_options = EncodeOptions(options.repeat, options.tolerance, options.max_pixels)
     sweep = plan_sweep(images, output, codecs, plan=plan, match=match, options=options)
     _check_manifest_is_ours(sweep.uri)
     cells = Output(
@@ -149,7 +150,7 @@ def make_sweep(
             name = options.engine
             if name == "auto":
                 name = choose_engine(sweep.manifest.rows, cells.uri, _ANY_NUMBER)
-            job = _make_job(sweep, options)
+            job = _make_job(sweep, options, encode_options)
             engine = make_encode_engine(name, job, connection)
             return _PlannedCodecsOnly(engine, set(job.codecs))
 
@@ -240,14 +241,16 @@ def _find_folders(sweep: PlannedSweep) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _make_job(sweep: PlannedSweep, options: SweepOptions) -> EncodeJob:
+def _make_job(
+    sweep: PlannedSweep, options: SweepOptions, encode_options: EncodeOptions
+) -> EncodeJob:
     allowed = [sweep.images.base, *options.allow_prefixes]
     return EncodeJob(
         base=sweep.uri,
         allowlist=build_allowlist(sweep.uri, allowed),
         codecs={planned.codec.label: planned.codec for planned in sweep.plan},
         output=sweep.uri,
-        options=EncodeOptions(options.repeat, options.tolerance, options.max_pixels),
+        options=encode_options,
         workers=options.workers,
     )
 
