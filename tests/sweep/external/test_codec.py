@@ -1,6 +1,7 @@
 """Codecs by command line: the real ones, where they are installed."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from roi_ray.errors import CodecError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import bit_depth_of, to_8_bits
-from roi_ray.sweep.external import make_external_codec
+from roi_ray.sweep.external import KEYS, make_external_codec
+from roi_ray.sweep.plan import make_plan
 from roi_ray.sweep.source import SourceImage
 from tests.conftest import deepen
 from tests.imaging.heif_files import require_tool
@@ -157,3 +159,27 @@ def test_real_program_that_fails_gives_its_reason(crop):
         codec.encode(SourceImage(crop), 50)
     with pytest.raises(CodecError, match="jxl: `djxl input.jxl output.png` failed with exit code"):
         codec.decode(b"rubbish")
+
+
+README = Path(__file__).parents[3] / "roi_ray" / "sweep" / "README.md"
+
+
+def test_plan_of_the_readme_works(tmp_path, crop):
+    (plan,) = re.findall(r"```toml\n(\[codecs\.cjxl\].*?)```", README.read_text(), re.DOTALL)
+    for program in re.findall(r'(?:en|de)code = \["(\w+)"', plan):
+        require_tool(program)
+    (tmp_path / "plan.toml").write_text(plan)
+    planned = make_plan(file=str(tmp_path / "plan.toml"))
+    assert [codec.label for codec, _ in planned] == ["cjxl", "avifenc", "cwebp", "opj"]
+    for codec, targets in planned:
+        qualities = sorted(target.value for target in targets)
+        best = qualities[-1 if codec.scale.higher_is_better else 0]
+        encoded = codec.encode(SourceImage(crop), best)
+        assert psnr_of(decode(codec, encoded.data), crop) > 35
+        assert codec.version()
+
+
+def test_readme_lists_every_key():
+    text = README.read_text().partition("## Any codec by command line")[2]
+    keys = set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE))
+    assert keys == set(KEYS) - {"quality"}
