@@ -110,6 +110,8 @@ def _find_scoring_actors(job: int) -> list[int]:
     return actors
 
 
+# Ray wonders why no block of the lost work arrives.
+@pytest.mark.filterwarnings("ignore:The minimum number of concurrent actors:UserWarning")
 @pytest.mark.long
 def test_file_that_crashes_its_decoder_becomes_an_error_row(
     tmp_path: Path, photos: Photos, ray_cluster: None
