@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import reduce
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -36,7 +37,7 @@ how many at a time."""
 class RayEncodeEngine:
     """Engine that encodes on Ray Data; connects to Ray on first use.
 
-    Work that asks for different resources is mapped separately, so that none waits for the other.
+    Work that asks for different resources is mapped separately: each runs where it can.
 
     Args:
         job: what to run.
@@ -70,13 +71,25 @@ class RayEncodeEngine:
             os.makedirs(storage.local_path(self._job.output), exist_ok=True)
         groups = self._group(split_by_codec(items), isolate=isolate)
         self._check_resources(groups)
+        yield from chain.from_iterable(map(iterate, self._build_datasets(groups)))
+
+    def _build_datasets(self, groups: dict[Place, list[pa.Table]]) -> list["Dataset"]:
+        """Build a data set for each group, or for several that run side by side.
+
+        Ray Data counts work that waits for a node as if it used CPUs, and would start less of the
+        other work. So what waits for a node comes last.
+        """
+        now = [place for place in groups if count_cpus(place.resource) > 0]
+        later = [place for place in groups if place not in now]
         with streaming_context():
-            datasets = [self._build_dataset(blocks, place) for place, blocks in groups.items()]
-            if self._job.workers is None:
-                datasets = [reduce(lambda first, other: first.union(other), datasets)]
-        # A number of workers is kept by one group after the other.
-        for dataset in datasets:
-            yield from iterate(dataset)
+            datasets = {place: self._build_dataset(groups[place], place) for place in groups}
+            if self._job.workers is not None:  # one group after the other keeps to their number
+                return [datasets[place] for place in (*now, *later)]
+            return [
+                reduce(lambda first, other: first.union(other), [datasets[p] for p in places])
+                for places in (now, later)
+                if places
+            ]
 
     def _group(self, pieces: pa.Table, *, isolate: bool) -> dict[Place, list[pa.Table]]:
         """Return the blocks of work for each place."""
@@ -94,11 +107,8 @@ class RayEncodeEngine:
         Raises:
             ClusterError: this is a local Ray, which gets no further nodes.
         """
-        import ray
-
-        there = ray.cluster_resources()
         for label in {place.resource for place in places if place.resource is not None}:
-            if label in there or label in self._announced:
+            if count_cpus(label) or label in self._announced:
                 continue
             self._announced.add(label)
             names = [name for name, codec in self._job.codecs.items() if codec.resource == label]
@@ -111,7 +121,7 @@ class RayEncodeEngine:
                     "--engine local"
                 )
             LOGGER.warning(
-                "no node has the resource %r yet: the cells of %s wait until one joins (%s)",
+                "no node has the resource %r yet: the cells of %s come last, after one joins (%s)",
                 label,
                 ", ".join(names),
                 advice,
@@ -121,17 +131,21 @@ class RayEncodeEngine:
         import ray.data
         from ray.data import TaskPoolStrategy
 
-        cpus = min(place.cpus, _largest_node())
-        workers = self._job.workers
-        if workers is not None:  # as many tasks as fit, but no more than there are
-            workers = min(max(1, int(workers / cpus)), len(blocks))
+        # A task that asks for more CPUs than the largest node has would wait for ever.
+        cpus = min(place.cpus, max(list_cpus(place.resource), default=place.cpus))
+        limits = [len(blocks)]
+        if self._job.workers is not None:
+            limits.append(int(self._job.workers / cpus))
+        if place.resource is not None:
+            limits.append(int(count_cpus(place.resource) / cpus))
+        tasks = None if len(limits) == 1 else max(1, min(limits))
         resources = {} if place.resource is None else {"resources": {place.resource: _SHARE}}
         return ray.data.from_blocks(blocks).map_batches(
             encode_on_node,
             batch_size=None,
             batch_format="pyarrow",
             fn_kwargs=self._job.arguments(),
-            compute=TaskPoolStrategy(workers),
+            compute=TaskPoolStrategy(tasks),
             num_cpus=cpus,
             max_retries=RETRIES,
             **resources,
@@ -161,9 +175,16 @@ def encode_on_node(
     yield fail_cells(items, Failure.from_exception(StorageError(text)))
 
 
-def _largest_node() -> float:
-    """Return the CPUs of the largest node: a task that asks for more would wait for ever."""
+def list_cpus(resource: str | None) -> list[float]:
+    """Return the CPUs of each node that has CPUs and a resource; None for all nodes."""
     import ray
 
-    cpus = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
-    return max(cpus, default=0.0) or float("inf")
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [
+        node["CPU"] for node in nodes if node.get("CPU") and (resource is None or resource in node)
+    ]
+
+
+def count_cpus(resource: str | None) -> float:
+    """Return the CPUs of all nodes that have a resource; None for all nodes."""
+    return sum(list_cpus(resource))

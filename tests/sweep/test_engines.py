@@ -7,16 +7,19 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from roi_ray import schema
 from roi_ray.errors import ClusterError
 from roi_ray.io.allowlist import Allowlist
+from roi_ray.sweep import job as sweep_job
 from roi_ray.sweep.builtin import make_codec
 from roi_ray.sweep.codec import Encoded
 from roi_ray.sweep.encode_stage import SWEEP_RESULT_ROWS, EncodeOptions
 from roi_ray.sweep.engines import EncodeJob, make_encode_engine
 from roi_ray.sweep.local_engine import LocalEncodeEngine
+from roi_ray.sweep.options import SweepOptions
 from roi_ray.sweep.pieces import find_places, join_neighbours, split_by_codec
 from roi_ray.sweep.ray_engine import RayEncodeEngine, encode_on_node
 from tests.conftest import encode, write
@@ -196,14 +199,21 @@ def test_missing_resource_is_announced_once_and_others_go_on(
     job, originals, ray_cluster, caplog
 ) -> None:
     codecs = {"there": jpeg_with("there"), "gpu-codec": jpeg_with("gpu-codec", resource="encoders")}
-    items = make_items(originals[:1], codecs, [("quality", 50.0)])
+    codecs["gpu-codec"] = replace(codecs["gpu-codec"], cpus=4)  # all that the cluster has
+    items = make_items(originals[:2], codecs, [("quality", 50.0)])
     with ExitStack() as connection:
         engine = make_encode_engine("ray", replace(job, codecs=codecs, workers=None), connection)
         results = engine.run(items)
-        assert next(results)["row"].to_pylist() == [0]
+        rows = next(results)["row"].to_pylist()
+        while len(rows) < 2:
+            rows += next(results)["row"].to_pylist()
+        assert sorted(rows) == [0, 2]
         results.close()
         (record,) = caplog.records
-        assert "no node has the resource 'encoders' yet: the cells of gpu-codec" in record.message
+        assert (
+            "no node has the resource 'encoders' yet: the cells of gpu-codec come last"
+            in record.message
+        )
         assert """--resources '{"encoders": 1}'""" in record.message
 
 
@@ -224,3 +234,25 @@ def test_node_that_does_not_see_the_output_stops_the_job(job, originals, tmp_pat
     assert {row["error_kind"] for row in rows} == {"StorageError"}
     assert "/elsewhere does not exist on the node " in rows[0]["error"]
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_cell_that_crashes_its_process_is_one_failed_row_of_the_sweep(
+    tmp_path, originals, ray_cluster, monkeypatch
+) -> None:
+    def make_crashing_job(*arguments) -> EncodeJob:
+        job = make_job(*arguments)
+        return replace(job, codecs={**job.codecs, "jpeg": jpeg_with("jpeg", encoding=crash)})
+
+    make_job = sweep_job._make_job
+    monkeypatch.setattr(sweep_job, "_make_job", make_crashing_job)
+    summary = sweep_job.make_sweep(
+        str(tmp_path / originals[0]),
+        str(tmp_path / "sweep"),
+        ["jpeg:40,50,60", "webp:50"],
+        options=SweepOptions(engine="ray"),
+    )
+    assert (summary.rows, summary.failed) == (4, 1)
+    rows = pq.read_table(summary.manifest).to_pylist()
+    (failed,) = [row for row in rows if row["error_kind"]]
+    assert (failed["codec"], failed["target"]) == ("jpeg", 50)
+    assert (failed["error_kind"], failed["quality"]) == ("WorkerDied", None)
