@@ -74,8 +74,7 @@ def find_rest(manifest: Manifest, output: Output, writer: OutputWriter) -> Rest:
     earlier = complete if is_new_manifest else {shard: complete[shard] for shard in recorded}
     is_new, columns = None, []
     if earlier:
-        uris = [output.shard_uri(shard) for shard in sorted(earlier)]
-        stored = StoredRows(uris, output.added_columns)
+        stored = StoredRows([output.shard_uri(shard) for shard in sorted(earlier)])
         _check_columns(next(manifest.parts()), stored, output)
         is_new, columns = _find_new_rows(manifest, stored, output), stored.schema.names
     if is_new_manifest:

@@ -8,7 +8,7 @@
 Readers of Parquet data sets skip names that begin with an underscore.
 """
 
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,11 +99,6 @@ class Output:
     def grows(self) -> bool:
         """Whether the output has shards of another manifest than the run's."""
         return self.stored is not None and not is_same_manifest(self.stored, self.run)
-
-    @property
-    def added_columns(self) -> Collection[str]:
-        """Columns that the recorded job has added to those of the manifest."""
-        return list((self.stored or self.run)["columns"])
 
     def read_complete_shards(self) -> dict[int, Footer]:
         """Read the footers of all complete shards of the recorded run, by their number.

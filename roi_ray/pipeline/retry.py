@@ -4,9 +4,8 @@ A new manifest may lie anywhere, so its URIs are absolute. It keeps the `pair_id
 that its scores can be joined with the old ones.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -64,8 +63,7 @@ def write_failed(status: Status, uri: str, manifest_uri: str | None = None) -> R
     """
     manifest = None if manifest_uri is None else _read_run_manifest(status, manifest_uri)
     base = manifest.base if manifest else _read_location(status, "base")
-    read = partial(_read_failed_rows, added=_added_columns(status))
-    failed = map_in_threads(read, status.failed_shards)
+    failed = map_in_threads(_read_failed_rows, status.failed_shards)
     return _write(status, uri, base, manifest.uri if manifest else None, failed)
 
 
@@ -108,10 +106,10 @@ def _read_location(status: Status, name: str) -> str:
     return str(location)
 
 
-def _read_failed_rows(file: str, added: Collection[str]) -> pa.Table:
+def _read_failed_rows(file: str) -> pa.Table:
     """Read the rows that failed in this run, and not in a step before it."""
     has_failed = read_shard(file, [schema.ERROR])[schema.ERROR].is_valid()
-    rows = read_manifest_rows(file, added)
+    rows = read_manifest_rows(file)
     failed = rows.filter(pc.and_(has_failed, rows[schema.ERROR].is_null()))
     return failed.drop_columns(schema.ERRORS)
 
@@ -119,7 +117,7 @@ def _read_failed_rows(file: str, added: Collection[str]) -> pa.Table:
 def _select_missing_rows(status: Status, manifest: Manifest) -> Iterator[pa.Table]:
     if status.shards and earlier_shards(status.run):
         files = [storage.join(status.output, shard_name(shard)) for shard in status.shards]
-        stored = StoredRows(files, _added_columns(status))
+        stored = StoredRows(files)
         for rows in manifest.parts():
             yield rows.filter(pa.array(stored.locate(rows) < 0))
         return
@@ -127,11 +125,6 @@ def _select_missing_rows(status: Status, manifest: Manifest) -> Iterator[pa.Tabl
         missing = [rows for shard, rows in shards.items() if status.shards.get(shard) != len(rows)]
         if missing:
             yield part.take(np.concatenate(missing))
-
-
-def _added_columns(status: Status) -> Collection[str]:
-    """Return the columns of scores; another release of roi-ray may have written other ones."""
-    return list(status.run.get("columns", schema.MEANINGS))
 
 
 def _write(

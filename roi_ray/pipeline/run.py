@@ -103,7 +103,7 @@ def score_manifest(
         output = Output(output_uri, describe_run(kind, config, location), kind)
 
         def start_engine() -> Engine:
-            check_precision_here(settings, options, output.uri if output.is_recorded() else None)
+            check_precision_here(settings, options, output.uri if output.stored else None)
             memory = _plan_memory(manifest, settings, options)
             job = Job(manifest.base, settings, options, weights, memory, stages or Stages())
             return make_engine(job, connection)

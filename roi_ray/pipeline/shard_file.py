@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,12 +160,8 @@ def read_shard(uri: str, columns: list[str] | None = None) -> pa.Table:
         ) from error
 
 
-def read_manifest_rows(uri: str, added: Collection[str]) -> pa.Table:
+def read_manifest_rows(uri: str) -> pa.Table:
     """Read the rows of the manifest from a shard's file.
-
-    Args:
-        uri: URI of the file.
-        added: columns that the job has added to those of the manifest.
 
     Returns:
         the manifest's columns, and `error_kind` and `error`, which are null but for rows whose
@@ -175,8 +171,10 @@ def read_manifest_rows(uri: str, added: Collection[str]) -> pa.Table:
         StorageError: see `read_shard`.
     """
     table = read_shard(uri)
+    metadata = table.schema.metadata
+    # Another release may have added other columns than this one does.
+    added = json.loads(metadata[_PROVENANCE_KEY]).get("columns", schema.MEANINGS)
     failed_before = np.zeros(len(table), dtype=bool)
-    metadata = table.schema.metadata or {}
     failed_before[json.loads(metadata.get(_FAILED_BEFORE_KEY, b"[]"))] = True
     rows = table.select([name for name in table.column_names if name not in added])
     for name in schema.ERRORS:

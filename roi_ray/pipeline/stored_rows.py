@@ -4,7 +4,7 @@ Digests are computed anew in each process and not stored, so how they are made m
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -22,14 +22,13 @@ class StoredRows:
 
     Args:
         uris: URIs of the shards' files, one or more.
-        added: columns of the files that the job has added to those of the manifest.
 
     Attributes:
         schema: columns of the manifest, without `error_kind` and `error`.
     """
 
-    def __init__(self, uris: Sequence[str], added: Collection[str]) -> None:
-        self._uris, self._added = uris, added
+    def __init__(self, uris: Sequence[str]) -> None:
+        self._uris = uris
         digests: list[NDArray[np.bytes_]] = []
         for rows in self._read():
             self.schema = rows.drop_columns(schema.ERRORS).schema
@@ -60,7 +59,7 @@ class StoredRows:
         raise LookupError("no row is at these positions")
 
     def _read(self) -> Iterator[pa.Table]:
-        return map_in_threads(lambda uri: read_manifest_rows(uri, self._added), self._uris)
+        return map_in_threads(read_manifest_rows, self._uris)
 
 
 def digest_rows(rows: pa.Table) -> NDArray[np.bytes_]:

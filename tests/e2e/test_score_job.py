@@ -100,6 +100,34 @@ def test_job_killed_and_resumed_alone_scores_each_pair_once(tmp_path: Path, phot
         np.testing.assert_allclose(scores[name], expected[name], rtol=1e-6, atol=atol, err_msg=name)
 
 
+@pytest.mark.long
+def test_job_that_is_killed_while_its_output_grows_is_resumed(
+    tmp_path: Path, photos: Photos
+) -> None:
+    manifest = make_many_small_pairs(tmp_path, photos, PAIRS)
+    shard, output = PAIRS // SHARDS, tmp_path / "scores"
+    base = ["--manifest", manifest, "--shard-size", str(shard), "--output", str(output)]
+    before = PAIRS // 3
+    done = run_job(*base, "--limit", str(before), "--engine", "local", cwd=tmp_path)
+    assert f"{before} pairs, 0 failed; {before} scored now" in done.stdout, done.stderr
+    earlier = set(output.glob("*.parquet"))
+    job = start_job(*base, "--engine", "ray", "--actors", "1")
+    while len(set(output.glob("*.parquet")) - earlier) < 3:
+        assert job.poll() is None, job.communicate()[1]
+        time.sleep(0.02)
+    os.killpg(job.pid, signal.SIGKILL)
+    job.communicate()
+    kept = {path: path.read_bytes() for path in output.glob("*.parquet")}
+    left = PAIRS - shard * len(kept)
+    assert 0 < left <= PAIRS - before - 3 * shard
+    resumed = run_job(*base, "--engine", "local", cwd=tmp_path)
+    assert f"{PAIRS} pairs, 0 failed; {left} scored now" in resumed.stdout, resumed.stderr
+    assert {path: path.read_bytes() for path in kept} == kept
+    table = pq.read_table(output)
+    assert len(set(table["pair_id"].to_pylist())) == len(table) == PAIRS
+    assert table["error"].null_count == PAIRS
+
+
 def _find_scoring_actors(job: int) -> list[int]:
     """Return the scoring actors among a job's descendants."""
     actors = []
