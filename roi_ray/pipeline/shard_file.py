@@ -18,7 +18,7 @@ from roi_ray import schema
 from roi_ray.errors import StorageError
 from roi_ray.io import storage
 from roi_ray.pipeline.history import find_identities
-from roi_ray.pipeline.run_record import Run, identity
+from roi_ray.pipeline.run_record import Run, identity, list_differences
 
 _PROVENANCE_KEY = b"roi_ray"
 _SHARD_KEY = b"roi_ray_shard"
@@ -211,7 +211,7 @@ def shard_name(shard: int) -> str:
 
 def _belongs_to_run(provenance: bytes, expected: dict[str, Any]) -> bool:
     try:
-        return identity(json.loads(provenance)) == expected
+        return not list_differences(identity(json.loads(provenance)), expected)
     except (ValueError, KeyError, TypeError):
         return False
 

@@ -206,6 +206,14 @@ def test_release_without_new_numbers_resumes_and_a_new_scoring_version_is_refuse
         make_output(tmp_path).is_recorded()
 
 
+def test_shards_of_a_release_without_a_setting_are_complete(tmp_path) -> None:
+    commit(make_output(tmp_path))
+    newer = make_output(tmp_path, {**CONFIG, "metrics": []})
+    assert newer.is_recorded()
+    assert newer.inspect(PLAN).failed == {0: 1, 1: 0}
+    assert make_output(tmp_path, {**CONFIG, "metrics": ["x"]}).inspect(PLAN).failed == {}
+
+
 def test_output_of_a_release_without_scoring_version_is_refused_with_advice(tmp_path) -> None:
     commit(make_output(tmp_path))
     run = read_record(tmp_path)
