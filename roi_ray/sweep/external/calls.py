@@ -23,7 +23,7 @@ _ADVICE_OF_START = {
     "without an interpreter in its first line",
 }
 _NUMBER = re.compile(r"\d+\.\d+")
-_VERSION_CHARACTERS = 120
+_VERSION_CHARACTERS = 200
 
 
 class Result(NamedTuple):
@@ -88,7 +88,7 @@ class Caller:
             ) from None
         except OSError as error:
             advice = _ADVICE_OF_START.get(error.errno or 0, "")
-            what = f"could not be started: {program}: {error.strerror or error}{advice}"
+            what = f"could not be started: {error.strerror or error}: {program}{advice}"
             raise self.error(command, what) from error
         if text := describe_end(outcome, limits, self.label):
             raise self.error(command, text + describe_disk(folder))

@@ -118,14 +118,17 @@ def run_command(
 
 def _launch(request: dict[str, object], seconds: float) -> dict[str, Any] | None:
     """Run the launcher; return its report, or None if it ended without one, or not in time."""
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_LAUNCHER)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        start_new_session=True,  # Ctrl-C of a terminal is for this process only
-    )
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_LAUNCHER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,  # Ctrl-C of a terminal is for this process only
+        )
+    except OSError as error:
+        raise OSError(f"its launcher {sys.executable}: {error.strerror}") from error
     assert process.stdin is not None and process.stdout is not None
     try:
         with suppress(BrokenPipeError):
