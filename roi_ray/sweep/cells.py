@@ -6,7 +6,7 @@ order, and gets the new ones after them.
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,9 @@ from roi_ray.sweep.images import DECODED, ENCODED, Images
 from roi_ray.sweep.plan import QUALITY_METRIC, PlannedCodec, Target
 
 
-def make_cells(images: Images, plan: Sequence[PlannedCodec], output: str) -> pa.Table:
+def make_cells(
+    images: Images, plan: Sequence[PlannedCodec], output: str, earlier: pa.Table | None = None
+) -> pa.Table:
     """Make the cells of all codecs on all images.
 
     Args:
@@ -28,14 +30,21 @@ def make_cells(images: Images, plan: Sequence[PlannedCodec], output: str) -> pa.
         plan: codecs and their targets.
         output: absolute URI of the sweep's folder. URIs of files below it become relative to it, so
             that the folder can be moved.
+        earlier: cells of the sweep, whose files must not be overwritten; None if it is new.
 
     Returns:
         columns `pair_id`, `reference`, `distorted`, `mask` if an image has one, and
         `schema.SWEEP_PLAN`; all cells of an image are adjacent.
     """
     masks = images.masks or (None,) * len(images.uris)
+    owners: dict[str, str] = {}  # original of each encoded file
+    if earlier is not None:
+        columns = (earlier[name].to_pylist() for name in (schema.BITSTREAM, schema.REFERENCE))
+        owners = dict(zip(*columns, strict=True))
     rows = (
-        _make_row(_relative(uri, output), name, mask and _relative(mask, output), codec, target)
+        _make_row(
+            _relative(uri, output), name, mask and _relative(mask, output), codec, target, owners
+        )
         for uri, name, mask in zip(images.uris, images.names, masks, strict=True)
         for codec, target in ((p.codec, target) for p in plan for target in p.targets)
     )
@@ -54,10 +63,20 @@ _SCHEMA = pa.schema(
 
 
 def _make_row(
-    reference: str, name: str, mask: str | None, codec: Codec, target: Target
+    reference: str,
+    name: str,
+    mask: str | None,
+    codec: Codec,
+    target: Target,
+    owners: Mapping[str, str],
 ) -> dict[str, object]:
     stem = f"{codec.label}/{name}-{_describe_target(target)}"
     bitstream = f"{ENCODED}/{stem}{codec.suffix}"
+    # An image of another folder, added later, may have the same path below it.
+    if owners.get(bitstream, reference) != reference:
+        digest = hashlib.sha256(reference.encode()).hexdigest()[:8]
+        stem = f"{codec.label}/{digest}-{name}-{_describe_target(target)}"
+        bitstream = f"{ENCODED}/{stem}{codec.suffix}"
     suffix = codec.decoded_suffix
     distorted = f"{DECODED}/{stem}{suffix}" if suffix is not None else bitstream
     return {

@@ -199,7 +199,7 @@ def plan_sweep(
     uri = storage.absolute(output)
     found = find_images(images, uri, (options or SweepOptions()).limit)
     earlier = _read_earlier_cells(uri)
-    table = add_cells(earlier, make_cells(found, planned, uri), uri)
+    table = add_cells(earlier, make_cells(found, planned, uri, earlier), uri)
     manifest = Manifest(uri, len(table), uri, sha256_of_rows(table), [table])
     return PlannedSweep(uri, found, planned, manifest, 0 if earlier is None else len(earlier))
 

@@ -95,6 +95,25 @@ def test_further_codecs_qualities_and_images_are_added(tmp_path, images, photos)
     assert len(after) == 14
 
 
+def test_added_images_of_the_same_name_do_not_overwrite_files(tmp_path, photos):
+    out = tmp_path / "out"
+    for name in ("coffee", "chelsea"):
+        folder = tmp_path / name
+        write(folder / "deep/x.png", encode(photos[name][:60, :60]))
+        make_sweep(str(folder), str(out), ["webp:75:lossless"], options=LOCAL)
+    # Each image finds its own files again, also at a quality that only the other has.
+    make_sweep(str(folder), str(out), ["webp:50:lossless"], options=LOCAL)
+    for name in ("coffee", "chelsea"):
+        codecs = ["webp:50,75:lossless"]
+        again = make_sweep(str(tmp_path / name), str(out), codecs, options=LOCAL)
+    assert (again.rows, again.encoded) == (4, 0)
+    rows = rows_of(again.manifest)
+    assert len({row["bitstream"] for row in rows}) == 4
+    for row in rows:
+        original = decode_image(Path(row["reference"]).read_bytes())
+        assert (decode_image((out / row["bitstream"]).read_bytes()) == original).all()
+
+
 def test_scoring_a_sweep_that_has_grown_scores_only_what_is_new(tmp_path, images):
     options = Options(engine="local", device="cpu", allow_prefixes=(images,), shard_size=4)
     scores = str(tmp_path / "scores")
