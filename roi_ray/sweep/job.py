@@ -152,7 +152,7 @@ def make_sweep(
                 name = choose_engine(sweep.manifest.rows, cells.uri, _ANY_NUMBER)
             job = _make_job(sweep, options, encode_options)
             engine = make_encode_engine(name, job, connection)
-            return _PlannedCodecsOnly(engine, set(job.codecs))
+            return _PlannedOnly(engine, job, sweep.images)
 
         completion = complete_output(sweep.manifest, cells, start_engine, options.shard_size)
     return SweepSummary(
@@ -256,23 +256,36 @@ def _make_job(
 
 
 @dataclass(frozen=True)
-class _PlannedCodecsOnly:
-    """Engine that refuses cells of an earlier, unfinished plan whose codecs this plan lacks."""
+class _PlannedOnly:
+    """Engine that refuses cells of an earlier, unfinished plan that this plan cannot encode.
+
+    They would become rows with an error for good, though only the command lacks something.
+    """
 
     engine: Engine
-    labels: set[str]
+    job: EncodeJob
+    images: Images
 
     def run(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
         """Encode the cells of work items; see `Engine.run`.
 
         Raises:
-            UsageError: a cell has a codec that the plan does not name.
+            UsageError: a cell has a codec that the plan does not name, or an original that it does
+                not name and that it may not open.
         """
-        wanted = set(items[schema.CODEC].combine_chunks().flatten().unique().to_pylist())
-        if unknown := sorted(wanted - self.labels):
+        labels = set(items[schema.CODEC].combine_chunks().flatten().unique().to_pylist())
+        if unknown := sorted(labels - self.job.codecs.keys()):
             raise UsageError(
                 f"an earlier command planned cells of {', '.join(unknown)} that were never "
                 "encoded; name their codecs again, with the same options"
+            )
+        references = items[schema.REFERENCE].unique().to_pylist()
+        originals = {storage.resolve(uri, self.job.base) for uri in references}
+        not_named = sorted(originals - set(self.images.uris))
+        if closed := [uri for uri in not_named if not self.job.allowlist.allows(uri)]:
+            raise UsageError(
+                f"an earlier command planned cells of {closed[0]} that were never encoded; name "
+                "its images again, or their folder with --allow-prefix"
             )
         yield from self.engine.run(items, isolate=isolate)
 

@@ -248,6 +248,21 @@ def test_cells_of_an_unfinished_plan_need_their_codecs(tmp_path, images):
     assert make_sweep(images, str(tmp_path), CODECS, options=LOCAL).failed == 0
 
 
+def test_images_of_an_unfinished_plan_are_not_failed_by_a_command_for_others(
+    tmp_path, images, photos
+):
+    out = tmp_path / "out"
+    make_sweep(images, str(out), CODECS, options=LOCAL)
+    next((out / "cells").glob("shard-*.parquet")).unlink()
+    write(tmp_path / "other/b.png", encode(photos["chelsea"][:60, :60]))
+    other = str(tmp_path / "other")
+    with pytest.raises(UsageError, match=r"coffee\.png that were never encoded; .*--allow-prefix"):
+        make_sweep(other, str(out), CODECS, options=LOCAL)
+    options = SweepOptions(engine="local", shard_size=4, allow_prefixes=(images,))
+    summary = make_sweep(other, str(out), CODECS, options=options)
+    assert (summary.rows, summary.failed) == (9, 0)
+
+
 def test_record_identifies_the_sweep(tmp_path, images):
     make_sweep(images, str(tmp_path), CODECS, options=LOCAL)
     run = json.loads((tmp_path / "cells/_run/run.json").read_bytes())
