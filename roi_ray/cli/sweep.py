@@ -20,7 +20,8 @@ from roi_ray.settings import (
 from roi_ray.sweep.options import SweepOptions
 
 if TYPE_CHECKING:
-    from roi_ray.sweep.job import PlannedSweep, SweepSummary
+    from roi_ray.sweep.job import SweepSummary
+    from roi_ray.sweep.planned import PlannedSweep
 
 _PLAN = "Plan (it decides the files)"
 
@@ -138,7 +139,8 @@ def main(
     --fail-above have an error.
     """
     from roi_ray.io import storage
-    from roi_ray.sweep.job import make_sweep, plan_sweep
+    from roi_ray.sweep.job import make_sweep
+    from roi_ray.sweep.planned import plan_sweep
 
     log_to_stderr(log_level)
     allowed = tuple(allow_prefix or ())

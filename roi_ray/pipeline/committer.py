@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from roi_ray import schema
 from roi_ray.errors import OutputError, WorkerDied
 from roi_ray.io.manifest import find_failed
-from roi_ray.pipeline.kind import ROW, SHARD
+from roi_ray.pipeline.kind import RETRIED_KINDS, ROW, SHARD
 from roi_ray.pipeline.output_writer import OutputWriter
 from roi_ray.pipeline.plan import Rows
 from roi_ray.runtime import logs, telemetry
@@ -62,7 +62,7 @@ class Committer:
             if texts := select_kind(results, error.__name__)[schema.ERROR].to_pylist():
                 raise error(texts[0])
         # The stages have counted all other rows.
-        for kind in self._kind.retried_kinds:
+        for kind in RETRIED_KINDS:
             telemetry.count_pairs(select_kind(results, kind)[schema.ERROR_KIND].to_pylist())
         shards = results[SHARD].to_numpy()
         for shard in np.unique(shards).tolist():

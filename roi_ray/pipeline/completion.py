@@ -7,6 +7,7 @@ from roi_ray.io.manifest import Manifest
 from roi_ray.pipeline.committer import Committer, drop_kinds
 from roi_ray.pipeline.engine import Engine
 from roi_ray.pipeline.growth import Rest, find_rest
+from roi_ray.pipeline.kind import RETRIED_KINDS
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.output_writer import OutputWriter
 from roi_ray.pipeline.plan import PartPlan, Rows, make_work_items, plan_parts
@@ -117,6 +118,6 @@ class _Completer:
                 return committer.failed
             items = make_work_items(part.rows, left, kind.item_lists, isolate=isolate)
             for results in self._engine.run(items, isolate=isolate):
-                committer.add(results if isolate else drop_kinds(results, kind.retried_kinds))
+                committer.add(results if isolate else drop_kinds(results, RETRIED_KINDS))
         committer.mark_lost_rows()
         return committer.failed

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.errors import RoiRayError
+from roi_ray.errors import OutOfMemory, RoiRayError, StorageUnavailable
 from roi_ray.schema import Meaning
 
 SHARD = "shard"
 ROW = "row"
+
+RETRIED_KINDS = (StorageUnavailable.__name__, OutOfMemory.__name__)
+"""Kinds of errors after which a row is tried once more, alone, when the others are done."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,6 @@ class JobKind:
         results: columns of the tables that its engines yield: `shard`, `row`, and all of `columns`.
         fatal_errors: errors that would fail every row. A row with such an `error_kind` stops the
             job.
-        retried_kinds: kinds of errors after which a row is tried once more, alone, when the others
-            are done.
         item_lists: columns of the manifest that a work item has as lists, besides `pair_id`.
         unit: what its rows are, for the display of progress.
         activity: what it does with them, likewise.
@@ -43,7 +44,6 @@ class JobKind:
     meanings: Mapping[str, Meaning]
     results: pa.Schema
     fatal_errors: tuple[type[RoiRayError], ...]
-    retried_kinds: tuple[str, ...]
     item_lists: tuple[str, ...] = (schema.DISTORTED,)
     unit: str = "pairs"
     activity: str = "scoring"

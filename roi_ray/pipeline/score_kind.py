@@ -3,13 +3,7 @@
 from collections.abc import Iterable
 
 from roi_ray import schema
-from roi_ray.errors import (
-    AccessError,
-    DeviceError,
-    OutOfMemory,
-    StorageUnavailable,
-    WeightsError,
-)
+from roi_ray.errors import AccessError, DeviceError, WeightsError
 from roi_ray.pipeline.kind import JobKind, make_results_schema
 from roi_ray.scoring.version import SCORING_VERSION
 
@@ -17,7 +11,6 @@ RESULTS = make_results_schema(schema.make_scores_schema(schema.OPTIONAL_METRICS)
 """Columns of a result. Optional metrics that are not measured are null here, and not written."""
 
 FATAL_ERRORS = (AccessError, DeviceError, WeightsError)
-RETRIED_KINDS = (StorageUnavailable.__name__, OutOfMemory.__name__)
 
 
 def make_score_kind(metrics: Iterable[str] = ()) -> JobKind:
@@ -35,6 +28,5 @@ def make_score_kind(metrics: Iterable[str] = ()) -> JobKind:
         meanings=schema.MEANINGS,
         results=RESULTS,
         fatal_errors=FATAL_ERRORS,
-        retried_kinds=RETRIED_KINDS,
         lost="the process that scored this pair was killed each time",
     )

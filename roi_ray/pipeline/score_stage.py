@@ -18,8 +18,8 @@ from roi_ray.errors import (
 )
 from roi_ray.models.networks import Provenance
 from roi_ray.pipeline.chunk import Chunk
-from roi_ray.pipeline.kind import ROW, SHARD
-from roi_ray.pipeline.score_kind import FATAL_ERRORS, RESULTS, RETRIED_KINDS
+from roi_ray.pipeline.kind import RETRIED_KINDS, ROW, SHARD
+from roi_ray.pipeline.score_kind import FATAL_ERRORS, RESULTS
 from roi_ray.runtime import logs, telemetry
 from roi_ray.runtime.available import exclusive_memory
 from roi_ray.runtime.memory import keep_freed_memory, read_resident_memory

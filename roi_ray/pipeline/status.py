@@ -16,7 +16,9 @@ from roi_ray.pipeline.output import LOCK_JSON
 from roi_ray.pipeline.run_record import RUN_JSON, read_run, written_by
 from roi_ray.pipeline.shard_file import Footer, map_in_threads, read_footers, read_shard
 
-_CELLS = "cells"
+CELLS = "cells"
+"""Folder of a sweep that has its shards."""
+
 _EXAMPLES = 3
 
 
@@ -111,7 +113,7 @@ def read_status(output_uri: str) -> Status:
         StorageError: the folder cannot be read.
     """
     uri = storage.absolute(output_uri)
-    cells = storage.join(uri, _CELLS)
+    cells = storage.join(uri, CELLS)
     if not _is_output(uri) and _is_output(cells):
         uri = cells
     status = Status(uri, read_run(uri, command=None))

@@ -14,15 +14,14 @@ from roi_ray.errors import (
     AccessError,
     CodecError,
     ImageReadError,
-    OutOfMemory,
     StorageError,
     StorageUnavailable,
 )
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
-from roi_ray.pipeline.decode_stage import read_allowed
-from roi_ray.pipeline.kind import ROW, SHARD
+from roi_ray.pipeline.decode_stage import read_allowed, resolve_allowed
+from roi_ray.pipeline.kind import RETRIED_KINDS, ROW, SHARD
 from roi_ray.pipeline.plan import PAIR_IDS, ROWS
 from roi_ray.runtime import logs, telemetry
 from roi_ray.schema import Failure
@@ -30,45 +29,7 @@ from roi_ray.sweep.codec import Codec
 from roi_ray.sweep.codec_run import CodecRun, EncodeOptions
 from roi_ray.sweep.measure import find_load_meter
 from roi_ray.sweep.source import SourceImage
-
-__all__ = [
-    "FATAL_ERRORS",
-    "ITEM_COLUMNS",
-    "RETRIED_KINDS",
-    "SWEEP_RESULT_ROWS",
-    "EncodeOptions",
-    "Stopped",
-    "encode_cells",
-    "fail_cells",
-]
-
-ITEM_COLUMNS = (
-    schema.CODEC,
-    schema.TARGET_METRIC,
-    schema.TARGET,
-    schema.DISTORTED,
-    schema.BITSTREAM,
-)
-"""Columns of the plan that work items have as lists, besides `rows` and `pair_ids`."""
-
-FATAL_ERRORS = (AccessError, StorageError)
-"""Errors that would fail every row: an output that cannot be written, as where the disk is full.
-
-A row with such an `error_kind` stops the job. No other row has the kind `StorageError`: an original
-that cannot be read is an `ImageReadError`, and whatever a codec raises is a `CodecError`.
-"""
-
-RETRIED_KINDS = (StorageUnavailable.__name__, OutOfMemory.__name__)
-"""Kinds of errors after which a cell is tried once more, when the others are done."""
-
-SWEEP_RESULT_ROWS = pa.schema(
-    [
-        pa.field(SHARD, pa.int32()),
-        pa.field(ROW, pa.int64()),
-        *(pa.field(name, kind) for name, (kind, _) in schema.SWEEP_RESULTS.items()),
-    ]
-)
-"""Columns of a result: the shard and row that it belongs to, and its numbers or its error."""
+from roi_ray.sweep.sweep_kind import FATAL_ERRORS, ITEM_COLUMNS, SWEEP_RESULT_ROWS
 
 
 class Stopped(Exception):
@@ -103,10 +64,10 @@ def encode_cells(
     last one; see `FATAL_ERRORS`.
 
     Args:
-        items: one row per original, with some of its cells: columns `shard`, `reference`, and lists
-            `rows`, `pair_ids` and `ITEM_COLUMNS`.
+        items: one row per original, with some of its cells: columns `shard`, `reference`, `mask`,
+            and lists `rows`, `pair_ids` and `ITEM_COLUMNS`.
         base: URI of the folder that relative URIs of originals are relative to.
-        allowlist: folders that originals may be in.
+        allowlist: folders that originals and masks may be in.
         codecs: the codecs by label.
         output: URI of the folder that `bitstream` and `distorted` are relative to.
         options: options of the stage.
@@ -131,7 +92,7 @@ def encode_cells(
         # Items of one original follow each other.
         if item[schema.REFERENCE] != name:
             name = item[schema.REFERENCE]
-            image = _read_original(name, base, allowlist, options)
+            image = _read_original(name, item[schema.MASK], base, allowlist, options)
         for group in _group_by_codec(cells):
             outcomes = _encode_group(group, image, codecs, output, options, versions, check_running)
             for cell, outcome in zip(group, outcomes, strict=True):
@@ -156,9 +117,13 @@ def _list_cells(item: dict[str, Any]) -> list[_Cell]:
 
 
 def _read_original(
-    uri: str, base: str, allowlist: Allowlist, options: EncodeOptions
+    uri: str, mask: str | None, base: str, allowlist: Allowlist, options: EncodeOptions
 ) -> SourceImage | Failure:
+    subject = f"mask {mask}"
     try:
+        if mask:  # of which `sweep --score` is then allowed to read the folder
+            resolve_allowed(mask, base, allowlist)
+        subject = f"reference {uri}"
         content = read_allowed(uri, base, allowlist)
         with telemetry.time_stage("decode"):
             return SourceImage(decode_image(content, options.max_pixels))
@@ -167,7 +132,7 @@ def _read_original(
             error, AccessError | StorageUnavailable
         ):
             error = ImageReadError(str(error))
-        return Failure.from_exception(error, f"reference {uri}")
+        return Failure.from_exception(error, subject)
 
 
 def _group_by_codec(cells: list[_Cell]) -> list[list[_Cell]]:
@@ -192,7 +157,7 @@ def _encode_group(
         return
     label = cells[0].codec
     try:
-        codec = codecs[label]
+        codec = _find_codec(label, codecs)
         if label not in versions:
             versions[label] = codec.version()
     except Exception as error:
@@ -235,11 +200,15 @@ def _encode_cell(cell: _Cell, run: CodecRun, output: str) -> dict[str, object] |
     return encoded.numbers
 
 
+def _find_codec(label: str, codecs: Mapping[str, Codec]) -> Codec:
+    if label not in codecs:
+        raise CodecError("the job has no such codec")
+    return codecs[label]
+
+
 def _as_codec_error(error: Exception) -> CodecError:
     if isinstance(error, CodecError):
         return error
-    if isinstance(error, KeyError):
-        return CodecError("the job has no such codec")
     return CodecError(f"{type(error).__name__}: {error}")
 
 

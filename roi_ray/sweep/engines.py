@@ -10,7 +10,8 @@ import pyarrow as pa
 from roi_ray.io.allowlist import Allowlist
 from roi_ray.pipeline.engine import Engine
 from roi_ray.sweep.codec import Codec
-from roi_ray.sweep.encode_stage import EncodeOptions, encode_cells
+from roi_ray.sweep.codec_run import EncodeOptions
+from roi_ray.sweep.encode_stage import encode_cells
 
 
 @dataclass(frozen=True)

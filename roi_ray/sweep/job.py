@@ -18,49 +18,21 @@ from roi_ray.errors import OutputError, UsageError
 from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.formats import open_parquet
-from roi_ray.io.manifest import Manifest
 from roi_ray.io.parquet_files import write_tables
-from roi_ray.io.tables import sha256_of_rows
 from roi_ray.pipeline.completion import complete_output
 from roi_ray.pipeline.engine import Engine, choose_engine
-from roi_ray.pipeline.kind import JobKind
 from roi_ray.pipeline.output import Output
-from roi_ray.pipeline.run_record import RUN_FOLDER, RUN_JSON, describe_run, read_run
+from roi_ray.pipeline.run_record import describe_run
 from roi_ray.pipeline.shard_file import list_shard_files, read_shard
-from roi_ray.sweep.cells import add_cells, make_cells, read_cells, write_cells
-from roi_ray.sweep.encode_stage import (
-    FATAL_ERRORS,
-    ITEM_COLUMNS,
-    RETRIED_KINDS,
-    SWEEP_RESULT_ROWS,
-    EncodeOptions,
-)
+from roi_ray.pipeline.status import CELLS
+from roi_ray.sweep.cells import write_cells
+from roi_ray.sweep.codec_run import EncodeOptions
 from roi_ray.sweep.engines import EncodeJob, make_encode_engine
-from roi_ray.sweep.images import Images, find_images
+from roi_ray.sweep.images import Images
 from roi_ray.sweep.options import SweepOptions
-from roi_ray.sweep.plan import PlannedCodec, make_plan
+from roi_ray.sweep.planned import PlannedSweep, cells_uri, plan_sweep
+from roi_ray.sweep.sweep_kind import KIND
 
-SWEEP_VERSION = 1
-"""Raised when the same plan gives other files."""
-
-KIND = JobKind(
-    command="sweep",
-    content="cells",
-    version_name="sweep_version",
-    version=SWEEP_VERSION,
-    columns=pa.schema({name: kind for name, (kind, _) in schema.SWEEP_RESULTS.items()}),
-    meanings={name: meaning for name, (_, meaning) in schema.SWEEP_RESULTS.items()},
-    results=SWEEP_RESULT_ROWS,
-    fatal_errors=FATAL_ERRORS,
-    retried_kinds=RETRIED_KINDS,
-    item_lists=ITEM_COLUMNS,
-    unit="cells",
-    activity="encoding",
-    lost="the process that encoded this image was killed each time",
-)
-"""Sweeps as a kind of job."""
-
-_CELLS = "cells"
 _MANIFEST = "manifest.parquet"
 _SHA256 = "roi_ray_cells"
 _ANY_NUMBER = 1 << 62
@@ -138,12 +110,12 @@ def make_sweep(
     sweep = plan_sweep(images, output, codecs, plan=plan, match=match, options=options)
     _check_manifest_is_ours(sweep.uri)
     cells = Output(
-        storage.join(sweep.uri, _CELLS),
+        storage.join(sweep.uri, CELLS),
         describe_run(KIND, _describe_config(sweep, options), {"given": images, "uri": sweep.uri}),
         KIND,
     )
     if not cells.is_recorded():
-        write_cells(_cells_uri(sweep.uri, sweep.manifest.sha256), sweep.manifest.table)
+        write_cells(cells_uri(sweep.uri, sweep.manifest.sha256), sweep.manifest.table)
     with ExitStack() as connection:
 
         def start_engine() -> Engine:
@@ -155,66 +127,15 @@ def make_sweep(
             return _PlannedOnly(engine, job, sweep.images)
 
         completion = complete_output(sweep.manifest, cells, start_engine, options.shard_size)
+    manifest = _write_manifest(sweep, is_changed=completion.computed > 0)
     return SweepSummary(
-        manifest=_write_manifest(sweep, is_changed=completion.computed > 0),
-        folders=_find_folders(sweep),
+        manifest=manifest,
+        folders=_find_folders(sweep, manifest),
         rows=sweep.manifest.rows,
         failed=completion.failed,
         encoded=completion.computed,
         seconds=time.monotonic() - began,
         examples=completion.examples,
-    )
-
-
-@dataclass(frozen=True)
-class PlannedSweep:
-    """A sweep before anything is encoded.
-
-    Attributes:
-        uri: absolute URI of its folder.
-        images: the originals that the plan names.
-        plan: codecs and targets that the plan names.
-        manifest: all cells, those that the output was planned with before included.
-        earlier: number of the latter.
-    """
-
-    uri: str
-    images: Images
-    plan: tuple[PlannedCodec, ...]
-    manifest: Manifest
-    earlier: int
-
-
-def plan_sweep(
-    images: str,
-    output: str,
-    codecs: Sequence[str] = (),
-    *,
-    plan: str | None = None,
-    match: Sequence[str] = (),
-    options: SweepOptions | None = None,
-) -> PlannedSweep:
-    """Plan a sweep, and write nothing; see `make_sweep`."""
-    planned = make_plan(codecs, plan, match)
-    uri = storage.absolute(output)
-    found = find_images(images, uri, (options or SweepOptions()).limit)
-    earlier = _read_earlier_cells(uri)
-    table = add_cells(earlier, make_cells(found, planned, uri, earlier), uri)
-    manifest = Manifest(uri, len(table), uri, sha256_of_rows(table), [table])
-    return PlannedSweep(uri, found, planned, manifest, 0 if earlier is None else len(earlier))
-
-
-def _cells_uri(output: str, sha256: str) -> str:
-    return storage.join(output, _CELLS, RUN_FOLDER, f"cells-{sha256[:16]}.parquet")
-
-
-def _read_earlier_cells(output: str) -> pa.Table | None:
-    """Read the cells that the output's record names; None if the output is new."""
-    folder = storage.join(output, _CELLS)
-    if not storage.is_file(storage.join(folder, *RUN_JSON)):
-        return None
-    return read_cells(
-        _cells_uri(output, read_run(folder, KIND.command)["config"]["manifest"]["sha256"])
     )
 
 
@@ -228,10 +149,13 @@ def _describe_config(sweep: PlannedSweep, options: SweepOptions) -> dict[str, ob
     }
 
 
-def _find_folders(sweep: PlannedSweep) -> tuple[str, ...]:
-    """Find the folders of originals and masks that are not below the sweep's folder."""
-    table = sweep.manifest.table
-    names = [name for name in (schema.REFERENCE, schema.MASK) if name in table.column_names]
+def _find_folders(sweep: PlannedSweep, manifest: str) -> tuple[str, ...]:
+    """Find the folders outside the sweep's own that scoring reads: not those of failed cells."""
+    columns = [schema.REFERENCE, schema.MASK]
+    names = [name for name in columns if name in sweep.manifest.table.column_names]
+    with open_parquet(manifest) as parquet:
+        table = parquet.read([*names, schema.ERROR])
+    table = table.filter(table[schema.ERROR].is_null())
     uris = {uri for name in names for uri in table[name].unique().to_pylist() if uri}
     folders = {storage.parent(storage.resolve(uri, sweep.uri)) for uri in uris}
     found: list[str] = []
@@ -303,7 +227,7 @@ def _write_manifest(sweep: PlannedSweep, *, is_changed: bool) -> str:
     """Write all cells to one file, unless it is up to date; return its URI."""
     uri, sha256 = storage.join(sweep.uri, _MANIFEST), sweep.manifest.sha256
     if is_changed or not storage.is_file(uri) or _read_manifest_sha256(uri) != sha256:
-        shards = sorted(list_shard_files(storage.join(sweep.uri, _CELLS)))
+        shards = sorted(list_shard_files(storage.join(sweep.uri, CELLS)))
         write_tables(uri, (read_shard(file) for _, file in shards), {_SHA256: sha256})
     return uri
 

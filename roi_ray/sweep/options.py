@@ -10,8 +10,7 @@ from roi_ray.settings import MAX_PIXELS
 class SweepOptions:
     """Options that decide how a sweep runs.
 
-    To resume a sweep, or to add to it, repeat its `tolerance`, `shard_size`, `max_pixels` and
-    `allow_prefixes`.
+    To resume a sweep, or to add to it, repeat its `tolerance`, `shard_size` and `max_pixels`.
 
     Attributes:
         limit: number of images to take from the start; None for all.
@@ -23,7 +22,8 @@ class SweepOptions:
             measures times without disturbing itself.
         shard_size: cells per shard, the unit of commit and resume.
         max_pixels: largest number of pixels of an image that is decoded.
-        allow_prefixes: folders that a manifest's images may be in, besides the manifest's own.
+        allow_prefixes: folders that a manifest's images and masks may be in, besides the manifest's
+            own; and those of images of an earlier command that were not encoded.
         engine: `local` runs in this process, `ray` on Ray; `auto` takes `local` if no cluster is at
             hand.
     """

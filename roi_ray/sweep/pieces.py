@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.pipeline.plan import PAIR_IDS, ROWS
 from roi_ray.sweep.codec import Codec
-from roi_ray.sweep.encode_stage import ITEM_COLUMNS
+from roi_ray.sweep.sweep_kind import ITEM_COLUMNS
 
 _LISTS = (ROWS, PAIR_IDS, *ITEM_COLUMNS)
 

@@ -19,7 +19,8 @@ from roi_ray.runtime.cluster import connect
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.schema import Failure
 from roi_ray.sweep.codec import Codec
-from roi_ray.sweep.encode_stage import EncodeOptions, encode_cells, fail_cells
+from roi_ray.sweep.codec_run import EncodeOptions
+from roi_ray.sweep.encode_stage import encode_cells, fail_cells
 from roi_ray.sweep.engines import EncodeJob
 from roi_ray.sweep.pieces import Place, find_places, split_by_codec
 

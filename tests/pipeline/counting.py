@@ -28,7 +28,6 @@ KIND = JobKind(
     meanings={name: Meaning("", None, name) for name in COLUMNS.names},
     results=make_results_schema(COLUMNS),
     fatal_errors=(AccessError,),
-    retried_kinds=("StorageUnavailable",),
     item_lists=("distorted", "codec"),
     lost="killed",
 )

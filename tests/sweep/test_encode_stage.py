@@ -16,12 +16,12 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.io.allowlist import Allowlist
 from roi_ray.sweep.builtin import make_codec
 from roi_ray.sweep.codec import Decoded, Encoded
+from roi_ray.sweep.codec_run import EncodeOptions
 from roi_ray.sweep.encode_stage import (
-    SWEEP_RESULT_ROWS,
-    EncodeOptions,
     Stopped,
     encode_cells,
 )
+from roi_ray.sweep.sweep_kind import SWEEP_RESULT_ROWS
 from roi_ray.sweep.target import measure
 from tests.conftest import deepen, encode, encode_16_bits, write
 from tests.sweep.sweep_items import JpegWith, jpeg_with, make_items

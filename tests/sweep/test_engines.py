@@ -16,12 +16,13 @@ from roi_ray.io.allowlist import Allowlist
 from roi_ray.sweep import job as sweep_job
 from roi_ray.sweep.builtin import make_codec
 from roi_ray.sweep.codec import Encoded
-from roi_ray.sweep.encode_stage import SWEEP_RESULT_ROWS, EncodeOptions
+from roi_ray.sweep.codec_run import EncodeOptions
 from roi_ray.sweep.engines import EncodeJob, make_encode_engine
 from roi_ray.sweep.local_engine import LocalEncodeEngine
 from roi_ray.sweep.options import SweepOptions
 from roi_ray.sweep.pieces import find_places, join_neighbours, split_by_codec
 from roi_ray.sweep.ray_engine import RayEncodeEngine, encode_on_node
+from roi_ray.sweep.sweep_kind import SWEEP_RESULT_ROWS
 from tests.conftest import encode, write
 from tests.sweep.sweep_items import crash, jpeg_with, make_items, sleep
 

@@ -11,8 +11,9 @@ from roi_ray.errors import ManifestError, OutputError, UsageError
 from roi_ray.imaging.decode import decode_image
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
-from roi_ray.sweep.job import make_sweep, plan_sweep
+from roi_ray.sweep.job import make_sweep
 from roi_ray.sweep.options import SweepOptions
+from roi_ray.sweep.planned import plan_sweep
 from tests.conftest import encode, write
 
 LOCAL = SweepOptions(engine="local", shard_size=4)
@@ -209,6 +210,17 @@ def test_masks_of_a_manifest_are_kept(tmp_path, images, photos):
     (scored,) = pq.read_table(tmp_path / "scores").to_pylist()
     mean = photos["coffee"][:90, :120, 0].mean() / 255
     assert scored["roi_fraction"] == pytest.approx(mean, abs=1e-3)
+
+
+def test_mask_outside_the_allowed_folders_fails_its_cells(tmp_path, images):
+    # `sweep --score` allows scoring to read the folders of all masks that are left.
+    rows = [{"reference": "coffee.png", "mask": "/etc/hostname"}]
+    pq.write_table(pa.Table.from_pylist(rows), f"{images}/m.parquet")
+    summary = make_sweep(f"{images}/m.parquet", str(tmp_path / "out"), ["jpeg:50"], options=LOCAL)
+    (row,) = rows_of(summary.manifest)
+    assert row["error_kind"] == "NotAllowed"
+    assert row["error"].startswith("mask /etc/hostname: not below ")
+    assert summary.folders == (images,)
 
 
 def test_size_is_matched_for_each_image(tmp_path, images):
