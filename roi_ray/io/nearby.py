@@ -86,6 +86,12 @@ def find_similar(name: str, names: Collection[str], count: int = 3) -> list[str]
     return difflib.get_close_matches(name, names, count)
 
 
+def suggest(name: str, names: Collection[str]) -> str:
+    """Return ` (did you mean ...?)` with the most similar name, or nothing if none is similar."""
+    similar = find_similar(name, names, count=1)
+    return f" (did you mean {similar[0]!r}?)" if similar else ""
+
+
 def fold(name: str) -> str:
     """Return the same text for names that look alike.
 

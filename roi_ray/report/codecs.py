@@ -25,7 +25,7 @@ def describe_codec(codec: Codec) -> dict[str, Any]:
     try:
         version = codec.version()
     except CodecError as missing:
-        error = str(missing)
+        error = f"{codec.label}: {missing}"
     name, variant, description = codec.label, "", ""
     options: tuple[Option, ...] = ()
     if isinstance(codec, BuiltinCodec):

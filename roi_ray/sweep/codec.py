@@ -81,6 +81,8 @@ class Decoded(NamedTuple):
 class Codec(ABC):
     """A codec with its options: everything about it but the quality. Can be pickled.
 
+    Its errors do not name it, because those who call it do.
+
     Attributes:
         label: name in the column `codec` and in file names, such as `avif` or `avif-speed=9`.
             Codecs with different options have different labels.

@@ -51,7 +51,10 @@ def test_missing_package_is_told_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyjpegli", None)
     result = run()
     assert result.exit_code == 0
-    assert "jpegli is not available: pip install 'roi-ray[jpegli]'" in result.stdout
+    assert (
+        "jpegli: the package pyjpegli is not installed: pip install 'roi-ray[jpegli]'"
+        in result.stdout
+    )
 
 
 def test_json_has_the_scales_and_the_options():

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from roi_ray.errors import UsageError
+from roi_ray.io.nearby import suggest
 from roi_ray.sweep.builtin.avif import AvifCodec
 from roi_ray.sweep.builtin.codec import BuiltinCodec
 from roi_ray.sweep.builtin.htj2k import Htj2kCodec
 from roi_ray.sweep.builtin.jpegli import JpegliCodec
 from roi_ray.sweep.builtin.jpegxl import JpegXlCodec
 from roi_ray.sweep.builtin.jpegxr import JpegXrCodec
-from roi_ray.sweep.builtin.options import suggest
 from roi_ray.sweep.builtin.pillow import Jpeg2000Codec, JpegCodec, WebpCodec
 
 __all__ = ["BUILTIN", "BuiltinCodec", "list_codecs", "make_codec"]

@@ -12,8 +12,7 @@ import numpy as np
 from PIL import Image, features
 from PIL.AvifImagePlugin import get_codec_version
 
-from roi_ray.errors import CodecError
-from roi_ray.sweep.builtin.codec import BuiltinCodec
+from roi_ray.sweep.builtin.codec import BuiltinCodec, make_missing_error
 from roi_ray.sweep.builtin.imagecodecs_library import require_library
 from roi_ray.sweep.builtin.options import SUBSAMPLING, Option, Options
 from roi_ray.sweep.codec import QualityScale
@@ -50,14 +49,11 @@ class AvifCodec(BuiltinCodec):
     def version(self) -> str:
         """Return the versions of libavif and aom that encode this bit depth."""
         if dict(self.values)["depth"] != 8:
-            library = require_library(self.label, "AVIF", imagecodecs.avif_version)
+            library = require_library("AVIF", imagecodecs.avif_version)
             return f"{library} with aom {_read_aom_version()}"
         version = features.version("avif")
         if version is None or (aom := get_codec_version("aom")) is None:
-            raise CodecError(
-                f"{self.label} is not available: this Pillow is built without libavif and aom; "
-                "install Pillow's wheel: pip install --force-reinstall --only-binary :all: pillow"
-            )
+            raise make_missing_error("Pillow", "libavif and aom")
         return f"libavif {version} with aom {aom}"
 
     def prepare(self, image: SourceImage, quality: float) -> Callable[[], bytes]:

@@ -80,7 +80,7 @@ class BuiltinCodec(Codec):
             CodecError: the codec cannot take an image of this size.
         """
         if self.max_side is not None and max(image.width, image.height) > self.max_side:
-            raise CodecError(f"its sides have at most {self.max_side} pixels")
+            raise CodecError(f"its files have sides of at most {self.max_side} pixels")
 
     @abstractmethod
     def prepare(self, image: SourceImage, quality: float) -> Callable[[], bytes]:
@@ -111,7 +111,7 @@ class BuiltinCodec(Codec):
 
         data, seconds = self._measure(prepare, what)
         if not data:
-            raise CodecError(f"{self.label} {what}: the encoder gave an empty file")
+            raise CodecError(f"{what}: the encoder gave an empty file")
         return Encoded(data, seconds)
 
     def decode(self, data: bytes) -> Decoded:
@@ -132,7 +132,20 @@ class BuiltinCodec(Codec):
             result = call()
             return result, time.thread_time() - start
         except CodecError as error:
-            raise CodecError(f"{self.label} {what}: {error}") from error
+            raise CodecError(f"{what}: {error}") from error
         except Exception as error:  # the libraries raise almost every type
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise CodecError(f"{self.label} {what}: {reason}") from error
+            raise CodecError(f"{what}: {reason}") from error
+
+
+def make_missing_error(package: str, library: str) -> CodecError:
+    """Make the error of a package that is installed, but built without a library.
+
+    Args:
+        package: name of the package, such as `Pillow`.
+        library: name of the library, or of the format that it encodes.
+    """
+    return CodecError(
+        f"this {package} is built without {library}; install its wheel: "
+        f"pip install --force-reinstall --only-binary :all: {package.lower()}"
+    )

@@ -38,7 +38,7 @@ class Htj2kCodec(BuiltinCodec):
 
     def version(self) -> str:
         """Return the version of OpenJPH."""
-        return require_library(self.label, "HTJ2K", imagecodecs.htj2k_version)
+        return require_library("HTJ2K", imagecodecs.htj2k_version)
 
     def prepare(self, image: SourceImage, quality: float) -> Callable[[], bytes]:
         """Return the function that encodes the image with a quantization step."""

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roi_ray.errors import CodecError
 from roi_ray.imaging.pixels import bit_depth_of
+from roi_ray.sweep.builtin.codec import make_missing_error
 from roi_ray.sweep.builtin.options import Option, OptionValue
 from roi_ray.sweep.source import SourceImage
 
@@ -34,11 +34,10 @@ def samples_of(image: SourceImage, depth: OptionValue) -> NDArray[Any]:
     return np.ascontiguousarray(image.at_bit_depth(int(depth)))
 
 
-def require_library(label: str, format: str, get_version: Callable[[], str]) -> str:
+def require_library(format: str, get_version: Callable[[], str]) -> str:
     """Return the name and version of a library of imagecodecs, such as `libjxl 0.11.2`.
 
     Args:
-        label: the codec's label, for the message.
         format: the format's name, for the message.
         get_version: function of imagecodecs, such as `imagecodecs.jpegxl_version`.
 
@@ -48,14 +47,7 @@ def require_library(label: str, format: str, get_version: Callable[[], str]) -> 
     try:
         version = get_version()
     except ImportError as error:  # imagecodecs.DelayedImportError
-        raise _missing(label, format) from error
+        raise make_missing_error("imagecodecs", format) from error
     if version.endswith("n/a"):
-        raise _missing(label, format)
+        raise make_missing_error("imagecodecs", format)
     return version
-
-
-def _missing(label: str, format: str) -> CodecError:
-    return CodecError(
-        f"{label} is not available: this imagecodecs is built without {format}; install its wheel: "
-        "pip install --force-reinstall --only-binary :all: imagecodecs"
-    )

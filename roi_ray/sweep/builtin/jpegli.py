@@ -57,5 +57,5 @@ class JpegliCodec(BuiltinCodec):
             return importlib.import_module("pyjpegli")
         except ImportError as error:
             raise CodecError(
-                f"{self.label} is not available: pip install 'roi-ray[jpegli]'"
+                "the package pyjpegli is not installed: pip install 'roi-ray[jpegli]'"
             ) from error

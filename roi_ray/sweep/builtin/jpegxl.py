@@ -36,7 +36,7 @@ class JpegXlCodec(BuiltinCodec):
 
     def version(self) -> str:
         """Return the version of libjxl."""
-        return require_library(self.label, "JPEG XL", imagecodecs.jpegxl_version)
+        return require_library("JPEG XL", imagecodecs.jpegxl_version)
 
     def prepare(self, image: SourceImage, quality: float) -> Callable[[], bytes]:
         """Return the function that encodes the image at a distance."""

@@ -37,7 +37,7 @@ class JpegXrCodec(BuiltinCodec):
 
     def version(self) -> str:
         """Return the version of jxrlib."""
-        return require_library(self.label, "JPEG XR", imagecodecs.jpegxr_version)
+        return require_library("JPEG XR", imagecodecs.jpegxr_version)
 
     def check_size(self, image: SourceImage, quality: float) -> None:
         """Check that 4:2:0 is possible: jxrlib overlaps two macroblocks of 16 pixels."""

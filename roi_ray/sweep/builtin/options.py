@@ -1,12 +1,12 @@
 """Options of the built-in codecs: what there is, and how a user's values are read and checked."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from roi_ray.errors import UsageError
-from roi_ray.io.nearby import find_similar
+from roi_ray.io.nearby import suggest
 
 OptionValue: TypeAlias = int | bool | str
 """A value of an option: a whole number, yes or no, or a word."""
@@ -133,12 +133,6 @@ def check_label(label: str) -> str:
 def write_settings(values: Options) -> str:
     """Write all options as text, such as `depth=8 speed=6 subsampling=420`."""
     return " ".join(_write(name, value) for name, value in values.items())
-
-
-def suggest(name: str, names: Iterable[str]) -> str:
-    """Return ` (did you mean ...?)` with the most similar name, or nothing if none is similar."""
-    similar = find_similar(name, list(names), count=1)
-    return f" (did you mean {similar[0]!r}?)" if similar else ""
 
 
 def _describe_unknown(codec: str, name: str, names: list[str]) -> str:

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 from PIL import Image, features
 
-from roi_ray.errors import CodecError
-from roi_ray.sweep.builtin.codec import BuiltinCodec
+from roi_ray.sweep.builtin.codec import BuiltinCodec, make_missing_error
 from roi_ray.sweep.builtin.options import SUBSAMPLING, Option, Options
 from roi_ray.sweep.codec import QualityScale
 from roi_ray.sweep.source import SourceImage
@@ -33,10 +32,7 @@ class PillowCodec(BuiltinCodec):
         """Return the name and version of the library that Pillow encodes with."""
         version = features.version(self.feature)
         if version is None:
-            raise CodecError(
-                f"{self.label} is not available: this Pillow is built without {self.library}; "
-                "install Pillow's wheel: pip install --force-reinstall --only-binary :all: pillow"
-            )
+            raise make_missing_error("Pillow", self.library)
         return f"{self.library} {version}"
 
     @abstractmethod

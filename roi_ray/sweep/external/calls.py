@@ -38,7 +38,7 @@ class Caller:
     """Calls the commands of a codec.
 
     Attributes:
-        label: the codec's label, for messages.
+        label: the codec's label, for advice about its table.
         table: how commands are run.
     """
 
@@ -57,8 +57,8 @@ class Caller:
         Raises:
             CodecError: the command failed, or wrote no plain file with content.
         """
-        with working_folder(self.label) as (folder, descriptor):
-            write_input(folder, source, data, self.label)
+        with working_folder() as (folder, descriptor):
+            write_input(folder, source, data)
             outcome = self.run(command, folder)
             try:
                 output = read_output(descriptor, target, source, self.table.limits.file_bytes)
@@ -130,8 +130,8 @@ class Caller:
         }
 
     def error(self, command: Command, what: str) -> CodecError:
-        """Make an error that names the codec and the command."""
-        return CodecError(f"{self.label}: {show_command(command)} {what}")
+        """Make an error that names the command."""
+        return CodecError(f"{show_command(command)} {what}")
 
 
 @lru_cache(maxsize=256)
@@ -139,7 +139,7 @@ def read_version(caller: Caller) -> str:
     """Read the version of a codec's encoder, once per process."""
     command = caller.table.version
     name = caller.table.encode[0].rpartition("/")[2]
-    with working_folder(caller.label) as (folder, _):
+    with working_folder() as (folder, _):
         path = caller.environment(folder)["PATH"]
         program = caller.find(caller.table.encode, path)
         if command is None:

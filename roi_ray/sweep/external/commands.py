@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from roi_ray.errors import UsageError
-from roi_ray.io.nearby import find_similar
+from roi_ray.io.nearby import suggest
 
 Command = tuple[str, ...]
 
@@ -39,8 +39,7 @@ def check_command(command: Command, where: str, placeholders: Collection[str]) -
     used = [name for argument in command[1:] for name in _PLACEHOLDER.findall(argument)]
     for name in [*_PLACEHOLDER.findall(program), *used]:
         if name not in placeholders:
-            similar = find_similar(name, list(placeholders), 1)
-            hint = f"; did you mean {{{similar[0]}}}?" if similar else ""
+            hint = suggest(name, placeholders)
             raise UsageError(
                 f"{where} has an unknown placeholder {{{name}}}{hint}; {_list(placeholders)}"
             )

@@ -12,11 +12,8 @@ from roi_ray.sweep.external.failures import list_names
 
 
 @contextmanager
-def working_folder(label: str) -> Iterator[tuple[Path, int]]:
+def working_folder() -> Iterator[tuple[Path, int]]:
     """Make a folder and remove it with everything in it.
-
-    Args:
-        label: the codec's label, for messages.
 
     Yields:
         its path, and its descriptor: a command could put another folder in its place.
@@ -27,7 +24,7 @@ def working_folder(label: str) -> Iterator[tuple[Path, int]]:
     try:
         folder = tempfile.TemporaryDirectory(prefix="roi-ray-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise CodecError(f"{label}: {describe_disk_error(error, tempfile.gettempdir())}") from error
+        raise CodecError(describe_disk_error(error, tempfile.gettempdir())) from error
     path = Path(folder.name)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -39,7 +36,7 @@ def working_folder(label: str) -> Iterator[tuple[Path, int]]:
             path.unlink(missing_ok=True)
 
 
-def write_input(folder: Path, name: str, data: bytes, label: str) -> None:
+def write_input(folder: Path, name: str, data: bytes) -> None:
     """Write the input of a command.
 
     Raises:
@@ -48,7 +45,7 @@ def write_input(folder: Path, name: str, data: bytes, label: str) -> None:
     try:
         (folder / name).write_bytes(data)
     except OSError as error:
-        raise CodecError(f"{label}: {describe_disk_error(error, str(folder.parent))}") from error
+        raise CodecError(describe_disk_error(error, str(folder.parent))) from error
 
 
 def describe_disk_error(error: OSError, folder: str) -> str:

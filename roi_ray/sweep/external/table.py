@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from roi_ray.errors import UsageError
-from roi_ray.io.nearby import find_similar
+from roi_ray.io.nearby import suggest
 from roi_ray.sweep.codec import QualityScale
 from roi_ray.sweep.external.commands import Command, check_command
 from roi_ray.sweep.external.run import FOLDER_VARIABLE, Limits
@@ -130,10 +130,8 @@ class _Reader:
         self.label, self.table = label, table
         for key in table:
             if key not in KEYS:
-                similar = find_similar(key, list(KEYS), 1)
-                hint = f"did you mean {similar[0]}? " if similar else ""
                 raise UsageError(
-                    f"[codecs.{label}] has an unknown key {key!r}; {hint}there are: "
+                    f"[codecs.{label}] has an unknown key {key!r}{suggest(key, KEYS)}; there are: "
                     f"{', '.join(KEYS)}"
                 )
 

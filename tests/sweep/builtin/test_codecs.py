@@ -170,10 +170,10 @@ def test_deep_source_is_encoded_at_16_bits_without_loss():
 @pytest.mark.parametrize(
     ("name", "size", "message"),
     [
-        ("webp", (2, 16_384), "webp cannot encode 16384 x 2: its sides have at most 16383 pixels"),
-        ("jpeg", (65_501, 1), "jpeg cannot encode 1 x 65501: its sides have at most 65500 pixels"),
-        ("avif", (1, 32_769), "avif cannot encode 32769 x 1: its sides have at most 32768 pixels"),
-        ("jpegxr", (40, 16), r"jpegxr cannot encode 16 x 40: below quality 0\.5 .* 17 pixels wide"),
+        ("webp", (2, 16_384), "^cannot encode 16384 x 2: its files have sides of at most 16383"),
+        ("jpeg", (65_501, 1), "^cannot encode 1 x 65501: its files have sides of at most 65500"),
+        ("avif", (1, 32_769), "^cannot encode 32769 x 1: its files have sides of at most 32768"),
+        ("jpegxr", (40, 16), r"^cannot encode 16 x 40: below quality 0\.5 .* 17 pixels wide"),
     ],
 )
 def test_size_that_a_codec_cannot_take_is_an_error_of_the_image(name, size, message):
@@ -190,7 +190,7 @@ def test_damaged_file_is_a_codec_error(name):
     # jxrlib does not notice that a file ends early; roi-ray's reader does.
     truncated = [] if name == "jpegxr" else [data[: len(data) // 8]]
     for damaged in (b"", b"not an image", *truncated):
-        with pytest.raises(CodecError, match=f"{name} cannot decode its file: "):
+        with pytest.raises(CodecError, match="^cannot decode its file: "):
             codec.decode(damaged)
 
 

@@ -37,7 +37,7 @@ def test_missing_program_says_where_it_was_looked_for(monkeypatch):
     table = {"encode": ["no-such-encoder", "{in}", "{out}", "{quality}"], "suffix": ".x"}
     monkeypatch.setenv("PATH", "/usr/bin:/nowhere")
     message = (
-        r"^mine: `no-such-encoder input.png output.x 50` could not be started: no-such-encoder was "
+        r"^`no-such-encoder input.png output.x 50` could not be started: no-such-encoder was "
         r"not found on .* \(PATH is /usr/bin:/nowhere\); install it, .* `resource` of "
         r"\[codecs.mine\]"
     )
@@ -114,7 +114,7 @@ def test_version_is_what_the_command_prints_or_the_hash_of_the_program(script):
 
 def test_version_command_that_fails_or_prints_nothing_is_an_error(script):
     table = script("#!/bin/sh\n", version=["false"])
-    with pytest.raises(CodecError, match="mine: `false` failed with exit code 1"):
+    with pytest.raises(CodecError, match="^`false` failed with exit code 1"):
         make_external_codec("mine", table).version()
     with pytest.raises(CodecError, match="`true` printed no version"):
         make_external_codec("mine", table | {"version": ["true"]}).version()
@@ -124,7 +124,7 @@ def test_decoder_that_writes_no_image_of_its_format_is_an_error(script):
     codec = make_external_codec("mine", script('#!/bin/sh\ncp "$1" "$2"'))
     png = IMAGE.file("png", 8)
     assert codec.decode(png).data == png
-    message = "mine: `.*/encoder input.png output.png` wrote output.png, which cannot be read: "
+    message = "^`.*/encoder input.png output.png` wrote output.png, which cannot be read: "
     with pytest.raises(CodecError, match=message + "not an image of a known format"):
         codec.decode(b"rubbish")
     with pytest.raises(CodecError, match=message + "it is a file of the format PPM"):
