@@ -11,7 +11,7 @@ TABLE = {"encode": ["cjxl", "{in}", "{out}", "-q", "{quality}"], "suffix": ".jxl
 DECODE = {"decode": ["djxl", "{in}", "{out}"]}
 
 WRONG = {
-    "unknown key": ({"encod": []}, r"an unknown key 'encod'; did you mean encode\? there are: q"),
+    "unknown key": ({"encod": []}, r"an unknown key 'encod' \(did you mean 'encode'\?\); there are: q"),
     "far from any key": ({"colour": 1}, "an unknown key 'colour'; there are: quality, encode"),
     "no encode": ({"encode": None}, r"`encode` is missing \(the encoder's command line"),
     "shell line": ({"encode": "cjxl {in}"}, "`encode` must be a list .* no shell .* 'cjxl {in}'"),
@@ -29,7 +29,7 @@ WRONG = {
     "no out": ({"decode": ["a", "{in}"]}, "`decode` lacks {out}"),
     "misspelt": (
         {"encode": ["a", "{in}", "{out}", "{qualty}"]},
-        r"unknown placeholder {qualty}; did you mean {quality}\?",
+        r"unknown placeholder {qualty} \(did you mean 'quality'\?\)",
     ),
     "quality in decode": (
         {"decode": ["a", "{in}", "{out}", "{quality}"]},
