@@ -11,7 +11,10 @@ TABLE = {"encode": ["cjxl", "{in}", "{out}", "-q", "{quality}"], "suffix": ".jxl
 DECODE = {"decode": ["djxl", "{in}", "{out}"]}
 
 WRONG = {
-    "unknown key": ({"encod": []}, r"an unknown key 'encod' \(did you mean 'encode'\?\); there are: q"),
+    "unknown key": (
+        {"encod": []},
+        r"an unknown key 'encod' \(did you mean 'encode'\?\); there are: q",
+    ),
     "far from any key": ({"colour": 1}, "an unknown key 'colour'; there are: quality, encode"),
     "no encode": ({"encode": None}, r"`encode` is missing \(the encoder's command line"),
     "shell line": ({"encode": "cjxl {in}"}, "`encode` must be a list .* no shell .* 'cjxl {in}'"),
