@@ -4,13 +4,14 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from queue import SimpleQueue
 
 import pyarrow as pa
 
 from roi_ray.sweep.encode_stage import Stopped
 from roi_ray.sweep.engines import EncodeJob
+from roi_ray.sweep.external.run import end_commands
 from roi_ray.sweep.pieces import find_places, join_neighbours, split_by_codec
 
 _ITEMS_PER_WORKER = 4
@@ -36,8 +37,8 @@ class LocalEncodeEngine:
     def run(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
         """Encode the cells of work items.
 
-        When the caller ends, by an error or Control-C, cells that are being encoded are finished,
-        and no further ones begin.
+        When the caller ends, by an error or Control-C, external commands are ended, calls of
+        libraries are finished, and no further cells begin.
 
         Args:
             items: see `encode_cells`.
@@ -94,9 +95,8 @@ def _run_in_threads(
 
     threads = max(1, min(workers, len(pieces)))
     with ThreadPoolExecutor(threads, "encode") as pool:
+        workers_done = [pool.submit(work) for _ in range(threads)]
         try:
-            for _ in range(threads):
-                pool.submit(work)
             running = threads
             while running:
                 result = results.get()
@@ -109,6 +109,9 @@ def _run_in_threads(
         finally:
             stopped.set()
             slots.wake()
+            # Again and again, because a thread may have been about to start a command.
+            while wait(workers_done, timeout=0.1).not_done:
+                end_commands()
 
 
 class _Slots:

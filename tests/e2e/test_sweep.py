@@ -54,6 +54,32 @@ def test_sweep_killed_twice_and_resumed_encodes_every_cell_once(images, tmp_path
         assert decode_image(data).shape == decode_image(Path(row["reference"]).read_bytes()).shape
 
 
+def test_sigterm_ends_external_commands_and_keeps_what_is_done(images, tmp_path) -> None:
+    output, plan, pid = tmp_path / "sweep", tmp_path / "plan.toml", tmp_path / "pid"
+    script = write(tmp_path / "slow", f"#!/bin/sh\necho $$ >{pid}\nexec sleep 600\n".encode())
+    Path(script).chmod(0o755)
+    plan.write_text(
+        f'[codecs.slow]\nquality = [1]\nsuffix = ".jpg"\n'
+        f'encode = ["{script}", "{{in}}", "{{out}}", "{{quality}}"]'
+    )
+    command = ["--images", str(images), "--output", str(output), "--engine", "local"]
+    done = run_job(*command, "--codec", "jpeg:50", cwd=tmp_path, job="sweep")
+    assert done.returncode == 0, done.stderr
+    job = start_job(*command, "--plan", str(plan), job="sweep")
+    while not pid.exists() or not pid.read_text().strip():
+        assert job.poll() is None, job.communicate()[1]
+        time.sleep(0.05)
+    job.send_signal(signal.SIGTERM)
+    _, err = job.communicate(timeout=120)  # the command would take 600 seconds
+    assert job.returncode == 143, err
+    assert "the same command resumes the run" in err
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+    assert not (output / "cells/_run/lock.json").exists()
+    again = run_job(*command, "--codec", "jpeg:50", cwd=tmp_path, job="sweep")
+    assert again.returncode == 2
+    assert "planned cells of slow that were never encoded" in again.stderr
+
+
 def test_full_disk_stops_the_sweep_with_one_line_and_the_same_command_resumes(
     images, tmp_path
 ) -> None:

@@ -22,6 +22,10 @@ _SECONDS_TO_REPORT = 30.0
 _SECONDS_TO_KILL = 10.0
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+"""Launchers of this process that run now."""
+
+
 class LauncherDied(Exception):
     """The launcher ended without a report; its command was ended too."""
 
@@ -116,6 +120,14 @@ def run_command(
     )
 
 
+def end_commands() -> None:
+    """End all commands that threads of this process are running; their calls raise LauncherDied."""
+    for process in list(_running):
+        assert process.stdin is not None
+        with suppress(OSError):
+            process.stdin.close()  # the launcher ends its command then
+
+
 def _launch(request: dict[str, object], seconds: float) -> dict[str, Any] | None:
     """Run the launcher; return its report, or None if it ended without one, or not in time."""
     try:
@@ -130,6 +142,7 @@ def _launch(request: dict[str, object], seconds: float) -> dict[str, Any] | None
     except OSError as error:
         raise OSError(f"its launcher {sys.executable}: {error.strerror}") from error
     assert process.stdin is not None and process.stdout is not None
+    _running.add(process)
     try:
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -144,6 +157,7 @@ def _launch(request: dict[str, object], seconds: float) -> dict[str, Any] | None
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        _running.discard(process)
     try:
         report = json.loads(text)
     except ValueError:
