@@ -19,6 +19,8 @@ class QualityScale:
         defaults: qualities of a sweep that names none.
         step: smallest difference of two qualities; 1 for whole numbers.
         higher_is_better: whether a higher value is a better image.
+        changes_image: whether the value changes the image, so that a target can be searched for;
+            that of a lossless codec is its effort.
     """
 
     text: str
@@ -27,6 +29,7 @@ class QualityScale:
     defaults: tuple[float, ...]
     step: float = 1
     higher_is_better: bool = True
+    changes_image: bool = True
 
     def check(self, quality: float, label: str) -> None:
         """Check a quality.

@@ -95,6 +95,8 @@ def make_plan(
         qualities = given or (() if targets else codec.scale.defaults)
         for quality in qualities:
             codec.scale.check(quality, codec.label)
+        if targets and not codec.scale.changes_image:
+            raise UsageError(f"{codec.label} is lossless: no quality of it meets {targets[0]}")
         chosen = [Target(QUALITY_METRIC, quality) for quality in qualities] + targets
         earlier = by_label.get(codec.label)
         if earlier is not None and earlier.codec != codec:

@@ -125,6 +125,12 @@ def test_plan_without_codecs_or_with_two_of_one_label_is_refused(tmp_path):
         make_plan(["jpeg"], str(file))
 
 
+def test_lossless_codec_cannot_meet_targets():
+    make_plan(["webp:75:lossless"])
+    with pytest.raises(UsageError, match="webp-lossless=true is lossless: no quality .* bpp=0.5"):
+        make_plan(["jpeg", "webp::lossless"], match=["bpp=0.5"])
+
+
 def test_targets_are_read_and_checked():
     assert parse_match("bpp=0.25,0.5") == [Target("bpp", 0.25), Target("bpp", 0.5)]
     for text in ("bpp", "bpp=", "bpp=a", "=3", "size=3", "bpp=0", "psnr=1000"):

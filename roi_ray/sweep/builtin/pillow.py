@@ -114,7 +114,7 @@ class WebpCodec(PillowCodec):
         """Return libwebp's quality scale, which is the effort of a lossless file."""
         if values["lossless"]:
             text = "effort; a higher one is a smaller file"
-            return QualityScale(text, 0, 100, (75,))
+            return QualityScale(text, 0, 100, (75,), changes_image=False)
         return QualityScale("libwebp's lossy quality", 0, 100, (5, 20, 50, 75, 90))
 
     def save_options(self, quality: float) -> dict[str, Any]:
