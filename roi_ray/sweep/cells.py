@@ -17,7 +17,7 @@ from roi_ray.errors import OutputError
 from roi_ray.io import storage
 from roi_ray.sweep.codec import Codec
 from roi_ray.sweep.images import DECODED, ENCODED, Images
-from roi_ray.sweep.plan import QUALITY_METRIC, PlannedCodec, Target
+from roi_ray.sweep.plan import PlannedCodec, Target
 
 
 def make_cells(
@@ -93,7 +93,7 @@ def _make_row(
 
 
 def _describe_target(target: Target) -> str:
-    metric = "q" if target.metric == QUALITY_METRIC else target.metric
+    metric = "q" if target.metric == schema.QUALITY else target.metric
     return f"{metric}{target.value:.10g}"
 
 

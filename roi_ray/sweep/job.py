@@ -23,7 +23,7 @@ from roi_ray.pipeline.completion import complete_output
 from roi_ray.pipeline.engine import Engine, choose_engine
 from roi_ray.pipeline.output import Output
 from roi_ray.pipeline.run_record import describe_run
-from roi_ray.pipeline.shard_file import list_shard_files, read_shard
+from roi_ray.pipeline.shard_file import read_shard
 from roi_ray.pipeline.status import CELLS
 from roi_ray.sweep.cells import write_cells
 from roi_ray.sweep.codec_run import EncodeOptions
@@ -127,7 +127,7 @@ def make_sweep(
             return _PlannedOnly(engine, job, sweep.images)
 
         completion = complete_output(sweep.manifest, cells, start_engine, options.shard_size)
-    manifest = _write_manifest(sweep, is_changed=completion.computed > 0)
+    manifest = _write_manifest(sweep, cells, is_changed=completion.computed > 0)
     return SweepSummary(
         manifest=manifest,
         folders=_find_folders(sweep, manifest),
@@ -201,7 +201,7 @@ class _PlannedOnly:
         if unknown := sorted(labels - self.job.codecs.keys()):
             raise UsageError(
                 f"an earlier command planned cells of {', '.join(unknown)} that were never "
-                "encoded; name their codecs again, with the same options"
+                "encoded; name their codecs again, with the same options, or name another --output"
             )
         references = items[schema.REFERENCE].unique().to_pylist()
         originals = {storage.resolve(uri, self.job.base) for uri in references}
@@ -209,7 +209,7 @@ class _PlannedOnly:
         if closed := [uri for uri in not_named if not self.job.allowlist.allows(uri)]:
             raise UsageError(
                 f"an earlier command planned cells of {closed[0]} that were never encoded; name "
-                "its images again, or their folder with --allow-prefix"
+                "its images again, or their folder with --allow-prefix, or name another --output"
             )
         yield from self.engine.run(items, isolate=isolate)
 
@@ -223,12 +223,13 @@ def _check_manifest_is_ours(output: str) -> None:
         )
 
 
-def _write_manifest(sweep: PlannedSweep, *, is_changed: bool) -> str:
+def _write_manifest(sweep: PlannedSweep, cells: Output, *, is_changed: bool) -> str:
     """Write all cells to one file, unless it is up to date; return its URI."""
     uri, sha256 = storage.join(sweep.uri, _MANIFEST), sweep.manifest.sha256
     if is_changed or not storage.is_file(uri) or _read_manifest_sha256(uri) != sha256:
-        shards = sorted(list_shard_files(storage.join(sweep.uri, CELLS)))
-        write_tables(uri, (read_shard(file) for _, file in shards), {_SHA256: sha256})
+        # The next job, which may be adding cells already, has other footers in its shards.
+        files = map(cells.shard_uri, sorted(cells.read_complete_shards()))
+        write_tables(uri, map(read_shard, files), {_SHA256: sha256})
     return uri
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from roi_ray import schema
 from roi_ray.errors import UsageError
 from roi_ray.io import storage
 from roi_ray.sweep.builtin import make_codec
@@ -31,9 +32,6 @@ from roi_ray.sweep.builtin.options import check_label
 from roi_ray.sweep.codec import Codec
 from roi_ray.sweep.external import make_external_codec
 from roi_ray.sweep.target import check_target
-
-QUALITY_METRIC = "quality"
-"""The target metric of a cell whose quality is given."""
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _RANGE = re.compile(rf"({_NUMBER}?)\.\.({_NUMBER})(?::({_NUMBER}))?")
@@ -97,7 +95,7 @@ def make_plan(
             codec.scale.check(quality, codec.label)
         if targets and not codec.scale.changes_image:
             raise UsageError(f"{codec.label} is lossless: no quality of it meets {targets[0]}")
-        chosen = [Target(QUALITY_METRIC, quality) for quality in qualities] + targets
+        chosen = [Target(schema.QUALITY, quality) for quality in qualities] + targets
         earlier = by_label.get(codec.label)
         if earlier is not None and earlier.codec != codec:
             raise UsageError(f"codec {codec.label!r} is planned twice, with different options")

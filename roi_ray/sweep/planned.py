@@ -48,11 +48,11 @@ def plan_sweep(
     """Plan a sweep, and write nothing; see `roi_ray.sweep.job.make_sweep`."""
     planned = make_plan(codecs, plan, match)
     uri = storage.absolute(output)
-    found = find_images(images, uri, (options or SweepOptions()).limit)
+    originals = find_images(images, uri, (options or SweepOptions()).limit)
     earlier = _read_earlier_cells(uri)
-    table = add_cells(earlier, make_cells(found, planned, uri, earlier), uri)
+    table = add_cells(earlier, make_cells(originals, planned, uri, earlier), uri)
     manifest = Manifest(uri, len(table), uri, sha256_of_rows(table), [table])
-    return PlannedSweep(uri, found, planned, manifest, 0 if earlier is None else len(earlier))
+    return PlannedSweep(uri, originals, planned, manifest, 0 if earlier is None else len(earlier))
 
 
 def cells_uri(output: str, sha256: str) -> str:
