@@ -58,11 +58,14 @@ class Encoded(NamedTuple):
         seconds: user and system time of the call or process; the input was in memory, or in a file
             of an external command's working folder.
         memory: peak resident memory of an external command in bytes; None within this process.
+        launcher_seconds: user and system time of the process that starts an external command. It is
+            neither the codec's nor that of other work.
     """
 
     data: bytes
     seconds: float
     memory: int | None = None
+    launcher_seconds: float = 0.0
 
 
 class Decoded(NamedTuple):
@@ -73,11 +76,13 @@ class Decoded(NamedTuple):
             roi-ray's own readers decode.
         seconds: user and system time of the codec's decoder; None if it was not run.
         memory: see `Encoded`.
+        launcher_seconds: see `Encoded`.
     """
 
     data: bytes | None
     seconds: float | None
     memory: int | None = None
+    launcher_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,8 @@ class CodecRun:
         seconds = outcome.seconds or 0.0
         # An external command's time is not this thread's; nor is that of a library's threads.
         is_external = outcome.memory is not None
-        self._meter.add_own_seconds(seconds if is_external else max(0.0, seconds - own))
+        elsewhere = seconds + outcome.launcher_seconds if is_external else max(0.0, seconds - own)
+        self._meter.add_own_seconds(elsewhere)
         return outcome, self._meter.stop(began)
 
     def _bpp(self, data: bytes) -> float:

@@ -56,7 +56,8 @@ class ExternalCodec(Codec):
         result = self._caller.call(command, data, f"input.{table.input}", f"output{self.suffix}")
         if table.decode is None:
             self._check_readable(command, result)
-        return Encoded(result.data, result.outcome.seconds, result.outcome.memory)
+        outcome = result.outcome
+        return Encoded(result.data, outcome.seconds, outcome.memory, outcome.launcher_seconds)
 
     def decode(self, data: bytes) -> Decoded:
         """Decode a file by the command `decode`; without one, roi-ray decodes it when it scores.
@@ -83,7 +84,8 @@ class ExternalCodec(Codec):
                 command,
                 f"wrote {target}, which cannot be read: {error}{show_output(result.outcome)}",
             ) from error
-        return Decoded(image, result.outcome.seconds, result.outcome.memory)
+        outcome = result.outcome
+        return Decoded(image, outcome.seconds, outcome.memory, outcome.launcher_seconds)
 
     def _check_readable(self, command: Command, result: Result) -> None:
         try:

@@ -12,9 +12,9 @@ command and everything that it started before.
 Request: `path`, `arguments`, `environment`, `folder`, `seconds` (wall time), `file_bytes` (largest
 file), `memory_bytes` (resident, of all processes together; or null), `parent` (process id).
 Report: `end` ("exit", "time", "memory" or "abandoned"), `status` (exit code, or minus the signal),
-`seconds` (user + system), `memory` (bytes), `stdout` and `stderr` (their last bytes, Latin-1),
-`left` (whether a process could not be ended). Or `errno`, if the command could not be started; or
-`failure`, if the launcher failed.
+`seconds` (user + system), `launcher_seconds` (the same of this program), `memory` (bytes), `stdout`
+and `stderr` (their last bytes, Latin-1), `left` (whether a process could not be ended). Or `errno`,
+if the command could not be started; or `failure`, if the launcher failed.
 """
 
 import contextlib
@@ -235,8 +235,10 @@ def _main() -> None:
         import shutil  # slow, and seldom needed
 
         shutil.rmtree(request["folder"], ignore_errors=True)
+    report["launcher_seconds"] = time.process_time()
     with contextlib.suppress(BrokenPipeError), open(report_writer, "w") as stream:
         stream.write(json.dumps(report))
+    os._exit(0)  # leaves out Python's cleaning up, whose time would not be in the report
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Outcome:
         end: "exit"; or "time" or "memory", if it was killed for the limit.
         status: exit code, or minus the number of the signal that ended it.
         seconds: user and system time of the command and everything that it started.
+        launcher_seconds: user and system time of the launcher, which is not in `seconds`.
         memory: peak resident memory in bytes, of the process with most.
         stdout: the last bytes of its standard output.
         stderr: the last bytes of its standard error.
@@ -62,6 +63,7 @@ class Outcome:
     end: Literal["exit", "time", "memory"]
     status: int | None
     seconds: float
+    launcher_seconds: float
     memory: int
     stdout: bytes
     stderr: bytes
@@ -113,6 +115,7 @@ def run_command(
         report["end"],
         report["status"],
         report["seconds"],
+        report["launcher_seconds"],
         report["memory"],
         report["stdout"].encode("latin-1"),
         report["stderr"].encode("latin-1"),

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -135,3 +136,18 @@ def test_codec_can_be_pickled(script):
     codec = make_external_codec("mine", script('#!/bin/sh\ncp "$1" "$2"'))
     copy = pickle.loads(pickle.dumps(codec))
     assert copy == codec and copy.encode(IMAGE, 1).data == IMAGE.file("png", 8)
+
+
+def test_time_of_the_launcher_is_reported_apart(script):
+    # Else it would seem to be other work: it is more than that of a quick encoder.
+    def children():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    table = script('#!/bin/sh\ncp "$1" "$2"')
+    encode(table)
+    before = children()
+    encoded = encode(table)
+    total = children() - before
+    assert encoded.seconds > 0 and encoded.launcher_seconds > 0
+    assert encoded.seconds + encoded.launcher_seconds == pytest.approx(total, rel=0.25, abs=0.02)
