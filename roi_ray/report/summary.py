@@ -108,5 +108,7 @@ def _format_cell(name: str, value: object) -> str:
         return _NO_MEAN
     if not isinstance(value, float):
         return str(value)
+    if name == schema.QUALITY:
+        return f"{value:g}"
     two_digits = name in (schema.BPP, ROI_BPP) or schema.MEANINGS[name].unit == "dB"
     return f"{value:.{2 if two_digits else 4}f}"

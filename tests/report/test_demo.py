@@ -43,13 +43,14 @@ def test_report_prints_the_scores_and_draws_a_figure(tmp_path, capsys) -> None:
         {"distorted": "d", "codec": codec, "quality": q, "bpp": q / 40, "error": None}
         | dict.fromkeys(schema.FEATURES, q / 100)
         for codec in ("jpeg", "avif")
-        for q in (10, 50, 90)
+        for q in (10.0, 50.0, 90.0)
     ]
     (tmp_path / "scores").mkdir()
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "scores" / "shard-000000.parquet")
     demo.report_demo(str(tmp_path), Settings())
     text = capsys.readouterr().out
     assert text.count("avif") == 3
+    assert [line.split()[1] for line in text.splitlines() if "avif" in line] == ["10", "50", "90"]
     assert str(tmp_path / "summary.png") in text
     with Image.open(tmp_path / "summary.png") as picture:
         assert picture.width > 1000
