@@ -248,8 +248,10 @@ def _is_optional(name: str) -> bool:
 
 MEANINGS: dict[str, Meaning] = {
     **{column.name: column.metadata[_MEANING] for column in fields(Scores)},
-    ERROR_KIND: Meaning("", None, "class of the error, such as ImageReadError; null if scored"),
-    ERROR: Meaning("", None, "which file, and what is wrong with it; null if scored"),
+    ERROR_KIND: Meaning(
+        "", None, "class of the error, such as ImageReadError; or null"
+    ),
+    ERROR: Meaning("", None, "which file, and what is wrong with it; or null"),
 }
 """The meaning of every column that scoring can write."""
 
@@ -293,7 +295,7 @@ def make_scores_schema(metrics: Iterable[str] = ()) -> "pa.Schema":
 
 @dataclass(frozen=True)
 class Failure:
-    """The reason why a row has no scores: its columns `error_kind` and `error`.
+    """The reason why a row has no results: its columns `error_kind` and `error`.
 
     Attributes:
         kind: name of the error's class, such as `ImageReadError`; see `roi_ray.errors`.

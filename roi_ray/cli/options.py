@@ -144,7 +144,7 @@ ShardSize = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Pairs per output file: the unit of commit and of resume.",
+        help="Rows per output file: the unit of commit and of resume.",
         rich_help_panel=RUN_PANEL,
     ),
 ]
@@ -178,7 +178,7 @@ LogLevel = Annotated[
     logs.LogLevel | None,
     typer.Option(
         help="Lines logged to standard error. info: one line per finished shard; warning: the "
-        "first failed pairs.",
+        "first failed rows.",
         show_default="warning on a terminal, else info",
         rich_help_panel=RUN_PANEL,
     ),

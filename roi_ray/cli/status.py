@@ -93,7 +93,7 @@ def print_status(status: "Status") -> None:
     print(f"{rows_of}; begun: {status.run.get('started', 'not recorded')}")
     for job in status.jobs:
         print(
-            f"job of {job.started:%Y-%m-%d %H:%M:%S} UTC: {job.pairs} {unit} in "
+            f"job of {job.started:%Y-%m-%d %H:%M:%S} UTC: {job.rows} {unit} in "
             f"{format_duration(job.seconds)}, {job.speed:.1f} {unit}/s"
         )
     if status.writer is not None:
@@ -106,7 +106,7 @@ def print_status(status: "Status") -> None:
     else:
         print("now: no job is writing")
     for name, kind in status.kinds.items():
-        print(f"{kind.pairs} x {escape_line(name)}")
+        print(f"{kind.rows} x {escape_line(name)}")
         for text in kind.examples:
             print(f"  {escape_line(text)}")
     if status.foreign:

@@ -8,7 +8,7 @@ import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
-from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
+from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, EngineName, Options
 from roi_ray.runtime.logs import escape_line, log_to_stderr
 from roi_ray.settings import (
     DEFAULT_DISCRIMINATOR,
@@ -114,7 +114,14 @@ def main(
             rich_help_panel=cli.RUN_PANEL,
         ),
     ] = None,
-    engine: cli.Engine = "auto",
+    engine: Annotated[
+        EngineName,
+        typer.Option(
+            help="local: in threads of this process. ray: on Ray, with several processes or nodes. "
+            "auto: local, unless RAY_ADDRESS names a cluster, or a job of this output was killed.",
+            rich_help_panel=cli.RUN_PANEL,
+        ),
+    ] = "auto",
     shard_size: cli.ShardSize = DEFAULT_SHARD_SIZE,
     max_pixels: cli.MaxPixels = MAX_PIXELS,
     allow_prefix: cli.AllowPrefix = None,

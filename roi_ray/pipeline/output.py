@@ -9,7 +9,6 @@ Readers of Parquet data sets skip names that begin with an underscore.
 """
 
 from collections.abc import Container, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -36,14 +35,13 @@ from roi_ray.pipeline.run_record import (
 from roi_ray.pipeline.shard_file import (
     Footer,
     list_shard_files,
+    map_in_threads,
     read_footer,
     read_footers,
     shard_name,
 )
 
 LOCK_JSON = (RUN_FOLDER, "lock.json")
-
-_READERS = 16
 
 
 @dataclass(frozen=True)
@@ -118,15 +116,14 @@ class Output:
         names = set(storage.list_files(self.uri))
         expected = find_identities(self.run)
         stored = [shard for shard in shards if shard_name(shard) in names]
-        with ThreadPoolExecutor(_READERS) as readers:
-            footers = readers.map(
-                lambda shard: read_footer(self.shard_uri(shard), shard, expected(shard)), stored
-            )
-            failed = {
-                shard: footer.failed
-                for shard, footer in zip(stored, footers, strict=True)
-                if footer is not None and footer.rows == len(shards[shard])
-            }
+        footers = map_in_threads(
+            lambda shard: read_footer(self.shard_uri(shard), shard, expected(shard)), stored
+        )
+        failed = {
+            shard: footer.failed
+            for shard, footer in zip(stored, footers, strict=True)
+            if footer is not None and footer.rows == len(shards[shard])
+        }
         return Inventory(
             failed=failed,
             missing={shard: rows for shard, rows in shards.items() if shard not in failed},

@@ -22,7 +22,7 @@ Rows = NDArray[np.int64]
 ROWS = "rows"
 PAIR_IDS = "pair_ids"
 
-_PAIRS_PER_BLOCK = 16
+_ROWS_PER_BLOCK = 16
 _MAX_BLOCKS = 8192
 
 
@@ -41,13 +41,13 @@ class PartPlan(NamedTuple):
 def split_into_shards(manifest: pa.Table, shard_size: int) -> list[Rows]:
     """Assign each row to a shard.
 
-    All pairs of one reference (and mask) are adjacent, in the manifest's order; references come
+    All rows of one reference (and mask) are adjacent, in the manifest's order; references come
     in the order of their first rows. A shard is filled with whole references up to `shard_size`
-    pairs; only a reference with more pairs than that is spread over several shards.
+    rows; only a reference with more rows than that is spread over several shards.
 
     Args:
         manifest: rows with the columns `reference` and, optionally, `mask`.
-        shard_size: largest number of pairs per shard, 1 or more.
+        shard_size: largest number of rows per shard, 1 or more.
 
     Returns:
         the rows of each shard, in the order in which they are written.
@@ -86,7 +86,7 @@ def make_work_items(
         manifest: the rows, with their `pair_id`.
         shards: rows of each shard that lack a result, by its number, in the shard's order.
         lists: columns of the manifest that a work item has as lists, besides `pair_id`.
-        isolate: whether each item has a single pair, so that one that kills its process does not
+        isolate: whether each item has a single row, so that one that kills its process does not
             fail others.
 
     Returns:
@@ -120,11 +120,11 @@ def make_work_items(
 
 def split_into_blocks(items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
     """Slice the work items into blocks, each enough work for one decode task."""
-    pairs = pc.list_value_length(items[ROWS]).to_numpy()
+    counts = pc.list_value_length(items[ROWS]).to_numpy()
     # Ray keeps a record of each block, so a large manifest has fewer and larger ones.
-    limit = 1 if isolate else max(_PAIRS_PER_BLOCK, int(pairs.sum()) // _MAX_BLOCKS)
+    limit = 1 if isolate else max(_ROWS_PER_BLOCK, int(counts.sum()) // _MAX_BLOCKS)
     start = total = 0
-    for end, count in enumerate(pairs.tolist(), start=1):
+    for end, count in enumerate(counts.tolist(), start=1):
         total += count
         if total >= limit:
             yield items.slice(start, end - start)

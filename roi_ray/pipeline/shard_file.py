@@ -37,8 +37,8 @@ class Footer:
     """The content of the footer of a shard's file.
 
     Attributes:
-        rows: number of pairs.
-        failed: number of pairs with an error.
+        rows: number of rows.
+        failed: number of rows with an error.
         job_started: start of the job that wrote the file, by its driver's clock; None if not
             recorded.
         committed: time at which the file was written, by the same clock; None if not recorded.

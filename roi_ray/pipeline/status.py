@@ -1,7 +1,7 @@
-"""Read the state of a run from its output alone: pairs done, failed and missing, and the speed.
+"""Read the state of a run from its output alone: rows done, failed and missing, and the speed.
 
-Reads the footer of each shard's file, and the errors of shards with failed pairs. A run of 10^8
-pairs has 10^5 files, so only a few numbers per file are kept.
+Reads the footer of each shard's file, and the errors of shards with failed rows. A run of 10^8
+rows has 10^5 files, so only a few numbers per file are kept.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -24,9 +24,9 @@ _EXAMPLES = 3
 
 @dataclass
 class FailureKind:
-    """Failed pairs of one kind of error, with some of the messages."""
+    """Failed rows of one kind of error, with some of the messages."""
 
-    pairs: int = 0
+    rows: int = 0
     examples: list[str] = field(default_factory=list)
 
 
@@ -37,12 +37,12 @@ class Job:
     Attributes:
         started: start of the job, by its driver's clock.
         last: time of its last file, by the same clock.
-        pairs: number of pairs in its files.
+        rows: number of rows in its files.
     """
 
     started: datetime
     last: datetime
-    pairs: int = 0
+    rows: int = 0
 
     @property
     def seconds(self) -> float:
@@ -51,8 +51,8 @@ class Job:
 
     @property
     def speed(self) -> float:
-        """Pairs per second, including the time to start."""
-        return self.pairs / max(self.seconds, 1e-9)
+        """Rows per second, including the time to start."""
+        return self.rows / max(self.seconds, 1e-9)
 
 
 @dataclass
@@ -63,11 +63,11 @@ class Status:
         output: URI of the output.
         run: the record of the run.
         writer: the job that is writing now, or None.
-        shards: number of pairs of each complete shard.
-        failed_shards: URIs of the shards with failed pairs.
+        shards: number of rows of each complete shard.
+        failed_shards: URIs of the shards with failed rows.
         foreign: URIs of files in a shard's place that are torn or belong to another run.
-        failed: number of pairs with an error.
-        kinds: failed pairs by `error_kind`, the most frequent first.
+        failed: number of rows with an error.
+        kinds: failed rows by `error_kind`, the most frequent first.
         jobs: the jobs that wrote the shards, in the order of their start.
     """
 
@@ -88,17 +88,17 @@ class Status:
 
     @property
     def rows(self) -> int:
-        """Number of pairs in the manifest."""
+        """Number of rows in the manifest."""
         return int(self.run["config"]["manifest"]["rows"])
 
     @property
     def done(self) -> int:
-        """Number of pairs in the output, including failed ones."""
+        """Number of rows in the output, including failed ones."""
         return sum(self.shards.values())
 
     @property
     def missing(self) -> int:
-        """Number of pairs that are not in the output yet."""
+        """Number of rows that are not in the output yet."""
         return self.rows - self.done
 
 
@@ -144,7 +144,7 @@ def _count_job(jobs: dict[datetime, Job], footer: Footer) -> None:
         return
     job = jobs.setdefault(footer.job_started, Job(footer.job_started, footer.committed))
     job.last = max(job.last, footer.committed)
-    job.pairs += footer.rows
+    job.rows += footer.rows
 
 
 def _group_failures(files: list[str]) -> dict[str, FailureKind]:
@@ -152,10 +152,10 @@ def _group_failures(files: list[str]) -> dict[str, FailureKind]:
     for failures in map_in_threads(_read_failures, files):
         for kind, text in failures:
             group = kinds.setdefault(kind, FailureKind())
-            group.pairs += 1
+            group.rows += 1
             if len(group.examples) < _EXAMPLES:
                 group.examples.append(text)
-    return dict(sorted(kinds.items(), key=lambda item: -item[1].pairs))
+    return dict(sorted(kinds.items(), key=lambda item: -item[1].rows))
 
 
 def _read_failures(file: str) -> list[tuple[str, str]]:

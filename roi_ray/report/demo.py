@@ -15,7 +15,7 @@ from roi_ray.settings import Settings
 from roi_ray.sweep import photographs
 from roi_ray.sweep.job import make_sweep
 
-DEMO_CODECS = ("jpeg", "webp", "jpeg2000", "avif")
+_CODECS = ("jpeg", "webp", "jpeg2000", "avif")
 _SHOWN = "astronaut"
 
 
@@ -38,7 +38,7 @@ def make_demo(folder: str) -> tuple[str, str]:
         copy = storage.join(originals, path.name)
         if not storage.is_file(copy):
             storage.write_bytes(copy, path.read_bytes())
-    summary = make_sweep(originals, folder, DEMO_CODECS)
+    summary = make_sweep(originals, folder, _CODECS)
     return summary.manifest, storage.join(folder, "scores")
 
 

@@ -57,7 +57,7 @@ def test_rows_that_failed_before_keep_their_error_and_are_not_computed(rows, tmp
             assert values["letters"] is None
     assert stored["4 webp"]["error_kind"] == "ImageReadError"
     status = read_status(str(output))
-    assert {name: kind.pairs for name, kind in status.kinds.items()} == {
+    assert {name: kind.rows for name, kind in status.kinds.items()} == {
         "CodecError": 1,
         "AccessError": 1,
         "StorageUnavailable": 1,

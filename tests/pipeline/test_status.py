@@ -26,7 +26,7 @@ def test_status_counts_done_failed_and_missing_pairs(tmp_path, manifest) -> None
     status = read_status(uri)
     assert (status.rows, status.done, status.failed, status.missing) == (10, 6, 3, 4)
     assert status.shards == {0: 2, 1: 2, 3: 2}
-    kinds = {name: (kind.pairs, kind.examples) for name, kind in status.kinds.items()}
+    kinds = {name: (kind.rows, kind.examples) for name, kind in status.kinds.items()}
     assert kinds == {
         "ImageReadError": (2, [ERRORS[0].text, ERRORS[2].text]),
         "SizeMismatch": (1, [ERRORS[1].text]),
@@ -45,7 +45,7 @@ def test_status_keeps_at_most_three_examples_per_kind(tmp_path) -> None:
     manifest = write_manifest(tmp_path / "sweep", 40)
     failed = [f"y/{row}.jpg" for row in range(40)]
     status = read_status(write_output(str(tmp_path / "scores"), manifest, range(20), failed))
-    assert status.failed == sum(kind.pairs for kind in status.kinds.values()) == 40
+    assert status.failed == sum(kind.rows for kind in status.kinds.values()) == 40
     assert {len(kind.examples) for kind in status.kinds.values()} == {3}
 
 
@@ -60,7 +60,7 @@ def test_speed_of_each_job_is_read_from_its_files(tmp_path, manifest) -> None:
     time.sleep(0.2)  # no job runs
     write_output(uri, manifest, [2])
     first, second = read_status(uri).jobs
-    assert (first.pairs, second.pairs) == (4, 2)
+    assert (first.rows, second.rows) == (4, 2)
     assert first.last < second.started - timedelta(seconds=0.2)
     assert first.seconds == (first.last - first.started).total_seconds() > 0
     assert first.speed == pytest.approx(4 / first.seconds)
