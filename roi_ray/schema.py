@@ -248,9 +248,7 @@ def _is_optional(name: str) -> bool:
 
 MEANINGS: dict[str, Meaning] = {
     **{column.name: column.metadata[_MEANING] for column in fields(Scores)},
-    ERROR_KIND: Meaning(
-        "", None, "class of the error, such as ImageReadError; or null"
-    ),
+    ERROR_KIND: Meaning("", None, "class of the error, such as ImageReadError; or null"),
     ERROR: Meaning("", None, "which file, and what is wrong with it; or null"),
 }
 """The meaning of every column that scoring can write."""
