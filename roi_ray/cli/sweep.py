@@ -8,7 +8,7 @@ import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
-from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, EngineName, Options
+from roi_ray.pipeline.options import EngineName, Options
 from roi_ray.runtime.logs import escape_line, log_to_stderr
 from roi_ray.settings import (
     DEFAULT_DISCRIMINATOR,
@@ -17,7 +17,7 @@ from roi_ray.settings import (
     MAX_PIXELS,
     Settings,
 )
-from roi_ray.sweep.options import SweepOptions
+from roi_ray.sweep.options import DEFAULT_SHARD_CELLS, SweepOptions
 
 if TYPE_CHECKING:
     from roi_ray.sweep.job import SweepSummary
@@ -122,7 +122,15 @@ def main(
             rich_help_panel=cli.RUN_PANEL,
         ),
     ] = "auto",
-    shard_size: cli.ShardSize = DEFAULT_SHARD_SIZE,
+    shard_size: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Cells per shard: the unit of commit and of resume. Scores have shards of the "
+            "default size of `roi-ray score`.",
+            rich_help_panel=cli.RUN_PANEL,
+        ),
+    ] = DEFAULT_SHARD_CELLS,
     max_pixels: cli.MaxPixels = MAX_PIXELS,
     allow_prefix: cli.AllowPrefix = None,
     fail_above: cli.FailAbove = 0.1,
@@ -177,7 +185,6 @@ def main(
             Options(
                 engine=engine,
                 device=device,
-                shard_size=shard_size,
                 max_pixels=max_pixels,
                 weights_dir=weights_dir,
                 allow_prefixes=summary.folders,

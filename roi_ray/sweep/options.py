@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, EngineName
+from roi_ray.pipeline.options import EngineName
 from roi_ray.settings import MAX_PIXELS
+
+DEFAULT_SHARD_CELLS = 64
+"""Cells per shard. Fewer than pairs of scores, because slow encoders take minutes per cell."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class SweepOptions:
         repeat: number of times that each file is encoded and decoded; their medians are recorded.
         workers: images that are encoded at the same time; None for as many as there are CPUs. 1
             measures times without disturbing itself.
-        shard_size: cells per shard, the unit of commit and resume.
+        shard_size: cells per shard, the unit of commit and resume: an interrupted sweep encodes
+            unfinished shards again from their start.
         max_pixels: largest number of pixels of an image that is decoded.
         allow_prefixes: folders that a manifest's images and masks may be in, besides the manifest's
             own; and those of images of an earlier command that were not encoded.
@@ -32,7 +36,7 @@ class SweepOptions:
     tolerance: float | None = None
     repeat: int = 1
     workers: int | None = None
-    shard_size: int = DEFAULT_SHARD_SIZE
+    shard_size: int = DEFAULT_SHARD_CELLS
     max_pixels: int = MAX_PIXELS
     allow_prefixes: tuple[str, ...] = ()
     engine: EngineName = "auto"

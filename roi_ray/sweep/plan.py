@@ -145,7 +145,8 @@ def parse_qualities(text: str) -> tuple[float, ...]:
             count = int((last - first) / step) + 1
             return tuple(float(first + step * index) for index in range(count))
     raise UsageError(
-        f"qualities are numbers (20,35,50) or a range with a step (10..95:5), not {text!r}"
+        f"qualities are numbers (20,35,50) or a range (10..95, or with a step 10..95:5; the lower "
+        f"number first; at most {_MAX_QUALITIES:,} qualities), not {text!r}"
     )
 
 

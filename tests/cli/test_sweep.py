@@ -47,6 +47,27 @@ def test_sweep_goes_on_into_scoring_and_adds_to_both(tmp_path, images, without_r
     assert min(table["ssimulacra2"].to_pylist()) > 0
 
 
+def test_a_sweep_is_committed_in_small_parts(tmp_path, images):
+    """A job that is killed after 64 cells of a slow encoder must not begin again."""
+    out = tmp_path / "out"
+    assert run("--images", images, "--output", str(out), "--codec", "jpeg:1..40").exit_code == 0
+    shards = [pq.read_metadata(path).num_rows for path in (out / "cells").glob("shard-*.parquet")]
+    assert shards == [40, 40]
+
+
+def test_score_goes_on_with_the_scores_of_a_sweep_whatever_its_shard_size(
+    tmp_path, images, without_ray
+):
+    sweep = ["--images", images, "--output", str(tmp_path / "out"), "--shard-size", "2"]
+    assert run(*sweep, "--codec", "jpeg:50", "--score").exit_code == 0
+    made = run(*sweep, "--codec", "webp:50")
+    assert made.exit_code == 0, made.output
+    command = shlex.split(made.stdout.splitlines()[-1].partition("score it: ")[2])
+    scored = CliRunner().invoke(app, command[1:])
+    assert scored.exit_code == 0, scored.output
+    assert "4 pairs, 0 failed; 2 scored now" in scored.stdout
+
+
 def test_dry_run_prints_the_cells_and_writes_nothing(tmp_path, images):
     out = tmp_path / "out"
     arguments = ["--images", images, "--output", str(out), "--codec", "jpeg:10..30:10:444"]
