@@ -54,7 +54,7 @@ def split_into_shards(manifest: pa.Table, shard_size: int) -> list[Rows]:
     """
     group = _number_references(manifest)
     order = np.argsort(group, kind="stable")
-    starts = _find_run_starts(group[order])
+    starts = find_run_starts(group[order])
     sizes = np.diff(starts, append=len(order))
     cuts = [0]
     for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
@@ -97,7 +97,7 @@ def make_work_items(
     if isolate:
         starts = np.arange(len(rows))
     else:
-        starts = _find_run_starts(_number_references(manifest)[rows], shard)
+        starts = find_run_starts(_number_references(manifest)[rows], shard)
     offsets = np.append(starts, len(rows)).astype(np.int32)
     has_mask = schema.MASK in manifest.column_names
     shared = [schema.REFERENCE, schema.MASK] if has_mask else [schema.REFERENCE]
@@ -151,7 +151,7 @@ def _number_values(column: pa.ChunkedArray) -> Rows:
     return numbers
 
 
-def _find_run_starts(*keys: NDArray[np.integer]) -> Rows:
+def find_run_starts(*keys: NDArray[np.integer]) -> Rows:
     """Return the index at which each run of equal keys begins."""
     change = np.zeros(len(keys[0]), dtype=bool)
     change[0] = True

@@ -1,6 +1,7 @@
 """Describe the codecs of a sweep: what is available here, quality scales and options."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
@@ -31,7 +32,6 @@ def describe_codec(codec: Codec) -> dict[str, Any]:
     if isinstance(codec, BuiltinCodec):
         name, description, options = codec.name, codec.description, codec.options
         variant = codec.label.removeprefix(name).removeprefix("-")
-    scale = codec.scale
     return {
         "codec": name,
         "variant": variant,
@@ -41,14 +41,7 @@ def describe_codec(codec: Codec) -> dict[str, Any]:
         "version": version,
         "error": error,
         "suffix": codec.suffix,
-        "quality": {
-            "text": scale.text,
-            "lowest": scale.lowest,
-            "highest": scale.highest,
-            "step": scale.step,
-            "higher_is_better": scale.higher_is_better,
-            "defaults": list(scale.defaults),
-        },
+        "quality": asdict(codec.scale),
         "options": [
             {
                 "option": option.name,
@@ -71,7 +64,7 @@ def describe_plan(planned: Iterable[PlannedCodec]) -> list[dict[str, Any]]:
 
 def make_codec_table(codecs: Iterable[Mapping[str, Any]]) -> Table:
     """Make a table of codecs, as `describe_codec` describes them: versions and quality scales."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = _begin_table()
     table.add_column("codec", no_wrap=True)
     table.add_column("available here", max_width=20)
     table.add_column("quality", no_wrap=True)
@@ -94,7 +87,7 @@ def make_codec_table(codecs: Iterable[Mapping[str, Any]]) -> Table:
 
 def make_plan_table(codecs: Iterable[Mapping[str, Any]]) -> Table:
     """Make a table of the codecs of a plan, as `describe_plan` describes them."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = _begin_table()
     for name in ("codec of the plan", "available here", "encoded at"):
         table.add_column(name)
     for codec in codecs:
@@ -108,7 +101,7 @@ def make_plan_table(codecs: Iterable[Mapping[str, Any]]) -> Table:
 
 def make_option_table(codecs: Sequence[Mapping[str, Any]]) -> Table:
     """Make a table of the options of codecs, as `describe_codec` describes them."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = _begin_table()
     for name in ("codec", "option", "values"):
         table.add_column(name, no_wrap=True)
     table.add_column("meaning")
@@ -124,3 +117,7 @@ def make_option_table(codecs: Sequence[Mapping[str, Any]]) -> Table:
                 option["text"],
             )
     return table
+
+
+def _begin_table() -> Table:
+    return Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))

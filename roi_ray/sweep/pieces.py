@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.pipeline.plan import PAIR_IDS, ROWS
+from roi_ray.pipeline.plan import PAIR_IDS, ROWS, find_run_starts
 from roi_ray.sweep.codec import Codec
 from roi_ray.sweep.sweep_kind import ITEM_COLUMNS
 
@@ -47,9 +47,7 @@ def split_by_codec(items: pa.Table) -> pa.Table:
     codec = cells[schema.CODEC].dictionary_encode().indices.to_numpy()
     order = np.lexsort((codec, item))  # stable
     item, codec = item[order], codec[order]
-    is_start = np.ones(len(order), dtype=bool)
-    is_start[1:] = (item[1:] != item[:-1]) | (codec[1:] != codec[:-1])
-    starts = np.flatnonzero(is_start)
+    starts = find_run_starts(item, codec)
     offsets = pa.array(np.append(starts, len(order)).astype(np.int32))
     pieces = items.take(item[starts])
     for name in _LISTS:
@@ -80,7 +78,5 @@ def join_neighbours(pieces: pa.Table, places: list[Place]) -> list[tuple[pa.Tabl
     references = pieces[schema.REFERENCE].combine_chunks().dictionary_encode().indices.to_numpy()
     number = {place: index for index, place in enumerate(dict.fromkeys(places))}
     keys: NDArray[np.int64] = np.array([number[place] for place in places])
-    is_start = np.ones(len(pieces), dtype=bool)
-    is_start[1:] = (references[1:] != references[:-1]) | (keys[1:] != keys[:-1])
-    bounds = [*np.flatnonzero(is_start).tolist(), len(pieces)]
+    bounds = [*find_run_starts(references, keys).tolist(), len(pieces)]
     return [(pieces.slice(start, end - start), places[start]) for start, end in pairwise(bounds)]

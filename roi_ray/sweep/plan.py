@@ -34,7 +34,7 @@ from roi_ray.sweep.external import make_external_codec
 from roi_ray.sweep.target import check_target
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
-_RANGE = re.compile(rf"({_NUMBER}?)\.\.({_NUMBER})(?::({_NUMBER}))?")
+_RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(?::({_NUMBER}))?")
 _LIST = re.compile(rf"{_NUMBER}(?:,{_NUMBER})*")
 _MAX_QUALITIES = 1000
 
@@ -137,10 +137,7 @@ def parse_qualities(text: str) -> tuple[float, ...]:
         return tuple(map(float, text.split(",")))
     if match := _RANGE.fullmatch(text):
         # Decimal, because 0.1 * 3 is not 0.3 in binary.
-        first, last, step = (
-            Decimal(group or default)
-            for group, default in zip(match.groups(), ("0", "0", "1"), strict=True)
-        )
+        first, last, step = map(Decimal, match.groups(default="1"))
         if step > 0 and first <= last and (last - first) / step < _MAX_QUALITIES:
             count = int((last - first) / step) + 1
             return tuple(float(first + step * index) for index in range(count))

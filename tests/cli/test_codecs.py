@@ -67,6 +67,7 @@ def test_json_has_the_scales_and_the_options():
         "lowest": 0,
         "highest": 25,
         "step": 0.01,
+        "changes_image": True,
         "higher_is_better": False,
         "defaults": [1, 2, 4, 8, 15],
     }
