@@ -7,14 +7,14 @@ OUTPUT/cells/                        the same in shards, as they were committed,
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.errors import OutputError, UsageError
+from roi_ray.errors import CodecError, OutputError, UsageError
 from roi_ray.io import storage
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.formats import open_parquet
@@ -26,6 +26,7 @@ from roi_ray.pipeline.run_record import describe_run
 from roi_ray.pipeline.shard_file import read_shard
 from roi_ray.pipeline.status import CELLS
 from roi_ray.sweep.cells import write_cells
+from roi_ray.sweep.codec import Codec
 from roi_ray.sweep.codec_run import EncodeOptions
 from roi_ray.sweep.engines import EncodeJob, make_encode_engine
 from roi_ray.sweep.images import Images
@@ -114,17 +115,21 @@ def make_sweep(
         describe_run(KIND, _describe_config(sweep, options), {"given": images, "uri": sweep.uri}),
         KIND,
     )
+    engine_name = options.engine
+    if engine_name == "auto":
+        engine_name = choose_engine(sweep.manifest.rows, cells.uri, _ANY_NUMBER)
+    by_label = {planned.codec.label: planned.codec for planned in sweep.plan}
     if not cells.is_recorded():
+        if engine_name == "local":
+            new = sweep.manifest.table[schema.CODEC].slice(sweep.earlier)
+            _check_available(by_label[label] for label in new.unique().to_pylist())
         write_cells(cells_uri(sweep.uri, sweep.manifest.sha256), sweep.manifest.table)
     with ExitStack() as connection:
 
         def start_engine() -> Engine:
-            name = options.engine
-            if name == "auto":
-                name = choose_engine(sweep.manifest.rows, cells.uri, _ANY_NUMBER)
             job = _make_job(sweep, options, encode_options)
-            engine = make_encode_engine(name, job, connection)
-            return _PlannedOnly(engine, job, sweep.images)
+            engine = make_encode_engine(engine_name, job, connection)
+            return _CheckedEngine(engine, job, sweep.images, is_local=engine_name == "local")
 
         completion = complete_output(sweep.manifest, cells, start_engine, options.shard_size)
     manifest = _write_manifest(sweep, cells, is_changed=completion.computed > 0)
@@ -180,22 +185,24 @@ def _make_job(
 
 
 @dataclass(frozen=True)
-class _PlannedOnly:
-    """Engine that refuses cells of an earlier, unfinished plan that this plan cannot encode.
+class _CheckedEngine:
+    """Engine that refuses cells which this command cannot encode, though another one could.
 
-    They would become rows with an error for good, though only the command lacks something.
+    They would become rows with an error for good.
     """
 
     engine: Engine
     job: EncodeJob
     images: Images
+    is_local: bool
 
     def run(self, items: pa.Table, *, isolate: bool = False) -> Iterator[pa.Table]:
         """Encode the cells of work items; see `Engine.run`.
 
         Raises:
-            UsageError: a cell has a codec that the plan does not name, or an original that it does
-                not name and that it may not open.
+            UsageError: a cell of an earlier, unfinished plan has a codec that the plan does not
+                name, or an original that it does not name and that it may not open; or this
+                machine, which is to do all work, lacks a codec.
         """
         labels = set(items[schema.CODEC].combine_chunks().flatten().unique().to_pylist())
         if unknown := sorted(labels - self.job.codecs.keys()):
@@ -211,7 +218,18 @@ class _PlannedOnly:
                 f"an earlier command planned cells of {closed[0]} that were never encoded; name "
                 "its images again, or their folder with --allow-prefix, or name another --output"
             )
+        if self.is_local:
+            _check_available(self.job.codecs[label] for label in sorted(labels))
         yield from self.engine.run(items, isolate=isolate)
+
+
+def _check_available(codecs: Iterable[Codec]) -> None:
+    """Check that this machine has codecs, without which every cell would fail."""
+    for codec in codecs:
+        try:
+            codec.version()
+        except CodecError as error:
+            raise UsageError(f"codec {codec.label!r} is not available: {error}") from error
 
 
 def _check_manifest_is_ours(output: str) -> None:

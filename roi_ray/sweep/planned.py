@@ -9,6 +9,7 @@ from roi_ray.io import storage
 from roi_ray.io.manifest import Manifest
 from roi_ray.io.tables import sha256_of_rows
 from roi_ray.pipeline.run_record import RUN_FOLDER, RUN_JSON, read_run
+from roi_ray.pipeline.shard_file import list_shard_files
 from roi_ray.pipeline.status import CELLS
 from roi_ray.sweep.cells import add_cells, make_cells, read_cells
 from roi_ray.sweep.images import Images, find_images
@@ -64,9 +65,9 @@ def cells_uri(output: str, sha256: str) -> str:
 
 
 def _read_earlier_cells(output: str) -> pa.Table | None:
-    """Read the cells that the output's record names; None if the output is new."""
+    """Read the cells that the output's record names; None if none of them is encoded yet."""
     folder = storage.join(output, CELLS)
-    if not storage.is_file(storage.join(folder, *RUN_JSON)):
+    if not storage.is_file(storage.join(folder, *RUN_JSON)) or not any(list_shard_files(folder)):
         return None
     return read_cells(
         cells_uri(output, read_run(folder, KIND.command)["config"]["manifest"]["sha256"])

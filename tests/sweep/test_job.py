@@ -159,6 +159,29 @@ def test_failed_cells_are_rows_and_stay_failed_in_the_scores(tmp_path, images):
     assert kept == {row["pair_id"]: row["error"] for row in errors.values()}
 
 
+def test_codec_that_is_not_installed_stops_the_sweep_before_it_fails_every_cell(tmp_path, images):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        """
+        [codecs.absent]
+        quality = [1]
+        encode = ["no-such-encoder", "{in}", "{out}", "{quality}"]
+        suffix = ".jpg"
+        """
+    )
+    out = str(tmp_path / "out")
+    with pytest.raises(UsageError, match="'absent' is not available: .*no-such-encoder"):
+        make_sweep(images, out, ["jpeg:50"], plan=str(plan), options=LOCAL)
+    assert not Path(out).exists()
+    make_sweep(images, out, ["jpeg:50"], options=LOCAL)
+    with pytest.raises(UsageError, match="'absent' is not available"):
+        make_sweep(images, out, ["jpeg:50"], plan=str(plan), options=LOCAL)
+    # The mistake can be corrected.
+    plan.write_text(plan.read_text().replace("no-such-encoder", "false"))
+    summary = make_sweep(images, out, ["jpeg:50"], plan=str(plan), options=LOCAL)
+    assert (summary.rows, summary.failed) == (4, 2)
+
+
 def test_label_with_other_settings_is_refused_and_changes_nothing(tmp_path, images):
     out, plan = tmp_path / "out", tmp_path / "plan.toml"
     for number, method in enumerate((4, 2)):
