@@ -99,8 +99,8 @@ class _Completer:
                 failed += self._compute(part, inventory.missing)
         for name in self._output.find_foreign_files(shards):
             self._writer.quarantine(name)
-        examples = map(str, self._first_failures.failures[:_EXAMPLES])
-        return Completion(failed, computed, tuple(examples))
+        examples = dict.fromkeys(map(str, self._first_failures.failures))  # each text once
+        return Completion(failed, computed, tuple(examples)[:_EXAMPLES])
 
     def _compute(self, part: PartPlan, missing: dict[int, Rows]) -> int:
         """Compute and commit the missing rows of a part; return how many failed."""

@@ -12,7 +12,11 @@ from roi_ray.io.allowlist import build_allowlist
 from roi_ray.io.columns import as_text, check_columns, check_filled
 from roi_ray.io.formats import SUFFIXES, file_suffix
 from roi_ray.io.tables import find_table_files
+from roi_ray.pipeline.status import CELLS
 from roi_ray.runtime.logs import LOGGER
+
+ENCODED, DECODED = "encoded", "decoded"
+"""Folders of a sweep for the encoded files, and for what a codec's own decoder made of them."""
 
 _SUFFIXES = """
 .png .apng .jpg .jpeg .jfif .jpe .jls .ljpg .jxl .webp .avif .avifs .heic .heif .hif .jp2 .j2k .j2c
@@ -21,12 +25,9 @@ _SUFFIXES = """
 IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
 """Suffixes of the files of a folder that are taken for images."""
 
+_SHARD_OF_CELLS = re.compile(rf"(?:(.*)/)?{CELLS}/shard-\d+\.parquet")
 _MAX_NAME_BYTES = 200  # file systems allow 255; the quality and a suffix are added
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\:*?\"<>|]")
-
-
-ENCODED, DECODED = "encoded", "decoded"
-"""Folders of a sweep for the encoded files, and for what a codec's own decoder made of them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def find_images(uri: str, output: str, limit: int | None = None) -> Images:
     Args:
         uri: a folder, whose images are taken at any depth; a manifest with the column `reference`
             and, optionally, `mask`; or an image. Local or in an object store.
-        output: folder of the sweep. Files that it has encoded and decoded are left out.
+        output: folder of the sweep. Files that it, or another sweep below the folder of images,
+            has encoded and decoded are left out.
         limit: number of images to take from the start; None for all.
 
     Raises:
@@ -64,7 +66,11 @@ def find_images(uri: str, output: str, limit: int | None = None) -> Images:
         return _read_references(uri, limit)
     if storage.is_folder(uri):
         paths = storage.list_tree(uri)
-        made = build_allowlist(storage.join(output, ENCODED), [storage.join(output, DECODED)])
+        sweeps = [output, *(storage.join(uri, path) for path in _find_sweeps(paths))]
+        made = build_allowlist(
+            storage.join(output, ENCODED),
+            [storage.join(each, name) for each in sweeps for name in (ENCODED, DECODED)],
+        )
         images = [path for path in paths if file_suffix(path) in IMAGE_SUFFIXES]
         images = [path for path in images if not made.allows(storage.join(uri, path))]
         if not images and any(file_suffix(path) in SUFFIXES for path in paths):
@@ -80,6 +86,11 @@ def find_images(uri: str, output: str, limit: int | None = None) -> Images:
     if not storage.is_file(uri):
         raise ManifestError(f"no such file or folder: {uri}")
     return _make_images(storage.parent(uri), [uri])
+
+
+def _find_sweeps(paths: list[str]) -> set[str]:
+    """Find the folders of sweeps, relative as the paths are: those that have shards of cells."""
+    return {match[1] or "" for path in paths if (match := _SHARD_OF_CELLS.fullmatch(path))}
 
 
 def _read_references(uri: str, limit: int | None) -> Images:

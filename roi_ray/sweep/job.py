@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from os import PathLike, fspath
 
 import pyarrow as pa
 
@@ -64,12 +65,12 @@ class SweepSummary:
 
 
 def make_sweep(
-    images: str,
-    output: str,
-    codecs: Sequence[str] = (),
+    images: str | PathLike[str],
+    output: str | PathLike[str],
+    codecs: str | Sequence[str] = (),
     *,
-    plan: str | None = None,
-    match: Sequence[str] = (),
+    plan: str | PathLike[str] | None = None,
+    match: str | Sequence[str] = (),
     options: SweepOptions | None = None,
 ) -> SweepSummary:
     """Encode every original with every codec at every quality, and write a manifest.
@@ -78,11 +79,13 @@ def make_sweep(
     added to a sweep; what it has is kept. A cell that cannot be encoded is a row with an error.
 
     Args:
-        images: see `find_images`.
-        output: folder of the sweep, local or in an object store.
-        codecs: see `make_plan`.
-        plan: a TOML file, see `make_plan`.
-        match: see `make_plan`.
+        images: a folder of images, at any depth, a manifest with the column `reference`, or an
+            image; a path or URI.
+        output: folder of the sweep; a path or URI.
+        codecs: codecs such as `jpeg:10..95:5` or `avif:20,50:speed=6,444`; see
+            `roi_ray.sweep.plan`.
+        plan: a TOML file with a table per codec; see there.
+        match: targets such as `bpp=0.25,0.5`, which every codec meets on each image.
         options: how the sweep runs; None for the defaults.
 
     Raises:
@@ -112,7 +115,9 @@ def make_sweep(
     _check_manifest_is_ours(sweep.uri)
     cells = Output(
         storage.join(sweep.uri, CELLS),
-        describe_run(KIND, _describe_config(sweep, options), {"given": images, "uri": sweep.uri}),
+        describe_run(
+            KIND, _describe_config(sweep, options), {"given": fspath(images), "uri": sweep.uri}
+        ),
         KIND,
     )
     engine_name = options.engine

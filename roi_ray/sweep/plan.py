@@ -204,23 +204,24 @@ def _read_tables(file: str) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
 def _read_codec(label: str, table: Mapping[str, Any], file: str) -> tuple[Codec, tuple[float, ...]]:
     """Read the table of a codec."""
     options = dict(table)
-    where = f"{file}: [codecs.{label}]"
-    qualities = _read_qualities(options.pop("quality", ()), where)
+    where = f"[codecs.{label}]"
     try:
+        qualities = _read_qualities(options.pop("quality")) if "quality" in options else ()
         if "encode" in options:
             return make_external_codec(check_label(label), options), qualities
         return make_codec(str(options.pop("codec", label)), options, label), qualities
     except UsageError as error:
-        raise UsageError(f"{where}: {error}") from error
+        text = str(error).removeprefix(f"{where}: ")
+        raise UsageError(f"{file}: {where}: {text}") from error
 
 
-def _read_qualities(value: object, where: str) -> tuple[float, ...]:
+def _read_qualities(value: object) -> tuple[float, ...]:
     if isinstance(value, str):
         return parse_qualities(value)
-    values = value if isinstance(value, (list, tuple)) else [value]
-    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+    values = value if isinstance(value, list) else [value]
+    if values and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
         return tuple(map(float, values))
-    raise UsageError(f'{where}: quality is a list of numbers, or a text such as "10..95:5"')
+    raise UsageError('quality is a list of numbers, or a text such as "10..95:5"')
 
 
 def _check_file_names(labels: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike, fspath
 
 import pyarrow as pa
 
@@ -38,18 +39,19 @@ class PlannedSweep:
 
 
 def plan_sweep(
-    images: str,
-    output: str,
-    codecs: Sequence[str] = (),
+    images: str | PathLike[str],
+    output: str | PathLike[str],
+    codecs: str | Sequence[str] = (),
     *,
-    plan: str | None = None,
-    match: Sequence[str] = (),
+    plan: str | PathLike[str] | None = None,
+    match: str | Sequence[str] = (),
     options: SweepOptions | None = None,
 ) -> PlannedSweep:
     """Plan a sweep, and write nothing; see `roi_ray.sweep.job.make_sweep`."""
-    planned = make_plan(codecs, plan, match)
-    uri = storage.absolute(output)
-    originals = find_images(images, uri, (options or SweepOptions()).limit)
+    codecs, match = ([each] if isinstance(each, str) else each for each in (codecs, match))
+    planned = make_plan(codecs, None if plan is None else fspath(plan), match)
+    uri = storage.absolute(fspath(output))
+    originals = find_images(fspath(images), uri, (options or SweepOptions()).limit)
     earlier = _read_earlier_cells(uri)
     table = add_cells(earlier, make_cells(originals, planned, uri, earlier), uri)
     manifest = Manifest(uri, len(table), uri, sha256_of_rows(table), [table])

@@ -25,6 +25,20 @@ def test_files_of_the_sweep_itself_are_left_out(tmp_path):
     assert find_images(str(tmp_path), str(tmp_path)).names == ("a.png", "originals/b.png")
 
 
+def test_files_of_other_sweeps_below_are_left_out(tmp_path):
+    for sweep in ("", "old/"):
+        for name in (
+            "encoded/jpeg/a.jpg",
+            "decoded/x/a.png",
+            "cells/shard-000000.parquet",
+            "a.png",
+        ):
+            write(tmp_path / sweep / name, b"x")
+    write(tmp_path / "encoded.png", b"x")
+    names = find_images(str(tmp_path), "/out").names
+    assert names == ("a.png", "encoded.png", "old/a.png")
+
+
 def test_manifest_names_the_images_and_their_masks(tmp_path):
     rows = [
         {"reference": "a.png", "mask": "masks/a.png", "distorted": "x"},

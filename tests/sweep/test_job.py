@@ -265,6 +265,11 @@ def test_plan_writes_nothing_and_counts_what_is_new(tmp_path, images):
     assert (sweep.earlier, sweep.manifest.rows) == (6, 8)
 
 
+def test_paths_and_single_texts_are_taken(tmp_path, images):
+    summary = make_sweep(Path(images), tmp_path / "out", "jpeg", match="bpp=1.5", options=LOCAL)
+    assert (summary.rows, summary.failed) == (2, 0)
+
+
 def test_unusable_arguments_write_nothing(tmp_path, images):
     out = tmp_path / "out"
     with pytest.raises(UsageError, match="unknown codec"):
