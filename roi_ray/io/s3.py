@@ -138,7 +138,7 @@ def _classify(text: str, name: str, status: int) -> StorageError:
 def _error_of_listing(filesystem: pafs.S3FileSystem, path: str) -> tuple[str, int] | None:
     try:
         filesystem.get_file_info(pafs.FileSelector(path, recursive=False, allow_not_found=True))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: this process ends, and Arrow's S3 with it
         return _parse_error(error)
     return None
 
