@@ -102,7 +102,8 @@ def _limit_files(folder: Path, size: int) -> dict[str, str]:
     """Limit the size of the files that Python processes write."""
     code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))"
     write(folder / "limit/sitecustomize.py", code.encode())
-    return {"PYTHONPATH": str(folder / "limit")}
+    # Python does not notice that its cached bytecode is cut off.
+    return {"PYTHONPATH": str(folder / "limit"), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def test_sweep_on_s3_is_made_on_ray_scored_and_added_to(
