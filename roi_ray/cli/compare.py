@@ -1,12 +1,11 @@
 """`roi-ray compare`: predict which of two decoded images people prefer."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from roi_ray.cli import options as cli
-from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
+from roi_ray.cli.exits import exit_if_too_many_failed, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
 from roi_ray.runtime.logs import escape_line, log_to_stderr
 from roi_ray.settings import (
@@ -105,6 +104,4 @@ def main(
         print(describe_substitution(result.without_region))
     if result.agreement is not None:
         print(f"the prediction agrees with {100 * result.agreement:.1f} % of the answers")
-    if result.failed / result.rows > fail_above:
-        print(f"error: more than --fail-above {fail_above} have no features", file=sys.stderr)
-        raise typer.Exit(EXIT_TOO_MANY_FAILED)
+    exit_if_too_many_failed(result.failed, result.rows, fail_above, "have no features")

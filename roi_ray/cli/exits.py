@@ -58,6 +58,22 @@ def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, No
     return run_main
 
 
+def exit_if_too_many_failed(
+    failed: int, rows: int, fail_above: float, what: str = "of the rows failed"
+) -> None:
+    """End a command with exit code 3 if a larger share of its rows than allowed has an error.
+
+    Args:
+        failed: number of rows with an error.
+        rows: number of all rows.
+        fail_above: the share that is allowed, 0..1.
+        what: what is wrong with the rows, for the message.
+    """
+    if failed / rows > fail_above:
+        print(f"error: more than --fail-above {fail_above} {what}", file=sys.stderr)
+        raise typer.Exit(EXIT_TOO_MANY_FAILED)
+
+
 def _check_current_folder() -> None:
     """Check that the current folder exists; without it, torch's libraries end the process."""
     try:

@@ -1,12 +1,11 @@
 """`roi-ray score`: score a sweep of (original, decoded) image pairs."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roi_ray.cli import options as cli
-from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
+from roi_ray.cli.exits import exit_if_too_many_failed, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
 from roi_ray.runtime.logs import escape_line, log_to_stderr
 from roi_ray.settings import (
@@ -113,9 +112,7 @@ def main(
     print_summary(summary)
     if demo is not None:
         report_demo(demo, settings, weights_dir)
-    if summary.failed / summary.rows > fail_above:
-        print(f"error: more than --fail-above {fail_above} of the rows failed", file=sys.stderr)
-        raise typer.Exit(EXIT_TOO_MANY_FAILED)
+    exit_if_too_many_failed(summary.failed, summary.rows, fail_above)
 
 
 def print_summary(summary: "Summary") -> None:

@@ -1,13 +1,12 @@
 """`roi-ray sweep`: encode images with many codecs and qualities, and write the manifest."""
 
 import shlex
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roi_ray.cli import options as cli
-from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
+from roi_ray.cli.exits import exit_if_too_many_failed, exit_with_message
 from roi_ray.pipeline.options import EngineName, Options
 from roi_ray.runtime.logs import escape_line, log_to_stderr
 from roi_ray.settings import (
@@ -196,9 +195,7 @@ def main(
         prefixes = [part for prefix in summary.folders for part in ("--allow-prefix", prefix)]
         command = ["roi-ray", "score", "--manifest", summary.manifest, *prefixes]
         print(f"score it: {shlex.join([*command, '--output', scores_uri])}")
-    if failed / rows > fail_above:
-        print(f"error: more than --fail-above {fail_above} of the rows failed", file=sys.stderr)
-        raise typer.Exit(EXIT_TOO_MANY_FAILED)
+    exit_if_too_many_failed(failed, rows, fail_above)
 
 
 def print_summary(summary: "SweepSummary") -> None:

@@ -84,7 +84,7 @@ def measure(metric: str, reference: Pixels, distorted: Pixels) -> float:
     Args:
         metric: `psnr`, `ms_ssim` or `ssimulacra2`.
         reference: sRGB, (H, W, 3).
-        distorted: of the same size, of any bit depth.
+        distorted: sRGB, of the reference's size; its bit depth may differ.
 
     Returns:
         PSNR in dB, at most 100; MS-SSIM in [0, 1]; SSIMULACRA2, at most 100. Higher is better.

@@ -205,7 +205,8 @@ def _find_descendants() -> list[int]:
     children: dict[int, list[int]] = {}
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         with contextlib.suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb") as stream:
-            # Of proc(5); the name, in brackets, may contain anything.
+            # The parent follows the command's name, in brackets, and the state; see proc(5). The
+            # name itself may contain brackets and spaces.
             parent = int(stream.read().rpartition(b")")[2].split()[1])
             children.setdefault(parent, []).append(pid)
     descendants = children.get(os.getpid(), [])
