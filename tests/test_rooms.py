@@ -16,7 +16,7 @@ FLOORS = (
     {"scoring"},
     {"pipeline"},
     {"sweep", "preference", "verification"},
-    {"datasets", "training"},
+    {"datasets", "decision", "training"},
     {"bench", "report"},
     {"cli"},
 )

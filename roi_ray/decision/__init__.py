@@ -1,0 +1,1 @@
+"""Which codec of a sweep wins, by how much, where, and whether that can be believed."""
