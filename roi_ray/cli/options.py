@@ -15,6 +15,7 @@ from roi_ray.schema import OPTIONAL_METRICS
 
 _METRICS = "Metrics (they decide the numbers)"
 RUN_PANEL = "Execution"
+_DECISION = "Decision"
 _TRAINING = "Training"
 
 # Options that decide the numbers: the fields of `Settings`, and the folder of their files.
@@ -181,6 +182,59 @@ LogLevel = Annotated[
         "first failed rows.",
         show_default="warning on a terminal, else info",
         rich_help_panel=RUN_PANEL,
+    ),
+]
+
+# Options of a decision between codecs: the arguments of `decision.decide.decide`.
+DecidedScores = Annotated[
+    str,
+    typer.Argument(
+        help="Folder or s3:// prefix that `roi-ray score` has written to, or a table with the "
+        "same columns. It needs the columns codec and bpp.",
+        metavar="SCORES",
+    ),
+]
+Anchor = Annotated[
+    str | None,
+    typer.Option(
+        help="Codec that the others are compared with.",
+        show_default="jpeg, or the codec with the most points",
+        rich_help_panel=_DECISION,
+    ),
+]
+DecisionMetrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        help="Column of the scores to compare codecs by. Repeatable; the first one decides.",
+        show_default="ssimulacra2 if measured, else ms_ssim decides; then all features",
+        rich_help_panel=_DECISION,
+    ),
+]
+DecisionCodecs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--codec",
+        help="Codec to include, besides the anchor. Repeatable.",
+        show_default="all codecs of the scores",
+        rich_help_panel=_DECISION,
+    ),
+]
+GroupBy = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column of the scores that groups images, such as the kind of content. Repeatable.",
+        show_default=False,
+        rich_help_panel=_DECISION,
+    ),
+]
+PreferenceModelName = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="Preference model that predicts which codec people prefer: the packaged one, a file "
+        "that `roi-ray train` wrote, or none.",
+        rich_help_panel=_DECISION,
     ),
 ]
 
