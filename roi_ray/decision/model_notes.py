@@ -1,0 +1,83 @@
+"""What a preference model is, what it cannot say, and whether scores fit it, in sentences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from roi_ray import schema
+from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.errors import ManifestError
+from roi_ray.pipeline.run_record import Run
+from roi_ray.preference.model import PreferenceModel
+from roi_ray.preference.provenance import describe_provenance
+from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
+
+_PACKAGED_LIMITS = (
+    "It was trained on 10,173 answers about the JPEG encoders libjpeg-turbo, mozjpeg and jpegli at "
+    "512 x 512 pixels (mucped23). It has not seen other codecs, blur, generated detail, large "
+    "images, or pairs that are far apart.",
+    "It favours encoders that subsample chroma, by a fifth of a logit (5 of 100 people), because "
+    "its features hardly see colour: do not compare such encoders with others by it.",
+)
+
+
+def describe_model(model: PreferenceModel, scores: SweepScores) -> list[str]:
+    """Describe a model and its limits.
+
+    Args:
+        model: the model.
+        scores: the scores that it is applied to.
+    """
+    name = model.identity.get("name", "a model without a name")
+    notes = [f"These are predictions of a preference model ({name}), not answers of people."]
+    if name == f"{DEFAULT_PREFERENCE_MODEL}.safetensors":
+        notes += _PACKAGED_LIMITS
+    else:
+        notes.append(_describe_training(model.provenance))
+    if scores.run is None:
+        notes.append(
+            "The scores do not say which weights and settings they were made with, so it is not "
+            "known whether they fit the model."
+        )
+    return notes
+
+
+def _describe_training(provenance: Mapping[str, Any]) -> str:
+    rows = provenance.get("comparisons", {}).get("rows")
+    references = provenance.get("references")
+    if rows is None or references is None:
+        return "The model does not say what it was trained on."
+    return (
+        f"It was trained on {rows:,} comparisons of {references:,} originals. It knows codecs and "
+        "images like those only."
+    )
+
+
+def describe_mismatch(model: PreferenceModel, run: Run | None) -> str | None:
+    """Say in one sentence why scores do not fit a model; None if they do, or if it is unknown.
+
+    Args:
+        model: the model.
+        run: record of the run that made the scores; None if there is none.
+    """
+    if run is None:
+        return None
+    ours = describe_provenance(run["config"], run.get("scoring_version"))
+    try:
+        model.check_provenance(ours, "of the scores")
+    except ManifestError:
+        theirs = model.provenance[schema.SCORED_WITH]
+        return (
+            "The preference model was trained on scores of other weights, settings or versions: "
+            f"{_list_differences(ours, theirs)}. Score the images as the model needs it, or train "
+            "a model on such scores."
+        )
+    return None
+
+
+def _list_differences(scores: str, model: str) -> str:
+    ours, theirs = (dict(part.split("=", 1) for part in text.split()) for text in (scores, model))
+    names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    return ", ".join(
+        f"{name} is {ours.get(name, 'not known')} here and {theirs.get(name, 'not known')} there"
+        for name in names
+    )
