@@ -55,6 +55,7 @@ def main(
     from roi_ray.io import storage
     from roi_ray.pipeline.retry import write_failed, write_missing
     from roi_ray.pipeline.status import read_status
+    from roi_ray.verification.record import describe_record, read_record
 
     if failed and missing and storage.absolute(failed) == storage.absolute(missing):
         raise typer.BadParameter("--failed and --missing name the same file")
@@ -65,6 +66,8 @@ def main(
             f"{status.command}`: the same `roi-ray {status.command}` command makes what is missing"
         )
     print_status(status)
+    if (record := read_record(status.output)) is not None:
+        print(f"verified: {escape_line(describe_record(record))}")
     if failed is not None:
         retry = write_failed(status, failed, manifest)
         print_retry("failed", retry)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,13 +60,16 @@ def main(
     Reads the image files of the drawn pairs again. MS-SSIM comes from pytorch_msssim, LPIPS from
     the lpips package (for st-alex and st-vgg from stlpips_pytorch, which needs IPython), mean
     squared errors from numpy, and the numbers under the mask from a slow implementation that
-    follows the definition. Pairs with an error are not drawn. Changes nothing in the output.
+    follows the definition. Pairs with an error are not drawn. The result is kept in the output's
+    _run/verify.json, for reports; nothing else in the output changes.
 
     Exit codes: 0 if every number agrees within the rounding of the run's precision; 1 if a number
     is off; 2 if the arguments, the output or the weights cannot be used, or the scores are of
     another scoring version; 4 if no number is off, but files of drawn pairs cannot be read again
     or have changed size, so that these pairs are not verified.
     """
+    from roi_ray.errors import StorageError
+    from roi_ray.verification.record import write_record
     from roi_ray.verification.verify import verify_scores
 
     result = verify_scores(
@@ -80,6 +84,10 @@ def main(
         device=device,
     )
     print(json.dumps(result.to_dict(), indent=2) if as_json else format_result(result))
+    try:
+        write_record(result)
+    except StorageError as error:
+        print(f"warning: the result is not kept: {escape_line(str(error))}", file=sys.stderr)
     if result.off:
         raise typer.Exit(EXIT_OFF)
     if result.unverified:

@@ -7,7 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
+from roi_ray.cli.app import app
 from roi_ray.models.loader import WEIGHTS_FOLDER
 from roi_ray.scoring.version import SCORING_VERSION
 from tests.conftest import encode, write
@@ -174,3 +176,32 @@ def test_weights_and_settings_of_the_run_are_used_and_others_refused(run, photos
     assert result.exit_code == 0, result.output
     assert "lpips st-alex, roi_weighting normalised, precision fp32" in result.stdout
     assert "agrees (stlpips_pytorch)" in result.stdout
+
+
+def test_result_is_kept_beside_the_scores(verify, scores) -> None:
+    before = {path: path.read_bytes() for path in scores.glob("*.parquet")}
+    assert verify("--pairs", "2", "--seed", "3").exit_code == 0
+    record = json.loads((scores / "_run" / "verify.json").read_text())
+    assert (record["verdict"], record["seed"], record["drawn"]) == ("agrees", 3, 2)
+    assert record["columns"]["psnr"]["verdict"] == "agrees"
+    assert {path: path.read_bytes() for path in scores.glob("*.parquet")} == before
+    rewrite(scores, "pair 0", psnr=12.0)
+    assert verify().exit_code == 1
+    assert json.loads((scores / "_run" / "verify.json").read_text())["verdict"] == "off"
+
+
+def test_output_that_cannot_be_written_to_gets_a_warning(verify, scores) -> None:
+    record = scores / "_run" / "verify.json"
+    record.unlink(missing_ok=True)
+    record.mkdir()
+    result = verify("--pairs", "1")
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert line.startswith("warning: the result is not kept: cannot write ")
+
+
+def test_status_shows_the_verification(verify, scores) -> None:
+    verify("--pairs", "2")
+    status = CliRunner().invoke(app, ["status", str(scores)])
+    assert status.exit_code == 0, status.output
+    assert "verified: 2 of 7 pairs computed anew (seed 0, " in status.stdout
