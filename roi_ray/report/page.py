@@ -1,0 +1,111 @@
+"""One self-contained HTML file that shows the decision between the codecs of a sweep.
+
+The file needs no network and no other file: scripts, styles and numbers are in it. It is opened
+from disk in any browser.
+"""
+
+import base64
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+import roi_ray
+from roi_ray.decision.decide import Decision
+from roi_ray.report.page_cells import build_cells
+from roi_ray.report.page_data import build_data
+from roi_ray.report.page_tables import Footnotes, build_details, build_overview
+from roi_ray.report.page_text import count, label_metric, name_images
+from roi_ray.report.verdict import is_region_measured, write_verdict
+
+TEMPLATES = Path(__file__).with_name("page")
+
+_SCRIPTS = ("charts.js", "summary.js", "curves.js", "where.js", "cells.js", "start.js")
+
+
+def write_page(decision: Decision, gallery: object | None = None) -> bytes:
+    """Write the page of a decision.
+
+    Args:
+        decision: what the page is about.
+        gallery: pictures of the cells that show most; None for a page without pictures.
+
+    Returns:
+        an HTML document, UTF-8.
+    """
+    notes = Footnotes()
+    codecs = {decision.anchor, *(codec for codec, _ in decision.savings)}
+    context = {
+        "title": f"{count(len(codecs), 'codec')}, {count(len(decision.scores.images), 'image')}",
+        "decision": decision,
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "version": roi_ray.__version__,
+        "verdict": write_verdict(decision),
+        "deciding": label_metric(decision.metrics[0]),
+        "overview": build_overview(decision, notes),
+        "details": build_details(decision, notes),
+        "notes": notes,
+        "has_region": is_region_measured(decision),
+        "gallery": gallery,
+        "data": to_script_json(build_data(decision)),
+        "cells": to_script_json(build_cells(decision)),
+        "count": count,
+        "label_metric": label_metric,
+        "name_images": name_images,
+    }
+    environment = _make_environment()
+    return environment.get_template("page.html").render(context).encode()
+
+
+def to_script_json(value: object) -> Markup:
+    """Encode a value as JSON that nothing inside can end a `<script>` element of."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _make_environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        read_asset=_read_asset,
+        read_scripts=lambda: Markup("\n").join(map(_read_asset, _SCRIPTS)),
+        plotly=_read_plotly,
+        datatables=_read_datatables,
+    )
+    return environment
+
+
+def _read_asset(name: str) -> Markup:
+    """Return the text of a style sheet or script of the page; empty if it does not exist."""
+    path = TEMPLATES / name
+    return Markup(path.read_text("utf-8") if path.is_file() else "")
+
+
+def _read_plotly() -> Markup:
+    from plotly.offline import get_plotlyjs
+
+    return Markup(get_plotlyjs())
+
+
+def _read_datatables() -> dict[str, Any]:
+    """Return the module and the styles of DataTables that itables has, the module in base 64.
+
+    The page imports the module when its table comes into view.
+    """
+    from itables import options
+
+    bundle = Path(options.dt_bundle)
+    return {
+        "module": base64.b64encode(bundle.read_bytes()).decode(),
+        "styles": Markup(bundle.with_suffix(".css").read_text("utf-8")),
+    }
