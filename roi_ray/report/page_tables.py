@@ -116,7 +116,10 @@ def order_codecs(decision: Decision) -> list[str]:
 
 def build_overview(decision: Decision, notes: Footnotes) -> Overview:
     """Build the table of mean BD-rates by codec and metric."""
-    columns = [Column(m, label_metric(m, region=False), describe_metric(m)) for m in decision.metrics]
+    columns = [
+        Column(metric, label_metric(metric, region=False), describe_metric(metric))
+        for metric in decision.metrics
+    ]
     best = {metric: _find_best(decision, metric) for metric in decision.metrics}
     rows = []
     for codec in order_codecs(decision):

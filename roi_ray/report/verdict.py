@@ -111,7 +111,9 @@ def _say_region(decision: Decision, roi: str, first: str) -> str:
 
 def _say_other_metrics(decision: Decision, winner: str) -> str | None:
     roi = _ROI + decision.metrics[0]
-    same, other, none = [], {}, []
+    same: list[str] = []
+    other: dict[str, list[str]] = {}
+    none: list[str] = []
     for metric in decision.metrics[1:]:
         if metric == roi:
             continue
@@ -122,7 +124,7 @@ def _say_other_metrics(decision: Decision, winner: str) -> str | None:
             same.append(label_metric(metric))
         else:
             other.setdefault(codec, []).append(label_metric(metric))
-    total = len(same) + sum(map(len, other.values()))
+    total = len(same) + sum(len(names) for names in other.values())
     if not total:
         return None
     text = f"{shorten(winner)} is first by {len(same)} of the {count(total, 'other metric')}"
