@@ -1,0 +1,108 @@
+"""Images on which a candidate has no valid BD-rate against its baseline: whose fault is that?
+
+A BD-rate that is not valid is left out of the mean. Where only the candidate's curve is the reason,
+leaving it out would hide a broken codec, so a gate has to look at these images.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from roi_ray.decision.bd_rate import FLAGS, VALID, Flag, compare_curves
+from roi_ray.decision.savings import Points
+from roi_ray.decision.sweep_scores import Floats
+
+SIGNIFICANCE = 0.05
+_SMALL_DROP = 0.01
+"""Share of the baseline's range of quality by which a sound curve may fall between two points."""
+
+_BROKEN = (Flag.ZERO_RATE, Flag.TOO_LARGE, Flag.FEW_POINTS)
+"""Reasons that are the candidate's fault, on even one image, if the baseline's curve is usable."""
+
+
+@dataclass(frozen=True)
+class LostCurves:
+    """Images whose curve is usable in the baseline, but cannot be compared with the candidate's.
+
+    Attributes:
+        broken: number of each image on which the candidate is broken, with the reason in words.
+        drifted: reasons of the other images, with their number of images: curves that are not quite
+            monotonic where the baseline has such curves too, or whose range of quality has moved.
+        gained: number of images on which only the candidate's curve is usable.
+        unusable: number of images on which the baseline's own curve is not usable.
+    """
+
+    broken: dict[int, str]
+    drifted: dict[str, int]
+    gained: int
+    unusable: int
+
+    @property
+    def drift(self) -> int:
+        """Number of images in `drifted`."""
+        return sum(self.drifted.values())
+
+    def describe_drift(self) -> str:
+        """List the reasons of `drifted`, with their number of images."""
+        return ", ".join(f"{reason} ({count} images)" for reason, count in self.drifted.items())
+
+    @property
+    def drift_is_significant(self) -> bool:
+        """Whether more images were lost than gained by more than chance (one-sided sign test)."""
+        if self.drift <= self.gained:
+            return False
+        test = stats.binomtest(self.drift, self.drift + self.gained, alternative="greater")
+        return bool(test.pvalue < SIGNIFICANCE)
+
+
+def find_lost_curves(anchor: Points, other: Points) -> LostCurves:
+    """Find out why images have no valid BD-rate.
+
+    Args:
+        anchor: points of the baseline.
+        other: points of the candidate, by the same metric and of the same images.
+    """
+    own, others = anchor.curves.codes, other.curves.codes
+    usable = own == VALID
+    codes = compare_curves(anchor.curves, other.curves).codes
+    wobbles = any(FLAGS[code - 1] is Flag.NOT_MONOTONIC for code in own[~usable])
+    sign = 1 if anchor.higher_is_better else -1
+    broken: dict[int, str] = {}
+    drifted: Counter[str] = Counter()
+    for image in np.flatnonzero(usable & (codes != VALID)).tolist():
+        flag = FLAGS[codes[image] - 1]
+        reason = _find_break(
+            flag,
+            sign * anchor.quality[image],
+            other.rates[image],
+            sign * other.quality[image],
+            baseline_wobbles=wobbles,
+        )
+        if reason:
+            broken[image] = reason
+        else:
+            drifted[flag] += 1
+    gained = int((~usable & (others == VALID)).sum())
+    return LostCurves(broken, dict(drifted), gained, int((~usable).sum()))
+
+
+def _find_break(
+    flag: Flag, anchor: Floats, rates: Floats, quality: Floats, *, baseline_wobbles: bool
+) -> str | None:
+    """Say what is broken in a curve of an image; higher quality is better. None if nothing is."""
+    if flag in _BROKEN:
+        return str(flag)
+    lowest, highest = np.nanmin(anchor), np.nanmax(anchor)
+    if np.nanmax(quality) < lowest:
+        return "its best quality is below the baseline's worst"
+    if np.nanmin(quality) < lowest - (highest - lowest):
+        return "a quality far below the baseline's worst"
+    if flag is Flag.NOT_MONOTONIC and not baseline_wobbles:
+        known = np.isfinite(rates) & np.isfinite(quality)
+        by_rate = quality[known][np.argsort(rates[known], kind="stable")]
+        drop = np.max(np.maximum.accumulate(by_rate) - by_rate)
+        if drop > _SMALL_DROP * (highest - lowest):
+            return f"{flag}, while the baseline's does"
+    return None
