@@ -152,7 +152,7 @@ def main(
     console = Console(highlight=False, markup=False, emoji=False)
     console.print(describe_verdict(gate), style="bold")
     console.print(f"{gate.images.describe()}\n", soft_wrap=True)
-    console.print(make_gate_table(gate))
+    console.print(make_gate_table(gate, console.width))
     for number, (kind, sentence) in enumerate(list_sentences(gate)):
         console.print(("" if number else "\n") + escape_line(f"{kind}: {sentence}"), soft_wrap=True)
     if not gate.passes:
@@ -165,7 +165,7 @@ def parse_limits(metrics: list[str], limit: float) -> dict[str, float]:
     Raises:
         UsageError: a limit is not a number.
     """
-    limits = {}
+    limits: dict[str, float] = {}
     for text in metrics:
         name, has_limit, value = text.partition("=")
         try:

@@ -20,6 +20,11 @@ NONE = "-"
 CELLS = "cells"
 """Name of the check that the candidate has all cells of the baseline, beside those of metrics."""
 
+NUMBERS = ("BD-rate %", "95 % interval", "limit", "worst image", "images")
+"""Columns of numbers of a check."""
+
+_WIDE = 100
+
 EXPLANATION = (
     "BD-rate: how many more (+) or fewer (-) bits the candidate needs than the baseline for the "
     "same quality, as mean over images with its 95 % bootstrap interval. Verdicts: better: all of "
@@ -42,27 +47,30 @@ def describe_verdict(gate: Gate) -> str:
     return f"{'PASS' if gate.passes else 'FAIL'}: {', '.join(parts)}"
 
 
-def make_gate_table(gate: Gate) -> Table:
-    """Make a table for a terminal: one row per codec and metric, and one per incomplete codec."""
+def make_gate_table(gate: Gate, width: int) -> Table:
+    """Make a table for a terminal: one row per codec and metric, and one per incomplete codec.
+
+    Args:
+        gate: the outcome.
+        width: columns of the terminal; narrow ones do not get the worst image.
+    """
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("codec", overflow="fold", min_width=5)
     table.add_column("metric", no_wrap=True)
-    for name in ("BD-rate, %", "95 % interval", "limit", "worst image", "images"):
-        table.add_column(name, justify="right", no_wrap=name != "worst image")
     table.add_column("verdict", no_wrap=True)
+    shown = [name for name in NUMBERS if name != "worst image" or width >= _WIDE]
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True)
     for cell in gate.cells:
         if cell.problem:
-            count = f"{cell.candidate_cells}/{cell.baseline_cells}"
-            table.add_row(
-                Text(str(cell.codec)), CELLS, *[NONE] * 4, count, Text("INCOMPLETE", style="red")
-            )
+            verdict, numbers = Text("INCOMPLETE", style=_STYLES[True]), count_cells(cell)
+            table.add_row(Text(str(cell.codec)), CELLS, verdict, *(numbers[n] for n in shown))
     for check in gate.checks:
-        table.add_row(
-            Text(str(check.codec)),
-            check.metric,
-            *format_numbers(check),
+        verdict, numbers = (
             Text(name_verdict(check), style=_STYLES[is_bad(check)]),
+            format_numbers(check),
         )
+        table.add_row(Text(str(check.codec)), check.metric, verdict, *(numbers[n] for n in shown))
     return table
 
 
@@ -81,21 +89,30 @@ def name_verdict(check: MetricCheck) -> str:
     return check.verdict.upper() if check.fails else check.verdict.value
 
 
-def format_numbers(check: MetricCheck) -> tuple[str, str, str, str, str]:
-    """Format BD-rate, interval, limit, BD-rate of the worst image, and number of images."""
+def format_numbers(check: MetricCheck) -> dict[str, str]:
+    """Format the numbers of a check; the keys are `NUMBERS`."""
     mean = check.saving.mean
     if check.verdict is Verdict.UNCHANGED and mean is None:
         mean = Estimate(0.0, None, None)
     interval = NONE
     if mean is not None and mean.low is not None:
         interval = f"{mean.low:+.2f} .. {mean.high:+.2f}"
-    return (
+    values = (
         NONE if mean is None else f"{mean.value:+.2f}",
         interval,
         f"{check.limit:+g}",
         NONE if check.worst_image is None else f"{check.worst_image[1]:+.1f}",
         f"{check.saving.valid}/{len(check.saving.per_image)}",
     )
+    return dict(zip(NUMBERS, values, strict=True))
+
+
+def count_cells(cell: CellCheck) -> dict[str, str]:
+    """Format the number of cells in the place of the images; the keys are `NUMBERS`."""
+    return {
+        **dict.fromkeys(NUMBERS, NONE),
+        "images": f"{cell.candidate_cells}/{cell.baseline_cells}",
+    }
 
 
 def list_sentences(gate: Gate) -> Iterator[tuple[str, str]]:

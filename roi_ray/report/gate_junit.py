@@ -63,11 +63,8 @@ def to_junit(gate: Gate, seconds: float) -> bytes:
             _add(case, "failure", cell.problem, type="incomplete", message=cell.problem)
     for check in gate.checks:
         case = _add_case(suite, str(check.codec), check.metric)
-        mean, interval, limit, worst, images = format_numbers(check)
-        text = (
-            f"{check.reason}\nBD-rate {mean} %, 95 % interval {interval}, limit {limit}; worst "
-            f"image {worst}; {images} images valid"
-        )
+        numbers = format_numbers(check).items()
+        text = "\n".join([check.reason, *(f"{name}: {value}" for name, value in numbers)])
         if check.fails:
             _add(case, "failure", text, type=check.verdict.value, message=check.reason)
         elif is_bad(check) is False:
@@ -75,7 +72,8 @@ def to_junit(gate: Gate, seconds: float) -> bytes:
     _add(suite, "system-out", f"{describe_verdict(gate)}\n{EXPLANATION}")
     _add(suite, "system-err", "\n".join(gate.notes))
     ET.indent(root)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    written: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return written
 
 
 def _add_case(suite: ET.Element, codec: str, name: str) -> ET.Element:

@@ -7,17 +7,17 @@ from roi_ray.report.gate import (
     CELLS,
     EXPLANATION,
     NONE,
+    NUMBERS,
+    count_cells,
     describe_provenance,
     describe_verdict,
     format_numbers,
     is_bad,
     list_sentences,
-    name_verdict,
 )
 
-_HEADER = ("codec", "metric", "BD-rate, %", "95 % interval", "limit", "worst image", "images")
 _MARKS = {None: "✅", False: "⚠️", True: "❌"}
-_ACTIVE = re.compile(r"[^\w\s.,:;%+=()/-]|_|//")
+_ACTIVE = re.compile(r"[^\w\s.,:;%+=()/-]|(?<![^\W_])_|_(?![^\W_])|//")
 """Characters that may mean something in Markdown, in a table, or to GitHub."""
 
 
@@ -25,22 +25,17 @@ def to_markdown(gate: Gate) -> str:
     """Write the outcome as Markdown: verdict, table, reasons, and folded details."""
     bad: bool | None = True if not gate.passes else (False if gate.doubts else None)
     lines = [f"### {_MARKS[bad]} roi-ray gate: {escape(describe_verdict(gate))}", ""]
-    lines.append(_make_row(*_HEADER, "verdict"))
-    lines.append("|:--|:--|--:|--:|--:|--:|--:|:--|")
+    lines.append(_make_row("codec", "metric", "verdict", *NUMBERS))
+    lines.append("|:--|:--|:--|--:|--:|--:|--:|--:|")
     for cell in gate.cells:
         if cell.problem:
-            count = f"{cell.candidate_cells}/{cell.baseline_cells}"
+            verdict, numbers = f"{_MARKS[True]} incomplete", count_cells(cell)
             codec = _write_code(str(cell.codec))
-            lines.append(_make_row(codec, CELLS, *[NONE] * 4, count, f"{_MARKS[True]} incomplete"))
+            lines.append(_make_row(codec, CELLS, verdict, *numbers.values()))
     for check in gate.checks:
-        lines.append(
-            _make_row(
-                _write_code(str(check.codec)),
-                _write_code(check.metric),
-                *format_numbers(check),
-                f"{_MARKS[is_bad(check)]} {name_verdict(check).lower()}",
-            )
-        )
+        verdict = f"{_MARKS[is_bad(check)]} {check.verdict}"
+        names = _write_code(str(check.codec)), _write_code(check.metric)
+        lines.append(_make_row(*names, verdict, *format_numbers(check).values()))
     lines.append("")
     lines += [f"- **{kind}**: {escape(text)}" for kind, text in list_sentences(gate)]
     lines += ["", "<details><summary>Details</summary>", "", escape(EXPLANATION), ""]
@@ -48,20 +43,20 @@ def to_markdown(gate: Gate) -> str:
     sides = [describe_provenance(scores) for scores in (gate.baseline, gate.candidate)]
     lines += [_make_row("", "baseline", "candidate"), "|:--|:--|:--|"]
     for name in dict.fromkeys([*sides[0], *sides[1]]):
-        values = (_write_code(side[name]) if name in side else "" for side in sides)
-        lines.append(_make_row(escape(name), *values))
+        texts = (_write_code(side[name]) if name in side else "" for side in sides)
+        lines.append(_make_row(escape(name), *texts))
     lines += [
         "",
         _make_row("codec", "metric", "median", "mean curves", "why"),
         "|:--|:--|--:|--:|:--|",
     ]
     for check in gate.checks:
-        numbers = (
+        values = (
             NONE if estimate is None else f"{estimate.value:+.2f}"
             for estimate in (check.saving.median, check.saving.curve)
         )
         names = (_write_code(str(check.codec)), _write_code(check.metric))
-        lines.append(_make_row(*names, *numbers, escape(check.reason)))
+        lines.append(_make_row(*names, *values, escape(check.reason)))
     lines += ["", "</details>", ""]
     return "\n".join(lines)
 
