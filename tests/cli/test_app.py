@@ -17,7 +17,7 @@ from tests.conftest import strip_colours
 ROOT = Path(__file__).parents[2]
 COMMANDS = [name for names in PANELS.values() for name in names]
 
-HEAVY = ("PIL", "matplotlib", "numpy", "pyarrow", "ray", "scipy", "torch")
+HEAVY = ("PIL", "matplotlib", "numpy", "plotly", "polars", "pyarrow", "ray", "scipy", "torch")
 """Packages that take tenths of a second, or seconds, to import."""
 
 SHOW_HELP = f"""
