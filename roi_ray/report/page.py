@@ -11,19 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 import roi_ray
 from roi_ray.decision.decide import Decision
+from roi_ray.decision.preference import Preference
+from roi_ray.decision.quality_control import QualityControl, describe_provenance
+from roi_ray.decision.times import Times
 from roi_ray.report.page_cells import build_cells
 from roi_ray.report.page_data import build_data
-from roi_ray.report.page_tables import Footnotes, build_details, build_overview
+from roi_ray.report.page_preference import build_preference
+from roi_ray.report.page_tables import Footnotes, build_details, build_overview, order_codecs
 from roi_ray.report.page_text import count, label_metric, name_images
+from roi_ray.report.page_times import build_time_rows
 from roi_ray.report.verdict import is_region_measured, write_verdict
+from roi_ray.verification.record import describe_record
 
 TEMPLATES = Path(__file__).with_name("page")
 
-_SCRIPTS = ("charts.js", "summary.js", "curves.js", "where.js", "cells.js", "start.js")
+_SCRIPTS = ("charts.js", "summary.js", "curves.js", "times.js", "where.js", "cells.js", "start.js")
 
 
 def write_page(decision: Decision, gallery: object | None = None) -> bytes:
@@ -50,6 +56,9 @@ def write_page(decision: Decision, gallery: object | None = None) -> bytes:
         "notes": notes,
         "has_region": is_region_measured(decision),
         "gallery": gallery,
+        **_describe_preference(decision),
+        **_describe_times(decision),
+        **_describe_quality(decision),
         "data": to_script_json(build_data(decision)),
         "cells": to_script_json(build_cells(decision)),
         "count": count,
@@ -60,12 +69,58 @@ def write_page(decision: Decision, gallery: object | None = None) -> bytes:
     return environment.get_template("page.html").render(context).encode()
 
 
+def _describe_preference(decision: Decision) -> dict[str, Any]:
+    found: Preference | None = getattr(decision, "preference", None)
+    missing = "No preference model was used." if found is None else found.missing
+    return {
+        "preference": build_preference(found) if found and not found.missing else None,
+        "preference_missing": missing,
+    }
+
+
+def _describe_times(decision: Decision) -> dict[str, Any]:
+    times: Times | None = getattr(decision, "times", None)
+    if times is None or times.reason:
+        reason = times.reason if times and times.reason else "they were not looked at"
+        return {"times": None, "times_missing": f"There are no times: {reason}."}
+    rows = build_time_rows(times, order_codecs(decision))
+    memory = any(any(row.memory) for row in rows)
+    return {"times": times, "times_missing": None, "time_rows": rows, "has_memory": memory}
+
+
+def _describe_quality(decision: Decision) -> dict[str, Any]:
+    quality: QualityControl | None = getattr(decision, "quality_control", None)
+    run = decision.scores.run
+    if quality is not None:
+        provenance = quality.provenance
+    else:
+        provenance = describe_provenance(run) if run else None
+    record = quality.verification if quality else None
+    return {
+        "quality": quality,
+        "provenance": provenance,
+        "verification": describe_record(dict(record)) if record else None,
+    }
+
+
 def to_script_json(value: object) -> Markup:
     """Encode a value as JSON that nothing inside can end a `<script>` element of."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
+
+
+def mark_code(text: str) -> Markup:
+    """Escape a sentence, and mark what it has between backticks as code."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # a backtick without its partner
+        return escape(text)
+    marked = [
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    ]
+    return Markup("").join(marked)
 
 
 def _make_environment() -> Environment:
@@ -76,6 +131,7 @@ def _make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = mark_code
     environment.globals.update(
         read_asset=_read_asset,
         read_scripts=lambda: Markup("\n").join(map(_read_asset, _SCRIPTS)),

@@ -9,6 +9,7 @@ from roi_ray import schema
 from roi_ray.decision.decide import Decision, Savings
 from roi_ray.decision.savings import Estimate, Saving
 from roi_ray.decision.sweep_scores import Floats
+from roi_ray.report.page_preference import build_preference_data
 from roi_ray.report.page_tables import order_codecs
 from roi_ray.report.page_text import (
     base_metric,
@@ -19,6 +20,7 @@ from roi_ray.report.page_text import (
     name_images,
     round_number,
 )
+from roi_ray.report.page_times import build_time_data
 
 MAX_IMAGES = 200
 """The most images with curves and BD-rates of their own in the page."""
@@ -53,6 +55,8 @@ def build_data(decision: Decision) -> dict[str, Any]:
             m: [_saving(decision.savings.get((c, m)), images) for c in codecs]
             for m in decision.metrics
         },
+        "preference": build_preference_data(getattr(decision, "preference", None), codecs),
+        "times": build_time_data(getattr(decision, "times", None), codecs),
         "bands": [
             {"name": _name_band(*ends), "savings": _estimates(savings, codecs, decision.metrics)}
             for ends, savings in decision.bands.items()

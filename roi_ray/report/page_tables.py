@@ -39,6 +39,7 @@ class Cell:
         text: the number as text, or a short word in its place.
         interval: its 95 % interval, without a unit; None if there is none.
         note: number of the footnote that says why there is no number; None if there is one.
+        reason: the same with the numbers of images.
         side: `better` or `worse` if the whole interval is below or above zero; else empty.
         best: whether it is the lowest of its column.
     """
@@ -46,6 +47,7 @@ class Cell:
     text: str
     interval: str | None = None
     note: int | None = None
+    reason: str = ""
     side: str = ""
     best: bool = False
 
@@ -116,24 +118,24 @@ def order_codecs(decision: Decision) -> list[str]:
 
 def build_overview(decision: Decision, notes: Footnotes) -> Overview:
     """Build the table of mean BD-rates by codec and metric."""
-    columns = [
-        Column(metric, label_metric(metric, region=False), describe_metric(metric))
-        for metric in decision.metrics
-    ]
+    full, roi = split_metrics(decision.metrics)
     best = {metric: _find_best(decision, metric) for metric in decision.metrics}
     rows = []
     for codec in order_codecs(decision):
         cells = {}
-        for metric in decision.metrics:
+        for metric in (*full, *roi):
             saving = decision.savings.get((codec, metric))
             if saving is not None:
-                cells[metric] = _cell(saving.mean, saving.reason, notes, codec == best[metric])
+                cells[metric] = _mean_cell(saving, saving.mean, notes, codec == best[metric])
         rows.append((codec, cells))
-    full = [column for column in columns if not is_roi(column.metric)]
-    roi = [column for column in columns if is_roi(column.metric)]
-    bases = [column.metric for column in full]
-    roi.sort(key=lambda c: _place(base_metric(c.metric), bases))
-    return Overview(full, roi, rows)
+    return Overview([_column(metric) for metric in full], [_column(metric) for metric in roi], rows)
+
+
+def split_metrics(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split metrics into those over the whole image and those under the mask, in one order."""
+    full = [metric for metric in metrics if not is_roi(metric)]
+    roi = [metric for metric in metrics if is_roi(metric)]
+    return full, sorted(roi, key=lambda metric: _place(base_metric(metric), full))
 
 
 def build_details(decision: Decision, notes: Footnotes) -> dict[str, list[DetailRow]]:
@@ -146,6 +148,10 @@ def build_details(decision: Decision, notes: Footnotes) -> dict[str, list[Detail
         ]
         for metric in decision.metrics
     }
+
+
+def _column(metric: str) -> Column:
+    return Column(metric, label_metric(metric, region=False), describe_metric(metric))
 
 
 def _place(name: str, names: Sequence[str]) -> int:
@@ -167,19 +173,29 @@ def _detail(saving: Saving, notes: Footnotes) -> DetailRow:
     return DetailRow(
         saving.codec,
         f"{saving.valid:,} of {len(saving.per_image):,}",
-        _cell(saving.mean, saving.reason, notes),
-        _cell(saving.median, saving.reason, notes),
-        _cell(saving.curve, saving.curve_flag, notes),
+        _mean_cell(saving, saving.mean, notes),
+        _mean_cell(saving, saving.median, notes),
+        _cell(saving.curve, saving.curve_flag or "", saving.curve_flag or "", notes),
         [f"{count(number, 'image')}: {flag}" for flag, number in saving.flags.items() if number],
     )
 
 
+def _mean_cell(
+    saving: Saving, estimate: Estimate | None, notes: Footnotes, best: bool = False
+) -> Cell:
+    """Make the cell of a mean or median. Its footnote has the reasons without their counts."""
+    flags = sorted(saving.flags, key=lambda flag: (-saving.flags[flag], flag))
+    causes = "; ".join(flag for flag in flags if saving.flags[flag])
+    note = f"too few images have a valid BD-rate: {causes}" if causes else saving.reason or ""
+    return _cell(estimate, note, saving.reason or "", notes, best)
+
+
 def _cell(
-    estimate: Estimate | None, reason: str | None, notes: Footnotes, best: bool = False
+    estimate: Estimate | None, note: str, reason: str, notes: Footnotes, best: bool = False
 ) -> Cell:
     if estimate is None:
-        return Cell(NOT_VALID, note=notes.number(reason or "no reason was recorded"))
+        return Cell(NOT_VALID, note=notes.number(note), reason=reason)
     side = ""
     if estimate.low is not None and estimate.high is not None:
         side = "better" if estimate.high < 0 else "worse" if estimate.low > 0 else ""
-    return Cell(format_percent(estimate.value), format_interval(estimate), None, side, best)
+    return Cell(format_percent(estimate.value), format_interval(estimate), side=side, best=best)
