@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from roi_ray.decision.pchip import fit_pchip
 from roi_ray.decision.sweep_scores import MISSING, CodecPoints, Floats
 
 Ints = NDArray[np.int64]
@@ -65,12 +66,38 @@ def interpolate(rates: Floats, values: Floats, at: Floats) -> Floats:
     """
     usable = np.logical_and.reduce(np.isfinite(values), axis=-1)
     x, order, counts = _sort_cells(rates, usable)
-    y = np.take_along_axis(values, order[:, :, None], 1)
+    log_at = np.log(at)
+    inside = _can_interpolate(x, counts, log_at)
     found = np.full((len(rates), len(at), values.shape[2]), np.nan)
-    for count in np.unique(counts[counts >= MIN_POINTS]):
-        images = np.flatnonzero(counts == count)
-        found[images] = _interpolate_full(x[images, :count], y[images, :count], np.log(at))
+    fitted = np.flatnonzero(inside.any(1))
+    if not len(fitted):
+        return found
+    y = np.take_along_axis(values, order[:, :, None], 1)[fitted].transpose(0, 2, 1)  # (I, F, K)
+    repeats = y.shape[1]
+    curves = fit_pchip(
+        np.repeat(x[fitted], repeats, 0),
+        y.reshape(-1, y.shape[2]),
+        np.repeat(counts[fitted], repeats),
+    )
+    at_rates = np.stack([curves.evaluate(place) for place in log_at])  # (Q, I * F)
+    found[fitted] = at_rates.reshape(len(at), len(fitted), repeats).transpose(1, 0, 2)
+    found[~inside] = np.nan
     return found
+
+
+def _can_interpolate(x: Floats, counts: Ints, at: Floats) -> NDArray[np.bool_]:
+    """Mark where numbers can be interpolated, (images, Q).
+
+    Args:
+        x: rising logarithms of bit rates, (images, K), infinite beyond the last one.
+        counts: how many are finite, (images,).
+        at: logarithms of bit rates, (Q,).
+    """
+    inside = np.zeros((len(x), len(at)), np.bool_)
+    for left, right in zip(x.T[:, :, None], x.T[1:, :, None], strict=False):
+        inside |= (left <= at) & (at <= right) & (right <= left + np.log(MAX_GAP))
+    enough: NDArray[np.bool_] = inside & (counts[:, None] >= MIN_POINTS)
+    return enough
 
 
 def _sort_cells(rates: Floats, usable: NDArray[np.bool_]) -> tuple[Floats, Ints, Ints]:
@@ -89,53 +116,6 @@ def _sort_cells(rates: Floats, usable: NDArray[np.bool_]) -> tuple[Floats, Ints,
     again = np.argsort(x, axis=1, kind="stable")
     x, order = (np.take_along_axis(array, again, 1) for array in (x, order))
     return x, order, np.isfinite(x).sum(1)
-
-
-def _interpolate_full(x: Floats, y: Floats, at: Floats) -> Floats:
-    """Interpolate curves that have all points: x (M, n), rising, y (M, n, F), at (Q,)."""
-    slopes = _pchip_slopes(x, y)
-    left = np.clip((x[:, None, :] <= at[:, None]).sum(-1) - 1, 0, x.shape[1] - 2)  # (M, Q)
-
-    def take(array: Floats, index: Ints) -> Floats:
-        return np.take_along_axis(array, index.reshape(*index.shape, *(1,) * (array.ndim - 2)), 1)
-
-    x0, x1 = take(x, left), take(x, left + 1)
-    width = x1 - x0
-    t = ((at - x0) / width)[:, :, None]
-    rise = width[:, :, None]
-    value: Floats = (
-        (1 + 2 * t) * (1 - t) ** 2 * take(y, left)
-        + t * (1 - t) ** 2 * rise * take(slopes, left)
-        + t**2 * (3 - 2 * t) * take(y, left + 1)
-        + t**2 * (t - 1) * rise * take(slopes, left + 1)
-    )
-    inside = (x0 <= at) & (at <= x1) & (width <= np.log(MAX_GAP))
-    value[~inside] = np.nan
-    return value
-
-
-def _pchip_slopes(x: Floats, y: Floats) -> Floats:
-    """Compute the slopes at the points, (M, n, F), so that curves do not overshoot; n is 3 up."""
-    h = np.diff(x)[:, :, None]
-    secant = np.diff(y, axis=1) / h
-    slopes = np.zeros_like(y)
-    before, after = secant[:, :-1], secant[:, 1:]
-    w1, w2 = 2 * h[:, 1:] + h[:, :-1], h[:, 1:] + 2 * h[:, :-1]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        mean = (w1 + w2) / (w1 / before + w2 / after)
-    slopes[:, 1:-1] = np.where(before * after > 0, mean, 0)
-    slopes[:, 0] = _end_slope(h[:, 0], h[:, 1], secant[:, 0], secant[:, 1])
-    slopes[:, -1] = _end_slope(h[:, -1], h[:, -2], secant[:, -1], secant[:, -2])
-    return slopes
-
-
-def _end_slope(h0: Floats, h1: Floats, first: Floats, second: Floats) -> Floats:
-    """Compute the slope at an end, (M, F), by three points, limited so that it keeps the shape."""
-    slope = ((2 * h0 + h1) * first - h0 * second) / (h0 + h1)
-    slope = np.where(np.sign(slope) == np.sign(first), slope, 0)
-    steep = (np.sign(first) != np.sign(second)) & (np.abs(slope) > 3 * np.abs(first))
-    limited: Floats = np.where(steep, 3 * first, slope)
-    return limited
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,32 @@
 """The cells of a sweep that are worth looking at, and why."""
 
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
 from typing import Literal
 
+import numpy as np
+
+from roi_ray.decision.highlight_texts import (
+    describe_difference,
+    describe_disagreement,
+    describe_worst,
+)
+from roi_ray.decision.near_cells import NearCells, find_near_cells
+from roi_ray.decision.preference import Preference
+from roi_ray.decision.sweep_scores import Floats, SweepScores
+from roi_ray.decision.worst_cells import find_worst_cells
+
 Kind = Literal["disagreement", "difference", "worst"]
+KINDS: tuple[Kind, ...] = ("disagreement", "difference", "worst")
+
+MAX_PAIRS = 500_000
+"""Images are sampled where there are more of them, times pairs of codecs."""
+
+_PER_PAIR = 20  # candidates that are kept of each pair of codecs, kind and metric
+_REPEATED_IMAGE, _REPEATED_NAME = 0.1, 0.7  # how much less an image, codec or metric counts again
 
 
 @dataclass(frozen=True)
@@ -23,3 +46,163 @@ class Highlight:
     text: str
     image: str
     rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A possible highlight.
+
+    Attributes:
+        kind: see `Highlight`.
+        score: how striking it is; comparable within a kind.
+        image: the `reference` of the image.
+        rows: row numbers in the scores.
+        codecs: codecs of the cells.
+        metric: the metric that disagrees, or that says so.
+        describe: makes the sentence.
+    """
+
+    kind: Kind
+    score: float
+    image: str
+    rows: tuple[int, ...]
+    codecs: tuple[str, ...]
+    metric: str
+    describe: Callable[[], str]
+
+
+def choose_highlights(
+    scores: SweepScores,
+    preference: Preference | None,
+    metrics: Sequence[str],
+    codecs: Sequence[str] | None = None,
+    *,
+    limit: int = 12,
+    seed: int = 0,
+    max_pairs: int = MAX_PAIRS,
+) -> list[Highlight]:
+    """Choose cells that are worth looking at, spread over images and codecs.
+
+    - `disagreement`: a metric and the preference model prefer different cells at nearly equal bit
+      rate, each by much; without a model, the first metric and another one do.
+    - `difference`: by the first metric, one codec is much better at nearly equal bit rate.
+    - `worst`: a cell that is unusually bad for this codec at this point, see `find_worst_cells`.
+
+    The kinds take turns. An image and a pair of codecs are shown together once at most.
+
+    Args:
+        scores: scores of a sweep.
+        preference: predictions, from `predict_preferences`; None for none.
+        metrics: metrics to look at, the deciding one first.
+        codecs: codecs to look at; None for all.
+        limit: number of highlights, at most.
+        seed: seed of the sample of images.
+        max_pairs: images are sampled where their number times that of pairs of codecs is larger.
+
+    Returns:
+        highlights, those of a kind together and the most striking first; empty if there are none.
+    """
+    if not metrics:
+        return []
+    chosen = sorted(scores.codecs if codecs is None else codecs)
+    model = None if preference is None else preference.model
+    count = max(1, max_pairs // max(1, len(chosen) * (len(chosen) - 1) // 2))
+    images = np.arange(len(scores.images))
+    if len(images) > count:
+        images = np.sort(np.random.default_rng(seed).choice(images, count, replace=False))
+    candidates: dict[Kind, list[_Candidate]] = {kind: [] for kind in KINDS}
+    for cells in find_near_cells(scores, chosen, metrics, model, images):
+        candidates["disagreement"] += _find_disagreements(cells, scores, metrics)
+        candidates["difference"] += _find_differences(cells, scores, metrics)
+    for cell in find_worst_cells(scores, chosen, metrics):
+        candidates["worst"].append(
+            _Candidate(
+                "worst",
+                cell.z,
+                cell.image,
+                (cell.row,),
+                (cell.codec,),
+                cell.metric,
+                partial(describe_worst, cell),
+            )
+        )
+    return _spread_out(candidates, limit)
+
+
+def _find_disagreements(
+    cells: NearCells, scores: SweepScores, metrics: Sequence[str]
+) -> Iterator[_Candidate]:
+    """Find the cells on which each metric disagrees most with the model, or with the first one."""
+    judge = len(metrics) if np.isfinite(cells.share).any() else 0
+    theirs = cells.leads[:, judge]
+    for number, metric in enumerate(metrics):
+        ours = cells.leads[:, number]
+        # Both must be sure of their opinion: the weaker one counts.
+        weaker = np.minimum(np.abs(ours), np.abs(theirs))
+        strength = np.nan_to_num(np.where(ours * theirs < 0, weaker, 0))
+        for n in _find_strongest(strength):
+            describe = partial(describe_disagreement, cells, n, metrics, number, judge)
+            yield _to_candidate("disagreement", strength, cells, n, scores, metric, describe)
+
+
+def _find_differences(
+    cells: NearCells, scores: SweepScores, metrics: Sequence[str]
+) -> Iterator[_Candidate]:
+    """Find the cells that differ most by the first metric."""
+    strength = np.nan_to_num(np.abs(cells.leads[:, 0]))
+    for n in _find_strongest(strength):
+        describe = partial(describe_difference, cells, n, metrics[0])
+        yield _to_candidate("difference", strength, cells, n, scores, metrics[0], describe)
+
+
+def _find_strongest(strength: Floats) -> list[int]:
+    """List where the largest numbers above 0 are, the largest first."""
+    order = np.argsort(-strength, kind="stable")[:_PER_PAIR]
+    return [int(n) for n in order if strength[n] > 0]
+
+
+def _to_candidate(
+    kind: Kind,
+    strength: Floats,
+    cells: NearCells,
+    n: int,
+    scores: SweepScores,
+    metric: str,
+    describe: Callable[[], str],
+) -> _Candidate:
+    image = scores.images[cells.image[n]]
+    rows = (int(cells.rows[n, 0]), int(cells.rows[n, 1]))
+    return _Candidate(kind, float(strength[n]), image, rows, cells.codecs, metric, describe)
+
+
+def _spread_out(candidates: dict[Kind, list[_Candidate]], limit: int) -> list[Highlight]:
+    """Choose the strongest candidates, kind by kind in turn; new images, codecs, metrics first."""
+    images: Counter[str] = Counter()
+    codecs: Counter[str] = Counter()
+    metrics: Counter[tuple[Kind, str]] = Counter()
+    shown: set[tuple[str, tuple[str, ...]]] = set()
+    chosen: list[Highlight] = []
+
+    def value(candidate: _Candidate) -> float:
+        if (candidate.image, candidate.codecs) in shown:
+            return 0.0
+        used = [codecs[codec] for codec in candidate.codecs]
+        repeated = sum(used) / len(used) + metrics[candidate.kind, candidate.metric]
+        return float(
+            candidate.score * _REPEATED_IMAGE ** images[candidate.image] * _REPEATED_NAME**repeated
+        )
+
+    open_kinds = set(KINDS)
+    for kind in cycle(KINDS):
+        if not open_kinds or len(chosen) == limit:
+            break
+        best = max(candidates[kind], key=value, default=None)
+        if best is None or value(best) <= 0:
+            open_kinds.discard(kind)
+            continue
+        chosen.append(Highlight(kind, best.describe(), best.image, best.rows))
+        images[best.image] += 1
+        codecs.update(best.codecs)
+        metrics[kind, best.metric] += 1
+        shown.add((best.image, best.codecs))
+    return sorted(chosen, key=lambda highlight: KINDS.index(highlight.kind))

@@ -33,6 +33,16 @@ class Pchip:
     y: Floats
     slope: Floats
 
+    def evaluate(self, x: float) -> Floats:
+        """Compute the value of each curve at one place, (N,); it must be within its points."""
+        last = len(self.x) - 2
+        curves = np.arange(self.x.shape[1])
+        k = np.clip((self.x[1:] <= x).sum(0), 0, last)
+        s = x - self.x[k, curves]
+        square, cube = self._coefficients(k)
+        value: Floats = self.y[k, curves] + s * (self.slope[k, curves] + s * (square + s * cube))
+        return value
+
     def integrate(self, low: Floats, high: Floats) -> Floats:
         """Integrate each curve from `low` to `high`, (N,), both within its points."""
         total = np.zeros(self.x.shape[1])
