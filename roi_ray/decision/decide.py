@@ -4,10 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from roi_ray import schema
+from roi_ray.decision.preference import Preference, predict_preferences
 from roi_ray.decision.resampling import RESAMPLES, Resamples
 from roi_ray.decision.savings import Points, Saving, summarize
 from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
 from roi_ray.errors import ManifestError, UsageError
+from roi_ray.preference.model import PreferenceModel
+from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 
 Savings = Mapping[tuple[str, str], Saving]
 """BD-rates by codec and metric; the anchor itself is not in it."""
@@ -30,6 +33,8 @@ class Decision:
         bands: the same within bands of the anchor's bit rate: lower and upper end in bits per
             pixel.
         groups: the same within groups of images: column, value.
+        preference: which codec people would prefer at equal bit rate, as a model predicts it; or
+            why there is no prediction.
     """
 
     scores: SweepScores
@@ -38,6 +43,7 @@ class Decision:
     savings: Savings
     bands: Mapping[tuple[float, float], Savings]
     groups: Mapping[tuple[str, str], Savings]
+    preference: Preference
 
 
 def decide(
@@ -49,6 +55,7 @@ def decide(
     codecs: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    model: PreferenceModel | str | None = DEFAULT_PREFERENCE_MODEL,
 ) -> Decision:
     """Compare the codecs of a sweep.
 
@@ -61,12 +68,15 @@ def decide(
         group_by: columns that group images by their content.
         codecs: codecs to compare; by default all. The anchor is always one of them.
         resamples: number of resamples of the images for the intervals; 0 for no intervals.
-        seed: seed of the resamples.
+        seed: seed of the resamples, and of the images that preferences are predicted for if there
+            are many.
+        model: preference model, see `predict_preferences`; None or `none` for no prediction.
 
     Raises:
         UsageError: a codec, a metric or a column does not exist.
         ManifestError: the scores cannot be compared.
         StorageError: the scores cannot be read.
+        WeightsError: the preference model cannot be loaded.
     """
     if isinstance(scores, str):
         scores = read_sweep_scores(scores)
@@ -80,7 +90,8 @@ def decide(
         for codec in names:
             other = read_points(scores, codec, metric)
             savings[codec, metric] = summarize(codec, base, other, draws)
-    return Decision(scores, anchor, metrics, savings, {}, {})
+    preference = predict_preferences(scores, [anchor, *names], model, seed=seed)
+    return Decision(scores, anchor, metrics, savings, {}, {}, preference)
 
 
 def read_points(scores: SweepScores, codec: str, metric: str) -> Points:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from roi_ray.decision.decide import decide
 from roi_ray.decision.preference import Preference, predict_preferences
 from roi_ray.errors import WeightsError
 from roi_ray.preference.intervals import MIN_REFERENCES
@@ -202,3 +203,11 @@ def test_few_images_have_no_interval(tmp_path) -> None:
     preference = predict_preferences(to_scores(rows, tmp_path))
     assert preference.shares["a", "b"].low is None
     assert np.isnan(preference.ranks[0].low)
+
+
+def test_decision_has_the_preference_between_its_codecs(tmp_path) -> None:
+    scores = to_scores(sweep_rows({"a": 1, "b": 2, "c": 4}), tmp_path)
+    decision = decide(scores, anchor="b", codecs=["a"])
+    assert decision.preference.win_rates.names == ["a", "b"]
+    off = decide(scores, model="none").preference
+    assert off.missing == "No preference model was asked for."
