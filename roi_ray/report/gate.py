@@ -11,10 +11,12 @@ import roi_ray
 from roi_ray import schema
 from roi_ray.decision.gate import Gate
 from roi_ray.decision.gate_cells import CellCheck
+from roi_ray.decision.gate_inputs import CodecPair
 from roi_ray.decision.gate_verdict import DOUBTS, MetricCheck, Verdict
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.sweep_scores import SweepScores
 from roi_ray.report.json_values import replace_non_finite
+from roi_ray.runtime.logs import escape_line
 
 NONE = "-"
 CELLS = "cells"
@@ -64,14 +66,18 @@ def make_gate_table(gate: Gate, width: int) -> Table:
     for cell in gate.cells:
         if cell.problem:
             verdict, numbers = Text("INCOMPLETE", style=_STYLES[True]), count_cells(cell)
-            table.add_row(Text(str(cell.codec)), CELLS, verdict, *(numbers[n] for n in shown))
+            table.add_row(_name_codec(cell.codec), CELLS, verdict, *(numbers[n] for n in shown))
     for check in gate.checks:
         verdict, numbers = (
             Text(name_verdict(check), style=_STYLES[is_bad(check)]),
             format_numbers(check),
         )
-        table.add_row(Text(str(check.codec)), check.metric, verdict, *(numbers[n] for n in shown))
+        table.add_row(_name_codec(check.codec), check.metric, verdict, *(numbers[n] for n in shown))
     return table
+
+
+def _name_codec(codec: CodecPair) -> Text:
+    return Text(escape_line(str(codec)))
 
 
 _STYLES = {None: "green", False: "yellow", True: "red"}
