@@ -1,0 +1,314 @@
+"""The gallery of a report: cells of a sweep that are worth looking at, as a part of the page.
+
+`page/gallery.html` shows a `Gallery`; `page/gallery.css` and `page/gallery.js` are its viewer.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from roi_ray import schema
+from roi_ray.decision.highlights import Highlight
+from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.errors import NotAllowed, RoiRayError
+from roi_ray.imaging.pixels import to_8_bits
+from roi_ray.io.allowlist import build_allowlist
+from roi_ray.report import gallery_pictures
+from roi_ray.report.error_map import BLUR_PIXELS, colour_steps
+from roi_ray.report.gallery_crops import Crop
+from roi_ray.report.gallery_files import GalleryFiles
+from roi_ray.report.gallery_masks import GalleryMasks
+from roi_ray.report.gallery_metrics import (
+    MetricRow,
+    choose_metrics,
+    compare_metrics,
+    format_bit_rate,
+)
+from roi_ray.report.gallery_pictures import Candidate, Pictures
+from roi_ray.settings import MAX_PIXELS
+
+DEFAULT_BUDGET = 8_000_000
+"""Characters of all pictures. The rest of the page has 7 MB, and the whole must stay below 15."""
+
+_KINDS = {
+    "disagreement": "Metrics disagree",
+    "difference": "Codecs differ",
+    "worst": "Worst",
+}
+
+
+@dataclass(frozen=True)
+class Side:
+    """A cell that an item shows.
+
+    Attributes:
+        letter: `A` or `B`.
+        codec: the codec.
+        point: what was asked for, such as `quality=35`; empty if unknown.
+        bit_rate: the bit rate in words; empty if unknown.
+        file: URI of the distorted image, as written in the scores.
+        is_exact: whether the crop shown equals the reference in every pixel.
+    """
+
+    letter: str
+    codec: str
+    point: str
+    bit_rate: str
+    file: str
+    is_exact: bool = False
+
+    @property
+    def name(self) -> str:
+        """Codec and point: `avif, quality=35`."""
+        return ", ".join(filter(None, (self.codec, self.point)))
+
+
+@dataclass(frozen=True)
+class Item:
+    """One highlight, ready to be shown.
+
+    Attributes:
+        number: number of the item, from 1.
+        kind: why it is shown, in two words.
+        text: why it is shown, in a sentence.
+        image: the `reference`, as written in the scores.
+        sides: the one or two cells.
+        metrics: their numbers.
+        problem: why its pictures are not shown, in a sentence; None if they are.
+        size: width and height of the whole image in pixels; None if it cannot be read.
+        thumbnail: the whole reference, as a `data:` URI; empty if it cannot be read.
+        crop: the part that is shown.
+        scale: difference (CIEDE2000) of the strongest colour of the error maps.
+        mask: where the mask that can be laid over is from, in words; None if there is none.
+        mask_problem: why there is no mask; None if there is one.
+        pictures: names of the pictures by role, see `Pictures.files`.
+    """
+
+    number: int
+    kind: str
+    text: str
+    image: str
+    sides: tuple[Side, ...]
+    metrics: tuple[MetricRow, ...]
+    problem: str | None = None
+    size: tuple[int, int] | None = None
+    thumbnail: str = ""
+    crop: Crop | None = None
+    scale: float = 0.0
+    mask: str | None = None
+    mask_problem: str | None = None
+    pictures: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def title(self) -> str:
+        """File name of the image without its folder and extension."""
+        name = self.image.rstrip("/").split("/")[-1]
+        return name.rsplit(".", 1)[0] or name
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The gallery of a report.
+
+    Attributes:
+        items: the highlights, in their order.
+        pictures: WebP files in base64, by name; each is there once.
+        advice: what to do if no picture can be shown at all; None if one can.
+        colours: colours of the error maps, from no difference to the largest, as CSS.
+        blur: standard deviation of the blur before differences are measured, in pixels.
+    """
+
+    items: tuple[Item, ...]
+    pictures: dict[str, str]
+    advice: str | None
+    colours: tuple[str, ...]
+    blur: float = BLUR_PIXELS
+
+    @property
+    def size(self) -> int:
+        """Number of characters of all pictures."""
+        thumbnails = sum(len(item.thumbnail) for item in self.items)
+        return sum(map(len, self.pictures.values())) + thumbnails
+
+    def to_json(self) -> str:
+        """Encode what the viewer needs as JSON that is safe inside a `<script>` of HTML."""
+        items = [
+            {
+                "number": item.number,
+                "pictures": dict(item.pictures),
+                "width": item.crop.width if item.crop else 0,
+                "height": item.crop.height if item.crop else 0,
+                "title": item.title,
+                "names": [f"{side.letter}: {side.name}" for side in item.sides],
+                "rates": [side.bit_rate for side in item.sides],
+            }
+            for item in self.items
+            if item.pictures
+        ]
+        text = json.dumps({"items": items, "pictures": self.pictures}, separators=(",", ":"))
+        for character in "<>&":
+            text = text.replace(character, f"\\u{ord(character):04x}")
+        return text
+
+
+def make_gallery(
+    scores: SweepScores,
+    highlights: Sequence[Highlight],
+    *,
+    allow_prefixes: Collection[str] = (),
+    base: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    budget_bytes: int = DEFAULT_BUDGET,
+    metrics: Sequence[str] | None = None,
+    saliency: str | None = None,
+) -> Gallery:
+    """Read the images of highlights, and cut and encode what the page shows of them.
+
+    Every image is converted to sRGB of 8 bits, and the crops are encoded without loss: what is
+    seen is what the codec made of the image. An item whose files cannot be read says why, and the
+    others go on.
+
+    Args:
+        scores: the scores that the highlights are of.
+        highlights: what to show, the most important first.
+        allow_prefixes: folders that images may be in, besides the manifest's own.
+        base: URI of the folder of the manifest, if it was moved.
+        max_pixels: largest image that is decoded.
+        budget_bytes: number of characters of all pictures in base64; it decides the size of the
+            crops.
+        metrics: metrics to show; by default the eight features and SSIMULACRA 2.
+        saliency: path or URI of the run's saliency network, if it is not the packaged one.
+    """
+    base = base or scores.base or scores.uri
+    files = GalleryFiles(
+        base, build_allowlist(base, allow_prefixes), max_pixels, scores.run is not None
+    )
+    masks = GalleryMasks(files, scores.run, saliency)
+    shown = choose_metrics(scores, metrics)
+    items: list[Item] = []
+    candidates: dict[int, Candidate] = {}
+    refused: list[NotAllowed] = []
+    for number, highlight in enumerate(highlights, start=1):
+        rows = scores.read_rows(highlight.rows)
+        item = _describe(scores, number, highlight, rows, shown)
+        try:
+            item, candidates[number] = _read(item, rows, files, masks)
+        except RoiRayError as error:
+            refused += [error] if isinstance(error, NotAllowed) else []
+            item = replace(item, problem=_as_sentence(error))
+        items.append(item)
+    encoded = gallery_pictures.encode_candidates(list(candidates.values()), budget_bytes)
+    pictures = dict(zip(candidates, encoded, strict=True))
+    store: dict[str, str] = {}
+    for position, item in enumerate(items):
+        if item.number in candidates:
+            items[position] = _add_pictures(
+                item, candidates[item.number], pictures[item.number], store
+            )
+    colours = tuple(f"rgb({r} {g} {b} / {a / 255:.2f})" for r, g, b, a in colour_steps().tolist())
+    return Gallery(tuple(items), store, _advise(items, store, refused), colours)
+
+
+def _describe(
+    scores: SweepScores,
+    number: int,
+    highlight: Highlight,
+    rows: Sequence[dict[str, Any]],
+    metrics: Sequence[str],
+) -> Item:
+    sides = tuple(
+        Side(
+            letter,
+            str(row[schema.CODEC]),
+            scores_point(scores, str(row[schema.CODEC]), row_number),
+            format_bit_rate(row),
+            str(row.get(schema.DISTORTED) or ""),
+        )
+        for letter, row, row_number in zip("AB", rows, highlight.rows, strict=False)
+    )
+    return Item(
+        number,
+        _KINDS[highlight.kind],
+        highlight.text,
+        highlight.image,
+        sides,
+        compare_metrics(rows, metrics),
+    )
+
+
+def scores_point(scores: SweepScores, codec: str, row: int) -> str:
+    """Return what was asked for in a row, such as `quality=35`; empty if the scores do not say."""
+    points = scores.codecs[codec]
+    if points.names is None:
+        return ""
+    columns = (points.rows == row).any(axis=0).nonzero()[0]
+    return points.names[columns[0]] if len(columns) else ""
+
+
+def _read(
+    item: Item, rows: Sequence[dict[str, Any]], files: GalleryFiles, masks: GalleryMasks
+) -> tuple[Item, Candidate]:
+    """Read the files of an item, and cut them.
+
+    Raises:
+        RoiRayError: an image cannot be shown.
+    """
+    reference = files.read_reference(item.image)
+    distorted = [to_8_bits(files.read_distorted(row, reference)) for row in rows]
+    mask, source, problem = None, None, None
+    try:
+        mask, source = masks.find(rows[0], reference)
+    except RoiRayError as error:
+        problem = _as_sentence(error)
+    candidate = gallery_pictures.cut_candidate(to_8_bits(reference), distorted, mask)
+    height, width = candidate.size
+    return replace(item, size=(width, height), mask=source, mask_problem=problem), candidate
+
+
+def _add_pictures(
+    item: Item, candidate: Candidate, pictures: Pictures | None, store: dict[str, str]
+) -> Item:
+    thumbnail = "data:image/webp;base64," + gallery_pictures.to_base64(candidate.thumbnail)
+    if pictures is None:
+        problem = (
+            "The pictures of the items before it have used up the page's budget; choose fewer "
+            "items, or allow a larger page."
+        )
+        return replace(item, thumbnail=thumbnail, problem=problem)
+    names = {role: gallery_pictures.picture_name(file) for role, file in pictures.files.items()}
+    for role, file in pictures.files.items():
+        store[names[role]] = gallery_pictures.to_base64(file)
+    sides = tuple(
+        replace(side, is_exact=names[side.letter.lower()] == names["reference"])
+        for side in item.sides
+    )
+    return replace(
+        item,
+        sides=sides,
+        thumbnail=thumbnail,
+        crop=pictures.crop,
+        scale=pictures.scale,
+        pictures=tuple(names.items()),
+    )
+
+
+def _advise(
+    items: Sequence[Item], store: dict[str, str], refused: Sequence[NotAllowed]
+) -> str | None:
+    if store or not items:
+        return None
+    if refused:
+        return (
+            "No picture can be shown, because the images are in folders that the manifest may not "
+            "open. Name these folders with --allow-prefix and make the report again."
+        )
+    return (
+        "No picture can be shown, because no image could be read. Make the report again where the "
+        "images are, and name their folders with --allow-prefix."
+    )
+
+
+def _as_sentence(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if text.endswith(".") else f"{text}."

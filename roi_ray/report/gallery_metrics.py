@@ -1,0 +1,80 @@
+"""The numbers of the cells that the gallery shows, and which of two is better."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from roi_ray import schema
+from roi_ray.decision.sweep_scores import SweepScores
+
+_LABELS = {
+    "psnr": "PSNR",
+    "ms_ssim": "MS-SSIM",
+    "lpips": "LPIPS",
+    "d_loss": "Discriminator loss",
+    "ssimulacra2": "SSIMULACRA 2",
+}
+_DECIMALS = {"psnr": 2, "ms_ssim": 4, "lpips": 4, "d_loss": 3, "ssimulacra2": 2}
+_ROI = "roi_"
+_SHOWN = (*schema.FEATURES, "ssimulacra2", "roi_ssimulacra2")
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A metric of the one or two cells that are shown.
+
+    Attributes:
+        label: name of the metric.
+        meaning: what it measures.
+        direction: `higher` or `lower`: which numbers are better.
+        values: number of A, and of B where there is one, as text; a dash where there is none.
+        better: 0 if A is better, 1 if B is; None where they are equal as shown, or one is missing.
+    """
+
+    label: str
+    meaning: str
+    direction: schema.Direction
+    values: tuple[str, ...]
+    better: int | None
+
+
+def choose_metrics(scores: SweepScores, metrics: Sequence[str] | None) -> tuple[str, ...]:
+    """Choose the metrics to show: those named, or the usual ones, as far as they were measured."""
+    wanted = _SHOWN if metrics is None else tuple(metrics)
+    return tuple(name for name in wanted if name in scores.metrics)
+
+
+def compare_metrics(
+    rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]
+) -> tuple[MetricRow, ...]:
+    """Compare one or two rows of scores by each metric."""
+    return tuple(_compare(name, [row.get(name) for row in rows]) for name in metrics)
+
+
+def format_bit_rate(row: Mapping[str, Any]) -> str:
+    """Format the bit rate of a row: `0.352 bits per pixel`, or an empty text."""
+    bit_rate = row.get(schema.BPP)
+    return "" if bit_rate is None else f"{bit_rate:.3f} bits per pixel"
+
+
+def _compare(name: str, values: Sequence[float | None]) -> MetricRow:
+    direction = schema.MEANINGS[name].better
+    assert direction is not None  # `SweepScores.metrics` has only metrics of quality
+    texts = tuple(_format(name, value) for value in values)
+    better = None
+    if len(texts) == 2 and None not in values and texts[0] != texts[1]:
+        first, second = (float(value) for value in values if value is not None)
+        better = int((second > first) == (direction == "higher"))
+    label = _LABELS.get(name.removeprefix(_ROI), name.removeprefix(_ROI))
+    label += " (ROI)" if name.startswith(_ROI) else ""
+    return MetricRow(label, schema.MEANINGS[name].text, direction, texts, better)
+
+
+def _format(name: str, value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "\N{EN DASH}"
+    decimals = _DECIMALS.get(name.removeprefix(_ROI))
+    number = f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"
+    unit = schema.MEANINGS[name].unit
+    return number if unit in ("", "1") else f"{number} {unit}"
