@@ -3,10 +3,11 @@
 `page/gallery.html` shows a `Gallery`; `page/gallery.css` and `page/gallery.js` are its viewer.
 """
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from markupsafe import Markup
 
 from roi_ray import schema
 from roi_ray.decision.highlights import Highlight
@@ -24,8 +25,10 @@ from roi_ray.report.gallery_metrics import (
     choose_metrics,
     compare_metrics,
     format_bit_rate,
+    name_point,
 )
 from roi_ray.report.gallery_pictures import Candidate, Pictures
+from roi_ray.report.page import to_script_json
 from roi_ray.settings import MAX_PIXELS
 
 DEFAULT_BUDGET = 8_000_000
@@ -46,7 +49,7 @@ class Side:
         letter: `A` or `B`.
         codec: the codec.
         point: what was asked for, such as `quality=35`; empty if unknown.
-        bit_rate: the bit rate in words; empty if unknown.
+        bits: bits per pixel, as text; empty if unknown.
         file: URI of the distorted image, as written in the scores.
         is_exact: whether the crop shown equals the reference in every pixel.
     """
@@ -54,7 +57,7 @@ class Side:
     letter: str
     codec: str
     point: str
-    bit_rate: str
+    bits: str
     file: str
     is_exact: bool = False
 
@@ -131,25 +134,31 @@ class Gallery:
         thumbnails = sum(len(item.thumbnail) for item in self.items)
         return sum(map(len, self.pictures.values())) + thumbnails
 
-    def to_json(self) -> str:
-        """Encode what the viewer needs as JSON that is safe inside a `<script>` of HTML."""
+    @property
+    def data(self) -> Markup:
+        """What the viewer needs, as JSON for a `<script>` element."""
         items = [
             {
                 "number": item.number,
-                "pictures": dict(item.pictures),
-                "width": item.crop.width if item.crop else 0,
-                "height": item.crop.height if item.crop else 0,
                 "title": item.title,
-                "names": [f"{side.letter}: {side.name}" for side in item.sides],
-                "rates": [side.bit_rate for side in item.sides],
+                "pictures": dict(item.pictures),
+                "width": item.crop.width,
+                "height": item.crop.height,
+                "scale": item.scale,
+                "sides": [
+                    {
+                        "letter": side.letter,
+                        "name": side.name,
+                        "bits": side.bits,
+                        "exact": side.is_exact,
+                    }
+                    for side in item.sides
+                ],
             }
             for item in self.items
-            if item.pictures
+            if item.crop
         ]
-        text = json.dumps({"items": items, "pictures": self.pictures}, separators=(",", ":"))
-        for character in "<>&":
-            text = text.replace(character, f"\\u{ord(character):04x}")
-        return text
+        return to_script_json({"items": items, "pictures": self.pictures})
 
 
 def make_gallery(
@@ -221,7 +230,7 @@ def _describe(
         Side(
             letter,
             str(row[schema.CODEC]),
-            scores_point(scores, str(row[schema.CODEC]), row_number),
+            name_point(scores, str(row[schema.CODEC]), row_number),
             format_bit_rate(row),
             str(row.get(schema.DISTORTED) or ""),
         )
@@ -235,15 +244,6 @@ def _describe(
         sides,
         compare_metrics(rows, metrics),
     )
-
-
-def scores_point(scores: SweepScores, codec: str, row: int) -> str:
-    """Return what was asked for in a row, such as `quality=35`; empty if the scores do not say."""
-    points = scores.codecs[codec]
-    if points.names is None:
-        return ""
-    columns = (points.rows == row).any(axis=0).nonzero()[0]
-    return points.names[columns[0]] if len(columns) else ""
 
 
 def _read(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from roi_ray.decision.sweep_scores import Floats
 from roi_ray.report.error_map import Map
 
 
@@ -66,13 +67,14 @@ def choose_crop(
     return Crop(min(left, width - columns), min(top, height - rows), columns, rows)
 
 
-def _sum_windows(values: np.ndarray, window: tuple[int, int]) -> np.ndarray:
+def _sum_windows(values: Floats, window: tuple[int, int]) -> Floats:
     """Sum the values of all windows of a size, by an integral image."""
     integral = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     rows, columns = window
-    return (
+    sums: Floats = (
         integral[rows:, columns:]
         - integral[:-rows, columns:]
         - integral[rows:, :-columns]
         + integral[:-rows, :-columns]
     )
+    return sums

@@ -67,23 +67,8 @@ class GalleryMasks:
 
     def _load_network(self) -> "Saliency":
         if self._network is None:
-            from roi_ray.models.saliency import load_saliency
-
-            recorded = self._recorded()
-            packaged = recorded["name"] == f"{DEFAULT_SALIENCY}.safetensors"
             try:
-                if self._saliency is None and not packaged:
-                    raise WeightsError(
-                        f"the scores were made with the saliency network {recorded['name']}, "
-                        "which is not packaged"
-                    )
-                network, weights = load_saliency(self._saliency or DEFAULT_SALIENCY)
-                if weights.sha256 != recorded["sha256"]:
-                    raise WeightsError(
-                        f"the scores were made with another version of the saliency network "
-                        f"{recorded['name']} (SHA-256 {recorded['sha256'][:12]}...)"
-                    )
-                self._network = network
+                self._network = _load(self._recorded(), self._saliency)
             except WeightsError as error:
                 self._network = error  # the same for every image
         if isinstance(self._network, WeightsError):
@@ -102,3 +87,20 @@ class GalleryMasks:
             return {"name": str(file["name"]), "sha256": str(file["sha256"])}
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(message) from error
+
+
+def _load(recorded: Mapping[str, str], source: str | None) -> "Saliency":
+    from roi_ray.models.saliency import load_saliency
+
+    name, sha256 = recorded["name"], recorded["sha256"]
+    if source is None and name != f"{DEFAULT_SALIENCY}.safetensors":
+        raise WeightsError(
+            f"the scores were made with the saliency network {name}, which is not packaged"
+        )
+    network, weights = load_saliency(source or DEFAULT_SALIENCY)
+    if weights.sha256 != sha256:
+        raise WeightsError(
+            f"the scores were made with another version of the saliency network {name} (SHA-256 "
+            f"{sha256[:12]}...)"
+        )
+    return network

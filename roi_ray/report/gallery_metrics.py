@@ -7,16 +7,9 @@ from typing import Any
 
 from roi_ray import schema
 from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.report.page_text import base_metric, label_metric
 
-_LABELS = {
-    "psnr": "PSNR",
-    "ms_ssim": "MS-SSIM",
-    "lpips": "LPIPS",
-    "d_loss": "Discriminator loss",
-    "ssimulacra2": "SSIMULACRA 2",
-}
 _DECIMALS = {"psnr": 2, "ms_ssim": 4, "lpips": 4, "d_loss": 3, "ssimulacra2": 2}
-_ROI = "roi_"
 _SHOWN = (*schema.FEATURES, "ssimulacra2", "roi_ssimulacra2")
 
 
@@ -53,9 +46,21 @@ def compare_metrics(
 
 
 def format_bit_rate(row: Mapping[str, Any]) -> str:
-    """Format the bit rate of a row: `0.352 bits per pixel`, or an empty text."""
+    """Format the bits per pixel of a row; an empty text where there are none."""
     bit_rate = row.get(schema.BPP)
-    return "" if bit_rate is None else f"{bit_rate:.3f} bits per pixel"
+    return "" if bit_rate is None else f"{bit_rate:.3f}"
+
+
+def name_point(scores: SweepScores, codec: str, row: int) -> str:
+    """Return what was asked for in a row, such as `quality 35`; empty if the scores do not say."""
+    points = scores.codecs[codec]
+    if points.names is None:
+        return ""
+    columns = (points.rows == row).any(axis=0).nonzero()[0]
+    if not len(columns):
+        return ""
+    name, _, value = points.names[columns[0]].partition("=")
+    return f"{name} {value.removesuffix('.0')}"
 
 
 def _compare(name: str, values: Sequence[float | None]) -> MetricRow:
@@ -66,15 +71,13 @@ def _compare(name: str, values: Sequence[float | None]) -> MetricRow:
     if len(texts) == 2 and None not in values and texts[0] != texts[1]:
         first, second = (float(value) for value in values if value is not None)
         better = int((second > first) == (direction == "higher"))
-    label = _LABELS.get(name.removeprefix(_ROI), name.removeprefix(_ROI))
-    label += " (ROI)" if name.startswith(_ROI) else ""
-    return MetricRow(label, schema.MEANINGS[name].text, direction, texts, better)
+    return MetricRow(label_metric(name), schema.MEANINGS[name].text, direction, texts, better)
 
 
 def _format(name: str, value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
-    decimals = _DECIMALS.get(name.removeprefix(_ROI))
+    decimals = _DECIMALS.get(base_metric(name))
     number = f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"
     unit = schema.MEANINGS[name].unit
     return number if unit in ("", "1") else f"{number} {unit}"

@@ -23,7 +23,8 @@ _THUMBNAIL_SIDE = 240
 _SAMPLED_PIXELS = 1 << 20
 _MASK_STEPS = 16
 _MASK_COLOUR = (0, 158, 255)
-_MASK_ALPHA = 0.8
+_MASK_ALPHA = 0.4
+_MASK_BANDS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,11 +183,18 @@ def _encode(candidate: Candidate) -> Pictures:
 
 
 def _draw_mask(mask: Pixels8) -> Pixels8:
-    """Draw a mask in one colour, the more opaque the more a pixel counts: RGBA, (H, W, 4)."""
+    """Draw a mask in one colour, the more opaque the more a pixel counts, with lines of level.
+
+    Returns:
+        RGBA, uint8, (H, W, 4).
+    """
     steps = np.rint(mask / 255 * (_MASK_STEPS - 1)) / (_MASK_STEPS - 1)
     rgba = np.zeros((*mask.shape, 4), np.uint8)
     rgba[..., :3] = _MASK_COLOUR
     rgba[..., 3] = np.rint(steps * _MASK_ALPHA * 255)
+    bands = mask.astype(np.intp) * _MASK_BANDS // 256
+    rgba[:-1, :, 3][bands[1:] != bands[:-1]] = 255
+    rgba[:, :-1, 3][bands[:, 1:] != bands[:, :-1]] = 255
     rgba[rgba[..., 3] == 0] = 0
     return rgba
 
