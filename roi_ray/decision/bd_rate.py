@@ -35,13 +35,17 @@ class Flag(StrEnum):
     ZERO_RATE = "a bit rate of zero"
     NOT_MONOTONIC = "quality does not rise with the bit rate"
     NO_OVERLAP = "no quality that both codecs reach"
-    LITTLE_OVERLAP = f"less than {MIN_OVERLAP:.0%} of the quality range is common"
+    LITTLE_OVERLAP = f"less than {100 * MIN_OVERLAP:g} % of the quality range is common"
     TOO_LARGE = f"above {MAX_PERCENT:g} %"
     NOT_MEASURED = "no value of the metric, such as without a region of interest"
     OUTSIDE_BAND = "the anchor has too little of the band of bit rates"
 
 
 FLAGS = tuple(Flag)
+
+EXEMPT = (Flag.NOT_MEASURED, Flag.OUTSIDE_BAND)
+"""Flags of images that need no BD-rate: a mean over the others does not mislead."""
+
 VALID = 0
 """Code of a valid BD-rate in arrays; the code of a flag is its position in `FLAGS`, from 1."""
 
@@ -77,6 +81,10 @@ class BdRates:
     percent: Floats
     codes: NDArray[np.int8]
     overlap: Floats
+
+    def select(self, images: Integers) -> "BdRates":
+        """Select curves by number."""
+        return BdRates(self.percent[images], self.codes[images], self.overlap[images])
 
     def count_flags(self) -> dict[Flag, int]:
         """Count the curves by flag, the most frequent first."""

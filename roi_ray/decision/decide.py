@@ -1,24 +1,22 @@
 """The decision between the codecs of a sweep."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from roi_ray import schema
+from roi_ray.decision.all_savings import Savings, compute_all_savings, read_points
+from roi_ray.decision.choices import choose_anchor, choose_codecs, choose_metrics
+from roi_ray.decision.groups import group_images
+from roi_ray.decision.notes import describe_scores
 from roi_ray.decision.preference import Preference, predict_preferences
 from roi_ray.decision.resampling import RESAMPLES, Resamples
-from roi_ray.decision.savings import Points, Saving, summarize
 from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
-from roi_ray.errors import ManifestError, UsageError
+from roi_ray.decision.verdict import word_verdict
+from roi_ray.decision.winners import Winner, find_winner
 from roi_ray.preference.model import PreferenceModel
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 
-Savings = Mapping[tuple[str, str], Saving]
-"""BD-rates by codec and metric; the anchor itself is not in it."""
-
-DEFAULT_ANCHOR = "jpeg"
-DEFAULT_METRICS = (*schema.FEATURES, "ssimulacra2", "roi_ssimulacra2")
-DECIDING = ("ssimulacra2", "ms_ssim")
-"""Metrics that decide, the first that was measured, where the user names none."""
+__all__ = ["Decision", "Savings", "decide", "read_points"]
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,13 @@ class Decision:
         metrics: metrics that were compared, the deciding one first.
         savings: BD-rates over all images.
         bands: the same within bands of the anchor's bit rate: lower and upper end in bits per
-            pixel.
+            pixel. Bands in which no image has a valid BD-rate are left out.
         groups: the same within groups of images: column, value.
         preference: which codec people would prefer at equal bit rate, as a model predicts it; or
             why there is no prediction.
+        winners: the codec with the lowest mean BD-rate by each metric, the deciding one first.
+        verdict: the result in sentences, with what speaks against it.
+        notes: what is missing in the scores, in sentences.
     """
 
     scores: SweepScores
@@ -44,6 +45,9 @@ class Decision:
     bands: Mapping[tuple[float, float], Savings]
     groups: Mapping[tuple[str, str], Savings]
     preference: Preference
+    winners: Mapping[str, Winner]
+    verdict: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def decide(
@@ -80,57 +84,28 @@ def decide(
     """
     if isinstance(scores, str):
         scores = read_sweep_scores(scores)
-    anchor = _choose_anchor(scores, anchor)
-    metrics = _choose_metrics(scores, metrics)
-    names = _choose_codecs(scores, anchor, codecs)
+    anchor = choose_anchor(scores, anchor)
+    metrics = choose_metrics(scores, metrics)
+    names = choose_codecs(scores, anchor, codecs)
+    scores.load((schema.BPP, *metrics))
     draws = Resamples(len(scores.images), resamples, seed)
-    savings = {}
-    for metric in metrics:
-        base = read_points(scores, anchor, metric)
-        for codec in names:
-            other = read_points(scores, codec, metric)
-            savings[codec, metric] = summarize(codec, base, other, draws)
-    preference = predict_preferences(scores, [anchor, *names], model, seed=seed)
-    return Decision(scores, anchor, metrics, savings, {}, {}, preference)
-
-
-def read_points(scores: SweepScores, codec: str, metric: str) -> Points:
-    """Read the points of one codec by one metric."""
-    named = scores.codecs[codec].names is not None
-    return Points(scores.bit_rates(codec), scores.values(codec, metric), metric, named)
-
-
-def _choose_anchor(scores: SweepScores, anchor: str | None) -> str:
-    if not scores.codecs:
-        raise ManifestError(f"{scores.uri} has no scored row")
-    if anchor is not None:
-        _check_known([anchor], scores.codecs, "codec", scores.uri)
-        return anchor
-    if DEFAULT_ANCHOR in scores.codecs:
-        return DEFAULT_ANCHOR
-    return max(scores.codecs, key=lambda codec: (scores.codecs[codec].rows >= 0).sum())
-
-
-def _choose_metrics(scores: SweepScores, metrics: Sequence[str] | None) -> tuple[str, ...]:
-    if metrics:
-        _check_known(metrics, scores.metrics, "metric", scores.uri)
-        return tuple(dict.fromkeys(metrics))
-    measured = [name for name in DEFAULT_METRICS if name in scores.metrics] or scores.metrics
-    if not measured:
-        raise ManifestError(f"{scores.uri} has no column with numbers of a quality metric")
-    deciding = next((name for name in DECIDING if name in measured), measured[0])
-    return (deciding, *(name for name in measured if name != deciding))
-
-
-def _choose_codecs(
-    scores: SweepScores, anchor: str, codecs: Sequence[str] | None
-) -> tuple[str, ...]:
-    if codecs:
-        _check_known(codecs, scores.codecs, "codec", scores.uri)
-    return tuple(codec for codec in codecs or scores.codecs if codec != anchor)
-
-
-def _check_known(names: Sequence[str], known: Collection[str], kind: str, uri: str) -> None:
-    for name in names:
-        if name not in known:
-            raise UsageError(f"{uri} has no {kind} {name!r}; there are {', '.join(known)}")
+    groups = {
+        group: (images, Resamples(len(images), resamples, seed))
+        for group, images in group_images(scores, group_by).items()
+    }
+    found = compute_all_savings(scores, anchor, names, metrics, draws, groups)
+    winners = {
+        metric: find_winner(metric, anchor, names, found.savings, draws) for metric in metrics
+    }
+    return Decision(
+        scores=scores,
+        anchor=anchor,
+        metrics=metrics,
+        savings=found.savings,
+        bands=found.bands,
+        groups=found.groups,
+        preference=predict_preferences(scores, [anchor, *names], model, seed=seed),
+        winners=winners,
+        verdict=word_verdict(anchor, metrics, names, found.savings, winners),
+        notes=describe_scores(scores),
+    )

@@ -1,13 +1,16 @@
 """Find and read tables: one file of rows or a folder of them, local or on S3."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from roi_ray.errors import ManifestError
 from roi_ray.io import hive, storage
@@ -102,6 +105,78 @@ class TableFiles:
             if count == rows:
                 return
         self._check_count(rows, count)
+
+    def read_columns(self, names: Collection[str], categories: Collection[str] = ()) -> pa.Table:
+        """Read some columns of all rows as one chunk, and of Parquet files no other column.
+
+        Args:
+            names: columns, each of which some file has.
+            categories: those of `names` to return as dictionaries, which hold each value once.
+
+        Raises:
+            ManifestError: as `read_all`; or Parquet files have more or fewer rows than they claim.
+        """
+        if not self._is_parquet:
+            return _to_categories(self._all_rows.select(names), categories)
+        parts = self._for_each_file(
+            lambda number: self._read_columns_of_file(number, names, categories)
+        )
+        table = self._concatenate(list(chain.from_iterable(parts))).select(names)
+        self._check_count(self.row_count, len(table))
+        return table
+
+    def find_filled(self, names: Collection[str]) -> set[str]:
+        """Find the columns that have a value in some row; reads no more files than needed."""
+        if not self._is_parquet:
+            return {name for name in names if self._all_rows[name].null_count < self.row_count}
+        filled: set[str] = set()
+        for number in range(len(self.files)):
+            missing = [name for name in names if name not in filled]
+            if not missing:
+                break
+            for piece in self._read_columns_of_file(number, missing, ()):
+                filled |= {n for n in piece.column_names if piece[n].null_count < len(piece)}
+        return filled
+
+    def read_numbered(self, rows: Sequence[int]) -> pa.Table:
+        """Read some rows by their number from 0, in the given order, and few others with them."""
+        if not self._is_parquet:
+            return self._all_rows.take(pa.array(rows, pa.int64()))
+        starts = np.cumsum([0, *(count for count, _, _ in self._footers)])
+        wanted = np.asarray(rows, np.int64)
+        files = np.searchsorted(starts, wanted, side="right") - 1
+        tables, places = [self._columns], []
+        for number in np.unique(files):
+            inside = np.flatnonzero(files == number)
+            tables.append(self._read_rows_of_file(number, wanted[inside] - starts[number]))
+            places.append(inside)
+        order = np.argsort(np.concatenate([*places, np.empty(0, np.int64)]))
+        return self._concatenate(tables).take(pa.array(order, pa.int64()))
+
+    def _read_columns_of_file(
+        self, number: int, names: Collection[str], categories: Collection[str]
+    ) -> list[pa.Table]:
+        with open_parquet(self.files[number]) as parquet:
+            present = [name for name in names if name in parquet.schema_arrow.names]
+            parts = [self._columns.select(names)]
+            for group in range(parquet.num_row_groups):
+                piece = validate(parquet.read_row_group(group, columns=present))
+                piece = self._complete(piece, number)
+                piece = piece.select([name for name in names if name in piece.column_names])
+                parts.append(_to_categories(piece, categories))
+        parts[0] = _to_categories(parts[0], categories)
+        return parts
+
+    def _read_rows_of_file(self, number: int, rows: NDArray[np.int64]) -> pa.Table:
+        with open_parquet(self.files[number]) as parquet:
+            counts = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+            starts = np.cumsum([0, *counts])
+            groups = np.searchsorted(starts, rows, side="right") - 1
+            used = np.unique(groups)
+            table = validate(parquet.read_row_groups(used.tolist()))
+        shift = np.cumsum([0, *(counts[group] for group in used)])[:-1] - starts[used]
+        table = table.take(pa.array(rows + shift[np.searchsorted(used, groups)]))
+        return self._complete(table, number)
 
     def _all_pieces(self, piece_rows: int) -> Iterator[pa.Table]:
         if not self._is_parquet:
@@ -242,6 +317,14 @@ def sha256_of_rows(table: pa.Table) -> str:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def _to_categories(table: pa.Table, names: Collection[str]) -> pa.Table:
+    """Encode the named columns as dictionaries."""
+    for index, name in enumerate(table.column_names):
+        if name in names and not pa.types.is_dictionary(table[name].type):
+            table = table.set_column(index, name, table[name].dictionary_encode())
+    return table
 
 
 def _to_text(table: pa.Table, names: Collection[str]) -> pa.Table:

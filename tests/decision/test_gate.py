@@ -287,7 +287,7 @@ def test_lost_images_below_significance_are_not_proven(gate) -> None:
     result = gate(change(make_rows(rate=1.001), move, [1, 2]), {"psnr": 0.5})
     (check,) = result.checks
     assert (check.verdict, check.fails) == (Verdict.NOT_PROVEN, False)
-    assert "2 images that cannot be compared: less than 75% of the quality range" in check.reason
+    assert "2 images that cannot be compared: less than 75 % of the quality range" in check.reason
 
 
 def test_same_seed_gives_the_same_interval(gate) -> None:

@@ -1,0 +1,81 @@
+"""BD-rate of mean curves: bit rates and quality averaged over images at each point."""
+
+from functools import cached_property
+
+import numpy as np
+
+from roi_ray.decision.bd_rate import (
+    VALID,
+    Band,
+    Curves,
+    compare_curves,
+    count_flags,
+    fit_curves,
+    limit_to_band,
+)
+from roi_ray.decision.pchip import Floats
+from roi_ray.decision.points import Points
+from roi_ray.decision.resampling import Estimate, Resamples, make_estimate
+
+MIN_VALID = 0.75
+"""The least share of the comparable images that must be valid for a number about all of them."""
+
+
+class MeanCurves:
+    """The mean curves of a codec and its anchor, and those of resampled images.
+
+    The means are over the images that have all points of both codecs, and the points that no
+    lossless image makes useless, see `Points.common`.
+
+    Args:
+        anchor: points of the anchor.
+        other: points of the codec, of the same images.
+        resamples: resamples of these images.
+    """
+
+    def __init__(self, anchor: Points, other: Points, resamples: Resamples) -> None:
+        self._named = anchor.named and other.named
+        self._higher_is_better = anchor.higher_is_better
+        self._resamples = resamples
+        self._sides = [side.common for side in (anchor, other)]
+        present = [np.isfinite(rates) & np.isfinite(quality) for rates, quality in self._sides]
+        self._complete = np.logical_and(present[0].all(1), present[1].all(1))
+        self._images = int(self._complete.sum())
+        self._measured = int((present[0].any(1) | present[1].any(1)).sum())
+
+    def compare(self, band: Band | None = None) -> tuple[Estimate | None, str | None, int]:
+        """Compute the BD-rate of the mean curves.
+
+        Args:
+            band: bit rates of the anchor's mean curve to which it is limited.
+
+        Returns:
+            estimate, None where it is not valid; why it is not, in words; number of images behind.
+        """
+        if not self._named:
+            return None, "points differ by image: the scores do not say what was asked for", 0
+        if not self._images or self._images < MIN_VALID * self._measured:
+            text = f"{self._images} of {self._measured} images have all points of both codecs"
+            return None, text, self._images
+        anchor, other = self._curves
+        limits = None if band is None else limit_to_band(anchor, band)
+        found = compare_curves(anchor, other, limits)
+        if found.codes[0] != VALID:
+            (flag,) = count_flags(found.codes[:1])
+            return None, str(flag), self._images
+        value = float(found.percent[0])
+        return make_estimate(value, found.percent[1:], self._images), None, self._images
+
+    @cached_property
+    def _curves(self) -> tuple[Curves, Curves]:
+        """Mean curves of the anchor and of the codec: of all images, then of each resample."""
+        columns = np.hstack([part for side in self._sides for part in side])
+        mean = columns[self._complete].mean(0, keepdims=True)
+        samples = self._resamples.average(columns, self._complete)
+        widths = [part.shape[1] for side in self._sides for part in side]
+        parts: list[Floats] = np.split(np.vstack([mean, samples]), np.cumsum(widths)[:-1], axis=1)
+        direction = self._higher_is_better
+        return (
+            fit_curves(parts[0], parts[1], higher_is_better=direction),
+            fit_curves(parts[2], parts[3], higher_is_better=direction),
+        )

@@ -1,0 +1,78 @@
+"""The points of one codec by one metric, image by image."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roi_ray import schema
+from roi_ray.decision.bd_rate import Curves, fit_curves
+from roi_ray.decision.pchip import Floats
+from roi_ray.decision.resampling import Mask
+from roi_ray.settings import PSNR_CAP
+
+_BEST = {"ms_ssim": 1.0, "lpips": 0.0, "ssimulacra2": 100.0, "mse": 0.0}
+"""Best value of metrics that have one, which is a point of a curve."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """The points of one codec by one metric.
+
+    Attributes:
+        rates: bit rates in bits per pixel, (images, K); NaN where there is no number.
+        quality: the metric, likewise.
+        metric: column of the scores.
+        named: whether point k is the same setting in all images, which mean curves need.
+    """
+
+    rates: Floats
+    quality: Floats
+    metric: str
+    named: bool = True
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Direction of the metric."""
+        return schema.MEANINGS[self.metric].better == "higher"
+
+    @cached_property
+    def distinct(self) -> tuple[Floats, Mask]:
+        """The quality without useless points of lossless images, and which points these are."""
+        useless = _find_useless(self.rates, self.quality, self.metric)
+        return np.where(useless, np.nan, self.quality), useless
+
+    @cached_property
+    def curves(self) -> Curves:
+        """The curve of each image."""
+        return fit_curves(self.rates, self.distinct[0], higher_is_better=self.higher_is_better)
+
+    def select(self, images: NDArray[np.intp]) -> "Points":
+        """Select images by number."""
+        return replace(self, rates=self.rates[images], quality=self.quality[images])
+
+    @cached_property
+    def common(self) -> tuple[Floats, Floats]:
+        """Bit rates and quality of the points that no image makes useless, (images, J)."""
+        quality, useless = self.distinct
+        kept = ~useless.any(0)
+        return self.rates[:, kept], quality[:, kept]
+
+
+def _find_useless(rates: Floats, quality: Floats, metric: str) -> Mask:
+    """Find points of lossless images that are no points of a curve.
+
+    A PSNR of 100 dB stands for infinity. Of other metrics, only the lossless point with the fewest
+    bits counts: more bits cannot improve it.
+    """
+    name = metric.removeprefix("roi_")
+    if name == "psnr":
+        useless: Mask = quality >= PSNR_CAP
+        return useless
+    if name not in _BEST:
+        return np.zeros(quality.shape, np.bool_)
+    best = quality == _BEST[name]
+    least = np.where(best, rates, np.inf).min(1, keepdims=True, initial=np.inf)
+    more: Mask = best & (rates > least)
+    return more

@@ -1,0 +1,186 @@
+"""The result of a decision in sentences, with what speaks against it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from roi_ray.decision.bd_rate import Flag
+from roi_ray.decision.resampling import Estimate
+from roi_ray.decision.savings import Saving
+from roi_ray.decision.winners import Winner
+from roi_ray.preference.intervals import MIN_REFERENCES
+
+Savings = Mapping[tuple[str, str], Saving]
+
+_MIXED = 0.1
+"""Share of the images against the mean from which a result is called mixed."""
+
+
+def word_verdict(
+    anchor: str,
+    metrics: Sequence[str],
+    codecs: Sequence[str],
+    savings: Savings,
+    winners: Mapping[str, Winner],
+) -> tuple[str, ...]:
+    """Write the verdict.
+
+    Args:
+        anchor: the anchor.
+        metrics: metrics, the deciding one first.
+        codecs: the other codecs.
+        savings: BD-rates by codec and metric.
+        winners: winner by metric.
+    """
+    if not codecs:
+        return (f"There is nothing to compare: {anchor} is the only codec.",)
+    winner = winners[metrics[0]]
+    if winner.best is None:
+        sentences = [f"No codec can be compared with {anchor} by {winner.metric}."]
+        other = next((winners[m] for m in metrics if winners[m].best is not None), None)
+        if other is not None:
+            sentences.append(_word_result(other, anchor, savings))
+    else:
+        sentences = [_word_result(winner, anchor, savings), *_word_lead(winner, anchor)]
+        sentences += _word_mixed(winner, anchor, savings)
+        sentences += _word_mean_curve(winner, anchor, savings)
+        sentences += _word_other_metrics(winner, metrics, winners)
+    return (*sentences, *_word_unranked(winner, anchor, savings))
+
+
+def _word_result(winner: Winner, anchor: str, savings: Savings) -> str:
+    best = winner.best
+    if best == anchor:
+        second = winner.ranking[1]
+        saving = savings[second, winner.metric]
+        return (
+            f"No codec needs fewer bits than {anchor} for the same {winner.metric}: the next, "
+            f"{second}, {_word_bits(saving, anchor)}."
+        )
+    saving = savings[best or "", winner.metric]
+    return f"{best} {_word_bits(saving, anchor)} for the same {winner.metric}{_few(saving.valid)}."
+
+
+def _word_bits(saving: Saving, anchor: str) -> str:
+    """Say `needs 31.2 % fewer bits than jpeg (95 % interval 28.0 to 34.1, 24 images)`."""
+    mean = saving.mean
+    if mean is None:
+        return f"cannot be compared with {anchor}"
+    images = f"{saving.valid} image{'' if saving.valid == 1 else 's'}"
+    if saving.valid < saving.comparable:
+        images = f"{saving.valid} of {saving.comparable} images"
+    if f"{mean.value:.1f}" in ("0.0", "-0.0"):
+        text = f"needs as many bits as {anchor}"
+    else:
+        text = f"needs {abs(mean.value):.1f} % {_fewer(mean.value)} bits than {anchor}"
+    return f"{text} ({_word_interval(mean, ' %')}{images})"
+
+
+def _word_interval(estimate: Estimate, unit: str) -> str:
+    """Word an interval in the direction of the value: of savings, positive numbers."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    sign = -1 if estimate.value < 0 else 1
+    low, high = sorted((sign * estimate.low, sign * estimate.high))
+    return f"95 % interval {low + 0:.1f} to {high + 0:.1f}{unit}, "
+
+
+def _few(images: int) -> str:
+    if images >= MIN_REFERENCES:
+        return ""
+    return f"; {images} images are too few to generalize from (intervals need {MIN_REFERENCES})"
+
+
+def _word_lead(winner: Winner, anchor: str) -> list[str]:
+    """Say whether the first is proven to be better than the second."""
+    first, second = winner.ranking[:2]
+    lead = winner.lead
+    if lead is None:
+        return [
+            f"Whether {first} is better than {second} is not known: only {winner.images} images "
+            "are valid for both."
+        ]
+    if lead.high is None:
+        return []
+    if anchor in (first, second):
+        if winner.proven:
+            return []
+        return [f"That {first} is better than {second} is not proven: the interval includes 0."]
+    points = f"{abs(lead.value):.1f} percentage points ({_word_interval(lead, '')}"
+    points += f"{winner.images} images)"
+    if winner.proven:
+        return [f"It is proven to be better than the next, {second}: by {points}."]
+    return [
+        f"That it is better than the next, {second}, is not proven: the difference is {points}."
+    ]
+
+
+def _word_mixed(winner: Winner, anchor: str, savings: Savings) -> list[str]:
+    """Say on how many images the best codec needs more bits than the anchor."""
+    best = winner.best
+    if best is None or best == anchor:
+        return []
+    saving = savings[best, winner.metric]
+    against = int((saving.per_image > 0).sum())
+    if against < max(_MIXED * saving.valid, 1):
+        return []
+    return [
+        f"Results are mixed: on {against} of {saving.valid} images, {best} needs more bits than "
+        f"{anchor}."
+    ]
+
+
+def _word_mean_curve(winner: Winner, anchor: str, savings: Savings) -> list[str]:
+    """Say where the mean curves tell another story than the images."""
+    codec = winner.ranking[1] if winner.best == anchor else winner.best
+    saving = savings[codec or "", winner.metric]
+    mean, curve = saving.mean, saving.curve
+    if mean is None or curve is None or np.sign(mean.value) == np.sign(curve.value):
+        return []
+    return [
+        f"The mean curves say the opposite: by them, {codec} needs {abs(curve.value):.1f} % "
+        f"{_fewer(curve.value)} bits than {anchor}. A few images with large files decide them."
+    ]
+
+
+def _word_other_metrics(
+    winner: Winner, metrics: Sequence[str], winners: Mapping[str, Winner]
+) -> list[str]:
+    """Say which other metrics name the same codec, and which another."""
+    others = [metric for metric in metrics if metric != winner.metric]
+    decided = [metric for metric in others if winners[metric].best is not None]
+    if not others:
+        return []
+    if not decided:
+        return [f"No other metric gives a valid ranking ({', '.join(others)})."]
+    against: dict[str, list[str]] = {}
+    for metric in decided:
+        if (best := winners[metric].best) != winner.best:
+            against.setdefault(best or "", []).append(
+                metric if winners[metric].proven else f"{metric} (not proven)"
+            )
+    if not against:
+        return [f"All {len(decided)} other metrics with a valid ranking agree on {winner.best}."]
+    names = "; ".join(f"{codec} by {', '.join(names)}" for codec, names in against.items())
+    return [f"Metrics disagree: the fewest bits needs {names}."]
+
+
+def _word_unranked(winner: Winner, anchor: str, savings: Savings) -> list[str]:
+    """Say which codecs have no valid BD-rate, why, and what to do."""
+    if not winner.unranked:
+        return []
+    reasons = "; ".join(f"{codec} ({reason})" for codec, reason in winner.unranked.items())
+    sentences = [f"Not ranked by {winner.metric}: {reasons}."]
+    if winner.best is not None:
+        sentences[0] += " One of them may be better."
+    flags = set().union(*(savings[codec, winner.metric].flags for codec in winner.unranked))
+    if flags & {Flag.LITTLE_OVERLAP, Flag.NO_OVERLAP, Flag.FEW_POINTS}:
+        sentences.append(
+            "Sweep these codecs at more qualities, such that all codecs span the same range of "
+            f"{winner.metric}; within bands of {anchor}'s bit rate more may be comparable."
+        )
+    return sentences
+
+
+def _fewer(percent: float) -> str:
+    return "fewer" if percent < 0 else "more"
