@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from roi_ray import schema
 from roi_ray.decision.all_savings import Savings, compute_all_savings, read_points
@@ -9,8 +10,10 @@ from roi_ray.decision.choices import choose_anchor, choose_codecs, choose_metric
 from roi_ray.decision.groups import group_images
 from roi_ray.decision.notes import describe_scores
 from roi_ray.decision.preference import Preference, predict_preferences
+from roi_ray.decision.quality_control import QualityControl, check_quality
 from roi_ray.decision.resampling import RESAMPLES, Resamples
 from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
+from roi_ray.decision.times import Times, measure_times
 from roi_ray.decision.verdict import word_verdict
 from roi_ray.decision.winners import Winner, find_winner
 from roi_ray.preference.model import PreferenceModel
@@ -48,6 +51,18 @@ class Decision:
     winners: Mapping[str, Winner]
     verdict: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @cached_property
+    def times(self) -> Times:
+        """How long the codecs take, and which of them none beats in time and BD-rate."""
+        compared = {self.anchor} | {codec for codec, _ in self.savings}
+        codecs = [codec for codec in self.scores.codecs if codec in compared]
+        return measure_times(self.scores, self.anchor, self.metrics, self.savings, codecs)
+
+    @cached_property
+    def quality_control(self) -> QualityControl:
+        """What failed, is missing or does not fit in the scores, and where they come from."""
+        return check_quality(self.scores)
 
 
 def decide(

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from roi_ray.decision.decide import decide
 from roi_ray.decision.savings import Estimate, Saving
 from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
 from roi_ray.decision.times import CodecTimes, find_front, measure_times, median_over_images
@@ -110,3 +111,22 @@ def test_interval_covers_the_median_of_all_images() -> None:
         assert estimate.low <= estimate.value <= estimate.high
         covered += estimate.low <= 1.0 <= estimate.high
     assert 930 <= covered <= 985
+
+
+def test_decision_carries_times_and_quality_control(tmp_path) -> None:
+    rows = [
+        cell(image, codec, quality, seconds, bpp=rate * quality / 100)
+        for image in range(6)
+        for codec, seconds, rate in (("jpeg", 0.5, 1.0), ("webp", 1.0, 0.8), ("slow", 2.0, 0.9))
+        for quality in (10, 30, 50, 70, 90)
+    ]
+    decision = decide(read(tmp_path, rows), codecs=["webp", "slow"], resamples=20, model=None)
+    front = decision.times.fronts["encode", "psnr"]
+    assert front.points == {
+        "jpeg": (1.0, 0.0),
+        "webp": (2.0, pytest.approx(-20)),
+        "slow": (4.0, pytest.approx(-10)),
+    }
+    assert front.best == ("jpeg", "webp")
+    assert decision.times.encode["webp"].seconds == Estimate(2.0, 2.0, 2.0)
+    assert [finding.name for finding in decision.quality_control.findings] == ["no_record"]

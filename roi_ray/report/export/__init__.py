@@ -1,0 +1,1 @@
+"""Scores of a sweep in the formats of other tools."""
