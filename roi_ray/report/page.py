@@ -153,15 +153,12 @@ def _read_plotly() -> Markup:
     return Markup(get_plotlyjs())
 
 
-def _read_datatables() -> dict[str, Any]:
-    """Return the module and the styles of DataTables that itables has, the module in base 64.
+def _read_datatables() -> str:
+    """Return the module of DataTables that itables has, in base 64.
 
-    The page imports the module when its table comes into view.
+    The page imports it when its table comes into view. Its styles are not used: they know other
+    themes.
     """
     from itables import options
 
-    bundle = Path(options.dt_bundle)
-    return {
-        "module": base64.b64encode(bundle.read_bytes()).decode(),
-        "styles": Markup(bundle.with_suffix(".css").read_text("utf-8")),
-    }
+    return base64.b64encode(Path(options.dt_bundle).read_bytes()).decode()

@@ -18,7 +18,7 @@ _LABELS = {
     "ms_ssim": "MS-SSIM",
     "lpips": "LPIPS",
     "d_loss": "Discriminator loss",
-    "ssimulacra2": "SSIMULACRA 2",
+    "ssimulacra2": "SSIMULACRA2",
 }
 _ROI = "roi_"
 
@@ -49,6 +49,9 @@ def describe_metric(metric: str) -> str:
     meaning = schema.MEANINGS.get(metric)
     if meaning is None:
         return metric
+    if is_roi(metric):
+        base = label_metric(base_metric(metric))
+        return f"{base} under the mask of where people look; {meaning.better} is better"
     unit = "" if meaning.unit in ("", "1") else f", in {meaning.unit}"
     return f"{meaning.text}{unit}; {meaning.better} is better"
 

@@ -76,7 +76,7 @@ const shownCodecs = new Set(data.codecs.keys());
   function addFigure(row, metric, where) {
     const about = metricOf.get(metric), id = `curve-${metric}`;
     const element = make("div", { class: "chart", id, role: "img", "aria-labelledby": `${id}-caption` });
-    row.append(make("figure", {}, element, make("figcaption", { id: `${id}-caption`, textContent: `${where}: ${about.text}` })));
+    row.append(make("figure", {}, element, make("figcaption", { id: `${id}-caption`, textContent: `${where}. ${about.text[0].toUpperCase()}${about.text.slice(1)}.` })));
     addChart(element, () => buildCurves(metric));
   }
 

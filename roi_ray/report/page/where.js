@@ -91,7 +91,7 @@ const cells = JSON.parse(get("cell-data").textContent);
     return shares;
   }
 
-  const DISAGREEMENT = 0.2;
+  const DISAGREEMENT = 0.3;
   const [across, up] = [get("scatter-x"), get("scatter-y")];
   const first = data.metrics[0].base;
   up.selectedIndex = Math.max(data.metrics.length > 1 ? 1 : 0, data.metrics.findIndex((each) => each.base !== first && !each.roi));
