@@ -70,7 +70,7 @@ def write_page(decision: Decision, gallery: object | None = None) -> bytes:
 
 
 def _describe_preference(decision: Decision) -> dict[str, Any]:
-    found: Preference | None = getattr(decision, "preference", None)
+    found: Preference | None = decision.preference
     missing = "No preference model was used." if found is None else found.missing
     return {
         "preference": build_preference(found) if found and not found.missing else None,

@@ -55,7 +55,7 @@ def build_data(decision: Decision) -> dict[str, Any]:
             m: [_saving(decision.savings.get((c, m)), images) for c in codecs]
             for m in decision.metrics
         },
-        "preference": build_preference_data(getattr(decision, "preference", None), codecs),
+        "preference": build_preference_data(decision.preference, codecs),
         "times": build_time_data(getattr(decision, "times", None), codecs),
         "bands": [
             {"name": _name_band(*ends), "savings": _estimates(savings, codecs, decision.metrics)}
