@@ -44,6 +44,7 @@ def word_verdict(
         sentences = [_word_result(winner, anchor, savings), *_word_lead(winner, anchor)]
         sentences += _word_mixed(winner, anchor, savings)
         sentences += _word_mean_curve(winner, anchor, savings)
+        sentences += _word_region(winner, anchor, savings, winners)
         sentences += _word_other_metrics(winner, metrics, winners)
     return (*sentences, *_word_unranked(winner, anchor, savings))
 
@@ -141,6 +142,23 @@ def _word_mean_curve(winner: Winner, anchor: str, savings: Savings) -> list[str]
         f"The mean curves say the opposite: by them, {codec} needs {abs(curve.value):.1f} % "
         f"{_fewer(curve.value)} bits than {anchor}. A few images with large files decide them."
     ]
+
+
+def _word_region(
+    winner: Winner, anchor: str, savings: Savings, winners: Mapping[str, Winner]
+) -> list[str]:
+    """Say which codec is best where people look, by the deciding metric."""
+    region = winners.get(f"roi_{winner.metric}")
+    if region is None:
+        return []
+    where = f"Where people look, by {region.metric},"
+    if region.best is None:
+        return [f"{where} no codec can be compared with {anchor}."]
+    if region.best == anchor:
+        return [f"{where} no codec needs fewer bits than {anchor}."]
+    saving = savings[region.best, region.metric]
+    also = "also " if region.best == winner.best else ""
+    return [f"{where} {region.best} is {also}first: it {_word_bits(saving, anchor)}."]
 
 
 def _word_other_metrics(

@@ -8,31 +8,31 @@ import base64
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import roi_ray
 from roi_ray.decision.decide import Decision
-from roi_ray.decision.preference import Preference
-from roi_ray.decision.quality_control import QualityControl, describe_provenance
-from roi_ray.decision.times import Times
 from roi_ray.report.page_cells import build_cells
 from roi_ray.report.page_data import build_data
 from roi_ray.report.page_preference import build_preference
 from roi_ray.report.page_tables import Footnotes, build_details, build_overview, order_codecs
-from roi_ray.report.page_text import count, label_metric, name_images
+from roi_ray.report.page_text import count, is_roi, label_metric
 from roi_ray.report.page_times import build_time_rows
-from roi_ray.report.verdict import is_region_measured, write_verdict
+from roi_ray.report.verdict import write_verdict
 from roi_ray.verification.record import describe_record
+
+if TYPE_CHECKING:
+    from roi_ray.report.gallery import Gallery
 
 TEMPLATES = Path(__file__).with_name("page")
 
 _SCRIPTS = ("charts.js", "summary.js", "curves.js", "times.js", "where.js", "cells.js", "start.js")
 
 
-def write_page(decision: Decision, gallery: object | None = None) -> bytes:
+def write_page(decision: Decision, gallery: "Gallery | None" = None) -> bytes:
     """Write the page of a decision.
 
     Args:
@@ -54,7 +54,7 @@ def write_page(decision: Decision, gallery: object | None = None) -> bytes:
         "overview": build_overview(decision, notes),
         "details": build_details(decision, notes),
         "notes": notes,
-        "has_region": is_region_measured(decision),
+        "has_region": any(map(is_roi, decision.metrics)),
         "gallery": gallery,
         **_describe_preference(decision),
         **_describe_times(decision),
@@ -63,42 +63,34 @@ def write_page(decision: Decision, gallery: object | None = None) -> bytes:
         "cells": to_script_json(build_cells(decision)),
         "count": count,
         "label_metric": label_metric,
-        "name_images": name_images,
     }
     environment = _make_environment()
     return environment.get_template("page.html").render(context).encode()
 
 
 def _describe_preference(decision: Decision) -> dict[str, Any]:
-    found: Preference | None = decision.preference
-    missing = "No preference model was used." if found is None else found.missing
+    found = decision.preference
     return {
-        "preference": build_preference(found) if found and not found.missing else None,
-        "preference_missing": missing,
+        "preference": None if found.missing else build_preference(found),
+        "preference_missing": found.missing,
     }
 
 
 def _describe_times(decision: Decision) -> dict[str, Any]:
-    times: Times | None = getattr(decision, "times", None)
-    if times is None or times.reason:
-        reason = times.reason if times and times.reason else "they were not looked at"
-        return {"times": None, "times_missing": f"There are no times: {reason}."}
+    times = decision.times
+    if times.reason:
+        return {"times": None, "times_missing": f"There are no times: {times.reason}."}
     rows = build_time_rows(times, order_codecs(decision))
     memory = any(any(row.memory) for row in rows)
     return {"times": times, "times_missing": None, "time_rows": rows, "has_memory": memory}
 
 
 def _describe_quality(decision: Decision) -> dict[str, Any]:
-    quality: QualityControl | None = getattr(decision, "quality_control", None)
-    run = decision.scores.run
-    if quality is not None:
-        provenance = quality.provenance
-    else:
-        provenance = describe_provenance(run) if run else None
-    record = quality.verification if quality else None
+    quality = decision.quality_control
+    record = quality.verification
     return {
         "quality": quality,
-        "provenance": provenance,
+        "provenance": quality.provenance,
         "verification": describe_record(dict(record)) if record else None,
     }
 

@@ -86,10 +86,8 @@ def build_preference(preference: Preference) -> PreferencePart:
     )
 
 
-def build_preference_data(preference: Preference | None, codecs: Sequence[str]) -> list[Any]:
+def build_preference_data(preference: Preference, codecs: Sequence[str]) -> list[Any]:
     """Collect the numbers of the chart of scores: codec, score, interval, group."""
-    if preference is None:
-        return []
     return [
         {
             "codec": codecs.index(rank.name),

@@ -119,7 +119,7 @@ def order_codecs(decision: Decision) -> list[str]:
 def build_overview(decision: Decision, notes: Footnotes) -> Overview:
     """Build the table of mean BD-rates by codec and metric."""
     full, roi = split_metrics(decision.metrics)
-    best = {metric: _find_best(decision, metric) for metric in decision.metrics}
+    best = {metric: winner.best for metric, winner in decision.winners.items()}
     rows = []
     for codec in order_codecs(decision):
         cells = {}
@@ -156,17 +156,6 @@ def _column(metric: str) -> Column:
 
 def _place(name: str, names: Sequence[str]) -> int:
     return names.index(name) if name in names else len(names)
-
-
-def _find_best(decision: Decision, metric: str) -> str | None:
-    """Return the codec with the lowest mean BD-rate below the anchor's, which is 0."""
-    means = {
-        codec: saving.mean.value
-        for (codec, name), saving in decision.savings.items()
-        if name == metric and saving.mean is not None
-    }
-    codec = min(means, key=lambda name: means[name], default=None)
-    return codec if codec is not None and means[codec] < 0 else None
 
 
 def _detail(saving: Saving, notes: Footnotes) -> DetailRow:

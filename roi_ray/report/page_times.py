@@ -38,10 +38,10 @@ def build_time_rows(times: Times, codecs: Sequence[str]) -> list[TimeRow]:
     return rows
 
 
-def build_time_data(times: Times | None, codecs: Sequence[str]) -> dict[str, Any]:
+def build_time_data(times: Times, codecs: Sequence[str]) -> dict[str, Any]:
     """Collect the numbers of the charts of BD-rate over time, by direction and metric."""
     data: dict[str, Any] = {direction: {} for direction in DIRECTIONS}
-    for (direction, metric), front in times.fronts.items() if times else ():
+    for (direction, metric), front in times.fronts.items():
         data[direction][metric] = {
             "points": [
                 [codecs.index(codec), round_number(seconds), round_number(percent)]

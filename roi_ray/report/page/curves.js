@@ -64,12 +64,12 @@ const shownCodecs = new Set(data.codecs.keys());
           fill: "toself", fillcolor: colour + "22", line: { width: 0, color: colour }, hoverinfo: "skip", name });
       }
       traces.push({ type: "scatter", mode: "lines+markers", x: curve.rates, y: curve.values, name, hoverinfo: "text",
-        text: curve.rates.map((rate, i) => `${name}<br>${short(rate)} bits per pixel<br>${plain(about.label)} ${short(curve.values[i])} ${about.unit}`),
+        text: curve.rates.map((rate, i) => `${name}${curve.images ? `, mean of ${curve.images} images` : ""}<br>${short(rate)} bits per pixel<br>${plain(about.label)} ${short(curve.values[i])} ${about.unit}`),
         line: { color: colour, width: 1.75, dash }, marker: { color: colour, symbol: shape, size: 7 } });
     }
     const title = `${about.label}${about.unit ? ", " + about.unit : ""}`;
     const layout = layoutOf(rateAxis(), axis(plain(title, 40), about.better === "lower" ? { autorange: "reversed" } : {}));
-    if (!traces.length) layout.annotations = [{ text: "Nothing to show.", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5 }];
+    if (!traces.length) layout.annotations = [{ text: image.value === "" && data.codecs.length ? "No mean curve: the points of the images differ,<br>or no image has all of them." : "Nothing to show.", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5 }];
     return { traces, layout };
   }
 
