@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.intp]
 
-_HALVINGS = 60  # of the interval in which a root lies: below the spacing of float64
+_MAX_STEPS = 60  # halvings alone come below the spacing of float64
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,25 @@ class Pchip:
         x: points, (K, N), rising; beyond the last point of a curve, that point again.
         y: values at the points, likewise.
         slope: first derivatives at the points, likewise.
+        square: factor of (x - start)^2 of each segment, (K - 1, N).
+        cube: factor of (x - start)^3, likewise.
     """
 
     x: Floats
     y: Floats
     slope: Floats
+    square: Floats
+    cube: Floats
 
     def evaluate(self, x: float) -> Floats:
         """Compute the value of each curve at one place, (N,); it must be within its points."""
-        last = len(self.x) - 2
         curves = np.arange(self.x.shape[1])
-        k = np.clip((self.x[1:] <= x).sum(0), 0, last)
+        k = np.clip((self.x[1:] <= x).sum(0), 0, len(self.x) - 2)
         s = x - self.x[k, curves]
-        square, cube = self._coefficients(k)
-        value: Floats = self.y[k, curves] + s * (self.slope[k, curves] + s * (square + s * cube))
+        y, slope, square, cube = (
+            part[k, curves] for part in (self.y, self.slope, self.square, self.cube)
+        )
+        value: Floats = y + s * (slope + s * (square + s * cube))
         return value
 
     def integrate(self, low: Floats, high: Floats) -> Floats:
@@ -48,12 +53,10 @@ class Pchip:
         total = np.zeros(self.x.shape[1])
         for k in range(len(self.x) - 1):
             start, end = self.x[k], self.x[k + 1]
-            square, cube = self._coefficients(k)
+            slope, square, cube = self.slope[k] / 2, self.square[k] / 3, self.cube[k] / 4
             for limit, sign in ((high, 1.0), (low, -1.0)):
                 s = np.minimum(np.maximum(limit, start), end) - start
-                total += sign * (
-                    s * (self.y[k] + s * (self.slope[k] / 2 + s * (square / 3 + s * cube / 4)))
-                )
+                total += sign * (s * (self.y[k] + s * (slope + s * (square + s * cube))))
         return total
 
     def solve(self, values: Floats) -> Floats:
@@ -61,30 +64,28 @@ class Pchip:
 
         The curves must not fall. Values outside a curve's range give the nearer end of the curve.
         """
-        last = len(self.x) - 2
         curves = np.arange(self.x.shape[1])
-        k = np.clip((self.y[1:] <= values).sum(0), 0, last)
-        length = self.x[k + 1, curves] - self.x[k, curves]
-        square, cube = self._coefficients(k)
-        low, high = np.zeros_like(length), length.copy()
-        for _ in range(_HALVINGS):
-            s = (low + high) / 2
-            y = self.y[k, curves] + s * (self.slope[k, curves] + s * (square + s * cube))
-            low, high = np.where(y < values, s, low), np.where(y < values, high, s)
-        found: Floats = self.x[k, curves] + (low + high) / 2
+        k = np.clip((self.y[1:] <= values).sum(0), 0, len(self.x) - 2)
+        y, slope, square, cube = (
+            part[k, curves] for part in (self.y, self.slope, self.square, self.cube)
+        )
+        low = np.zeros_like(values)
+        high = self.x[k + 1, curves] - self.x[k, curves]
+        s = high / 2
+        # Newton's method, and halving where it leaves the interval that has the solution.
+        for _ in range(_MAX_STEPS):
+            error = y + s * (slope + s * (square + s * cube)) - values
+            low, high = np.where(error < 0, s, low), np.where(error < 0, high, s)
+            rise = slope + s * (2 * square + s * 3 * cube)
+            step = s - np.divide(error, rise, out=np.full_like(error, np.inf), where=rise > 0)
+            step = np.where((step > low) & (step < high), step, (low + high) / 2)
+            done = np.abs(step - s) <= 4 * np.finfo(float).eps * np.abs(self.x[k + 1, curves])
+            s = np.where(error == 0, s, step)
+            if (done | (error == 0)).all():
+                break
+        found: Floats = self.x[k, curves] + s
         found = np.where(values <= self.y[0], self.x[0], found)
         return np.where(values >= self.y[-1], self.x[-1], found)
-
-    def _coefficients(self, segment: int | Integers) -> tuple[Floats, Floats]:
-        """Compute the factors of s^2 and s^3 of one segment of each curve."""
-        curves = slice(None) if isinstance(segment, int) else np.arange(self.x.shape[1])
-        x, y, slope = (
-            (a[segment, curves], a[segment + 1, curves]) for a in (self.x, self.y, self.slope)
-        )
-        length = _positive(x[1] - x[0])
-        secant = (y[1] - y[0]) / length
-        square = (3 * secant - 2 * slope[0] - slope[1]) / length
-        return square, (slope[0] + slope[1] - 2 * secant) / length**2
 
 
 def fit_pchip(x: Floats, y: Floats, counts: Integers) -> Pchip:
@@ -113,7 +114,8 @@ def fit_pchip(x: Floats, y: Floats, counts: Integers) -> Pchip:
         enough = counts > 2
         slope[0] = np.where(enough, first, 0)
         slope[last, curves] = np.where(enough, final, 0)
-    return Pchip(x, y, slope)
+    square = (3 * secant - 2 * slope[:-1] - slope[1:]) / length
+    return Pchip(x, y, slope, square, (slope[:-1] + slope[1:] - 2 * secant) / length**2)
 
 
 def _inner_slopes(left: Floats, right: Floats, before: Floats, after: Floats) -> Floats:
