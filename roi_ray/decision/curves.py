@@ -117,7 +117,7 @@ def _average(
     codec: str, names: tuple[str, ...] | None, points: Points, draws: Resamples
 ) -> MeanCurve:
     quality, useless = points.distinct
-    kept: Mask = ~useless.any(0)
+    kept: Mask = np.logical_not(useless.any(0))
     present = np.isfinite(points.rates) & np.isfinite(quality)
     complete = present[:, kept].all(1) & kept.any()
     images = int(complete.sum())
