@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from roi_ray import schema
 from roi_ray.errors import OutputError
 from roi_ray.io import storage
+from roi_ray.sweep.carried import match_carried
 from roi_ray.sweep.codec import Codec
 from roi_ray.sweep.images import DECODED, ENCODED, Images
 from roi_ray.sweep.plan import PlannedCodec, Target
@@ -33,8 +35,9 @@ def make_cells(
         earlier: cells of the sweep, whose files must not be overwritten; None if it is new.
 
     Returns:
-        columns `pair_id`, `reference`, `distorted`, `mask` if an image has one, and
-        `schema.SWEEP_PLAN`; all cells of an image are adjacent.
+        columns `pair_id`, `reference`, `distorted`, `mask` if an image has one,
+        `schema.SWEEP_PLAN`, and the further columns of the images; all cells of an image are
+        adjacent.
     """
     masks = images.masks or (None,) * len(images.uris)
     owners: dict[str, str] = {}  # original of each encoded file
@@ -49,7 +52,15 @@ def make_cells(
         for codec, target in ((p.codec, target) for p in plan for target in p.targets)
     )
     table = pa.Table.from_pylist(list(rows), _SCHEMA)
-    return table if images.masks else table.drop_columns([schema.MASK])
+    if not images.masks:
+        table = table.drop_columns([schema.MASK])
+    if images.columns is None:
+        return table
+    count = sum(len(planned.targets) for planned in plan)
+    of_cells = images.columns.take(np.repeat(np.arange(len(images.uris)), count))
+    for field in of_cells.schema:
+        table = table.append_column(field, of_cells[field.name])
+    return table.combine_chunks()
 
 
 _SCHEMA = pa.schema(
@@ -110,7 +121,8 @@ def add_cells(earlier: pa.Table | None, cells: pa.Table, output: str) -> pa.Tabl
         output: URI of the sweep, for messages.
 
     Raises:
-        OutputError: a codec of the same label had other options, or an image another mask.
+        OutputError: a codec of the same label had other options, the sweep has no masks, or its
+            further columns are not those of the images; see `match_carried`.
     """
     if earlier is None:
         return cells
@@ -124,6 +136,7 @@ def add_cells(earlier: pa.Table | None, cells: pa.Table, output: str) -> pa.Tabl
         position = earlier.column_names.index(schema.MASK)
         nulls = pa.nulls(len(cells), pa.string())
         cells = cells.add_column(position, schema.MASK, nulls)
+    cells = match_carried(earlier, cells, output)
     is_known = pc.is_in(cells[schema.PAIR_ID], earlier[schema.PAIR_ID].combine_chunks())
     return pa.concat_tables([earlier, cells.filter(pc.invert(is_known))]).combine_chunks()
 

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
+import pyarrow as pa
+
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.io import storage
@@ -14,6 +16,7 @@ from roi_ray.io.formats import SUFFIXES, file_suffix
 from roi_ray.io.tables import find_table_files
 from roi_ray.pipeline.status import CELLS
 from roi_ray.runtime.logs import LOGGER
+from roi_ray.sweep.carried import carry_columns
 
 ENCODED, DECODED = "encoded", "decoded"
 """Folders of a sweep for the encoded files, and for what a codec's own decoder made of them."""
@@ -39,12 +42,14 @@ class Images:
         uris: absolute URI of each, in order and without repetition.
         names: path of each in the folders of the sweep; a function of its URI and `base`.
         masks: absolute URI of the mask of each, or None; None if no image has one.
+        columns: further columns of the manifest that names them, a row per image; None without.
     """
 
     base: str
     uris: tuple[str, ...]
     names: tuple[str, ...]
     masks: tuple[str | None, ...] | None = None
+    columns: pa.Table | None = None
 
 
 def find_images(uri: str, output: str, limit: int | None = None) -> Images:
@@ -52,7 +57,8 @@ def find_images(uri: str, output: str, limit: int | None = None) -> Images:
 
     Args:
         uri: a folder, whose images are taken at any depth; a manifest with the column `reference`
-            and, optionally, `mask`; or an image. Local or in an object store.
+            and, optionally, `mask` and further columns of the images; or an image. Local or in an
+            object store.
         output: folder of the sweep. Files that it, or another sweep below the folder of images,
             has encoded and decoded are left out.
         limit: number of images to take from the start; None for all.
@@ -94,7 +100,7 @@ def _find_sweeps(paths: list[str]) -> set[str]:
 
 
 def _read_references(uri: str, limit: int | None) -> Images:
-    """Take the distinct references of a manifest, each with its mask."""
+    """Take the distinct references of a manifest, each with its mask and its further columns."""
     files = find_table_files(uri, (schema.REFERENCE, schema.MASK))
     table = files.read_all()
 
@@ -107,11 +113,12 @@ def _read_references(uri: str, limit: int | None) -> Images:
     masks: list[str | None] = [None] * len(table)
     if schema.MASK in table.column_names:
         masks = as_text(table, schema.MASK, fail)[schema.MASK].to_pylist()
+    references = table[schema.REFERENCE].to_pylist()
+    images = [storage.normalize(storage.resolve(each, files.base)) for each in references]
     by_uri: dict[str, str | None] = {}
-    for row, (reference, mask) in enumerate(
-        zip(table[schema.REFERENCE].to_pylist(), masks, strict=True), start=1
+    for row, (image, reference, mask) in enumerate(
+        zip(images, references, masks, strict=True), start=1
     ):
-        image = storage.normalize(storage.resolve(reference, files.base))
         resolved = storage.resolve(mask, files.base) if mask else None
         if by_uri.setdefault(image, resolved) != resolved:
             fail(
@@ -119,13 +126,21 @@ def _read_references(uri: str, limit: int | None) -> Images:
                 "mask per image"
             )
     uris = list(by_uri)[:limit]
-    return _make_images(files.base, uris, [by_uri[each] for each in uris])
+    columns = carry_columns(table, images, fail)
+    if columns is not None:
+        columns = columns.slice(0, len(uris))
+    return _make_images(files.base, uris, [by_uri[each] for each in uris], columns)
 
 
-def _make_images(base: str, uris: list[str], masks: list[str | None] | None = None) -> Images:
+def _make_images(
+    base: str,
+    uris: list[str],
+    masks: list[str | None] | None = None,
+    columns: pa.Table | None = None,
+) -> Images:
     names = tuple(_make_name(uri, base) for uri in uris)
     has_masks = masks is not None and any(masks)
-    return Images(base, tuple(uris), names, tuple(masks or ()) if has_masks else None)
+    return Images(base, tuple(uris), names, tuple(masks or ()) if has_masks else None, columns)
 
 
 def _make_name(uri: str, base: str) -> str:
