@@ -12,6 +12,7 @@ from roi_ray.decision.bd_rate import (
     count_flags,
     limit_to_band,
 )
+from roi_ray.decision.gaps import Gaps, find_gaps
 from roi_ray.decision.mean_curves import MIN_VALID, MeanCurves
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.points import Points
@@ -38,6 +39,7 @@ class Saving:
         curve_flag: why `curve` is not valid, in words; None if it is.
         reason: why `mean` and `median` are None, in words; None if they are numbers.
         curve_images: number of images behind `curve`.
+        gaps: where points are missing, if curves have too little in common; None if not.
     """
 
     codec: str
@@ -50,6 +52,7 @@ class Saving:
     curve_flag: str | None
     reason: str | None
     curve_images: int = 0
+    gaps: Gaps | None = None
 
     @property
     def valid(self) -> int:
@@ -139,6 +142,7 @@ def summarize(
         curve_flag=why,
         reason=reason,
         curve_images=images,
+        gaps=find_gaps(anchor.curves, other.curves, found.codes) if band is None else None,
     )
 
 

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from roi_ray.decision.bd_rate import Flag
+from roi_ray.decision.bd_rate import EXEMPT, Flag
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Saving
 from roi_ray.decision.winners import Winner
 from roi_ray.preference.intervals import MIN_REFERENCES
 
 Savings = Mapping[tuple[str, str], Saving]
+
+_WIDE_GAP = 0.1
+"""Share of the quality range from which one end counts as missing."""
 
 _MIXED = 0.1
 """Share of the images against the mean from which a result is called mixed."""
@@ -59,11 +62,12 @@ def _word_result(winner: Winner, anchor: str, savings: Savings) -> str:
             f"{second}, {_word_bits(saving, anchor)}."
         )
     saving = savings[best or "", winner.metric]
-    return f"{best} {_word_bits(saving, anchor)} for the same {winner.metric}{_few(saving.valid)}."
+    bits = _word_bits(saving, anchor, f" for the same {winner.metric}")
+    return f"{best} {bits}{_few(saving.valid)}."
 
 
-def _word_bits(saving: Saving, anchor: str) -> str:
-    """Say `needs 31.2 % fewer bits than jpeg (95 % interval 28.0 to 34.1, 24 images)`."""
+def _word_bits(saving: Saving, anchor: str, same: str = "") -> str:
+    """Say `needs 31.2 % fewer bits than jpeg (95 % interval 28.0 to 34.1 %, 24 images)`."""
     mean = saving.mean
     if mean is None:
         return f"cannot be compared with {anchor}"
@@ -74,7 +78,7 @@ def _word_bits(saving: Saving, anchor: str) -> str:
         text = f"needs as many bits as {anchor}"
     else:
         text = f"needs {abs(mean.value):.1f} % {_fewer(mean.value)} bits than {anchor}"
-    return f"{text} ({_word_interval(mean, ' %')}{images})"
+    return f"{text}{same} ({_word_interval(mean, ' %')}{images})"
 
 
 def _word_interval(estimate: Estimate, unit: str) -> str:
@@ -82,8 +86,9 @@ def _word_interval(estimate: Estimate, unit: str) -> str:
     if estimate.low is None or estimate.high is None:
         return ""
     sign = -1 if estimate.value < 0 else 1
-    low, high = sorted((sign * estimate.low, sign * estimate.high))
-    return f"95 % interval {low + 0:.1f} to {high + 0:.1f}{unit}, "
+    # Adding 0 turns -0.0 into 0.0.
+    low, high = sorted(round(sign * end, 1) + 0.0 for end in (estimate.low, estimate.high))
+    return f"95 % interval {low:.1f} to {high:.1f}{unit}, "
 
 
 def _few(images: int) -> str:
@@ -164,40 +169,63 @@ def _word_region(
 def _word_other_metrics(
     winner: Winner, metrics: Sequence[str], winners: Mapping[str, Winner]
 ) -> list[str]:
-    """Say which other metrics name the same codec, and which another."""
-    others = [metric for metric in metrics if metric != winner.metric]
-    decided = [metric for metric in others if winners[metric].best is not None]
-    if not others:
-        return []
-    if not decided:
-        return [f"No other metric gives a valid ranking ({', '.join(others)})."]
+    """Say which other metrics name the same codec, which another, and which cannot tell."""
+    others = [winners[metric] for metric in metrics if metric != winner.metric]
+    best = winner.best
+    agree = [other.metric for other in others if other.best == best]
     against: dict[str, list[str]] = {}
-    for metric in decided:
-        if (best := winners[metric].best) != winner.best:
-            against.setdefault(best or "", []).append(
-                metric if winners[metric].proven else f"{metric} (not proven)"
-            )
-    if not against:
-        return [f"All {len(decided)} other metrics with a valid ranking agree on {winner.best}."]
-    names = "; ".join(f"{codec} by {', '.join(names)}" for codec, names in against.items())
-    return [f"Metrics disagree: the fewest bits needs {names}."]
+    unsure = []
+    for other in others:
+        if other.best is None or best in other.unranked:
+            unsure.append(other.metric)
+        elif other.best != best:
+            doubt = "" if other.proven else " (not proven)"
+            against.setdefault(other.best, []).append(other.metric + doubt)
+    sentences = []
+    if agree:
+        sentences.append(f"The same codec is first by {', '.join(agree)}.")
+    if against:
+        names = "; ".join(f"{codec} is first by {', '.join(by)}" for codec, by in against.items())
+        sentences.append(f"Metrics disagree: {names}.")
+    if unsure:
+        sentences.append(f"{best} has no valid number by {', '.join(unsure)}.")
+    return sentences
 
 
 def _word_unranked(winner: Winner, anchor: str, savings: Savings) -> list[str]:
     """Say which codecs have no valid BD-rate, why, and what to do."""
     if not winner.unranked:
         return []
-    reasons = "; ".join(f"{codec} ({reason})" for codec, reason in winner.unranked.items())
+    by_flag: dict[str, list[str]] = {}
+    for codec in winner.unranked:
+        flags = [f for f in savings[codec, winner.metric].flags if f not in EXEMPT]
+        by_flag.setdefault(flags[0] if flags else Flag.NOT_MEASURED, []).append(codec)
+    reasons = "; ".join(f"{', '.join(codecs)} ({flag})" for flag, codecs in by_flag.items())
     sentences = [f"Not ranked by {winner.metric}: {reasons}."]
     if winner.best is not None:
-        sentences[0] += " One of them may be better."
-    flags = set().union(*(savings[codec, winner.metric].flags for codec in winner.unranked))
-    if flags & {Flag.LITTLE_OVERLAP, Flag.NO_OVERLAP, Flag.FEW_POINTS}:
-        sentences.append(
-            "Sweep these codecs at more qualities, such that all codecs span the same range of "
-            f"{winner.metric}; within bands of {anchor}'s bit rate more may be comparable."
+        sentences[0] += (
+            " One of them may be better." if len(winner.unranked) > 1 else (" It may be better.")
         )
-    return sentences
+    return sentences + _word_gaps(winner, anchor, savings)
+
+
+def _word_gaps(winner: Winner, anchor: str, savings: Savings) -> list[str]:
+    """Say at which end points are missing."""
+    gaps = {codec: savings[codec, winner.metric].gaps for codec in winner.unranked}
+    known = {codec: gap for codec, gap in gaps.items() if gap is not None}
+    missing = []
+    for end in ("low", "high"):
+        codecs = [c for c, gap in known.items() if getattr(gap, f"codec_{end}") >= _WIDE_GAP]
+        if any(getattr(gap, f"anchor_{end}") >= _WIDE_GAP for gap in known.values()):
+            codecs.append(anchor)
+        if codecs:
+            missing.append(f"{', '.join(codecs)} at {end}er quality")
+    if not missing:
+        return []
+    return [
+        f"To compare them, add points to the sweep: {'; '.join(missing)}. Within bands of "
+        f"{anchor}'s bit rate more can be compared."
+    ]
 
 
 def _fewer(percent: float) -> str:
