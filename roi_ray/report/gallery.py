@@ -84,6 +84,7 @@ class Item:
         crop: the part that is shown.
         scale: difference (CIEDE2000) of the strongest colour of the error maps.
         mask: where the mask that can be laid over is from, in words; None if there is none.
+        mask_mean: mean of the mask over the part that is shown, 0..1.
         mask_problem: why there is no mask; None if there is one.
         pictures: names of the pictures by role, see `Pictures.files`.
     """
@@ -100,6 +101,7 @@ class Item:
     crop: Crop | None = None
     scale: float = 0.0
     mask: str | None = None
+    mask_mean: float = 0.0
     mask_problem: str | None = None
     pictures: tuple[tuple[str, str], ...] = ()
 
@@ -205,7 +207,7 @@ def make_gallery(
             item, candidates[number] = _read(item, rows, files, masks)
         except RoiRayError as error:
             refused += [error] if isinstance(error, NotAllowed) else []
-            item = replace(item, problem=_as_sentence(error))
+            item = replace(item, problem=_as_sentence(str(error)))
         items.append(item)
     encoded = gallery_pictures.encode_candidates(list(candidates.values()), budget_bytes)
     pictures = dict(zip(candidates, encoded, strict=True))
@@ -239,7 +241,7 @@ def _describe(
     return Item(
         number,
         _KINDS[highlight.kind],
-        highlight.text,
+        _as_sentence(highlight.text),
         highlight.image,
         sides,
         compare_metrics(rows, metrics),
@@ -260,7 +262,7 @@ def _read(
     try:
         mask, source = masks.find(rows[0], reference)
     except RoiRayError as error:
-        problem = _as_sentence(error)
+        problem = _as_sentence(str(error))
     candidate = gallery_pictures.cut_candidate(to_8_bits(reference), distorted, mask)
     height, width = candidate.size
     return replace(item, size=(width, height), mask=source, mask_problem=problem), candidate
@@ -289,6 +291,7 @@ def _add_pictures(
         thumbnail=thumbnail,
         crop=pictures.crop,
         scale=pictures.scale,
+        mask_mean=pictures.mask_mean,
         pictures=tuple(names.items()),
     )
 
@@ -309,6 +312,10 @@ def _advise(
     )
 
 
-def _as_sentence(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if text.endswith(".") else f"{text}."
+def _as_sentence(text: str) -> str:
+    """Write a text in one line, with a full stop, and a capital unless it starts with a name."""
+    words = text.split()
+    if words and words[0].isalpha() and words[0] not in schema.MEANINGS:
+        words[0] = words[0][0].upper() + words[0][1:]
+    line = " ".join(words)
+    return line if line.endswith(".") else f"{line}."

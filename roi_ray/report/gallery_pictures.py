@@ -73,11 +73,13 @@ class Pictures:
     Attributes:
         crop: the part of the image that they show.
         scale: difference (CIEDE2000) that the strongest colour of the error maps stands for.
+        mask_mean: mean of the mask over the part, 0..1; 0 if there is none.
         files: WebP files by role: `reference`, `a`, `b`, `error_a`, `error_b`, `mask`.
     """
 
     crop: Crop
     scale: float
+    mask_mean: float
     files: Mapping[str, bytes]
 
     @property
@@ -179,7 +181,8 @@ def _encode(candidate: Candidate) -> Pictures:
         files[f"error_{name}"] = _encode_exactly(draw_map(differences, scale))
     if candidate.mask is not None:
         files["mask"] = _encode_exactly(_draw_mask(candidate.mask))
-    return Pictures(candidate.crop, scale, files)
+    mean = 0.0 if candidate.mask is None else float(candidate.mask.mean()) / 255
+    return Pictures(candidate.crop, scale, mean, files)
 
 
 def _draw_mask(mask: Pixels8) -> Pixels8:

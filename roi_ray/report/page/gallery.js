@@ -78,7 +78,10 @@
     if (!two && state.pair.includes("b")) setPair(["reference", "a"]);
     else if (two && had && had.sides.length < 2) setPair(["a", "b"]);
     if (!roles().includes(state.role)) setRole("a");
-    item.sides.forEach((side, number) => { find(`[data-side="${number}"]`).textContent = `${side.name}${side.bits ? ` \u00b7 ${side.bits} bpp` : ""}`; });
+    item.sides.forEach((side, number) => { 
+      find(`[data-side="${number}"]`).textContent = side.name;
+      find(`[data-bits="${number}"]`).textContent = side.bits && `${side.bits} bits per pixel`;
+    });
     const mask = find("#gallery-mask");
     mask.disabled = !item.pictures.mask;
     find("#gallery-scale").textContent = item.scale;
@@ -139,6 +142,7 @@
       layer.style.zIndex = view === "slider" && name === pair[1] ? 1 : 0;
       layer.style.clipPath = view === "slider" && name === pair[1] ? `inset(0 0 0 ${state.x + split}px)` : "none";
       const error = layer.querySelector(".gallery-error");
+      layer.classList.toggle("grey", Boolean(error) && state.error);
       if (error) error.style.visibility = isShown && state.error ? "visible" : "hidden";
     }
     const mask = plane.querySelector(".gallery-mask");
