@@ -52,12 +52,15 @@ class Decision:
     verdict: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def codecs(self) -> tuple[str, ...]:
+        """The codecs that were compared, the anchor first."""
+        return (self.anchor, *dict.fromkeys(codec for codec, _ in self.savings))
+
     @cached_property
     def times(self) -> Times:
         """How long the codecs take, and which of them none beats in time and BD-rate."""
-        compared = {self.anchor} | {codec for codec, _ in self.savings}
-        codecs = [codec for codec in self.scores.codecs if codec in compared]
-        return measure_times(self.scores, self.anchor, self.metrics, self.savings, codecs)
+        return measure_times(self.scores, self.anchor, self.metrics, self.savings, self.codecs)
 
     @cached_property
     def quality_control(self) -> QualityControl:

@@ -43,9 +43,9 @@ def write_page(decision: Decision, gallery: "Gallery | None" = None) -> bytes:
         an HTML document, UTF-8.
     """
     notes = Footnotes()
-    codecs = {decision.anchor, *(codec for codec, _ in decision.savings)}
+    codecs, images = len(decision.codecs), len(decision.scores.images)
     context = {
-        "title": f"{count(len(codecs), 'codec')}, {count(len(decision.scores.images), 'image')}",
+        "title": f"{count(codecs, 'codec')}, {count(images, 'image')}",
         "decision": decision,
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": roi_ray.__version__,

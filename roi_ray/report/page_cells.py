@@ -82,7 +82,7 @@ def _read(decision: Decision) -> pl.DataFrame:
     frame = pl.DataFrame([scores.column(name).alias(name) for name in present])
     missing = [name for name in schema.ERRORS if name not in present]
     empty = [pl.lit(None, pl.String).alias(name) for name in missing]
-    kept = [decision.anchor, *{codec for codec, _ in decision.savings}]
+    kept = list(decision.codecs)
     return (
         frame.with_columns(*empty, _name_point(present).alias("point"))
         .with_row_index(_ROW)

@@ -113,7 +113,7 @@ def order_codecs(decision: Decision) -> list[str]:
         mean = saving.mean if saving else None
         return mean is None, mean.value if mean else 0.0, codec
 
-    return sorted({decision.anchor, *(codec for codec, _ in decision.savings)}, key=key)
+    return sorted(decision.codecs, key=key)
 
 
 def build_overview(decision: Decision, notes: Footnotes) -> Overview:
