@@ -7,7 +7,7 @@ from typing import Literal
 import polars as pl
 
 from roi_ray import schema
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_columns import MAX_EXAMPLES, ScoreColumns
 
 Severity = Literal["error", "warning", "info"]
 
@@ -16,8 +16,6 @@ MIN_FRACTION = 1e-6
 
 ALL_SCALES = 5
 MAX_PSNR = 100.0
-
-MAX_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -45,202 +43,202 @@ def count_noun(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _frame(scores: SweepScores, *names: str) -> pl.DataFrame:
-    return pl.DataFrame([scores.column(name).alias(name) for name in names])
-
-
-def _has(scores: SweepScores, *names: str) -> bool:
-    return set(names) <= set(scores.column_names)
-
-
-def _examples(names: pl.Series) -> tuple[str, ...]:
+def _list_examples(names: pl.Series) -> tuple[str, ...]:
     return tuple(str(name) for name in names.head(MAX_EXAMPLES).to_list())
 
 
-def count_failures(scores: SweepScores) -> dict[tuple[str, str], int]:
+def count_failures(columns: ScoreColumns) -> dict[tuple[str, str], int]:
     """Count failed rows by codec and kind of error, the most frequent first."""
-    if not _has(scores, schema.ERROR):
-        return {}
-    names = [schema.CODEC, schema.ERROR] + [schema.ERROR_KIND] * _has(scores, schema.ERROR_KIND)
-    failed = _frame(scores, *names).filter(pl.col(schema.ERROR).is_not_null())
-    if schema.ERROR_KIND not in names:
-        failed = failed.with_columns(pl.lit("error").alias(schema.ERROR_KIND))
-    counts = failed.group_by(schema.CODEC, schema.ERROR_KIND).len().sort("len", descending=True)
+    failed = _read_failed(columns)
+    counts = (
+        failed.group_by(schema.CODEC, schema.ERROR_KIND)
+        .len()
+        .sort("len", schema.CODEC, descending=[True, False])
+    )
     return {(str(codec), str(kind)): count for codec, kind, count in counts.iter_rows()}
 
 
-def check_failures(scores: SweepScores, failures: Mapping[tuple[str, str], int]) -> list[Finding]:
+def check_failures(columns: ScoreColumns, failures: Mapping[tuple[str, str], int]) -> list[Finding]:
     """Find codecs with failed rows.
 
     Args:
-        scores: the scores.
+        columns: the scores.
         failures: what `count_failures` returns.
     """
-    if not failures:
-        return []
-    frame = _frame(scores, schema.CODEC, schema.ERROR).filter(pl.col(schema.ERROR).is_not_null())
+    failed = _read_failed(columns)
     findings = []
     for codec in dict.fromkeys(codec for codec, _ in failures):
         kinds = {kind: count for (other, kind), count in failures.items() if other == codec}
-        texts = frame.filter(pl.col(schema.CODEC) == codec)[schema.ERROR].unique(
-            maintain_order=True
-        )
+        own = failed.filter(pl.col(schema.CODEC) == codec)
         total = sum(kinds.values())
-        scored = codec in scores.codecs
+        scored = codec in columns.scores.codecs
         listed = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
         text = f"{codec}: no scores of {count_noun(total, 'cell')} ({listed})" + (
             "." if scored else ", and none of any other: the codec is not compared."
         )
         severity: Severity = "warning" if scored else "error"
-        findings.append(Finding("failed_rows", severity, text, total, _examples(texts)))
+        examples = _list_examples(own[schema.ERROR].unique(maintain_order=True))
+        findings.append(Finding("failed_rows", severity, text, total, examples))
     return findings
 
 
-def check_grid(scores: SweepScores) -> list[Finding]:
-    """Find cells, images x points of a codec, that have no row at all, not even a failed one."""
-    point = next(
-        (
-            names
-            for names in ((schema.TARGET_METRIC, schema.TARGET), (schema.QUALITY,))
-            if _has(scores, *names)
-        ),
-        None,
+def _read_failed(columns: ScoreColumns) -> pl.DataFrame:
+    """Read codec, error and kind of error of the failed rows."""
+    if not columns.has(schema.ERROR):
+        empty = (schema.CODEC, schema.ERROR, schema.ERROR_KIND)
+        return pl.DataFrame(schema=dict.fromkeys(empty, pl.String))
+    kind = [schema.ERROR_KIND] * columns.has(schema.ERROR_KIND)
+    failed = columns.read(schema.CODEC, schema.ERROR, *kind).filter(
+        pl.col(schema.ERROR).is_not_null()
     )
+    if not kind:
+        failed = failed.with_columns(pl.lit("error").alias(schema.ERROR_KIND))
+    return columns.decode(failed)
+
+
+_POINT_COLUMNS = ((schema.TARGET_METRIC, schema.TARGET), (schema.QUALITY,))
+
+
+def check_grid(columns: ScoreColumns) -> list[Finding]:
+    """Find cells, images x points of a codec, that have no row at all, not even a failed one."""
+    point = next((names for names in _POINT_COLUMNS if columns.has(*names)), None)
     if point is None:
         text = (
             "The rows do not say what was asked for (no target, no quality): points are numbered "
             "by the bit rate of each image, and missing cells cannot be told."
         )
-        return [Finding("points_without_names", "info", text, scores.row_count)]
-    cells = _frame(scores, schema.CODEC, schema.REFERENCE, *point).unique()
+        return [Finding("points_without_names", "info", text, columns.scores.row_count)]
+    cells = columns.read(schema.CODEC, schema.REFERENCE, *point).unique()
     points = cells.select(schema.CODEC, *point).unique().group_by(schema.CODEC).len("points")
     rows = cells.group_by(schema.CODEC).len("rows").join(points, on=schema.CODEC)
-    gaps = rows.with_columns(
-        missing=pl.col("points").cast(pl.Int64) * len(scores.images) - pl.col("rows")
+    images = len(columns.scores.images)
+    gaps = rows.select(
+        schema.CODEC, missing=pl.col("points").cast(pl.Int64) * images - pl.col("rows")
     ).filter(pl.col("missing") > 0)
     findings = []
-    for codec, missing in gaps.select(schema.CODEC, "missing").sort(schema.CODEC).iter_rows():
-        own = cells.filter(pl.col(schema.CODEC) == codec).drop(schema.CODEC)
-        grid = (
-            own.select(point)
-            .unique()
-            .join(pl.DataFrame({schema.REFERENCE: scores.images}), how="cross")
-        )
-        absent = grid.join(own, on=[schema.REFERENCE, *point], how="anti", nulls_equal=True)
-        named = absent.sort(schema.REFERENCE, *point).head(MAX_EXAMPLES).iter_rows(named=True)
+    for codec, missing in gaps.iter_rows():
+        own = cells.filter(pl.col(schema.CODEC) == codec)
+        name = str(columns.decode(own.head(1))[schema.CODEC][0])
+        absent = _find_absent(own, images, point)
         examples = tuple(
             f"{row[schema.REFERENCE]} at {'='.join(str(row[name]) for name in point)}"
-            for row in named
+            for row in columns.decode(absent).iter_rows(named=True)
         )
-        text = f"{codec}: {count_noun(missing, 'cell')} missing, of all images at all its points."
+        text = f"{name}: {count_noun(missing, 'cell')} missing, of all images at all its points."
         findings.append(Finding("missing_cells", "warning", text, int(missing), examples))
-    return findings
+    return sorted(findings, key=lambda finding: finding.text)
 
 
-def check_bit_depths(scores: SweepScores) -> list[Finding]:
+def _find_absent(cells: pl.DataFrame, images: int, point: tuple[str, ...]) -> pl.DataFrame:
+    """Find the first few cells that a codec lacks."""
+    numbers = pl.DataFrame({schema.REFERENCE: pl.Series(range(images), dtype=pl.Int32)})
+    grid = numbers.join(cells.select(point).unique(), how="cross")
+    absent = grid.join(cells, on=[schema.REFERENCE, *point], how="anti", nulls_equal=True)
+    return absent.sort(schema.REFERENCE, *point).head(MAX_EXAMPLES)
+
+
+def check_bit_depths(columns: ScoreColumns) -> list[Finding]:
     """Find references of several bit depths, and codecs that lose bits."""
     reference, distorted = "reference_bit_depth", "distorted_bit_depth"
-    if not _has(scores, reference, distorted):
+    if not columns.has(reference, distorted):
         return []
-    frame = _frame(scores, schema.CODEC, schema.REFERENCE, reference, distorted).drop_nulls()
+    rows = columns.read(schema.CODEC, schema.REFERENCE, reference, distorted).drop_nulls()
     findings = []
-    images = frame.unique([schema.REFERENCE, reference]).group_by(reference).len().sort(reference)
+    images = rows.unique([schema.REFERENCE, reference]).group_by(reference).len().sort(reference)
     if images.height > 1:
         listed = ", ".join(
             f"{count_noun(count, 'image')} of {depth} bits" for depth, count in images.iter_rows()
         )
         text = f"The references differ in bit depth: {listed}."
         findings.append(Finding("mixed_reference_depths", "info", text, int(images["len"].sum())))
-    for (codec,), part in frame.sort(schema.CODEC).group_by(schema.CODEC, maintain_order=True):
-        shallow = part.filter(pl.col(distorted) < pl.col(reference))
-        if shallow.height:
-            text = (
-                f"{codec}: fewer bits per sample than the reference in "
-                f"{count_noun(shallow.height, 'cell')}, which costs quality."
-            )
-            examples = _examples(shallow[schema.REFERENCE].unique(maintain_order=True))
-            findings.append(Finding("lost_depth", "warning", text, shallow.height, examples))
-        # One depth of the reference, several of the codec: something else decides the depth.
-        depths = part.group_by(reference).agg(pl.col(distorted).unique().sort())
-        several = depths.filter(pl.col(distorted).list.len() > 1).sort(reference)
-        for depth, found in several.iter_rows():
-            text = (
-                f"{codec}: decoded images of {' and '.join(map(str, found))} bits for references "
-                f"of {depth} bits."
-            )
-            findings.append(Finding("mixed_depths", "warning", text, part.height))
+    shallow = rows.filter(pl.col(distorted) < pl.col(reference)).group_by(schema.CODEC)
+    lost = shallow.agg(pl.len(), pl.col(schema.REFERENCE).unique().sort().head(MAX_EXAMPLES))
+    for codec, count, numbers in columns.decode(lost).sort(schema.CODEC).iter_rows():
+        text = (
+            f"{codec}: fewer bits per sample than the reference in {count_noun(count, 'cell')}, "
+            "which costs quality."
+        )
+        examples = tuple(columns.scores.images[number] for number in numbers)
+        findings.append(Finding("lost_depth", "warning", text, count, examples))
+    # One depth of the reference, several of the codec: something else decides the depth.
+    depths = rows.group_by(schema.CODEC, reference).agg(pl.col(distorted).unique().sort(), pl.len())
+    several = columns.decode(depths.filter(pl.col(distorted).list.len() > 1))
+    for codec, depth, found, count in several.sort(schema.CODEC, reference).iter_rows():
+        text = (
+            f"{codec}: decoded images of {' and '.join(map(str, found))} bits for references of "
+            f"{depth} bits."
+        )
+        findings.append(Finding("mixed_depths", "warning", text, count))
     return findings
 
 
-def check_numbers(scores: SweepScores) -> list[Finding]:
+def check_numbers(columns: ScoreColumns) -> list[Finding]:
     """Find numbers at the limits of their metric, and images without a region of interest."""
     found = (
-        _check_scales(scores),
-        _check_regions(scores),
-        _check_lossless(scores),
-        _check_saturated(scores),
+        _check_scales(columns),
+        _check_regions(columns),
+        _check_lossless(columns),
+        _check_saturated(columns),
     )
     return [finding for finding in found if finding is not None]
 
 
-def _check_scales(scores: SweepScores) -> Finding | None:
-    images = _find_images(scores, "ms_ssim_scales", ALL_SCALES)
-    if not len(images):
+def _check_scales(columns: ScoreColumns) -> Finding | None:
+    images = _find_images(columns, "ms_ssim_scales", ALL_SCALES)
+    if not images:
         return None
     text = (
         f"{count_noun(len(images), 'image')} too small for five scales of MS-SSIM: ms_ssim is then "
         "not comparable with that of larger images."
     )
-    return Finding("few_scales", "warning", text, len(images), _examples(images))
+    return Finding("few_scales", "warning", text, len(images), tuple(images[:MAX_EXAMPLES]))
 
 
-def _check_regions(scores: SweepScores) -> Finding | None:
-    images = _find_images(scores, schema.ROI_FRACTION, MIN_FRACTION)
-    if not len(images):
+def _check_regions(columns: ScoreColumns) -> Finding | None:
+    images = _find_images(columns, schema.ROI_FRACTION, MIN_FRACTION)
+    if not images:
         return None
     text = (
         f"{count_noun(len(images), 'image')} without a region of interest: numbers of the region "
         "(roi_*) are of the other images."
     )
-    return Finding("no_region", "info", text, len(images), _examples(images))
+    return Finding("no_region", "info", text, len(images), tuple(images[:MAX_EXAMPLES]))
 
 
-def _check_lossless(scores: SweepScores) -> Finding | None:
-    if not _has(scores, "mse"):
+def _find_images(columns: ScoreColumns, column: str, limit: float) -> list[str]:
+    """Find the images with a cell whose number is below a limit."""
+    if not columns.has(column):
+        return []
+    low = columns.read(schema.REFERENCE, column).filter(pl.col(column) < limit)
+    numbers = low[schema.REFERENCE].drop_nulls().unique().sort()
+    return [columns.scores.images[number] for number in numbers.to_list()]
+
+
+def _check_lossless(columns: ScoreColumns) -> Finding | None:
+    if not columns.has("mse"):
         return None
-    cells = _frame(scores, schema.DISTORTED, "mse").filter(pl.col("mse") == 0)
-    if not cells.height:
+    rows = columns.read("mse").select(pl.arg_where(pl.col("mse") == 0)).to_series()
+    if not len(rows):
         return None
     text = (
-        f"{count_noun(cells.height, 'lossless cell')}: PSNR, which would be infinite, is set to "
+        f"{count_noun(len(rows), 'lossless cell')}: PSNR, which would be infinite, is set to "
         f"{MAX_PSNR:g} dB."
     )
-    return Finding("lossless", "info", text, cells.height, _examples(cells[schema.DISTORTED]))
+    return Finding("lossless", "info", text, len(rows), columns.name_cells(rows))
 
 
-def _check_saturated(scores: SweepScores) -> Finding | None:
-    if not _has(scores, "psnr", "mse"):
+def _check_saturated(columns: ScoreColumns) -> Finding | None:
+    if not columns.has("psnr", "mse"):
         return None
-    cells = _frame(scores, schema.DISTORTED, "psnr", "mse").filter(
-        (pl.col("psnr") >= MAX_PSNR) & (pl.col("mse") > 0)
-    )
-    if not cells.height:
+    is_saturated = (pl.col("psnr") >= MAX_PSNR) & (pl.col("mse") > 0)
+    rows = columns.read("psnr", "mse").select(pl.arg_where(is_saturated)).to_series()
+    if not len(rows):
         return None
     text = (
-        f"{count_noun(cells.height, 'cell')} at the limit of PSNR, {MAX_PSNR:g} dB, without being "
+        f"{count_noun(len(rows), 'cell')} at the limit of PSNR, {MAX_PSNR:g} dB, without being "
         "lossless: differences above it do not show."
     )
-    examples = _examples(cells[schema.DISTORTED])
-    return Finding("saturated_psnr", "warning", text, cells.height, examples)
-
-
-def _find_images(scores: SweepScores, column: str, limit: float) -> pl.Series:
-    """Find the images with a cell whose number is below a limit."""
-    if not _has(scores, column):
-        return pl.Series(schema.REFERENCE, [], pl.String)
-    frame = _frame(scores, schema.REFERENCE, column)
-    low = frame.filter(pl.col(column) < limit)
-    return low[schema.REFERENCE].unique(maintain_order=True)
+    return Finding("saturated_psnr", "warning", text, len(rows), columns.name_cells(rows))
 
 
 _ONE_PER_CODEC = {
@@ -250,22 +248,22 @@ _ONE_PER_CODEC = {
 }
 
 
-def check_labels(scores: SweepScores) -> list[Finding]:
+def check_labels(columns: ScoreColumns) -> list[Finding]:
     """Find codecs whose label stands for several versions or settings, or several processors."""
     findings = []
     for column, (name, noun) in _ONE_PER_CODEC.items():
-        if not _has(scores, column):
+        if not columns.has(column):
             continue
-        frame = _frame(scores, schema.CODEC, column).drop_nulls().unique()
+        values = columns.decode(columns.read(schema.CODEC, column).drop_nulls().unique())
         several = (
-            frame.group_by(schema.CODEC)
+            values.group_by(schema.CODEC)
             .agg(pl.col(column).sort())
             .filter(pl.col(column).list.len() > 1)
             .sort(schema.CODEC)
         )
-        for codec, values in several.iter_rows():
+        for codec, names in several.iter_rows():
             subject = "times" if column == schema.PROCESSOR else "cells"
-            text = f"{codec}: its {subject} are of {len(values)} {noun}."
-            examples = tuple(values[:MAX_EXAMPLES])
-            findings.append(Finding(name, "warning", text, len(values), examples))
+            text = f"{codec}: its {subject} are of {len(names)} {noun}."
+            examples = tuple(names[:MAX_EXAMPLES])
+            findings.append(Finding(name, "warning", text, len(names), examples))
     return findings

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from roi_ray.decision.quality_checks import (
-    MAX_EXAMPLES,
     Finding,
     Severity,
     check_bit_depths,
@@ -16,6 +15,7 @@ from roi_ray.decision.quality_checks import (
     count_failures,
     count_noun,
 )
+from roi_ray.decision.score_columns import MAX_EXAMPLES, ScoreColumns
 from roi_ray.decision.sweep_scores import SweepScores
 from roi_ray.errors import OutputError
 from roi_ray.pipeline.run_record import Run
@@ -82,13 +82,14 @@ def check_quality(scores: SweepScores) -> QualityControl:
     """
     status = _read_status(scores)
     verification = read_record(scores.uri) if status is not None else None
-    failures = count_failures(scores)
+    columns = ScoreColumns(scores)
+    failures = count_failures(columns)
     findings = [
-        *check_failures(scores, failures),
-        *check_grid(scores),
-        *check_bit_depths(scores),
-        *check_numbers(scores),
-        *check_labels(scores),
+        *check_failures(columns, failures),
+        *check_grid(columns),
+        *check_bit_depths(columns),
+        *check_numbers(columns),
+        *check_labels(columns),
         *_check_output(status),
         *_check_verification(scores, status, verification),
     ]
