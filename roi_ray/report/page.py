@@ -19,7 +19,7 @@ from roi_ray.report.page_cells import build_cells
 from roi_ray.report.page_data import build_data
 from roi_ray.report.page_preference import build_preference
 from roi_ray.report.page_tables import Footnotes, build_details, build_overview, order_codecs
-from roi_ray.report.page_text import count, is_roi, label_metric
+from roi_ray.report.page_text import THIN, count, is_roi, label_metric
 from roi_ray.report.page_times import build_time_rows
 from roi_ray.report.verdict import write_verdict
 from roi_ray.verification.record import describe_record
@@ -104,10 +104,10 @@ def to_script_json(value: object) -> Markup:
 
 
 def mark_code(text: str) -> Markup:
-    """Escape a sentence, and mark what it has between backticks as code."""
-    parts = str(text).split("`")
+    """Escape a sentence, mark what it has between backticks as code, keep `5 %` in one line."""
+    parts = text.replace(" %", f"{THIN}%").split("`")
     if len(parts) % 2 == 0:  # a backtick without its partner
-        return escape(text)
+        return escape("`".join(parts))
     marked = [
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
         for number, part in enumerate(parts)

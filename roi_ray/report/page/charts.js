@@ -109,6 +109,6 @@ function option(value, text) {
 
 const percent = (value) => {
   const digits = Math.abs(value) < 99.95 ? 1 : 0, text = Math.abs(value).toFixed(digits);
-  return (Number(text) === 0 ? "" : value > 0 ? "+" : "−") + text + " %";
+  return (Number(text) === 0 ? "" : value > 0 ? "+" : "−") + text + "\u202f%";
 };
 const short = (value) => (value === null || value === undefined ? "" : String(Number(value.toPrecision(4))));

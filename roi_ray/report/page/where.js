@@ -7,13 +7,14 @@ const cells = JSON.parse(get("cell-data").textContent);
   function estimateCell(saving) {
     if (!saving || !saving.mean) {
       const reason = saving?.reason || "not computed";
-      return make("td", {}, make("button", { type: "button", class: "reason sort", "data-reason": reason, textContent: "not valid" },
+      return make("td", {}, make("button", { type: "button", class: "reason", "data-reason": reason, textContent: "not valid" },
         make("span", { class: "hidden", textContent: `: ${reason}` })));
     }
     const [value, low, high] = saving.mean;
     const side = low === null ? "" : high < 0 ? "better" : low > 0 ? "worse" : "";
     const cell = make("td", { class: side }, make("span", { class: "value", textContent: percent(value) }));
-    if (low !== null) cell.append(make("span", { class: "interval", textContent: `${percent(low).slice(0, -2)} to ${percent(high).slice(0, -2)}` }));
+    const below = low === null ? `${saving.valid} of ${saving.images} images` : `${percent(low).slice(0, -2)} to ${percent(high).slice(0, -2)}`;
+    cell.append(make("span", { class: "interval", textContent: below }));
     return cell;
   }
 
