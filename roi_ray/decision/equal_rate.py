@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from roi_ray import schema
 from roi_ray.decision.pchip import fit_pchip
 from roi_ray.decision.sweep_scores import MISSING, CodecPoints, Floats
 
@@ -118,6 +119,9 @@ def _sort_cells(rates: Floats, usable: NDArray[np.bool_]) -> tuple[Floats, Ints,
     return x, order, np.isfinite(x).sum(1)
 
 
+_BPP_TARGET = f"{schema.BPP}="
+
+
 @dataclass(frozen=True)
 class NearPairs:
     """N pairs of real cells of two codecs, of the same image and at nearly equal bit rate.
@@ -144,11 +148,16 @@ def find_near_pairs(rates_a: Floats, rates_b: Floats) -> NearPairs:
         pairs whose bit rates differ by a factor of `MAX_RATIO` at most, by image and point.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.abs(np.log(rates_a)[:, :, None] - np.log(rates_b)[:, None, :])
-    distance = np.where(np.isfinite(distance), distance, np.inf)
-    nearest = distance.argmin(2)
-    closeness = np.take_along_axis(distance, nearest[:, :, None], 2)[:, :, 0]
-    image, a = np.nonzero(closeness <= np.log(MAX_RATIO) + 1e-12)
+        x_a, x_b = np.log(rates_a), np.log(rates_b)
+    x_b = np.where(np.isfinite(x_b), x_b, np.inf)
+    nearest = np.zeros(rates_a.shape, np.int64)
+    close = np.zeros(rates_a.shape, np.bool_)
+    for point, x in enumerate(x_a.T):
+        distance = np.abs(np.where(np.isfinite(x), x, np.nan)[:, None] - x_b)
+        nearest[:, point] = distance.argmin(1)
+        # A little more for rounding; a NaN is not close.
+        close[:, point] = distance.min(1) <= np.log(MAX_RATIO) + 1e-12
+    image, a = np.nonzero(close)
     return NearPairs(image, a, nearest[image, a])
 
 
@@ -163,6 +172,14 @@ def find_matched_pairs(a: CodecPoints, b: CodecPoints, near: NearPairs) -> NearP
     if a.names is None or b.names is None:
         return NearPairs(*(np.zeros(0, np.int64) for _ in range(3)))
     names_a, names_b = np.array(a.names), np.array(b.names)
-    same = (names_a[near.a] == names_b[near.b]) & np.char.startswith(names_a[near.a], "bpp=")
+    same = (names_a[near.a] == names_b[near.b]) & np.char.startswith(names_a[near.a], _BPP_TARGET)
     same &= (a.rows[near.image, near.a] != MISSING) & (b.rows[near.image, near.b] != MISSING)
     return NearPairs(near.image[same], near.a[same], near.b[same])
+
+
+def read_targets(points: CodecPoints) -> Floats:
+    """Read the bit rates that the points of a codec were made for, (K,); NaN for other points."""
+    names = points.names or ()
+    prefix = _BPP_TARGET
+    targets = [float(n.removeprefix(prefix)) if n.startswith(prefix) else np.nan for n in names]
+    return np.array(targets, np.float64)

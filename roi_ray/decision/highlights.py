@@ -1,7 +1,7 @@
 """The cells of a sweep that are worth looking at, and why."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
@@ -24,6 +24,9 @@ KINDS: tuple[Kind, ...] = ("disagreement", "difference", "worst")
 
 MAX_PAIRS = 500_000
 """Images are sampled where there are more of them, times pairs of codecs."""
+
+MAX_IMAGES = 50_000
+"""Images are sampled where there are more of them."""
 
 _PER_PAIR = 20  # candidates that are kept of each pair of codecs, kind and metric
 _REPEATED_IMAGE, _REPEATED_NAME = 0.1, 0.7  # how much less an image, codec or metric counts again
@@ -53,22 +56,20 @@ class _Candidate:
     """A possible highlight.
 
     Attributes:
-        kind: see `Highlight`.
         score: how striking it is; comparable within a kind.
         image: the `reference` of the image.
         rows: row numbers in the scores.
         codecs: codecs of the cells.
         metric: the metric that disagrees, or that says so.
-        describe: makes the sentence.
+        text: the sentence.
     """
 
-    kind: Kind
     score: float
     image: str
     rows: tuple[int, ...]
     codecs: tuple[str, ...]
     metric: str
-    describe: Callable[[], str]
+    text: str
 
 
 def choose_highlights(
@@ -97,7 +98,8 @@ def choose_highlights(
         codecs: codecs to look at; None for all.
         limit: number of highlights, at most.
         seed: seed of the sample of images.
-        max_pairs: images are sampled where their number times that of pairs of codecs is larger.
+        max_pairs: images are sampled where their number times that of pairs of codecs is larger,
+            and where there are more than `MAX_IMAGES`. The worst cells are those of all images.
 
     Returns:
         highlights, those of a kind together and the most striking first; empty if there are none.
@@ -106,7 +108,8 @@ def choose_highlights(
         return []
     chosen = sorted(scores.codecs if codecs is None else codecs)
     model = None if preference is None else preference.model
-    count = max(1, max_pairs // max(1, len(chosen) * (len(chosen) - 1) // 2))
+    pairs = max(1, len(chosen) * (len(chosen) - 1) // 2)
+    count = min(MAX_IMAGES, max(1, max_pairs // pairs))
     images = np.arange(len(scores.images))
     if len(images) > count:
         images = np.sort(np.random.default_rng(seed).choice(images, count, replace=False))
@@ -115,16 +118,9 @@ def choose_highlights(
         candidates["disagreement"] += _find_disagreements(cells, scores, metrics)
         candidates["difference"] += _find_differences(cells, scores, metrics)
     for cell in find_worst_cells(scores, chosen, metrics):
+        text = describe_worst(cell)
         candidates["worst"].append(
-            _Candidate(
-                "worst",
-                cell.z,
-                cell.image,
-                (cell.row,),
-                (cell.codec,),
-                cell.metric,
-                partial(describe_worst, cell),
-            )
+            _Candidate(cell.z, cell.image, (cell.row,), (cell.codec,), cell.metric, text)
         )
     return _spread_out(candidates, limit)
 
@@ -141,8 +137,8 @@ def _find_disagreements(
         weaker = np.minimum(np.abs(ours), np.abs(theirs))
         strength = np.nan_to_num(np.where(ours * theirs < 0, weaker, 0))
         for n in _find_strongest(strength):
-            describe = partial(describe_disagreement, cells, n, metrics, number, judge)
-            yield _to_candidate("disagreement", strength, cells, n, scores, metric, describe)
+            text = describe_disagreement(cells, n, metrics, number, judge)
+            yield _to_candidate(strength, cells, n, scores, metric, text)
 
 
 def _find_differences(
@@ -151,8 +147,8 @@ def _find_differences(
     """Find the cells that differ most by the first metric."""
     strength = np.nan_to_num(np.abs(cells.leads[:, 0]))
     for n in _find_strongest(strength):
-        describe = partial(describe_difference, cells, n, metrics[0])
-        yield _to_candidate("difference", strength, cells, n, scores, metrics[0], describe)
+        text = describe_difference(cells, n, metrics[0])
+        yield _to_candidate(strength, cells, n, scores, metrics[0], text)
 
 
 def _find_strongest(strength: Floats) -> list[int]:
@@ -162,17 +158,16 @@ def _find_strongest(strength: Floats) -> list[int]:
 
 
 def _to_candidate(
-    kind: Kind,
     strength: Floats,
     cells: NearCells,
     n: int,
     scores: SweepScores,
     metric: str,
-    describe: Callable[[], str],
+    text: str,
 ) -> _Candidate:
     image = scores.images[cells.image[n]]
     rows = (int(cells.rows[n, 0]), int(cells.rows[n, 1]))
-    return _Candidate(kind, float(strength[n]), image, rows, cells.codecs, metric, describe)
+    return _Candidate(float(strength[n]), image, rows, cells.codecs, metric, text)
 
 
 def _spread_out(candidates: dict[Kind, list[_Candidate]], limit: int) -> list[Highlight]:
@@ -183,11 +178,11 @@ def _spread_out(candidates: dict[Kind, list[_Candidate]], limit: int) -> list[Hi
     shown: set[tuple[str, tuple[str, ...]]] = set()
     chosen: list[Highlight] = []
 
-    def value(candidate: _Candidate) -> float:
+    def value(candidate: _Candidate, kind: Kind) -> float:
         if (candidate.image, candidate.codecs) in shown:
             return 0.0
         used = [codecs[codec] for codec in candidate.codecs]
-        repeated = sum(used) / len(used) + metrics[candidate.kind, candidate.metric]
+        repeated = sum(used) / len(used) + metrics[kind, candidate.metric]
         return float(
             candidate.score * _REPEATED_IMAGE ** images[candidate.image] * _REPEATED_NAME**repeated
         )
@@ -196,11 +191,11 @@ def _spread_out(candidates: dict[Kind, list[_Candidate]], limit: int) -> list[Hi
     for kind in cycle(KINDS):
         if not open_kinds or len(chosen) == limit:
             break
-        best = max(candidates[kind], key=value, default=None)
-        if best is None or value(best) <= 0:
+        best = max(candidates[kind], key=partial(value, kind=kind), default=None)
+        if best is None or value(best, kind) <= 0:
             open_kinds.discard(kind)
             continue
-        chosen.append(Highlight(kind, best.describe(), best.image, best.rows))
+        chosen.append(Highlight(kind, best.text, best.image, best.rows))
         images[best.image] += 1
         codecs.update(best.codecs)
         metrics[kind, best.metric] += 1

@@ -1,4 +1,7 @@
-"""The features of a sweep's cells as a preference model sees them."""
+"""Numbers of a sweep's cells for some images, as they are and as a preference model sees them.
+
+Columns are read one after the other, each for all codecs, as large scores are kept by column.
+"""
 
 from collections.abc import Sequence
 
@@ -9,24 +12,48 @@ from roi_ray import schema
 from roi_ray.decision.sweep_scores import Floats, SweepScores
 from roi_ray.preference.regions import basic_feature, is_empty
 
+Ints = NDArray[np.int64]
 
-def read_features(scores: SweepScores, codec: str, features: Sequence[str]) -> Floats:
-    """Read the features of a codec's cells as a preference model sees them.
 
-    Images without a region of interest take the metric of the whole image in place of that under
-    the mask.
+def read_values(
+    scores: SweepScores, codecs: Sequence[str], names: Sequence[str], images: Ints
+) -> dict[str, Floats]:
+    """Read columns of some images.
+
+    Args:
+        scores: scores of a sweep.
+        codecs: codecs to read.
+        names: M columns to read.
+        images: numbers of the images, (I,).
 
     Returns:
-        features, (images, K, F); NaN where there is no number.
+        numbers by codec, (I, K, M); NaN where there is none, or no such column.
     """
-    lacking = find_images_without_region(scores)[:, None]
-    columns = []
-    for feature in features:
-        values = scores.values(codec, feature)
-        if (basic := basic_feature(feature)) != feature and lacking.any():
-            values = np.where(lacking, scores.values(codec, basic), values)
-        columns.append(values)
-    return np.stack(columns, -1)
+    columns = [{codec: _read(scores, codec, name, images) for codec in codecs} for name in names]
+    return {codec: np.stack([column[codec] for column in columns], -1) for codec in codecs}
+
+
+def _read(scores: SweepScores, codec: str, name: str, images: Ints) -> Floats:
+    if name not in scores.column_names:
+        return np.full((len(images), scores.codecs[codec].rows.shape[1]), np.nan)
+    return scores.values(codec, name)[images]
+
+
+def read_features(
+    scores: SweepScores, codecs: Sequence[str], features: Sequence[str], images: Ints
+) -> dict[str, Floats]:
+    """Read the features of some images as a preference model sees them.
+
+    Images without a region of interest take the metric of the whole image in place of that under
+    the mask. For arguments and result see `read_values`.
+    """
+    lacking = find_images_without_region(scores)[images]
+    found = read_values(scores, codecs, features, images)
+    if lacking.any():
+        basic = read_values(scores, codecs, [basic_feature(name) for name in features], images)
+        for codec in codecs:
+            found[codec][lacking] = basic[codec][lacking]
+    return found
 
 
 def find_images_without_region(scores: SweepScores) -> NDArray[np.bool_]:

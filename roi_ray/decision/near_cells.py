@@ -11,7 +11,7 @@ from scipy import special
 
 from roi_ray import schema
 from roi_ray.decision.equal_rate import find_near_pairs
-from roi_ray.decision.model_features import read_features
+from roi_ray.decision.model_features import read_features, read_values
 from roi_ray.decision.sweep_scores import Floats, SweepScores
 from roi_ray.preference.model import PreferenceModel
 
@@ -89,14 +89,8 @@ class _Finder:
         self._codecs, self._model, self._images = codecs, model, images
         self._rows = {codec: scores.codecs[codec].rows[images] for codec in codecs}
         self._rates = {codec: scores.bit_rates(codec)[images] for codec in codecs}
-        self._values = {
-            codec: np.stack([scores.values(codec, name)[images] for name in metrics], -1)
-            for codec in codecs
-        }
-        self._features = {}
-        if model:
-            for codec in codecs:
-                self._features[codec] = read_features(scores, codec, model.features)[images]
+        self._values = read_values(scores, codecs, metrics, images)
+        self._features = read_features(scores, codecs, model.features, images) if model else {}
         sign = [1.0 if schema.MEANINGS[name].better == "higher" else -1.0 for name in metrics]
         spread = _measure_spread(np.concatenate([*self._values.values()], 1))
         self._scale: Floats = np.array(sign) / spread

@@ -8,24 +8,17 @@ equal bit rates (`--match bpp=`). The model gives the share of people who prefer
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.decision.equal_rate import (
-    MIN_POINTS,
-    RATES,
-    find_matched_pairs,
-    find_near_pairs,
-    interpolate,
-)
-from roi_ray.decision.model_features import find_images_without_region, read_features
+from roi_ray.decision.equal_rate import MIN_POINTS, RATES
+from roi_ray.decision.model_features import find_images_without_region
 from roi_ray.decision.model_notes import describe_mismatch, describe_model
+from roi_ray.decision.predictions import Images, Pair, Predictions, predict_pairs
 from roi_ray.decision.savings import Estimate
-from roi_ray.decision.sweep_scores import Floats, SweepScores
+from roi_ray.decision.sweep_scores import SweepScores
 from roi_ray.preference.intervals import count_effective_answers, interval_of_share
 from roi_ray.preference.model import PreferenceModel, load_preference_model
 from roi_ray.preference.ranking import (
@@ -39,9 +32,6 @@ from roi_ray.preference.ranking import (
 )
 from roi_ray.preference.regions import basic_feature
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
-
-Images = NDArray[np.int64]
-Pair = tuple[str, str]
 
 MAX_COMPARISONS = 1_000_000
 """Images are sampled where all of them would make more predictions than this."""
@@ -74,18 +64,6 @@ class Preference:
     model: PreferenceModel | None = None
 
 
-@dataclass(frozen=True)
-class _Predictions:
-    """Predictions about one pair of codecs, (N,) each."""
-
-    codecs: Pair
-    image: Images
-    bpp_a: Floats
-    bpp_b: Floats
-    share: Floats
-    interpolated: bool
-
-
 def predict_preferences(
     scores: SweepScores,
     codecs: Sequence[str] | None = None,
@@ -116,7 +94,7 @@ def predict_preferences(
     if reason := _find_reason(scores, chosen, loaded):
         return Preference(reason)
     images = _sample_images(len(scores.images), len(chosen), max_comparisons, seed)
-    predictions = _predict(scores, chosen, loaded, images)
+    predictions = predict_pairs(scores, chosen, loaded, images)
     if not predictions:
         return Preference("No two codecs have a bit rate in common on any image.")
     table = _to_table(predictions)
@@ -158,55 +136,25 @@ def _sample_images(images: int, codecs: int, limit: int, seed: int) -> Images:
     return np.sort(np.random.default_rng(seed).choice(images, count, replace=False))
 
 
-def _predict(
-    scores: SweepScores, codecs: Sequence[str], model: PreferenceModel, images: Images
-) -> list[_Predictions]:
-    """Predict the preferences between all pairs of codecs that have a bit rate in common."""
-    at = np.array(RATES)
-    rates = {codec: scores.bit_rates(codec)[images] for codec in codecs}
-    features = {codec: read_features(scores, codec, model.features)[images] for codec in codecs}
-    curves = {codec: interpolate(rates[codec], features[codec], at) for codec in codecs}
-    predictions = []
-    for a, b in combinations(codecs, 2):
-        near = find_near_pairs(rates[a], rates[b])
-        matched = find_matched_pairs(scores.codecs[a], scores.codecs[b], near)
-        interpolated = not len(matched.image)
-        if not interpolated:
-            image = matched.image
-            pair_a, pair_b = (image, matched.a), (image, matched.b)
-            x_a, x_b = features[a][pair_a], features[b][pair_b]
-            bpp_a, bpp_b = rates[a][pair_a], rates[b][pair_b]
-        else:
-            both = np.isfinite(curves[a]).all(-1) & np.isfinite(curves[b]).all(-1)
-            image, rate = np.nonzero(both)
-            x_a, x_b = curves[a][image, rate], curves[b][image, rate]
-            bpp_a = bpp_b = at[rate]
-        share = model.predict(x_a, x_b)
-        known = np.isfinite(share)
-        if known.any():
-            columns = (images[image][known], bpp_a[known], bpp_b[known], share[known])
-            predictions.append(_Predictions((a, b), *columns, interpolated))
-    return predictions
-
-
-def _to_table(predictions: Sequence[_Predictions]) -> pa.Table:
+def _to_table(predictions: Sequence[Predictions]) -> pa.Table:
     """Build the comparisons that `roi_ray.preference.ranking` takes."""
     codecs = [np.repeat(np.array([p.codecs], object), len(p.image), 0) for p in predictions]
     names = np.concatenate(codecs)
     image = np.concatenate([p.image for p in predictions])
+    bpp = np.concatenate([p.bpp for p in predictions])
     columns = {
         # Names of images are not needed: rows of one image only must have the same group.
         schema.GROUP: pa.array(image).cast(pa.string()),
         schema.CODEC_A: pa.array(names[:, 0], pa.string()),
         schema.CODEC_B: pa.array(names[:, 1], pa.string()),
-        schema.BPP_A: np.concatenate([p.bpp_a for p in predictions]),
-        schema.BPP_B: np.concatenate([p.bpp_b for p in predictions]),
+        schema.BPP_A: bpp,
+        schema.BPP_B: bpp,
         schema.P_A_PREFERRED: np.concatenate([p.share for p in predictions]),
     }
     return pa.table(columns)
 
 
-def _estimate_shares(predictions: Sequence[_Predictions]) -> list[tuple[Pair, Estimate]]:
+def _estimate_shares(predictions: Sequence[Predictions]) -> list[tuple[Pair, Estimate]]:
     """Estimate the share of people who prefer the first codec of each pair, and the second."""
     estimates: list[tuple[Pair, Estimate]] = []
     for p in predictions:
@@ -224,27 +172,32 @@ def _estimate_shares(predictions: Sequence[_Predictions]) -> list[tuple[Pair, Es
     return estimates
 
 
-def _list_images(predictions: Sequence[_Predictions]) -> Images:
+def _list_images(predictions: Sequence[Predictions]) -> Images:
     return np.unique(np.concatenate([p.image for p in predictions]))
 
 
 def _describe_extent(
     scores: SweepScores,
     codecs: Sequence[str],
-    predictions: Sequence[_Predictions],
+    predictions: Sequence[Predictions],
     images: Images,
 ) -> list[str]:
     """Say what was compared, and what was left out."""
     compared = _list_images(predictions)
-    rates = np.concatenate([p.bpp_a for p in predictions])
+    rates = np.concatenate([p.bpp for p in predictions])
     notes = [
         f"Codecs are compared at equal bit rates of {rates.min():.2g} to {rates.max():.2g} bits "
         "per pixel, on the images where both have that bit rate."
     ]
-    if any(p.interpolated for p in predictions):
+    if any(p.apart is None for p in predictions):
         notes.append(
             "Between the points of a codec, numbers are interpolated; on photographs, that changed "
             "a predicted share by 2 of 100 people on average."
+        )
+    if real := [p.apart for p in predictions if p.apart is not None]:
+        notes.append(
+            "Where codecs were encoded for the same bit rate, these cells are compared; their bit "
+            f"rates differ by {max(real):.1%} at most.".replace("%", " %")
         )
     if len(images) < len(scores.images):
         notes.append(f"{len(images):,} of {len(scores.images):,} images, drawn at random.")
