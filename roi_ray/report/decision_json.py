@@ -21,17 +21,29 @@ def decision_to_dict(decision: Decision) -> dict[str, Any]:
     BD-rates are in percent against the anchor; negative means fewer bits. `mean` and `median` are
     of the BD-rates of single images, `mean_curves` is the BD-rate of the mean curves; `low` and
     `high` are the ends of 95 % intervals over images, null where there are too few of these.
+    `highest_bpp` of a band is null if it has no end.
     """
     scores = decision.scores
     result = {
         "roi_ray": roi_ray.__version__,
         "scores": scores.uri,
         "verdict": [plain(sentence) for sentence in write_verdict(decision)],
+        "notes": list(decision.notes),
         "anchor": decision.anchor,
         "metrics": list(decision.metrics),
         "codecs": list(scores.codecs),
         "images": len(scores.images),
         "rows": scores.row_count,
+        "winners": [
+            {
+                "metric": winner.metric,
+                "ranking": list(winner.ranking),
+                "not_ranked": dict(winner.unranked),
+                "lead_over_second": None if winner.lead is None else asdict(winner.lead),
+                "proven": winner.proven,
+            }
+            for winner in decision.winners.values()
+        ],
         "bd_rates": _list_savings(decision.savings, list(scores.images)),
         "bands": [
             {"lowest_bpp": low, "highest_bpp": high, "bd_rates": _list_savings(savings)}

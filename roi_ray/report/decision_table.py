@@ -1,5 +1,6 @@
 """The decision between codecs on a terminal: verdict, BD-rates, preferences, times, and doubts."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ from rich.text import Text
 
 from roi_ray.decision.decide import Decision, Savings
 from roi_ray.decision.savings import Estimate, Saving
+from roi_ray.report.decision_reasons import Reasons
 from roi_ray.report.decision_use import build_use
-from roi_ray.report.page_tables import Footnotes, order_codecs
+from roi_ray.report.page_tables import order_codecs
 from roi_ray.report.page_text import base_metric, is_roi, shorten
 from roi_ray.report.text import GAP, begin_table, plain
 from roi_ray.report.verdict import write_verdict
@@ -27,15 +29,16 @@ _EXPLANATION = (
 
 def print_decision(decision: Decision, console: Console) -> None:
     """Print a decision: verdict first, then the numbers, then what limits them."""
-    notes = Footnotes()
+    reasons = Reasons()
     _print_lines(console, _describe_scores(decision), style="dim")
     console.print()
     for number, sentence in enumerate(write_verdict(decision)):
         _print_lines(console, [sentence], style=None if number else "bold")
-    for part in _build_tables(decision, console.width, notes):
+    for part in _build_tables(decision, console.width, reasons):
         console.print()
         console.print(part)
-    _print_block(console, "", [f"[{n}] {text}" for n, text in enumerate(notes.reasons, 1)])
+    _print_block(console, "", reasons.explain())
+    _print_block(console, "scores", decision.notes)
     _print_block(console, "preferences", list(decision.preference.notes))
     _print_block(console, "times", list(decision.times.notes))
     _print_block(console, "quality control", list(_list_findings(decision)))
@@ -70,31 +73,33 @@ class Column:
 
 
 def make_saving_table(
-    columns: Sequence[Column], codecs: Sequence[str], notes: Footnotes, *, curves: bool = True
+    columns: Sequence[Column], codecs: Sequence[str], reasons: Reasons, *, curves: bool = True
 ) -> Table:
     """Make a table of BD-rates: for each codec the mean, its interval, mean curves, and images.
 
     Args:
         columns: the columns.
         codecs: the codecs, in order.
-        notes: collects why a number is not shown.
+        reasons: collects why a number is not shown.
         curves: whether to show the BD-rate of mean curves.
     """
     table = begin_table()
     table.add_column("codec", no_wrap=True)
     table.add_column("", no_wrap=True, style="dim")
     for column in columns:
-        table.add_column(
-            Text("\n".join(map(plain, column.header.split("\n")))), justify="right", no_wrap=True
-        )
+        header = "\n".join(map(plain, column.header.split("\n")))
+        table.add_column(Text(header), justify="right", no_wrap=True)
     for codec in codecs:
         savings = [column.savings[codec] for column in columns]
-        lines: dict[str, list[Text | str]] = {
-            "mean": [_format_mean(c.savings[codec], notes, c.best == codec) for c in columns],
-            "95 %": [format_interval(saving.mean) for saving in savings],
+        lines: dict[str, Sequence[Text | str]] = {
+            "mean": [_format_mean(c.savings[codec], reasons, c.best == codec) for c in columns]
         }
-        if curves:
-            lines["curves"] = [_format_curve(saving, notes) for saving in savings]
+        intervals = [format_interval(saving.mean) for saving in savings]
+        if any(intervals):
+            lines["95 %"] = intervals
+        # Where nothing at all is valid, the reasons of the means say enough.
+        if curves and any(saving.mean or saving.curve for saving in savings):
+            lines["curves"] = [_format_curve(saving, reasons) for saving in savings]
         if any(saving.valid < len(saving.per_image) for saving in savings):
             lines["images"] = [f"{saving.valid}/{len(saving.per_image)}" for saving in savings]
         for number, (label, cells) in enumerate(lines.items()):
@@ -141,19 +146,20 @@ def _describe_scores(decision: Decision) -> list[str]:
     ]
 
 
-def _build_tables(decision: Decision, width: int, notes: Footnotes) -> Iterator[RenderableType]:
+def _build_tables(decision: Decision, width: int, reasons: Reasons) -> Iterator[RenderableType]:
     codecs = [codec for codec in order_codecs(decision) if codec != decision.anchor]
     longest = max((len(shorten(codec, _MAX_NAME)) for codec in codecs), default=0)
     room = width - longest - _LABEL - 2 * GAP
     if codecs:
         yield Text(plain(_EXPLANATION.format(anchor=shorten(decision.anchor))))
         for columns in split_by_width(_list_metrics(decision), room):
-            yield make_saving_table(columns, codecs, notes)
+            yield make_saving_table(columns, codecs, reasons)
+    yield from build_use(decision)
+    if codecs:
         for title, parts in _list_parts(decision):
             yield Text(plain(title), style="bold")
             for columns in split_by_width([[part] for part in parts], room):
-                yield make_saving_table(columns, codecs, notes, curves=False)
-    yield from build_use(decision)
+                yield make_saving_table(columns, codecs, reasons, curves=False)
 
 
 def _list_metrics(decision: Decision) -> list[list[Column]]:
@@ -178,7 +184,7 @@ def _list_parts(decision: Decision) -> Iterator[tuple[str, list[Column]]]:
 
     if decision.bands:
         bands = [
-            Column(f"{low:g}..{high:g}\nbpp", select(savings))
+            Column(f"{_format_band(low, high)}\nbpp", select(savings))
             for (low, high), savings in decision.bands.items()
         ]
         yield f"By bit rate of {shorten(decision.anchor)}, {metric}:", bands
@@ -191,17 +197,21 @@ def _list_parts(decision: Decision) -> Iterator[tuple[str, list[Column]]]:
         yield f"By {name}, {metric}:", groups
 
 
-def _format_mean(saving: Saving, notes: Footnotes, best: bool) -> Text:
+def _format_band(low: float, high: float) -> str:
+    return f"{low:g} and more" if math.isinf(high) else f"{low:g}..{high:g}"
+
+
+def _format_mean(saving: Saving, reasons: Reasons, best: bool) -> Text:
     if saving.mean is None:
-        return Text(f"[{notes.number(plain(saving.reason or 'no valid BD-rate'))}]")
+        return Text(reasons.name_mean(saving), style="dim")
     text = format_value(saving.mean.value)
     return Text(f"*{text}" if best else text, style="bold" if best else "")
 
 
-def _format_curve(saving: Saving, notes: Footnotes) -> str:
+def _format_curve(saving: Saving, reasons: Reasons) -> Text:
     if saving.curve is None:
-        return f"[{notes.number('mean curves: ' + (saving.curve_flag or 'not valid'))}]"
-    return format_value(saving.curve.value)
+        return Text(reasons.name_curve(saving), style="dim")
+    return Text(format_value(saving.curve.value))
 
 
 def _list_findings(decision: Decision) -> Iterator[str]:

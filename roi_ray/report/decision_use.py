@@ -69,4 +69,5 @@ def _format_rank(rank: Rank | None) -> tuple[str, str]:
 def _format_time(times: CodecTimes | None) -> str:
     if times is None:
         return _NONE
-    return f"{1000 * times.seconds.value:.3g}"
+    milliseconds = 1000 * times.seconds.value
+    return f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
