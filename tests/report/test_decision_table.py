@@ -3,7 +3,6 @@
 import io
 import json
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -58,16 +57,15 @@ def test_summary_fits_the_terminal_and_begins_with_the_verdict(decision, width) 
     assert text.isascii()
 
 
-def test_summary_has_mean_interval_and_mean_curves(decision) -> None:
-    lines = [line.split() for line in render(decision, 160).splitlines()]
-    start = next(i for i, words in enumerate(lines) if words[:2] == ["good", "mean"])
-    mean, interval, curves = lines[start : start + 3]
-    psnr = decision.metrics.index("psnr")
-    assert set(mean[2:]) == {"*-9.1"}
-    assert set(interval[2:]) == {"-9.1..-9.1"} and interval[:2] == ["95", "%"]
-    assert curves[0] == "curves" and curves[1:][2 * psnr] == "-9.1"
-    bad = next(words for words in lines if words[:2] == ["bad", "mean"])
-    assert set(bad[2:]) == {"+10.0"}
+def test_summary_has_mean_interval_and_mean_curves(tmp_path) -> None:
+    scores = to_scores(make_rows(), tmp_path)
+    result = decide(scores, metrics=["psnr", "roi_psnr"], model=None)
+    lines = [line.split() for line in render(result, 80).splitlines()]
+    assert ["codec", "full", "frame", "ROI"] in lines
+    assert ["good", "mean", "*-9.1", "*-9.1"] in lines
+    assert ["95", "%", "-9.1..-9.1", "-9.1..-9.1"] in lines
+    assert ["curves", "-9.1", "-9.1"] in lines
+    assert ["bad", "mean", "+10.0", "+10.0"] in lines
 
 
 def test_number_that_is_not_valid_is_a_word_with_its_reason(decision) -> None:
@@ -81,22 +79,19 @@ def test_number_that_is_not_valid_is_a_word_with_its_reason(decision) -> None:
 def test_summary_has_preferences_times_and_failures(decision) -> None:
     text = render(decision, 120)
     lines = [line.split() for line in text.splitlines()]
-    header = next(i for i, words in enumerate(lines) if words and words[0] == "preferred")
-    rows = {words[0]: words for words in lines[header + 2 :] if words}
-    assert rows["good"][-2:] == ["250", "12.5"]
-    share = int(rows["good"][1])
-    assert 50 < share <= 100
+    header = lines.index(["codec", "jpeg", "to", "all", "logit"])
+    rows = {words[0]: words for words in lines[header + 1 : header + 5]}
+    assert 50 < int(rows["good"][1]) <= 100
+    assert rows["jpeg"][1] == "-" and rows["few"][1:] == ["-", "-", "-"]
+    assert ["good", "250", "12.5"] in lines
     assert "These are predictions of a preference model" in text
     assert "good: no scores of 1 cell (1 x CodecError). Such as: crash" in text
 
 
-def test_groups_and_missing_models_are_shown(tmp_path) -> None:
-    scores = to_scores(make_rows(), tmp_path)
-    text = render(decide(scores, group_by=["codec_version"], model=None), 120) if (
-        "codec_version" in scores.column_names
-    ) else render(decide(scores, model=None), 120)
-    assert "No predicted preferences: " in text
-    assert "Bradley-Terry" not in text
+def test_what_is_missing_is_said(tmp_path) -> None:
+    text = render(decide(to_scores(sweep_rows({"jpeg": 1, "good": 1.1}), tmp_path), model=None), 80)
+    assert "No predicted preferences: " in text and "No times: " in text
+    assert "Bradley-Terry" not in text and "ms/megapixel" not in text
 
 
 def test_hostile_names_do_not_reach_the_terminal(tmp_path) -> None:
