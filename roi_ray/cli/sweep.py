@@ -32,7 +32,8 @@ def main(
         str,
         typer.Option(
             help="Originals: a folder of images, at any depth, an image, or a manifest with the "
-            "column reference. Local, or a URI (s3://, gs://, az://)."
+            "column reference; its other columns, such as content, are carried to the scores. "
+            "Local, or a URI (s3://, gs://, az://)."
         ),
     ],
     output: Annotated[

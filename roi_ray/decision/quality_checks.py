@@ -108,24 +108,22 @@ def check_grid(columns: ScoreColumns) -> list[Finding]:
             "by the bit rate of each image, and missing cells cannot be told."
         )
         return [Finding("points_without_names", "info", text, columns.scores.row_count)]
-    cells = columns.read(schema.CODEC, schema.REFERENCE, *point).unique()
-    points = cells.select(schema.CODEC, *point).unique().group_by(schema.CODEC).len("points")
-    rows = cells.group_by(schema.CODEC).len("rows").join(points, on=schema.CODEC)
+    rows = columns.read(schema.CODEC, schema.REFERENCE, *point).drop_nulls(schema.REFERENCE)
     images = len(columns.scores.images)
-    gaps = rows.select(
-        schema.CODEC, missing=pl.col("points").cast(pl.Int64) * images - pl.col("rows")
-    ).filter(pl.col("missing") > 0)
     findings = []
-    for codec, missing in gaps.iter_rows():
-        own = cells.filter(pl.col(schema.CODEC) == codec)
-        name = str(columns.decode(own.head(1))[schema.CODEC][0])
-        absent = _find_absent(own, images, point)
+    # Codec by codec, because all cells together take much memory.
+    for codec in rows[schema.CODEC].drop_nulls().unique().to_list():
+        cells = rows.filter(pl.col(schema.CODEC) == codec).unique()
+        missing = cells.select(point).n_unique() * images - cells.height
+        if missing <= 0:
+            continue
+        name = str(columns.decode(cells.head(1))[schema.CODEC][0])
         examples = tuple(
             f"{row[schema.REFERENCE]} at {'='.join(str(row[name]) for name in point)}"
-            for row in columns.decode(absent).iter_rows(named=True)
+            for row in columns.decode(_find_absent(cells, images, point)).iter_rows(named=True)
         )
         text = f"{name}: {count_noun(missing, 'cell')} missing, of all images at all its points."
-        findings.append(Finding("missing_cells", "warning", text, int(missing), examples))
+        findings.append(Finding("missing_cells", "warning", text, missing, examples))
     return sorted(findings, key=lambda finding: finding.text)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
-def replace_file(path: str, data: bytes) -> None:
+def replace_file(path: str, data: bytes | memoryview) -> None:
     """Write a file, in place of the one that exists. Missing folders are created.
 
     Raises:
@@ -43,7 +43,7 @@ def create_file(path: str, data: bytes) -> bool:
 
 
 @contextmanager
-def _partial_file(path: str, data: bytes) -> Iterator[str]:
+def _partial_file(path: str, data: bytes | memoryview) -> Iterator[str]:
     """Write a file's content under another name beside it; delete what is left at the end."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)

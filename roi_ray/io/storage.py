@@ -61,6 +61,8 @@ __all__ = [
     "write_bytes",
 ]
 
+_PART_BYTES = 1 << 28
+
 
 def read_bytes(uri: str) -> bytes:
     """Read the whole content of a file or object."""
@@ -81,17 +83,18 @@ def open_file(uri: str) -> pa.NativeFile:
         return filesystem.open_input_file(path)
 
 
-def write_bytes(uri: str, data: bytes) -> None:
+def write_bytes(uri: str, data: bytes | memoryview) -> None:
     """Write a whole file or object. Readers see the old content or the new, never a part of it.
 
-    Missing folders are created.
+    Missing folders are created. Content that memory cannot hold is a `memoryview` of a mapped file.
     """
     filesystem, path = locate(uri)
     with explained_errors("write", uri):
         if is_remote(uri):
             # An object appears when its upload is complete.
             with filesystem.open_output_stream(path) as stream:
-                stream.write(data)
+                for start in range(0, len(data), _PART_BYTES):  # stores limit the size of a part
+                    stream.write(data[start : start + _PART_BYTES])
         else:
             local_files.replace_file(path, data)
 

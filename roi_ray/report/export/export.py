@@ -1,6 +1,6 @@
 """Write the scores of a sweep in the format of another tool."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,7 +8,7 @@ from roi_ray.decision.decide import decide
 from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.errors import UsageError
 from roi_ray.report.export import codec_compare, compressai, tables
-from roi_ray.report.export.files import check_output, write_files
+from roi_ray.report.export.files import Content, check_output, write_files
 from roi_ray.report.export.selection import select_cells
 
 Format = Literal["codec-compare", "csv", "compressai"]
@@ -61,6 +61,7 @@ def export_scores(
     folder = check_output(output, scores)
     sweep = read_sweep_scores(scores)
     selection = select_cells(sweep, codecs, only_with_region=only_with_region)
+    files: Mapping[str, Content]
     left_out: list[str] = []
     if file_format == "csv":
         if only_with_region:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from roi_ray.errors import UsageError
 from roi_ray.io import storage
 
+Content = bytes | memoryview
+
 
 def check_output(output: str, scores: str) -> str:
     """Check where an export is to be written to, before there is something to write.
@@ -34,7 +36,7 @@ def check_output(output: str, scores: str) -> str:
     return folder
 
 
-def write_files(folder: str, files: Mapping[str, bytes]) -> list[str]:
+def write_files(folder: str, files: Mapping[str, Content]) -> list[str]:
     """Write files to a folder. Files that are there with the same content are left as they are.
 
     Args:
@@ -55,7 +57,7 @@ def write_files(folder: str, files: Mapping[str, bytes]) -> list[str]:
     return list(uris)
 
 
-def _is_written(uri: str, data: bytes) -> bool:
+def _is_written(uri: str, data: Content) -> bool:
     """Return whether a file exists with this content."""
     if storage.is_folder(uri):
         raise UsageError(f"{uri} is a folder: name another --output")

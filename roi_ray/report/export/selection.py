@@ -1,10 +1,11 @@
 """The cells of a sweep that an export has, and their values column by column."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from roi_ray import schema
@@ -26,6 +27,7 @@ class Selection:
     scores: SweepScores
     images: NDArray[np.int64]
     rows: Mapping[str, NDArray[np.int64]]
+    _columns: dict[str, pl.Series] = field(default_factory=dict, repr=False)
 
     @property
     def codecs(self) -> tuple[str, ...]:
@@ -34,8 +36,10 @@ class Selection:
 
     def read(self, codec: str, column: str) -> list[Any]:
         """Read a column of the cells of a codec that have scores, image by image."""
+        if column not in self._columns:
+            self._columns[column] = self.scores.column(column)
         rows = self.rows[codec]
-        return self.scores.column(column).gather(rows[rows != MISSING]).to_list()
+        return self._columns[column].gather(rows[rows != MISSING]).to_list()
 
     def image_of_cells(self, codec: str) -> NDArray[np.int64]:
         """Return the number of the image of each cell that `read` returns."""

@@ -1,5 +1,7 @@
 """Scores and BD-rates as CSV. Null is an empty field, and texts are in quotes."""
 
+import mmap
+import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,13 +13,15 @@ from roi_ray.decision.bd_rate import Flag
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.savings import Saving
 from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.io.tables import find_table_files
+from roi_ray.report.export.files import Content
 
 SCORES_CSV = "scores.csv"
 BD_RATES_CSV = "bd_rates.csv"
 IMAGES_CSV = "bd_rates_by_image.csv"
 
 _ESTIMATES = ("mean", "median", "curve")
-_INTERNAL = ("_row", "_image", "_point")
+_PIECE_ROWS = 100_000
 
 _BD_RATES: dict[str, Any] = {
     "codec": pl.String,
@@ -43,7 +47,7 @@ _IMAGES: dict[str, Any] = {
 """Columns of `bd_rates_by_image.csv`: a row per image, codec and metric."""
 
 
-def make_tables(decision: Decision, codecs: Sequence[str] | None = None) -> dict[str, bytes]:
+def make_tables(decision: Decision, codecs: Sequence[str] | None = None) -> dict[str, Content]:
     """Make the files of an export.
 
     Args:
@@ -63,12 +67,19 @@ def make_tables(decision: Decision, codecs: Sequence[str] | None = None) -> dict
     }
 
 
-def _format_scores(scores: SweepScores, codecs: Sequence[str] | None) -> bytes:
-    names = [name for name in scores.column_names if name not in _INTERNAL]
-    frame = pl.DataFrame([scores.column(name).alias(name) for name in names])
-    if codecs is not None:
-        frame = frame.filter(pl.col(schema.CODEC).is_in(list(codecs)))
-    return frame.write_csv(quote_style="non_numeric").encode()
+def _format_scores(scores: SweepScores, codecs: Sequence[str] | None) -> memoryview:
+    """Format rows piece by piece in a temporary file, because memory may not hold all of them."""
+    table = find_table_files(scores.uri, (schema.REFERENCE, schema.DISTORTED, schema.CODEC))
+    with tempfile.TemporaryFile() as file:
+        has_header = False
+        for piece in table.read_pieces(table.row_count, _PIECE_ROWS):
+            rows = pl.DataFrame(piece)
+            if codecs is not None:
+                rows = rows.filter(pl.col(schema.CODEC).is_in(list(codecs)))
+            rows.write_csv(file, include_header=not has_header, quote_style="non_numeric")
+            has_header = True
+        file.flush()
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _describe(anchor: str, saving: Saving) -> list[Any]:

@@ -18,6 +18,7 @@ from roi_ray.errors import UsageError
 from roi_ray.io import storage
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
+from roi_ray.report.export import tables
 from roi_ray.report.export.export import export_scores
 from tests.conftest import Photos, write_sweep
 from tests.s3_server import BUCKET
@@ -212,7 +213,8 @@ def test_compressai_needs_named_points(tmp_path, rows) -> None:
         export_scores(f"{tmp_path}/scores.parquet", "compressai", f"{tmp_path}/results")
 
 
-def test_csv_has_all_rows_and_the_decision(tmp_path, scores, rows) -> None:
+def test_csv_has_all_rows_and_the_decision(tmp_path, scores, rows, monkeypatch) -> None:
+    monkeypatch.setattr(tables, "_PIECE_ROWS", 7)
     export_scores(scores, "csv", f"{tmp_path}/tables", metrics=["psnr"])
     with (tmp_path / "tables" / "scores.csv").open(newline="") as file:
         cells = list(csv.DictReader(file))
@@ -275,7 +277,9 @@ def test_outputs_that_cannot_be_used_are_refused(tmp_path, scores) -> None:
     assert not (tmp_path / "page").exists()
 
 
-def test_scores_of_a_run_are_exported_to_s3(tmp_path, photos: Photos, s3_in_this_process) -> None:
+def test_scores_of_a_run_are_exported_to_s3(
+    tmp_path, photos: Photos, s3_in_this_process, monkeypatch
+) -> None:
     crops = {name: photos[name][:96, :96] for name in ("coffee", "chelsea")}
     manifest = write_sweep(crops, tmp_path, {"jpeg": [10, 50]})
     options = Options("cpu", engine="local")
@@ -295,3 +299,8 @@ def test_scores_of_a_run_are_exported_to_s3(tmp_path, photos: Photos, s3_in_this
     storage.write_bytes(export.files[0], b"{}")
     with pytest.raises(UsageError, match="exists with other content"):
         export_scores(scores, "codec-compare", f"s3://{BUCKET}/page")
+    monkeypatch.setattr(storage, "_PART_BYTES", 100)
+    for folder in (f"s3://{BUCKET}/tables", f"{tmp_path}/tables"):
+        assert len(export_scores(scores, "csv", folder).files) == 3
+    local = (tmp_path / "tables" / "scores.csv").read_bytes()
+    assert storage.read_bytes(f"s3://{BUCKET}/tables/scores.csv") == local
