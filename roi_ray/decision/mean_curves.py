@@ -69,13 +69,16 @@ class MeanCurves:
     @cached_property
     def _curves(self) -> tuple[Curves, Curves]:
         """Mean curves of the anchor and of the codec: of all images, then of each resample."""
-        columns = np.hstack([part for side in self._sides for part in side])
+        # Each side by itself: BLAS rounds columns of one product differently.
+        anchor, other = (self._fit_means(*side) for side in self._sides)
+        return anchor, other
+
+    def _fit_means(self, rates: Floats, quality: Floats) -> Curves:
+        columns = np.hstack([rates, quality])
         mean = columns[self._complete].mean(0, keepdims=True)
         samples = self._resamples.average(columns, self._complete)
-        widths = [part.shape[1] for side in self._sides for part in side]
-        parts: list[Floats] = np.split(np.vstack([mean, samples]), np.cumsum(widths)[:-1], axis=1)
-        direction = self._higher_is_better
-        return (
-            fit_curves(parts[0], parts[1], higher_is_better=direction),
-            fit_curves(parts[2], parts[3], higher_is_better=direction),
+        means = np.vstack([mean, samples])
+        points = rates.shape[1]
+        return fit_curves(
+            means[:, :points], means[:, points:], higher_is_better=self._higher_is_better
         )

@@ -7,6 +7,7 @@ the slopes at both ends of Moler, "Numerical Computing with MATLAB", 2004, secti
 with its own points, would take minutes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,6 +30,7 @@ class Pchip:
         slope: first derivatives at the points, likewise.
         square: factor of (x - start)^2 of each segment, (K - 1, N).
         cube: factor of (x - start)^3, likewise.
+        area: integral from the first point to each point, (K, N).
     """
 
     x: Floats
@@ -36,41 +38,31 @@ class Pchip:
     slope: Floats
     square: Floats
     cube: Floats
+    area: Floats
 
     def evaluate(self, x: float) -> Floats:
         """Compute the value of each curve at one place, (N,); it must be within its points."""
-        curves = np.arange(self.x.shape[1])
-        k = np.clip((self.x[1:] <= x).sum(0), 0, len(self.x) - 2)
-        s = x - self.x[k, curves]
-        y, slope, square, cube = (
-            part[k, curves] for part in (self.y, self.slope, self.square, self.cube)
-        )
-        value: Floats = y + s * (slope + s * (square + s * cube))
+        at = self._find_segments(self.x, np.full(self.x.shape[1], x))
+        s = x - at(self.x)
+        bend = at(self.square) + s * at(self.cube)
+        value: Floats = at(self.y) + s * (at(self.slope) + s * bend)
         return value
 
     def integrate(self, low: Floats, high: Floats) -> Floats:
         """Integrate each curve from `low` to `high`, (N,), both within its points."""
-        total = np.zeros(self.x.shape[1])
-        for k in range(len(self.x) - 1):
-            start, end = self.x[k], self.x[k + 1]
-            slope, square, cube = self.slope[k] / 2, self.square[k] / 3, self.cube[k] / 4
-            for limit, sign in ((high, 1.0), (low, -1.0)):
-                s = np.minimum(np.maximum(limit, start), end) - start
-                total += sign * (s * (self.y[k] + s * (slope + s * (square + s * cube))))
-        return total
+        return self._integrate_to(high) - self._integrate_to(low)
 
     def solve(self, values: Floats) -> Floats:
         """Find x at which each curve has a value, (N,).
 
         The curves must not fall. Values outside a curve's range give the nearer end of the curve.
         """
-        curves = np.arange(self.x.shape[1])
-        k = np.clip((self.y[1:] <= values).sum(0), 0, len(self.x) - 2)
-        y, slope, square, cube = (
-            part[k, curves] for part in (self.y, self.slope, self.square, self.cube)
-        )
+        at = self._find_segments(self.y, values)
+        start, y, slope = at(self.x), at(self.y), at(self.slope)
+        square, cube = at(self.square), at(self.cube)
         low = np.zeros_like(values)
-        high = self.x[k + 1, curves] - self.x[k, curves]
+        high = at(self.x[1:]) - start
+        tolerance = 4 * np.finfo(float).eps * np.abs(start + high)
         s = high / 2
         # Newton's method, and halving where it leaves the interval that has the solution.
         for _ in range(_MAX_STEPS):
@@ -79,13 +71,33 @@ class Pchip:
             rise = slope + s * (2 * square + s * 3 * cube)
             step = s - np.divide(error, rise, out=np.full_like(error, np.inf), where=rise > 0)
             step = np.where((step > low) & (step < high), step, (low + high) / 2)
-            done = np.abs(step - s) <= 4 * np.finfo(float).eps * np.abs(self.x[k + 1, curves])
+            done = (np.abs(step - s) <= tolerance) | (error == 0)
             s = np.where(error == 0, s, step)
-            if (done | (error == 0)).all():
+            if done.all():
                 break
-        found: Floats = self.x[k, curves] + s
-        found = np.where(values <= self.y[0], self.x[0], found)
+        found: Floats = np.where(values <= self.y[0], self.x[0], start + s)
         return np.where(values >= self.y[-1], self.x[-1], found)
+
+    def _integrate_to(self, x: Floats) -> Floats:
+        """Integrate each curve from its first point to x, (N,)."""
+        at = self._find_segments(self.x, x)
+        s = x - at(self.x)
+        cubic = at(self.square) / 3 + s * at(self.cube) / 4
+        return at(self.area) + s * (at(self.y) + s * (at(self.slope) / 2 + s * cubic))
+
+    def _find_segments(self, points: Floats, values: Floats) -> Callable[[Floats], Floats]:
+        """Find the segment of each curve that has a value of rising `points`, x or y.
+
+        Returns:
+            function that selects from an array, (K, N) or (K - 1, N), what belongs to the start of
+            the segments, (N,).
+        """
+        count = points.shape[1]
+        segment = np.zeros(count, np.intp)
+        for k in range(1, len(points) - 1):
+            segment += points[k] <= values
+        index = segment * count + np.arange(count)
+        return lambda array: np.take(array.reshape(-1), index)
 
 
 def fit_pchip(x: Floats, y: Floats, counts: Integers) -> Pchip:
@@ -115,7 +127,12 @@ def fit_pchip(x: Floats, y: Floats, counts: Integers) -> Pchip:
         slope[0] = np.where(enough, first, 0)
         slope[last, curves] = np.where(enough, final, 0)
     square = (3 * secant - 2 * slope[:-1] - slope[1:]) / length
-    return Pchip(x, y, slope, square, (slope[:-1] + slope[1:] - 2 * secant) / length**2)
+    cube = (slope[:-1] + slope[1:] - 2 * secant) / length**2
+    # Beyond the last point the length is not 0 but 1; nothing asks for that area.
+    bend = square / 3 + length * cube / 4
+    parts = length * (y[:-1] + length * (slope[:-1] / 2 + length * bend))
+    area = np.vstack([np.zeros_like(x[:1]), np.cumsum(parts, axis=0)])
+    return Pchip(x, y, slope, square, cube, area)
 
 
 def _inner_slopes(left: Floats, right: Floats, before: Floats, after: Floats) -> Floats:

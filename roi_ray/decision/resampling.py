@@ -1,4 +1,30 @@
-"""Resamples of the images of a sweep, for intervals."""
+"""Intervals over the images of a sweep.
+
+The interval of a mean is that between percentiles of resampled images (Efron, Annals of Statistics
+7, 1979). Percentiles of few images are too narrow: their ends are moved out from the value as far
+as those of Student's t. Bias-corrected percentiles (BCa) cover less where values have heavy tails
+(t with 3 degrees of freedom: 0.83 .. 0.92) and hardly more elsewhere.
+
+The interval of a median is that of the sign test: it lies between two of the values, and covers the
+median in at least 95 % of samples whatever the distribution is.
+
+Coverage of the 95 % intervals in simulations of BD-rates of images (means and medians: 2,000 draws
+each; mean curves: 600 draws of six points, whose images differ in rate, slope and saving):
+
+| BD-rates | 6 images | 8 | 12 | 20 | 40 | 100 |
+|---|---|---|---|---|---|---|
+| mean, normal | 0.95 | 0.94 | 0.95 | 0.95 | 0.94 | 0.94 |
+| mean, log-normal ratios of bits, s = 0.3 | 0.95 | 0.93 | 0.94 | 0.94 | 0.94 | 0.94 |
+| mean, t with 3 degrees of freedom | 0.96 | 0.95 | 0.94 | 0.94 | 0.94 | 0.95 |
+| mean, log-normal ratios of bits, s = 0.8 | 0.88 | 0.86 | 0.89 | 0.91 | 0.92 | 0.94 |
+| mean, one image in ten 70 points worse | 0.65 | 0.65 | 0.74 | 0.86 | 0.92 | 0.94 |
+| median, all of these | 0.97 | 0.99 | 0.96 | 0.95 .. 0.97 | 0.96 | 0.96 .. 0.97 |
+| mean curves, s = 0.1 | 0.94 | 0.94 | 0.95 | 0.95 | 0.94 | |
+| mean curves, s = 0.3 | 0.91 | 0.91 | 0.91 | 0.94 | 0.94 | |
+
+Percentiles without the factor cover normal values in 0.85, 0.89, 0.90, 0.94, 0.95 and 0.95. No
+interval knows of a kind of image that is not among the images.
+"""
 
 from dataclasses import dataclass
 

@@ -26,7 +26,7 @@ MISSING = -1
 SIZE = (schema.BYTES, "width", "height")
 """Columns from which a missing bit rate is computed."""
 
-_CACHED_BYTES = 512 * 2**20
+_CACHED_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
