@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from roi_ray.decision.gate_inputs import CodecPair, count_failed
 from roi_ray.decision.image_pairs import ImagePairs, list_examples
+from roi_ray.decision.quality_checks import count_noun
 from roi_ray.decision.sweep_scores import MISSING, SweepScores
 from roi_ray.errors import UsageError
 
@@ -70,10 +71,11 @@ def check_cells(
         )
     ]
     problems = []
-    if sum(failed[1].values()) > sum(failed[0].values()):
+    before, now = (sum(kinds.values()) for kinds in failed)
+    if now > before:
         problems.append(
-            f"{sum(failed[1].values())} rows of the candidate failed ({_list_kinds(failed[1])}), "
-            f"{sum(failed[0].values())} of the baseline"
+            f"{count_noun(now, 'row')} of the candidate failed ({_list_kinds(failed[1])}), "
+            f"{before} of the baseline"
         )
     if lost:
         affected = tuple(
@@ -86,8 +88,9 @@ def check_cells(
             f"{list_examples(affected)}"
         )
     if images.only_baseline and not common_images:
+        missing = count_noun(len(images.only_baseline), "image")
         problems.append(
-            f"the candidate lacks {len(images.only_baseline)} images of the baseline: "
+            f"the candidate lacks {missing} of the baseline: "
             f"{list_examples(images.only_baseline)} (--common-images allows it)"
         )
     return CellCheck(

@@ -11,9 +11,11 @@ from roi_ray.decision.decide import read_points
 from roi_ray.decision.gate_inputs import CodecPair
 from roi_ray.decision.image_pairs import ImagePairs
 from roi_ray.decision.lost_curves import LostCurves, find_lost_curves
+from roi_ray.decision.quality_checks import count_noun
 from roi_ray.decision.resampling import Resamples
 from roi_ray.decision.savings import Points, Saving, summarize
 from roi_ray.decision.sweep_scores import Floats, SweepScores
+from roi_ray.preference.intervals import MIN_REFERENCES
 
 MAX_IMAGE_BD_RATE = 100.0
 """BD-rate of any single image, in percent, above which a codec is worse: twice the bits."""
@@ -116,14 +118,15 @@ def _judge_curves(lost: LostCurves, names: Sequence[str]) -> _Judgement | None:
     """Let a candidate fail whose curves are broken where the baseline's are not."""
     if lost.broken:
         first, why = next(iter(lost.broken.items()))
-        others = f" and {len(lost.broken) - 1} more images" if len(lost.broken) > 1 else ""
+        more = len(lost.broken) - 1
+        others = f" and {count_noun(more, 'more image')}" if more else ""
         text = f"the candidate is broken on {names[first]}{others}: {why}"
         return _Judgement(Verdict.NOT_COMPARABLE, True, text)
     if lost.drift_is_significant:
         text = (
-            f"{lost.drift} images that are usable in the baseline cannot be compared with the "
-            f"candidate: {lost.describe_drift()}. If the range of quality has moved on purpose, "
-            "sweep both with more qualities"
+            f"{count_noun(lost.drift, 'image')} with a usable curve in the baseline cannot be "
+            f"compared with the candidate: {lost.describe_drift()}. If the range of quality has "
+            "moved on purpose, sweep both with more qualities"
         )
         return _Judgement(Verdict.NOT_COMPARABLE, True, text)
     return None
@@ -143,7 +146,8 @@ def _judge_mean(saving: Saving, limit: float, lost: LostCurves) -> _Judgement:
         return _Judgement(Verdict.NOT_COMPARABLE, False, saving.reason or "no valid BD-rate")
     if mean.low is not None and mean.high is not None:
         return _judge_interval(mean.low, mean.high, limit, lost)
-    text = f"no interval, as only {saving.valid} images have a valid BD-rate"
+    valid = count_noun(saving.valid, "image")
+    text = f"no interval: only {valid} with a valid BD-rate, {MIN_REFERENCES} are needed"
     if mean.value > limit:
         text = f"{mean.value:+.2f} % is above the limit of {limit:+g} %; {text}"
         return _Judgement(Verdict.WORSE, True, text)
@@ -158,10 +162,10 @@ def _judge_interval(low: float, high: float, limit: float, lost: LostCurves) -> 
     if high > limit:
         text = f"the limit of {limit:+g} % is inside {interval}"
         return _Judgement(Verdict.NOT_PROVEN, False, text)
-    if lost.drift > lost.gained:
+    if not lost.drift_is_negligible:
         text = (
-            f"{interval} is within the limit of {limit:+g} %, but without {lost.drift} images that "
-            f"cannot be compared: {lost.describe_drift()}"
+            f"{interval} is within the limit of {limit:+g} %, but without "
+            f"{count_noun(lost.drift, 'image')} that cannot be compared: {lost.describe_drift()}"
         )
         return _Judgement(Verdict.NOT_PROVEN, False, text)
     if high < 0:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from roi_ray import schema
+from roi_ray.decision.quality_checks import count_noun
 from roi_ray.decision.sweep_scores import SweepScores
 from roi_ray.errors import UsageError
 from roi_ray.io import uris
@@ -43,7 +44,7 @@ class ImagePairs:
     def describe(self) -> str:
         """Say how many images were compared, and how they were matched."""
         ways = ", ".join(f"{count} by {way}" for way, count in self.matched_by.items())
-        text = f"{len(self)} images that both have, matched: {ways}"
+        text = f"{count_noun(len(self), 'image')} that both have, matched: {ways}"
         for count, side in (
             (len(self.only_baseline), "baseline"),
             (len(self.only_candidate), "candidate"),
@@ -116,9 +117,10 @@ def _match_keys(baseline: list[str], candidate: list[str], pairs: dict[int, int]
 
 
 def _describe_too_few(pairs: ImagePairs, baseline: SweepScores, candidate: SweepScores) -> str:
+    count = count_noun(len(pairs), "image")
     text = (
-        f"only {len(pairs)} images of {baseline.uri} and {candidate.uri} match, by URI or unique "
-        f"file names; a decision needs {MIN_REFERENCES} or more"
+        f"only {count} of {baseline.uri} and {candidate.uri} match, by URI or unique file names; "
+        f" a decision needs {MIN_REFERENCES} or more"
     )
     if pairs.only_baseline and pairs.only_candidate:
         return text + (

@@ -11,10 +11,14 @@ import numpy as np
 from scipy import stats
 
 from roi_ray.decision.bd_rate import FLAGS, VALID, Flag, compare_curves
+from roi_ray.decision.quality_checks import count_noun
 from roi_ray.decision.savings import Points
 from roi_ray.decision.sweep_scores import Floats
 
 SIGNIFICANCE = 0.05
+NEGLIGIBLE_DRIFT = 0.05
+"""Share of the images by which a mean may be over fewer than the baseline's curves allow."""
+
 _SMALL_DROP = 0.01
 """Share of the baseline's range of quality by which a sound curve may fall between two points."""
 
@@ -31,13 +35,13 @@ class LostCurves:
         drifted: reasons of the other images, with their number of images: curves that are not quite
             monotonic where the baseline has such curves too, or whose range of quality has moved.
         gained: number of images on which only the candidate's curve is usable.
-        unusable: number of images on which the baseline's own curve is not usable.
+        usable: number of images on which the baseline's own curve is usable.
     """
 
     broken: dict[int, str]
     drifted: dict[str, int]
     gained: int
-    unusable: int
+    usable: int
 
     @property
     def drift(self) -> int:
@@ -46,7 +50,14 @@ class LostCurves:
 
     def describe_drift(self) -> str:
         """List the reasons of `drifted`, with their number of images."""
-        return ", ".join(f"{reason} ({count} images)" for reason, count in self.drifted.items())
+        return ", ".join(
+            f"{reason} ({count_noun(count, 'image')})" for reason, count in self.drifted.items()
+        )
+
+    @property
+    def drift_is_negligible(self) -> bool:
+        """Whether a mean over the other images is still about nearly all of them."""
+        return self.drift - self.gained <= NEGLIGIBLE_DRIFT * self.usable
 
     @property
     def drift_is_significant(self) -> bool:
@@ -85,7 +96,7 @@ def find_lost_curves(anchor: Points, other: Points) -> LostCurves:
         else:
             drifted[flag] += 1
     gained = int((~usable & (others == VALID)).sum())
-    return LostCurves(broken, dict(drifted), gained, int((~usable).sum()))
+    return LostCurves(broken, dict(drifted), gained, int(usable.sum()))
 
 
 def _find_break(
@@ -97,9 +108,11 @@ def _find_break(
     lowest, highest = np.nanmin(anchor), np.nanmax(anchor)
     if np.nanmax(quality) < lowest:
         return "its best quality is below the baseline's worst"
+    if baseline_wobbles:  # the metric is noisy on images such as these
+        return None
     if np.nanmin(quality) < lowest - (highest - lowest):
         return "a quality far below the baseline's worst"
-    if flag is Flag.NOT_MONOTONIC and not baseline_wobbles:
+    if flag is Flag.NOT_MONOTONIC:
         known = np.isfinite(rates) & np.isfinite(quality)
         by_rate = quality[known][np.argsort(rates[known], kind="stable")]
         drop = np.max(np.maximum.accumulate(by_rate) - by_rate)

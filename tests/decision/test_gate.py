@@ -255,7 +255,7 @@ def test_few_valid_images_fail_if_they_are_above_the_limit(gate) -> None:
     tables = [change(make_rows(rate=rate), hide, range(4, 12)) for rate in (1, 1.3, 1.001)]
     worse = gate(tables[1], {"roi_lpips": 0.5, "ms_ssim": 99}, baseline=tables[0])
     assert verdicts(worse)["roi_lpips"] == Verdict.WORSE
-    assert "only 4 images have a valid BD-rate" in worse.failures[0]
+    assert "only 4 images with a valid BD-rate" in worse.failures[0]
     unsure = gate(tables[2], {"roi_lpips": 0.5, "ms_ssim": 99}, baseline=tables[0])
     assert verdicts(unsure)["roi_lpips"] == Verdict.NOT_COMPARABLE
     assert unsure.passes
@@ -288,6 +288,29 @@ def test_lost_images_below_significance_are_not_proven(gate) -> None:
     (check,) = result.checks
     assert (check.verdict, check.fails) == (Verdict.NOT_PROVEN, False)
     assert "2 images that cannot be compared: less than 75 % of the quality range" in check.reason
+
+
+def test_single_lost_image_of_many_does_not_count(gate) -> None:
+    def move(row) -> None:
+        row["psnr"] += 6
+
+    old, new = make_rows(images=24), change(make_rows(images=24, rate=1.001), move, [1])
+    (check,) = gate(new, {"psnr": 0.5}, baseline=old).checks
+    assert (check.verdict, check.saving.valid) == (Verdict.WITHIN, 23)
+
+
+def test_noisy_metric_of_one_image_does_not_fail(gate) -> None:
+    """The baseline, too, has images whose quality does not rise with the bit rate."""
+
+    def spoil(row) -> None:
+        if row["quality"] == 60:
+            row["psnr"] -= 25
+
+    old, new = make_rows(), make_rows(rate=1.001)
+    result = gate(change(new, spoil, [3, 7]), {"psnr": 0.5}, baseline=change(old, spoil, [2, 7]))
+    (check,) = result.checks
+    assert (check.verdict, check.fails) == (Verdict.WITHIN, False)
+    assert not gate(new, {"psnr": 0.5}).passes
 
 
 def test_same_seed_gives_the_same_interval(gate) -> None:
