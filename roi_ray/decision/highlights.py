@@ -22,7 +22,7 @@ from roi_ray.decision.worst_cells import find_worst_cells
 Kind = Literal["disagreement", "difference", "worst"]
 KINDS: tuple[Kind, ...] = ("disagreement", "difference", "worst")
 
-MAX_PAIRS = 500_000
+MAX_PAIRS = 200_000
 """Images are sampled where there are more of them, times pairs of codecs."""
 
 MAX_IMAGES = 50_000
