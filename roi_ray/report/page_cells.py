@@ -1,13 +1,14 @@
 """The cells of a sweep in the page: rows of its table and points of its scatter."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
+from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.decision.decide import Decision
+from roi_ray.decision.sweep_scores import MISSING, SweepScores
 from roi_ray.report.page_text import count, name_images, round_number
 
 MAX_ROWS = 2_000
@@ -16,7 +17,7 @@ MAX_ROWS = 2_000
 MAX_POINTS = 4_000
 """The most points in the page's scatter of two metrics."""
 
-_ROW, _RANK = "_row", "_rank"
+Rows = NDArray[np.int64]
 
 
 def build_cells(decision: Decision) -> dict[str, Any]:
@@ -29,100 +30,100 @@ def build_cells(decision: Decision) -> dict[str, Any]:
         JSON values: `images` and `codecs` are lists of names, to which `rows` and `points` refer by
         number; `columns` are the numeric columns; `rows` and `points` are columns by name.
     """
-    frame = _read(decision)
-    metrics = [name for name in decision.metrics if name in frame.columns]
-    numbers = [schema.BPP, *metrics]
-    numbers += [n for n in (schema.ENCODE_SECONDS, schema.DECODE_SECONDS) if n in frame.columns]
-    failed = frame.filter(pl.col(schema.ERROR).is_not_null()).head(MAX_ROWS)
-    scored = frame.filter(pl.col(schema.ERROR).is_null())
-    extreme = _sort_by_extremity(scored, decision.metrics[0])
-    rows = pl.concat([failed, extreme.head(MAX_ROWS - failed.height)])
-    points = scored.drop_nulls(schema.BPP)
-    if points.height > MAX_POINTS:
-        points = points.sample(MAX_POINTS, seed=0).sort(_ROW)
-    image_names = rows[schema.REFERENCE].append(points[schema.REFERENCE]).unique().sort().to_list()
-    codecs = rows[schema.CODEC].append(points[schema.CODEC]).unique().sort().to_list()
-    total = frame.height
+    scores = decision.scores
+    failed, scored = _find_failed(scores), _find_scored(decision)
+    total = len(failed) + len(scored)
+    extreme = _sort_by_extremity(scores, scored, decision.metrics[0])
+    shown = np.concatenate([failed, extreme])[:MAX_ROWS]
+    points = scored
+    if len(points) > MAX_POINTS:
+        points = np.sort(np.random.default_rng(0).choice(points, MAX_POINTS, replace=False))
+    wanted = np.unique(np.concatenate([shown, points])).tolist()
+    cells = dict(zip(wanted, scores.read_rows(wanted), strict=True))
+    rows, drawn = ([cells[row] for row in part.tolist()] for part in (shown, points))
+    images, codecs = (
+        sorted({_text(cell.get(name)) for cell in cells.values()})
+        for name in (schema.REFERENCE, schema.CODEC)
+    )
+    numbers = [schema.BPP, *decision.metrics]
+    times = [n for n in (schema.ENCODE_SECONDS, schema.DECODE_SECONDS) if n in scores.column_names]
     return {
-        "images": name_images(image_names),
+        "images": name_images(images),
         "codecs": codecs,
-        "columns": numbers,
+        "columns": numbers + times,
         "rows": {
-            **_refer(rows, image_names, codecs),
-            **{name: _round(rows[name]) for name in numbers},
-            schema.ERROR_KIND: rows[schema.ERROR_KIND].to_list(),
-            schema.ERROR: rows[schema.ERROR].to_list(),
+            **_to_columns(rows, images, codecs, numbers + times),
+            **{name: [cell.get(name) for cell in rows] for name in schema.ERRORS},
         },
-        "points": {
-            **_refer(points, image_names, codecs),
-            **{name: _round(points[name]) for name in [schema.BPP, *metrics]},
-        },
-        "total": total,
-        "rowNote": _describe_rows(rows.height, total),
-        "pointNote": _describe_points(points.height, scored.height),
+        "points": _to_columns(drawn, images, codecs, numbers),
+        "rowNote": _describe_rows(len(shown), total),
+        "pointNote": _describe_points(len(points), len(scored)),
     }
 
 
-def _read(decision: Decision) -> pl.DataFrame:
-    scores = decision.scores
-    wanted = [
-        schema.REFERENCE,
-        schema.CODEC,
-        schema.TARGET_METRIC,
-        schema.TARGET,
-        schema.QUALITY,
-        schema.BPP,
-        *decision.metrics,
-        schema.ENCODE_SECONDS,
-        schema.DECODE_SECONDS,
-        schema.ERROR_KIND,
-        schema.ERROR,
-    ]
-    present = [name for name in dict.fromkeys(wanted) if name in scores.column_names]
-    frame = pl.DataFrame([scores.column(name).alias(name) for name in present])
-    missing = [name for name in schema.ERRORS if name not in present]
-    empty = [pl.lit(None, pl.String).alias(name) for name in missing]
-    kept = list(decision.codecs)
-    return (
-        frame.with_columns(*empty, _name_point(present).alias("point"))
-        .with_row_index(_ROW)
-        .filter(pl.col(schema.CODEC).is_in(kept) | pl.col(schema.ERROR).is_not_null())
-    )
+def _find_failed(scores: SweepScores) -> Rows:
+    """Find the rows with an error, of all codecs."""
+    if schema.ERROR not in scores.column_names:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(scores.categories(schema.ERROR)[0] >= 0)
 
 
-def _name_point(present: Sequence[str]) -> pl.Expr:
-    if schema.TARGET_METRIC in present and schema.TARGET in present:
-        return pl.format("{}={}", schema.TARGET_METRIC, pl.col(schema.TARGET).cast(pl.String))
-    if schema.QUALITY in present:
-        return pl.format("quality={}", schema.QUALITY)
-    return pl.lit("")
+def _find_scored(decision: Decision) -> Rows:
+    """Find the scored rows of the codecs that are compared."""
+    compared = [decision.anchor, *dict.fromkeys(codec for codec, _ in decision.savings)]
+    rows = np.concatenate([decision.scores.codecs[codec].rows.ravel() for codec in compared])
+    return np.sort(rows[rows != MISSING])
 
 
-def _sort_by_extremity(scored: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """Sort cells by the distance of their rank from the middle rank, the largest first."""
-    if metric not in scored.columns:
-        return scored
-    rank = pl.col(metric).rank("average")
-    return (
-        scored.with_columns((rank - rank.mean()).abs().alias(_RANK))
-        .sort(_RANK, _ROW, descending=[True, False], nulls_last=True)
-        .drop(_RANK)
-    )
+def _sort_by_extremity(scores: SweepScores, rows: Rows, metric: str) -> Rows:
+    """Sort rows by the distance of their rank from the middle rank, the largest first.
+
+    Rows without a number come last.
+    """
+    values = scores.numbers(metric)[rows]
+    known = np.flatnonzero(np.isfinite(values))
+    distance = np.full(len(rows), -1.0)
+    order = known[np.argsort(values[known], kind="stable")]
+    distance[order] = np.abs(np.arange(len(order)) - (len(order) - 1) / 2)
+    return rows[np.argsort(-distance, kind="stable")]
 
 
-def _refer(frame: pl.DataFrame, images: Sequence[str], codecs: Sequence[str]) -> dict[str, Any]:
+def _to_columns(
+    cells: Sequence[Mapping[str, Any]],
+    images: Sequence[str],
+    codecs: Sequence[str],
+    numbers: Sequence[str],
+) -> dict[str, list[Any]]:
     image_number = {name: number for number, name in enumerate(images)}
     codec_number = {name: number for number, name in enumerate(codecs)}
     return {
-        "image": [image_number[name] for name in frame[schema.REFERENCE]],
-        "codec": [codec_number[name] for name in frame[schema.CODEC]],
-        "point": frame["point"].to_list(),
+        "image": [image_number[_text(cell.get(schema.REFERENCE))] for cell in cells],
+        "codec": [codec_number[_text(cell.get(schema.CODEC))] for cell in cells],
+        "point": [_name_point(cell) for cell in cells],
+        **{name: [_number(cell.get(name)) for cell in cells] for name in numbers},
     }
 
 
-def _round(column: pl.Series) -> list[float | None]:
-    values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    return [round_number(float(value), 6) for value in values]
+def _name_point(cell: Mapping[str, Any]) -> str:
+    """Name what was asked for, such as `quality 35`; empty if the row does not say."""
+    metric, value = cell.get(schema.TARGET_METRIC), cell.get(schema.TARGET)
+    if metric is None or value is None:
+        metric, value = schema.QUALITY, cell.get(schema.QUALITY)
+    if value is None:
+        return ""
+    return f"{metric} {value:g}" if isinstance(value, float) else f"{metric} {value}"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _number(value: object) -> float | None:
+    """Convert to a number of six digits; None for what is none."""
+    try:
+        return round_number(float(str(value)), 6)
+    except ValueError:
+        return None
 
 
 def _describe_rows(shown: int, total: int) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from roi_ray import schema
-from roi_ray.decision.decide import Decision, Savings, read_points
-from roi_ray.decision.resampling import Mask, Resamples, make_estimate
+from roi_ray.decision.curves import MeanCurve, average_curves
+from roi_ray.decision.decide import Decision, Savings
 from roi_ray.decision.savings import Estimate, Saving
 from roi_ray.decision.sweep_scores import Floats
 from roi_ray.report.page_preference import build_preference_data
@@ -40,7 +40,6 @@ def build_data(decision: Decision) -> dict[str, Any]:
     images = choose_images(decision, codecs)
     names = name_images(decision.scores.images)
     alphabetical = sorted(codecs)
-    resamples = Resamples(len(names))
     return {
         "anchor": decision.anchor,
         "codecs": [{"name": name, "style": alphabetical.index(name)} for name in codecs],
@@ -48,9 +47,7 @@ def build_data(decision: Decision) -> dict[str, Any]:
         "images": [names[i] for i in images],
         "imageCount": len(names),
         "imageNote": describe_images(len(images), len(names)),
-        "curves": {
-            m: [_mean_curve(decision, c, m, resamples) for c in codecs] for m in decision.metrics
-        },
+        "curves": {m: _mean_curves(decision, codecs, m) for m in decision.metrics},
         "single": {
             "rates": _by_image(decision, codecs, schema.BPP, images),
             "values": {m: _by_image(decision, codecs, m, images) for m in decision.metrics},
@@ -119,30 +116,23 @@ def _describe(metric: str) -> dict[str, Any]:
     }
 
 
-def _mean_curve(
-    decision: Decision, codec: str, metric: str, resamples: Resamples
-) -> dict[str, Any] | None:
-    """Average the curves of all images at each point, with intervals of the quality.
+def _mean_curves(decision: Decision, codecs: Sequence[str], metric: str) -> list[Any]:
+    """Return the mean curve of each codec; of one without points only the reason."""
+    curves = average_curves(decision.scores, metric, codecs=codecs)
+    return [_curve(curves[codec]) for codec in codecs]
 
-    None where points of different images are not the same setting, or no image has all points.
-    """
-    points = read_points(decision.scores, codec, metric)
-    rates, values = points.common
-    whole: Mask = np.logical_and(np.isfinite(rates).all(1), np.isfinite(values).all(1))
-    if not points.named or not whole.any() or not rates.shape[1]:
-        return None
-    means = values[whole].mean(0)
-    samples = resamples.average(values, whole)
-    images = int(whole.sum())
-    quality = [
-        make_estimate(float(mean), samples[:, point], images) for point, mean in enumerate(means)
-    ]
+
+def _curve(curve: MeanCurve) -> dict[str, Any]:
+    if curve.reason:
+        return {"reason": curve.reason}
     return {
-        "images": images,
-        "rates": _numbers(rates[whole].mean(0)),
-        "values": [round_number(each.value) for each in quality],
-        "low": [round_number(each.low) for each in quality],
-        "high": [round_number(each.high) for each in quality],
+        "images": curve.images,
+        "leftOut": curve.left_out,
+        "names": curve.names,
+        "rates": [round_number(each.value) for each in curve.rates],
+        "values": [round_number(each.value) for each in curve.quality],
+        "low": [round_number(each.low) for each in curve.quality],
+        "high": [round_number(each.high) for each in curve.quality],
     }
 
 

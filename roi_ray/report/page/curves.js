@@ -46,7 +46,7 @@ const shownCodecs = new Set(data.codecs.keys());
   }
 
   function pointsOf(metric, codec) {
-    if (image.value === "") return data.curves[metric][codec];
+    if (image.value === "") return data.curves[metric][codec].reason ? null : data.curves[metric][codec];
     const number = Number(image.value);
     const rates = data.single.rates[codec][number], values = data.single.values[metric][codec][number];
     const order = [...rates.keys()].filter((i) => rates[i] !== null && values[i] !== null).sort((a, b) => rates[a] - rates[b]);
@@ -64,12 +64,12 @@ const shownCodecs = new Set(data.codecs.keys());
           fill: "toself", fillcolor: colour + "22", line: { width: 0, color: colour }, hoverinfo: "skip", name });
       }
       traces.push({ type: "scatter", mode: "lines+markers", x: curve.rates, y: curve.values, name, hoverinfo: "text",
-        text: curve.rates.map((rate, i) => `${name}${curve.images ? `, mean of ${curve.images} images` : ""}<br>${short(rate)} bits per pixel<br>${plain(about.label)} ${short(curve.values[i])} ${about.unit}`),
+        text: curve.rates.map((rate, i) => `${name}${curve.names ? `, ${plain(curve.names[i])}` : ""}<br>${curve.images ? `mean of ${curve.images} images<br>` : ""}${short(rate)} bits per pixel<br>${plain(about.label)} ${short(curve.values[i])} ${about.unit}`),
         line: { color: colour, width: 1.75, dash }, marker: { color: colour, symbol: shape, size: 7 } });
     }
     const title = `${about.label}${about.unit ? ", " + about.unit : ""}`;
     const layout = layoutOf(rateAxis(), axis(plain(title, 40), about.better === "lower" ? { autorange: "reversed" } : {}));
-    if (!traces.length) layout.annotations = [{ text: image.value === "" && data.codecs.length ? "No mean curve: the points of the images differ,<br>or no image has all of them." : "Nothing to show.", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5 }];
+    if (!traces.length) layout.annotations = [{ text: "Nothing to show.", font: { color: colourOf("--soft") }, showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5 }];
     return { traces, layout };
   }
 
@@ -80,6 +80,21 @@ const shownCodecs = new Set(data.codecs.keys());
     addChart(element, () => buildCurves(metric));
   }
 
+  // Codecs without a mean curve, each with its reason, and those whose mean lacks some images.
+  function explainMeans() {
+    const lines = new Set();
+    for (const { name } of data.metrics) {
+      data.curves[name].forEach((curve, codec) => {
+        const about = `${data.codecs[codec].name}, ${metricOf.get(name).label}: `;
+        if (curve.reason) lines.add(`${about}${curve.reason}`);
+        else if (curve.leftOut) lines.add(`${about}mean of ${curve.images} images; ${curve.leftOut} lack some points`);
+      });
+    }
+    if (!lines.size) return;
+    get("curve-notes").append(make("details", {}, make("summary", { textContent: `Mean curves that lack images or are missing: ${lines.size}` }),
+      make("ul", { class: "remarks" }, ...[...lines].map((line) => make("li", { textContent: line })))));
+  }
+
   for (const base of new Set(data.metrics.map((metric) => metric.base))) {
     const full = metricOf.get(base), region = metricOf.get(`roi_${base}`);
     const row = make("div", { class: "pair" });
@@ -88,6 +103,7 @@ const shownCodecs = new Set(data.codecs.keys());
     if (region) addFigure(row, region.name, "Region of interest");
     else row.append(make("p", { class: "missing", textContent: "Not measured in a region of interest." }));
   }
+  explainMeans();
   drawBoxes();
   document.addEventListener("themechange", drawBoxes);
 }
