@@ -1,5 +1,7 @@
 // Curves: one row of charts per metric, the full frame beside the region of interest.
-const shownCodecs = new Set(data.codecs.keys());
+// Of many codecs, only the best and the anchor are shown at first.
+const MANY = 12, FIRST = 8;
+const shownCodecs = new Set([...data.codecs.keys()].filter((codec) => data.codecs.length <= MANY || codec < FIRST || data.codecs[codec].name === data.anchor));
 {
   const section = get("curves"), image = get("curve-image");
   data.images.forEach((name, number) => image.append(option(String(number), name)));
@@ -104,6 +106,7 @@ const shownCodecs = new Set(data.codecs.keys());
     else row.append(make("p", { class: "missing", textContent: "Not measured in a region of interest." }));
   }
   explainMeans();
+  if (data.codecs.length > MANY) get("codec-note").textContent = `The ${FIRST} best codecs and the anchor are switched on; ${data.codecs.length - shownCodecs.size} more can be.`;
   drawBoxes();
   document.addEventListener("themechange", drawBoxes);
 }

@@ -11,12 +11,13 @@
   // Points of one codec are moved up and down by a fixed pattern, so that equal ones stay visible.
   const jitter = (number) => (((number * 7) % 11) / 10 - 0.5) * 0.5;
 
+  const FEW = 6;  // images, below which quartiles say nothing
   function buildDistribution() {
     const savings = data.savings[select.value], traces = [], shown = [];
     savings.forEach((saving, codec) => { if (saving && saving.valid) shown.push(codec); });
     shown.forEach((codec, row) => {
       const saving = savings[codec], { colour, shape } = styleOf(codec), name = data.codecs[codec].name;
-      if (saving.box) {
+      if (saving.box && saving.valid >= FEW) {
         const [low, q1, median, q3, high] = saving.box;
         traces.push({ type: "box", orientation: "h", y: [row], q1: [q1], median: [median], q3: [q3], lowerfence: [low], upperfence: [high],
           width: 0.7, line: { color: colour, width: 1.25 }, fillcolor: "transparent", hoverinfo: "skip" });

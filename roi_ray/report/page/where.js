@@ -13,8 +13,8 @@ const cells = JSON.parse(get("cell-data").textContent);
     const [value, low, high] = saving.mean;
     const side = low === null ? "" : high < 0 ? "better" : low > 0 ? "worse" : "";
     const cell = make("td", { class: side }, make("span", { class: "value", textContent: percent(value) }));
-    const below = low === null ? `${saving.valid} of ${saving.images} images` : `${percent(low).slice(0, -2)} to ${percent(high).slice(0, -2)}`;
-    cell.append(make("span", { class: "interval", textContent: below }));
+    if (low !== null) cell.append(make("span", { class: "interval", textContent: `${percent(low).slice(0, -2)} to ${percent(high).slice(0, -2)}` }));
+    cell.append(make("span", { class: "interval", textContent: `${saving.valid} of ${saving.images} images` }));
     return cell;
   }
 
@@ -92,7 +92,8 @@ const cells = JSON.parse(get("cell-data").textContent);
     return shares;
   }
 
-  const DISAGREEMENT = 0.3;
+  // The strongest disagreements are marked: this share of the points, if the ranks differ by more than the least difference.
+  const [MARKED, LEAST] = [0.02, 0.1];
   const [across, up] = [get("scatter-x"), get("scatter-y")];
   const first = data.metrics[0].base;
   up.selectedIndex = Math.max(data.metrics.length > 1 ? 1 : 0, data.metrics.findIndex((each) => each.base !== first && !each.roi));
@@ -108,10 +109,12 @@ const cells = JSON.parse(get("cell-data").textContent);
       return { type: "scatter", mode: "markers", name: plain(codec.name), x: mine.map((i) => x[i]), y: mine.map((i) => y[i]), text: mine.map(describe), hoverinfo: "text",
         marker: { color: colour, symbol: shape, size: 5, opacity: 0.55 } };
     });
-    const odd = kept.filter((_, place) => Math.abs(sharesX[place] - sharesY[place]) > DISAGREEMENT);
+    const gaps = kept.map((_, place) => Math.abs(sharesX[place] - sharesY[place]));
+    const limit = Math.max(LEAST, [...gaps].sort((a, b) => b - a)[Math.ceil(MARKED * gaps.length)] ?? 0);
+    const odd = kept.filter((_, place) => gaps[place] > limit);
     traces.push({ type: "scatter", mode: "markers", name: "disagreement", x: odd.map((i) => x[i]), y: odd.map((i) => y[i]), text: odd.map(describe), hoverinfo: "text",
       marker: { symbol: "diamond-open", size: 12, color: colourOf("--ink"), line: { width: 1.5 } } });
-    get("scatter-text").textContent = `${cells.pointNote} ${odd.length} of ${kept.length} disagree.`;
+    get("scatter-text").textContent = `${cells.pointNote} ${odd.length} ${odd.length === 1 ? "is" : "are"} marked, where the two differ by ${Math.round(100 * limit)} percentage points or more.`;
     const reversed = (about) => (about.better === "lower" ? { autorange: "reversed" } : {});
     return { traces, layout: layoutOf(axis(plain(aboutX.label), reversed(aboutX)), axis(plain(aboutY.label), reversed(aboutY))) };
   }
