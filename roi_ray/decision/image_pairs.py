@@ -120,7 +120,7 @@ def _describe_too_few(pairs: ImagePairs, baseline: SweepScores, candidate: Sweep
     count = count_noun(len(pairs), "image")
     text = (
         f"only {count} of {baseline.uri} and {candidate.uri} match, by URI or unique file names; "
-        f" a decision needs {MIN_REFERENCES} or more"
+        f"a decision needs {MIN_REFERENCES} or more"
     )
     if pairs.only_baseline and pairs.only_candidate:
         return text + (
