@@ -11,7 +11,8 @@ Compare a decoded image with its original:
 
 `score` takes paths, URIs, bytes, arrays and Pillow images. `Scorer` scores arrays in batches,
 `score_manifest` a table of files on a Ray cluster; `verify_scores` checks its numbers. `compare`,
-`load_preference_model` and `rank` predict which images people prefer. `metrics` has MSE, PSNR,
+`load_preference_model` and `rank` predict which images people prefer. `decide` says which codec of
+a sweep wins, `write_report` shows it on a page; both rest on `bd_rate`. `metrics` has MSE, PSNR,
 MS-SSIM and SSIMULACRA2 as functions of tensors.
 
 Every error that roi-ray raises on purpose is a `RoiRayError`.
@@ -24,6 +25,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from roi_ray import metrics as metrics
+    from roi_ray.decision.bd_rate import bd_rate as bd_rate
+    from roi_ray.decision.decide import decide as decide
     from roi_ray.errors import AccessError as AccessError
     from roi_ray.errors import ClusterError as ClusterError
     from roi_ray.errors import CodecError as CodecError
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from roi_ray.preference.compare import compare as compare
     from roi_ray.preference.model import load_preference_model as load_preference_model
     from roi_ray.preference.ranking import rank as rank
+    from roi_ray.report.write import write_report as write_report
     from roi_ray.schema import Scores as Scores
     from roi_ray.scoring.score import score as score
     from roi_ray.scoring.scorer import Scorer as Scorer
@@ -95,7 +99,9 @@ __all__ = [
     "WeightsError",
     "WorkerDied",
     "__version__",
+    "bd_rate",
     "compare",
+    "decide",
     "load_image",
     "load_preference_model",
     "make_sweep",
@@ -104,6 +110,7 @@ __all__ = [
     "score",
     "score_manifest",
     "verify_scores",
+    "write_report",
 ]
 
 # The modules that define the public names; errors are defined in roi_ray.errors.
@@ -114,7 +121,9 @@ _MODULES = {
     "Scores": "roi_ray.schema",
     "Settings": "roi_ray.settings",
     "SweepOptions": "roi_ray.sweep.options",
+    "bd_rate": "roi_ray.decision.bd_rate",
     "compare": "roi_ray.preference.compare",
+    "decide": "roi_ray.decision.decide",
     "load_image": "roi_ray.imaging.load",
     "load_preference_model": "roi_ray.preference.model",
     "make_sweep": "roi_ray.sweep.job",
@@ -122,6 +131,7 @@ _MODULES = {
     "score": "roi_ray.scoring.score",
     "score_manifest": "roi_ray.pipeline.run",
     "verify_scores": "roi_ray.verification.verify",
+    "write_report": "roi_ray.report.write",
 }
 
 if not TYPE_CHECKING:  # a type checker would conclude that every name exists

@@ -42,7 +42,9 @@ NAMES = {
     "Settings",
     "SweepOptions",
     "__version__",
+    "bd_rate",
     "compare",
+    "decide",
     "load_image",
     "load_preference_model",
     "make_sweep",
@@ -51,6 +53,7 @@ NAMES = {
     "score",
     "score_manifest",
     "verify_scores",
+    "write_report",
     *ERRORS,
 }
 

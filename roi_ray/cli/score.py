@@ -103,7 +103,7 @@ def main(
         allow_slow_precision=allow_slow_precision,
     )
     if demo is not None:
-        # Only the demonstration imports matplotlib, which takes seconds.
+        # Only the demonstration imports the report, which takes seconds.
         from roi_ray.report.demo import make_demo, report_demo
 
         manifest, output = make_demo(demo)
@@ -111,7 +111,7 @@ def main(
     summary = score_manifest(manifest, output, settings, options)
     print_summary(summary)
     if demo is not None:
-        report_demo(demo, settings, weights_dir)
+        report_demo(demo, saliency)
     exit_if_too_many_failed(summary.failed, summary.rows, fail_above)
 
 

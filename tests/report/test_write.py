@@ -1,6 +1,5 @@
 """From the scores of a real sweep to the page."""
 
-
 import shutil
 
 import pytest
