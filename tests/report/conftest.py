@@ -4,7 +4,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+
+from roi_ray.pipeline.run import score_manifest
+from tests.conftest import encode, write, write_sweep
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -62,3 +68,30 @@ def open_page(browser, tmp_path) -> Iterator[Callable[..., object]]:
     for context in contexts:
         context.close()
     assert not complaints
+
+
+GALLERY_QUALITIES = {"jpeg": [10, 40, 90], "webp": [5, 50, 90]}
+HOSTILE_NAME = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="session")
+def gallery_sweep(photos, tmp_path_factory) -> Path:
+    """Folder of a scored sweep of three crops of photographs, one of which has a hostile name.
+
+    One has a mask of its own.
+    """
+    folder: Path = tmp_path_factory.mktemp("gallery")
+    names = {"chelsea": "chelsea", "coffee": HOSTILE_NAME, "astronaut": "astronaut"}
+    crops = {new: photos[name][40:200, 60:300] for name, new in names.items()}
+    manifest = write_sweep(crops, folder, GALLERY_QUALITIES)
+    mask = np.zeros((160, 240), np.uint8)
+    mask[20:90, 30:200] = 255
+    write(folder / "masks/astronaut.png", encode(mask))
+    table = pq.read_table(manifest)
+    masks = [
+        "masks/astronaut.png" if "astronaut" in reference else None
+        for reference in table["reference"].to_pylist()
+    ]
+    pq.write_table(table.append_column("mask", pa.array(masks, pa.string())), manifest)
+    score_manifest(manifest, str(folder / "scores"))
+    return folder

@@ -91,6 +91,12 @@
 
   function setPair(pair) { state.pair = pair; choose("pair", pair.join(" ")); }
   function setRole(role) { state.role = role; choose("role", role); }
+  // Flip and slider show the same pictures, which are there already.
+  function setView(view) {
+    const isLoaded = view !== "side" && state.view !== "side";
+    state.view = view;
+    if (isLoaded) draw(); else load();
+  }
   function setZoom(zoom) {
     const { frame } = panes[0], old = state.zoom;
     // The middle stays where it is.
@@ -140,7 +146,8 @@
       const isShown = visible.includes(name);
       layer.style.visibility = isShown ? "visible" : "hidden";
       layer.style.zIndex = view === "slider" && name === pair[1] ? 1 : 0;
-      layer.style.clipPath = view === "slider" && name === pair[1] ? `inset(0 0 0 ${state.x + split}px)` : "none";
+      // Nothing is cut at the other edges: at fractions of a pixel they would be blended.
+      layer.style.clipPath = view === "slider" && name === pair[1] ? `inset(-1px -1px -1px ${state.x + split}px)` : "none";
       const error = layer.querySelector(".gallery-error");
       layer.classList.toggle("grey", Boolean(error) && state.error);
       if (error) error.style.visibility = isShown && state.error ? "visible" : "hidden";
@@ -162,9 +169,9 @@
   }
   function show(role) {
     if (!roles().includes(role)) return;
-    if (state.view !== "flip") { state.view = "flip"; choose("view", "flip"); setRole(role); load(); return; }
     setRole(role);
-    draw();
+    choose("view", "flip");
+    setView("flip");
   }
   function step(by) {
     const index = buttons.findIndex((button) => button.getAttribute("aria-current")) + by;
@@ -232,7 +239,7 @@
 
   root.addEventListener("change", (event) => {
     const { name, value } = event.target;
-    if (name === "gallery-view") { state.view = value; load(); }
+    if (name === "gallery-view") setView(value);
     if (name === "gallery-pair") { state.pair = value.split(" "); if (!state.pair.includes(state.role)) setRole(state.pair[1]); draw(); }
     if (name === "gallery-role") { state.role = value; draw(); }
     if (name === "gallery-zoom") setZoom(Number(value));
