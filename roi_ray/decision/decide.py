@@ -99,6 +99,26 @@ def decide(
         ManifestError: the scores cannot be compared.
         StorageError: the scores cannot be read.
         WeightsError: the preference model cannot be loaded.
+
+    Examples:
+        >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile
+        >>> points = [(q, image, codec) for q in (30, 50, 70, 90) for image in range(6)
+        ...           for codec in ("jpeg", "webp")]
+        >>> table = pa.table({
+        ...     "reference": [f"{image}.png" for _, image, _ in points],
+        ...     "codec": [codec for *_, codec in points],
+        ...     "quality": [q for q, *_ in points],
+        ...     "bpp": [(0.7 if codec == "webp" else 1) * 2 ** (q / 30) for q, _, codec in points],
+        ...     "ms_ssim": [0.9 + q / 1000 + image / 1000 for q, image, _ in points],
+        ... })
+        >>> file = tempfile.mkdtemp() + "/scores.parquet"
+        >>> pq.write_table(table, file)
+        >>> decision = decide(file, model=None)
+        >>> decision.winners["ms_ssim"].ranking
+        ('webp', 'jpeg')
+        >>> print(decision.verdict[0])
+        webp needs 30.0 % fewer bits than jpeg for the same ms_ssim (95 % interval 30.0 to 30.0 %,
+        6 images).
     """
     if isinstance(scores, str):
         scores = read_sweep_scores(scores)

@@ -13,7 +13,6 @@ from roi_ray.decision.bd_rate import (
     fit_curves,
     limit_to_band,
 )
-from roi_ray.decision.pchip import Floats
 from roi_ray.decision.points import Points
 from roi_ray.decision.resampling import Estimate, Resamples, make_estimate
 
@@ -35,10 +34,11 @@ class MeanCurves:
 
     def __init__(self, anchor: Points, other: Points, resamples: Resamples) -> None:
         self._named = anchor.named and other.named
-        self._higher_is_better = anchor.higher_is_better
         self._resamples = resamples
-        self._sides = [side.common for side in (anchor, other)]
-        present = [np.isfinite(rates) & np.isfinite(quality) for rates, quality in self._sides]
+        self._sides = anchor, other
+        present = [
+            np.isfinite(rates) & np.isfinite(q) for rates, q in (anchor.common, other.common)
+        ]
         self._complete = np.logical_and(present[0].all(1), present[1].all(1))
         self._images = int(self._complete.sum())
         self._measured = int((present[0].any(1) | present[1].any(1)).sum())
@@ -70,15 +70,20 @@ class MeanCurves:
     def _curves(self) -> tuple[Curves, Curves]:
         """Mean curves of the anchor and of the codec: of all images, then of each resample."""
         # Each side by itself: BLAS rounds columns of one product differently.
-        anchor, other = (self._fit_means(*side) for side in self._sides)
+        anchor, other = map(self._fit_means, self._sides)
         return anchor, other
 
-    def _fit_means(self, rates: Floats, quality: Floats) -> Curves:
-        columns = np.hstack([rates, quality])
-        mean = columns[self._complete].mean(0, keepdims=True)
-        samples = self._resamples.average(columns, self._complete)
-        means = np.vstack([mean, samples])
-        points = rates.shape[1]
-        return fit_curves(
-            means[:, :points], means[:, points:], higher_is_better=self._higher_is_better
-        )
+    def _fit_means(self, side: Points) -> Curves:
+        # All codecs share the anchor, and mostly its images too.
+        key = self._resamples, self._complete.tobytes()
+        if key not in side.mean_curves:
+            rates, quality = side.common
+            columns = np.hstack([rates, quality])
+            mean = columns[self._complete].mean(0, keepdims=True)
+            means = np.vstack([mean, self._resamples.average(columns, self._complete)])
+            side.mean_curves[key] = fit_curves(
+                means[:, : rates.shape[1]],
+                means[:, rates.shape[1] :],
+                higher_is_better=side.higher_is_better,
+            )
+        return side.mean_curves[key]

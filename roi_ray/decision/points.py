@@ -48,6 +48,11 @@ class Points:
         """The curve of each image."""
         return fit_curves(self.rates, self.distinct[0], higher_is_better=self.higher_is_better)
 
+    @cached_property
+    def mean_curves(self) -> dict[object, Curves]:
+        """Mean curves that were fitted already, by the images and resamples behind them."""
+        return {}
+
     def select(self, images: NDArray[np.intp]) -> "Points":
         """Select images by number."""
         return replace(self, rates=self.rates[images], quality=self.quality[images])

@@ -37,7 +37,7 @@ from roi_ray.preference.intervals import CONFIDENCE, MIN_REFERENCES
 
 RESAMPLES = 1000
 
-MAX_UNITS = 2000
+MAX_UNITS = 1000
 """More images than this are resampled in groups, of random images, that stay together."""
 
 Mask = NDArray[np.bool_]
@@ -76,10 +76,11 @@ class Resamples:
         self.images = images
         random = np.random.default_rng(seed)
         units = min(images, MAX_UNITS)
-        self._unit: Integers = np.arange(images)
+        self._order: Integers | None = None
         if images > units:
-            self._unit = random.permutation(images) % units
-        self._weights: Floats = np.zeros((resamples, max(units, 1)))
+            self._order = random.permutation(images)
+            self._starts = np.linspace(0, images, units, endpoint=False).astype(np.intp)
+        self._weights: Floats = np.zeros((resamples, units))
         for number in range(resamples if units else 0):
             drawn = random.integers(units, size=units)
             self._weights[number] = np.bincount(drawn, minlength=units)
@@ -94,16 +95,18 @@ class Resamples:
         Returns:
             means, (R, C); NaN for resamples without such an image.
         """
-        units = self._weights.shape[1]
-        counts = np.bincount(self._unit[mask], minlength=units).astype(np.float64)
-        sums = values[mask]
-        if len(sums) != units:
-            sums = np.empty((units, values.shape[1]))
-            for column in range(values.shape[1]):
-                sums[:, column] = np.bincount(self._unit[mask], values[mask, column], units)
+        counts = self._add_up(mask[:, None].astype(np.float64))
+        sums = self._add_up(np.where(mask[:, None], values, 0))
         with np.errstate(invalid="ignore"):
-            means: Floats = (self._weights @ sums) / (self._weights @ counts)[:, None]
+            means: Floats = (self._weights @ sums) / (self._weights @ counts)
         return means
+
+    def _add_up(self, values: Floats) -> Floats:
+        """Add up the rows of each unit, (units, C)."""
+        if self._order is None:
+            return values
+        sums: Floats = np.add.reduceat(values[self._order], self._starts, axis=0)
+        return sums
 
     def estimate_mean(self, values: Floats) -> Estimate | None:
         """Estimate the mean of values, (images,), that are not NaN; None if there are none."""

@@ -1,5 +1,7 @@
 """Decisions between codecs: anchors, metrics, bands, groups, winners and what is missing."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -212,3 +214,37 @@ def test_points_without_names_have_no_mean_curves(tmp_path) -> None:
     saving = decision.savings["webp", "psnr"]
     assert saving.mean.value == pytest.approx(-20, abs=0.1) and saving.curve is None
     assert "so there are no mean curves" in " ".join(decision.notes)
+
+
+def test_a_sweep_is_told_from_its_scores(tmp_path) -> None:
+    cells = tmp_path / "cells"
+    write_record(cells, "sweep", rows=120)
+    with pytest.raises(ManifestError, match=r"has not been scored: run `roi-ray score .*manifest"):
+        decide(str(tmp_path), model=None)
+    write_record(tmp_path / "scores", "score", rows=120)
+    for folder in (tmp_path, cells):
+        with pytest.raises(
+            ManifestError, match="is a sweep, not scores: name its scores, .*/scores"
+        ):
+            decide(str(folder), model=None)
+
+
+def test_unfinished_scores_are_noted(tmp_path) -> None:
+    write_record(tmp_path / "scores", "score", rows=400)
+    write_scores(make_rows(CODECS), tmp_path / "scores", "shard-000000.parquet")
+    decision = decide(str(tmp_path / "scores"), model=None, resamples=0)
+    assert decision.notes[0].startswith("The scores are not complete: 120 of 400 rows are there.")
+    assert decision.scores.base == "/photos"
+
+
+def write_record(folder, command, rows) -> None:
+    (folder / "_run").mkdir(parents=True)
+    record = {
+        "command": command,
+        "roi_ray": "0",
+        "scoring_version": 1,
+        "manifest": {"base": "/photos"},
+        "config": {"manifest": {"rows": rows}, "shard_size": 1000},
+        "columns": {},
+    }
+    (folder / "_run" / "run.json").write_text(json.dumps(record))

@@ -8,7 +8,8 @@ from tests.test_docstrings import run_examples
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("bd_rate", "bd_rate"), ("savings", "compute_saving")]
+    ("module", "name"),
+    [("bd_rate", "bd_rate"), ("savings", "compute_saving"), ("decide", "decide")],
 )
 def test_examples_run(module, name) -> None:
     names = vars(importlib.import_module(f"roi_ray.decision.{module}"))
