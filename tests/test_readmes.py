@@ -152,7 +152,7 @@ def test_shell_examples_of_the_first_readmes_run(folder, without_ray, capsys) ->
         *("compare", "rank", "status", "status"),
     ]
     assert pq.read_table(folder / "scores").num_rows == 4
-    assert pq.read_table(folder / "sweep/scores").num_rows == 132
+    assert pq.read_table(folder / "sweep/scores").num_rows == 144
     assert (folder / "ranking" / "ranking.png").exists()
     assert "unchanged" in (folder / "gate.md").read_text()
     assert (folder / "report.html").stat().st_size > 5_000_000
