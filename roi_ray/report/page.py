@@ -14,7 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import roi_ray
+from roi_ray.decision.bd_rate import Flag
 from roi_ray.decision.decide import Decision
+from roi_ray.decision.mean_curves import MIN_VALID
 from roi_ray.report.page_cells import build_cells
 from roi_ray.report.page_data import build_data
 from roi_ray.report.page_preference import build_preference
@@ -54,6 +56,8 @@ def write_page(decision: Decision, gallery: "Gallery | None" = None) -> bytes:
         "overview": build_overview(decision, notes),
         "details": build_details(decision, notes),
         "notes": notes,
+        "flags": [str(flag) for flag in Flag],
+        "min_valid": f"{MIN_VALID:.0%}".replace("%", " %"),
         "has_region": any(map(is_roi, decision.metrics)),
         "gallery": gallery,
         **_describe_preference(decision),

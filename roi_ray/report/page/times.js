@@ -20,7 +20,7 @@
 
   const metric = get("time-metric");
   const times = [-4, -3, -2, -1, 0, 1, 2, 3].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
-  const timeNames = times.map((time) => (time < 1 ? `${Number((1000 * time).toPrecision(1))} ms` : `${time} s`));
+  const nameTime = (time) => (time < 1 ? `${Number((1000 * time).toPrecision(1))} ms` : `${time} s`);
   function buildFront(direction) {
     const front = data.times[direction][metric.value] ?? { points: [], best: [] };
     const onFront = new Set(front.best);
@@ -33,13 +33,16 @@
         hovertext: [`${name}${best ? " (Pareto front)" : ""}<br>${short(1000 * seconds)} ms per megapixel<br>${percent(percents)}`],
         marker: { color: best ? colour : colourOf("--paper"), symbol: shape, size: 11, line: { color: colour, width: 2 } } });
     }
-    const layout = layoutOf(axis("processor time per megapixel", { type: "log", tickvals: times, ticktext: timeNames }),
+    const layout = layoutOf(axis("processor time per megapixel", { type: "log", tickangle: 0 }),
       axis("BD-rate, %", { autorange: "reversed", zeroline: true, zerolinecolor: colourOf("--strong") }));
     if (front.points.length) {
       // Room for the names above the points.
       const seconds = front.points.map((point) => Math.log10(point[1])), rates = front.points.map((point) => point[2]);
       const [wide, tall] = [Math.max(0.5, Math.max(...seconds) - Math.min(...seconds)), Math.max(5, Math.max(...rates) - Math.min(...rates))];
       layout.xaxis.range = [Math.min(...seconds) - 0.2 * wide, Math.max(...seconds) + 0.2 * wide];
+      // Over more than one and a half decades, only powers of ten have room.
+      const ticks = times.filter((time) => wide < 1.5 || Number.isInteger(Number(Math.log10(time).toFixed(6))));
+      Object.assign(layout.xaxis, { tickvals: ticks, ticktext: ticks.map(nameTime) });
       layout.yaxis.range = [Math.max(...rates) + 0.12 * tall, Math.min(...rates) - 0.2 * tall];
       delete layout.yaxis.autorange;
     } else layout.annotations = [{ text: "No codec has both a time and a valid BD-rate.", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5 }];
