@@ -8,6 +8,7 @@ import pytest
 
 from roi_ray.errors import ManifestError
 from roi_ray.io.manifest import read_manifest
+from roi_ray.io.tables import find_table_files
 from tests.io.rows import MANY, ROWS, write_rows
 
 
@@ -130,3 +131,17 @@ def test_file_that_compresses_to_less_than_a_byte_per_row_is_accepted(tmp_path) 
 def test_columns_that_parquet_cannot_hold_are_refused(tmp_path) -> None:
     with pytest.raises(ManifestError, match=r"cannot hold column 'meta' of type struct<>"):
         read_manifest(write_rows(tmp_path / "m.jsonl", {**ROWS, "meta": [{}] * 3}))
+
+
+def test_columns_and_single_rows_are_read_alone(tmp_path) -> None:
+    write_rows(tmp_path / "a.parquet", {"reference": list("abcde"), "x": [1, 2, 3, 4, 5]})
+    write_rows(tmp_path / "b.parquet", {"reference": list("fab"), "y": [None] * 3})
+    files = find_table_files(str(tmp_path), ["reference"])
+    table = files.read_columns(["x", "reference"], categories=["reference"])
+    assert table["x"].to_pylist() == [1, 2, 3, 4, 5, None, None, None]
+    assert "".join(table["reference"].to_pylist()) == "abcdefab"
+    assert str(table["reference"].type).startswith("dictionary")
+    rows = files.read_numbered([6, 0, 6]).to_pylist()
+    assert [(row["reference"], row["x"]) for row in rows] == [("a", None), ("a", 1), ("a", None)]
+    assert files.read_numbered([]).num_rows == 0
+    assert files.find_filled(["x", "y", "reference"]) == {"x", "reference"}
