@@ -27,7 +27,7 @@ from roi_ray.report.verdict import write_verdict
 from roi_ray.verification.record import describe_record
 
 if TYPE_CHECKING:
-    from roi_ray.report.gallery import Gallery
+    from roi_ray.report.gallery_items import Gallery
 
 TEMPLATES = Path(__file__).with_name("page")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from skimage.color import deltaE_ciede2000
 
 from roi_ray.errors import SizeMismatch
@@ -67,6 +68,14 @@ def test_strips_and_steps_do_not_change_the_values(photos, monkeypatch) -> None:
     assert measure_difference(x, jpeg(x, 30)) == pytest.approx(whole, abs=1e-4)
     sampled = measure_difference(x, jpeg(x, 30), step=3)
     assert sampled == pytest.approx(whole[::3, ::3], abs=1e-4)
+
+
+def test_blur_is_a_gaussian_of_one_pixel_in_linear_light(photos) -> None:
+    x = photos["coffee"][:40, :50]
+    linear = np.where(x <= 0.04045 * 255, x / 255 / 12.92, ((x / 255 + 0.055) / 1.055) ** 2.4)
+    expected = gaussian_filter(linear, (1, 1, 0), mode="nearest", radius=(4, 4, 0))
+    assert error_map._blur(x, range(40), 1) == pytest.approx(expected, abs=1e-5)
+    assert error_map._blur(x, range(6, 30, 3), 3) == pytest.approx(expected[6:30:3, ::3], abs=1e-5)
 
 
 def test_images_of_two_sizes_are_refused(photos) -> None:

@@ -14,7 +14,8 @@ from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
 from roi_ray.imaging.decode import decode_image, decode_rgba
 from roi_ray.io import storage
 from roi_ray.report.error_map import measure_difference
-from roi_ray.report.gallery import Gallery, make_gallery
+from roi_ray.report.gallery import make_gallery
+from roi_ray.report.gallery_items import Gallery
 from roi_ray.report.gallery_pictures import CROP_SIDES
 from tests.conftest import encode, jpeg, write
 from tests.report.conftest import HOSTILE_NAME

@@ -11,7 +11,8 @@ from roi_ray.decision.decide import decide
 from roi_ray.decision.highlights import Highlight
 from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.imaging.decode import decode_image
-from roi_ray.report.gallery import Gallery, make_gallery
+from roi_ray.report.gallery import make_gallery
+from roi_ray.report.gallery_items import Gallery
 from roi_ray.report.page import _make_environment as make_environment
 from roi_ray.report.page import write_page
 from tests.report.conftest import HOSTILE_NAME
