@@ -3,7 +3,7 @@
 from roi_ray.decision.bd_rate import Flag
 from roi_ray.decision.savings import Saving
 
-_WORDS = {
+WORDS = {
     Flag.FEW_POINTS: "points",
     Flag.ZERO_RATE: "zero rate",
     Flag.NOT_MONOTONIC: "not rising",
@@ -13,6 +13,8 @@ _WORDS = {
     Flag.NOT_MEASURED: "no values",
     Flag.OUTSIDE_BAND: "band",
 }
+"""Words of at most ten characters, as wide as a number with its interval."""
+
 _ADVICE = {
     Flag.FEW_POINTS: "sweep at more qualities",
     Flag.NO_OVERLAP: "sweep at qualities that give similar results",
@@ -47,7 +49,7 @@ class Reasons:
     def explain(self) -> list[str]:
         """Explain the words that were used, one line each."""
         lines = [
-            f"{_WORDS[flag]}: {flag}" + (f"; {_ADVICE[flag]}" if flag in _ADVICE else "")
+            f"{WORDS[flag]}: {flag}" + (f"; {_ADVICE[flag]}" if flag in _ADVICE else "")
             for flag in Flag
             if flag in self._flags
         ]
@@ -63,7 +65,7 @@ class Reasons:
     def _name(self, flag: Flag) -> str:
         if flag not in self._flags:
             self._flags.append(flag)
-        return _WORDS[flag]
+        return WORDS[flag]
 
     def _number(self, text: str) -> str:
         if text not in self._others:

@@ -6,9 +6,11 @@ import json
 import pytest
 from rich.console import Console
 
+from roi_ray.decision.bd_rate import Flag
 from roi_ray.decision.decide import decide
 from roi_ray.decision.savings import Estimate
 from roi_ray.report.decision_json import decision_to_dict
+from roi_ray.report.decision_reasons import WORDS
 from roi_ray.report.decision_table import Column, format_interval, print_decision, split_by_width
 from tests.decision.model_sweeps import feature_row, sweep_rows, to_scores
 
@@ -51,7 +53,7 @@ def test_summary_fits_the_terminal_and_begins_with_the_verdict(decision, width) 
     assert max(map(len, text.splitlines())) <= width
     lines = text.splitlines()
     assert "against jpeg" in " ".join(lines[:2])
-    verdict = next(line for line in lines[1:] if line.startswith("good needs the fewest bits"))
+    verdict = next(line for line in lines[1:] if line.startswith("good needs 9."))
     assert lines.index(verdict) <= 4
     assert "\x1b" not in text
     assert text.isascii()
@@ -139,3 +141,9 @@ def test_columns_of_a_group_stay_together() -> None:
     assert [len(table) for table in split_by_width(groups, 48)] == [4, 2]
     assert [len(table) for table in split_by_width(groups, 10)] == [2, 2, 2]
     assert [len(table) for table in split_by_width(groups, 1000)] == [6]
+
+
+def test_every_flag_has_a_short_word_of_its_own() -> None:
+    assert WORDS.keys() == set(Flag)
+    assert len(set(WORDS.values())) == len(WORDS)
+    assert max(map(len, WORDS.values())) <= 10
