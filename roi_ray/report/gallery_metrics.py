@@ -78,6 +78,11 @@ def _format(name: str, value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
     decimals = _DECIMALS.get(base_metric(name))
-    number = f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"
+    if decimals is None:
+        number = f"{value:.4g}"
+    elif 0 < abs(value) < 10.0 ** (2 - decimals):
+        number = f"{value:.3g}"  # small numbers, as under small masks, keep three digits
+    else:
+        number = f"{value:.{decimals}f}"
     unit = schema.MEANINGS[name].unit
     return number if unit in ("", "1") else f"{number} {unit}"

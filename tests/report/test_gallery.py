@@ -16,6 +16,7 @@ from roi_ray.io import storage
 from roi_ray.report.error_map import measure_difference
 from roi_ray.report.gallery import make_gallery
 from roi_ray.report.gallery_items import Gallery
+from roi_ray.report.gallery_metrics import compare_metrics
 from roi_ray.report.gallery_pictures import CROP_SIDES
 from tests.conftest import encode, jpeg, write
 from tests.report.conftest import HOSTILE_NAME
@@ -78,6 +79,21 @@ def test_sides_and_numbers_are_those_of_the_scores(gallery, scores) -> None:
     # WebP at quality 90 is better by all metrics, whichever direction they have.
     assert {metrics[name].better for name in ("PSNR", "MS-SSIM", "LPIPS")} == {1}
     assert metrics["LPIPS"].direction == "lower" and metrics["PSNR"].direction == "higher"
+
+
+def test_numbers_keep_digits_and_only_visible_differences_are_marked() -> None:
+    rows = [
+        {"psnr": 30.001, "roi_lpips": 0.00018, "d_loss": 1.2, "roi_psnr": None},
+        {"psnr": 30.004, "roi_lpips": 0.000251, "d_loss": 1.0, "roi_psnr": 40.0},
+    ]
+    found = compare_metrics(rows, ["psnr", "roi_lpips", "d_loss", "roi_psnr"])
+    assert [row.values for row in found] == [
+        ("30.00 dB", "30.00 dB"),
+        ("0.00018", "0.000251"),
+        ("1.200 nat", "1.000 nat"),
+        ("\N{EN DASH}", "40.00 dB"),
+    ]
+    assert [row.better for row in found] == [None, 0, 1, None]
 
 
 def test_worst_cell_stands_alone(gallery) -> None:
