@@ -230,7 +230,7 @@ def test_keyboard_alone_reaches_and_operates_everything(open_page, document) -> 
     wait_for_change(page, hidden)
     page.locator("#cell-table thead").get_by_role("button").nth(3).focus()
     page.keyboard.press("Enter")
-    assert page.locator("#cell-table th[aria-sort]").count() == 1
+    page.wait_for_selector("#cell-table th[aria-sort]")
 
 
 def test_reason_of_a_missing_number_shows_on_focus_and_escape_hides_it(open_page, tmp_path) -> None:

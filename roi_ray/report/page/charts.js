@@ -70,8 +70,18 @@ const observer = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "200px" });
 
+// Plotly takes longer to start than the rest of the page: it waits for the first chart in view, or until the page is idle.
+function startPlotly() {
+  const source = get("plotly");
+  if (!source) return;
+  source.remove();
+  document.head.append(make("script", { textContent: source.textContent }));
+}
+addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(startPlotly));
+
 function drawIfNeeded(chart) {
   if (chart.drawn) return;
+  startPlotly();
   chart.drawn = true;
   const { traces, layout } = chart.build();
   Plotly.react(chart.element, traces, layout, { displaylogo: false, displayModeBar: false, responsive: true });
