@@ -294,6 +294,14 @@ def test_nothing_moves_where_motion_is_not_wanted(open_page, document) -> None:
     assert page.evaluate(moving) == 0
 
 
+def test_print_has_charts_that_were_never_in_view(open_page, document) -> None:
+    page = open_page(document)
+    drawn = page.locator(".chart .main-svg .cartesianlayer")
+    assert drawn.count() < page.locator(".chart").count()
+    assert page.pdf()
+    assert drawn.count() == page.locator(".chart").count()
+
+
 @pytest.mark.parametrize(
     ("codecs", "images", "options"),
     [

@@ -93,6 +93,8 @@ function addChart(element, build) {
   observer.observe(element);
 }
 
+addEventListener("beforeprint", () => charts.forEach(drawIfNeeded));
+
 function redraw(inside = document) {
   for (const chart of charts) {
     if (inside !== document && !inside.contains(chart.element)) continue;
