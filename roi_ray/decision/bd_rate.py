@@ -4,8 +4,11 @@ Bjontegaard, "Calculation of average PSNR differences between RD-curves", VCEG-M
 piecewise cubic Hermite interpolation (PCHIP; Fritsch and Butland, SIAM J. Sci. Stat. Comput. 5,
 1984) of log rate over quality, as in the common test conditions of JVET (JVET-T2010).
 
-The overlap is defined as by the package `bjontegaard`: the length of the quality range that both
-curves have, over that from the lowest to the highest quality of either.
+The number is that of the package `bjontegaard`: the mean over the quality that both curves have. It
+is valid if that is most of the anchor's range, so that all codecs are compared over nearly the same
+range. `bjontegaard` warns where it is less than 75 % of the range of both curves together, which a
+codec that reaches further than the anchor fails too. Validity is therefore not symmetric: what is
+valid for a codec against an anchor need not be valid the other way round.
 """
 
 from collections.abc import Sequence
@@ -60,7 +63,7 @@ class BdRate:
         percent: mean difference of the bit rate at the same quality, in percent; -20 means a fifth
             fewer bits than the anchor (lower is better). None if it is not valid.
         flag: why it is not valid; None if it is.
-        overlap: share of the quality range that the curves have in common, 0..1.
+        overlap: share of the anchor's quality range that the other codec reaches, 0..1.
     """
 
     percent: float | None
@@ -164,12 +167,11 @@ def compare_curves(anchor: Curves, other: Curves, limits: Limits | None = None) 
         anchor: the anchors, from `fit_curves`.
         other: the other codec's curves.
         limits: compare only at the quality that the anchor has in a band of bit rates, see
-            `limit_to_band`; of that, the overlap is then the share that the other codec reaches.
-            None: compare all that the curves have in common.
+            `limit_to_band`; the overlap is then the share of that. None: compare all that the
+            curves have in common.
     """
     low, high = np.maximum(anchor.lowest, other.lowest), np.minimum(anchor.highest, other.highest)
-    bottom = np.minimum(anchor.lowest, other.lowest)
-    top = np.maximum(anchor.highest, other.highest)
+    bottom, top = anchor.lowest, anchor.highest
     outside = np.zeros(len(low), np.bool_)
     if limits is not None:
         bottom, top, outside = limits.lowest, limits.highest, limits.octaves < MIN_OCTAVES

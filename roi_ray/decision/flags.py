@@ -20,7 +20,7 @@ class Flag(StrEnum):
     ZERO_RATE = "a bit rate of zero"
     NOT_MONOTONIC = "quality does not rise with the bit rate"
     NO_OVERLAP = "no quality that both codecs reach"
-    LITTLE_OVERLAP = f"less than {100 * MIN_OVERLAP:g} % of the quality range is common"
+    LITTLE_OVERLAP = f"reaches less than {100 * MIN_OVERLAP:g} % of the anchor's quality range"
     TOO_LARGE = f"above {MAX_PERCENT:g} %"
     NOT_MEASURED = "no value of the metric, such as without a region of interest"
     OUTSIDE_BAND = "the anchor has too little of the band of bit rates"

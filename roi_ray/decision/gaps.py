@@ -1,4 +1,4 @@
-"""Where a codec or its anchor lacks points for a valid BD-rate."""
+"""Where a codec lacks points for a valid BD-rate."""
 
 from dataclasses import dataclass
 
@@ -12,27 +12,21 @@ _CODES = [FLAGS.index(flag) + 1 for flag in (Flag.NO_OVERLAP, Flag.LITTLE_OVERLA
 
 @dataclass(frozen=True)
 class Gaps:
-    """Quality that one of two codecs does not reach, as shares of the range of both, 0..1.
+    """Quality of the anchor that a codec does not reach, as shares of the anchor's range, 0..1.
 
-    Means over the images whose curves have too little in common.
+    Means over the images in which the codec reaches too little of it.
 
     Attributes:
-        codec_low: share at the lower end that only the anchor reaches: the codec needs points of
-            lower quality.
-        codec_high: share at the upper end that only the anchor reaches.
-        anchor_low: share at the lower end that only the codec reaches: the anchor needs points of
-            lower quality.
-        anchor_high: share at the upper end that only the codec reaches.
+        low: share at the lower end: the codec needs points of lower quality.
+        high: share at the upper end.
     """
 
-    codec_low: float
-    codec_high: float
-    anchor_low: float
-    anchor_high: float
+    low: float
+    high: float
 
 
 def find_gaps(anchor: Curves, other: Curves, codes: NDArray[np.int8]) -> Gaps | None:
-    """Find where points are missing; None if no image has too little in common.
+    """Find where points are missing; None if the codec reaches enough in all images.
 
     Args:
         anchor: curves of the anchor.
@@ -42,9 +36,6 @@ def find_gaps(anchor: Curves, other: Curves, codes: NDArray[np.int8]) -> Gaps | 
     images = np.isin(codes, _CODES)
     if not images.any():
         return None
-    low = (other.lowest - anchor.lowest)[images]
-    high = (anchor.highest - other.highest)[images]
-    total = (np.maximum(anchor.highest, other.highest) - np.minimum(anchor.lowest, other.lowest))[
-        images
-    ]
-    return Gaps(*(float(np.mean(np.maximum(gap, 0) / total)) for gap in (low, high, -low, -high)))
+    low, high = other.lowest - anchor.lowest, anchor.highest - other.highest
+    shares = np.clip(np.stack([low, high]) / (anchor.highest - anchor.lowest), 0, 1)
+    return Gaps(*(float(share) for share in shares[:, images].mean(1)))

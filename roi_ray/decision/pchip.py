@@ -128,7 +128,8 @@ def fit_pchip(x: Floats, y: Floats, counts: Integers) -> Pchip:
         slope[last, curves] = np.where(enough, final, 0)
     square = (3 * secant - 2 * slope[:-1] - slope[1:]) / length
     cube = (slope[:-1] + slope[1:] - 2 * secant) / length**2
-    # Beyond the last point the length is not 0 but 1; nothing asks for that area.
+    # Here the length beyond the last point must be 0: an integral to that point counts these parts.
+    length = np.diff(x, axis=0)
     bend = square / 3 + length * cube / 4
     parts = length * (y[:-1] + length * (slope[:-1] / 2 + length * bend))
     area = np.vstack([np.zeros_like(x[:1]), np.cumsum(parts, axis=0)])

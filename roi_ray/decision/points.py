@@ -39,13 +39,19 @@ class Points:
 
     @cached_property
     def distinct(self) -> tuple[Floats, Mask]:
-        """The quality without useless points of lossless images, and which points these are."""
+        """The quality as BD-rates see it, without useless points, and which points are useless.
+
+        MS-SSIM is in dB, -10 log10(1 - ms_ssim), as usual: of its own values, almost the whole
+        range is at the lowest bit rates. Under the mask it stays as it is, because there its best
+        value depends on the mask.
+        """
         useless = _find_useless(self.rates, self.quality, self.metric)
-        return np.where(useless, np.nan, self.quality), useless
+        quality = np.where(useless, np.nan, self.quality)
+        return -10 * np.log10(1 - quality) if self.metric == "ms_ssim" else quality, useless
 
     @cached_property
     def curves(self) -> Curves:
-        """The curve of each image."""
+        """The curve of each image, of the quality that `distinct` has."""
         return fit_curves(self.rates, self.distinct[0], higher_is_better=self.higher_is_better)
 
     @cached_property
@@ -68,9 +74,12 @@ class Points:
 def _find_useless(rates: Floats, quality: Floats, metric: str) -> Mask:
     """Find points of lossless images that are no points of a curve.
 
-    A PSNR of 100 dB stands for infinity. Of other metrics, only the lossless point with the fewest
-    bits counts: more bits cannot improve it.
+    A PSNR of 100 dB stands for infinity, and an MS-SSIM of 1 is infinite in dB. Of other metrics,
+    only the lossless point with the fewest bits counts: more bits cannot improve it.
     """
+    if metric == "ms_ssim":
+        lossless: Mask = quality >= 1
+        return lossless
     name = metric.removeprefix("roi_")
     if name == "psnr":
         useless: Mask = quality >= PSNR_CAP

@@ -39,7 +39,7 @@ class Saving:
         curve_flag: why `curve` is not valid, in words; None if it is.
         reason: why `mean` and `median` are None, in words; None if they are numbers.
         curve_images: number of images behind `curve`.
-        gaps: where points are missing, if curves have too little in common; None if not.
+        gaps: where points are missing, if the codec reaches too little of the anchor's range.
     """
 
     codec: str

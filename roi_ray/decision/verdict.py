@@ -215,9 +215,7 @@ def _word_gaps(winner: Winner, anchor: str, savings: Savings) -> list[str]:
     known = {codec: gap for codec, gap in gaps.items() if gap is not None}
     missing = []
     for end in ("low", "high"):
-        codecs = [c for c, gap in known.items() if getattr(gap, f"codec_{end}") >= _WIDE_GAP]
-        if any(getattr(gap, f"anchor_{end}") >= _WIDE_GAP for gap in known.values()):
-            codecs.append(anchor)
+        codecs = [codec for codec, gap in known.items() if getattr(gap, end) >= _WIDE_GAP]
         if codecs:
             missing.append(f"{', '.join(codecs)} at {end}er quality")
     if not missing:

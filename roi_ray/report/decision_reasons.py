@@ -8,7 +8,7 @@ WORDS = {
     Flag.ZERO_RATE: "zero rate",
     Flag.NOT_MONOTONIC: "not rising",
     Flag.NO_OVERLAP: "no overlap",
-    Flag.LITTLE_OVERLAP: "overlap",
+    Flag.LITTLE_OVERLAP: "range",
     Flag.TOO_LARGE: "too large",
     Flag.NOT_MEASURED: "no values",
     Flag.OUTSIDE_BAND: "band",
@@ -18,7 +18,7 @@ WORDS = {
 _ADVICE = {
     Flag.FEW_POINTS: "sweep at more qualities",
     Flag.NO_OVERLAP: "sweep at qualities that give similar results",
-    Flag.LITTLE_OVERLAP: "sweep at lower and higher qualities, of the anchor too",
+    Flag.LITTLE_OVERLAP: "sweep the codec at lower or higher qualities",
 }
 _FLAGS = {str(flag): flag for flag in Flag}
 

@@ -1,7 +1,5 @@
 """BD-rates: published answers, the package `bjontegaard`, and curves that cannot be compared."""
 
-import warnings
-
 import bjontegaard
 import numpy as np
 import pytest
@@ -50,24 +48,27 @@ def test_same_as_the_package_bjontegaard(falling) -> None:
             continue
         sign = -1 if falling else 1
         expected = bjontegaard.bd_rate(
-            anchor[0], sign * anchor[1], other[0], sign * other[1], "pchip", False
+            anchor[0], sign * anchor[1], other[0], sign * other[1], "pchip", False, min_overlap=0
         )
         assert found.percent == pytest.approx(expected, rel=1e-9)
         compared += 1
     assert compared > 100
 
 
-def test_overlap_is_that_of_bjontegaard() -> None:
+def test_a_codec_must_reach_most_of_the_anchors_range_and_may_reach_further() -> None:
     anchor = [1.0, 2, 3, 4], [30.0, 32, 34, 40]
-    other = [1.0, 2, 3, 4], [33.0, 35, 37, 40.5]
-    found = bd_rate(*anchor, *other)
+    short = [1.0, 2, 3, 4], [33.0, 35, 37, 40.5]
+    found = bd_rate(*anchor, *short)
     assert found.flag is Flag.LITTLE_OVERLAP and found.percent is None
-    assert found.overlap == pytest.approx(7 / 10.5)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        arrays = [np.array(part) for part in (*anchor, *other)]
-        bjontegaard.bd_rate(*arrays, method="pchip")
-    assert "66.67" in str(caught[0].message)
+    assert found.overlap == pytest.approx(7 / 10)
+    far = [1.0, 2, 3, 4, 8], [31.0, 33, 35, 40, 50]
+    found = bd_rate(*anchor, *far)
+    assert found.flag is None and found.overlap == pytest.approx(9 / 10)
+    assert bd_rate(*far, *anchor).flag is Flag.LITTLE_OVERLAP
+    arrays = [np.array(part, float) for part in (*anchor, *far)]
+    with pytest.warns(UserWarning, match="overlap: '45.00'"):
+        expected = bjontegaard.bd_rate(*arrays, "pchip", False)
+    assert found.percent == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_codec_against_itself_is_exactly_zero() -> None:
@@ -123,11 +124,15 @@ def test_order_duplicates_and_missing_points_do_not_matter() -> None:
     ],
 )
 def test_curves_that_cannot_be_compared(rates, quality, flag) -> None:
-    for found in (bd_rate(*JPEG, rates, quality), bd_rate(rates, quality, *JPEG)):
-        if flag is Flag.TOO_LARGE and found.flag is None:
-            assert found.percent == pytest.approx(-98.75)
-            continue
-        assert (found.percent, found.flag) == (None, flag)
+    found = bd_rate(*JPEG, rates, quality)
+    assert (found.percent, found.flag) == (None, flag)
+    turned = bd_rate(rates, quality, *JPEG)
+    if flag is Flag.TOO_LARGE:
+        assert turned.percent == pytest.approx(-98.75)
+    elif flag is Flag.LITTLE_OVERLAP:  # JPEG reaches all of the other's range
+        assert turned.flag is None
+    else:
+        assert (turned.percent, turned.flag) == (None, flag)
 
 
 def test_metric_without_values_is_told_from_missing_points() -> None:

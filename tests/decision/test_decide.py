@@ -84,7 +84,7 @@ def test_codecs_without_valid_numbers_are_told_with_the_remedy(tmp_path) -> None
     decision = decide_rows(rows, tmp_path, metrics=["psnr"])
     assert set(decision.winners["psnr"].unranked) == {"fine", "short"}
     text = " ".join(decision.verdict)
-    assert "fine (less than 75 % of the quality range is common)" in text
+    assert "fine (reaches less than 75 % of the anchor's quality range)" in text
     assert "short (fewer than 4 points)" in text
     assert "add points to the sweep: fine at lower quality" in text
 

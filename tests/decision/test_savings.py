@@ -117,8 +117,25 @@ def test_only_the_smallest_lossless_file_counts_by_other_metrics() -> None:
     rates, quality = make_images(8)
     rates = np.hstack([rates, 10 * rates[:, -1:], 20 * rates[:, -1:]])
     quality = np.hstack([quality / 50, np.ones((8, 2))])
-    saving = save(rates, quality, 0.8 * rates, quality, metric="ms_ssim")
+    saving = save(rates, quality, 0.8 * rates, quality, metric="roi_ms_ssim")
     assert saving.mean.value == pytest.approx(-20) and not saving.flags
+
+
+def test_ms_ssim_is_compared_in_decibels() -> None:
+    rates, quality = make_images(8)
+    other = 0.8 * rates * np.geomspace(0.9, 1.2, 5), quality + 0.3
+    ms_ssim = [1 - 10 ** (-values / 20) for values in (quality, other[1])]
+    lossless = np.ones((8, 2))
+    found = save(
+        np.hstack([rates, 9 * rates[:, :2]]),
+        np.hstack([ms_ssim[0], lossless]),
+        np.hstack([other[0], 9 * rates[:, :2]]),
+        np.hstack([ms_ssim[1], lossless]),
+        metric="ms_ssim",
+    )
+    decibels = save(rates, quality / 2, other[0], other[1] / 2)
+    np.testing.assert_allclose(found.per_image, decibels.per_image, rtol=1e-9)
+    assert found.curve.value == pytest.approx(decibels.curve.value)
 
 
 def test_equal_values_and_single_points_are_not_valid() -> None:
@@ -143,13 +160,11 @@ def test_lower_is_better_metrics_are_turned_round() -> None:
     assert save(rates, quality, rates, quality, metric="lpips").mean is None
 
 
-def test_gaps_say_which_codec_lacks_which_end() -> None:
+def test_gaps_say_which_end_a_codec_lacks() -> None:
     rates, quality = make_images(8)
     saving = save(rates, quality, rates, quality + 6)
     assert saving.flags == {Flag.LITTLE_OVERLAP: 8}
-    assert saving.gaps.codec_low == pytest.approx(6 / 17)
-    assert saving.gaps.anchor_high == pytest.approx(6 / 17)
-    assert saving.gaps.codec_high == saving.gaps.anchor_low == 0
+    assert saving.gaps.low == pytest.approx(6 / 11) and saving.gaps.high == 0
 
 
 def test_no_images() -> None:
