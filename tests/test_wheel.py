@@ -35,7 +35,7 @@ def test_wheel_has_the_package_its_weights_and_the_command(wheel: Path) -> None:
     weights = [path for path in (ROOT / "roi_ray" / "weights").iterdir() if path.is_file()]
     modules = [path for path in (ROOT / "roi_ray").rglob("*.py")]
     assert ROOT / "roi_ray" / "weights" / "lpips-alexnet.safetensors" in weights
-    page = [path for path in (ROOT / "roi_ray" / "report" / "page").iterdir()]
+    page = [path for path in (ROOT / "roi_ray" / "report" / "page" / "assets").iterdir()]
     expected = {str(path.relative_to(ROOT)) for path in [*weights, *modules, *page]}
     assert expected | {"roi_ray/py.typed"} <= names
     assert not {name for name in names if name.startswith(("tests/", "jobs/"))}

@@ -115,16 +115,16 @@ def main(
 
     from rich.console import Console
 
-    from roi_ray.decision.gate import run_gate
+    from roi_ray.decision.gate.gate import run_gate
     from roi_ray.io import storage
-    from roi_ray.report.gate import (
+    from roi_ray.report.gate.junit import to_junit
+    from roi_ray.report.gate.markdown import to_markdown
+    from roi_ray.report.gate.tables import (
         describe_verdict,
         gate_to_dict,
         list_sentences,
         make_gate_table,
     )
-    from roi_ray.report.gate_junit import to_junit
-    from roi_ray.report.gate_markdown import to_markdown
     from roi_ray.runtime.logs import escape_line
 
     start = perf_counter()

@@ -54,7 +54,6 @@ def main(
     used.
     """
     from roi_ray.io import storage
-    from roi_ray.report.verdict import write_verdict
     from roi_ray.report.write import write_report
     from roi_ray.runtime.logs import escape_line
 
@@ -72,6 +71,6 @@ def main(
         saliency=saliency,
         max_pixels=max_pixels,
     )
-    for sentence in write_verdict(decision):
+    for sentence in decision.verdict:
         print(escape_line(sentence))
     print(f"-> {storage.absolute(output)}")

@@ -33,8 +33,8 @@ def main(
     from rich.console import Console
 
     from roi_ray.decision.decide import decide
-    from roi_ray.report.decision_json import decision_to_dict
-    from roi_ray.report.decision_table import print_decision
+    from roi_ray.report.summary.table import print_decision
+    from roi_ray.report.summary.values import decision_to_dict
 
     decision = decide(
         scores,

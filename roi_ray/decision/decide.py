@@ -9,7 +9,7 @@ from roi_ray.decision.all_savings import Savings, compute_all_savings, read_poin
 from roi_ray.decision.choices import choose_anchor, choose_codecs, choose_metrics
 from roi_ray.decision.groups import group_images
 from roi_ray.decision.notes import describe_scores
-from roi_ray.decision.preference import Preference, predict_preferences
+from roi_ray.decision.preferences.predict import Preference, predict_preferences
 from roi_ray.decision.quality_control import QualityControl, check_quality
 from roi_ray.decision.resampling import RESAMPLES, Resamples
 from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores

@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from roi_ray.io import storage
-from roi_ray.report.decision_table import print_decision
+from roi_ray.report.summary.table import print_decision
 from roi_ray.report.write import write_report
 from roi_ray.sweep import photographs
 from roi_ray.sweep.job import make_sweep

@@ -5,11 +5,11 @@ from os import PathLike, fspath
 
 from roi_ray import schema
 from roi_ray.decision.decide import Decision, decide
-from roi_ray.decision.highlights import choose_highlights
+from roi_ray.decision.highlights.choose import choose_highlights
 from roi_ray.errors import UsageError
 from roi_ray.io import storage
-from roi_ray.report.gallery import make_gallery
-from roi_ray.report.page import write_page
+from roi_ray.report.gallery.gallery import make_gallery
+from roi_ray.report.page.page import write_page
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS
 
 DEFAULT_PICTURES = 12

@@ -17,7 +17,7 @@ from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 from roi_ray.settings import Settings
 from tests.conftest import encode, strip_colours, to_tensor, write_sweep
-from tests.decision.gate_tables import draw_factors, make_rows, scale_rates, write_table
+from tests.decision.gate.gate_tables import draw_factors, make_rows, scale_rates, write_table
 
 METRIC = ("--metric", "ms_ssim")
 

@@ -1,0 +1,1 @@
+"""Is the candidate build of a codec worse than its baseline?"""

@@ -1,0 +1,1 @@
+"""Which codec people would prefer at equal bit rate, as a model predicts it."""

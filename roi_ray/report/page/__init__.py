@@ -1,0 +1,1 @@
+"""The page of a decision: one HTML file."""

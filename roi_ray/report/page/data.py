@@ -1,0 +1,195 @@
+"""The numbers behind the page's charts, as JSON values."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from roi_ray import schema
+from roi_ray.decision.curves import MeanCurve, average_curves
+from roi_ray.decision.decide import Decision, Savings
+from roi_ray.decision.savings import Estimate, Saving
+from roi_ray.decision.sweep_scores import Floats
+from roi_ray.report.page.preferences import build_preference_data
+from roi_ray.report.page.tables import order_codecs
+from roi_ray.report.page.text import (
+    base_metric,
+    count,
+    describe_metric,
+    is_roi,
+    label_metric,
+    name_images,
+    round_number,
+)
+from roi_ray.report.page.times import build_time_data
+
+MAX_IMAGES = 200
+"""The most images with curves and BD-rates of their own in the page."""
+
+_MAX_NUMBERS = 200_000  # of the curves of single images, about 1.5 MB
+
+
+def build_data(decision: Decision) -> dict[str, Any]:
+    """Collect the numbers of all charts but those of the table of cells.
+
+    Returns:
+        JSON values. Codecs are in the order of `order_codecs`; lists by codec have that order.
+        Numbers that are missing or not valid are None.
+    """
+    codecs = order_codecs(decision)
+    images = choose_images(decision, codecs)
+    names = name_images(decision.scores.images)
+    alphabetical = sorted(codecs)
+    return {
+        "anchor": decision.anchor,
+        "codecs": [{"name": name, "style": alphabetical.index(name)} for name in codecs],
+        "metrics": [_describe(metric) for metric in decision.metrics],
+        "images": [names[i] for i in images],
+        "imageCount": len(names),
+        "imageNote": describe_images(len(images), len(names)),
+        "curves": {m: _mean_curves(decision, codecs, m) for m in decision.metrics},
+        "single": {
+            "rates": _by_image(decision, codecs, schema.BPP, images),
+            "values": {m: _by_image(decision, codecs, m, images) for m in decision.metrics},
+        },
+        "savings": {
+            m: [_saving(decision.savings.get((c, m)), images) for c in codecs]
+            for m in decision.metrics
+        },
+        "preference": build_preference_data(decision.preference, codecs),
+        "times": build_time_data(decision.times, codecs),
+        "bands": [
+            {"name": _name_band(*ends), "savings": _estimates(savings, codecs, decision.metrics)}
+            for ends, savings in decision.bands.items()
+        ],
+        "groups": [
+            {
+                "column": column,
+                "name": value,
+                "savings": _estimates(savings, codecs, decision.metrics),
+            }
+            for (column, value), savings in decision.groups.items()
+        ],
+    }
+
+
+def choose_images(decision: Decision, codecs: Sequence[str]) -> list[int]:
+    """Choose the images that the page shows one by one.
+
+    All of them if there is room; else those in which the BD-rates of the codecs differ most by the
+    deciding metric.
+    """
+    scores = decision.scores
+    points = sum(scores.codecs[codec].rows.shape[1] for codec in codecs if codec in scores.codecs)
+    room = _MAX_NUMBERS // max(1, points * (1 + len(decision.metrics)))
+    limit, total = max(5, min(MAX_IMAGES, room)), len(scores.images)
+    if total <= limit:
+        return list(range(total))
+    parts = [s.per_image for (_, m), s in decision.savings.items() if m == decision.metrics[0]]
+    if not parts:
+        return list(range(limit))
+    rates = np.vstack([*parts, np.zeros(total)])  # the anchor's BD-rate is 0
+    spread = np.nanmax(rates, axis=0) - np.nanmin(rates, axis=0)
+    return sorted(np.argsort(-spread, kind="stable")[:limit].tolist())
+
+
+def describe_images(shown: int, total: int) -> str:
+    """Say which images can be shown one by one."""
+    if shown == total:
+        return f"All {count(total, 'image')} can be shown one by one."
+    return (
+        f"{shown:,} of {total:,} images can be shown one by one: those in which the codecs' "
+        "BD-rates by the deciding metric differ most. All averages are over all images."
+    )
+
+
+def _describe(metric: str) -> dict[str, Any]:
+    meaning = schema.MEANINGS.get(metric)
+    return {
+        "name": metric,
+        "label": label_metric(metric),
+        "base": base_metric(metric),
+        "roi": is_roi(metric),
+        "unit": meaning.unit if meaning and meaning.unit != "1" else "",
+        "better": (meaning.better if meaning else None) or "higher",
+        "text": describe_metric(metric),
+    }
+
+
+def _mean_curves(decision: Decision, codecs: Sequence[str], metric: str) -> list[Any]:
+    """Return the mean curve of each codec; of one without points only the reason."""
+    curves = average_curves(decision.scores, metric, codecs=codecs)
+    return [_curve(curves[codec]) for codec in codecs]
+
+
+def _curve(curve: MeanCurve) -> dict[str, Any]:
+    if curve.reason:
+        return {"reason": curve.reason}
+    return {
+        "images": curve.images,
+        "leftOut": curve.left_out,
+        "names": curve.names,
+        "rates": [round_number(each.value) for each in curve.rates],
+        "values": [round_number(each.value) for each in curve.quality],
+        "low": [round_number(each.low) for each in curve.quality],
+        "high": [round_number(each.high) for each in curve.quality],
+    }
+
+
+def _by_image(
+    decision: Decision, codecs: Sequence[str], column: str, images: Sequence[int]
+) -> list[Any]:
+    return [
+        [_numbers(row) for row in decision.scores.values(codec, column)[list(images)]]
+        for codec in codecs
+    ]
+
+
+def _saving(saving: Saving | None, images: Sequence[int]) -> dict[str, Any] | None:
+    """Return the BD-rates of one codec; None for the anchor."""
+    if saving is None:
+        return None
+    valid = saving.per_image[np.isfinite(saving.per_image)]
+    return {
+        "mean": _estimate(saving.mean),
+        "reason": saving.reason,
+        "box": _numbers(np.quantile(valid, (0, 0.25, 0.5, 0.75, 1))) if len(valid) > 1 else None,
+        "valid": saving.valid,
+        "perImage": _numbers(saving.per_image[list(images)]),
+    }
+
+
+def _estimates(
+    savings: Savings, codecs: Sequence[str], metrics: Sequence[str]
+) -> Mapping[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for metric in metrics:
+        found[metric] = []
+        for codec in codecs:
+            saving = savings.get((codec, metric))
+            found[metric].append(
+                saving
+                and {
+                    "mean": _estimate(saving.mean),
+                    "reason": saving.reason,
+                    "valid": saving.valid,
+                    "images": len(saving.per_image),
+                }
+            )
+    return found
+
+
+def _estimate(estimate: Estimate | None) -> list[float | None] | None:
+    if estimate is None:
+        return None
+    return [round_number(n) for n in (estimate.value, estimate.low, estimate.high)]
+
+
+def _name_band(low: float, high: float) -> str:
+    if not np.isfinite(high):
+        return f"{low:.3g} and more"
+    return f"{low:.3g} to {high:.3g}" if low > 0 else f"up to {high:.3g}"
+
+
+def _numbers(values: Floats) -> list[float | None]:
+    return [round_number(float(value)) for value in values]

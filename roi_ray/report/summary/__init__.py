@@ -1,0 +1,1 @@
+"""The decision between codecs on a terminal and as JSON."""
