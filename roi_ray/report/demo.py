@@ -8,7 +8,7 @@ from roi_ray.report.write import write_report
 from roi_ray.sweep import photographs
 from roi_ray.sweep.job import make_sweep
 
-_CODECS = ("jpeg", "webp", "jpeg2000", "avif")
+_CODECS = ("jpeg:15,30,50,75,90", "webp:1,15,45,75,92", "jpeg2000", "avif:10,30,50,70,88")
 
 
 def make_demo(folder: str) -> tuple[str, str]:
