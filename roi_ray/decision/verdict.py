@@ -137,16 +137,27 @@ def _word_mixed(winner: Winner, anchor: str, savings: Savings) -> list[str]:
 
 
 def _word_mean_curve(winner: Winner, anchor: str, savings: Savings) -> list[str]:
-    """Say where the mean curves tell another story than the images."""
+    """Say where the mean curves tell another story than the mean over the images."""
     codec = winner.ranking[1] if winner.best == anchor else winner.best
     saving = savings[codec or "", winner.metric]
     mean, curve = saving.mean, saving.curve
-    if mean is None or curve is None or np.sign(mean.value) == np.sign(curve.value):
+    if mean is None or curve is None:
         return []
-    return [
-        f"The mean curves say the opposite: by them, {codec} needs {abs(curve.value):.1f} % "
-        f"{_fewer(curve.value)} bits than {anchor}. A few images with large files decide them."
-    ]
+    bits = f"{codec} needs {abs(curve.value):.1f} % {_fewer(curve.value)} bits than {anchor}"
+    if np.sign(mean.value) != np.sign(curve.value):
+        return [
+            f"The mean curves say the opposite: by them, {bits}. A few images with large files "
+            "decide them."
+        ]
+    left_out = sum(saving.flags.get(flag, 0) for flag in (Flag.NO_OVERLAP, Flag.LITTLE_OVERLAP))
+    if left_out and mean.low is not None and mean.high is not None:
+        if mean.low <= curve.value <= mean.high:
+            return []
+        return [
+            f"The mean leaves out {left_out} images of which {codec} reaches too little of "
+            f"{anchor}'s range, and may be biased: by the mean curves, {bits}."
+        ]
+    return []
 
 
 def _word_region(

@@ -89,6 +89,19 @@ def test_codecs_without_valid_numbers_are_told_with_the_remedy(tmp_path) -> None
     assert "add points to the sweep: fine at lower quality" in text
 
 
+def test_a_mean_that_leaves_out_the_best_images_says_so(tmp_path) -> None:
+    rows = make_rows(CODECS, images=40)
+    for row in rows:  # a fifth of the images, of which avif reaches the upper half of jpeg's range
+        if row["codec"] == "avif" and int(row["reference"].removesuffix(".png")) % 5 == 0:
+            row["psnr"] += 4
+    decision = decide_rows(rows, tmp_path, metrics=["psnr"])
+    saving = decision.savings["avif", "psnr"]
+    assert saving.valid == 32 and saving.curve.value < saving.mean.low
+    text = " ".join(decision.verdict)
+    assert "leaves out 8 images of which avif reaches too little of jpeg's range" in text
+    assert f"by the mean curves, avif needs {-saving.curve.value:.1f} % fewer bits" in text
+
+
 def test_nothing_valid_names_no_winner(tmp_path) -> None:
     rows = make_rows({"jpeg": 1.0, "short": 0.5}, qualities=(10, 50, 90))
     decision = decide_rows(rows, tmp_path)
