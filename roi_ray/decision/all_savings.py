@@ -6,13 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from roi_ray.decision.bd_rate import Band, BdRates, Limits, compare_curves, limit_to_band
+from roi_ray.decision.bd_rate import BdRates, compare_curves
 from roi_ray.decision.groups import Images
 from roi_ray.decision.mean_curves import MeanCurves
 from roi_ray.decision.points import Points
+from roi_ray.decision.rate_curves import Band, Limits, limit_to_band
 from roi_ray.decision.resampling import Resamples
 from roi_ray.decision.savings import Saving, summarize
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.preference.ranking import BAND_EDGES
 
 Savings = Mapping[tuple[str, str], Saving]

@@ -19,40 +19,16 @@ from numpy.typing import NDArray
 
 from roi_ray.decision.flags import (
     CODE,
-    EXEMPT,
     FLAGS,
     MAX_PERCENT,
     MIN_OCTAVES,
     MIN_OVERLAP,
-    MIN_POINTS,
     VALID,
     Flag,
     count_flags,
 )
 from roi_ray.decision.pchip import Floats, Integers
-from roi_ray.decision.rate_curves import Band, Curves, Limits, fit_curves, limit_to_band
-
-__all__ = [
-    "EXEMPT",
-    "FLAGS",
-    "MAX_PERCENT",
-    "MIN_OCTAVES",
-    "MIN_OVERLAP",
-    "MIN_POINTS",
-    "VALID",
-    "Band",
-    "BdRate",
-    "BdRates",
-    "Curves",
-    "Flag",
-    "Limits",
-    "bd_rate",
-    "bd_rates",
-    "compare_curves",
-    "count_flags",
-    "fit_curves",
-    "limit_to_band",
-]
+from roi_ray.decision.rate_curves import Curves, Limits, fit_curves
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from roi_ray import schema
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.errors import ManifestError, UsageError
 
 DEFAULT_ANCHOR = "jpeg"

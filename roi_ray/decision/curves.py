@@ -9,7 +9,7 @@ from roi_ray.decision.all_savings import read_points
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.points import Points
 from roi_ray.decision.resampling import RESAMPLES, Estimate, Mask, Resamples, make_estimate
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.errors import UsageError
 
 

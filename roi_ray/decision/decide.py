@@ -5,21 +5,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from roi_ray import schema
-from roi_ray.decision.all_savings import Savings, compute_all_savings, read_points
+from roi_ray.decision.all_savings import Savings, compute_all_savings
 from roi_ray.decision.choices import choose_anchor, choose_codecs, choose_metrics
 from roi_ray.decision.groups import group_images
 from roi_ray.decision.notes import describe_scores
 from roi_ray.decision.preferences.predict import Preference, predict_preferences
 from roi_ray.decision.quality_control import QualityControl, check_quality
 from roi_ray.decision.resampling import RESAMPLES, Resamples
-from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
+from roi_ray.decision.score_table import SweepScores
+from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.decision.times import Times, measure_times
 from roi_ray.decision.verdict import word_verdict
 from roi_ray.decision.winners import Winner, find_winner
 from roi_ray.preference.model import PreferenceModel
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
-
-__all__ = ["Decision", "Savings", "decide", "read_points"]
 
 
 @dataclass(frozen=True)

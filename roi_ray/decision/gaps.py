@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from roi_ray.decision.bd_rate import FLAGS, Curves, Flag
+from roi_ray.decision.flags import FLAGS, Flag
+from roi_ray.decision.rate_curves import Curves
 
 _CODES = [FLAGS.index(flag) + 1 for flag in (Flag.NO_OVERLAP, Flag.LITTLE_OVERLAP)]
 

@@ -4,16 +4,10 @@ from functools import cached_property
 
 import numpy as np
 
-from roi_ray.decision.bd_rate import (
-    VALID,
-    Band,
-    Curves,
-    compare_curves,
-    count_flags,
-    fit_curves,
-    limit_to_band,
-)
+from roi_ray.decision.bd_rate import compare_curves
+from roi_ray.decision.flags import VALID, count_flags
 from roi_ray.decision.points import Points
+from roi_ray.decision.rate_curves import Band, Curves, fit_curves, limit_to_band
 from roi_ray.decision.resampling import Estimate, Resamples, make_estimate
 
 MIN_VALID = 0.75

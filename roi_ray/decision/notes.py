@@ -1,6 +1,6 @@
 """What is missing in the scores of a sweep, in sentences."""
 
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 
 
 def describe_scores(scores: SweepScores) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.decision.bd_rate import Curves, fit_curves
 from roi_ray.decision.pchip import Floats
+from roi_ray.decision.rate_curves import Curves, fit_curves
 from roi_ray.decision.resampling import Mask
 from roi_ray.settings import PSNR_CAP
 

@@ -3,22 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from roi_ray.decision.bd_rate import (
-    EXEMPT,
-    Band,
-    BdRates,
-    Flag,
-    compare_curves,
-    count_flags,
-    limit_to_band,
-)
+from roi_ray.decision.bd_rate import BdRates, compare_curves
+from roi_ray.decision.flags import EXEMPT, Flag, count_flags
 from roi_ray.decision.gaps import Gaps, find_gaps
 from roi_ray.decision.mean_curves import MIN_VALID, MeanCurves
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.points import Points
+from roi_ray.decision.rate_curves import Band, limit_to_band
 from roi_ray.decision.resampling import RESAMPLES, Estimate, Resamples, estimate_median
-
-__all__ = ["MIN_VALID", "Estimate", "Points", "Saving", "compute_saving", "summarize"]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from roi_ray import schema
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 
 _TEXTS = (
     schema.REFERENCE,

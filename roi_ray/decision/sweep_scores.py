@@ -19,8 +19,6 @@ from roi_ray.io.tables import TableFiles, find_table_files
 from roi_ray.pipeline.run_record import RUN_JSON, Run, read_run, written_by
 from roi_ray.pipeline.status import CELLS
 
-__all__ = ["MISSING", "CodecPoints", "Floats", "SweepScores", "read_sweep_scores"]
-
 Codes = NDArray[np.int32]
 
 _SCORES = "scores"

@@ -9,8 +9,10 @@ import polars as pl
 from scipy import special
 
 from roi_ray import schema
-from roi_ray.decision.savings import Estimate, Saving
-from roi_ray.decision.sweep_scores import Floats, SweepScores
+from roi_ray.decision.pchip import Floats
+from roi_ray.decision.resampling import Estimate
+from roi_ray.decision.savings import Saving
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.preference.intervals import CONFIDENCE, MIN_REFERENCES
 
 Direction = Literal["encode", "decode"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from roi_ray.decision.bd_rate import EXEMPT, Flag
+from roi_ray.decision.flags import EXEMPT, Flag
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Saving
 from roi_ray.decision.winners import Winner

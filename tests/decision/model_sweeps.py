@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
+from roi_ray.decision.score_table import SweepScores
+from roi_ray.decision.sweep_scores import read_sweep_scores
 
 BPP = (0.25, 0.5, 1.0, 2.0)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
+from roi_ray.decision.score_table import SweepScores
+from roi_ray.decision.sweep_scores import read_sweep_scores
 
 QUALITIES = (10, 30, 50, 70, 90)
 

@@ -4,7 +4,8 @@ import bjontegaard
 import numpy as np
 import pytest
 
-from roi_ray.decision.bd_rate import Flag, bd_rate, bd_rates
+from roi_ray.decision.bd_rate import bd_rate, bd_rates
+from roi_ray.decision.flags import Flag
 
 JPEG = [0.25, 0.5, 1.0, 2.0], [28.1, 31.2, 34.5, 38.0]
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.decision.quality_control import Finding, QualityControl, check_quality
+from roi_ray.decision.quality_checks import Finding
+from roi_ray.decision.quality_control import QualityControl, check_quality
 from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest

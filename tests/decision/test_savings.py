@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from roi_ray.decision.bd_rate import Flag
+from roi_ray.decision.flags import Flag
 from roi_ray.decision.savings import compute_saving
 
 RATES = np.geomspace(0.25, 2, 5)

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.decision import score_table
-from roi_ray.decision.sweep_scores import MISSING, read_sweep_scores
+from roi_ray.decision.score_table import MISSING
+from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.errors import ManifestError
 
 

@@ -6,8 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.decision.decide import decide
-from roi_ray.decision.savings import Estimate, Saving
-from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
+from roi_ray.decision.resampling import Estimate
+from roi_ray.decision.savings import Saving
+from roi_ray.decision.score_table import SweepScores
+from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.decision.times import CodecTimes, find_front, measure_times, median_over_images
 
 

@@ -23,7 +23,8 @@ from roi_ray.decision.gate.verdict import (
     Verdict,
     check_metric,
 )
-from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
+from roi_ray.decision.score_table import SweepScores
+from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.errors import UsageError
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from roi_ray import schema
 from roi_ray.decision.quality_checks import count_noun
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.errors import UsageError
 from roi_ray.io import uris
 from roi_ray.preference.intervals import MIN_REFERENCES

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from roi_ray import schema
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.errors import UsageError
 from roi_ray.pipeline.run_record import Run, identity, list_differences
 

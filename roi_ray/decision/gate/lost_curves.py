@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from roi_ray.decision.bd_rate import FLAGS, VALID, Flag, compare_curves
+from roi_ray.decision.bd_rate import compare_curves
+from roi_ray.decision.flags import FLAGS, VALID, Flag
+from roi_ray.decision.pchip import Floats
+from roi_ray.decision.points import Points
 from roi_ray.decision.quality_checks import count_noun
-from roi_ray.decision.savings import Points
-from roi_ray.decision.sweep_scores import Floats
 
 SIGNIFICANCE = 0.05
 NEGLIGIBLE_DRIFT = 0.05

@@ -16,8 +16,9 @@ from roi_ray.decision.highlights.texts import (
     describe_worst,
 )
 from roi_ray.decision.highlights.worst_cells import find_worst_cells
+from roi_ray.decision.pchip import Floats
 from roi_ray.decision.preferences.predict import Preference
-from roi_ray.decision.sweep_scores import Floats, SweepScores
+from roi_ray.decision.score_table import SweepScores
 
 Kind = Literal["disagreement", "difference", "worst"]
 KINDS: tuple[Kind, ...] = ("disagreement", "difference", "worst")

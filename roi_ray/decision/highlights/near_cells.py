@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from roi_ray import schema
+from roi_ray.decision.pchip import Floats
 from roi_ray.decision.preferences.equal_rate import find_near_pairs
 from roi_ray.decision.preferences.model_features import read_features, read_values
-from roi_ray.decision.sweep_scores import Floats, SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.preference.model import PreferenceModel
 
 Ints = NDArray[np.int64]

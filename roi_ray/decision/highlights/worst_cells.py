@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from roi_ray import schema
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.preference.intervals import MIN_REFERENCES
 
 MIN_Z = 2.5

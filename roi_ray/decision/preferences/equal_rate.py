@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.decision.pchip import fit_pchip
-from roi_ray.decision.sweep_scores import MISSING, CodecPoints, Floats
+from roi_ray.decision.pchip import Floats, fit_pchip
+from roi_ray.decision.score_table import MISSING, CodecPoints
 
 Ints = NDArray[np.int64]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from roi_ray import schema
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.errors import ManifestError
 from roi_ray.pipeline.run_record import Run
 from roi_ray.preference.model import PreferenceModel

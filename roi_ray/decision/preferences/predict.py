@@ -17,8 +17,8 @@ from roi_ray.decision.preferences.equal_rate import MIN_POINTS, RATES
 from roi_ray.decision.preferences.model_features import find_images_without_region
 from roi_ray.decision.preferences.model_notes import describe_mismatch, describe_model
 from roi_ray.decision.preferences.predictions import Images, Pair, Predictions, predict_pairs
-from roi_ray.decision.savings import Estimate
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.resampling import Estimate
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.preference.intervals import count_effective_answers, interval_of_share
 from roi_ray.preference.model import PreferenceModel, load_preference_model
 from roi_ray.preference.ranking import (

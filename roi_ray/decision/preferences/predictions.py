@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from roi_ray.decision.pchip import Floats
 from roi_ray.decision.preferences.equal_rate import (
     RATES,
     find_matched_pairs,
@@ -15,7 +16,7 @@ from roi_ray.decision.preferences.equal_rate import (
     read_targets,
 )
 from roi_ray.decision.preferences.model_features import read_features
-from roi_ray.decision.sweep_scores import Floats, SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.preference.model import PreferenceModel
 
 Images = NDArray[np.int64]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.decision.quality_checks import count_noun
-from roi_ray.decision.sweep_scores import MISSING
+from roi_ray.decision.score_table import MISSING
 from roi_ray.errors import UsageError
 from roi_ray.report.export.selection import Selection, describe_nulls, name_files
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.decision.quality_checks import MIN_FRACTION
-from roi_ray.decision.sweep_scores import MISSING, SweepScores
+from roi_ray.decision.score_table import MISSING, SweepScores
 from roi_ray.errors import UsageError
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from roi_ray import schema
-from roi_ray.decision.bd_rate import Flag
 from roi_ray.decision.decide import Decision
+from roi_ray.decision.flags import Flag
 from roi_ray.decision.savings import Saving
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.io.tables import find_table_files
 from roi_ray.report.export.files import Content
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from roi_ray.decision.sweep_scores import Floats
+from roi_ray.decision.pchip import Floats
 from roi_ray.report.gallery.error_map import Map
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from roi_ray import schema
 from roi_ray.decision.highlights.choose import Highlight
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.errors import NotAllowed, RoiRayError
 from roi_ray.imaging.pixels import to_8_bits
 from roi_ray.io.allowlist import build_allowlist

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roi_ray import schema
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.report.page.text import base_metric, label_metric
 
 _DECIMALS = {"psnr": 2, "ms_ssim": 4, "lpips": 4, "d_loss": 3, "ssimulacra2": 2}

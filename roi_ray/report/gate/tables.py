@@ -14,7 +14,7 @@ from roi_ray.decision.gate.gate import Gate
 from roi_ray.decision.gate.inputs import CodecPair
 from roi_ray.decision.gate.verdict import DOUBTS, MetricCheck, Verdict
 from roi_ray.decision.resampling import Estimate
-from roi_ray.decision.sweep_scores import SweepScores
+from roi_ray.decision.score_table import SweepScores
 from roi_ray.report.json_values import replace_non_finite
 from roi_ray.runtime.logs import escape_line
 

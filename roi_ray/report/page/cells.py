@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.decision.decide import Decision
-from roi_ray.decision.sweep_scores import MISSING, SweepScores
+from roi_ray.decision.score_table import MISSING, SweepScores
 from roi_ray.report.page.text import count, name_images, round_number
 
 MAX_ROWS = 2_000

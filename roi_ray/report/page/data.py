@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from roi_ray import schema
+from roi_ray.decision.all_savings import Savings
 from roi_ray.decision.curves import MeanCurve, average_curves
-from roi_ray.decision.decide import Decision, Savings
-from roi_ray.decision.savings import Estimate, Saving
-from roi_ray.decision.sweep_scores import Floats
+from roi_ray.decision.decide import Decision
+from roi_ray.decision.pchip import Floats
+from roi_ray.decision.resampling import Estimate
+from roi_ray.decision.savings import Saving
 from roi_ray.report.page.preferences import build_preference_data
 from roi_ray.report.page.tables import order_codecs
 from roi_ray.report.page.text import (

@@ -14,8 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import roi_ray
-from roi_ray.decision.bd_rate import Flag
 from roi_ray.decision.decide import Decision
+from roi_ray.decision.flags import Flag
 from roi_ray.decision.mean_curves import MIN_VALID
 from roi_ray.report.page.cells import build_cells
 from roi_ray.report.page.data import build_data

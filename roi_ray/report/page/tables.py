@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from roi_ray.decision.decide import Decision
-from roi_ray.decision.savings import Estimate, Saving
+from roi_ray.decision.resampling import Estimate
+from roi_ray.decision.savings import Saving
 from roi_ray.report.page.text import (
     base_metric,
     count,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from roi_ray import schema
-from roi_ray.decision.savings import Estimate
+from roi_ray.decision.resampling import Estimate
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 THIN = "\N{NARROW NO-BREAK SPACE}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from roi_ray.decision.savings import Estimate
+from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.times import CodecTimes, Direction, Times
 from roi_ray.report.page.text import round_number
 

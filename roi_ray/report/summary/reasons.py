@@ -1,6 +1,6 @@
 """Short words that stand in a table where a BD-rate is not valid, and what they mean."""
 
-from roi_ray.decision.bd_rate import Flag
+from roi_ray.decision.flags import Flag
 from roi_ray.decision.savings import Saving
 
 WORDS = {

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from roi_ray.decision.decide import Decision
-from roi_ray.decision.savings import Estimate
+from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.times import CodecTimes, Direction
 from roi_ray.preference.ranking import Rank
 from roi_ray.report.page.tables import order_codecs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roi_ray.decision.bd_rate import Flag
+from roi_ray.decision.flags import Flag
 from roi_ray.decision.gate.gate import run_gate
 from roi_ray.decision.gate.verdict import Verdict
 from roi_ray.errors import UsageError

@@ -10,7 +10,7 @@ from roi_ray.decision.preferences.equal_rate import (
     find_near_pairs,
     interpolate,
 )
-from roi_ray.decision.sweep_scores import CodecPoints
+from roi_ray.decision.score_table import CodecPoints
 from roi_ray.preference.ranking import BAND_EDGES
 
 AT = np.array(RATES)

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.decision.highlights.choose import Highlight
-from roi_ray.decision.sweep_scores import SweepScores, read_sweep_scores
+from roi_ray.decision.score_table import SweepScores
+from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.imaging.decode import decode_image, decode_rgba
 from roi_ray.io import storage
 from roi_ray.report.gallery.error_map import measure_difference

@@ -6,9 +6,9 @@ import json
 import pytest
 from rich.console import Console
 
-from roi_ray.decision.bd_rate import Flag
 from roi_ray.decision.decide import decide
-from roi_ray.decision.savings import Estimate
+from roi_ray.decision.flags import Flag
+from roi_ray.decision.resampling import Estimate
 from roi_ray.report.summary.reasons import WORDS
 from roi_ray.report.summary.table import Column, format_interval, print_decision, split_by_width
 from roi_ray.report.summary.values import decision_to_dict
