@@ -15,7 +15,12 @@ DECIDING = ("ssimulacra2", "ms_ssim")
 def choose_anchor(scores: SweepScores, anchor: str | None) -> str:
     """Choose the anchor: what the user names, `jpeg`, or the codec with the most points."""
     if not scores.codecs:
-        raise ManifestError(f"{scores.uri} has no scored row")
+        why = ""
+        if scores.failed_count:
+            why = f": {scores.failed_count:,} rows failed; their column 'error' says why"
+        elif scores.unnamed_count:
+            why = f": {scores.unnamed_count:,} rows have no 'reference' or no 'codec'"
+        raise ManifestError(f"{scores.uri} has no scored row{why}")
     if anchor is not None:
         _check_known([anchor], scores.codecs, "codec", scores.uri)
         return anchor

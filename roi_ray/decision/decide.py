@@ -143,6 +143,6 @@ def decide(
         groups=found.groups,
         preference=predict_preferences(scores, [anchor, *names], model, seed=seed),
         winners=winners,
-        verdict=word_verdict(anchor, metrics, names, found.savings, winners),
+        verdict=word_verdict(anchor, metrics, names, found.savings, winners, found.bands),
         notes=describe_scores(scores),
     )

@@ -18,7 +18,8 @@ class MeanCurves:
     """The mean curves of a codec and its anchor, and those of resampled images.
 
     The means are over the images that have all points of both codecs, and the points that no
-    lossless image makes useless, see `Points.common`.
+    lossless image makes useless, see `Points.common`. A point with a bit rate of zero counts as
+    missing: averaged with others, it would look like a small file.
 
     Args:
         anchor: points of the anchor.
@@ -31,7 +32,8 @@ class MeanCurves:
         self._resamples = resamples
         self._sides = anchor, other
         present = [
-            np.isfinite(rates) & np.isfinite(q) for rates, q in (anchor.common, other.common)
+            (rates > 0) & np.isfinite(rates) & np.isfinite(q)
+            for rates, q in (anchor.common, other.common)
         ]
         self._complete = np.logical_and(present[0].all(1), present[1].all(1))
         self._images = int(self._complete.sum())

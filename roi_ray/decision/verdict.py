@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from roi_ray.decision.flags import EXEMPT, Flag
+from roi_ray.decision.rate_curves import Band
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Saving
+from roi_ray.decision.verdict_bands import word_bands
 from roi_ray.decision.winners import Winner
 from roi_ray.preference.intervals import MIN_REFERENCES
 
@@ -14,6 +16,9 @@ Savings = Mapping[tuple[str, str], Saving]
 
 _WIDE_GAP = 0.1
 """Share of the quality range from which one end counts as missing."""
+
+_SHOWN = 0.05
+"""Percent below which a number is shown as 0.0, so that its sign says nothing."""
 
 _MIXED = 0.1
 """Share of the images against the mean from which a result is called mixed."""
@@ -25,6 +30,7 @@ def word_verdict(
     codecs: Sequence[str],
     savings: Savings,
     winners: Mapping[str, Winner],
+    bands: Mapping[Band, Savings],
 ) -> tuple[str, ...]:
     """Write the verdict.
 
@@ -34,6 +40,7 @@ def word_verdict(
         codecs: the other codecs.
         savings: BD-rates by codec and metric.
         winners: winner by metric.
+        bands: BD-rates by band of the anchor's bit rate.
     """
     if not codecs:
         return (f"There is nothing to compare: {anchor} is the only codec.",)
@@ -46,6 +53,7 @@ def word_verdict(
     else:
         sentences = [_word_result(winner, anchor, savings), *_word_lead(winner, anchor)]
         sentences += _word_mixed(winner, anchor, savings)
+        sentences += word_bands(winner, anchor, bands)
         sentences += _word_mean_curve(winner, anchor, savings)
         sentences += _word_region(winner, anchor, savings, winners)
         sentences += _word_other_metrics(winner, metrics, winners)
@@ -94,7 +102,8 @@ def _word_interval(estimate: Estimate, unit: str) -> str:
 def _few(images: int) -> str:
     if images >= MIN_REFERENCES:
         return ""
-    return f"; {images} images are too few to generalize from (intervals need {MIN_REFERENCES})"
+    are = "1 image is" if images == 1 else f"{images} images are"
+    return f"; {are} too few to generalize from (intervals need {MIN_REFERENCES})"
 
 
 def _word_lead(winner: Winner, anchor: str) -> list[str]:
@@ -127,7 +136,7 @@ def _word_mixed(winner: Winner, anchor: str, savings: Savings) -> list[str]:
     if best is None or best == anchor:
         return []
     saving = savings[best, winner.metric]
-    against = int((saving.per_image > 0).sum())
+    against = int((saving.per_image >= _SHOWN).sum())
     if against < max(_MIXED * saving.valid, 1):
         return []
     return [
@@ -144,7 +153,7 @@ def _word_mean_curve(winner: Winner, anchor: str, savings: Savings) -> list[str]
     if mean is None or curve is None:
         return []
     bits = f"{codec} needs {abs(curve.value):.1f} % {_fewer(curve.value)} bits than {anchor}"
-    if np.sign(mean.value) != np.sign(curve.value):
+    if mean.value * curve.value < 0 and min(abs(mean.value), abs(curve.value)) >= _SHOWN:
         return [
             f"The mean curves say the opposite: by them, {bits}. A few images with large files "
             "decide them."
@@ -154,7 +163,7 @@ def _word_mean_curve(winner: Winner, anchor: str, savings: Savings) -> list[str]
         if mean.low <= curve.value <= mean.high:
             return []
         return [
-            f"The mean leaves out {left_out} images of which {codec} reaches too little of "
+            f"The mean leaves out {left_out} image{'' if left_out == 1 else 's'} of which {codec} reaches too little of "
             f"{anchor}'s range, and may be biased: by the mean curves, {bits}."
         ]
     return []

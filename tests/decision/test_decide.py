@@ -66,6 +66,45 @@ def test_few_images_are_named_as_a_doubt(tmp_path) -> None:
     assert not any("proven" in sentence for sentence in decision.verdict)
 
 
+def test_one_image_is_named_in_the_singular(tmp_path) -> None:
+    decision = decide_rows(make_rows(CODECS, images=1), tmp_path)
+    assert "(1 image); 1 image is too few to generalize from" in decision.verdict[0]
+
+
+def test_crossing_curves_are_told_by_bit_rate(tmp_path) -> None:
+    rows = make_rows({"jpeg": 1.0, "avif": 1.0})
+    factors = {10: 0.5, 30: 0.5, 50: 1.0, 70: 1.5, 90: 1.5}
+    for row in rows:
+        row["bpp"] *= factors[row["quality"]] if row["codec"] == "avif" else 1
+    decision = decide_rows(rows, tmp_path, metrics=["psnr"])
+    high = decision.bands[1, 2]["avif", "psnr"].mean
+    assert decision.winners["psnr"].best == "avif" and high.low > 0
+    told = next(sentence for sentence in decision.verdict if "depends on the bit rate" in sentence)
+    assert "avif needs more bits than jpeg in some bands" in told
+    assert f"{high.value:.1f} % at 1 to 2 bpp" in told and "0.25 to 0.5" not in told
+
+
+def test_crossing_curves_of_an_anchor_that_wins_are_told_too(tmp_path) -> None:
+    rows = make_rows({"jpeg": 1.0, "avif": 1.0})
+    factors = {10: 0.7, 30: 0.7, 50: 1.0, 70: 2, 90: 2}
+    for row in rows:
+        row["bpp"] *= factors[row["quality"]] if row["codec"] == "avif" else 1
+    decision = decide_rows(rows, tmp_path, metrics=["psnr"])
+    assert decision.winners["psnr"].best == "jpeg"
+    assert "avif needs fewer bits than jpeg in some bands" in " ".join(decision.verdict)
+
+
+def test_differences_of_rounding_are_no_contradiction(tmp_path) -> None:
+    rows = make_rows({"jpeg": 1.0, "avif": 1.0}, images=8)
+    for row in rows:
+        row["bpp"] = 2 ** (row["quality"] / 20) * (1 + 1e-9 * (row["codec"] == "avif"))
+        if row["reference"] == "7.png" and row["codec"] == "avif":
+            row["bpp"] *= 1 - 1e-7
+    text = " ".join(decide_rows(rows, tmp_path, metrics=["psnr"]).verdict)
+    assert "needs as many bits as jpeg" in text
+    assert "opposite" not in text and "mixed" not in text
+
+
 def test_disagreement_of_metrics_and_mixed_images_are_told(tmp_path) -> None:
     rows = make_rows({"jpeg": 1.0, "webp": 0.6, "avif": 0.5})
     for row in rows:
@@ -208,7 +247,10 @@ def test_missing_and_failed_rows_are_noted(tmp_path) -> None:
 
 def test_scores_that_all_failed_are_refused(tmp_path) -> None:
     rows = [{**row, "error": "broken"} for row in make_rows(CODECS)]
-    with pytest.raises(ManifestError, match="no scored row"):
+    with pytest.raises(ManifestError, match="no scored row: 120 rows failed"):
+        decide_rows(rows, tmp_path)
+    rows = [{**row, "codec": None} for row in make_rows(CODECS)]
+    with pytest.raises(ManifestError, match="no scored row: 120 rows have no 'reference' or no"):
         decide_rows(rows, tmp_path)
 
 

@@ -42,6 +42,17 @@ def test_factors_of_the_bit_rate_are_averaged() -> None:
     assert saving.median.low in saving.per_image and saving.median.high in saving.per_image
 
 
+@pytest.mark.parametrize("rate", [0.0, -1.0])
+def test_mean_curve_leaves_out_images_with_a_bit_rate_of_zero(rate) -> None:
+    rates, quality = make_images(8)
+    others = 0.8 * rates
+    others[2, 1] = rate
+    saving = save(rates, quality, others, quality)
+    assert saving.flags == {Flag.ZERO_RATE: 1}
+    assert saving.mean.value == pytest.approx(-20)
+    assert (saving.curve.value, saving.curve_images) == (pytest.approx(-20), 7)
+
+
 def test_mean_curve_weights_images_by_their_bits() -> None:
     rates = np.stack([RATES, 9 * RATES])
     quality = np.stack([QUALITY, QUALITY])

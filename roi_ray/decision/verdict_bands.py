@@ -1,0 +1,43 @@
+"""Bit rates at which the opposite of a verdict is certain, in a sentence."""
+
+import math
+from collections.abc import Mapping
+
+from roi_ray.decision.rate_curves import Band
+from roi_ray.decision.savings import Saving
+from roi_ray.decision.winners import Winner
+
+
+def word_bands(
+    winner: Winner, anchor: str, bands: Mapping[Band, Mapping[tuple[str, str], Saving]]
+) -> list[str]:
+    """Say at which bit rates the winner is certainly worse than the anchor.
+
+    A mean over all bit rates hides that two curves cross. Where the anchor wins, this says where
+    the second is certainly better.
+
+    Args:
+        winner: the winner by some metric.
+        anchor: the anchor.
+        bands: BD-rates by band of the anchor's bit rate.
+    """
+    if winner.best is None:
+        return []
+    codec = winner.ranking[1] if winner.best == anchor else winner.best
+    sign = -1 if winner.best == anchor else 1
+    places = []
+    for (low, high), savings in bands.items():
+        saving = savings.get((codec, winner.metric))
+        if saving is None or saving.mean is None:
+            continue
+        mean = saving.mean
+        if mean.low is None or mean.high is None or min(sign * mean.low, sign * mean.high) <= 0:
+            continue
+        rates = f"{low:g} and more" if math.isinf(high) else f"{low:g} to {high:g}"
+        places.append(f"{abs(mean.value):.1f} % at {rates} bpp")
+    if not places:
+        return []
+    return [
+        f"It depends on the bit rate: {codec} needs {'more' if sign > 0 else 'fewer'} bits than "
+        f"{anchor} in some bands of {anchor}'s bit rate: {'; '.join(places)}."
+    ]
