@@ -11,10 +11,11 @@ import numpy as np
 from scipy import stats
 
 from roi_ray.decision.bd_rate import compare_curves
-from roi_ray.decision.flags import FLAGS, VALID, Flag
+from roi_ray.decision.flags import FLAGS, MIN_OVERLAP, VALID, Flag
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.points import Points
 from roi_ray.decision.quality_checks import count_noun
+from roi_ray.decision.rate_curves import Curves
 
 SIGNIFICANCE = 0.05
 NEGLIGIBLE_DRIFT = 0.05
@@ -69,12 +70,14 @@ class LostCurves:
         return bool(test.pvalue < SIGNIFICANCE)
 
 
-def find_lost_curves(anchor: Points, other: Points) -> LostCurves:
+def find_lost_curves(anchor: Points, other: Points, max_image_bd_rate: float) -> LostCurves:
     """Find out why images have no valid BD-rate.
 
     Args:
         anchor: points of the baseline.
         other: points of the candidate, by the same metric and of the same images.
+        max_image_bd_rate: how many more bits than the baseline the candidate may need for its best
+            quality of an image, in percent.
     """
     own, others = anchor.curves.codes, other.curves.codes
     usable = own == VALID
@@ -91,7 +94,7 @@ def find_lost_curves(anchor: Points, other: Points) -> LostCurves:
             other.rates[image],
             sign * other.quality[image],
             baseline_wobbles=wobbles,
-        )
+        ) or _find_excess(anchor.curves, other.curves, image, max_image_bd_rate)
         if reason:
             broken[image] = reason
         else:
@@ -120,3 +123,24 @@ def _find_break(
         if drop > _SMALL_DROP * (highest - lowest):
             return f"{flag}, while the baseline's does"
     return None
+
+
+def _find_excess(anchor: Curves, other: Curves, image: int, limit: float) -> str | None:
+    """Say how many bits the best quality of a candidate costs, if the baseline needs far fewer.
+
+    A decoder that spoils an image, say by a shift of one pixel, has a lower range of quality at
+    the same bit rates. Too little of the range is common for a BD-rate then, so this compares the
+    bit rates of one quality.
+    """
+    if other.codes[image] != VALID:
+        return None
+    best, lowest, highest = (
+        float(ends[image]) for ends in (other.highest, anchor.lowest, anchor.highest)
+    )
+    if not lowest <= best <= MIN_OVERLAP * highest + (1 - MIN_OVERLAP) * lowest:
+        return None
+    own, others = (side.log_rate.evaluate(best)[image] for side in (anchor, other))
+    percent = 100 * float(np.expm1(others - own))
+    if percent <= limit:
+        return None
+    return f"its best quality needs {percent:+.0f} % bits; the limit of any image is {limit:+g} %"

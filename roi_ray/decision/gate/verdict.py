@@ -95,7 +95,7 @@ def check_metric(
     saving = summarize(codec.candidate, old, new, Resamples(len(images), resamples, seed))
     names = [baseline.images[number] for number in images.baseline]
     worst = _find_worst(saving, names)
-    lost = find_lost_curves(old, new)
+    lost = find_lost_curves(old, new, max_image_bd_rate)
     judgement = (
         _Judgement(Verdict.UNCHANGED, False, "every number is the same")
         if _are_equal(old, new)

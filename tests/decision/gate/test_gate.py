@@ -291,6 +291,19 @@ def test_lost_images_below_significance_are_not_proven(gate) -> None:
     assert f"2 images that cannot be compared: {Flag.LITTLE_OVERLAP}" in check.reason
 
 
+def test_image_that_is_spoiled_at_every_quality_fails(gate) -> None:
+    """As by swapped colours or a shift of one pixel: half the range at the same bit rates."""
+
+    def spoil(row) -> None:
+        row["psnr"] = 25 + (row["psnr"] - 25) / 2
+
+    (check,) = gate(change(make_rows(), spoil, [4]), {"psnr": 0.5}).checks
+    assert (check.verdict, check.fails) == (Verdict.NOT_COMPARABLE, True)
+    assert "broken on /photos/04.png: its best quality needs +" in check.reason
+    (check,) = gate(change(make_rows(), spoil, [4]), {"psnr": 0.5}, max_image_bd_rate=1000).checks
+    assert (check.verdict, check.fails) == (Verdict.NOT_PROVEN, False)
+
+
 def test_single_lost_image_of_many_does_not_count(gate) -> None:
     def move(row) -> None:
         row["psnr"] += 6
