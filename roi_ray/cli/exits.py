@@ -1,5 +1,6 @@
 """Exit codes, and how a command ends on an error."""
 
+import errno
 import io
 import os
 import signal
@@ -28,14 +29,17 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 """128 + SIGTERM, as shells report it."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where a disk is full."""
+
 Arguments = ParamSpec("Arguments")
 
 
 def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
     """Decorate a command: a `RoiRayError` becomes one line on standard error and exit code 2.
 
-    Control-C ends the command with exit code 130 and no traceback, SIGTERM with 143. Any other
-    exception is a defect and keeps its traceback.
+    So does a full disk behind standard output. Control-C ends the command with exit code 130 and no
+    traceback, SIGTERM with 143. Any other exception is a defect and keeps its traceback.
     """
 
     @wraps(main)
@@ -51,6 +55,13 @@ def exit_with_message(main: Callable[Arguments, None]) -> Callable[Arguments, No
         except RoiRayError as error:
             text = " ".join(escape_line(line.strip()) for line in str(error).splitlines())
             print(f"error: {text}", file=sys.stderr)
+            raise typer.Exit(EXIT_UNUSABLE) from error
+        except OSError as error:
+            if error.errno not in _FULL or error.filename is not None:
+                raise
+            # Python writes what is left when it ends, which would fail once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            print(f"error: cannot write to standard output: {error.strerror}", file=sys.stderr)
             raise typer.Exit(EXIT_UNUSABLE) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(EXIT_INTERRUPTED) from error

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from roi_ray.decision.flags import EXEMPT, Flag
 from roi_ray.decision.rate_curves import Band
 from roi_ray.decision.resampling import Estimate
@@ -163,8 +161,9 @@ def _word_mean_curve(winner: Winner, anchor: str, savings: Savings) -> list[str]
         if mean.low <= curve.value <= mean.high:
             return []
         return [
-            f"The mean leaves out {left_out} image{'' if left_out == 1 else 's'} of which {codec} reaches too little of "
-            f"{anchor}'s range, and may be biased: by the mean curves, {bits}."
+            f"The mean leaves out {left_out} image{'' if left_out == 1 else 's'} of which {codec} "
+            f"reaches too little of {anchor}'s range, and may be biased: by the mean curves, "
+            f"{bits}."
         ]
     return []
 

@@ -1,6 +1,7 @@
 import io
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -86,3 +87,21 @@ def test_deleted_current_folder_is_an_error(command: typer.Typer, monkeypatch, t
     result = CliRunner().invoke(command, ["7"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "current folder does not exist any more; cd to another" in result.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_full_disk_behind_standard_output_is_an_error() -> None:
+    code = (
+        "from roi_ray.cli.exits import exit_with_message\nimport typer\n"
+        "typer.run(exit_with_message(lambda: print('row', flush=True)))"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "error: cannot write to standard output: No space left on device\n"
