@@ -12,12 +12,9 @@ from roi_ray.decision.mean_curves import MeanCurves
 from roi_ray.decision.points import Points
 from roi_ray.decision.rate_curves import Band, Limits, limit_to_band
 from roi_ray.decision.resampling import Resamples
-from roi_ray.decision.savings import Saving, summarize
+from roi_ray.decision.savings import Saving, Savings, summarize
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.preference.ranking import BAND_EDGES
-
-Savings = Mapping[tuple[str, str], Saving]
-"""BD-rates by codec and metric; the anchor itself is not in it."""
 
 Group = tuple[str, str]
 """A column of the scores and its value."""

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from roi_ray import schema
-from roi_ray.decision.all_savings import Savings, compute_all_savings
+from roi_ray.decision.all_savings import compute_all_savings
 from roi_ray.decision.choices import choose_anchor, choose_codecs, choose_metrics
 from roi_ray.decision.groups import group_images
 from roi_ray.decision.notes import describe_scores
 from roi_ray.decision.preferences.predict import Preference, predict_preferences
 from roi_ray.decision.quality_control import QualityControl, check_quality
 from roi_ray.decision.resampling import RESAMPLES, Resamples
+from roi_ray.decision.savings import Savings
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.decision.times import Times, measure_times

@@ -8,14 +8,13 @@ import polars as pl
 
 from roi_ray import schema
 from roi_ray.decision.score_columns import MAX_EXAMPLES, ScoreColumns
+from roi_ray.decision.words import count_noun
+from roi_ray.metrics.roi import EMPTY_MEAN
+from roi_ray.settings import PSNR_CAP
 
 Severity = Literal["error", "warning", "info"]
 
-MIN_FRACTION = 1e-6
-"""Mean of a mask below which there is no region of interest."""
-
 ALL_SCALES = 5
-MAX_PSNR = 100.0
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,6 @@ class Finding:
     text: str
     count: int
     examples: tuple[str, ...] = ()
-
-
-def count_noun(number: int, noun: str) -> str:
-    """Write a number and what it counts: `1 image`, `2 images`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _list_examples(names: pl.Series) -> tuple[str, ...]:
@@ -186,14 +180,14 @@ def _check_scales(columns: ScoreColumns) -> Finding | None:
     if not images:
         return None
     text = (
-        f"{count_noun(len(images), 'image')} too small for five scales of MS-SSIM: ms_ssim is then "
-        "not comparable with that of larger images."
+        f"Too small for five scales of MS-SSIM: {count_noun(len(images), 'image')}. Their "
+        "ms_ssim is not comparable with that of larger images."
     )
     return Finding("few_scales", "warning", text, len(images), tuple(images[:MAX_EXAMPLES]))
 
 
 def _check_regions(columns: ScoreColumns) -> Finding | None:
-    images = _find_images(columns, schema.ROI_FRACTION, MIN_FRACTION)
+    images = _find_images(columns, schema.ROI_FRACTION, EMPTY_MEAN)
     if not images:
         return None
     text = (
@@ -220,7 +214,7 @@ def _check_lossless(columns: ScoreColumns) -> Finding | None:
         return None
     text = (
         f"{count_noun(len(rows), 'lossless cell')}: PSNR, which would be infinite, is set to "
-        f"{MAX_PSNR:g} dB."
+        f"{PSNR_CAP:g} dB."
     )
     return Finding("lossless", "info", text, len(rows), columns.name_cells(rows))
 
@@ -228,12 +222,12 @@ def _check_lossless(columns: ScoreColumns) -> Finding | None:
 def _check_saturated(columns: ScoreColumns) -> Finding | None:
     if not columns.has("psnr", "mse"):
         return None
-    is_saturated = (pl.col("psnr") >= MAX_PSNR) & (pl.col("mse") > 0)
+    is_saturated = (pl.col("psnr") >= PSNR_CAP) & (pl.col("mse") > 0)
     rows = columns.read("psnr", "mse").select(pl.arg_where(is_saturated)).to_series()
     if not len(rows):
         return None
     text = (
-        f"{count_noun(len(rows), 'cell')} at the limit of PSNR, {MAX_PSNR:g} dB, without being "
+        f"{count_noun(len(rows), 'cell')} at the limit of PSNR, {PSNR_CAP:g} dB, without being "
         "lossless: differences above it do not show."
     )
     return Finding("saturated_psnr", "warning", text, len(rows), columns.name_cells(rows))

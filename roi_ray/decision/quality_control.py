@@ -13,10 +13,10 @@ from roi_ray.decision.quality_checks import (
     check_labels,
     check_numbers,
     count_failures,
-    count_noun,
 )
 from roi_ray.decision.score_columns import MAX_EXAMPLES, ScoreColumns
 from roi_ray.decision.score_table import SweepScores
+from roi_ray.decision.words import count_noun
 from roi_ray.errors import OutputError
 from roi_ray.pipeline.run_record import Run
 from roi_ray.pipeline.status import Status, read_status
@@ -145,8 +145,8 @@ def _check_output(status: Status | None) -> list[Finding]:
     if status.foreign:
         count = len(status.foreign)
         text = (
-            f"{count_noun(count, 'file')} in a shard's place torn or of another run: the rows do "
-            "not belong to the scores."
+            f"In the place of shards: {count_noun(count, 'file')}, torn or of another run, whose "
+            "rows do not belong to the scores."
         )
         examples = tuple(status.foreign[:MAX_EXAMPLES])
         findings.append(Finding("foreign_files", "error", text, count, examples))

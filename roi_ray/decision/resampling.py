@@ -40,6 +40,9 @@ RESAMPLES = 1000
 MAX_UNITS = 1000
 """More images than this are resampled in groups, of random images, that stay together."""
 
+MIN_SOUND = 0.95
+"""The least share of resamples that must be valid for an interval: the others may be its ends."""
+
 Mask = NDArray[np.bool_]
 
 
@@ -49,8 +52,8 @@ class Estimate:
 
     Attributes:
         value: the number.
-        low: lower end of its 95 % interval over images; None where there are too few images for an
-            interval.
+        low: lower end of its 95 % interval over images; None where there are too few images, or too
+            few valid resamples, for an interval.
         high: upper end.
     """
 
@@ -125,11 +128,11 @@ def make_estimate(value: float, samples: Floats, images: int) -> Estimate:
         samples: the number in each resample, (R,); NaN where it is not valid.
         images: number of images behind it.
     """
-    samples = samples[~np.isnan(samples)]
-    if images < MIN_REFERENCES or not samples.size:
+    sound = samples[~np.isnan(samples)]
+    if images < MIN_REFERENCES or not sound.size or sound.size < MIN_SOUND * samples.size:
         return Estimate(value, None, None)
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
+    low, high = np.quantile(sound, [tail, 1 - tail])
     wider = _student_factor(images, tail)
     return Estimate(
         value,

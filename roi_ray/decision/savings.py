@@ -52,9 +52,21 @@ class Saving:
         return len(self.per_image) - sum(self.flags.values())
 
     @property
+    def causes(self) -> tuple[Flag, ...]:
+        """Why images that should have a BD-rate have none, the most frequent reason first.
+
+        Where no image should have one, all reasons.
+        """
+        return tuple(flag for flag in self.flags if flag not in EXEMPT) or tuple(self.flags)
+
+    @property
     def comparable(self) -> int:
-        """Number of images that should have a BD-rate: see `bd_rate.EXEMPT` for the others."""
+        """Number of images that should have a BD-rate: see `flags.EXEMPT` for the others."""
         return _count_comparable(self.flags, len(self.per_image))
+
+
+Savings = Mapping[tuple[str, str], Saving]
+"""BD-rates by codec and metric; the anchor itself is not in it."""
 
 
 def compute_saving(

@@ -11,11 +11,12 @@ from scipy import special
 from roi_ray import schema
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.resampling import Estimate
-from roi_ray.decision.savings import Saving
+from roi_ray.decision.savings import Savings
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.preference.intervals import CONFIDENCE, MIN_REFERENCES
 
 Direction = Literal["encode", "decode"]
+DIRECTIONS: tuple[Direction, ...] = ("encode", "decode")
 
 SECONDS: Mapping[Direction, str] = {
     "encode": schema.ENCODE_SECONDS,
@@ -98,7 +99,7 @@ def measure_times(
     scores: SweepScores,
     anchor: str,
     metrics: Sequence[str],
-    savings: Mapping[tuple[str, str], Saving],
+    savings: Savings,
     codecs: Sequence[str] | None = None,
 ) -> Times:
     """Summarize the times of a sweep, and find the Pareto fronts of time and BD-rate.
@@ -132,7 +133,7 @@ def find_front(
     metric: str,
     times: Mapping[str, CodecTimes],
     anchor: str,
-    savings: Mapping[tuple[str, str], Saving],
+    savings: Savings,
     codecs: Sequence[str],
 ) -> Front:
     """Find the codecs that no other codec beats in both time and mean BD-rate.

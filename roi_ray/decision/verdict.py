@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from roi_ray.decision.flags import EXEMPT, Flag
+from roi_ray.decision.flags import Flag
 from roi_ray.decision.rate_curves import Band
 from roi_ray.decision.resampling import Estimate
-from roi_ray.decision.savings import Saving
+from roi_ray.decision.savings import Saving, Savings
 from roi_ray.decision.verdict_bands import word_bands
 from roi_ray.decision.winners import Winner
+from roi_ray.decision.words import count_noun
 from roi_ray.preference.intervals import MIN_REFERENCES
-
-Savings = Mapping[tuple[str, str], Saving]
 
 _WIDE_GAP = 0.1
 """Share of the quality range from which one end counts as missing."""
@@ -77,9 +76,9 @@ def _word_bits(saving: Saving, anchor: str, same: str = "") -> str:
     mean = saving.mean
     if mean is None:
         return f"cannot be compared with {anchor}"
-    images = f"{saving.valid} image{'' if saving.valid == 1 else 's'}"
+    images = count_noun(saving.valid, "image")
     if saving.valid < saving.comparable:
-        images = f"{saving.valid} of {saving.comparable} images"
+        images = f"{saving.valid:,} of {count_noun(saving.comparable, 'image')}"
     if f"{mean.value:.1f}" in ("0.0", "-0.0"):
         text = f"needs as many bits as {anchor}"
     else:
@@ -153,17 +152,16 @@ def _word_mean_curve(winner: Winner, anchor: str, savings: Savings) -> list[str]
     bits = f"{codec} needs {abs(curve.value):.1f} % {_fewer(curve.value)} bits than {anchor}"
     if mean.value * curve.value < 0 and min(abs(mean.value), abs(curve.value)) >= _SHOWN:
         return [
-            f"The mean curves say the opposite: by them, {bits}. A few images with large files "
-            "decide them."
+            f"The mean curves say the opposite: by them, {bits}. In them, images with large files "
+            "weigh more."
         ]
     left_out = sum(saving.flags.get(flag, 0) for flag in (Flag.NO_OVERLAP, Flag.LITTLE_OVERLAP))
     if left_out and mean.low is not None and mean.high is not None:
         if mean.low <= curve.value <= mean.high:
             return []
         return [
-            f"The mean leaves out {left_out} image{'' if left_out == 1 else 's'} of which {codec} "
-            f"reaches too little of {anchor}'s range, and may be biased: by the mean curves, "
-            f"{bits}."
+            f"The mean leaves out {count_noun(left_out, 'image')} of which {codec} reaches too "
+            f"little of {anchor}'s range, and may be biased: by the mean curves, {bits}."
         ]
     return []
 
@@ -207,7 +205,7 @@ def _word_other_metrics(
         names = "; ".join(f"{codec} is first by {', '.join(by)}" for codec, by in against.items())
         sentences.append(f"Metrics disagree: {names}.")
     if unsure:
-        sentences.append(f"{best} has no valid number by {', '.join(unsure)}.")
+        sentences.append(f"{best} cannot be compared by {', '.join(unsure)}.")
     return sentences
 
 
@@ -217,13 +215,13 @@ def _word_unranked(winner: Winner, anchor: str, savings: Savings) -> list[str]:
         return []
     by_flag: dict[str, list[str]] = {}
     for codec in winner.unranked:
-        flags = [f for f in savings[codec, winner.metric].flags if f not in EXEMPT]
-        by_flag.setdefault(flags[0] if flags else Flag.NOT_MEASURED, []).append(codec)
+        causes = savings[codec, winner.metric].causes
+        by_flag.setdefault(causes[0] if causes else Flag.NOT_MEASURED, []).append(codec)
     reasons = "; ".join(f"{', '.join(codecs)} ({flag})" for flag, codecs in by_flag.items())
     sentences = [f"Not ranked by {winner.metric}: {reasons}."]
     if winner.best is not None:
         sentences[0] += (
-            " One of them may be better." if len(winner.unranked) > 1 else (" It may be better.")
+            " One of them may be better." if len(winner.unranked) > 1 else " It may be better."
         )
     return sentences + _word_gaps(winner, anchor, savings)
 

@@ -4,13 +4,11 @@ import math
 from collections.abc import Mapping
 
 from roi_ray.decision.rate_curves import Band
-from roi_ray.decision.savings import Saving
+from roi_ray.decision.savings import Savings
 from roi_ray.decision.winners import Winner
 
 
-def word_bands(
-    winner: Winner, anchor: str, bands: Mapping[Band, Mapping[tuple[str, str], Saving]]
-) -> list[str]:
+def word_bands(winner: Winner, anchor: str, bands: Mapping[Band, Savings]) -> list[str]:
     """Say at which bit rates the winner is certainly worse than the anchor.
 
     A mean over all bit rates hides that two curves cross. Where the anchor wins, this says where

@@ -8,7 +8,7 @@ import numpy as np
 from roi_ray.decision.mean_curves import MIN_VALID
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.resampling import Estimate, Resamples
-from roi_ray.decision.savings import Saving
+from roi_ray.decision.savings import Savings
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def find_winner(
     metric: str,
     anchor: str,
     codecs: Sequence[str],
-    savings: Mapping[tuple[str, str], Saving],
+    savings: Savings,
     resamples: Resamples,
 ) -> Winner:
     """Rank the codecs by their mean BD-rate, and compare the first with the second, image by image.
@@ -82,9 +82,7 @@ def find_winner(
     return Winner(metric, tuple(ranking), unranked, lead, images)
 
 
-def _per_image(
-    codec: str, metric: str, savings: Mapping[tuple[str, str], Saving]
-) -> Floats | float:
+def _per_image(codec: str, metric: str, savings: Savings) -> Floats | float:
     """Return the BD-rate of each image; 0 for the anchor."""
     saving = savings.get((codec, metric))
     return 0.0 if saving is None else saving.per_image

@@ -126,7 +126,7 @@ def test_numbers_at_their_limits_are_found(tmp_path) -> None:
     control = check(tmp_path, rows)
     assert find(control, "lossless").examples == ("a.jpeg10",)
     assert find(control, "saturated_psnr").examples == ("a.jpeg50",)
-    assert find(control, "few_scales").text.startswith("1 image too small")
+    assert find(control, "few_scales").text.startswith("Too small for five scales of MS-SSIM: 1 ")
     assert find(control, "few_scales").examples == ("b",)
     assert find(control, "no_region").count == 1
 

@@ -49,3 +49,11 @@ def test_mean_leaves_out_missing_values() -> None:
     assert found.value == 6 and 1 < found.low < 6 < found.high < 11
     assert Resamples(7).estimate_mean(np.full(7, np.nan)) is None
     assert Resamples(7, 0).estimate_mean(values).low is None
+
+
+def test_no_interval_where_many_resamples_have_no_number() -> None:
+    samples = np.linspace(-12.0, -8.0, 100)
+    samples[:5] = np.nan
+    assert make_estimate(-10.0, samples, 20).low is not None
+    samples[5] = np.nan
+    assert make_estimate(-10.0, samples, 20).low is None

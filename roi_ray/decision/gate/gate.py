@@ -23,6 +23,7 @@ from roi_ray.decision.gate.verdict import (
     Verdict,
     check_metric,
 )
+from roi_ray.decision.resampling import RESAMPLES
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.errors import UsageError
@@ -84,7 +85,7 @@ def run_gate(
     max_image_bd_rate: float = MAX_IMAGE_BD_RATE,
     require_proof: bool = False,
     common_images: bool = False,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Gate:
     """Compare a candidate with its baseline.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from roi_ray import schema
-from roi_ray.decision.quality_checks import count_noun
 from roi_ray.decision.score_table import SweepScores
+from roi_ray.decision.words import count_noun
 from roi_ray.errors import UsageError
 from roi_ray.io import uris
 from roi_ray.preference.intervals import MIN_REFERENCES

@@ -13,10 +13,10 @@ from roi_ray.decision.gate.inputs import CodecPair
 from roi_ray.decision.gate.lost_curves import LostCurves, find_lost_curves
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.points import Points
-from roi_ray.decision.quality_checks import count_noun
 from roi_ray.decision.resampling import Resamples
 from roi_ray.decision.savings import Saving, summarize
 from roi_ray.decision.score_table import SweepScores
+from roi_ray.decision.words import count_noun
 from roi_ray.preference.intervals import MIN_REFERENCES
 
 MAX_IMAGE_BD_RATE = 100.0

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.decision.quality_checks import count_noun
 from roi_ray.decision.score_table import MISSING
+from roi_ray.decision.words import count_noun
 from roi_ray.errors import UsageError
 from roi_ray.report.export.selection import Selection, describe_nulls, name_files
 

@@ -9,9 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.decision.quality_checks import MIN_FRACTION
 from roi_ray.decision.score_table import MISSING, SweepScores
 from roi_ray.errors import UsageError
+from roi_ray.preference.regions import is_empty
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ def select_cells(
         for codec in names:
             fraction = scores.values(codec, schema.ROI_FRACTION)
             # A missing cell, NaN, says nothing.
-            empty: NDArray[np.bool_] = np.any(fraction < MIN_FRACTION, axis=1)
-            images = images[~empty[images]]
+            images = images[~is_empty(fraction)[images].any(axis=1)]
     rows = {codec: scores.codecs[codec].rows[images] for codec in names}
     if not any((numbers != MISSING).any() for numbers in rows.values()):
         raise UsageError("no cell with scores is left to export")

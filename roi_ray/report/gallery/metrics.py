@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from roi_ray import schema
+from roi_ray.decision.choices import DEFAULT_METRICS
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.report.page.text import base_metric, label_metric
 
 _DECIMALS = {"psnr": 2, "ms_ssim": 4, "lpips": 4, "d_loss": 3, "ssimulacra2": 2}
-_SHOWN = (*schema.FEATURES, "ssimulacra2", "roi_ssimulacra2")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class MetricRow:
 
 def choose_metrics(scores: SweepScores, metrics: Sequence[str] | None) -> tuple[str, ...]:
     """Choose the metrics to show: those named, or the usual ones, as far as they were measured."""
-    wanted = _SHOWN if metrics is None else tuple(metrics)
+    wanted = DEFAULT_METRICS if metrics is None else metrics
     return tuple(name for name in wanted if name in scores.metrics)
 
 

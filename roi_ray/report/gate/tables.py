@@ -16,6 +16,7 @@ from roi_ray.decision.gate.verdict import DOUBTS, MetricCheck, Verdict
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.report.json_values import replace_non_finite
+from roi_ray.report.text import begin_table
 from roi_ray.runtime.logs import escape_line
 
 NONE = "-"
@@ -56,7 +57,7 @@ def make_gate_table(gate: Gate, width: int) -> Table:
         gate: the outcome.
         width: columns of the terminal; narrow ones do not get the worst image.
     """
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = begin_table()
     table.add_column("codec", overflow="fold", min_width=5)
     table.add_column("metric", no_wrap=True)
     table.add_column("verdict", no_wrap=True)

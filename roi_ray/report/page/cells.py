@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.score_table import MISSING, SweepScores
-from roi_ray.report.page.text import count, name_images, round_number
+from roi_ray.decision.words import count_noun
+from roi_ray.report.page.text import name_images, round_number
 
 MAX_ROWS = 2_000
 """The most rows in the page's table."""
@@ -70,8 +71,7 @@ def _find_failed(scores: SweepScores) -> Rows:
 
 def _find_scored(decision: Decision) -> Rows:
     """Find the scored rows of the codecs that are compared."""
-    compared = [decision.anchor, *dict.fromkeys(codec for codec, _ in decision.savings)]
-    rows = np.concatenate([decision.scores.codecs[codec].rows.ravel() for codec in compared])
+    rows = np.concatenate([decision.scores.codecs[c].rows.ravel() for c in decision.codecs])
     return np.sort(rows[rows != MISSING])
 
 
@@ -128,7 +128,7 @@ def _number(value: object) -> float | None:
 
 def _describe_rows(shown: int, total: int) -> str:
     if shown == total:
-        return f"All {count(total, 'cell')} of the sweep."
+        return f"All {count_noun(total, 'cell')} of the sweep."
     return (
         f"{shown:,} of {total:,} cells: failed ones first, then the best and the worst by the "
         "deciding metric. `roi-ray export` writes all of them."
@@ -137,5 +137,5 @@ def _describe_rows(shown: int, total: int) -> str:
 
 def _describe_points(shown: int, total: int) -> str:
     if shown == total:
-        return f"All {count(total, 'scored cell')}."
+        return f"All {count_noun(total, 'scored cell')}."
     return f"A random sample of {shown:,} of {total:,} scored cells."

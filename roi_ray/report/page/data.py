@@ -6,17 +6,16 @@ from typing import Any
 import numpy as np
 
 from roi_ray import schema
-from roi_ray.decision.all_savings import Savings
 from roi_ray.decision.curves import MeanCurve, average_curves
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.resampling import Estimate
-from roi_ray.decision.savings import Saving
+from roi_ray.decision.savings import Saving, Savings
+from roi_ray.decision.words import count_noun
 from roi_ray.report.page.preferences import build_preference_data
 from roi_ray.report.page.tables import order_codecs
 from roi_ray.report.page.text import (
     base_metric,
-    count,
     describe_metric,
     is_roi,
     label_metric,
@@ -98,7 +97,7 @@ def choose_images(decision: Decision, codecs: Sequence[str]) -> list[int]:
 def describe_images(shown: int, total: int) -> str:
     """Say which images can be shown one by one."""
     if shown == total:
-        return f"All {count(total, 'image')} can be shown one by one."
+        return f"All {count_noun(total, 'image')} can be shown one by one."
     return (
         f"{shown:,} of {total:,} images can be shown one by one: those in which the codecs' "
         "BD-rates by the deciding metric differ most. All averages are over all images."

@@ -17,11 +17,12 @@ import roi_ray
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.flags import Flag
 from roi_ray.decision.mean_curves import MIN_VALID
+from roi_ray.decision.words import count_noun
 from roi_ray.report.page.cells import build_cells
 from roi_ray.report.page.data import build_data
 from roi_ray.report.page.preferences import build_preference
 from roi_ray.report.page.tables import Footnotes, build_details, build_overview, order_codecs
-from roi_ray.report.page.text import THIN, count, is_roi, label_metric
+from roi_ray.report.page.text import THIN, is_roi, label_metric
 from roi_ray.report.page.times import build_time_rows
 from roi_ray.verification.record import describe_record
 
@@ -46,7 +47,7 @@ def write_page(decision: Decision, gallery: "Gallery | None" = None) -> bytes:
     notes = Footnotes()
     codecs, images = len(decision.codecs), len(decision.scores.images)
     context = {
-        "title": f"{count(codecs, 'codec')}, {count(images, 'image')}",
+        "title": f"{count_noun(codecs, 'codec')}, {count_noun(images, 'image')}",
         "decision": decision,
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": roi_ray.__version__,
@@ -64,7 +65,6 @@ def write_page(decision: Decision, gallery: "Gallery | None" = None) -> bytes:
         **_describe_quality(decision),
         "data": to_script_json(build_data(decision)),
         "cells": to_script_json(build_cells(decision)),
-        "count": count,
         "label_metric": label_metric,
     }
     environment = _make_environment()
@@ -137,9 +137,8 @@ def _make_environment() -> Environment:
 
 
 def _read_asset(name: str) -> Markup:
-    """Return the text of a style sheet or script of the page; empty if it does not exist."""
-    path = TEMPLATES / name
-    return Markup(path.read_text("utf-8") if path.is_file() else "")
+    """Return the text of a style sheet or script of the page."""
+    return Markup((TEMPLATES / name).read_text("utf-8"))
 
 
 def _read_plotly() -> Markup:

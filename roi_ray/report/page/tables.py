@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Saving
+from roi_ray.decision.words import count_noun
 from roi_ray.report.page.text import (
     base_metric,
-    count,
     describe_metric,
     format_interval,
     format_percent,
@@ -166,7 +166,11 @@ def _detail(saving: Saving, notes: Footnotes) -> DetailRow:
         _mean_cell(saving, saving.mean, notes),
         _mean_cell(saving, saving.median, notes),
         _cell(saving.curve, saving.curve_flag or "", saving.curve_flag or "", notes),
-        [f"{count(number, 'image')}: {flag}" for flag, number in saving.flags.items() if number],
+        [
+            f"{count_noun(number, 'image')}: {flag}"
+            for flag, number in saving.flags.items()
+            if number
+        ],
     )
 
 
@@ -174,8 +178,7 @@ def _mean_cell(
     saving: Saving, estimate: Estimate | None, notes: Footnotes, best: bool = False
 ) -> Cell:
     """Make the cell of a mean or median. Its footnote has the reasons without their counts."""
-    flags = sorted(saving.flags, key=lambda flag: (-saving.flags[flag], flag))
-    causes = "; ".join(flag for flag in flags if saving.flags[flag])
+    causes = "; ".join(saving.causes)
     note = f"too few images have a valid BD-rate: {causes}" if causes else saving.reason or ""
     return _cell(estimate, note, saving.reason or "", notes, best)
 

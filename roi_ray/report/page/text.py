@@ -68,13 +68,8 @@ def format_interval(estimate: Estimate) -> str | None:
     """Format the interval of a difference in percent; None if there is none."""
     if estimate.low is None or estimate.high is None:
         return None
-    low, high = (format_percent(end).removesuffix(f"{THIN}%") for end in _ends(estimate))
-    return f"{low} to {high}"
-
-
-def _ends(estimate: Estimate) -> tuple[float, float]:
-    assert estimate.low is not None and estimate.high is not None
-    return estimate.low, estimate.high
+    ends = (format_percent(end).removesuffix(f"{THIN}%") for end in (estimate.low, estimate.high))
+    return " to ".join(ends)
 
 
 def round_number(value: float | None, digits: int = 5) -> float | None:
@@ -82,11 +77,6 @@ def round_number(value: float | None, digits: int = 5) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     return float(f"{value:.{digits}g}")
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Write a number with its noun: `1 image`, `2,000 images`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def join_words(words: Sequence[str]) -> str:

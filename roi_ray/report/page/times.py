@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from roi_ray.decision.resampling import Estimate
-from roi_ray.decision.times import CodecTimes, Direction, Times
+from roi_ray.decision.times import DIRECTIONS, CodecTimes, Times
 from roi_ray.report.page.text import round_number
-
-DIRECTIONS: tuple[Direction, ...] = ("encode", "decode")
 
 
 @dataclass(frozen=True)

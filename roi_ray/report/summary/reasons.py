@@ -32,12 +32,9 @@ class Reasons:
 
     def name_mean(self, saving: Saving) -> str:
         """Name the most frequent reason why too few images of a codec have a BD-rate."""
-        counts = dict(saving.flags)
-        if saving.valid + counts.get(Flag.NOT_MEASURED, 0) < len(saving.per_image):
-            counts.pop(Flag.NOT_MEASURED, None)
-        if not counts:
+        if not saving.causes:
             return self._number(saving.reason or "no valid BD-rate")
-        return self._name(max(counts, key=lambda flag: counts[flag]))
+        return self._name(saving.causes[0])
 
     def name_curve(self, saving: Saving) -> str:
         """Name the reason why the mean curves have no BD-rate."""

@@ -8,10 +8,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from roi_ray.decision.all_savings import Savings
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.resampling import Estimate
-from roi_ray.decision.savings import Saving
+from roi_ray.decision.savings import Saving, Savings
 from roi_ray.report.page.tables import order_codecs
 from roi_ray.report.page.text import base_metric, is_roi, shorten
 from roi_ray.report.summary.reasons import Reasons

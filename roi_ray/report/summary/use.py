@@ -8,7 +8,7 @@ from rich.text import Text
 
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.resampling import Estimate
-from roi_ray.decision.times import CodecTimes, Direction
+from roi_ray.decision.times import DIRECTIONS, CodecTimes
 from roi_ray.preference.ranking import Rank
 from roi_ray.report.page.tables import order_codecs
 from roi_ray.report.page.text import shorten
@@ -16,8 +16,6 @@ from roi_ray.report.text import begin_table, plain
 
 _MAX_NAME, _MAX_ANCHOR = 24, 14
 _NONE = "-"
-
-DIRECTIONS: tuple[Direction, ...] = ("encode", "decode")
 
 
 def build_use(decision: Decision) -> Iterator[Text | Table]:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 import roi_ray
-from roi_ray.decision.all_savings import Savings
 from roi_ray.decision.decide import Decision
-from roi_ray.decision.savings import Saving
+from roi_ray.decision.savings import Saving, Savings
 from roi_ray.decision.times import CodecTimes
 from roi_ray.report.json_values import replace_non_finite
 from roi_ray.report.text import plain

@@ -78,10 +78,11 @@
     if (!two && state.pair.includes("b")) setPair(["reference", "a"]);
     else if (two && had && had.sides.length < 2) setPair(["a", "b"]);
     if (!roles().includes(state.role)) setRole("a");
-    item.sides.forEach((side, number) => { 
-      find(`[data-side="${number}"]`).textContent = side.name;
-      find(`[data-bits="${number}"]`).textContent = side.bits && `${side.bits} bits per pixel`;
-    });
+    for (const place of [0, 1]) {
+      const side = item.sides[place];
+      find(`[data-side="${place}"]`).textContent = side?.name ?? "";
+      find(`[data-bits="${place}"]`).textContent = side?.bits ? `${side.bits} bits per pixel` : "";
+    }
     const mask = find("#gallery-mask");
     mask.disabled = !item.pictures.mask;
     find("#gallery-scale").textContent = item.scale;
