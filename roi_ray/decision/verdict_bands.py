@@ -1,11 +1,11 @@
 """Bit rates at which the opposite of a verdict is certain, in a sentence."""
 
-import math
 from collections.abc import Mapping
 
 from roi_ray.decision.rate_curves import Band
 from roi_ray.decision.savings import Savings
 from roi_ray.decision.winners import Winner
+from roi_ray.decision.words import name_band
 
 
 def word_bands(winner: Winner, anchor: str, bands: Mapping[Band, Savings]) -> list[str]:
@@ -24,15 +24,14 @@ def word_bands(winner: Winner, anchor: str, bands: Mapping[Band, Savings]) -> li
     codec = winner.ranking[1] if winner.best == anchor else winner.best
     sign = -1 if winner.best == anchor else 1
     places = []
-    for (low, high), savings in bands.items():
+    for band, savings in bands.items():
         saving = savings.get((codec, winner.metric))
         if saving is None or saving.mean is None:
             continue
         mean = saving.mean
         if mean.low is None or mean.high is None or min(sign * mean.low, sign * mean.high) <= 0:
             continue
-        rates = f"{low:g} and more" if math.isinf(high) else f"{low:g} to {high:g}"
-        places.append(f"{abs(mean.value):.1f} % at {rates} bpp")
+        places.append(f"{abs(mean.value):.1f} % at {name_band(band)} bpp")
     if not places:
         return []
     return [

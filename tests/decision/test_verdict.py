@@ -26,7 +26,7 @@ def word(mean: float, curve: float) -> str:
     ranking = ("webp", "jpeg") if mean < 0 else ("jpeg", "webp")
     winner = Winner("psnr", ranking, {}, None, 8)
     savings = {("webp", "psnr"): saving}
-    return " ".join(word_verdict("jpeg", ["psnr"], ["webp"], savings, {"psnr": winner}))
+    return " ".join(word_verdict("jpeg", ["psnr"], ["webp"], savings, {"psnr": winner}, {}))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from roi_ray.decision.decide import Decision
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Saving, Savings
-from roi_ray.decision.words import count_noun
+from roi_ray.decision.words import count_noun, name_band
 from roi_ray.report.page.preferences import build_preference_data
 from roi_ray.report.page.tables import order_codecs
 from roi_ray.report.page.text import (
@@ -60,8 +60,8 @@ def build_data(decision: Decision) -> dict[str, Any]:
         "preference": build_preference_data(decision.preference, codecs),
         "times": build_time_data(decision.times, codecs),
         "bands": [
-            {"name": _name_band(*ends), "savings": _estimates(savings, codecs, decision.metrics)}
-            for ends, savings in decision.bands.items()
+            {"name": name_band(band), "savings": _estimates(savings, codecs, decision.metrics)}
+            for band, savings in decision.bands.items()
         ],
         "groups": [
             {
@@ -184,12 +184,6 @@ def _estimate(estimate: Estimate | None) -> list[float | None] | None:
     if estimate is None:
         return None
     return [round_number(n) for n in (estimate.value, estimate.low, estimate.high)]
-
-
-def _name_band(low: float, high: float) -> str:
-    if not np.isfinite(high):
-        return f"{low:.3g} and more"
-    return f"{low:.3g} to {high:.3g}" if low > 0 else f"up to {high:.3g}"
 
 
 def _numbers(values: Floats) -> list[float | None]:

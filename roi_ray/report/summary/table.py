@@ -1,6 +1,5 @@
 """The decision between codecs on a terminal: verdict, BD-rates, preferences, times, and doubts."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from rich.text import Text
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Saving, Savings
+from roi_ray.decision.words import name_band
 from roi_ray.report.page.tables import order_codecs
 from roi_ray.report.page.text import base_metric, is_roi, shorten
 from roi_ray.report.summary.reasons import Reasons
@@ -184,8 +184,8 @@ def _list_parts(decision: Decision) -> Iterator[tuple[str, list[Column]]]:
 
     if decision.bands:
         bands = [
-            Column(f"{_format_band(low, high)}\nbpp", select(savings))
-            for (low, high), savings in decision.bands.items()
+            Column(f"{name_band(band)}\nbpp", select(savings))
+            for band, savings in decision.bands.items()
         ]
         yield f"By bit rate of {shorten(decision.anchor)}, {metric}:", bands
     for name in dict.fromkeys(column for column, _ in decision.groups):
@@ -195,10 +195,6 @@ def _list_parts(decision: Decision) -> Iterator[tuple[str, list[Column]]]:
             if column == name
         ]
         yield f"By {name}, {metric}:", groups
-
-
-def _format_band(low: float, high: float) -> str:
-    return f"{low:g} and more" if math.isinf(high) else f"{low:g}..{high:g}"
 
 
 def _format_mean(saving: Saving, reasons: Reasons, best: bool) -> Text:
