@@ -50,6 +50,7 @@
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href));
     });
+    get("cell-csv").disabled = false;
     filter();
     table.dataset.ready = "true";
   }
