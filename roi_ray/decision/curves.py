@@ -1,4 +1,4 @@
-"""Rate-quality curves for charts: means over images with intervals, and single images."""
+"""Mean rate-quality curves for charts, with intervals over images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from roi_ray.decision.pchip import Floats
 from roi_ray.decision.points import Points
 from roi_ray.decision.resampling import RESAMPLES, Estimate, Mask, Resamples, make_estimate
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,8 @@ class MeanCurve:
             first; J points. Points at which an image became lossless are left out where its value
             would be meaningless, see `Points.distinct`.
         rates: mean bit rate of each point, in bits per pixel, with intervals over images.
-        quality: mean of the metric at each point, likewise.
+        quality: mean of the metric at each point, likewise; MS-SSIM of the full frame in dB, see
+            `Points.distinct`.
         images: number of images that have all points, which the means are over.
         left_out: number of images with some points only.
         reason: why there are no points, in words; None if there are.
@@ -38,21 +38,6 @@ class MeanCurve:
     images: int
     left_out: int
     reason: str | None = None
-
-
-@dataclass(frozen=True)
-class ImageCurve:
-    """The points of one codec for one image, by one metric.
-
-    Attributes:
-        names: what was asked for at each point; None where the scores do not say.
-        rates: bit rates in bits per pixel, the lowest first, (J,).
-        quality: the metric at these points, (J,).
-    """
-
-    names: tuple[str, ...] | None
-    rates: Floats
-    quality: Floats
 
 
 def average_curves(
@@ -82,34 +67,6 @@ def average_curves(
     for codec in scores.codecs if codecs is None else codecs:
         points = read_points(scores, codec, metric)
         curves[codec] = _average(codec, scores.codecs[codec].names, points, draws)
-    return curves
-
-
-def read_image_curves(
-    scores: SweepScores, metric: str, image: str, codecs: Sequence[str] | None = None
-) -> dict[str, ImageCurve]:
-    """Return the curves of one image by codec, without points that have no number.
-
-    Args:
-        scores: the scores.
-        metric: column of the scores.
-        image: the image's `reference`, as written.
-        codecs: codecs, by default all.
-
-    Raises:
-        UsageError: there is no such image.
-    """
-    if image not in scores.images:
-        raise UsageError(f"{scores.uri} has no reference {image!r}")
-    number = scores.images.index(image)
-    curves = {}
-    for codec in scores.codecs if codecs is None else codecs:
-        cells = scores.codecs[codec]
-        rates, quality = (scores.read_image(codec, name, number) for name in ("bpp", metric))
-        order = np.argsort(rates, kind="stable")
-        order = order[np.isfinite(rates[order]) & np.isfinite(quality[order])]
-        names = None if cells.names is None else tuple(cells.names[k] for k in order)
-        curves[codec] = ImageCurve(names, rates[order], quality[order])
     return curves
 
 

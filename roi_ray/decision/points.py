@@ -15,6 +15,9 @@ from roi_ray.settings import PSNR_CAP
 _BEST = {"ms_ssim": 1.0, "lpips": 0.0, "ssimulacra2": 100.0, "mse": 0.0}
 """Best value of metrics that have one, which is a point of a curve."""
 
+_IN_DB = "ms_ssim"
+"""The metric whose curves are in dB; see `Points.distinct`."""
+
 
 @dataclass(frozen=True)
 class Points:
@@ -47,7 +50,7 @@ class Points:
         """
         useless = _find_useless(self.rates, self.quality, self.metric)
         quality = np.where(useless, np.nan, self.quality)
-        return -10 * np.log10(1 - quality) if self.metric == "ms_ssim" else quality, useless
+        return -10 * np.log10(1 - quality) if self.metric == _IN_DB else quality, useless
 
     @cached_property
     def curves(self) -> Curves:
@@ -71,13 +74,19 @@ class Points:
         return self.rates[:, kept], quality[:, kept]
 
 
+def name_unit(metric: str) -> str:
+    """Return the unit of a metric's curves, such as `dB`; empty if it has none."""
+    unit = "dB" if metric == _IN_DB else schema.MEANINGS[metric].unit
+    return "" if unit == "1" else unit
+
+
 def _find_useless(rates: Floats, quality: Floats, metric: str) -> Mask:
     """Find points of lossless images that are no points of a curve.
 
     A PSNR of 100 dB stands for infinity, and an MS-SSIM of 1 is infinite in dB. Of other metrics,
     only the lossless point with the fewest bits counts: more bits cannot improve it.
     """
-    if metric == "ms_ssim":
+    if metric == _IN_DB:
         lossless: Mask = quality >= 1
         return lossless
     name = metric.removeprefix("roi_")

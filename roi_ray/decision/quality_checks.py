@@ -108,6 +108,8 @@ def check_grid(columns: ScoreColumns) -> list[Finding]:
     # Codec by codec, because all cells together take much memory.
     for codec in rows[schema.CODEC].drop_nulls().unique().to_list():
         cells = rows.filter(pl.col(schema.CODEC) == codec).unique()
+        if cells.drop_nulls(point).height < cells.height:
+            continue  # rows that name no point may be any cell
         missing = cells.select(point).n_unique() * images - cells.height
         if missing <= 0:
             continue

@@ -140,11 +140,6 @@ class SweepScores:
         found: Floats = np.where(rows == MISSING, np.nan, numbers[rows])
         return found
 
-    def read_image(self, codec: str, name: str, image: int) -> Floats:
-        """Return a column of one image by point, (K,); NaN where there is no number."""
-        rows = self.codecs[codec].rows[image]
-        return np.where(rows == MISSING, np.nan, self.numbers(name)[rows])
-
     def bit_rates(self, codec: str) -> Floats:
         """Return the bit rates, in bits per pixel, by image and point, (images, K)."""
         return self.values(codec, schema.BPP)

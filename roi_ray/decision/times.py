@@ -245,7 +245,6 @@ def _note_conditions(scores: SweepScores, codecs: Sequence[str]) -> tuple[str, .
             notes.append(
                 f"In {high} of {len(load)} cells more than {MAX_OTHER_LOAD:g} cores were busy with "
                 f"other work meanwhile (median {np.median(load):.2f}): such times are too long. "
-                "To compare times, sweep on a quiet "
-                "machine with `--workers 1`."
+                "To compare times, sweep on a quiet machine with `--workers 1`."
             )
     return tuple(notes)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from roi_ray.decision.curves import average_curves, read_image_curves
-from roi_ray.errors import UsageError
+from roi_ray.decision.curves import average_curves
 from tests.decision.sweep_tables import make_rows, to_scores
 
 
@@ -42,16 +41,3 @@ def test_mean_curves_that_cannot_be_say_why(tmp_path) -> None:
         del row["quality"]
     curve = average_curves(to_scores(rows, tmp_path), "psnr")["jpeg"]
     assert "do not say what was asked for" in curve.reason
-
-
-def test_curves_of_one_image_are_sorted_and_complete(tmp_path) -> None:
-    rows = make_rows({"jpeg": 1.0, "webp": 0.8})[::-1]
-    next(r for r in rows if r["reference"] == "3.png" and r["quality"] == 50)["psnr"] = None
-    curves = read_image_curves(to_scores(rows, tmp_path), "psnr", "3.png")
-    expected = sorted(
-        (r["bpp"], r["psnr"]) for r in rows if (r["reference"], r["codec"]) == ("3.png", "jpeg")
-    )
-    assert list(zip(curves["jpeg"].rates, curves["jpeg"].quality, strict=True)) == expected
-    assert curves["webp"].names == ("quality=10", "quality=30", "quality=70", "quality=90")
-    with pytest.raises(UsageError, match=r"no reference '9\.png'"):
-        read_image_curves(to_scores(rows, tmp_path), "psnr", "9.png")

@@ -100,6 +100,12 @@ def test_cells_without_points_cannot_be_missing(tmp_path) -> None:
     assert find(check(tmp_path, rows), "points_without_names").severity == "info"
 
 
+def test_codec_with_a_row_that_names_no_point_has_no_missing_cells(tmp_path) -> None:
+    rows = grid()
+    rows[5]["quality"] = None
+    assert not [f for f in check(tmp_path, rows).findings if f.name == "missing_cells"]
+
+
 def test_bit_depths_that_differ_are_found(tmp_path) -> None:
     rows = grid()
     for row in rows:

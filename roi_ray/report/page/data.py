@@ -6,15 +6,18 @@ from typing import Any
 import numpy as np
 
 from roi_ray import schema
+from roi_ray.decision.all_savings import read_points
 from roi_ray.decision.curves import MeanCurve, average_curves
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.pchip import Floats
+from roi_ray.decision.points import name_unit
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Saving, Savings
 from roi_ray.decision.words import count_noun, name_band
 from roi_ray.report.page.preferences import build_preference_data
 from roi_ray.report.page.tables import order_codecs
 from roi_ray.report.page.text import (
+    MINUS,
     base_metric,
     describe_metric,
     is_roi,
@@ -50,8 +53,11 @@ def build_data(decision: Decision) -> dict[str, Any]:
         "imageNote": describe_images(len(images), len(names)),
         "curves": {m: _mean_curves(decision, codecs, m) for m in decision.metrics},
         "single": {
-            "rates": _by_image(decision, codecs, schema.BPP, images),
-            "values": {m: _by_image(decision, codecs, m, images) for m in decision.metrics},
+            "rates": [
+                [_numbers(row) for row in decision.scores.bit_rates(codec)[images]]
+                for codec in codecs
+            ],
+            "values": {m: _quality_by_image(decision, codecs, m, images) for m in decision.metrics},
         },
         "savings": {
             m: [_saving(decision.savings.get((c, m)), images) for c in codecs]
@@ -105,15 +111,17 @@ def describe_images(shown: int, total: int) -> str:
 
 
 def _describe(metric: str) -> dict[str, Any]:
-    meaning = schema.MEANINGS.get(metric)
+    unit, text = name_unit(metric), describe_metric(metric)
+    if unit != schema.MEANINGS[metric].unit and unit == "dB":
+        text += f". Here in dB: {MINUS}10 log10(1 {MINUS} {label_metric(metric)})"
     return {
         "name": metric,
         "label": label_metric(metric),
         "base": base_metric(metric),
         "roi": is_roi(metric),
-        "unit": meaning.unit if meaning and meaning.unit != "1" else "",
-        "better": (meaning.better if meaning else None) or "higher",
-        "text": describe_metric(metric),
+        "unit": unit,
+        "better": schema.MEANINGS[metric].better,
+        "text": text,
     }
 
 
@@ -137,13 +145,12 @@ def _curve(curve: MeanCurve) -> dict[str, Any]:
     }
 
 
-def _by_image(
-    decision: Decision, codecs: Sequence[str], column: str, images: Sequence[int]
+def _quality_by_image(
+    decision: Decision, codecs: Sequence[str], metric: str, images: Sequence[int]
 ) -> list[Any]:
-    return [
-        [_numbers(row) for row in decision.scores.values(codec, column)[list(images)]]
-        for codec in codecs
-    ]
+    """Return the quality of each codec, image and point, in the unit of the mean curves."""
+    points = [read_points(decision.scores, codec, metric) for codec in codecs]
+    return [[_numbers(row) for row in each.distinct[0][list(images)]] for each in points]
 
 
 def _saving(saving: Saving | None, images: Sequence[int]) -> dict[str, Any] | None:

@@ -46,9 +46,7 @@ def label_metric(metric: str, *, region: bool = True) -> str:
 
 def describe_metric(metric: str) -> str:
     """Describe a metric in one line: what it measures, its unit, and which direction is better."""
-    meaning = schema.MEANINGS.get(metric)
-    if meaning is None:
-        return metric
+    meaning = schema.MEANINGS[metric]
     if is_roi(metric):
         base = label_metric(base_metric(metric))
         return f"{base} under the mask of where people look; {meaning.better} is better"
@@ -77,13 +75,6 @@ def round_number(value: float | None, digits: int = 5) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     return float(f"{value:.{digits}g}")
-
-
-def join_words(words: Sequence[str]) -> str:
-    """Join words as a sentence does: `a, b and c`."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def shorten(text: str, limit: int = 60) -> str:

@@ -53,6 +53,16 @@ def test_page_says_winner_and_shows_its_numbers(tmp_path) -> None:
     assert [codec["name"] for codec in data_of(page)["codecs"]] == ["avif", "webp", "jpeg"]
 
 
+def test_curves_of_one_image_have_the_unit_of_the_mean(tmp_path) -> None:
+    data = build_data(decide(write_scores(tmp_path, ["jpeg", "webp"], IMAGES), model=None))
+    units = {metric["name"]: metric["unit"] for metric in data["metrics"]}
+    assert (units["psnr"], units["ms_ssim"], units["roi_ms_ssim"]) == ("dB", "dB", "")
+    for metric in units:
+        single = np.array(data["single"]["values"][metric])  # codecs, images, points
+        mean = [curve["values"] for curve in data["curves"][metric]]
+        assert single.mean(1) == pytest.approx(np.array(mean), rel=1e-4)
+
+
 def test_page_needs_nothing_from_elsewhere(tmp_path) -> None:
     page = page_of(write_scores(tmp_path, ["jpeg", "webp"], IMAGES))
     markup = re.sub(r"<script\b.*?</script>", "", page, flags=re.S)
