@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roi_ray.decision.all_savings import read_points
+from roi_ray.decision.all_savings import BANDS, read_points
 from roi_ray.decision.gate.image_pairs import ImagePairs
 from roi_ray.decision.gate.inputs import CodecPair
 from roi_ray.decision.gate.lost_curves import LostCurves, find_lost_curves
@@ -16,7 +16,7 @@ from roi_ray.decision.points import Points
 from roi_ray.decision.resampling import Resamples
 from roi_ray.decision.savings import Saving, summarize
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.decision.words import count_noun
+from roi_ray.decision.words import count_noun, name_band
 from roi_ray.preference.intervals import MIN_REFERENCES
 
 MAX_IMAGE_BD_RATE = 100.0
@@ -92,7 +92,8 @@ def check_metric(
     baseline, candidate = outputs
     old = read_points(baseline, codec.baseline, metric).select(np.array(images.baseline))
     new = read_points(candidate, codec.candidate, metric).select(np.array(images.candidate))
-    saving = summarize(codec.candidate, old, new, Resamples(len(images), resamples, seed))
+    draws = Resamples(len(images), resamples, seed)
+    saving = summarize(codec.candidate, old, new, draws)
     names = [baseline.images[number] for number in images.baseline]
     worst = _find_worst(saving, names)
     lost = find_lost_curves(old, new, max_image_bd_rate)
@@ -103,6 +104,8 @@ def check_metric(
         or _judge_worst_image(worst, max_image_bd_rate)
         or _judge_mean(saving, limit, lost)
     )
+    if judgement.verdict in (Verdict.BETTER, Verdict.WITHIN):
+        judgement = _judge_bands(old, new, limit, draws) or judgement
     verdict, fails, reason = judgement
     fails = fails or (require_proof and verdict in DOUBTS)
     return MetricCheck(codec, metric, limit, verdict, fails, reason, saving, worst)
@@ -174,6 +177,19 @@ def _judge_interval(low: float, high: float, limit: float, lost: LostCurves) -> 
         return _Judgement(Verdict.BETTER, False, f"all of {interval} is below 0")
     text = f"all of {interval} is at most the limit of {limit:+g} %"
     return _Judgement(Verdict.WITHIN, False, text)
+
+
+def _judge_bands(old: Points, new: Points, limit: float, draws: Resamples) -> _Judgement | None:
+    """Doubt a good mean where the candidate is certainly worse within a band of bit rates."""
+    worse = []
+    for band in BANDS:
+        mean = summarize("", old, new, draws, band=band).mean
+        if mean is not None and mean.low is not None and mean.low > limit:
+            worse.append(f"{mean.value:+.2f} % at {name_band(band)} bits per pixel")
+    if not worse:
+        return None
+    text = f"good over all bit rates, but above the limit of {limit:+g} %: {', '.join(worse)}"
+    return _Judgement(Verdict.NOT_PROVEN, False, text)
 
 
 def _are_equal(old: Points, new: Points) -> bool:

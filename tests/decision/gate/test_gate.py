@@ -65,6 +65,19 @@ def test_fewer_bits_are_better(gate) -> None:
     assert set(verdicts(result).values()) == {Verdict.BETTER}
 
 
+def test_a_band_that_is_worse_puts_a_better_mean_in_doubt(gate) -> None:
+    def cross(row):
+        row["bpp"] *= 1.2 if row["quality"] >= 80 else 0.7
+
+    result = gate(change(make_rows(), cross), {"psnr": 0.5})
+    (check,) = result.checks
+    assert result.passes and check.verdict is Verdict.NOT_PROVEN
+    assert check.saving.mean.high < 0
+    assert "above the limit of +0.5 %: +" in check.reason
+    assert check.reason.endswith("bits per pixel")
+    assert not gate(change(make_rows(), cross), {"psnr": 0.5}, require_proof=True).passes
+
+
 def test_each_metric_has_its_own_limit(gate) -> None:
     result = gate(make_rows(rate=1.02), {"ms_ssim": 0.5, "roi_lpips": 3})
     assert verdicts(result) == {"ms_ssim": Verdict.WORSE, "roi_lpips": Verdict.WITHIN}
