@@ -50,6 +50,7 @@ def main(
     Exit codes: 0 if the files are written; 2 if the arguments or the scores cannot be used, or a
     file exists with other content.
     """
+    from roi_ray.decision.words import count_noun
     from roi_ray.report.export.export import export_scores
 
     export = export_scores(
@@ -63,4 +64,4 @@ def main(
     )
     for text in export.left_out:
         print(escape_line(text))
-    print(f"{len(export.files)} files -> {export.folder}")
+    print(f"{count_noun(len(export.files), 'file')} -> {export.folder}")

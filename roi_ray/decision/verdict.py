@@ -109,8 +109,8 @@ def _word_lead(winner: Winner, anchor: str) -> list[str]:
     lead = winner.lead
     if lead is None:
         return [
-            f"Whether {first} is better than {second} is not known: only {winner.images} images "
-            "are valid for both."
+            f"Whether {first} is better than {second} is not known: too few images are valid "
+            f"for both ({winner.images:,})."
         ]
     if lead.high is None:
         return []

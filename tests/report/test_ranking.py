@@ -58,7 +58,7 @@ def test_picture_grows_with_the_number_of_names(n) -> None:
 
 
 def test_picture_of_many_names_has_a_limited_size() -> None:
-    image = Image.open(io.BytesIO(draw(ranks(300), rates(300), "method", "p_a")))
+    image = Image.open(io.BytesIO(draw(ranks(150), rates(150), "method", "p_a")))
     assert 4000 < max(image.size) < 5500
 
 

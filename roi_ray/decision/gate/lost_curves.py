@@ -143,4 +143,6 @@ def _find_excess(anchor: Curves, other: Curves, image: int, limit: float) -> str
     percent = 100 * float(np.expm1(others - own))
     if percent <= limit:
         return None
-    return f"its best quality needs {percent:+.0f} % bits; the limit of any image is {limit:+g} %"
+    return (
+        f"its best quality needs {percent:.0f} % more bits; the limit of any image is {limit:g} %"
+    )

@@ -140,7 +140,7 @@ def _judge_curves(lost: LostCurves, names: Sequence[str]) -> _Judgement | None:
 def _judge_worst_image(worst: tuple[str, float] | None, limit: float) -> _Judgement | None:
     if worst is None or worst[1] <= limit:
         return None
-    text = f"{worst[0]} needs {worst[1]:+.1f} % bits; the limit of any image is {limit:+g} %"
+    text = f"{worst[0]} needs {worst[1]:.1f} % more bits; the limit of any image is {limit:g} %"
     return _Judgement(Verdict.WORSE, True, text)
 
 

@@ -102,4 +102,4 @@ def _describe(selection: Selection, codec: str, images: int) -> str:
     if schema.CODEC_VERSION in selection.scores.column_names:
         found = {value for value in selection.read(codec, schema.CODEC_VERSION) if value}
         versions = "".join(f"{version}; " for version in sorted(found))
-    return f"{codec}. {versions}means of {images} images, scored by roi-ray"
+    return f"{codec}. {versions}means of {count_noun(images, 'image')}, scored by roi-ray"

@@ -54,8 +54,8 @@ class Reasons:
         if not lines:
             return []
         return [
-            "A word in place of a number: there is none, as too few images have a valid BD-rate "
-            "(images: how many). The main reason is:",
+            "A word in place of a number says why there is none: of a mean, the most frequent "
+            "reason why images have no valid BD-rate:",
             *(f"  {line}" for line in lines),
         ]
 

@@ -13,7 +13,6 @@ from tests.report.score_tables import write_scores
 IMAGES = [f"photos/{number:02}.png" for number in range(8)]
 CODECS = ["jpeg", "webp", "avif"]
 LINES = "#curve-psnr .scatterlayer .trace .js-line"
-WIDTHS = (1280, 390)
 
 
 def write_example(folder: Path, codecs=CODECS, images=IMAGES, **options) -> bytes:
@@ -248,9 +247,12 @@ def test_reason_of_a_missing_number_shows_on_focus_and_escape_hides_it(open_page
     assert page.evaluate("location.hash").startswith("#note-")
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_page_fits_the_window(open_page, document, width) -> None:
-    page = open_page(document, width=width)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_page_fits_the_window_and_axe_finds_nothing_serious(
+    open_page, document, width, scheme
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = open_page(document, width=width, color_scheme=scheme)
     scroll_through(page)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     for name in ("distribution-chart", "curve-psnr", "curve-roi_psnr", "scatter-chart"):
@@ -261,13 +263,6 @@ def test_page_fits_the_window(open_page, document, width) -> None:
     full, region = (page.locator(f"#curve-{n}").bounding_box() for n in ("psnr", "roi_psnr"))
     side_by_side = abs(full["y"] - region["y"]) < 2
     assert side_by_side == (width > 700)
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing_serious(open_page, document, width, scheme) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    page = open_page(document, width=width, color_scheme=scheme)
-    scroll_through(page)
     violations = axe.Axe().run(page).response["violations"]
     assert [v["id"] for v in violations if v["impact"] in ("serious", "critical")] == []
 
