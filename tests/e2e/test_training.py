@@ -52,8 +52,9 @@ def test_killed_training_resumes_ends_with_the_same_weights_and_reports_them(
         [*command, "--workers", "2"], capture_output=True, text=True, timeout=240, check=False
     )
     assert again.returncode == 0, again.stderr
-    assert "resumes from step " in again.stdout
-    assert f"step {STEPS}/{STEPS}" in again.stdout
+    (resumed,) = re.findall(r"resumes from step (\d+)", again.stdout)
+    # On a busy machine, the job may have ended its last step before it was killed.
+    assert int(resumed) == STEPS or f"step {STEPS}/{STEPS}" in again.stdout
     assert "step 1/" not in again.stdout
     assert "4 references to train on, 2 held out" in again.stdout
     assert re.search(r"jpeg +[01]\.\d+", again.stdout)
