@@ -17,7 +17,7 @@ _LABELS = {
     "mse_cr": "MSE, Cr",
     "ms_ssim": "MS-SSIM",
     "lpips": "LPIPS",
-    "d_loss": "Discriminator loss",
+    "d_loss": "D loss",
     "ssimulacra2": "SSIMULACRA2",
 }
 _ROI = "roi_"
