@@ -169,12 +169,31 @@ def check_bit_depths(columns: ScoreColumns) -> list[Finding]:
 def check_numbers(columns: ScoreColumns) -> list[Finding]:
     """Find numbers at the limits of their metric, and images without a region of interest."""
     found = (
+        _check_bit_rates(columns),
         _check_scales(columns),
         _check_regions(columns),
         _check_lossless(columns),
         _check_saturated(columns),
     )
     return [finding for finding in found if finding is not None]
+
+
+def _check_bit_rates(columns: ScoreColumns) -> Finding | None:
+    if not columns.has(schema.BPP):
+        return None
+    # NaN is neither above 0 nor finite.
+    impossible = ~((pl.col(schema.BPP) > 0) & pl.col(schema.BPP).is_finite())
+    names = [name for name in (schema.BPP, schema.ERROR) if columns.has(name)]
+    if schema.ERROR in names:
+        impossible &= pl.col(schema.ERROR).is_null()
+    rows = columns.read(*names).select(pl.arg_where(impossible)).to_series()
+    if not len(rows):
+        return None
+    text = (
+        f"{count_noun(len(rows), 'cell')} with a bit rate that is zero, negative or not finite, "
+        "which is no point of a curve: correct the column bpp."
+    )
+    return Finding("bit_rates", "error", text, len(rows), columns.name_cells(rows))
 
 
 def _check_scales(columns: ScoreColumns) -> Finding | None:

@@ -122,6 +122,16 @@ def test_bit_depths_that_differ_are_found(tmp_path) -> None:
     assert mixed == "webp: decoded images of 10 and 12 bits for references of 10 bits."
 
 
+def test_bit_rates_that_cannot_be_are_found(tmp_path) -> None:
+    rows = grid()
+    assert not [f for f in check(tmp_path, rows).findings if f.name == "bit_rates"]
+    rows[0]["bpp"], rows[1]["bpp"], rows[2]["bpp"] = 0.0, float("nan"), float("inf")
+    rows[3] |= {"bpp": None, "error": "broken", "error_kind": "CodecError"}
+    finding = find(check(tmp_path, rows), "bit_rates")
+    assert (finding.severity, finding.count) == ("error", 3)
+    assert finding.examples[0] == "a.jpeg10"
+
+
 def test_numbers_at_their_limits_are_found(tmp_path) -> None:
     rows = grid()
     rows[0] |= {"mse": 0.0, "psnr": 100.0}
