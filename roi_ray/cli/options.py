@@ -185,6 +185,24 @@ LogLevel = Annotated[
     ),
 ]
 
+# Options of commands that read the images of a run again.
+RunManifest = Annotated[
+    str | None,
+    typer.Option(
+        "--manifest",
+        help="Where the run's manifest is now; relative URIs of images start from its folder.",
+        show_default="where it was when the run began",
+    ),
+]
+RunSaliency = Annotated[
+    str | None,
+    typer.Option(
+        "--saliency",
+        help="The run's saliency network, which finds the masks: path or s3:// URI.",
+        show_default="the packaged one",
+    ),
+]
+
 # Options of a decision between codecs: the arguments of `decision.decide.decide`.
 DecidedScores = Annotated[
     str,

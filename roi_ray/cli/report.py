@@ -27,20 +27,8 @@ def main(
             min=0, help="Most places of images in the gallery; 0 for a page without pictures."
         ),
     ] = 12,
-    manifest: Annotated[
-        str | None,
-        typer.Option(
-            help="Where the run's manifest is now; relative URIs of images start from its folder.",
-            show_default="where it was when the run began",
-        ),
-    ] = None,
-    saliency: Annotated[
-        str | None,
-        typer.Option(
-            help="The run's saliency network, for the masks: path or s3:// URI.",
-            show_default="the packaged one",
-        ),
-    ] = None,
+    manifest: cli.RunManifest = None,
+    saliency: cli.RunSaliency = None,
     max_pixels: cli.MaxPixels = MAX_PIXELS,
     allow_prefix: cli.AllowPrefix = None,
 ) -> None:

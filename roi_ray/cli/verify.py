@@ -31,20 +31,8 @@ def main(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON with everything that was found.")
     ] = False,
-    manifest: Annotated[
-        str | None,
-        typer.Option(
-            help="Where the run's manifest is now; relative URIs of images start from its folder.",
-            show_default="where it was when the run began",
-        ),
-    ] = None,
-    saliency: Annotated[
-        str | None,
-        typer.Option(
-            help="The run's saliency network: path or s3:// URI.",
-            show_default="the packaged one",
-        ),
-    ] = None,
+    manifest: cli.RunManifest = None,
+    saliency: cli.RunSaliency = None,
     discriminator: Annotated[
         str | None,
         typer.Option(

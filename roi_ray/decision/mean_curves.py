@@ -64,7 +64,7 @@ class MeanCurves:
 
     @cached_property
     def _curves(self) -> tuple[Curves, Curves]:
-        """Mean curves of the anchor and of the codec: of all images, then of each resample."""
+        """Mean curves of both codecs; curve 0 is of all images, the others of the resamples."""
         # Each side by itself: BLAS rounds columns of one product differently.
         anchor, other = map(self._fit_means, self._sides)
         return anchor, other

@@ -44,9 +44,9 @@ class Points:
     def distinct(self) -> tuple[Floats, Mask]:
         """The quality as BD-rates see it, without useless points, and which points are useless.
 
-        MS-SSIM is in dB, -10 log10(1 - ms_ssim), as usual: of its own values, almost the whole
-        range is at the lowest bit rates. Under the mask it stays as it is, because there its best
-        value depends on the mask.
+        MS-SSIM is converted to dB, -10 log10(1 - ms_ssim), as is common: the values themselves
+        change much at the lowest bit rates and hardly at others. MS-SSIM under the mask is not
+        converted, because its best value depends on the mask.
         """
         useless = _find_useless(self.rates, self.quality, self.metric)
         quality = np.where(useless, np.nan, self.quality)

@@ -66,8 +66,8 @@ class Resamples:
     """Images drawn with replacement, as many as there are.
 
     All numbers of a sweep use the same draws, so that the differences of two codecs are paired.
-    Of more than `MAX_UNITS` images, random groups are drawn instead: a mean of groups varies as
-    much as a mean of images, and memory does not grow.
+    With more than `MAX_UNITS` images, random groups of images are resampled instead of single
+    images: a mean of groups varies as much as one of images, and memory does not grow with them.
 
     Args:
         images: number of images.

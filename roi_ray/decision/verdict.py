@@ -87,7 +87,7 @@ def _word_bits(saving: Saving, anchor: str, same: str = "") -> str:
 
 
 def _word_interval(estimate: Estimate, unit: str) -> str:
-    """Word an interval in the direction of the value: of savings, positive numbers."""
+    """Write an interval without the sign of its value: `fewer` or `more` says the direction."""
     if estimate.low is None or estimate.high is None:
         return ""
     sign = -1 if estimate.value < 0 else 1

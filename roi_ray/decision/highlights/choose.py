@@ -43,7 +43,7 @@ class Highlight:
             cell with the worst quality.
         text: one sentence that says why the cells are shown.
         image: the `reference` of the image, as written in the scores.
-        rows: row numbers in the scores: of cell A and, except for `worst`, of cell B.
+        rows: row numbers in the scores of cell A and cell B; `worst` has cell A only.
     """
 
     kind: Kind

@@ -54,8 +54,8 @@ class Reasons:
         if not lines:
             return []
         return [
-            "A word in place of a number says why there is none: of a mean, the most frequent "
-            "reason why images have no valid BD-rate:",
+            "A word in place of a number says why there is none. For a mean, it is the most "
+            "frequent reason why images have no valid BD-rate:",
             *(f"  {line}" for line in lines),
         ]
 
