@@ -181,8 +181,9 @@ def check_numbers(columns: ScoreColumns) -> list[Finding]:
 def _check_bit_rates(columns: ScoreColumns) -> Finding | None:
     if not columns.has(schema.BPP):
         return None
-    # NaN is neither above 0 nor finite.
-    impossible = ~((pl.col(schema.BPP) > 0) & pl.col(schema.BPP).is_finite())
+    rate = pl.col(schema.BPP).cast(pl.Float64, strict=False)  # may be text, as in CSV
+    # NaN is above 0 in polars, and not finite.
+    impossible = ~((rate > 0) & rate.is_finite())
     names = [name for name in (schema.BPP, schema.ERROR) if columns.has(name)]
     if schema.ERROR in names:
         impossible &= pl.col(schema.ERROR).is_null()

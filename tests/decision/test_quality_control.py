@@ -130,6 +130,9 @@ def test_bit_rates_that_cannot_be_are_found(tmp_path) -> None:
     finding = find(check(tmp_path, rows), "bit_rates")
     assert (finding.severity, finding.count) == ("error", 3)
     assert finding.examples[0] == "a.jpeg10"
+    for row in rows:
+        row["bpp"] = None if row["bpp"] is None else str(row["bpp"])
+    assert find(check(tmp_path, rows), "bit_rates").count == 3
 
 
 def test_numbers_at_their_limits_are_found(tmp_path) -> None:
