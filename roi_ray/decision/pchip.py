@@ -40,9 +40,9 @@ class Pchip:
     cube: Floats
     area: Floats
 
-    def evaluate(self, x: float) -> Floats:
-        """Compute the value of each curve at one place, (N,); it must be within its points."""
-        at = self._find_segments(self.x, np.full(self.x.shape[1], x))
+    def evaluate(self, x: float | Floats) -> Floats:
+        """Compute the value of each curve, (N,), at x, one for all or (N,), within its points."""
+        at = self._find_segments(self.x, np.broadcast_to(x, self.x.shape[1]))
         s = x - at(self.x)
         bend = at(self.square) + s * at(self.cube)
         value: Floats = at(self.y) + s * (at(self.slope) + s * bend)

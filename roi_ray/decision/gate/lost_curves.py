@@ -84,6 +84,7 @@ def find_lost_curves(anchor: Points, other: Points, max_image_bd_rate: float) ->
     codes = compare_curves(anchor.curves, other.curves).codes
     wobbles = any(FLAGS[code - 1] is Flag.NOT_MONOTONIC for code in own[~usable])
     sign = 1 if anchor.higher_is_better else -1
+    excess = _measure_excess(anchor.curves, other.curves)
     broken: dict[int, str] = {}
     drifted: Counter[str] = Counter()
     for image in np.flatnonzero(usable & (codes != VALID)).tolist():
@@ -94,7 +95,7 @@ def find_lost_curves(anchor: Points, other: Points, max_image_bd_rate: float) ->
             other.rates[image],
             sign * other.quality[image],
             baseline_wobbles=wobbles,
-        ) or _find_excess(anchor.curves, other.curves, image, max_image_bd_rate)
+        ) or _word_excess(float(excess[image]), max_image_bd_rate)
         if reason:
             broken[image] = reason
         else:
@@ -125,23 +126,25 @@ def _find_break(
     return None
 
 
-def _find_excess(anchor: Curves, other: Curves, image: int, limit: float) -> str | None:
-    """Say how many bits the best quality of a candidate costs, if the baseline needs far fewer.
+def _measure_excess(anchor: Curves, other: Curves) -> Floats:
+    """Measure how many more bits the best quality of each candidate costs, in percent, (images,).
 
     A decoder that spoils an image, say by a shift of one pixel, has a lower range of quality at
     the same bit rates. Too little of the range is common for a BD-rate then, so this compares the
-    bit rates of one quality.
+    bit rates of one quality. NaN where it is above 75 % of the baseline's range, or outside it.
     """
-    if other.codes[image] != VALID:
-        return None
-    best, lowest, highest = (
-        float(ends[image]) for ends in (other.highest, anchor.lowest, anchor.highest)
-    )
-    if not lowest <= best <= MIN_OVERLAP * highest + (1 - MIN_OVERLAP) * lowest:
-        return None
-    own, others = (side.log_rate.evaluate(best)[image] for side in (anchor, other))
-    percent = 100 * float(np.expm1(others - own))
-    if percent <= limit:
+    best, lowest, highest = other.highest, anchor.lowest, anchor.highest
+    ceiling = MIN_OVERLAP * highest + (1 - MIN_OVERLAP) * lowest
+    measured = (other.codes == VALID) & (lowest <= best) & (best <= ceiling)
+    own = anchor.log_rate.evaluate(np.clip(best, lowest, highest))
+    with np.errstate(over="ignore"):
+        percent = 100 * np.expm1(other.log_rate.evaluate(best) - own)
+    return np.where(measured, percent, np.nan)
+
+
+def _word_excess(percent: float, limit: float) -> str | None:
+    """Say that the best quality of a candidate costs too many bits; None if it does not."""
+    if not percent > limit:  # NaN is not
         return None
     return (
         f"its best quality needs {percent:.0f} % more bits; the limit of any image is {limit:g} %"
