@@ -227,7 +227,7 @@ class Scores:
         return {
             name: value
             for name, value in vars(self).items()
-            if not _is_optional(name) or getattr(self, name.removeprefix("roi_")) is not None
+            if not optional_metric(name) or getattr(self, name.removeprefix("roi_")) is not None
         }
 
     def __repr__(self) -> str:
@@ -240,10 +240,6 @@ class Scores:
             text = "None" if value is None else f"{value:.4g}" + (f" {unit}" if unit != "1" else "")
             numbers.append(f"{name}={text}")
         return f"Scores({', '.join(numbers)})"
-
-
-def _is_optional(name: str) -> bool:
-    return _METRIC in Scores.__dataclass_fields__[name].metadata
 
 
 MEANINGS: dict[str, Meaning] = {
@@ -259,6 +255,16 @@ OPTIONAL_METRICS = tuple(
     )
 )
 """Metrics that are measured only if asked for, by `Settings.metrics`."""
+
+QUALITY_COLUMNS = tuple(name for name, meaning in MEANINGS.items() if meaning.better is not None)
+"""Columns of scores that measure quality: what a preference model may see of an image."""
+
+
+def optional_metric(column: str) -> str | None:
+    """Return the name of the optional metric that a column of `Scores` belongs to, or None."""
+    name: str | None = Scores.__dataclass_fields__[column].metadata.get(_METRIC)
+    return name
+
 
 _ARROW = {int: "int32", float: "float64", float | None: "float64"}
 
@@ -346,8 +352,8 @@ SWEEP_RESULTS = {
 
 BASIC_FEATURES = ("psnr", "ms_ssim", "lpips", "d_loss")
 ROI_FEATURES = ("roi_psnr", "roi_ms_ssim", "roi_lpips", "roi_d_loss")
-FEATURES = BASIC_FEATURES + ROI_FEATURES
-"""The eight numbers per image that a preference model may see."""
+PAPER_FEATURES = BASIC_FEATURES + ROI_FEATURES
+"""The eight numbers per image that the paper's model sees."""
 
 SIDES = ("a", "b")
 
@@ -355,13 +361,11 @@ CROP = ("crop_x", "crop_y", "crop_width", "crop_height")
 """Columns of a comparison in which people saw only a part of the images, in pixels."""
 
 
-def _feature_columns(side: str) -> list[str]:
-    """Return the columns of one side's features: `psnr_a`, ..."""
-    return [f"{feature}_{side}" for feature in FEATURES]
+def pair_columns(features: Iterable[str]) -> list[str]:
+    """Return the columns of the features of both sides of a comparison: `psnr_a`, ..."""
+    features = list(features)
+    return [f"{feature}_{side}" for side in SIDES for feature in features]
 
-
-PAIR_FEATURES = (*_feature_columns("a"), *_feature_columns("b"))
-"""Columns of the sixteen features of a comparison."""
 
 ROI_FRACTION = "roi_fraction"
 PAIR_FRACTIONS = tuple(f"{ROI_FRACTION}_{side}" for side in SIDES)

@@ -53,6 +53,7 @@ def main(
     discriminator: cli.DiscriminatorOption = DEFAULT_DISCRIMINATOR,
     roi_weighting: cli.RoiWeighting = "mean",
     precision: cli.Precision = "fp32",
+    metrics: cli.Metrics = None,
     weights_dir: cli.WeightsDir = None,
     allow_slow_precision: cli.AllowSlowPrecision = False,
     engine: cli.Engine = "auto",
@@ -66,9 +67,10 @@ def main(
     fail_above: cli.FailAbove = 0.1,
     log_level: cli.LogLevel = None,
 ) -> None:
-    """Add sixteen features, and the probability that people prefer a to b, to comparisons.
+    """Add features, and the probability that people prefer a to b, to comparisons.
 
-    Every distinct image is scored once. The same command resumes an interrupted run.
+    Every distinct image is scored once, with the metrics that the model needs. The same command
+    resumes an interrupted run.
 
     Exit codes: 0 if the comparisons are written; 2 if the arguments, the comparisons, the weights
     or the output cannot be used; 3 if the comparisons are written but more of them than
@@ -83,7 +85,9 @@ def main(
         output,
         scores=scores,
         model=None if model == _NO_MODEL else model,
-        settings=Settings(lpips, saliency, discriminator, roi_weighting, precision),
+        settings=Settings(
+            lpips, saliency, discriminator, roi_weighting, precision, tuple(metrics or ())
+        ),
         options=Options(
             engine=engine,
             device=device,

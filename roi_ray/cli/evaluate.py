@@ -91,7 +91,7 @@ def main(
         console.print(describe_substitution(result.without_region), highlight=False)
     console.print(report.to_table(result))
     main_recipe = DEFAULT_RECIPE if DEFAULT_RECIPE in recipes else recipes[0]
-    shown = [f"BASIC {main_recipe}", f"ROI {main_recipe}", *schema.FEATURES[:2]]
+    shown = [f"BASIC {main_recipe}", f"ROI {main_recipe}", *schema.BASIC_FEATURES[:2]]
     console.print(report.to_parts_table(result, shown))
     for name, test in result.differences.items():
         console.print(report.format_difference(name, test), highlight=False)

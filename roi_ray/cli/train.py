@@ -23,8 +23,8 @@ def main(
     features: Annotated[
         str,
         typer.Option(
-            help="Features of an image that the model sees: basic (four, of the whole image), roi "
-            "(all eight), or names separated by commas."
+            help="Features of an image that the model sees: roi (all of the recipe), basic (those "
+            "of the whole image), or names of columns of the scores, separated by commas."
         ),
     ] = "roi",
     recipe: Annotated[
@@ -60,7 +60,7 @@ def main(
     find_recipe(recipe)
     model = train_model(
         read_comparisons(comparisons),
-        parse_features(features),
+        parse_features(features, find_recipe(recipe).features),
         recipe,
         runs=runs or default_checkpoint_folder(output),
         workers=workers,

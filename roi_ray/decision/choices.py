@@ -7,7 +7,7 @@ from roi_ray.decision.score_table import SweepScores
 from roi_ray.errors import ManifestError, UsageError
 
 DEFAULT_ANCHOR = "jpeg"
-DEFAULT_METRICS = (*schema.FEATURES, "ssimulacra2", "roi_ssimulacra2")
+DEFAULT_METRICS = (*schema.PAPER_FEATURES, "ssimulacra2", "roi_ssimulacra2")
 DECIDING = ("ssimulacra2", "ms_ssim")
 """Metrics that decide, the first that was measured, where the user names none."""
 

@@ -1,4 +1,4 @@
-"""Add sixteen features and a prediction to comparisons, for `roi-ray compare`."""
+"""Add features and a prediction to comparisons, for `roi-ray compare`."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +19,7 @@ from roi_ray.preference.comparisons import (
     write_comparisons,
 )
 from roi_ray.preference.examples import has_features
-from roi_ray.preference.features import join_features
+from roi_ray.preference.features import join_features, list_features
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import PreferenceModel, load_preference_model
 from roi_ray.preference.pairs import score_pairs
@@ -79,8 +79,8 @@ def compare(
         scores: output of `roi-ray score` to use instead of scoring.
         model: name of the packaged preference model, or path or `s3://` URI of a model that
             `roi-ray train` wrote; None to add the features only.
-        settings: networks and metrics that decide the scores. The precision `auto` is that of the
-            scores that the model was trained on, if there is a model.
+        settings: networks and metrics that decide the scores. Optional metrics that the model needs
+            are added, and the precision `auto` is that of the scores that it was trained on.
         options: options of the scoring job.
 
     Returns:
@@ -122,7 +122,7 @@ def compare(
     preference = load_preference_model(model) if model is not None else None
     settings = settings or Settings()
     if preference is not None:
-        settings = _with_precision_of(preference, settings)
+        settings = _with_needs_of(preference, settings)
         # Check before scoring, which may take days.
         provenance = (
             _planned_provenance(settings, options)
@@ -137,7 +137,8 @@ def compare(
     if preference is not None:
         table = _add_prediction(table, preference, checked.name)
     write_comparisons(uri, table)
-    complete = has_features(table, schema.FEATURES)
+    measured = list_features(name.removesuffix("_a") for name in table.column_names)
+    complete = has_features(table, measured)
     failed = table.filter(pa.array(~complete))
     kinds, texts = (failed[name].to_pylist() for name in (schema.ERROR_KIND, schema.ERROR))
     errors = (f"{kind}: {text}" if kind else text for kind, text in zip(kinds, texts, strict=True))
@@ -148,12 +149,13 @@ def compare(
     )
 
 
-def _with_precision_of(model: PreferenceModel, settings: Settings) -> Settings:
-    """Replace the precision `auto` by that of the scores that the model was trained on."""
-    if settings.precision != "auto":
-        return settings
-    precision = find_precision(model.provenance.get(schema.SCORED_WITH) or "")
-    return replace(settings, precision=precision or "auto")
+def _with_needs_of(model: PreferenceModel, settings: Settings) -> Settings:
+    """Add the metrics that a model needs; and its training's precision in place of `auto`."""
+    metrics = {*settings.metrics, *filter(None, map(schema.optional_metric, model.features))}
+    precision = settings.precision
+    if precision == "auto":
+        precision = find_precision(model.provenance.get(schema.SCORED_WITH) or "") or "auto"
+    return replace(settings, metrics=tuple(metrics), precision=precision)
 
 
 def _planned_provenance(settings: Settings, options: Options | None) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from roi_ray import schema
 from roi_ray.preference import measures
 from roi_ray.preference.breakdown import (
     REPEATED_QUESTIONS,
@@ -16,13 +15,18 @@ from roi_ray.preference.breakdown import (
     split_into_parts,
 )
 from roi_ray.preference.comparisons import Comparisons
-from roi_ray.preference.examples import Examples, Floats, select_trainable, to_examples
+from roi_ray.preference.examples import (
+    Examples,
+    Floats,
+    select_basic,
+    select_trainable,
+    to_examples,
+)
 from roi_ray.preference.leakage import share_trained_on
 from roi_ray.preference.model import load_preference_model
-from roi_ray.preference.recipes import RECIPES, find_recipe
+from roi_ray.preference.recipes import RECIPES, Recipe, find_recipe
 from roi_ray.preference.regions import lack_region
 from roi_ray.preference.validation import (
-    logistic_learner,
     predict_by_metric,
     predict_out_of_fold,
     recipe_learner,
@@ -30,8 +34,6 @@ from roi_ray.preference.validation import (
 
 PAPER_ACCURACY = {"BASIC": 0.7672, "ROI": 0.784}
 """Accuracies in Table 1 of the paper, on CLIC's data: not comparable with other data."""
-
-FEATURE_SETS = {"BASIC": schema.BASIC_FEATURES, "ROI": schema.FEATURES}
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,12 @@ def evaluate(
         WeightsError: a model cannot be loaded.
     """
     chosen = {name: find_recipe(name) for name in recipes}
-    examples = to_examples(comparisons.table, schema.FEATURES, comparisons.name)
+    sets = {name: _feature_sets(recipe) for name, recipe in chosen.items()}
+    features = tuple(dict.fromkeys(name for s in sets.values() for f in s.values() for name in f))
+    examples = to_examples(comparisons.table, features, comparisons.name)
     references = len(np.unique(examples.group))
     folds = min(folds, references)
-    table = select_trainable(comparisons.table, schema.FEATURES)
+    table = select_trainable(comparisons.table, features)
     questions, answers = number_questions(table)
     parts = split_into_parts(table, examples)
     if (repeated := np.bincount(questions)[questions] > 1).any():
@@ -123,15 +127,12 @@ def evaluate(
     trained = _predict_by_models(models, table, examples, comparisons.name)
     predicted: dict[str, Floats] = {}
     for name, recipe in chosen.items():
-        for label, features in FEATURE_SETS.items():
+        for label, names in sets[name].items():
             report(f"{label}, recipe {name}: {folds} folds x {repeats}")
-            learner = recipe_learner(recipe, features)
+            learner = recipe_learner(recipe, names)
             predicted[f"{label} {name}"] = predict_out_of_fold(examples, learner, folds, repeats)
-    for label, features in FEATURE_SETS.items():
-        learner = logistic_learner(features)
-        predicted[f"{label} logistic"] = predict_out_of_fold(examples, learner, folds, repeats)
     predicted |= trained
-    rules = {feature: predict_by_metric(examples, feature)[None] for feature in schema.FEATURES}
+    rules = {feature: predict_by_metric(examples, feature)[None] for feature in features}
     results = [_result(name, p, examples, parts, rule=False) for name, p in predicted.items()]
     results += [_result(name, p, examples, parts, rule=True) for name, p in rules.items()]
     return Evaluation(
@@ -144,6 +145,10 @@ def evaluate(
         reliability={name: _reliability(p, examples) for name, p in predicted.items()},
         part_sizes={name: int(mask.sum()) for name, mask in parts.items()},
     )
+
+
+def _feature_sets(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    return {"BASIC": select_basic(recipe.features), "ROI": recipe.features}
 
 
 def _predict_by_models(
@@ -197,9 +202,9 @@ def _differences(
 ) -> dict[str, measures.PairedDifference]:
     agreement = {name: _mean_agreement(p, examples) for name, p in {**predicted, **rules}.items()}
     best_rule = max(rules, key=lambda rule: np.average(agreement[rule], weights=examples.weight))
-    pairs = [(f"ROI {name}", f"BASIC {name}") for name in (*recipes, "logistic")]
+    pairs = [(f"ROI {name}", f"BASIC {name}") for name in recipes]
     for name in recipes:
-        pairs += [(f"ROI {name}", best_rule), (f"ROI {name}", "ROI logistic")]
+        pairs.append((f"ROI {name}", best_rule))
     return {
         f"{first} - {second}": measures.paired_difference(
             agreement[first], agreement[second], examples

@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError, UsageError
+from roi_ray.errors import ManifestError
 from roi_ray.preference.comparisons import count_votes, drop_gold_and_failed, number_groups
-from roi_ray.preference.features import check_features
+from roi_ray.preference.features import check_features, check_names
 from roi_ray.preference.provenance import features_provenance
-from roi_ray.preference.regions import feature_arrays
+from roi_ray.preference.regions import basic_feature, feature_arrays
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -72,20 +72,28 @@ class Examples:
         return Examples(self.features, self.b, self.a, 1 - self.p_a, self.weight, self.group)
 
 
-def parse_features(text: str) -> tuple[str, ...]:
-    """Parse the names of features: `basic`, `roi` (all eight), or a list such as `psnr,lpips`.
+def parse_features(text: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Parse the names of features: `basic`, `roi`, or a list such as `psnr,lpips`.
+
+    Args:
+        text: `roi` for all default features, `basic` for those of the whole image.
+        default: the features of a recipe.
 
     Raises:
         UsageError: a name is unknown.
     """
-    sets = {"basic": schema.BASIC_FEATURES, "roi": schema.FEATURES}
-    names = sets.get(text) or tuple(name.strip() for name in text.split(","))
-    if unknown := [name for name in names if name not in schema.FEATURES]:
-        raise UsageError(
-            f"unknown feature {unknown[0]!r}: give basic, roi, or some of "
-            f"{', '.join(schema.FEATURES)}"
-        )
+    if text == "roi":
+        return default
+    if text == "basic":
+        return select_basic(default)
+    names = tuple(name.strip() for name in text.split(","))
+    check_names(names)
     return names
+
+
+def select_basic(features: Sequence[str]) -> tuple[str, ...]:
+    """Select the features of the whole image."""
+    return tuple(name for name in features if basic_feature(name) == name)
 
 
 def select_trainable(table: pa.Table, features: tuple[str, ...]) -> pa.Table:

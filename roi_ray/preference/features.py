@@ -1,6 +1,6 @@
-"""Join scores to comparisons: eight features per side, sixteen per comparison."""
+"""Join scores to comparisons: every column of the scores that measures quality, for both sides."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -24,7 +24,7 @@ _Pair = tuple[str, str]
 
 _PAIR = [schema.REFERENCE, schema.DISTORTED]
 _ADDED = (
-    *schema.PAIR_FEATURES,
+    *schema.pair_columns(schema.QUALITY_COLUMNS),
     *schema.PAIR_FRACTIONS,
     schema.SCORED_WITH,
     schema.P_A_PREFERRED,
@@ -41,7 +41,7 @@ class _Error:
 
 
 def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
-    """Add the sixteen features, their provenance and errors to comparisons.
+    """Add features, their provenance and errors to comparisons.
 
     Scores are matched by the URIs of reference and image, both made absolute: relative to the
     comparisons' folder, and to the folder of the scores' manifest. If nothing matches, or the
@@ -53,21 +53,22 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
         scores: path or URI of an output of `roi-ray score`.
 
     Returns:
-        the comparisons' columns, `schema.PAIR_FEATURES` (null where a side has no scores),
-        `roi_fraction_a` and `roi_fraction_b` (mean of the mask), `scored_with` (version, weights
-        and settings behind the scores; null if unknown), `error` (why a side has no features; null
-        where both have) and `error_kind` (the scores' own kind, `MissingScores` or
-        `NonFiniteScore`). Errors that the user gave, which have no `error_kind`, are kept; errors
-        of an earlier call are replaced.
+        the comparisons' columns; `NAME_a` and `NAME_b` for every column `NAME` of the scores that
+        measures quality (null where a side has no scores); `roi_fraction_a` and `roi_fraction_b`
+        (mean of the mask); `scored_with` (version, weights and settings behind the scores; null if
+        unknown); `error` (why a side has no features; null where both have) and `error_kind` (the
+        scores' own kind, `MissingScores` or `NonFiniteScore`). Errors that the user gave, which
+        have no `error_kind`, are kept; errors of an earlier call are replaced.
 
         Where the mask is empty (`roi_fraction` below 1e-6), the `roi_` features are null without an
         error: a preference model takes the basic ones in their place (see `regions`).
 
     Raises:
         ManifestError: none of the comparisons has scores, an image has several, or the scores lack
-            a column.
+            a column that every run writes.
     """
     rows = _read_scores(scores)
+    features = list_features(rows.column_names)
     table = comparisons.table
     errors = _user_errors(table)
     joined = table.drop_columns([name for name in _ADDED if name in table.column_names])
@@ -75,7 +76,9 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     matches = 0
     for side, indices in _find_rows(comparisons, rows, scores).items():
         part = rows.take(pa.array(indices, pa.int64()))
-        for row, (index, error) in enumerate(zip(indices, _score_errors(part), strict=True)):
+        for row, (index, error) in enumerate(
+            zip(indices, _score_errors(part, features), strict=True)
+        ):
             if errors[row] is not None:
                 continue
             if index is None:
@@ -84,7 +87,7 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
             elif error is not None:
                 errors[row] = _Error(f"{error.text} (side {side})", error.kind)
         matches += sum(index is not None for index in indices)
-        for feature in schema.FEATURES:
+        for feature in features:
             joined = joined.append_column(f"{feature}_{side}", part[feature])
         fractions.append(part[schema.ROI_FRACTION])
     if matches == 0:
@@ -102,12 +105,30 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     return joined.append_column(schema.ERROR, pa.array(texts, pa.string()))
 
 
+def list_features(columns: Iterable[str]) -> tuple[str, ...]:
+    """List the columns of scores that measure quality, in the schema's order."""
+    columns = set(columns)
+    return tuple(name for name in schema.QUALITY_COLUMNS if name in columns)
+
+
+def explain_missing(features: Sequence[str]) -> str:
+    """Name features that scores lack, and say how to get them.
+
+    Args:
+        features: names of `schema.QUALITY_COLUMNS`, at least one.
+    """
+    text = f"{', '.join(features)}, which the scores do not have: score the images again with "
+    metrics = dict.fromkeys(filter(None, map(schema.optional_metric, features)))
+    options = "".join(f" --metrics {name}" for name in metrics)
+    return f"{text}`roi-ray score{options}`"
+
+
 def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> None:
     """Check that comparisons have numeric columns of features for both sides.
 
     Args:
         table: comparisons with features, from `join_features`.
-        features: names of `schema.FEATURES`.
+        features: names of `schema.QUALITY_COLUMNS`.
         name: name of the comparisons, for error messages.
 
     Raises:
@@ -115,14 +136,16 @@ def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> Non
         ManifestError: a feature's column is missing; or it, or a column that takes its place where
             there is no region of interest, is not numeric.
     """
-    if unknown := [feature for feature in features if feature not in schema.FEATURES]:
-        raise UsageError(
-            f"unknown feature {unknown[0]!r}: choose from {', '.join(schema.FEATURES)}"
-        )
-    columns = [f"{feature}_{side}" for side in schema.SIDES for feature in features]
-    if missing := [column for column in columns if column not in table.column_names]:
+    check_names(features)
+    columns = schema.pair_columns(features)
+    if missing := [
+        feature
+        for feature in features
+        if not {f"{feature}_{side}" for side in schema.SIDES} <= set(table.column_names)
+    ]:
         raise ManifestError(
-            f"comparisons {name} have no column {missing[0]!r}: `roi-ray compare` adds the features"
+            f"comparisons {name} have no features {explain_missing(missing)}, then run `roi-ray "
+            "compare`"
         )
     basic = [f"{basic_feature(feature)}_{side}" for side in schema.SIDES for feature in features]
     others = [name for name in (*basic, *schema.PAIR_FRACTIONS) if name in table.column_names]
@@ -132,10 +155,23 @@ def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> Non
             raise ManifestError(f"comparisons {name}: column {column!r} is {kind}, not numbers")
 
 
+def check_names(features: Iterable[str]) -> None:
+    """Check the names of features.
+
+    Raises:
+        UsageError: a feature is unknown.
+    """
+    if unknown := [name for name in features if name not in schema.QUALITY_COLUMNS]:
+        raise UsageError(
+            f"unknown feature {unknown[0]!r}: choose from {', '.join(schema.QUALITY_COLUMNS)}"
+        )
+
+
 def _read_scores(uri: str) -> pa.Table:
     """Read the columns that are joined; some scores have no `error_kind` or `roi_fraction`."""
     table, _ = read_table(uri, _PAIR)
-    needed = [*_PAIR, *schema.FEATURES, schema.ERROR]
+    features = list_features(table.column_names)
+    needed = [*_PAIR, *(features or schema.PAPER_FEATURES), schema.ERROR]
 
     def fail(text: str) -> NoReturn:
         raise ManifestError(f"scores {uri}: {text}; is it an output of `roi-ray score`?")
@@ -148,13 +184,13 @@ def _read_scores(uri: str) -> pa.Table:
     return table.select([*needed, schema.ROI_FRACTION, schema.ERROR_KIND])
 
 
-def _score_errors(scores: pa.Table) -> list[_Error | None]:
+def _score_errors(scores: pa.Table, features: Sequence[str]) -> list[_Error | None]:
     """List the error of each row of scores: its own, or a feature without a number; else None.
 
     Where the mask is empty, features under it have no number, which is no error.
     """
-    values = np.stack([to_floats(scores, name) for name in schema.FEATURES], 1)
-    under_mask = np.array([name in schema.ROI_FEATURES for name in schema.FEATURES])
+    values = np.stack([to_floats(scores, name) for name in features], 1)
+    under_mask = np.array([basic_feature(name) != name for name in features])
     empty = is_empty(to_floats(scores, schema.ROI_FRACTION))
     missing = ~np.isfinite(values) & ~(empty[:, None] & under_mask)
     errors: list[_Error | None] = []
@@ -163,10 +199,8 @@ def _score_errors(scores: pa.Table) -> list[_Error | None]:
         if text:
             errors.append(_Error(text, kind or ImageError.__name__))
         elif gaps.any():
-            feature = schema.FEATURES[gaps.argmax()]
-            errors.append(
-                _Error(f"the scores have no number for {feature}", NonFiniteScore.__name__)
-            )
+            missing_number = f"the scores have no number for {features[gaps.argmax()]}"
+            errors.append(_Error(missing_number, NonFiniteScore.__name__))
         else:
             errors.append(None)
     return errors

@@ -39,7 +39,7 @@ class PreferenceModel:
     """Model that predicts which of two decoded images of one original people prefer.
 
     Attributes:
-        features: names of the features that the model needs, from `schema.FEATURES`.
+        features: names of the features that the model needs, from `schema.QUALITY_COLUMNS`.
         recipe: the kind of network, and how it was trained.
         scale: the standardisation of the features.
         network: network of standardised features; see `networks.build`.
@@ -196,7 +196,7 @@ def load_preference_model(source: str = DEFAULT_PREFERENCE_MODEL) -> PreferenceM
         provenance = dict(facts["provenance"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{uri} is not a preference model: {error}") from error
-    if unknown := [name for name in features if name not in schema.FEATURES]:
+    if unknown := [name for name in features if name not in schema.QUALITY_COLUMNS]:
         raise WeightsError(
             f"{uri} is a preference model of the feature {unknown[0]!r}, which this version of "
             "roi-ray does not measure"
@@ -212,4 +212,5 @@ def _read_recipe(saved: dict[str, Any]) -> Recipe:
     for name, default in _REMOVED_OPTIONS.items():
         if saved.pop(name, default) != default:
             raise ValueError(f"this version of roi-ray has no recipes with {name!r}")
-    return Recipe(**{_OLD_NAMES.get(name, name): value for name, value in saved.items()})
+    saved = {_OLD_NAMES.get(name, name): value for name, value in saved.items()}
+    return Recipe(**{"features": (), **saved})

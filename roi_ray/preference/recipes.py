@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from roi_ray import schema
 from roi_ray.errors import UsageError
 
 
@@ -11,16 +12,20 @@ class Recipe:
     """A network and how it is trained.
 
     Attributes:
+        features: features that it is trained on unless others are named.
         network: `mlp`, the paper's, takes the features of both candidates side by side; `utility`
             gives each candidate a number, and the larger one wins.
-        logarithms: whether to take the logarithm of all features but PSNR, which is one already.
-            In differences, the scale of the mask and the difficulty of the image then cancel out.
+        logarithms: whether to take the logarithm of all features but PSNR, which is one already,
+            and SSIMULACRA2, whose scale is made such that equal differences look equal. In
+            differences of logarithms, the scale of the mask and the difficulty of the image cancel
+            out.
         weight_decay: factor of half the sum of squared weights, which is added to the loss.
         lr: learning rate of Adam.
         epochs: passes over the comparisons.
         batch_size: comparisons per step.
     """
 
+    features: tuple[str, ...]
     network: Literal["mlp", "utility"]
     logarithms: bool = False
     weight_decay: float = 0.0
@@ -29,10 +34,28 @@ class Recipe:
     batch_size: int = 64
 
 
+_ROI_RAY_FEATURES = (
+    *schema.BASIC_FEATURES,
+    "mse_y",
+    "mse_cb",
+    "mse_cr",
+    "ssimulacra2",
+    *schema.ROI_FEATURES,
+    "roi_mse_y",
+    "roi_mse_cb",
+    "roi_mse_cr",
+)
+
 RECIPES = {
-    "paper": Recipe("mlp"),
+    "paper": Recipe(schema.PAPER_FEATURES, "mlp"),
     "roi-ray": Recipe(
-        "utility", logarithms=True, weight_decay=1e-2, lr=2e-2, epochs=40, batch_size=256
+        _ROI_RAY_FEATURES,
+        "utility",
+        logarithms=True,
+        weight_decay=1e-2,
+        lr=2e-2,
+        epochs=40,
+        batch_size=256,
     ),
 }
 """Recipes by name.

@@ -9,8 +9,11 @@ from torch import Tensor
 from roi_ray import schema
 from roi_ray.preference.examples import Examples, Floats
 from roi_ray.preference.recipes import Recipe
+from roi_ray.preference.regions import basic_feature
 
 _MIN_POSITIVE = 1e-6
+_INTERVAL_SCALES = ("psnr", "ssimulacra2")
+"""Metrics whose differences have one meaning along the whole scale; of the others, ratios do."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Scale:
 
 
 def _take_logarithms(values: Floats, features: tuple[str, ...], logarithms: bool) -> Floats:
-    """Take natural logarithms if asked for; not of PSNR, which in dB is a logarithm already."""
+    """Take natural logarithms if asked for; not of PSNR and SSIMULACRA2, see `Recipe`."""
     if not logarithms:
         return values
-    decibels = np.array([schema.MEANINGS[feature].unit == "dB" for feature in features])
-    return np.where(decibels, values, np.log(np.maximum(values, _MIN_POSITIVE)))
+    as_they_are = np.array([basic_feature(name) in _INTERVAL_SCALES for name in features])
+    return np.where(as_they_are, values, np.log(np.maximum(values, _MIN_POSITIVE)))

@@ -16,8 +16,6 @@ Predictor = Callable[[Examples], Floats]
 Learner = Callable[[Examples, int], Predictor]
 """Trains a predictor on comparisons, with a seed."""
 
-_RIDGE = 1.0
-
 
 def assign_folds(group: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
     """Assign comparisons to folds, such that no reference is in two of them.
@@ -79,48 +77,9 @@ def recipe_learner(recipe: Recipe, features: tuple[str, ...]) -> Learner:
     return learn
 
 
-def logistic_learner(features: tuple[str, ...]) -> Learner:
-    """Make a learner of ridge logistic regression on standardised differences, no intercept."""
-
-    def learn(examples: Examples, seed: int) -> Predictor:
-        chosen = examples.only(features)
-        difference = chosen.a - chosen.b
-        # Not centred on the mean, so that swapping the candidates only flips signs.
-        rms = np.maximum(np.sqrt((difference**2).mean(0)), 1e-12)
-        weights = _fit_logistic(difference / rms, chosen.p_a, chosen.weight)
-
-        def predict(others: Examples) -> Floats:
-            chosen = others.only(features)
-            return _sigmoid((chosen.a - chosen.b) / rms @ weights)
-
-        return predict
-
-    return learn
-
-
 def predict_by_metric(examples: Examples, feature: str) -> Floats:
     """Predict by one metric alone: 1 where `a` is better, 0 where `b` is, 0.5 if equal, (N,)."""
     chosen = examples.only([feature])
     difference = (chosen.a - chosen.b)[:, 0]
     better = -difference if schema.MEANINGS[feature].better == "lower" else difference
     return (1 + np.sign(better)) / 2
-
-
-def _fit_logistic(x: Floats, p_a: Floats, weight: Floats, steps: int = 30) -> Floats:
-    """Fit the coefficients by Newton's method."""
-    coefficients = np.zeros(x.shape[1])
-    for _ in range(steps):
-        p = _sigmoid(x @ coefficients)
-        gradient = x.T @ (weight * (p_a - p)) - _RIDGE * coefficients
-        curvature = (x * (weight * p * (1 - p))[:, None]).T @ x + _RIDGE * np.eye(x.shape[1])
-        step = np.linalg.solve(curvature, gradient)
-        coefficients = coefficients + step
-        if np.abs(step).max() < 1e-9:
-            break
-    return coefficients
-
-
-def _sigmoid(x: Floats) -> Floats:
-    # exp of a negative number cannot overflow.
-    small: Floats = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))

@@ -24,7 +24,7 @@ JOB = Path(__file__).parents[2] / "jobs" / "train.py"
 
 def measure_accuracy(model: PreferenceModel) -> float:
     """Return a model's accuracy on comparisons of other images."""
-    others = to_examples(comparisons(references=40, seed=1), schema.FEATURES, "others")
+    others = to_examples(comparisons(references=40, seed=1), schema.PAPER_FEATURES, "others")
     return float(((model.predict(others.a, others.b) > 0.5) == (others.p_a > 0.5)).mean())
 
 

@@ -107,7 +107,7 @@ def assert_equal_tables(table: pa.Table, expected: pa.Table) -> None:
     for ours, theirs in zip(table.columns, expected.columns, strict=True):
         assert ours.is_null().equals(theirs.is_null())
     numbers = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    assert set(schema.FEATURES) < set(numbers)
+    assert set(schema.PAPER_FEATURES) < set(numbers)
     assert table.drop_columns(numbers).equals(expected.drop_columns(numbers))
     for name in numbers:
         atol = 1e-3 if name.endswith("psnr") else 1e-6

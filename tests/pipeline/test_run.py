@@ -56,7 +56,7 @@ def assert_the_same_scores(table: pa.Table, expected: pa.Table) -> None:
     assert table.drop(schema.make_scores_schema().names).equals(
         expected.drop(schema.make_scores_schema().names)
     )
-    for name in schema.FEATURES:
+    for name in schema.PAPER_FEATURES:
         within = 1e-3 if name.endswith("psnr") else 1e-6
         assert table[name].to_pylist() == pytest.approx(expected[name].to_pylist(), abs=within)
 

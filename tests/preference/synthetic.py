@@ -18,7 +18,7 @@ def comparisons(references=12, each=40, noise=0.3, seed=0):
     rows = references * each
     quality = {side: random.normal(size=rows) for side in schema.SIDES}
     for side, q in quality.items():
-        for feature in schema.FEATURES:
+        for feature in schema.PAPER_FEATURES:
             error = 0.1 if feature.startswith("roi_") else 1.0
             seen = q + error * random.normal(size=rows)
             columns[f"{feature}_{side}"] = {

@@ -38,11 +38,11 @@ def test_every_model_and_rule_has_a_result(result):
     evaluation, uri = result
     names = [result.name for result in evaluation.results]
     models = ["BASIC roi-ray", "ROI roi-ray", "BASIC logistic", "ROI logistic", f"model {uri}"]
-    assert names == [*models, *schema.FEATURES]
+    assert names == [*models, *schema.PAPER_FEATURES]
     assert (evaluation.comparisons, evaluation.references) == (300, 10)
     for result in evaluation.results:
         assert 0.5 < result.accuracy.low <= result.accuracy.value <= result.accuracy.high <= 1
-        assert (result.log_loss is None) == (result.name in schema.FEATURES)
+        assert (result.log_loss is None) == (result.name in schema.PAPER_FEATURES)
     assert list(evaluation.reliability) == models
 
 
@@ -66,7 +66,7 @@ def test_unusable_model_fails_before_the_cross_validation(answered):
 
 
 def test_accuracy_of_a_rule_is_the_share_of_answers_it_predicts(answered, result):
-    examples = to_examples(answered.table, schema.FEATURES, "synthetic")
+    examples = to_examples(answered.table, schema.PAPER_FEATURES, "synthetic")
     lpips = next(each for each in result[0].results if each.name == "lpips")
     right = predict_by_metric(examples, "lpips") == examples.p_a
     assert lpips.accuracy.value == pytest.approx(right.mean())

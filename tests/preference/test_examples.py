@@ -56,7 +56,7 @@ def test_comparisons_that_cannot_be_trained_on_are_refused():
 
 def test_parse_features_takes_sets_and_lists():
     assert parse_features("basic") == schema.BASIC_FEATURES
-    assert parse_features("roi") == schema.FEATURES
+    assert parse_features("roi") == schema.PAPER_FEATURES
     assert parse_features("psnr, roi_lpips") == ("psnr", "roi_lpips")
     with pytest.raises(UsageError, match="unknown feature 'vmaf': give basic, roi"):
         parse_features("psnr,vmaf")
@@ -85,5 +85,7 @@ def test_features_of_mixed_provenance_or_of_text_are_refused():
 def test_row_order_does_not_change_groups():
     table = comparisons()
     order = np.random.default_rng(0).permutation(len(table))
-    one, other = (to_examples(rows, schema.FEATURES, "c") for rows in (table, table.take(order)))
+    one, other = (
+        to_examples(rows, schema.PAPER_FEATURES, "c") for rows in (table, table.take(order))
+    )
     assert one.group[order].tolist() == other.group.tolist()

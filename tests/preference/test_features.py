@@ -14,7 +14,7 @@ from tests.conftest import write
 SCORES = {
     "reference": ["/d/x.png", "/d/x.png", "/d/y.png"],
     "distorted": ["/d/1.jpg", "/d/2.jpg", "/d/3.jpg"],
-    **{feature: [1.0, 2.0, 3.0] for feature in schema.FEATURES},
+    **{feature: [1.0, 2.0, 3.0] for feature in schema.PAPER_FEATURES},
     "error": pa.array([None, None, "3.jpg: empty"]),
     "error_kind": pa.array([None, None, "ImageReadError"]),
 }
@@ -31,7 +31,7 @@ def scores(tmp_path, **changes):
 def test_features_join_to_their_side_and_errors_to_their_row(tmp_path, make_comparisons):
     table = join_features(make_comparisons(), scores(tmp_path))
     assert table.column_names[-21:] == [
-        *schema.PAIR_FEATURES,
+        *schema.pair_columns(schema.PAPER_FEATURES),
         "roi_fraction_a",
         "roi_fraction_b",
         "scored_with",
@@ -39,7 +39,7 @@ def test_features_join_to_their_side_and_errors_to_their_row(tmp_path, make_comp
         "error",
     ]
     assert table["scored_with"].null_count == 3
-    for feature in schema.FEATURES:
+    for feature in schema.PAPER_FEATURES:
         assert table[f"{feature}_a"].to_pylist()[:2] == [1, 2]
         assert table[f"{feature}_b"].to_pylist() == [2, 1, None]
     assert table["error"].to_pylist() == [None, None, "3.jpg: empty (side a)"]
@@ -184,7 +184,7 @@ def test_empty_mask_is_no_error_and_its_columns_stay_null(tmp_path, make_compari
     table = join_features(make_comparisons(), uri)
     assert table["error"].to_pylist()[:2] == table["error_kind"].to_pylist()[:2] == [None, None]
     assert table["roi_fraction_a"].to_pylist()[:2] == [0, 9e-7]
-    for name in schema.FEATURES:
+    for name in schema.PAPER_FEATURES:
         expected = [None, None] if name in schema.ROI_FEATURES else [1, 2]
         assert table[f"{name}_a"].to_pylist()[:2] == expected
 

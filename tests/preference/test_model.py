@@ -157,8 +157,8 @@ def test_feature_that_is_constant_in_training_is_ignored(name):
         at = table.column_names.index(f"roi_lpips_{side}")
         table = table.set_column(at, f"roi_lpips_{side}", pa.array(np.full(len(table), 1e-6)))
     recipe = dataclasses.replace(RECIPES[name], epochs=20)
-    model = train_in_process(to_examples(table, schema.FEATURES, "constant"), recipe)
-    others = to_examples(comparisons(references=40, seed=1), schema.FEATURES, "others")
+    model = train_in_process(to_examples(table, schema.PAPER_FEATURES, "constant"), recipe)
+    others = to_examples(comparisons(references=40, seed=1), schema.PAPER_FEATURES, "others")
     predicted = model.predict(others.a, others.b)
     assert ((predicted > 0.5) == (others.p_a > 0.5)).mean() > 0.8
 
@@ -185,7 +185,7 @@ def test_unknown_feature_in_a_file_is_refused(tmp_path):
 
 def test_packaged_model_has_the_default_recipe_and_its_identity():
     model = load_preference_model()
-    assert model.features == schema.FEATURES
+    assert model.features == schema.PAPER_FEATURES
     assert model.recipe == RECIPES[DEFAULT_RECIPE]
     assert model.identity["name"] == f"{DEFAULT_PREFERENCE_MODEL}.safetensors"
     card = loader.WEIGHTS_FOLDER / f"{DEFAULT_PREFERENCE_MODEL}.md"

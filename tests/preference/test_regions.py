@@ -17,8 +17,8 @@ from roi_ray.preference.regions import feature_arrays, lack_region
 from roi_ray.preference.training import train_in_process
 from tests.preference.synthetic import comparisons
 
-BASIC = [schema.FEATURES.index(name) for name in schema.BASIC_FEATURES]
-ROI = [schema.FEATURES.index(name) for name in schema.ROI_FEATURES]
+BASIC = [schema.PAPER_FEATURES.index(name) for name in schema.BASIC_FEATURES]
+ROI = [schema.PAPER_FEATURES.index(name) for name in schema.ROI_FEATURES]
 
 
 def with_column(table, name, values):
@@ -42,11 +42,13 @@ def without_regions(table, rows, sides=schema.SIDES):
 def test_both_sides_take_the_basic_features_where_a_mask_is_empty(sides):
     table = without_regions(comparisons(references=3, each=4), [1, 5], sides)
     assert np.flatnonzero(lack_region(table)).tolist() == [1, 5]
-    for values, side in zip(feature_arrays(table, schema.FEATURES), schema.SIDES, strict=True):
+    for values, side in zip(
+        feature_arrays(table, schema.PAPER_FEATURES), schema.SIDES, strict=True
+    ):
         assert np.array_equal(values[[1, 5]][:, ROI], values[[1, 5]][:, BASIC])
         others = np.delete(values, [1, 5], 0)[:, ROI[0]]
         assert np.array_equal(others, np.delete(table[f"roi_psnr_{side}"].to_numpy(), [1, 5]))
-    assert has_features(table, schema.FEATURES).all()
+    assert has_features(table, schema.PAPER_FEATURES).all()
     assert len(to_examples(table, ("roi_lpips",), "here")) == 12
 
 
@@ -55,9 +57,9 @@ def test_null_is_a_missing_number_where_the_mask_is_not_known_to_be_empty():
     old = table.drop_columns(["roi_fraction_a", "roi_fraction_b"])
     for other in (old, *(fill_fractions(table, fraction) for fraction in (0.2, None))):
         assert not lack_region(other).any()
-        missing = np.flatnonzero(~has_features(other, schema.FEATURES))
+        missing = np.flatnonzero(~has_features(other, schema.PAPER_FEATURES))
         assert missing.tolist() == [1, 5]
-        assert len(to_examples(other, schema.FEATURES, "here")) == 10
+        assert len(to_examples(other, schema.PAPER_FEATURES, "here")) == 10
 
 
 def fill_fractions(table, fraction):
@@ -72,7 +74,7 @@ def test_missing_basic_feature_is_missing_under_an_empty_mask_too():
     psnr = table["psnr_b"].to_pylist()
     psnr[5] = None
     table = with_column(table, "psnr_b", pa.array(psnr, pa.float64()))
-    for features in (("roi_psnr",), ("psnr",), schema.FEATURES):
+    for features in (("roi_psnr",), ("psnr",), schema.PAPER_FEATURES):
         assert np.flatnonzero(~has_features(table, features)).tolist() == [5]
 
 
@@ -108,7 +110,7 @@ def to_scores(table, side, row):
     """Make the scores of one side of a comparison; numbers that comparisons lack are 1."""
     names = [field.name for field in dataclasses.fields(schema.Scores)]
     numbers = dict.fromkeys(names, 1.0)
-    for name in (*schema.FEATURES, "roi_fraction"):
+    for name in (*schema.PAPER_FEATURES, "roi_fraction"):
         numbers[name] = table[f"{name}_{side}"][row].as_py()
     return schema.Scores(**numbers)
 
@@ -117,7 +119,7 @@ def to_scores(table, side, row):
 def test_recipes_train_and_evaluate_with_rows_without_a_region(name):
     table = without_regions(comparisons(references=6, each=20), range(0, 120, 3))
     recipe = dataclasses.replace(RECIPES[name], epochs=3)
-    model = train_in_process(to_examples(table, schema.FEATURES, "here"), recipe)
+    model = train_in_process(to_examples(table, schema.PAPER_FEATURES, "here"), recipe)
     assert np.isfinite(model.predict_table(table, "here")).all()
 
 

@@ -13,12 +13,12 @@ from tests.preference.synthetic import comparisons
 
 @pytest.fixture(scope="module")
 def examples():
-    return to_examples(comparisons(), schema.FEATURES, "synthetic")
+    return to_examples(comparisons(), schema.PAPER_FEATURES, "synthetic")
 
 
 @pytest.fixture(scope="module")
 def others():
-    return to_examples(comparisons(seed=1), schema.FEATURES, "synthetic")
+    return to_examples(comparisons(seed=1), schema.PAPER_FEATURES, "synthetic")
 
 
 def accuracy(model, examples):

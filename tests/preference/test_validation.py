@@ -1,14 +1,12 @@
 import numpy as np
 import pytest
-from scipy.optimize import minimize
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.preference.examples import to_examples
-from roi_ray.preference.recipes import Recipe
+from roi_ray.preference.recipes import RECIPES, Recipe
 from roi_ray.preference.validation import (
     assign_folds,
-    logistic_learner,
     predict_by_metric,
     predict_out_of_fold,
     recipe_learner,
@@ -18,7 +16,7 @@ from tests.preference.synthetic import comparisons
 
 @pytest.fixture(scope="module")
 def examples():
-    return to_examples(comparisons(), schema.FEATURES, "synthetic")
+    return to_examples(comparisons(), schema.PAPER_FEATURES, "synthetic")
 
 
 def test_folds_do_not_divide_references():
@@ -45,21 +43,6 @@ def test_predictor_never_sees_the_references_it_predicts(examples):
     assert np.array_equal(predicted, np.repeat([[0.0], [0.1], [0.2]], len(examples), 1))
 
 
-def test_logistic_regression_maximises_the_likelihood(examples):
-    features = ("psnr", "roi_lpips", "roi_d_loss")
-    predicted = logistic_learner(features)(examples, 0)(examples)
-    chosen = examples.only(features)
-    x = (chosen.a - chosen.b) / (chosen.a - chosen.b).std(0)
-
-    def loss(weights):
-        return np.logaddexp(0, np.where(chosen.p_a == 1, -1, 1) * (x @ weights)).sum() + 0.5 * (
-            weights @ weights
-        )
-
-    best = minimize(loss, np.zeros(3), tol=1e-10).x
-    np.testing.assert_allclose(predicted, 1 / (1 + np.exp(-x @ best)), atol=1e-4)
-
-
 def test_metric_predicts_by_its_direction(examples):
     for feature in ("psnr", "lpips"):
         chosen = examples.only([feature])
@@ -77,7 +60,7 @@ def test_features_that_people_follow_predict_better(examples):
             (predict_out_of_fold(examples, recipe_learner(recipe, features), 4, 1)[0] > 0.5)
             == (examples.p_a > 0.5)
         ).mean()
-        for name, features in (("basic", schema.BASIC_FEATURES), ("roi", schema.FEATURES))
+        for name, features in (("basic", schema.BASIC_FEATURES), ("roi", schema.PAPER_FEATURES))
     }
     assert right["roi"] > right["basic"] + 0.01
     assert right["roi"] > 0.82
@@ -86,10 +69,4 @@ def test_features_that_people_follow_predict_better(examples):
 def test_cross_validation_of_one_reference_is_refused(examples):
     single = examples.take(examples.group == examples.group[0])
     with pytest.raises(ManifestError, match="too few references"):
-        predict_out_of_fold(single, logistic_learner(("psnr",)), 2, 1)
-
-
-def test_logistic_regression_on_one_answer_is_finite(examples):
-    single = examples.take(np.arange(1))
-    predicted = logistic_learner(schema.FEATURES)(single, 0)(examples)
-    assert np.isfinite(predicted).all()
+        predict_out_of_fold(single, recipe_learner(RECIPES["paper"], ("psnr",)), 2, 1)
