@@ -11,6 +11,9 @@ from roi_ray.decision.sweep_scores import read_sweep_scores
 
 BPP = (0.25, 0.5, 1.0, 2.0)
 
+_PLANES = {"": 1.0, "_y": 0.9, "_cb": 0.14, "_cr": 0.12}
+"""Squared error of each plane, as a share of that of sRGB."""
+
 
 def feature_row(image: str, codec: str, bpp: float, efficiency: float = 1.0, **more) -> dict:
     """Make a row whose features are those of `efficiency` times as many bits.
@@ -20,6 +23,7 @@ def feature_row(image: str, codec: str, bpp: float, efficiency: float = 1.0, **m
     """
     bits = bpp * efficiency * (0.5 if "hard" in image else 1)
     psnr = 34 + 4 * np.log2(bits)
+    mse = 10 ** (-psnr / 10)
     return {
         "reference": image,
         "distorted": f"{image}.{codec}.{bpp}",
@@ -33,6 +37,10 @@ def feature_row(image: str, codec: str, bpp: float, efficiency: float = 1.0, **m
         "roi_ms_ssim": 0.06 * (1 - 0.01 / bits),
         "roi_lpips": 0.005 / bits,
         "roi_d_loss": 0.06 + 0.006 / bits,
+        "ssimulacra2": 70 + 12 * np.log2(bits),
+        "roi_ssimulacra2": 72 + 11 * np.log2(bits),
+        **{f"mse{plane}": factor * mse for plane, factor in _PLANES.items()},
+        **{f"roi_mse{plane}": 0.06 * factor * mse for plane, factor in _PLANES.items()},
         "roi_fraction": 0.06,
         "error": None,
         **more,

@@ -2,10 +2,12 @@ import doctest
 
 import pytest
 
-from roi_ray.preference import compare, model, ranking
+from roi_ray.preference import compare, limits, model, ranking
 
 
-@pytest.mark.parametrize("module", [compare, model, ranking], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [compare, limits, model, ranking], ids=lambda module: module.__name__
+)
 def test_examples_in_docstrings_run(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

@@ -1,23 +1,12 @@
 """What a preference model is, what it cannot say, and whether scores fit it, in sentences."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from roi_ray import schema
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.errors import ManifestError
 from roi_ray.pipeline.run_record import Run
+from roi_ray.preference.limits import describe_limits
 from roi_ray.preference.model import PreferenceModel
 from roi_ray.preference.provenance import describe_provenance
-from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
-
-_PACKAGED_LIMITS = (
-    "It was trained on 10,173 answers about the JPEG encoders libjpeg-turbo, mozjpeg and jpegli at "
-    "512 x 512 pixels (mucped23). It has not seen other codecs, blur, generated detail, large "
-    "images, or pairs that are far apart.",
-    "It favours encoders that subsample chroma, by a fifth of a logit (5 of 100 people), because "
-    "its features hardly see colour: do not compare such encoders with others by it.",
-)
 
 
 def describe_model(model: PreferenceModel, scores: SweepScores) -> list[str]:
@@ -28,28 +17,16 @@ def describe_model(model: PreferenceModel, scores: SweepScores) -> list[str]:
         scores: the scores that it is applied to.
     """
     name = model.identity.get("name", "a model without a name")
-    notes = [f"These are predictions of a preference model ({name}), not answers of people."]
-    if name == f"{DEFAULT_PREFERENCE_MODEL}.safetensors":
-        notes += _PACKAGED_LIMITS
-    else:
-        notes.append(_describe_training(model.provenance))
+    notes = [
+        f"These are predictions of a preference model ({name}), not answers of people.",
+        describe_limits(model),
+    ]
     if scores.run is None:
         notes.append(
             "The scores do not say which weights and settings they were made with, so it is not "
             "known whether they fit the model."
         )
     return notes
-
-
-def _describe_training(provenance: Mapping[str, Any]) -> str:
-    rows = provenance.get("comparisons", {}).get("rows")
-    references = provenance.get("references")
-    if rows is None or references is None:
-        return "The model does not say what it was trained on."
-    return (
-        f"It was trained on {rows:,} comparisons of {references:,} originals. It knows codecs and "
-        "images like those only."
-    )
 
 
 def describe_mismatch(model: PreferenceModel, run: Run | None) -> str | None:

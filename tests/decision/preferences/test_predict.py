@@ -88,7 +88,7 @@ def test_notes_say_what_the_model_is_and_what_was_left_out(tmp_path) -> None:
     for text in (
         "not answers of people",
         "10,173 answers about the JPEG encoders",
-        "subsample chroma",
+        "It has not seen other codecs",
         "interpolated",
         "Without a prediction: two points.",
         "which weights and settings",
