@@ -37,7 +37,7 @@ def main(
         str | None,
         typer.Option(
             help="Output of `roi-ray score` to take the features from, instead of scoring. The "
-            "options of metrics are then ignored.",
+            "networks and settings are then those of the scores.",
             show_default=False,
         ),
     ] = None,
@@ -45,7 +45,9 @@ def main(
         str,
         typer.Option(
             help="Preference model: the packaged one, a file that `roi-ray train` wrote, or none "
-            "for features alone."
+            "for features alone, for example to train on. A model's metrics are measured in any "
+            "case; with none, give the --metrics that `roi-ray train` needs: ssimulacra2 for the "
+            "recipe roi-ray."
         ),
     ] = DEFAULT_PREFERENCE_MODEL,
     lpips: cli.LpipsOption = DEFAULT_LPIPS,

@@ -19,7 +19,7 @@ from roi_ray.preference.comparisons import (
     write_comparisons,
 )
 from roi_ray.preference.examples import has_features
-from roi_ray.preference.features import join_features, list_features
+from roi_ray.preference.features import check_scores, join_features, list_features
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import PreferenceModel, load_preference_model
 from roi_ray.preference.pairs import score_pairs
@@ -68,7 +68,7 @@ def compare(
 ) -> CompareResult:
     r"""Score the images of comparisons, add the features, and predict which image people prefer.
 
-    Each distinct image is scored once, on Ray, however many comparisons share it. A run that was
+    Each distinct image is scored once, however many comparisons share it. A run that was
     interrupted continues where it stopped.
 
     Args:
@@ -88,8 +88,9 @@ def compare(
         answers.
 
     Raises:
-        ManifestError: the comparisons or the scores cannot be used, or the scores have another
-            scoring version, other weights or settings than those that the model was trained on.
+        ManifestError: the comparisons or the scores cannot be used; the scores lack what the model
+            needs, or have another scoring version, other weights or settings than those that the
+            model was trained on.
         WeightsError: the model, or the weights of a network, cannot be used.
         OutputError: the output holds a run with other settings or other images, or the comparisons
             would be overwritten.
@@ -97,22 +98,22 @@ def compare(
     Examples:
         >>> import tempfile
         >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from roi_ray.sweep import photographs
         >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = (folder / "choices.csv").write_text("reference,a,b,p_a\nx.png,x.jpg,x.webp,0.8\n")
-        >>> _ = (folder / "scores.csv").write_text(
-        ...     "reference,distorted,psnr,ms_ssim,lpips,d_loss,"
-        ...     "roi_psnr,roi_ms_ssim,roi_lpips,roi_d_loss,error\n"
-        ...     "x.png,x.jpg,38.1,0.992,0.021,1.04,52.3,0.9991,0.0004,0.031,\n"
-        ...     "x.png,x.webp,33.5,0.981,0.064,1.31,47.9,0.9975,0.0011,0.040,\n"
+        >>> photo = Image.open(photographs()["chelsea"]).crop((100, 50, 300, 250))
+        >>> photo.save(folder / "x.png")
+        >>> photo.save(folder / "fine.jpg", quality=90)
+        >>> photo.save(folder / "coarse.jpg", quality=10)
+        >>> _ = (folder / "choices.csv").write_text(
+        ...     "reference,a,b,p_a\nx.png,fine.jpg,coarse.jpg,0.9\n"
         ... )
-        >>> result = compare(
-        ...     folder / "choices.csv", folder / "compared", scores=str(folder / "scores.csv")
-        ... )
-        >>> result.rows, result.failed, round(result.agreement, 3)
-        (1, 0, 0.8)
+        >>> result = compare(folder / "choices.csv", folder / "compared")
+        >>> result.rows, result.failed, result.agreement
+        (1, 0, 0.9)
         >>> import pyarrow.parquet as pq
-        >>> round(pq.read_table(result.output)["p_a_preferred"][0].as_py(), 3)
-        0.848
+        >>> pq.read_table(result.output)["p_a_preferred"][0].as_py() > 0.5
+        True
     """
     checked = read_comparisons(fspath(comparisons), labels=False)
     folder = storage.absolute(fspath(output))
@@ -121,6 +122,8 @@ def compare(
         raise OutputError(f"{uri} would overwrite the comparisons: name another --output")
     preference = load_preference_model(model) if model is not None else None
     settings = settings or Settings()
+    if scores is not None:
+        _check_columns(scores, preference, settings)
     if preference is not None:
         settings = _with_needs_of(preference, settings)
         # Check before scoring, which may take days.
@@ -156,6 +159,14 @@ def _with_needs_of(model: PreferenceModel, settings: Settings) -> Settings:
     if precision == "auto":
         precision = find_precision(model.provenance.get(schema.SCORED_WITH) or "") or "auto"
     return replace(settings, metrics=tuple(metrics), precision=precision)
+
+
+def _check_columns(scores: str, model: PreferenceModel | None, settings: Settings) -> None:
+    """Check that given scores have what the model needs, and the metrics that were asked for."""
+    if model is not None:
+        check_scores(scores, model.features, "the preference model needs")
+    asked = [n for n in schema.QUALITY_COLUMNS if schema.optional_metric(n) in settings.metrics]
+    check_scores(scores, asked, "--metrics asks for")
 
 
 def _planned_provenance(settings: Settings, options: Options | None) -> str:

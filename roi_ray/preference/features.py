@@ -10,7 +10,7 @@ import pyarrow as pa
 from roi_ray import schema
 from roi_ray.errors import ImageError, ManifestError, NonFiniteScore, UsageError
 from roi_ray.io.columns import check_columns
-from roi_ray.io.tables import read_table
+from roi_ray.io.tables import find_table_files, read_table
 from roi_ray.preference.comparisons import Comparisons, canonical_uri
 from roi_ray.preference.provenance import read_scores_base, read_scores_provenance
 from roi_ray.preference.regions import basic_feature, is_empty, to_floats
@@ -64,8 +64,8 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
         error: a preference model takes the basic ones in their place (see `regions`).
 
     Raises:
-        ManifestError: none of the comparisons has scores, an image has several, or the scores lack
-            a column that every run writes.
+        ManifestError: none of the comparisons has scores, an image has several, or the scores
+            measure no quality.
     """
     rows = _read_scores(scores)
     features = list_features(rows.column_names)
@@ -111,16 +111,38 @@ def list_features(columns: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in schema.QUALITY_COLUMNS if name in columns)
 
 
-def explain_missing(features: Sequence[str]) -> str:
-    """Name features that scores lack, and say how to get them.
+def explain_missing(
+    features: Sequence[str], owner: str = "the scores", command: str = "score"
+) -> str:
+    """Name features that scores or comparisons lack, and the command that measures them.
 
     Args:
         features: names of `schema.QUALITY_COLUMNS`, at least one.
+        owner: what lacks them.
+        command: the command that made it: `score`, or `compare` for comparisons.
     """
-    text = f"{', '.join(features)}, which the scores do not have: score the images again with "
     metrics = dict.fromkeys(filter(None, map(schema.optional_metric, features)))
     options = "".join(f" --metrics {name}" for name in metrics)
-    return f"{text}`roi-ray score{options}`"
+    return (
+        f"{', '.join(features)}, which {owner} do not have: make them again, with `roi-ray "
+        f"{command}{options}` and a new --output"
+    )
+
+
+def check_scores(scores: str, features: Sequence[str], purpose: str) -> None:
+    """Check that scores have the columns of features; reads the names of the columns only.
+
+    Args:
+        scores: path or URI of an output of `roi-ray score`.
+        features: names of `schema.QUALITY_COLUMNS`.
+        purpose: what the features are for, such as `the preference model needs`.
+
+    Raises:
+        ManifestError: a column is missing, or there are no scores.
+    """
+    measured = find_table_files(scores, _PAIR).column_names
+    if missing := [name for name in features if name not in measured]:
+        raise ManifestError(f"{purpose} {explain_missing(missing, f'the scores {scores}')}")
 
 
 def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> None:
@@ -143,10 +165,8 @@ def check_features(table: pa.Table, features: tuple[str, ...], name: str) -> Non
         for feature in features
         if not {f"{feature}_{side}" for side in schema.SIDES} <= set(table.column_names)
     ]:
-        raise ManifestError(
-            f"comparisons {name} have no features {explain_missing(missing)}, then run `roi-ray "
-            "compare`"
-        )
+        why = explain_missing(missing, f"the comparisons {name}", "compare")
+        raise ManifestError(f"this needs the features {why}")
     basic = [f"{basic_feature(feature)}_{side}" for side in schema.SIDES for feature in features]
     others = [name for name in (*basic, *schema.PAIR_FRACTIONS) if name in table.column_names]
     for column in dict.fromkeys([*columns, *others]):

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from roi_ray import schema
+from roi_ray.errors import UsageError
 from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.schema import Scores
 
@@ -73,7 +74,12 @@ def feature_arrays(table: pa.Table, features: Sequence[str]) -> tuple[Floats, Fl
 def scores_features(
     a: Sequence[Scores], b: Sequence[Scores], features: Sequence[str]
 ) -> tuple[Floats, Floats]:
-    """Extract the features of N pairs as a model sees them, (N, F) each; NaN if missing."""
+    """Extract the features of N pairs as a model sees them, (N, F) each; NaN if missing.
+
+    Raises:
+        UsageError: a feature belongs to an optional metric that was not measured.
+    """
+    _check_measured([*a, *b], features)
     sides: tuple[list[list[float | None]], list[list[float | None]]] = ([], [])
     for pair in zip(a, b, strict=True):
         lacking = any(scores.roi_fraction < EMPTY_MEAN for scores in pair)
@@ -82,6 +88,17 @@ def scores_features(
             rows.append([getattr(scores, name) for name in names])
     first, second = (np.array(rows, np.float64).reshape(-1, len(features)) for rows in sides)
     return first, second
+
+
+def _check_measured(scores: Sequence[Scores], features: Sequence[str]) -> None:
+    for name in features:
+        metric = schema.optional_metric(name)
+        # The number of the whole image is always there, so that None means "not asked for".
+        if metric and any(getattr(each, basic_feature(name)) is None for each in scores):
+            raise UsageError(
+                f"the model needs {name}, which was not measured: score the images with "
+                f"roi_ray.Settings(metrics=({metric!r},))"
+            )
 
 
 def to_floats(table: pa.Table, name: str) -> Floats:

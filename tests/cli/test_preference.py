@@ -69,7 +69,7 @@ def test_compare_adds_features_and_a_prediction(choices, compared):
     given = pq.read_table(choices)
     assert len(table) == len(given)
     assert table.column_names[: len(given.column_names)] != given.column_names  # typed, ordered
-    added = {*schema.pair_columns(schema.PAPER_FEATURES), "p_a_preferred", "error_kind", "error"}
+    added = {*schema.pair_columns(schema.QUALITY_COLUMNS), "p_a_preferred", "error_kind", "error"}
     assert {*given.column_names, *added} <= set(table.column_names)
     # URIs are absolute, because relative ones would point below the output folder.
     for name in ("reference", "a", "b"):
@@ -166,7 +166,7 @@ def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_clus
         (
             train,
             {"recipe": "paper", "features": "roi"},
-            "have no column 'psnr_a': `roi-ray compare`",
+            "do not have: make them again, with `roi-ray compare` and a new --output",
         ),
     ],
 )

@@ -7,6 +7,15 @@ from roi_ray import schema
 from roi_ray.preference.comparisons import check_comparisons
 
 
+def _measure_more(feature, quality, seed):
+    """Measure colour or SSIMULACRA2; draws nothing from the generator of the answers."""
+    name = feature.removeprefix("roi_")
+    error = 0.1 if name != feature else 1.0
+    random = np.random.default_rng([seed, schema.QUALITY_COLUMNS.index(feature)])
+    seen = quality + error * random.normal(size=len(quality))
+    return 70 + 10 * seen if name == "ssimulacra2" else 10 ** (-3.5 - 0.3 * seen)
+
+
 def comparisons(references=12, each=40, noise=0.3, seed=0):
     """Make comparisons that people answer by quality, which the ROI metrics measure best.
 
@@ -27,6 +36,8 @@ def comparisons(references=12, each=40, noise=0.3, seed=0):
                 "lpips": np.exp(-2 - 0.5 * seen),
                 "d_loss": np.exp(0.1 - 0.2 * seen),
             }[feature.removeprefix("roi_")]
+        for feature in set(schema.QUALITY_COLUMNS).difference(schema.PAPER_FEATURES):
+            columns[f"{feature}_{side}"] = _measure_more(feature, q, seed)
     advantage = (quality["a"] - quality["b"]) / noise
     answers = (random.random(rows) < 1 / (1 + np.exp(-advantage))).astype(float)
     names = np.repeat([f"image{number}" for number in range(references)], each)

@@ -13,7 +13,7 @@ from tests.preference.synthetic import comparisons
 def test_missing_features_are_refused_before_ray_starts(tmp_path):
     table = comparisons().drop_columns(["psnr_a"])
     few = Comparisons(table, "synthetic", "/", "0" * 64)
-    with pytest.raises(ManifestError, match="synthetic have no column 'psnr_a'"):
+    with pytest.raises(ManifestError, match="psnr, which the comparisons synthetic do not"):
         train_model(few, ("psnr",), "paper", runs=str(tmp_path))
 
 

@@ -5,6 +5,7 @@ import pytest
 from roi_ray import schema
 from roi_ray.errors import ManifestError, UsageError
 from roi_ray.preference.examples import parse_features, to_examples
+from roi_ray.preference.recipes import RECIPES
 from tests.preference.synthetic import comparisons
 
 
@@ -44,8 +45,20 @@ def test_gold_failed_and_unlabelled_rows_are_left_out():
 
 def test_comparisons_that_cannot_be_trained_on_are_refused():
     table = comparisons(references=3, each=4)
-    with pytest.raises(ManifestError, match="here have no column 'lpips_a'"):
+    with pytest.raises(
+        ManifestError,
+        match="this needs the features lpips, which the comparisons here do not have: make them "
+        "again, with `roi-ray compare` and a new --output",
+    ):
         to_examples(table.drop_columns(["lpips_a"]), ("psnr", "lpips"), "here")
+    both = ("lpips", "ssimulacra2", "roi_ssimulacra2")
+    few = table.drop_columns(["ssimulacra2_b", "roi_ssimulacra2_a", "roi_ssimulacra2_b"])
+    with pytest.raises(
+        ManifestError,
+        match="needs the features ssimulacra2, roi_ssimulacra2, which .* with `roi-ray compare "
+        "--metrics ssimulacra2` and a new --output",
+    ):
+        to_examples(few, both, "here")
     with pytest.raises(UsageError, match="unknown feature 'ssim'"):
         to_examples(table, ("ssim",), "here")
     with pytest.raises(ManifestError, match="for 1 references; at least 2"):
@@ -55,11 +68,16 @@ def test_comparisons_that_cannot_be_trained_on_are_refused():
 
 
 def test_parse_features_takes_sets_and_lists():
-    assert parse_features("basic") == schema.BASIC_FEATURES
-    assert parse_features("roi") == schema.PAPER_FEATURES
-    assert parse_features("psnr, roi_lpips") == ("psnr", "roi_lpips")
-    with pytest.raises(UsageError, match="unknown feature 'vmaf': give basic, roi"):
-        parse_features("psnr,vmaf")
+    features = RECIPES["roi-ray"].features
+    assert parse_features("roi", features) == features
+    assert parse_features("basic", schema.PAPER_FEATURES) == schema.BASIC_FEATURES
+    assert parse_features("basic", ("mse_cb", "roi_mse_cb", "ssimulacra2")) == (
+        "mse_cb",
+        "ssimulacra2",
+    )
+    assert parse_features("psnr, roi_lpips", features) == ("psnr", "roi_lpips")
+    with pytest.raises(UsageError, match="unknown feature 'vmaf': choose from mse, psnr"):
+        parse_features("psnr,vmaf", features)
 
 
 def test_rows_without_finite_features_are_left_out_even_without_an_error():

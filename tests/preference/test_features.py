@@ -6,7 +6,7 @@ import pytest
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError
-from roi_ray.preference.features import join_features
+from roi_ray.preference.features import check_scores, join_features
 from roi_ray.preference.provenance import features_provenance, find_precision
 from roi_ray.scoring.version import SCORING_VERSION
 from tests.conftest import write
@@ -152,8 +152,30 @@ def test_scores_of_other_images_or_without_features_are_refused(tmp_path, make_c
             ),
             scores(tmp_path),
         )
-    with pytest.raises(ManifestError, match="column 'lpips' is missing; there are"):
-        join_features(make_comparisons(), scores(tmp_path, lpips=None))
+    nothing = dict.fromkeys(schema.PAPER_FEATURES)
+    with pytest.raises(ManifestError, match="column 'psnr' is missing; there are"):
+        join_features(make_comparisons(), scores(tmp_path, **nothing))
+
+
+def test_scores_with_other_quality_columns_are_joined_as_far_as_they_go(tmp_path, make_comparisons):
+    uri = scores(tmp_path, lpips=None, mse_cb=[1e-4, 2e-4, 3e-4], ssimulacra2=[70.0, 80.0, 90.0])
+    table = join_features(make_comparisons(ssimulacra2_a=[0.0] * 3), uri)
+    assert table["ssimulacra2_a"].to_pylist()[:2] == [70, 80]
+    assert table["mse_cb_b"].to_pylist() == [2e-4, 1e-4, None]
+    assert not {"lpips_a", "mse_cr_a", "roi_ssimulacra2_a"} & set(table.column_names)
+
+
+def test_scores_without_needed_columns_are_refused(tmp_path):
+    uri = scores(tmp_path, ssimulacra2=[70.0, 80.0, 90.0])
+    check_scores(uri, ("psnr", "ssimulacra2"), "the model needs")
+    with pytest.raises(
+        ManifestError,
+        match=f"the model needs mse_cb, which the scores {uri} do not have: make them again, with "
+        "`roi-ray score` and a new --output$",
+    ):
+        check_scores(uri, ("psnr", "mse_cb", "ssimulacra2"), "the model needs")
+    with pytest.raises(ManifestError, match=r"roi_ssimulacra2, .* `roi-ray score --metrics ssim"):
+        check_scores(uri, ("ssimulacra2", "roi_ssimulacra2"), "the model needs")
 
 
 def test_several_rows_for_one_image_are_refused(tmp_path, make_comparisons):

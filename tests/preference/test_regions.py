@@ -13,12 +13,13 @@ from roi_ray.preference.evaluation import evaluate
 from roi_ray.preference.examples import has_features, to_examples
 from roi_ray.preference.model import load_preference_model
 from roi_ray.preference.recipes import RECIPES
-from roi_ray.preference.regions import feature_arrays, lack_region
+from roi_ray.preference.regions import basic_feature, feature_arrays, lack_region, scores_features
 from roi_ray.preference.training import train_in_process
 from tests.preference.synthetic import comparisons
 
 BASIC = [schema.PAPER_FEATURES.index(name) for name in schema.BASIC_FEATURES]
 ROI = [schema.PAPER_FEATURES.index(name) for name in schema.ROI_FEATURES]
+UNDER_MASK = [name for name in schema.QUALITY_COLUMNS if basic_feature(name) != name]
 
 
 def with_column(table, name, values):
@@ -32,7 +33,7 @@ def without_regions(table, rows, sides=schema.SIDES):
     for side in schema.SIDES:
         empty = np.isin(np.arange(len(table)), rows) & (side in sides)
         table = with_column(table, f"roi_fraction_{side}", pa.array(np.where(empty, 0.0, 0.3)))
-        for feature in schema.ROI_FEATURES:
+        for feature in UNDER_MASK:
             name = f"{feature}_{side}"
             table = with_column(table, name, pa.array(table[name].to_numpy(), mask=empty))
     return table
@@ -94,23 +95,36 @@ def test_model_predicts_scores_like_the_table_and_like_basic_features():
     a, b = ([to_scores(table, side, row) for row in range(12)] for side in schema.SIDES)
     assert a[1].roi_psnr is None
     assert np.array_equal(model.predict(a, b), predicted)
-    x = [[getattr(s, name) for name in schema.BASIC_FEATURES * 2] for s in (a[5], b[5])]
+    basic = [basic_feature(name) for name in model.features]
+    x = [[getattr(s, name) for name in basic] for s in (a[5], b[5])]
     assert model.predict(x[:1], x[1:]) == predicted[5]
     # One empty mask of two: both sides take the basic features.
-    filled = dataclasses.replace(
-        b[5], roi_fraction=0.3, **{name: 1.0 for name in schema.ROI_FEATURES}
-    )
+    filled = dataclasses.replace(b[5], roi_fraction=0.3, **dict.fromkeys(UNDER_MASK, 1.0))
     assert model.predict([a[5]], [filled]) == predicted[5]
     assert model.predict([filled], [a[5]]) == 1 - predicted[5]
     with pytest.raises(UsageError, match="scores of both candidates, or features of both"):
-        model.predict(a[:1], [[1.0] * 8])
+        model.predict(a[:1], [[1.0] * len(model.features)])
+
+
+def test_scores_without_a_metric_of_the_model_are_refused():
+    table = without_regions(comparisons(references=3, each=4), [])
+    a, b = ([to_scores(table, side, row) for row in range(2)] for side in schema.SIDES)
+    b[1] = dataclasses.replace(b[1], ssimulacra2=None, roi_ssimulacra2=None)
+    for feature in ("ssimulacra2", "roi_ssimulacra2"):
+        with pytest.raises(UsageError, match=rf"needs {feature}, .*Settings\(metrics=\('ssimul"):
+            scores_features(a, b, ("psnr", feature))
+    assert np.isfinite(scores_features(a, b, ("psnr",))).all()
+    # Without a region, None under the mask is no reason.
+    empty = dataclasses.replace(a[0], roi_fraction=0.0, roi_ssimulacra2=None)
+    x, _ = scores_features([empty], [empty], ("roi_ssimulacra2",))
+    assert x == [[empty.ssimulacra2]]
 
 
 def to_scores(table, side, row):
-    """Make the scores of one side of a comparison; numbers that comparisons lack are 1."""
+    """Make the scores of one side of a comparison; other numbers than features are 1."""
     names = [field.name for field in dataclasses.fields(schema.Scores)]
     numbers = dict.fromkeys(names, 1.0)
-    for name in (*schema.PAPER_FEATURES, "roi_fraction"):
+    for name in (*schema.QUALITY_COLUMNS, "roi_fraction"):
         numbers[name] = table[f"{name}_{side}"][row].as_py()
     return schema.Scores(**numbers)
 

@@ -19,6 +19,7 @@ from roi_ray.decision.preferences.model_notes import describe_mismatch, describe
 from roi_ray.decision.preferences.predictions import Images, Pair, Predictions, predict_pairs
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.score_table import SweepScores
+from roi_ray.preference.features import explain_missing
 from roi_ray.preference.intervals import count_effective_answers, interval_of_share
 from roi_ray.preference.model import PreferenceModel, load_preference_model
 from roi_ray.preference.ranking import (
@@ -120,10 +121,7 @@ def _find_reason(scores: SweepScores, codecs: Sequence[str], model: PreferenceMo
     # Where no image has a region of interest, there is no number under the mask.
     region = not find_images_without_region(scores).all()
     if missing := [name for name in missing if region or basic_feature(name) == name]:
-        return (
-            f"The preference model needs {', '.join(missing)}, which the scores do not have: score "
-            "the images with `roi-ray score`."
-        )
+        return f"The preference model needs {explain_missing(missing)}."
     return describe_mismatch(model, scores.run)
 
 
