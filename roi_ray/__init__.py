@@ -10,8 +10,9 @@ Compare a decoded image with its original:
     (21.3, 0.84)
 
 `score` takes paths, URIs, bytes, arrays and Pillow images. `Scorer` scores arrays in batches,
-`score_manifest` a table of files on a Ray cluster; `verify_scores` checks its numbers. `compare`,
-`load_preference_model` and `rank` predict which images people prefer. `decide` says which codec of
+`score_manifest` a table of files on a Ray cluster; `verify_scores` checks its numbers. `prefer`
+predicts which of two images people prefer, and why; `compare`, `load_preference_model` and `rank`
+do so for tables. `decide` says which codec of
 a sweep wins, `write_report` shows it on a page; both rest on `bd_rate`. `metrics` has MSE, PSNR,
 MS-SSIM and SSIMULACRA2 as functions of tensors.
 
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from roi_ray.pipeline.run import score_manifest as score_manifest
     from roi_ray.preference.compare import compare as compare
     from roi_ray.preference.model import load_preference_model as load_preference_model
+    from roi_ray.preference.prefer import prefer as prefer
     from roi_ray.preference.ranking import rank as rank
     from roi_ray.report.write import write_report as write_report
     from roi_ray.schema import Scores as Scores
@@ -106,6 +108,7 @@ __all__ = [
     "load_preference_model",
     "make_sweep",
     "metrics",
+    "prefer",
     "rank",
     "score",
     "score_manifest",
@@ -127,6 +130,7 @@ _MODULES = {
     "load_image": "roi_ray.imaging.load",
     "load_preference_model": "roi_ray.preference.model",
     "make_sweep": "roi_ray.sweep.job",
+    "prefer": "roi_ray.preference.prefer",
     "rank": "roi_ray.preference.ranking",
     "score": "roi_ray.scoring.score",
     "score_manifest": "roi_ray.pipeline.run",

@@ -49,6 +49,7 @@ NAMES = {
     "load_preference_model",
     "make_sweep",
     "metrics",
+    "prefer",
     "rank",
     "score",
     "score_manifest",
@@ -104,7 +105,7 @@ def test_importing_loads_no_heavy_package(statement) -> None:
 
 
 def test_scoring_loads_no_ray() -> None:
-    code = "import roi_ray, sys; roi_ray.score, roi_ray.Scorer; import roi_ray.scoring.score; "
-    code += "print('ray' in sys.modules)"
+    code = "import roi_ray, sys; roi_ray.score, roi_ray.Scorer, roi_ray.prefer; "
+    code += "import roi_ray.scoring.score; print('ray' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"

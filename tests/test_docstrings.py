@@ -13,6 +13,7 @@ WITH_EXAMPLES = [
     ("roi_ray", "Settings"),
     ("roi_ray", "load_image"),
     ("roi_ray", "load_preference_model"),
+    ("roi_ray", "prefer"),
     ("roi_ray", "rank"),
     ("roi_ray", "score"),
     ("roi_ray", "compare"),

@@ -1,7 +1,8 @@
-"""`roi-ray pair`: print the numbers of a few images, with no manifest and no Ray."""
+"""`roi-ray pair`: the numbers of a few images, and which of two people prefer. Uses no Ray."""
 
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,20 +11,26 @@ import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import EXIT_TOO_MANY_FAILED, exit_with_message
-from roi_ray.errors import ImageError, SizeMismatch
-from roi_ray.runtime.logs import escape_line
+from roi_ray.errors import ImageError, SizeMismatch, UsageError
 from roi_ray.settings import (
     DEFAULT_DISCRIMINATOR,
     DEFAULT_LPIPS,
+    DEFAULT_PREFERENCE_MODEL,
     DEFAULT_SALIENCY,
     MAX_PIXELS,
     Settings,
 )
 
 if TYPE_CHECKING:
+    from roi_ray.preference.explanation import PairPreference
+    from roi_ray.preference.model import PreferenceModel
     from roi_ray.schema import Scores
     from roi_ray.scoring.prepared import Prepared
     from roi_ray.scoring.scorer import Scorer
+
+
+_MAX_WIDTH = 100
+"""Characters of a line of text, also on a wider terminal."""
 
 
 @exit_with_message
@@ -42,6 +49,21 @@ def main(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON with all columns and the weights' identity.")
     ] = False,
+    prefer: Annotated[
+        bool,
+        typer.Option(
+            "--prefer",
+            help="Predict which of two images people prefer, and say which measurements decide. "
+            "Metrics that the preference model needs are added.",
+        ),
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Preference model of --prefer: a file that `roi-ray train` wrote.",
+            show_default="the packaged one",
+        ),
+    ] = None,
     mask: Annotated[
         str | None,
         typer.Option(
@@ -64,35 +86,57 @@ def main(
 ) -> None:
     """Print the scores of a few decoded images of one original, without a manifest and without Ray.
 
-    An image that cannot be scored gets a line with its error; the others are still scored.
+    An image that cannot be scored gets a line with its error; the others are still scored. With
+    --prefer, give two images, A and B; there is no prediction if one of them cannot be scored.
 
     Exit codes: 0 if every image has scores; 2 if the arguments, the original, the mask or the
     weights cannot be used; 3 if an image could not be scored.
     """
     from roi_ray.imaging.load import load_image, load_mask
 
+    if prefer and len(images) != 2:
+        raise UsageError(f"--prefer needs exactly two images, A and B, not {len(images)}")
+    if model is not None and not prefer:
+        raise UsageError("--model is the model of --prefer: give --prefer too")
     # Load files before importing torch, which takes seconds: a wrong path is reported at once.
     pixels = load_image(original, max_pixels)
     roi_mask = load_mask(mask, max_pixels) if mask is not None else None
 
+    from roi_ray.report.pair_scores import format_scores
     from roi_ray.scoring.scorer import Scorer
 
     settings = Settings(
         lpips, saliency, discriminator, roi_weighting, precision, tuple(metrics or ())
     )
+    preference_model = None
+    if prefer:
+        from roi_ray.preference.model import load_preference_model
+        from roi_ray.preference.needs import add_needs, check_scoring
+
+        preference_model = load_preference_model(model or DEFAULT_PREFERENCE_MODEL)
+        settings = add_needs(preference_model, settings)
     scorer = Scorer(
         settings, device, weights_dir=weights_dir, allow_slow_precision=allow_slow_precision
     )
+    if preference_model is not None:
+        check_scoring(preference_model, scorer.settings, scorer.provenance)
     try:
         prepared = scorer.prepare(pixels, roi_mask)
     except ImageError as error:
         unusable = mask if isinstance(error, SizeMismatch) else original
         raise type(error)(f"{unusable}: {error}") from error
     results = [_score_image(scorer, prepared, image, max_pixels) for image in images]
+    preference = None if preference_model is None else _explain(preference_model, results)
     if as_json:
-        print(_to_json(original, mask, scorer, results))
+        document = _to_document(original, mask, scorer, results)
+        if prefer:
+            document["preference"] = preference.to_dict() if preference else None
+        print(json.dumps(document, indent=2))
     else:
-        print(_to_table(results, settings))
+        rows = [(result.text, result.scores) for result in results]
+        print(format_scores(rows, settings))
+        if prefer:
+            print(f"\n{_to_text(preference, *images)}")
     if any(result.error for result in results):
         raise typer.Exit(EXIT_TOO_MANY_FAILED)
 
@@ -104,6 +148,11 @@ class _Result:
     image: str
     scores: "Scores | None" = None
     error: ImageError | None = None
+
+    @property
+    def text(self) -> str:
+        """The name of the image, or the error."""
+        return f"{type(self.error).__name__}: {self.error}" if self.error else self.image
 
 
 def _score_image(scorer: "Scorer", prepared: "Prepared", image: str, max_pixels: int) -> _Result:
@@ -119,7 +168,26 @@ def _score_image(scorer: "Scorer", prepared: "Prepared", image: str, max_pixels:
         return _Result(image, error=type(error)(f"{image}: {error}"))
 
 
-def _to_json(original: str, mask: str | None, scorer: "Scorer", results: Sequence[_Result]) -> str:
+def _explain(model: "PreferenceModel", results: Sequence[_Result]) -> "PairPreference | None":
+    """Predict which image people prefer; None if one of the two has no scores."""
+    from roi_ray.preference.explanation import explain_pair
+
+    a, b = (result.scores for result in results)
+    return None if a is None or b is None else explain_pair(model, a, b)
+
+
+def _to_text(preference: "PairPreference | None", a: str, b: str) -> str:
+    from roi_ray.report.pair_preference import format_preference
+
+    if preference is None:
+        return "No preference is predicted: an image could not be scored."
+    width = min(_MAX_WIDTH, shutil.get_terminal_size().columns)
+    return format_preference(preference, a, b, width)
+
+
+def _to_document(
+    original: str, mask: str | None, scorer: "Scorer", results: Sequence[_Result]
+) -> dict[str, Any]:
     from roi_ray import schema
 
     images: list[dict[str, Any]] = []
@@ -137,73 +205,10 @@ def _to_json(original: str, mask: str | None, scorer: "Scorer", results: Sequenc
                 schema.ERROR: str(result.error) if result.error else None,
             }
         )
-    document = {
+    return {
         "original": original,
         "mask": mask,
         "settings": asdict(scorer.settings),
         "weights": scorer.provenance,
         "images": images,
     }
-    return json.dumps(document, indent=2)
-
-
-_HEADER = ("PSNR", "MS-SSIM", "LPIPS", "D loss")
-_LEGEND = (
-    "Higher is better: PSNR (dB, at most 100) and MS-SSIM (at most 1).\n"
-    "Lower is better: LPIPS and D loss (discriminator loss, nat).\n"
-    "ROI: mean of the mask, the share of the image inside the region of interest."
-)
-_NO_REGION = "No region of interest: the mask is empty, so that nothing is measured under it (-)."
-_MEAN = "Values of the region depend on ROI; --roi-weighting normalised divides by it."
-
-
-def _to_table(results: Sequence[_Result], settings: Settings) -> str:
-    """Format the scores: one line per image, its name last so that it may have any length."""
-    from roi_ray import schema
-
-    default = schema.make_scores_schema().names
-    optional = [
-        name
-        for name in schema.make_scores_schema(settings.metrics).names
-        if name not in default and not name.startswith("roi_")
-    ]
-    whole = (*schema.BASIC_FEATURES, *optional)
-    columns = (*whole, *(f"roi_{name}" for name in whole), "roi_fraction")
-    rows = [
-        [_format(name, getattr(result.scores, name)) for name in columns]
-        if result.scores
-        else ["-"] * len(columns)
-        for result in results
-    ]
-    header = [*_HEADER, *optional, *_HEADER, *optional, "ROI"]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    count = len(whole)
-
-    def join(cells: Sequence[str]) -> str:
-        # Leave wider gaps between the whole image, the region of interest, and its share.
-        cells = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
-        return "   ".join(["  ".join(cells[:count]), "  ".join(cells[count:-1]), cells[-1]])
-
-    start = len("  ".join(" " * width for width in widths[:count])) + 3
-    lines = [f"{'whole image'.ljust(start)}region of interest", f"{join(header)}  image"]
-    for row, result in zip(rows, results, strict=True):
-        error = result.error
-        text = f"{type(error).__name__}: {error}" if error else result.image
-        lines.append(f"{join(row)}  {escape_line(text)}")
-    lines += ["", _LEGEND]
-    for name in optional:
-        meaning = schema.MEANINGS[name]
-        lines.append(f"{str(meaning.better).capitalize()} is better: {name} ({meaning.text}).")
-    if any(result.scores is not None and result.scores.roi_psnr is None for result in results):
-        lines.append(_NO_REGION)
-    elif settings.roi_weighting == "mean":
-        lines.append(_MEAN)
-    return "\n".join(lines)
-
-
-def _format(name: str, value: float | None) -> str:
-    from roi_ray import schema
-
-    if value is None:
-        return "-"
-    return f"{value:.{2 if schema.MEANINGS[name].unit == 'dB' else 4}f}"

@@ -1,7 +1,7 @@
 """Add features and a prediction to comparisons, for `roi-ray compare`."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from os import PathLike, fspath
 
 import numpy as np
@@ -22,15 +22,11 @@ from roi_ray.preference.examples import has_features
 from roi_ray.preference.features import check_scores, join_features, list_features
 from roi_ray.preference.measures import agreement
 from roi_ray.preference.model import PreferenceModel, load_preference_model
+from roi_ray.preference.needs import add_needs, describe_scoring
 from roi_ray.preference.pairs import score_pairs
-from roi_ray.preference.provenance import (
-    describe_provenance,
-    find_precision,
-    read_scores_provenance,
-)
+from roi_ray.preference.provenance import read_scores_provenance
 from roi_ray.preference.regions import lack_region
 from roi_ray.scoring.scorer import load_networks_for
-from roi_ray.scoring.version import SCORING_VERSION
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, Settings
 
 
@@ -125,7 +121,7 @@ def compare(
     if scores is not None:
         _check_columns(scores, preference, settings)
     if preference is not None:
-        settings = _with_needs_of(preference, settings)
+        settings = add_needs(preference, settings)
         # Check before scoring, which may take days.
         provenance = (
             _planned_provenance(settings, options)
@@ -152,15 +148,6 @@ def compare(
     )
 
 
-def _with_needs_of(model: PreferenceModel, settings: Settings) -> Settings:
-    """Add the metrics that a model needs; and its training's precision in place of `auto`."""
-    metrics = {*settings.metrics, *filter(None, map(schema.optional_metric, model.features))}
-    precision = settings.precision
-    if precision == "auto":
-        precision = find_precision(model.provenance.get(schema.SCORED_WITH) or "") or "auto"
-    return replace(settings, metrics=tuple(metrics), precision=precision)
-
-
 def _check_columns(scores: str, model: PreferenceModel | None, settings: Settings) -> None:
     """Check that given scores have what the model needs, and the metrics that were asked for."""
     if model is not None:
@@ -173,7 +160,7 @@ def _planned_provenance(settings: Settings, options: Options | None) -> str:
     """Describe the version, weights and settings that the images are going to be scored with."""
     options = options or Options()
     weights = load_networks_for(settings, options.weights_dir).provenance
-    return describe_provenance({**asdict(settings), "weights": weights}, SCORING_VERSION)
+    return describe_scoring(settings, weights)
 
 
 def _add_prediction(table: pa.Table, model: PreferenceModel, name: str) -> pa.Table:

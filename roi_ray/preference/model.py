@@ -18,7 +18,7 @@ from roi_ray.io import storage
 from roi_ray.models import loader
 from roi_ray.preference.examples import Floats
 from roi_ray.preference.features import check_features
-from roi_ray.preference.networks import build
+from roi_ray.preference.networks import LinearUtility, build
 from roi_ray.preference.provenance import check_same_provenance, features_provenance
 from roi_ray.preference.recipes import Recipe
 from roi_ray.preference.regions import feature_arrays, scores_features
@@ -94,6 +94,38 @@ class PreferenceModel:
         # The mean of p_ab and 1 - p_ba is 0.5 + lead.
         lead: Floats = ((p_ab - p_ba) / 2).numpy()
         return 0.5 + np.round(lead / _GRAIN) * _GRAIN
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether the logit is a sum over the features, so that `explain` can take it apart."""
+        return isinstance(self.network, LinearUtility)
+
+    def explain(self, a: ArrayLike | Sequence[Scores], b: ArrayLike | Sequence[Scores]) -> Floats:
+        """Say how much each feature contributes to the logit of the probability.
+
+        Args:
+            a: see `predict`.
+            b: see `predict`.
+
+        Returns:
+            contributions in logits, (N, F), in the order of `features`: above 0 where a feature
+            speaks for `a`. The sum of a row is the logit, log(p / (1 - p)), of `predict`'s
+            probability. `explain(a, b) == -explain(b, a)` exactly.
+
+        Raises:
+            UsageError: the model is not additive; see `is_additive`.
+        """
+        if not isinstance(self.network, LinearUtility):
+            raise UsageError(
+                f"a model of the network {self.recipe.network!r} is not a sum over its features, "
+                "so that their shares are not known"
+            )
+        x_a, x_b = (
+            self.scale(side, self.features).double().numpy() for side in self._to_arrays(a, b)
+        )
+        weights = self.network.linear.detach()[0].double().numpy()
+        contributions: Floats = (x_a - x_b) * weights
+        return contributions
 
     def _to_arrays(
         self, a: ArrayLike | Sequence[Scores], b: ArrayLike | Sequence[Scores]

@@ -19,6 +19,8 @@ from roi_ray.pipeline.run_record import RUN_JSON, Run, read_run
 from roi_ray.settings import Precision
 
 _VERSION = "scoring_version"
+_PART = re.compile(r"(\w+)=(.*?)(?= \w+=|$)")
+"""One name and its value, which may be the name of a file with spaces."""
 
 
 def describe_provenance(config: Mapping[str, Any], scoring_version: int | None) -> str:
@@ -115,6 +117,27 @@ def check_same_provenance(features: str, model: str, name: str) -> None:
         f"the model was trained on:{both}"
         "score with the model's weights and settings, or train a model on these features"
     )
+
+
+def describe_versions(features: str, model: str) -> tuple[str, str] | None:
+    """Name the scoring versions of features and of a model; None if they are the same."""
+    ours, theirs = _read_version(features), _read_version(model)
+    return None if ours == theirs else (_name_version(ours), _name_version(theirs))
+
+
+def find_differences(features: str, model: str) -> list[tuple[str, str | None, str | None]]:
+    """List the settings and weights in which two texts of `describe_provenance` differ.
+
+    Args:
+        features: provenance of features.
+        model: provenance of the features that a model was trained on.
+
+    Returns:
+        name, value of the features, value of the model; None where a text does not have the name.
+    """
+    ours, theirs = (dict(_PART.findall(text)) for text in (features, model))
+    names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    return [(name, ours.get(name), theirs.get(name)) for name in names]
 
 
 def _read_version(provenance: str) -> int:

@@ -109,25 +109,33 @@ def score(
     """
     several = isinstance(distorted, Sequence) and not isinstance(distorted, str | bytes)
     sources = cast(Sequence[ImageSource], distorted if several else [distorted])
-    original = _load("reference", load_image, reference, max_pixels)
-    region = None if mask is None else _load("mask", load_mask, mask, max_pixels, original)
+    original = load_named("reference", load_image, reference, max_pixels)
+    region = None if mask is None else load_named("mask", load_mask, mask, max_pixels, original)
     images = [
-        _load(f"distorted image {number}", load_image, source, max_pixels, original)
+        load_named(f"distorted image {number}", load_image, source, max_pixels, original)
         for number, source in enumerate(sources, start=1)
     ]
-    scorer = _load_scorer(settings or Settings(), str(find_device(device)), allow_slow_precision)
+    scorer = load_scorer(settings or Settings(), str(find_device(device)), allow_slow_precision)
     scores = scorer.score(scorer.prepare(original, region), images)
     return scores if several else scores[0]
 
 
-def _load(
+def load_named(
     name: str,
     load: Callable[[ImageSource, int], _Array],
     source: ImageSource,
     max_pixels: int,
     reference: Pixels | None = None,
 ) -> _Array:
-    """Load an image and check its size; errors name the image."""
+    """Load an image and check its size.
+
+    Args:
+        name: what the image is, which begins the message of an error.
+        load: `load_image` or `load_mask`.
+        source: see `score`.
+        max_pixels: largest width times height that is decoded.
+        reference: pixels whose size the image must have.
+    """
     try:
         pixels = load(source, max_pixels)
         if reference is not None:
@@ -138,5 +146,6 @@ def _load(
 
 
 @lru_cache(maxsize=_CACHED_SCORERS)
-def _load_scorer(settings: Settings, device: str, allow_slow_precision: bool) -> Scorer:
+def load_scorer(settings: Settings, device: str, allow_slow_precision: bool) -> Scorer:
+    """Load a scorer, or take one of the last few that were loaded."""
     return Scorer(settings, device, allow_slow_precision=allow_slow_precision)

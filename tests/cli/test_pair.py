@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import roi_ray
 from roi_ray.imaging.decode import decode_image
+from roi_ray.report.pair_preference import format_preference
+from roi_ray.schema import optional_metric
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 from tests.conftest import deepen, encode, encode_16_bits, needs_x86, run_on_avx2, write
@@ -193,7 +196,10 @@ def test_unusable_original_mask_or_option_exits_with_2(run, arguments, message) 
     assert not result.stdout
 
 
-def test_pair_does_not_import_ray(folder) -> None:
+@pytest.mark.parametrize(
+    "arguments", ["pair x.png low.jpg", "pair --prefer x.png low.jpg high.webp"], ids=["", "prefer"]
+)
+def test_pair_does_not_import_ray(folder, arguments) -> None:
     code = "\n".join(
         [
             "import sys",
@@ -205,7 +211,7 @@ def test_pair_does_not_import_ray(folder) -> None:
         ]
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "pair", "x.png", "low.jpg", "--device", "cpu"],
+        [sys.executable, "-c", code, *arguments.split(), "--device", "cpu"],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -230,3 +236,81 @@ def test_empty_mask_is_explained_and_its_numbers_are_dashes_or_null(run, folder)
         f"roi_{name}"
         for name in ("mse", "psnr", "mse_y", "mse_cb", "mse_cr", "ms_ssim", "lpips", "d_loss")
     ]
+
+
+def test_preferred_image_and_what_decides_are_printed(run, folder) -> None:
+    result = run("x.png", "low.jpg", "high.webp", "--prefer")
+    assert result.exit_code == 0, result.output
+    preference = roi_ray.prefer("x.png", "low.jpg", "high.webp")
+    table, text = result.stdout.split("\n\n", 2)[0], result.stdout[result.stdout.index("People") :]
+    assert [line.split()[-1] for line in table.splitlines()[2:]] == ["low.jpg", "high.webp"]
+    assert text == format_preference(preference, "low.jpg", "high.webp", 80) + "\n"
+    assert text.startswith("People prefer B to A ")
+    assert max(map(len, text.splitlines())) <= 80
+    assert max(map(len, table.splitlines())) <= 100
+
+
+def test_json_has_the_preference_of_python(run) -> None:
+    result = run("x.png", "low.jpg", "high.webp", "--prefer", "--json", "--mask", "mask.png")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    expected = roi_ray.prefer("x.png", "low.jpg", "high.webp", mask="mask.png").to_dict()
+    assert document["preference"] == json.loads(json.dumps(expected))
+    metrics = {optional_metric(each["column"]) for each in expected["contributions"]} - {None}
+    assert document["settings"]["metrics"] == sorted(metrics)
+    without = json.loads(run("x.png", "low.jpg", "high.webp", "--json").stdout)
+    assert "preference" not in without
+
+
+def test_empty_mask_with_a_preference_is_explained(run, folder) -> None:
+    write(folder / "black.png", encode(np.zeros((96, 120), np.uint8)))
+    result = run("x.png", "low.jpg", "high.webp", "--prefer", "--mask", "black.png")
+    assert result.exit_code == 0, result.output
+    assert "numbers of the whole image stand in" in result.stdout
+
+
+@pytest.mark.parametrize("images", [("low.jpg",), ("low.jpg", "high.webp", "low.jpg")])
+def test_preference_needs_exactly_two_images(run, images) -> None:
+    result = run("x.png", *images, "--prefer")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: --prefer needs exactly two images, A and B, not {len(images)}\n"
+    )
+
+
+def test_bad_image_leaves_no_preference_and_exits_with_3(run) -> None:
+    result = run("x.png", "low.jpg", "broken.png", "--prefer")
+    assert result.exit_code == 3
+    assert "ImageReadError: broken.png: cannot be decoded" in result.stdout
+    assert result.stdout.endswith("No preference is predicted: an image could not be scored.\n")
+    assert not result.stderr
+    result = run("x.png", "gone.png", "low.jpg", "--prefer", "--json")
+    assert result.exit_code == 3
+    document = json.loads(result.stdout)
+    assert document["preference"] is None
+    assert document["images"][0]["error_kind"] == "ImageReadError"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--prefer", "--lpips", "st-alex"), "was trained on other scores: lpips is "),
+        (
+            ("--prefer", "--roi-weighting", "normalised"),
+            "was trained on other scores: roi_weighting is normalised, but it needs mean.",
+        ),
+        (
+            ("--prefer", "--precision", "bf16", "--allow-slow-precision"),
+            "was trained on other scores: precision is bf16, but it needs fp32.",
+        ),
+        (("--prefer", "--model", "gone.safetensors"), "gone.safetensors"),
+        (("--prefer", "--model", "x.png"), "x.png"),
+        (("--model", "some.safetensors"), "--model is the model of --prefer: give --prefer too"),
+    ],
+)
+def test_settings_that_do_not_fit_the_preference_model_exit_with_2(run, arguments, message) -> None:
+    result = run("x.png", "low.jpg", "high.webp", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not result.stdout

@@ -6,7 +6,7 @@ from roi_ray.errors import ManifestError
 from roi_ray.pipeline.run_record import Run
 from roi_ray.preference.limits import describe_limits
 from roi_ray.preference.model import PreferenceModel
-from roi_ray.preference.provenance import describe_provenance
+from roi_ray.preference.provenance import describe_provenance, find_differences
 
 
 def describe_model(model: PreferenceModel, scores: SweepScores) -> list[str]:
@@ -52,9 +52,7 @@ def describe_mismatch(model: PreferenceModel, run: Run | None) -> str | None:
 
 
 def _list_differences(scores: str, model: str) -> str:
-    ours, theirs = (dict(part.split("=", 1) for part in text.split()) for text in (scores, model))
-    names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
     return ", ".join(
-        f"{name} is {ours.get(name, 'not known')} here and {theirs.get(name, 'not known')} there"
-        for name in names
+        f"{name} is {here or 'not known'} here and {there or 'not known'} there"
+        for name, here, there in find_differences(scores, model)
     )

@@ -1,0 +1,229 @@
+"""Which of two images people prefer, and which measurements say so."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from roi_ray.metrics.roi import EMPTY_MEAN
+from roi_ray.preference.groups import GROUPS, OTHER, group_of
+from roi_ray.preference.limits import describe_limits
+from roi_ray.preference.model import PreferenceModel
+from roi_ray.preference.regions import basic_feature, scores_features
+from roi_ray.schema import Scores
+
+_MAX_LOGIT = 28.0
+"""Logit of the largest probability below 1 that a model gives: they are multiples of 2^-40."""
+
+_FAR = 5.0
+"""Spreads of the training beyond which a model extrapolates. Of its own training's 10,173 pairs,
+0.2 % differ by more in any column of the packaged model."""
+
+_NAMED = 4
+"""Columns that a warning names at most."""
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one column says about two images.
+
+    Attributes:
+        column: name of the column of scores.
+        a: number of the first image. Where there is no region of interest, the number of the whole
+            image stands in for that under the mask.
+        b: number of the second image, likewise.
+        logit: its share of the logit; above 0 where it speaks for the first image.
+    """
+
+    column: str
+    a: float
+    b: float
+    logit: float
+
+
+@dataclass(frozen=True)
+class GroupContribution:
+    """What a group of similar columns says about two images.
+
+    Attributes:
+        group: name of the group, see `groups.GROUPS`.
+        columns: the model's columns that are in it.
+        whole_image: share of the logit of the columns of the whole image.
+        region: share of the logit of the columns under the mask.
+    """
+
+    group: str
+    columns: tuple[str, ...]
+    whole_image: float
+    region: float
+
+    @property
+    def logit(self) -> float:
+        """Share of the logit; above 0 where the group speaks for the first image."""
+        return self.whole_image + self.region
+
+
+@dataclass(frozen=True, repr=False)
+class PairPreference:
+    """Which of two images of one original people prefer, as a model predicts it.
+
+    Attributes:
+        probability: probability that people prefer the first image, `a`, in [0, 1].
+        logit: log(probability / (1 - probability)); above 0 where they prefer `a`.
+        contributions: shares of the logit by column, the largest first; their sum is the logit.
+            None if the model is not a sum over its columns.
+        groups: the same by group of similar columns. Trust these more than single columns, which
+            split what they have in common.
+        unexplained: why there are no contributions; None if there are.
+        without_region: whether the mask has no region of interest, so that the numbers of the whole
+            image stand in for those under it.
+        warnings: why the probability is an extrapolation; empty if nothing says so.
+        limits: what the model was trained on, and what it has not seen.
+        scores_a: scores of `a`.
+        scores_b: scores of `b`.
+        model: `name` and `sha256` of the model's file; empty if it has none.
+    """
+
+    probability: float
+    logit: float
+    contributions: tuple[Contribution, ...] | None
+    groups: tuple[GroupContribution, ...] | None
+    unexplained: str | None
+    without_region: bool
+    warnings: tuple[str, ...]
+    limits: str
+    scores_a: Scores
+    scores_b: Scores
+    model: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as values that JSON can hold; each group has its `logit` too."""
+        values = {name: value for name, value in vars(self).items() if not name.startswith("score")}
+        if self.contributions is not None and self.groups is not None:
+            values["contributions"] = [asdict(each) for each in self.contributions]
+            values["groups"] = [{**asdict(each), "logit": each.logit} for each in self.groups]
+        scores = {"a": self.scores_a.to_dict(), "b": self.scores_b.to_dict()}
+        return {**values, "warnings": list(self.warnings), "scores": scores}
+
+    def __repr__(self) -> str:
+        shares = [f"{each.group} {each.logit:+.2f}" for each in self.groups or ()]
+        parts = [f"{format_percent(self.probability)} prefer a", f"logit {self.logit:+.2f}"]
+        if shares:
+            parts[-1] += f" = {', '.join(shares)}"
+        return f"PairPreference({': '.join(parts)})"
+
+
+def explain_pair(model: PreferenceModel, a: Scores, b: Scores) -> PairPreference:
+    """Predict which of two images people prefer, and say which measurements decide it.
+
+    Args:
+        model: the model.
+        a: scores of the first image, made as the model needs it; see `needs.check_scoring`.
+        b: scores of the second image.
+    """
+    probability = float(model.predict([a], [b])[0])
+    contributions: tuple[Contribution, ...] | None = None
+    logit, groups, unexplained = _to_logit(probability), None, None
+    if model.is_additive:
+        contributions = _list_contributions(model, a, b)
+        logit = math.fsum(each.logit for each in contributions)
+        groups = _sum_groups(contributions)
+    else:
+        unexplained = (
+            f"This model ({model.recipe.network}) is not a sum over its measurements, so that it "
+            "is not known which of them decides."
+        )
+    return PairPreference(
+        probability=probability,
+        logit=logit,
+        contributions=contributions,
+        groups=groups,
+        unexplained=unexplained,
+        without_region=min(a.roi_fraction, b.roi_fraction) < EMPTY_MEAN,
+        warnings=tuple(_find_extrapolation(model, a, b)),
+        limits=describe_limits(model),
+        scores_a=a,
+        scores_b=b,
+        model=model.identity,
+    )
+
+
+def format_percent(probability: float) -> str:
+    """Write a probability as a whole percentage, never as 0 % or 100 %.
+
+    Examples:
+        >>> [format_percent(p) for p in (0.002, 0.155, 0.5, 0.996)]
+        ['<1 %', '16 %', '50 %', '>99 %']
+    """
+    if probability < 0.01:
+        return "<1 %"
+    if probability > 0.99:
+        return ">99 %"
+    return f"{math.floor(100 * probability + 0.5)} %"
+
+
+def _to_logit(probability: float) -> float:
+    """Compute the logit of a probability, ±28 at most; of 1 - p, it is exactly the opposite."""
+    if min(probability, 1 - probability) < math.exp(-_MAX_LOGIT):
+        return math.copysign(_MAX_LOGIT, probability - 0.5)
+    return math.log(probability) - math.log(1 - probability)
+
+
+def _list_contributions(model: PreferenceModel, a: Scores, b: Scores) -> tuple[Contribution, ...]:
+    values = (side[0].tolist() for side in scores_features([a], [b], model.features))
+    shares = model.explain([a], [b])[0].tolist()
+    columns = map(Contribution, model.features, *values, shares)
+    return tuple(sorted(columns, key=lambda each: -abs(each.logit)))
+
+
+def _sum_groups(contributions: Sequence[Contribution]) -> tuple[GroupContribution, ...]:
+    """Sum contributions by group, in the order of `GROUPS`."""
+    groups = []
+    for group in (*GROUPS, OTHER):
+        members = [each for each in contributions if group_of(each.column) == group]
+        if members:
+            whole, region = (
+                math.fsum(each.logit for each in members if _is_whole(each.column) == whole)
+                for whole in (True, False)
+            )
+            columns = tuple(each.column for each in members)
+            groups.append(GroupContribution(group, columns, whole, region))
+    return tuple(groups)
+
+
+def _is_whole(column: str) -> bool:
+    return basic_feature(column) == column
+
+
+def _find_extrapolation(model: PreferenceModel, a: Scores, b: Scores) -> Iterable[str]:
+    """Say in which columns the images are far from those of the training.
+
+    Values under the mask depend on its size, so that only differences between the two images count
+    there.
+    """
+    features = model.features
+    x_a, x_b = (
+        model.scale(side, features).numpy()[0] for side in scores_features([a], [b], features)
+    )
+    apart = np.abs(x_a - x_b) > _FAR
+    if apart.any():
+        names = _name_some(np.array(features)[apart].tolist())
+        yield (
+            "The probability is an extrapolation: the images are further apart than almost all "
+            f"pairs of the training, in {names}."
+        )
+    whole = np.array([_is_whole(name) for name in features])
+    outside = whole & (np.maximum(np.abs(x_a), np.abs(x_b)) > _FAR)
+    if outside.any():
+        names = _name_some(np.array(features)[outside].tolist())
+        yield (
+            "The probability is an extrapolation: an image is far from those of the training, in "
+            f"{names}."
+        )
+
+
+def _name_some(columns: Sequence[str]) -> str:
+    more = len(columns) - _NAMED
+    return ", ".join(columns[:_NAMED]) + (f" and {more} more" if more > 0 else "")
