@@ -30,13 +30,21 @@ def main(
     recipe: Annotated[
         str, typer.Option(help=f"Network and its training. {cli.RECIPE_HELP}")
     ] = DEFAULT_RECIPE,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Epochs of the recipe paper; for the letter of the paper: 50.",
+            show_default="as many as predict held-out references best",
+        ),
+    ] = None,
     seed: cli.Seed = 0,
     runs: cli.Runs = None,
     workers: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Training processes, which share each batch.",
+            help="Training processes, which share the comparisons of each step.",
             show_default="one per 100,000 comparisons",
         ),
     ] = None,
@@ -57,15 +65,16 @@ def main(
 
     began = time.monotonic()
     check_weights_output(output)
-    find_recipe(recipe)
+    settings = find_recipe(recipe, epochs)
     model = train_model(
         read_comparisons(comparisons),
-        parse_features(features, find_recipe(recipe).features),
+        parse_features(features, settings.features),
         recipe,
         runs=runs or default_checkpoint_folder(output),
         workers=workers,
         use_gpu=gpu,
         seed=seed,
+        epochs=epochs,
     )
     save_preference_model(output, model)
     identity = load_preference_model(storage.absolute(output)).identity

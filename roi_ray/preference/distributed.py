@@ -12,21 +12,23 @@ import torch
 import roi_ray
 from roi_ray import schema
 from roi_ray.preference.comparisons import Comparisons
+from roi_ray.preference.early_stopping import choose_epochs, fix_epochs
 from roi_ray.preference.examples import Examples, select_trainable, to_examples
 from roi_ray.preference.leakage import SAMPLE, sample_hashes
 from roi_ray.preference.model import PreferenceModel
 from roi_ray.preference.provenance import features_provenance
-from roi_ray.preference.recipes import Recipe, find_recipe
+from roi_ray.preference.recipes import MlpRecipe, Recipe, find_recipe
 from roi_ray.preference.regions import describe_substitution, feature_arrays, lack_region
 from roi_ray.preference.scale import Scale
 from roi_ray.preference.training import (
     TRAINING_VERSION,
-    PreferenceTraining,
-    batches_per_epoch,
     build_trained_model,
+    count_steps_per_checkpoint,
+    make_training,
 )
 from roi_ray.runtime.cluster import connect
 from roi_ray.runtime.train_loop import fit, make_run_name
+from roi_ray.runtime.train_worker import Training
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -44,6 +46,7 @@ def train_model(
     workers: int | None = None,
     use_gpu: bool = False,
     seed: int = 0,
+    epochs: int | None = None,
     report: Callable[[str], None] = print,
 ) -> PreferenceModel:
     """Train a preference model on Ray; resumes from the last checkpoint of the same training.
@@ -57,14 +60,16 @@ def train_model(
             comparisons, but at most one per CPU (or GPU) of the cluster. A small model trains on
             one worker in less time than two workers take to start.
         use_gpu: whether each worker has a GPU.
-        seed: seed of the initial weights and of the order of the comparisons.
+        seed: seed of a training in which chance has a part: that of the recipe `paper`.
+        epochs: number of epochs, without early stopping; None for the recipe's own way.
         report: function that receives lines about the progress.
 
     Raises:
-        UsageError: the recipe or a feature is unknown.
-        ManifestError: the comparisons cannot be trained on; see `to_examples`.
+        UsageError: the recipe or a feature is unknown, or the recipe has no epochs.
+        ManifestError: the comparisons cannot be trained on, see `to_examples`; or there are too few
+            references for early stopping.
     """
-    settings = find_recipe(recipe)
+    settings = find_recipe(recipe, epochs)
     examples = to_examples(comparisons.table, features, comparisons.name)
     references = len(np.unique(examples.group))
     report(
@@ -74,22 +79,27 @@ def train_model(
     lacking = lack_region(select_trainable(comparisons.table, features)).sum()
     if lacking:
         report(describe_substitution(int(lacking)))
+    chosen = None
+    if isinstance(settings, MlpRecipe) and settings.early_stopping:
+        # In this process: the network is tiny.
+        chosen = choose_epochs(examples, settings, seed)
+        report(chosen.describe())
+        settings = fix_epochs(settings, chosen)
     scale = Scale.fit(examples, settings)
-    batches = batches_per_epoch(len(examples), settings)
     device = "cuda" if use_gpu else "cpu"
     with connect(worker_logs=False):
         workers = workers or _choose_workers(len(examples), use_gpu=use_gpu)
         state = fit(
-            partial(_build_training, features, settings, scale, batches, seed, device),
+            partial(_build_training, features, settings, scale, seed, device),
             folder=runs,
             name=make_run_name(
                 "preference",
                 TRAINING_VERSION,
-                [comparisons.sha256, features, asdict(settings), seed],
+                [comparisons.sha256, features, settings.network, asdict(settings), seed],
             ),
             workers=workers,
             use_gpu=use_gpu,
-            checkpoint_every=max(batches, settings.epochs * batches // 10),
+            checkpoint_every=count_steps_per_checkpoint(settings, len(examples)),
             report=report,
             make_datasets=partial(_to_datasets, examples),
         )
@@ -97,6 +107,7 @@ def train_model(
         "roi_ray": roi_ray.__version__,
         "torch": torch.__version__,
         "recipe": recipe,
+        **({"early_stopping": chosen.to_json()} if chosen else {}),
         "seed": seed,
         "workers": workers,
         "comparisons": {
@@ -131,8 +142,8 @@ def _to_datasets(examples: Examples) -> dict[str, "Dataset"]:
 
 
 def _build_training(
-    features: tuple[str, ...], recipe: Recipe, scale: Scale, batches: int, seed: int, device: str
-) -> PreferenceTraining:
+    features: tuple[str, ...], recipe: Recipe, scale: Scale, seed: int, device: str
+) -> Training:
     """Build the training on a worker; every worker reads the whole data set."""
     import ray.train
 
@@ -143,4 +154,4 @@ def _build_training(
         *feature_arrays(table, features),
         *(table[name].to_numpy().copy() for name in (schema.P_A, schema.VOTES, schema.GROUP)),
     )
-    return PreferenceTraining(examples, recipe, scale, batches, seed, device)
+    return make_training(examples, recipe, scale, seed, device)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -20,7 +20,7 @@ from roi_ray.preference.examples import Floats
 from roi_ray.preference.features import check_features
 from roi_ray.preference.networks import LinearUtility, build
 from roi_ray.preference.provenance import check_same_provenance, features_provenance
-from roi_ray.preference.recipes import Recipe
+from roi_ray.preference.recipes import MlpRecipe, Recipe, UtilityRecipe
 from roi_ray.preference.regions import feature_arrays, scores_features
 from roi_ray.preference.scale import Scale
 from roi_ray.schema import Scores
@@ -29,9 +29,6 @@ from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 _METADATA = "roi_ray"
 # Probabilities are multiples of this, so that those of the two orders add up to exactly 1.
 _GRAIN = 2.0**-40
-# Names of recipe fields in files of old versions, and options that recipes no longer have.
-_OLD_NAMES = {"rate": "lr", "decay": "weight_decay", "batch": "batch_size"}
-_REMOVED_OPTIONS = {"members": 1, "hidden": 0, "monotone": False}
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class PreferenceModel:
 
     Attributes:
         features: names of the features that the model needs, from `schema.QUALITY_COLUMNS`.
-        recipe: the kind of network, and how it was trained.
+        recipe: the kind of network, and how it was trained, on `features`.
         scale: the standardisation of the features.
         network: network of standardised features; see `networks.build`.
         provenance: comparisons, scoring settings and versions of the training.
@@ -86,7 +83,7 @@ class PreferenceModel:
         Returns:
             probabilities in [0, 1], (N,); NaN in rows where a feature is NaN.
         """
-        x_a, x_b = (self.scale(side, self.features) for side in self._to_arrays(a, b))
+        x_a, x_b = (self.scale(side, self.features).float() for side in self._to_arrays(a, b))
         with torch.inference_mode():
             p_ab, p_ba = (
                 self.network(*order).double().sigmoid() for order in ((x_a, x_b), (x_b, x_a))
@@ -180,9 +177,11 @@ def _are_scores(side: ArrayLike | Sequence[Scores]) -> TypeGuard[Sequence[Scores
 
 def save_preference_model(uri: str, model: PreferenceModel) -> None:
     """Write a model as a `.safetensors` file, with all but the tensors as JSON in its metadata."""
+    recipe = asdict(model.recipe)
+    del recipe["features"]
     facts = {
         "features": model.features,
-        "recipe": asdict(model.recipe),
+        "recipe": {"network": model.recipe.network, **recipe},
         "centre": model.scale.centre.tolist(),
         "spread": model.scale.spread.tolist(),
         "provenance": model.provenance,
@@ -218,11 +217,10 @@ def load_preference_model(source: str = DEFAULT_PREFERENCE_MODEL) -> PreferenceM
     weights = loader.load_weights(uri)
     try:
         facts = json.loads(weights.metadata[_METADATA])
-        recipe = _read_recipe(facts["recipe"])
         features = tuple(facts["features"])
+        recipe = _read_recipe(facts["recipe"], features, uri)
         network = build(recipe, len(features))
-        # The hidden layer that files of old versions have besides `linear` is empty.
-        network.load_state_dict({k: t for k, t in weights.tensors.items() if t.numel()})
+        network.load_state_dict(weights.tensors)
         centre, spread = (np.array(facts[name], float) for name in ("centre", "spread"))
         scale = Scale(centre, spread, recipe.logarithms)
         provenance = dict(facts["provenance"])
@@ -238,11 +236,12 @@ def load_preference_model(source: str = DEFAULT_PREFERENCE_MODEL) -> PreferenceM
     return PreferenceModel(features, recipe, scale, network.eval(), provenance, weights.identity)
 
 
-def _read_recipe(saved: dict[str, Any]) -> Recipe:
-    """Read a recipe, also from files of old versions, which have other names and more options."""
-    saved = dict(saved)
-    for name, default in _REMOVED_OPTIONS.items():
-        if saved.pop(name, default) != default:
-            raise ValueError(f"this version of roi-ray has no recipes with {name!r}")
-    saved = {_OLD_NAMES.get(name, name): value for name, value in saved.items()}
-    return Recipe(**{"features": (), **saved})
+def _read_recipe(saved: dict[str, Any], features: tuple[str, ...], uri: str) -> Recipe:
+    kinds = {kind.network: kind for kind in (UtilityRecipe, MlpRecipe)}
+    kind = kinds[saved["network"]]
+    options = {name: value for name, value in saved.items() if name != "network"}
+    if {"features", *options} != {field.name for field in fields(kind)}:
+        raise WeightsError(
+            f"{uri} was trained by an older version of roi-ray: train it again with `roi-ray train`"
+        )
+    return kind(features=features, **options)

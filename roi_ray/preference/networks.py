@@ -9,7 +9,7 @@ _MLP_WIDTHS = (192, 64, 64, 32)
 
 
 def build(recipe: Recipe, features: int) -> nn.Module:
-    """Build a recipe's network, with random weights.
+    """Build a recipe's network, untrained: `mlp` with random weights, `utility` with zeros.
 
     The network takes standardised features of `a` and of `b`, (N, F) each, and returns logits,
     (N,), whose sigmoid is the probability that people prefer `a`.
@@ -44,7 +44,7 @@ class PairMlp(nn.Module):
 
 
 class LinearUtility(nn.Module):
-    """A weight per feature: the logit is w x_a - w x_b, so that swapping a and b flips its sign.
+    """A weight per feature: the logit is w (x_a - x_b), so that swapping a and b flips its sign.
 
     Args:
         features: number of features per candidate, F.
@@ -52,9 +52,8 @@ class LinearUtility(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.linear = nn.Parameter(0.1 + 0.05 * torch.randn(1, features))
+        self.linear = nn.Parameter(torch.zeros(1, features))
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Return the difference of the two utilities, (N,)."""
-        utility = torch.einsum("nf,mf->mn", torch.cat([a, b]), self.linear)[0]
-        return utility[: len(a)] - utility[len(a) :]
+        return (a - b) @ self.linear[0]

@@ -52,9 +52,9 @@ class Scale:
         return cls(both.mean(0), sign * np.where(varies, spread, 1.0), recipe.logarithms)
 
     def __call__(self, values: Floats, features: tuple[str, ...]) -> Tensor:
-        """Standardise features, (N, F); returns float32, (N, F)."""
+        """Standardise features, (N, F); returns float64, (N, F)."""
         values = _take_logarithms(values, features, self.logarithms)
-        return torch.from_numpy(((values - self.centre) / self.spread).astype(np.float32))
+        return torch.from_numpy((values - self.centre) / self.spread)
 
 
 def _take_logarithms(values: Floats, features: tuple[str, ...], logarithms: bool) -> Floats:

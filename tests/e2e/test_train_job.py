@@ -33,7 +33,7 @@ def test_training_resumes_from_its_checkpoint_on_s3_after_a_worker_is_killed(
 ) -> None:
     pq.write_table(comparisons(references=80), tmp_path / "comparisons.parquet")
     output, log, mark = tmp_path / "model.safetensors", tmp_path / "log", uuid.uuid4().hex
-    command = [sys.executable, str(JOB), "--recipe", "paper", "--workers", "2"]
+    command = [sys.executable, str(JOB), "--recipe", "paper", "--workers", "2", "--epochs", "50"]
     command += ["--comparisons", str(tmp_path / "comparisons.parquet"), "--output", str(output)]
     command += ["--runs", f"s3://{BUCKET}/runs"]
     with open(log, "w") as stream:

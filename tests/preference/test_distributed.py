@@ -27,7 +27,7 @@ def test_run_name_depends_on_the_training_version_and_not_on_the_release(tmp_pat
 
     def run():
         with pytest.raises(UsageError, match="stop before training"):
-            train_model(answers, ("psnr",), "paper", runs=str(tmp_path), workers=1)
+            train_model(answers, ("psnr",), "paper", runs=str(tmp_path), workers=1, epochs=1)
 
     monkeypatch.setattr(distributed, "connect", lambda **options: nullcontext())
     monkeypatch.setattr(distributed, "fit", fit)

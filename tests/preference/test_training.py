@@ -5,9 +5,9 @@ import pytest
 
 from roi_ray import schema
 from roi_ray.preference.examples import to_examples
-from roi_ray.preference.recipes import RECIPES
+from roi_ray.preference.recipes import RECIPES, find_recipe
 from roi_ray.preference.scale import Scale
-from roi_ray.preference.training import PreferenceTraining, build_trained_model, train_in_process
+from roi_ray.preference.training import build_trained_model, make_training, train_in_process
 from tests.preference.synthetic import comparisons
 
 
@@ -25,43 +25,36 @@ def accuracy(model, examples):
     return ((model.predict(examples.a, examples.b) > 0.5) == (examples.p_a > 0.5)).mean()
 
 
-def short(name):
-    return dataclasses.replace(RECIPES[name], epochs=20)
+def find_short_recipe(name, epochs):
+    return find_recipe(name, epochs if name == "paper" else None)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_trained_model_predicts_people_on_new_references(examples, others, name):
-    assert accuracy(train_in_process(examples, short(name)), others) > 0.8
+    model = train_in_process(examples, find_short_recipe(name, 15))
+    assert accuracy(model, others) > 0.8
+    assert model.features == model.recipe.features == schema.PAPER_FEATURES
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_same_seed_gives_same_model(examples, name):
-    models = [train_in_process(examples, short(name), seed) for seed in (1, 1, 2)]
+def test_paper_model_depends_on_the_seed_alone(examples):
+    recipe = find_recipe("paper", 2)
+    models = [train_in_process(examples, recipe, seed) for seed in (1, 1, 20260101123456)]
     one, same, other = (model.predict(examples.a, examples.b) for model in models)
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
 
 
-def test_swapped_comparisons_give_the_same_utility_model(examples):
-    recipe = short("roi-ray")
-    one, other = (train_in_process(given, recipe) for given in (examples, examples.swapped()))
-    np.testing.assert_allclose(
-        one.predict(examples.a, examples.b), other.predict(examples.a, examples.b), atol=1e-3
-    )
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_resumed_training_equals_uninterrupted_training(examples, name):
-    recipe = dataclasses.replace(RECIPES[name], epochs=4)
+def test_resumed_paper_training_equals_uninterrupted_training(examples):
+    recipe = find_recipe("paper", 2)
     scale = Scale.fit(examples, recipe)
-    whole, half, rest = (PreferenceTraining(examples, recipe, scale, 3) for _ in range(3))
-    for number in range(12):
-        whole.step(number)
-    for number in range(5):
+    whole, half, rest = (make_training(examples, recipe, scale) for _ in range(3))
+    assert whole.steps == 2 * 8  # 480 comparisons in batches of about 64
+    for number in range(11):
         half.step(number)
     rest.load(half.state())
-    for number in range(5, 12):
-        rest.step(number)
+    for training, first in ((whole, 0), (rest, 11)):
+        for number in range(first, training.steps):
+            training.step(number)
     one, other = (
         build_trained_model(training.state(), examples.features, recipe, scale)
         for training in (whole, rest)
@@ -71,27 +64,41 @@ def test_resumed_training_equals_uninterrupted_training(examples, name):
     )
 
 
-def test_answers_with_low_weight_hardly_change_the_model(examples):
-    votes = np.ones(len(examples))
+def test_loss_of_the_paper_network_is_the_mean_of_both_orders_over_votes(examples):
+    votes = np.random.default_rng(0).integers(1, 9, len(examples)).astype(float)
+    weighted = dataclasses.replace(examples, weight=votes, p_a=0.9 * examples.p_a + 0.03)
+    recipe = dataclasses.replace(find_recipe("paper", 1), batch_size=len(examples))
+    scale = Scale.fit(weighted, recipe)
+    training = make_training(weighted, recipe, scale)
+    a, b = (scale(side, weighted.features).float() for side in (weighted.a, weighted.b))
+    losses = []
+    for first, second, target in ((a, b, weighted.p_a), (b, a, 1 - weighted.p_a)):
+        p = 1 / (1 + np.exp(-training.network(first, second).detach().double().numpy()))
+        losses.append(-target * np.log(p) - (1 - target) * np.log(1 - p))
+    expected = np.average(np.mean(losses, axis=0), weights=votes)
+    assert training.step(0)["loss"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_answers_with_low_weight_hardly_change_the_model(examples, name):
     wrong = np.arange(len(examples)) % 2 == 0
     mixed = dataclasses.replace(
         examples,
         p_a=np.where(wrong, 1 - examples.p_a, examples.p_a),
-        weight=np.where(wrong, 0.01, votes),
+        weight=np.where(wrong, 0.01, 1.0),
     )
-    assert accuracy(train_in_process(mixed, short("roi-ray")), examples) > 0.8
+    assert accuracy(train_in_process(mixed, find_short_recipe(name, 15)), examples) > 0.8
 
 
-def test_scaling_all_votes_does_not_change_the_model(examples):
-    recipe = short("roi-ray")
+@pytest.mark.parametrize("name", RECIPES)
+def test_scaling_all_votes_does_not_change_the_model(examples, name):
     once, often = (
-        train_in_process(dataclasses.replace(examples, weight=examples.weight * factor), recipe)
+        train_in_process(
+            dataclasses.replace(examples, weight=examples.weight * factor),
+            find_short_recipe(name, 1),
+        )
         for factor in (1, 1000)
     )
     np.testing.assert_allclose(
         once.predict(examples.a, examples.b), often.predict(examples.a, examples.b), atol=1e-4
     )
-
-
-def test_large_seed_is_accepted(examples):
-    train_in_process(examples, short("roi-ray"), 20260101123456)

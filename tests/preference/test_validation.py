@@ -4,7 +4,7 @@ import pytest
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.preference.examples import to_examples
-from roi_ray.preference.recipes import RECIPES, Recipe
+from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.validation import (
     assign_folds,
     predict_by_metric,
@@ -54,7 +54,7 @@ def test_metric_predicts_by_its_direction(examples):
 
 
 def test_features_that_people_follow_predict_better(examples):
-    recipe = Recipe("utility", logarithms=True, lr=1e-2, epochs=20, batch_size=128)
+    recipe = RECIPES["roi-ray"]
     right = {
         name: (
             (predict_out_of_fold(examples, recipe_learner(recipe, features), 4, 1)[0] > 0.5)
