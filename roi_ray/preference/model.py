@@ -48,12 +48,9 @@ class PreferenceModel:
         >>> model = load_preference_model()
         >>> model.features[:4]
         ('psnr', 'ms_ssim', 'lpips', 'd_loss')
-        >>> a = [[38.1, 0.992, 0.021, 1.04, 52.3, 0.9991, 0.0004, 0.031]]
-        >>> b = [[33.5, 0.981, 0.064, 1.31, 47.9, 0.9975, 0.0011, 0.040]]
-        >>> model.predict(a, b).round(2)
-        array([0.85])
-        >>> model.predict(a, b) + model.predict(b, a)
-        array([1.])
+        >>> equal = [[1.0] * len(model.features)]
+        >>> model.predict(equal, equal)
+        array([0.5])
     """
 
     features: tuple[str, ...]

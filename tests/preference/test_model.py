@@ -92,7 +92,9 @@ def test_missing_feature_column_is_refused():
     model = untrained(RECIPES["roi-ray"])
     table = comparisons(references=2, each=3)
     assert model.predict_table(table, "here").shape == (6,)
-    with pytest.raises(ManifestError, match="here have no features roi_ms_ssim,"):
+    with pytest.raises(
+        ManifestError, match="needs the features roi_ms_ssim, which the comparisons here do not"
+    ):
         model.predict_table(table.drop_columns(["roi_ms_ssim_b"]), "here")
 
 
