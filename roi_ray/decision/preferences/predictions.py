@@ -18,9 +18,13 @@ from roi_ray.decision.preferences.equal_rate import (
 from roi_ray.decision.preferences.model_features import read_features
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.preference.model import PreferenceModel
+from roi_ray.preference.regions import basic_feature
 
 Images = NDArray[np.int64]
 Pair = tuple[str, str]
+
+_MIN_SQUARED_ERROR = 1e-12
+"""Squared errors are at least this where logarithms are taken: far below what anyone can see."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,10 @@ def predict_pairs(
     at = np.array(RATES)
     rates = {codec: scores.bit_rates(codec)[images] for codec in codecs}
     features = read_features(scores, codecs, model.features, images)
-    curves = {codec: interpolate(rates[codec], features[codec], at) for codec in codecs}
+    curves = {
+        codec: interpolate_features(rates[codec], features[codec], model.features, at)
+        for codec in codecs
+    }
     predictions = []
     for a, b in combinations(codecs, 2):
         near = find_near_pairs(rates[a], rates[b])
@@ -79,3 +86,22 @@ def predict_pairs(
             image = images[image]
             predictions.append(Predictions((a, b), image[known], bpp[known], share[known], apart))
     return predictions
+
+
+def interpolate_features(
+    rates: Floats, values: Floats, features: Sequence[str], at: Floats
+) -> Floats:
+    """Interpolate features of one codec at bit rates, squared errors on a logarithmic scale.
+
+    Args:
+        rates: see `interpolate`.
+        values: numbers of each cell, (images, K, F), in the features' own units.
+        features: names of the features, F.
+        at: see `interpolate`.
+    """
+    is_squared = [basic_feature(name).startswith("mse") for name in features]
+    values = values.copy()
+    values[..., is_squared] = np.log(np.maximum(values[..., is_squared], _MIN_SQUARED_ERROR))
+    found = interpolate(rates, values, at)
+    found[..., is_squared] = np.exp(found[..., is_squared])
+    return found

@@ -7,6 +7,7 @@ import pytest
 
 from roi_ray.decision.decide import decide
 from roi_ray.decision.preferences.predict import Preference, predict_preferences
+from roi_ray.decision.preferences.predictions import interpolate_features
 from roi_ray.errors import WeightsError
 from roi_ray.preference.intervals import MIN_REFERENCES
 from roi_ray.preference.model import load_preference_model
@@ -61,6 +62,25 @@ def test_prediction_is_that_of_the_model_for_the_cells_at_this_rate(tmp_path) ->
     a, b = ([[row[f] for f in model.features] for row in part] for part in (rows[:3], rows[3:]))
     assert share(preference, "a", "b") == pytest.approx(model.predict(a, b).mean(), abs=1e-6)
     assert preference.shares["a", "b"].low is None
+
+
+def test_squared_errors_agree_with_psnr_between_points() -> None:
+    rates = np.array([[0.25, 0.5, 1.2, 2.0]])
+    psnr = np.array([[30.0, 33.5, 39.0, 41.0]])
+    features = ("psnr", "mse", "roi_mse_cb", "lpips")
+    mse = 10 ** (-psnr / 10)
+    values = np.stack([psnr, mse, mse / 50, mse], -1)
+    values[0, 0, 2] = 0.0
+    given = values.copy()
+    at = np.array([0.1, 0.7, 1.7])
+    found = interpolate_features(rates, values, features, at)
+    assert np.isnan(found[0, 0]).all()
+    between = found[0, 1:]
+    assert between[:, 1] == pytest.approx(10 ** (-between[:, 0] / 10), rel=1e-9)
+    assert between[1, 2] == pytest.approx(between[1, 1] / 50, rel=1e-9)
+    assert (between[:, 2] > 0).all()
+    assert not np.isclose(between[:, 3], between[:, 1], rtol=1e-3).any()
+    assert np.array_equal(values, given)
 
 
 def test_real_cells_are_taken_where_the_sweep_was_matched_by_bit_rate(tmp_path) -> None:
@@ -151,7 +171,16 @@ def test_null_under_a_mask_that_is_not_empty_is_a_missing_number(tmp_path) -> No
                 {k: v for k, v in row.items() if k != "roi_lpips"}
                 for row in sweep_rows({"a": 1, "b": 1})
             ],
-            "The preference model needs roi_lpips, which the scores do not have",
+            "The preference model needs roi_lpips, which the scores do not have: make them again, "
+            "with `roi-ray score` and a new --output.",
+        ),
+        (
+            [
+                {k: v for k, v in row.items() if "ssimulacra2" not in k}
+                for row in sweep_rows({"a": 1, "b": 1})
+            ],
+            "The preference model needs ssimulacra2, which the scores do not have: make them "
+            "again, with `roi-ray score --metrics ssimulacra2` and a new --output.",
         ),
     ],
 )
