@@ -225,7 +225,7 @@ DecisionMetrics = Annotated[
     typer.Option(
         "--metric",
         help="Column of the scores to compare codecs by. Repeatable; the first one decides.",
-        show_default="ssimulacra2 if measured, else ms_ssim decides; then all features",
+        show_default="ssimulacra2 if measured, else ms_ssim; then psnr, lpips, d_loss, roi_*",
         rich_help_panel=_DECISION,
     ),
 ]

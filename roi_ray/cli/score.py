@@ -1,5 +1,6 @@
 """`roi-ray score`: score a sweep of (original, decoded) image pairs."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,7 @@ from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_if_too_many_failed, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
 from roi_ray.runtime.logs import escape_line, log_to_stderr
+from roi_ray.schema import OPTIONAL_METRICS
 from roi_ray.settings import (
     DEFAULT_DISCRIMINATOR,
     DEFAULT_LPIPS,
@@ -41,7 +43,7 @@ def main(
         str | None,
         typer.Option(
             help="Instead of --manifest and --output: make a small sweep from photographs in "
-            "this folder, and score it. Needs the extra `demo`.",
+            "this folder, and score it with all metrics. Needs the extra `demo`.",
             show_default=False,
         ),
     ] = None,
@@ -107,6 +109,7 @@ def main(
         from roi_ray.report.demo import make_demo, report_demo
 
         manifest, output = make_demo(demo)
+        settings = replace(settings, metrics=OPTIONAL_METRICS)  # the report shows all there is
     assert manifest is not None and output is not None
     summary = score_manifest(manifest, output, settings, options)
     print_summary(summary)

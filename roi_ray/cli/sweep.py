@@ -194,7 +194,8 @@ def main(
         failed, rows = scores.failed, scores.rows
     else:
         prefixes = [part for prefix in summary.folders for part in ("--allow-prefix", prefix)]
-        command = ["roi-ray", "score", "--manifest", summary.manifest, *prefixes]
+        measured = [part for name in metrics or () for part in ("--metrics", name)]
+        command = ["roi-ray", "score", "--manifest", summary.manifest, *prefixes, *measured]
         print(f"score it: {shlex.join([*command, '--output', scores_uri])}")
     exit_if_too_many_failed(failed, rows, fail_above)
 

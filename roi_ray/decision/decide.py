@@ -85,8 +85,8 @@ def decide(
         scores: the scores, or their URI.
         anchor: codec that the others are compared with; by default `jpeg`, or without one the codec
             with the most points.
-        metrics: metrics to compare by, the deciding one first; by default the eight features and
-            SSIMULACRA2, as far as they were measured.
+        metrics: metrics to compare by, the deciding one first; by default those of
+            `choices.DEFAULT_METRICS`, as far as they were measured.
         group_by: columns that group images by their content.
         codecs: codecs to compare; by default all. The anchor is always one of them.
         resamples: number of resamples of the images for the intervals; 0 for no intervals.

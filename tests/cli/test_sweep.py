@@ -24,7 +24,8 @@ def run(*arguments):
 
 def test_sweep_prints_the_command_that_scores_it(tmp_path, images, without_ray):
     out = str(tmp_path / "out")
-    made = run("--images", images, "--output", out, "--codec", "jpeg:20..80:30", "--codec", "avif")
+    codecs = ("--codec", "jpeg:20..80:30", "--codec", "avif")
+    made = run("--images", images, "--output", out, *codecs, "--metrics", "ssimulacra2")
     assert made.exit_code == 0, made.output
     assert "16 cells, 0 failed; 16 encoded now" in made.stdout
     command = shlex.split(made.stdout.splitlines()[-1].partition("score it: ")[2])
@@ -32,6 +33,7 @@ def test_sweep_prints_the_command_that_scores_it(tmp_path, images, without_ray):
     scored = CliRunner().invoke(app, command[1:])
     assert scored.exit_code == 0, scored.output
     assert "16 pairs, 0 failed; 16 scored now" in scored.stdout
+    assert pq.read_table(tmp_path / "out/scores")["ssimulacra2"].null_count == 0
 
 
 def test_sweep_goes_on_into_scoring_and_adds_to_both(tmp_path, images, without_ray):

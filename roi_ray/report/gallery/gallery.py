@@ -68,7 +68,7 @@ def make_gallery(
         max_pixels: largest image that is decoded.
         budget_bytes: number of characters of all pictures in base64; it decides the size of the
             crops.
-        metrics: metrics to show; by default the eight features and SSIMULACRA 2.
+        metrics: metrics to show; by default those of a decision, as far as they were measured.
         saliency: path or URI of the run's saliency network, if it is not the packaged one.
     """
     base = base or scores.base or scores.uri
