@@ -118,7 +118,7 @@ def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_clus
         recipe="roi-ray",
         seed=0,
         runs=str(tmp_path / "runs"),
-        workers=3,
+        workers=2,
         gpu=False,
     )
     text = capsys.readouterr().out
@@ -127,12 +127,12 @@ def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_clus
     loaded = load_preference_model(model)
     assert loaded.identity["sha256"] in text
     assert loaded.features == ("psnr", "roi_psnr")
-    # Any number of workers, also more than Ray has CPUs, train the same model as one process.
-    assert loaded.provenance["workers"] == 3
+    # Any number of workers trains the same model as one process.
+    assert loaded.provenance["workers"] == 2
     examples = to_examples(pq.read_table(comparisons), loaded.features, comparisons)
     alone = train_in_process(examples, RECIPES["roi-ray"])
     np.testing.assert_allclose(
-        *(m.predict(examples.a, examples.b) for m in (loaded, alone)), atol=1e-4
+        *(m.predict(examples.a, examples.b) for m in (loaded, alone)), atol=1e-6
     )
 
     output = tmp_path / "evaluation"
@@ -163,6 +163,11 @@ def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_clus
             "unknown recipe 'other': choose from paper",
         ),
         (train, {"recipe": "paper", "features": "vmaf"}, "unknown feature 'vmaf'"),
+        (
+            train,
+            {"recipe": "roi-ray", "features": "roi", "epochs": 50},
+            "the recipe 'roi-ray' has no epochs",
+        ),
         (
             train,
             {"recipe": "paper", "features": "roi"},
