@@ -172,7 +172,10 @@ class Scores:
         roi_fraction: mean of the mask, in [0, 1].
         ssimulacra2: SSIMULACRA2 2.1, 100 at most, for identical images; may be negative; higher is
             better. Optional.
+        ssimulacra2_y: SSIMULACRA2 of luminance alone: of the three channels of XYB, only the errors
+            of Y count; at most 100; higher is better. Optional, with `ssimulacra2`.
         roi_ssimulacra2: see `ssimulacra2`.
+        roi_ssimulacra2_y: see `ssimulacra2_y`.
 
     Examples:
         >>> import roi_ray
@@ -214,8 +217,17 @@ class Scores:
     ssimulacra2: float | None = _column(
         "1", "higher", "SSIMULACRA2 2.1, at most 100", optional="ssimulacra2"
     )
+    ssimulacra2_y: float | None = _column(
+        "1",
+        "higher",
+        "SSIMULACRA2 of luminance alone, the channel Y of XYB, at most 100",
+        optional="ssimulacra2",
+    )
     roi_ssimulacra2: float | None = _roi_column(
         "1", "higher", "ssimulacra2", optional="ssimulacra2"
+    )
+    roi_ssimulacra2_y: float | None = _roi_column(
+        "1", "higher", "ssimulacra2_y", optional="ssimulacra2"
     )
 
     def to_dict(self) -> dict[str, int | float | None]:

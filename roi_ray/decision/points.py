@@ -12,7 +12,7 @@ from roi_ray.decision.rate_curves import Curves, fit_curves
 from roi_ray.decision.resampling import Mask
 from roi_ray.settings import PSNR_CAP
 
-_BEST = {"ms_ssim": 1.0, "lpips": 0.0, "ssimulacra2": 100.0, "mse": 0.0}
+_BEST = {"ms_ssim": 1.0, "lpips": 0.0, "ssimulacra2": 100.0, "ssimulacra2_y": 100.0, "mse": 0.0}
 """Best value of metrics that have one, which is a point of a curve."""
 
 _IN_DB = "ms_ssim"

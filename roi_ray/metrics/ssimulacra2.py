@@ -21,6 +21,7 @@ from roi_ray.metrics.ssimulacra2_weights import (
     MAX_SCALES,
     SSIM,
     Channel,
+    Y,
     combine_norms,
     list_channels,
 )
@@ -217,8 +218,8 @@ class _Ssimulacra2(Metric):
             yield scale, image
 
     def combine(self, means: list[Tensor]) -> dict[str, Tensor]:
-        """Take the norms' weighted sum, and the final polynomial."""
-        return {"ssimulacra2": combine_norms(means)}
+        """Take the norms' weighted sum, and the final polynomial; also of the channel Y alone."""
+        return {"ssimulacra2": combine_norms(means), "ssimulacra2_y": combine_norms(means, only=Y)}
 
 
 METRIC = _Ssimulacra2()

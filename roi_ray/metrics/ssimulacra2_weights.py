@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 MAX_SCALES = 6
+Y = 1
+"""Number of the channel Y of XYB, the luminance."""
 SSIM, ARTEFACT, DETAIL = range(3)
 """Kinds of maps: the SSIM-like error, artefacts, lost detail."""
 
@@ -87,12 +89,13 @@ def list_channels(scales: int) -> list[Channel]:
     return [channel for channel in channels if channel.terms]
 
 
-def combine_norms(means: Sequence[Tensor]) -> Tensor:
+def combine_norms(means: Sequence[Tensor], only: int | None = None) -> Tensor:
     """Turn the means of the maps into the number.
 
     Args:
         means: one (N, terms) per entry of `list_channels`: means of the map for a 1-norm, of its
             fourth power for a 4-norm, float64.
+        only: number of the channel whose errors count, 0 to 2 for X, Y and B; None for all.
 
     Returns:
         (N,), at most 100.
@@ -105,8 +108,9 @@ def combine_norms(means: Sequence[Tensor]) -> Tensor:
     )
     error = torch.zeros_like(means[0][:, 0])
     for channel, values in zip(channels, means, strict=True):
-        for (norm, _, weight), mean in zip(channel.terms, values.unbind(1), strict=True):
-            error += weight * (mean.sqrt().sqrt() if norm else mean)
+        if only in (None, channel.index):
+            for (norm, _, weight), mean in zip(channel.terms, values.unbind(1), strict=True):
+                error += weight * (mean.sqrt().sqrt() if norm else mean)
     error *= 0.9562382616834844
     error = (
         2.326765642916932 * error

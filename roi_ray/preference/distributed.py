@@ -1,7 +1,7 @@
 """Train a preference model on Ray Train, on any number of workers."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,7 @@ def train_model(
             report=report,
             make_datasets=partial(_to_datasets, examples),
         )
+    model = build_trained_model(state, features, settings, scale)
     provenance = {
         "roi_ray": roi_ray.__version__,
         "torch": torch.__version__,
@@ -113,12 +114,12 @@ def train_model(
         "comparisons": {
             "rows": len(examples),
             "sha256": comparisons.sha256,
-            SAMPLE: sample_hashes(examples),
+            SAMPLE: sample_hashes(examples.only(model.features)),
         },
         "references": references,
         schema.SCORED_WITH: features_provenance(comparisons.table, comparisons.name),
     }
-    return build_trained_model(state, features, settings, scale, provenance)
+    return replace(model, provenance=provenance)
 
 
 def _choose_workers(comparisons: int, *, use_gpu: bool) -> int:

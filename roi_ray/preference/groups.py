@@ -10,7 +10,7 @@ from roi_ray.preference.regions import basic_feature
 GROUPS = {
     "overall error": ("psnr", "mse", "mse_y"),
     "colour": ("mse_cb", "mse_cr"),
-    "structure": ("ms_ssim", "ssimulacra2"),
+    "structure": ("ms_ssim", "ssimulacra2", "ssimulacra2_y"),
     "learned similarity": ("lpips",),
     "realism": ("d_loss",),
 }

@@ -52,7 +52,7 @@ def _share(hashes: list[str], trained: set[str]) -> float:
 
 def _hash_answers(examples: Examples) -> list[str]:
     # Rounded, because the last digits of features depend on the machine.
-    scale_100 = [basic_feature(name) == "ssimulacra2" for name in examples.features]
+    scale_100 = [basic_feature(name).startswith("ssimulacra2") for name in examples.features]
     a, b = (
         np.where(scale_100, side.round(_DECIMALS_OF_100), side.round(_DECIMALS))
         for side in (examples.a, examples.b)

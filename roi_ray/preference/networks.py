@@ -54,6 +54,16 @@ class LinearUtility(nn.Module):
         super().__init__()
         self.linear = nn.Parameter(torch.zeros(1, features))
 
+    def used_features(self) -> list[int]:
+        """List the numbers of the features whose weight is not 0."""
+        return [int(index) for index in self.linear[0].nonzero()[:, 0]]
+
+    def only(self, features: list[int]) -> "LinearUtility":
+        """Return the same network of some of the features, by their numbers."""
+        network = LinearUtility(len(features))
+        network.linear.data = self.linear.data[:, features]
+        return network
+
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Return the difference of the two utilities, (N,)."""
         return (a - b) @ self.linear[0]

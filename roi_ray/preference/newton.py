@@ -1,5 +1,9 @@
 """Fit a logistic regression with a ridge penalty, by Newton's method; on any number of workers.
 
+No weight is negative: a measurement counts in its own direction, or not at all. Measurements are
+alike, so that without this, one of two gets a negative weight where that fits the answers a little
+better, and an image is preferred because its blue is wrong.
+
 The loss is convex and has one minimum, which the first ten steps or so find to the last digits. So
 there is nothing to choose: no seed, no batch, no learning rate, no number of epochs.
 """
@@ -7,6 +11,7 @@ there is nothing to choose: no seed, no batch, no learning rate, no number of ep
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from scipy.optimize import nnls
 from torch import Tensor
 
 from roi_ray.errors import RoiRayError
@@ -27,11 +32,12 @@ class NewtonTraining:
     """The fit of a `LinearUtility`.
 
     The loss is the mean over votes of the cross-entropy with the share of people who prefer `a`,
-    plus the penalty on the weights, which start at 0. It is the same for both orders of a
-    comparison, so that one is enough.
+    plus the penalty on the weights, which start at 0 and stay 0 or more. It is the same for both
+    orders of a comparison, so that one is enough.
 
     A step is iteratively reweighted least squares (Hastie, Tibshirani and Friedman, "The Elements
-    of Statistical Learning", 2009, 4.4.1) along a line: of the whole step, its half, quarter and so
+    of Statistical Learning", 2009, 4.4.1), here non-negative (Lawson and Hanson, "Solving Least
+    Squares Problems", 1974, chapter 23), along a line: of the whole step, its half, quarter and so
     on, the best is taken, because a whole step far from the minimum may overshoot. Each worker sums
     over its share of the comparisons, and all workers solve the same small equations.
 
@@ -93,7 +99,8 @@ class NewtonTraining:
         curvature = self._x.T @ (self._x * (self._share * p * (1 - p))[:, None])
         gradient, curvature = _sum_over_workers(gradient, curvature)
         curvature.diagonal().add_(self._weight_decay)
-        direction = torch.linalg.solve(curvature, -gradient - self._weight_decay * self._weights)
+        goal = curvature @ self._weights - gradient - self._weight_decay * self._weights
+        direction = _solve_non_negative(curvature, goal) - self._weights
         # All lengths at once, so that no worker needs to know what another one has decided.
         lengths = 0.5 ** torch.arange(_SHORTEST_STEP + 1).to(self._x)
         candidates = self._weights + lengths[:, None] * direction
@@ -105,6 +112,21 @@ class NewtonTraining:
         best = int((losses <= losses.min() + _ROUNDING).int().argmax())  # the longest of the best
         self._weights, self._loss = candidates[best], losses[best].item()
         self.converged = bool(direction.abs().max() < _CONVERGED)
+
+
+def _solve_non_negative(curvature: Tensor, goal: Tensor) -> Tensor:
+    """Minimise `w curvature w / 2 - goal w` over weights `w` of 0 or more, (F,).
+
+    Args:
+        curvature: positive definite, float64, (F, F).
+        goal: float64, (F,).
+    """
+    # With curvature = R^T R it is |R w - R^-T goal|^2 / 2, up to a constant.
+    root = torch.linalg.cholesky(curvature, upper=True)
+    target = torch.linalg.solve_triangular(root.mT, goal[:, None], upper=False)[:, 0]
+    weights, _ = nnls(root.cpu().numpy(), target.cpu().numpy())
+    weights[weights < _CONVERGED] = 0  # rounding
+    return torch.from_numpy(weights).to(goal)
 
 
 def _sum_over_workers(*sums: Tensor) -> list[Tensor]:

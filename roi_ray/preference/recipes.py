@@ -29,6 +29,8 @@ class Recipe:
 class UtilityRecipe(Recipe):
     """A logistic regression: a weighted sum of features per candidate, the larger one wins.
 
+    Weights are 0 or more, so that no image is preferred because a measurement of it is worse.
+
     Attributes:
         weight_decay: factor of half the sum of squared weights, which is added to the mean
             cross-entropy; above 0, so that the weights are finite whatever the answers.
@@ -64,6 +66,7 @@ _ROI_RAY_FEATURES = (
     "mse_cb",
     "mse_cr",
     "ssimulacra2",
+    "ssimulacra2_y",
     *schema.ROI_FEATURES,
     "roi_mse_y",
     "roi_mse_cb",
@@ -72,7 +75,7 @@ _ROI_RAY_FEATURES = (
 
 RECIPES = {
     "paper": MlpRecipe(schema.PAPER_FEATURES),
-    "roi-ray": UtilityRecipe(_ROI_RAY_FEATURES, weight_decay=3e-3),
+    "roi-ray": UtilityRecipe(_ROI_RAY_FEATURES, weight_decay=1e-3),
 }
 """Recipes by name.
 

@@ -10,9 +10,13 @@ from roi_ray import schema
 from roi_ray.preference.examples import Examples, Floats
 from roi_ray.preference.recipes import Recipe
 from roi_ray.preference.regions import basic_feature
+from roi_ray.settings import PSNR_CAP
 
-_MIN_POSITIVE = 1e-6
-_INTERVAL_SCALES = ("psnr", "ssimulacra2")
+_MIN_POSITIVE = 10 ** (-PSNR_CAP / 10)
+"""Smaller numbers count as this one, so that they have a logarithm."""
+_CONSTANT = 1e-6
+"""Features vary that have a spread above this part of their largest value."""
+_INTERVAL_SCALES = ("psnr", "ssimulacra2", "ssimulacra2_y")
 """Metrics whose differences have one meaning along the whole scale; of the others, ratios do."""
 
 
@@ -46,10 +50,14 @@ class Scale:
         # Not a standard deviation: which candidate is called `a` must not matter.
         rms_difference = np.sqrt(np.square(a - b).mean(0))
         spread = rms_difference if recipe.network == "utility" else both.std(0)
-        varies = spread > _MIN_POSITIVE * np.abs(both).max(0)
+        varies = spread > _CONSTANT * np.abs(both).max(0)
         better = [schema.MEANINGS[feature].better for feature in examples.features]
         sign = np.where([direction == "lower" for direction in better], -1.0, 1.0)
         return cls(both.mean(0), sign * np.where(varies, spread, 1.0), recipe.logarithms)
+
+    def only(self, features: list[int]) -> "Scale":
+        """Select some of the features, by their numbers."""
+        return Scale(self.centre[features], self.spread[features], self.logarithms)
 
     def __call__(self, values: Floats, features: tuple[str, ...]) -> Tensor:
         """Standardise features, (N, F); returns float64, (N, F)."""

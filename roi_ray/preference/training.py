@@ -1,13 +1,12 @@
 """Train a preference model on labelled comparisons, in this process or on many workers."""
 
 from dataclasses import replace
-from typing import Any
 
 from roi_ray.preference.adam import AdamTraining, count_steps_per_epoch
 from roi_ray.preference.early_stopping import choose_epochs, fix_epochs
 from roi_ray.preference.examples import Examples
 from roi_ray.preference.model import PreferenceModel
-from roi_ray.preference.networks import build
+from roi_ray.preference.networks import LinearUtility, build
 from roi_ray.preference.newton import NewtonTraining
 from roi_ray.preference.recipes import MlpRecipe, Recipe, UtilityRecipe
 from roi_ray.preference.scale import Scale
@@ -48,21 +47,23 @@ def build_trained_model(
     features: tuple[str, ...],
     recipe: Recipe,
     scale: Scale,
-    provenance: dict[str, Any] | None = None,
 ) -> PreferenceModel:
-    """Build the model of a training's last state.
+    """Build the model of a training's last state, without features whose weight is 0.
 
     Args:
         state: state of a training, see `make_training`.
         features: names of the features that it was trained on.
-        recipe: recipe that it was trained by; the model's own names these features.
+        recipe: recipe that it was trained by; the model's own names the features that it kept.
         scale: standardisation that it was trained with.
-        provenance: provenance to record with the model.
     """
     network = build(recipe, len(features))
     network.load_state_dict(state["network"])
+    if isinstance(network, LinearUtility) and (used := network.used_features()):
+        features = tuple(features[index] for index in used)
+        scale = scale.only(used)
+        network = network.only(used)
     recipe = replace(recipe, features=features)
-    return PreferenceModel(features, recipe, scale, network.eval(), provenance or {})
+    return PreferenceModel(features, recipe, scale, network.eval())
 
 
 def train_in_process(examples: Examples, recipe: Recipe, seed: int = 0) -> PreferenceModel:

@@ -69,7 +69,7 @@ def recipe_learner(recipe: Recipe, features: tuple[str, ...]) -> Learner:
         model = train_in_process(examples.only(features), recipe, seed)
 
         def predict(others: Examples) -> Floats:
-            chosen = others.only(features)
+            chosen = others.only(model.features)
             return model.predict(chosen.a, chosen.b)
 
         return predict

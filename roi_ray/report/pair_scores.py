@@ -27,12 +27,7 @@ def format_scores(images: Sequence[tuple[str, Scores | None]], settings: Setting
         images: name and scores of each image; or why it has none, and None.
         settings: settings of the scores.
     """
-    default = schema.make_scores_schema().names
-    optional = [
-        name
-        for name in schema.make_scores_schema(settings.metrics).names
-        if name not in default and not name.startswith("roi_")
-    ]
+    optional = settings.metrics
     whole = (*schema.BASIC_FEATURES, *optional)
     columns = (*whole, *(f"roi_{name}" for name in whole), "roi_fraction")
     rows = [

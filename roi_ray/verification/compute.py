@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from roi_ray import schema
 from roi_ray.imaging.pixels import bit_depth_of
 from roi_ray.settings import Weighting
 from roi_ray.verification import literal, packages
@@ -119,7 +120,11 @@ class PairComputer:
         return {**dict.fromkeys(exact, "decoded files"), **basic, **roi}
 
     def _list_reasons(self) -> dict[str, str]:
-        reasons = dict.fromkeys(("ssimulacra2", "roi_ssimulacra2"), _NO_SSIMULACRA2)
+        reasons = {
+            name: _NO_SSIMULACRA2
+            for name in schema.QUALITY_COLUMNS
+            if schema.optional_metric(name) == "ssimulacra2"
+        }
         if self._networks.lpips_missing is not None:
             reasons |= dict.fromkeys(("lpips", "roi_lpips"), self._networks.lpips_missing)
         return reasons

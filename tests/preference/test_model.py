@@ -164,7 +164,8 @@ def test_feature_that_is_constant_in_training_is_ignored(name):
     recipe = find_recipe(name, epochs=10 if name == "paper" else None)
     model = train_in_process(to_examples(table, schema.PAPER_FEATURES, "constant"), recipe)
     others = to_examples(comparisons(references=40, seed=1), schema.PAPER_FEATURES, "others")
-    predicted = model.predict(others.a, others.b)
+    chosen = others.only(model.features)
+    predicted = model.predict(chosen.a, chosen.b)
     assert ((predicted > 0.5) == (others.p_a > 0.5)).mean() > 0.8
 
 
@@ -190,7 +191,9 @@ def test_unknown_feature_in_a_file_is_refused(tmp_path):
 
 def test_packaged_model_has_the_default_recipe_and_its_identity():
     model = load_preference_model()
-    assert model.recipe == RECIPES[DEFAULT_RECIPE]
+    recipe = RECIPES[DEFAULT_RECIPE]
+    assert model.recipe == replace(recipe, features=model.features)
+    assert set(model.features) <= set(recipe.features)  # those whose weight is not 0
     assert model.features == model.recipe.features
     assert model.identity["name"] == f"{DEFAULT_PREFERENCE_MODEL}.safetensors"
     card = loader.WEIGHTS_FOLDER / f"{DEFAULT_PREFERENCE_MODEL}.md"

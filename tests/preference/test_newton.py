@@ -59,7 +59,7 @@ def make_loss(examples, recipe):
 def test_fit_is_the_minimum_that_another_optimiser_finds(examples, weight_decay):
     recipe = replace(RECIPE, weight_decay=weight_decay)
     loss = make_loss(examples, recipe)
-    expected = minimize(loss, np.zeros(8), method="BFGS", options={"gtol": 1e-7}, tol=1e-7)
+    expected = minimize(loss, np.ones(8), bounds=[(0, None)] * 8, options={"gtol": 1e-8}, tol=1e-14)
     weights, losses = fit(examples, recipe)
     np.testing.assert_allclose(weights, expected.x, atol=1e-4)
     assert losses[-1] == pytest.approx(loss(weights), abs=1e-12)
@@ -79,7 +79,7 @@ def test_separable_answers_have_a_finite_fit():
 
 def test_single_comparison_is_fitted():
     weights, _ = fit(make_examples(np.array([[30.0, 40.0]]), np.array([[31.0, 39.0]]), [1]))
-    assert weights[0] == pytest.approx(-weights[1])
+    assert weights[0] == 0  # b is better in the first feature, but a was preferred
     assert weights[1] > 1
 
 
@@ -88,7 +88,7 @@ def test_feature_that_never_varies_has_no_weight(examples):
     a[:, 2] = b[:, 2] = 0.1
     weights, _ = fit(replace(examples, a=a, b=b))
     assert weights[2] == 0
-    assert np.abs(weights[[0, 1, 3]]).min() > 1e-3
+    assert weights[[0, 4, 6]].min() > 1e-3
 
 
 def test_step_that_would_overshoot_is_shortened():

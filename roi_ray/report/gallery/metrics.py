@@ -10,7 +10,7 @@ from roi_ray.decision.choices import DEFAULT_METRICS
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.report.page.text import base_metric, label_metric
 
-_DECIMALS = {"psnr": 2, "ms_ssim": 4, "lpips": 4, "d_loss": 3, "ssimulacra2": 2}
+_DECIMALS = {"psnr": 2, "ms_ssim": 4, "lpips": 4, "d_loss": 3, "ssimulacra2": 2, "ssimulacra2_y": 2}
 
 
 @dataclass(frozen=True)

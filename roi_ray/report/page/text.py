@@ -19,6 +19,7 @@ _LABELS = {
     "lpips": "LPIPS",
     "d_loss": "D loss",
     "ssimulacra2": "SSIMULACRA2",
+    "ssimulacra2_y": "SSIMULACRA2 Y",
 }
 _ROI = "roi_"
 
