@@ -1,14 +1,19 @@
-"""`roi-ray evaluate`: compare preference models with simple rules and a human ceiling."""
+"""`roi-ray evaluate`: judge preference models beside single metrics and people themselves."""
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_with_message
 from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, find_recipe
+
+if TYPE_CHECKING:
+    from roi_ray.preference.evaluation import Evaluation
+
+_WIDTH = 100
 
 
 @exit_with_message
@@ -41,26 +46,22 @@ def main(
         int, typer.Option(min=1, help="Number of cross-validations, each with different folds.")
     ] = 3,
 ) -> None:
-    """Measure how many human choices each model predicts, on references it was not trained on.
+    """Measure how well models predict human choices, on references they were not trained on.
 
     Exit codes: 0 if the evaluation is written; 2 if the arguments, the comparisons, a model or the
     output cannot be used.
     """
-    recipes = recipe or list(RECIPES)
+    recipes = recipe or [DEFAULT_RECIPE, *(name for name in RECIPES if name != DEFAULT_RECIPE)]
     for name in recipes:
         find_recipe(name)
 
     import torch
-    from rich.console import Console
 
-    from roi_ray import schema
     from roi_ray.io import storage
     from roi_ray.preference.comparisons import read_comparisons
     from roi_ray.preference.evaluation import evaluate
-    from roi_ray.preference.intervals import MIN_REFERENCES, describe_missing_interval
-    from roi_ray.preference.regions import describe_substitution
-    from roi_ray.report import preference as report
     from roi_ray.report.json_values import replace_non_finite
+    from roi_ray.report.preference_picture import draw
 
     torch.set_num_threads(1)  # these networks are too small to gain from more threads
     checked = read_comparisons(comparisons)
@@ -71,7 +72,7 @@ def main(
         models=model or [],
         folds=folds,
         repeats=repeats,
-        report=lambda line: print(line, file=sys.stderr),
+        report=lambda line: print(line, file=sys.stderr, flush=True),
     )
     facts = {
         "comparisons_sha256": checked.sha256,
@@ -81,20 +82,40 @@ def main(
     values = replace_non_finite({**facts, **result.to_json()})
     data = json.dumps(values, indent=2, allow_nan=False)
     storage.write_bytes(storage.join(output, "evaluation.json"), data.encode())
-    storage.write_bytes(storage.join(output, "evaluation.png"), report.draw(result))
-    console = Console(width=140)
-    console.print(
-        f"{len(checked.table)} comparisons, {result.comparisons} used, "
-        f"about {result.references} references"
-    )
-    if result.without_region:
-        console.print(describe_substitution(result.without_region), highlight=False)
-    console.print(report.to_table(result))
-    main_recipe = DEFAULT_RECIPE if DEFAULT_RECIPE in recipes else recipes[0]
-    shown = [f"BASIC {main_recipe}", f"ROI {main_recipe}", *schema.BASIC_FEATURES[:2]]
-    console.print(report.to_parts_table(result, shown))
-    for name, test in result.differences.items():
-        console.print(report.format_difference(name, test), highlight=False)
-    if result.references < MIN_REFERENCES:
-        console.print(describe_missing_interval(), highlight=False)
+    storage.write_bytes(storage.join(output, "evaluation.png"), draw(result))
+    _print_report(result, len(checked.table))
     print(f"-> {output}")
+
+
+def _print_report(result: "Evaluation", rows: int) -> None:
+    """Print what a judge needs to know, the most important first, 100 columns wide."""
+    from rich.console import Console
+
+    from roi_ray.preference.intervals import MIN_REFERENCES, describe_missing_interval
+    from roi_ray.preference.regions import describe_substitution
+    from roi_ray.report import preference as report
+
+    console = Console(width=_WIDTH, highlight=False, markup=False)
+
+    def print_lines(*lines: str) -> None:
+        for line in lines:
+            console.print(line)
+        console.print()
+
+    main = report.select_main(result)
+    facts = [f"{rows} comparisons, {result.comparisons} used, about {result.references} references"]
+    if result.without_region:
+        facts.append(describe_substitution(result.without_region))
+    if result.references < MIN_REFERENCES:
+        facts.append(describe_missing_interval())
+    print_lines(*facts)
+    print_lines(*map(report.write_headline, main))
+    console.print(report.to_table(result))
+    print_lines(*report.explain_table(result))
+    for table in report.to_bias_tables(result):
+        console.print(table)
+    print_lines(*report.explain_bias(result))
+    print_lines(*report.write_ceilings(result))
+    print_lines(*report.write_differences(result))
+    metrics = [each.name for each in result.results if each.kind == "metric"]
+    console.print(report.to_parts_table(result, [*(each.name for each in main[:3]), *metrics[:1]]))

@@ -1,4 +1,4 @@
-"""Parts of the comparisons that an evaluation reports separately, and repeated questions."""
+"""Parts of the comparisons that an evaluation reports separately."""
 
 from itertools import pairwise
 
@@ -7,8 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.io import storage
-from roi_ray.preference.examples import Examples, Floats
+from roi_ray.preference.examples import Examples
 
 Mask = NDArray[np.bool_]
 
@@ -16,6 +15,7 @@ REPEATED_QUESTIONS = "questions asked again"
 """Name of the part with the questions that people answered more than once."""
 
 _BPP_EDGES = (0.25, 0.5, 1.0, 2.0)
+_CLOSENESS_FEATURE = "ms_ssim"
 _CLOSENESS = ("closest third", "middle third", "farthest third")
 
 
@@ -24,37 +24,14 @@ def split_into_parts(table: pa.Table, examples: Examples) -> dict[str, Mask]:
 
     Args:
         table: comparisons; without columns of bit rates or codecs, those parts are left out.
-        examples: the same comparisons as arrays, with the feature `ms_ssim`.
+        examples: the same comparisons as arrays; without the feature `ms_ssim`, there are no parts
+            by closeness.
 
     Returns:
         masks of the comparisons, (N,), by name of the part; parts that are empty are left out.
     """
     parts = {**_by_bit_rate(table), **_by_codecs(table), **_by_closeness(examples)}
     return {name: mask for name, mask in parts.items() if mask.any()}
-
-
-def number_questions(table: pa.Table) -> tuple[NDArray[np.int64], Floats]:
-    """Number the questions that comparisons ask, whichever candidate comes first.
-
-    Two comparisons ask the same question if they show the same images, and the same crop of them.
-
-    Args:
-        table: labelled comparisons.
-
-    Returns:
-        number of each comparison's question, (N,), and the answers, (N,), as the share of people
-        who prefer the candidate whose URI sorts first.
-    """
-    numbers: dict[tuple[object, ...], int] = {}
-    crop_columns = [name for name in schema.CROP if name in table.column_names]
-    uris = (map(storage.normalize, table[name].to_pylist()) for name in schema.COMPARISON_URIS)
-    others = (table[name].to_pylist() for name in (schema.P_A, *crop_columns))
-    questions, answers = [], []
-    for reference, a, b, p_a, *crop in zip(*uris, *others, strict=True):
-        question = (reference, *sorted((a, b)), *crop)
-        questions.append(numbers.setdefault(question, len(numbers)))
-        answers.append(p_a if a < b else 1 - p_a)
-    return np.array(questions), np.array(answers)
 
 
 def _by_bit_rate(table: pa.Table) -> dict[str, Mask]:
@@ -78,7 +55,11 @@ def _by_codecs(table: pa.Table) -> dict[str, Mask]:
 
 
 def _by_closeness(examples: Examples) -> dict[str, Mask]:
-    ssim = examples.only(["ms_ssim"])
+    if _CLOSENESS_FEATURE not in examples.features:
+        return {}
+    ssim = examples.only([_CLOSENESS_FEATURE])
     distance = np.abs(ssim.a - ssim.b)[:, 0]
     third = np.searchsorted(np.quantile(distance, [1 / 3, 2 / 3]), distance)
-    return {f"{name} by ms_ssim": third == number for number, name in enumerate(_CLOSENESS)}
+    return {
+        f"{name} by {_CLOSENESS_FEATURE}": third == number for number, name in enumerate(_CLOSENESS)
+    }

@@ -1,36 +1,29 @@
-"""Evaluate preference models: all models, rules and people on the same held-out answers."""
+"""Evaluate preference models: models, metrics, methods' names and people on the same answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from roi_ray.preference import measures
-from roi_ray.preference.breakdown import (
-    REPEATED_QUESTIONS,
-    Mask,
-    number_questions,
-    split_into_parts,
-)
+from roi_ray.errors import UsageError
+from roi_ray.preference import measures, repeated
+from roi_ray.preference.breakdown import REPEATED_QUESTIONS, Mask, split_into_parts
 from roi_ray.preference.comparisons import Comparisons
-from roi_ray.preference.examples import (
-    Examples,
-    Floats,
-    select_basic,
-    select_trainable,
-    to_examples,
-)
-from roi_ray.preference.leakage import share_trained_on
+from roi_ray.preference.contenders import Contender, Kind, predict_by_all
+from roi_ray.preference.encoder_bias import EncoderBias, Families, find_families, measure_bias
+from roi_ray.preference.examples import Examples, Floats, select_trainable, to_examples
+from roi_ray.preference.method_names import METHOD_COLUMNS, NamedAnswers, select_named
 from roi_ray.preference.model import load_preference_model
-from roi_ray.preference.recipes import RECIPES, Recipe, find_recipe
-from roi_ray.preference.regions import lack_region
-from roi_ray.preference.validation import (
-    predict_by_metric,
-    predict_out_of_fold,
-    recipe_learner,
+from roi_ray.preference.paired import AnswerScores, PairedResult, choose_pairs, compare_pairs
+from roi_ray.preference.rank_agreement import (
+    RankAgreement,
+    compare_rankings,
+    score_methods,
+    why_not_ranked,
 )
+from roi_ray.preference.recipes import RECIPES, find_recipe
+from roi_ray.preference.regions import lack_region
 
 PAPER_ACCURACY = {"BASIC": 0.7672, "ROI": 0.784}
 """Accuracies in Table 1 of the paper, on CLIC's data: not comparable with other data."""
@@ -38,22 +31,43 @@ PAPER_ACCURACY = {"BASIC": 0.7672, "ROI": 0.784}
 
 @dataclass(frozen=True)
 class ModelResult:
-    """Result of one model or rule.
+    """How well one contender predicts people, on references that it was not trained on.
 
     Attributes:
-        name: name of the model or rule.
+        name: name of the contender.
+        kind: `recipe`, `model` (a trained one, as it is), `method name` or `metric` (alone).
+        log_loss: mean cross-entropy in nats; lower is better; guessing gives 0.693.
         accuracy: share of people's answers that are predicted, 0..1; higher is better.
-        log_loss: mean cross-entropy in nats; lower is better; None for rules, which give no
-            probability.
-        calibration_error: expected calibration error, 0..1; lower is better; None for rules.
+        calibration_error: expected calibration error, 0..1; lower is better.
+        ranking: correlation of its ranking of methods with people's.
+        bias: its bias towards each encoder family.
+        majority_accuracy: share of repeated questions of which it names the majority, 0..1; None
+            where no repeated question has one.
         accuracy_by_part: accuracy in parts of the comparisons, by name of the part.
     """
 
     name: str
+    kind: Kind
+    log_loss: measures.Interval
     accuracy: measures.Interval
-    log_loss: float | None
-    calibration_error: float | None
+    calibration_error: float
+    ranking: RankAgreement
+    bias: EncoderBias
+    majority_accuracy: measures.Interval | None
     accuracy_by_part: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class RepeatedQuestions:
+    """Questions that several people answered.
+
+    Attributes:
+        majorities: number of these with a majority; the majority accuracy is a share of them.
+        ties: number of these of which half of the answers go either way; they are left out.
+    """
+
+    majorities: int
+    ties: int
 
 
 @dataclass(frozen=True)
@@ -65,10 +79,14 @@ class Evaluation:
         references: number of their references.
         without_region: number of comparisons without a region of interest, in which the basic
             features take the place of the `roi_` features, also where a metric is judged alone.
-        results: models and rules, in the order of the report.
-        differences: differences of accuracy between two models or rules, by name.
+        results: recipes, trained models, the methods' names and metrics alone, each kind in the
+            order of the report: metrics by log-loss, the best first.
+        differences: tests of one contender against another.
         ceiling: how often people agree with each other; None where no question was asked twice.
-        reliability: predicted probabilities against answers, by name of the model.
+        repeated: questions with several answers; None where none has a majority.
+        people: people's score of each method, in logits, mean 0; empty where methods cannot be
+            ranked.
+        reliability: predicted probabilities against answers, by name of the contender.
         part_sizes: number of comparisons in each part.
     """
 
@@ -76,14 +94,28 @@ class Evaluation:
     references: int
     without_region: int
     results: Sequence[ModelResult]
-    differences: Mapping[str, measures.PairedDifference]
-    ceiling: measures.HumanCeiling | None
+    differences: Sequence[PairedResult]
+    ceiling: repeated.HumanCeiling | None
+    repeated: RepeatedQuestions | None
+    people: Mapping[str, float]
     reliability: Mapping[str, Sequence[measures.ReliabilityBin]]
     part_sizes: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """Convert to JSON values, and add the paper's accuracies."""
         return {**asdict(self), "paper": PAPER_ACCURACY}
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """All that contenders are judged by."""
+
+    examples: Examples
+    questions: repeated.Questions
+    majorities: repeated.Majorities | None
+    methods: NamedAnswers | None
+    families: Families | str
+    parts: Mapping[str, Mask]
 
 
 def evaluate(
@@ -95,12 +127,12 @@ def evaluate(
     repeats: int = 3,
     report: Callable[[str], None] = lambda line: None,
 ) -> Evaluation:
-    """Cross-validate recipes by reference, and compare with single metrics and logistic regression.
+    """Cross-validate recipes, single metrics and methods' names by reference, beside people.
 
     Args:
-        comparisons: labelled comparisons with all eight features of both sides.
-        recipes: names in `RECIPES`; each is trained on the basic features and on all eight.
-        models: trained models to evaluate as they are. Their accuracy is honest only on references
+        comparisons: labelled comparisons with the features of the recipes and models.
+        recipes: names in `RECIPES`; each is trained on its basic features and on all.
+        models: trained models to evaluate as they are. Their numbers are honest only on references
             that they were not trained on. If a model was trained on some of these answers, its
             name in the results says on what share.
         folds: number of folds of each cross-validation.
@@ -108,76 +140,87 @@ def evaluate(
         report: function that receives lines about the progress.
 
     Raises:
-        UsageError: a recipe is unknown.
+        UsageError: a recipe is unknown, or there is neither a recipe nor a model.
         ManifestError: the comparisons cannot be trained on; see `to_examples`.
         WeightsError: a model cannot be loaded.
     """
     chosen = {name: find_recipe(name) for name in recipes}
-    sets = {name: _feature_sets(recipe) for name, recipe in chosen.items()}
-    features = tuple(dict.fromkeys(name for s in sets.values() for f in s.values() for name in f))
+    trained = {source: load_preference_model(source) for source in models}
+    needed = [each.features for each in chosen.values()]
+    needed += [each.features for each in trained.values()]
+    if not needed:
+        raise UsageError("nothing to evaluate: name a recipe or a model")
+    features = tuple(dict.fromkeys(name for names in needed for name in names))
     examples = to_examples(comparisons.table, features, comparisons.name)
-    references = len(np.unique(examples.group))
-    folds = min(folds, references)
+    folds = min(folds, len(np.unique(examples.group)))
     table = select_trainable(comparisons.table, features)
-    questions, answers = number_questions(table)
+    questions = repeated.number_questions(table)
     parts = split_into_parts(table, examples)
-    if (repeated := np.bincount(questions)[questions] > 1).any():
-        parts[REPEATED_QUESTIONS] = repeated
-    # Load models first: one that cannot be used fails before the long cross-validations.
-    trained = _predict_by_models(models, table, examples, comparisons.name)
-    predicted: dict[str, Floats] = {}
-    for name, recipe in chosen.items():
-        for label, names in sets[name].items():
-            report(f"{label}, recipe {name}: {folds} folds x {repeats}")
-            learner = recipe_learner(recipe, names)
-            predicted[f"{label} {name}"] = predict_out_of_fold(examples, learner, folds, repeats)
-    predicted |= trained
-    rules = {feature: predict_by_metric(examples, feature)[None] for feature in features}
-    results = [_result(name, p, examples, parts, rule=False) for name, p in predicted.items()]
-    results += [_result(name, p, examples, parts, rule=True) for name, p in rules.items()]
+    if questions.are_repeated().any():
+        parts[REPEATED_QUESTIONS] = questions.are_repeated()
+    judge = _Judge(
+        examples,
+        questions,
+        repeated.find_majorities(questions, examples),
+        select_named(table, METHOD_COLUMNS),
+        find_families(table),
+        parts,
+    )
+    contenders = predict_by_all(
+        chosen, trained, judge.methods, table, examples, comparisons.name, folds, repeats, report
+    )
+    return _judge_all(contenders, judge, int(lack_region(table).sum()))
+
+
+def _judge_all(contenders: Sequence[Contender], judge: _Judge, without_region: int) -> Evaluation:
+    examples, majorities = judge.examples, judge.majorities
+    scores = {each.name: _score_answers(each.predicted, examples) for each in contenders}
+    results = [_judge_one(each, scores[each.name], judge) for each in contenders]
+    metrics = sorted(
+        (each for each in results if each.kind == "metric"), key=lambda each: each.log_loss.value
+    )
+    results = [each for each in results if each.kind != "metric"] + metrics
+    pairs = choose_pairs(list(scores), metrics[0].name if metrics else None)
+    ranked = judge.methods if why_not_ranked(judge.methods) is None else None
     return Evaluation(
         comparisons=len(examples),
-        references=references,
-        without_region=int(lack_region(table).sum()),
+        references=len(np.unique(examples.group)),
+        without_region=without_region,
         results=results,
-        differences=_differences(predicted, rules, examples, recipes),
-        ceiling=measures.human_ceiling(questions, answers),
-        reliability={name: _reliability(p, examples) for name, p in predicted.items()},
-        part_sizes={name: int(mask.sum()) for name, mask in parts.items()},
+        differences=compare_pairs(pairs, scores, examples),
+        ceiling=repeated.human_ceiling(judge.questions.number, judge.questions.turn(examples.p_a)),
+        repeated=RepeatedQuestions(len(majorities.row), majorities.ties) if majorities else None,
+        people=score_methods(ranked.people) if ranked else {},
+        reliability={each.name: _reliability(each.predicted, examples) for each in contenders},
+        part_sizes={name: int(mask.sum()) for name, mask in judge.parts.items()},
     )
 
 
-def _feature_sets(recipe: Recipe) -> dict[str, tuple[str, ...]]:
-    return {"BASIC": select_basic(recipe.features), "ROI": recipe.features}
-
-
-def _predict_by_models(
-    models: Sequence[str], table: pa.Table, examples: Examples, name: str
-) -> dict[str, Floats]:
-    """Predict P(people prefer a), (1, N), with each trained model, by its name in the report."""
-    predicted = {}
-    for source in models:
-        model = load_preference_model(source)
-        share = share_trained_on(examples.only(model.features), model.provenance)
-        remark = f", trained on {100 * share:.0f} % of these answers" if share else ""
-        predicted[f"model {source}{remark}"] = model.predict_table(table, name)[None]
-    return predicted
-
-
-def _result(
-    name: str, predicted: Floats, examples: Examples, parts: Mapping[str, Mask], *, rule: bool
-) -> ModelResult:
-    agreement = _mean_agreement(predicted, examples)
-    loss = np.mean([measures.log_loss(p, examples.p_a) for p in predicted], axis=0)
+def _judge_one(contender: Contender, scores: AnswerScores, judge: _Judge) -> ModelResult:
+    predicted, examples = contender.predicted, judge.examples
+    mean = predicted.mean(0)
     return ModelResult(
-        name,
-        measures.mean_over_references(agreement, examples),
-        None if rule else float(np.average(loss, weights=examples.weight)),
-        None if rule else measures.expected_calibration_error(_reliability(predicted, examples)),
+        contender.name,
+        contender.kind,
+        measures.mean_loss_over_references(scores.log_loss, examples),
+        measures.mean_over_references(scores.agreement, examples),
+        measures.expected_calibration_error(_reliability(predicted, examples)),
+        compare_rankings(judge.methods, mean),
+        measure_bias(judge.families, mean),
+        None
+        if judge.majorities is None
+        else repeated.majority_accuracy(predicted, judge.majorities, judge.questions, examples),
         {
-            part: float(np.average(agreement[mask], weights=examples.weight[mask]))
-            for part, mask in parts.items()
+            part: float(np.average(scores.agreement[mask], weights=examples.weight[mask]))
+            for part, mask in judge.parts.items()
         },
+    )
+
+
+def _score_answers(predicted: Floats, examples: Examples) -> AnswerScores:
+    return AnswerScores(
+        np.mean([measures.log_loss(p, examples.p_a) for p in predicted], axis=0),
+        np.mean([measures.agreement(p, examples.p_a) for p in predicted], axis=0),
     )
 
 
@@ -186,28 +229,3 @@ def _reliability(predicted: Floats, examples: Examples) -> list[measures.Reliabi
         np.tile(x, len(predicted)) for x in (examples.p_a, examples.weight / len(predicted))
     )
     return measures.reliability(predicted.ravel(), truth, weight)
-
-
-def _mean_agreement(predicted: Floats, examples: Examples) -> Floats:
-    """Compute the agreement with each comparison's answer, mean over repeats, (N,)."""
-    mean: Floats = np.mean([measures.agreement(p, examples.p_a) for p in predicted], axis=0)
-    return mean
-
-
-def _differences(
-    predicted: Mapping[str, Floats],
-    rules: Mapping[str, Floats],
-    examples: Examples,
-    recipes: Sequence[str],
-) -> dict[str, measures.PairedDifference]:
-    agreement = {name: _mean_agreement(p, examples) for name, p in {**predicted, **rules}.items()}
-    best_rule = max(rules, key=lambda rule: np.average(agreement[rule], weights=examples.weight))
-    pairs = [(f"ROI {name}", f"BASIC {name}") for name in recipes]
-    for name in recipes:
-        pairs.append((f"ROI {name}", best_rule))
-    return {
-        f"{first} - {second}": measures.paired_difference(
-            agreement[first], agreement[second], examples
-        )
-        for first, second in pairs
-    }

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roi_ray.preference.examples import Examples, Floats
 from roi_ray.preference.intervals import (
@@ -15,6 +14,7 @@ from roi_ray.preference.intervals import (
     interval_of_share,
     p_value_of_half,
 )
+from roi_ray.preference.mean_intervals import interval_of_mean, p_value_of_no_mean
 
 _BINS = 10
 _MIN_PROBABILITY = 1e-6
@@ -22,7 +22,7 @@ _MIN_PROBABILITY = 1e-6
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its 95 % interval over references, see `intervals`.
+    """An estimate with its 95 % interval over references, see `intervals` and `mean_intervals`.
 
     Attributes:
         value: the estimate.
@@ -63,23 +63,6 @@ class PairedDifference:
 
     difference: Interval
     p: float
-
-
-@dataclass(frozen=True)
-class HumanCeiling:
-    """Rate at which people agree with each other, from questions that were asked more than once.
-
-    Attributes:
-        questions: number of these questions.
-        agreement: probability that two answers to the same question are the same, 0..1; a mean over
-            answers, as accuracies are.
-        implied_accuracy: accuracy of someone who always knows the majority, if all questions were
-            equally hard: q with q^2 + (1 - q)^2 = agreement.
-    """
-
-    questions: int
-    agreement: float
-    implied_accuracy: float
 
 
 def agreement(predicted: Floats, p_a: Floats) -> Floats:
@@ -149,7 +132,7 @@ def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> float:
 
 
 def mean_over_references(values: Floats, examples: Examples) -> Interval:
-    """Compute the mean over answers, with an interval over references.
+    """Compute a share of answers, with an interval over references.
 
     Args:
         values: one value per comparison, (N,), 0..1.
@@ -161,8 +144,34 @@ def mean_over_references(values: Floats, examples: Examples) -> Interval:
     return Interval(mean, *interval_of_share(mean, effective, len(counts)))
 
 
+def mean_loss_over_references(losses: Floats, examples: Examples) -> Interval:
+    """Compute a mean loss over answers, with an interval over references.
+
+    Args:
+        losses: one value per comparison, (N,), of any size.
+        examples: references and votes of the comparisons.
+    """
+    counts, sums = _sum_by_reference(examples, np.ones_like(losses), losses)
+    return Interval(float(sums.sum() / counts.sum()), *interval_of_mean(sums, counts))
+
+
+def paired_loss_difference(first: Floats, second: Floats, examples: Examples) -> PairedDifference:
+    """Compute the mean loss of `first` minus that of `second`, with its interval and p-value.
+
+    Args:
+        first: one loss per comparison, (N,), of any size.
+        second: another loss per comparison, (N,).
+        examples: references and votes of the comparisons.
+    """
+    difference = (first - second).round(12)  # for the last digits see `paired_difference`
+    counts, sums = _sum_by_reference(examples, np.ones_like(difference), difference)
+    value = float(sums.sum() / counts.sum())
+    low, high = interval_of_mean(sums, counts) if difference.any() else (np.nan, np.nan)
+    return PairedDifference(Interval(value, low, high), p_value_of_no_mean(sums, counts))
+
+
 def paired_difference(first: Floats, second: Floats, examples: Examples) -> PairedDifference:
-    """Compute the mean of `first` minus `second`, with its interval and p-value.
+    """Compute the share of `first` minus that of `second`, with its interval and p-value.
 
     Args:
         first: one value per comparison, (N,), 0..1.
@@ -182,32 +191,6 @@ def paired_difference(first: Floats, second: Floats, examples: Examples) -> Pair
     return PairedDifference(
         Interval(value, 2 * low - 1, 2 * high - 1), p_value_of_half(share, effective, references)
     )
-
-
-def human_ceiling(questions: NDArray[np.int64], p_a: Floats) -> HumanCeiling | None:
-    """Compute how often people agree with each other, from repeated questions.
-
-    Args:
-        questions: number of each comparison's question (reference and two images), (N,).
-        p_a: answers, (N,), such that `a` is the same image in all answers to a question; each
-            answer counts once, whatever its votes.
-
-    Returns:
-        the ceiling; None where no question was asked more than once.
-    """
-    asked = np.bincount(questions)
-    repeated = asked > 1
-    if not repeated.any():
-        return None
-    # Two answers p and q agree with the chance p q + (1 - p) (1 - q), summed here over all ordered
-    # pairs. A question with n answers has n (n - 1) pairs and counts n times, so that questions
-    # that were asked more often, the hard ones, count more.
-    agreeing = np.zeros(len(asked))
-    for side in (p_a, 1 - p_a):
-        agreeing += np.bincount(questions, side) ** 2 - np.bincount(questions, side**2)
-    n = asked[repeated]
-    share = float((agreeing[repeated] / (n - 1)).sum() / n.sum())
-    return HumanCeiling(int(repeated.sum()), share, (1 + max(2 * share - 1, 0) ** 0.5) / 2)
 
 
 def _sum_by_reference(examples: Examples, *values: Floats) -> list[Floats]:

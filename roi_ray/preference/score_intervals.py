@@ -132,7 +132,7 @@ def _resample_scores(
     """Fit the scores to resamples, (resamples, n)."""
     n = len(scores)
     random = np.random.default_rng(seed)
-    by_reference = _wins_by_reference(answers)
+    by_reference = wins_by_reference(answers)
     wins = answers.count_wins()
     met = wins + wins.T
     pairs = met > 0
@@ -150,11 +150,11 @@ def _resample_scores(
         for unseen in (unseen_wins, unseen_losses):
             unseen[:, pairs] = random.gamma(shape, size=(len(part), len(shape))) * counted_as
         drawn += unseen_wins + unseen_losses.transpose(0, 2, 1) + _LEAST * pairs
-        part[:] = _fit(drawn, scores)
+        part[:] = fit_tables(drawn, scores)
     return samples
 
 
-def _wins_by_reference(answers: Answers) -> sparse.csr_array:
+def wins_by_reference(answers: Answers) -> sparse.csr_array:
     """Count the wins of each name over each other by reference, (R, n * n)."""
     n = len(answers.names)
     group = np.unique(answers.group, return_inverse=True)[1]
@@ -165,7 +165,7 @@ def _wins_by_reference(answers: Answers) -> sparse.csr_array:
     return sparse.coo_array((values, (rows, columns)), shape).tocsr()
 
 
-def _fit(wins: Floats, start: Floats) -> Floats:
+def fit_tables(wins: Floats, start: Floats) -> Floats:
     """Fit scores to many tables of wins at once by Newton's method.
 
     Args:

@@ -1,82 +1,199 @@
-"""Reports of an evaluation of preference models: tables for a terminal, and a picture."""
+"""Reports of an evaluation of preference models as text: headlines, tables and verdicts."""
 
-import io
 import math
+from collections.abc import Iterator, Sequence
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
-from roi_ray.preference.breakdown import REPEATED_QUESTIONS
-from roi_ray.preference.evaluation import PAPER_ACCURACY, Evaluation
+from roi_ray.preference.encoder_bias import FamilyBias
+from roi_ray.preference.evaluation import PAPER_ACCURACY, Evaluation, ModelResult
 from roi_ray.preference.intervals import MIN_REFERENCES
 from roi_ray.preference.measures import Interval, PairedDifference
+from roi_ray.preference.paired import PairedResult
 
-_MAX_NAME = 48
-_LINE_STYLES = ("-", ":", "-.")
+_FAMILIES_PER_TABLE = 4
+_NOT_SIGNIFICANT = "not significant"
+
+
+def select_main(evaluation: Evaluation) -> list[ModelResult]:
+    """Select what is evaluated: recipes with all features, and trained models."""
+    return [
+        each
+        for each in evaluation.results
+        if each.kind == "model" or (each.kind == "recipe" and each.name.startswith("ROI "))
+    ]
+
+
+def write_headline(result: ModelResult) -> str:
+    """Write one sentence about a model, the most important number first."""
+    text = (
+        f"{result.name}: log-loss {result.log_loss.value:.4f} "
+        f"({format_ends(result.log_loss, 3)}; guessing has 0.693), "
+        f"predicts {100 * result.accuracy.value:.1f} % of the answers, "
+        f"calibration error {result.calibration_error:.3f}"
+    )
+    if result.ranking.pearson is not None:
+        text += f", ranks methods as people do with r = {result.ranking.pearson:.3f}"
+    return f"{text}; {_describe_bias(result)}."
 
 
 def to_table(evaluation: Evaluation) -> Table:
-    """Build a terminal table of every model and rule: accuracy, log-loss, calibration error."""
+    """Build a terminal table of every contender, 100 columns wide: how well it predicts people."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("", overflow="fold")  # a long path is folded, so that numbers are never cut
-    for name in ("accuracy %↑", "95 % interval", "log-loss↓", "ECE↓"):
+    for name in ("log-loss↓", "95 %", "acc. %↑", "95 %", "ECE↓", "r↑", "tau↑", "maj. %↑"):
         table.add_column(name, justify="right", no_wrap=True)
-    for result in evaluation.results:
-        accuracy = result.accuracy
+    for index, result in enumerate(evaluation.results):
+        if result.kind == "metric" and evaluation.results[index - 1].kind != "metric":
+            table.add_row("[dim]one metric alone:[/dim]")
+        majority = result.majority_accuracy
         table.add_row(
             Text(result.name),  # Text, because a path may look like rich's markup
-            f"{100 * accuracy.value:.2f}",
-            format_interval(accuracy),
-            _format(result.log_loss),
-            _format(result.calibration_error),
+            f"{result.log_loss.value:.4f}",
+            format_ends(result.log_loss, 3),
+            f"{100 * result.accuracy.value:.1f}",
+            format_interval(result.accuracy),
+            f"{result.calibration_error:.3f}",
+            _format(result.ranking.pearson),
+            _format(result.ranking.kendall),
+            "-" if majority is None else f"{100 * majority.value:.1f}",
         )
-    for name, value in PAPER_ACCURACY.items():
-        table.add_row(f"paper, {name} (other data: CLIC)", f"{100 * value:.2f}", "", "", "")
-    if (ceiling := evaluation.ceiling) is not None:
-        table.add_row(
-            f"people, asked again ({ceiling.questions} questions)",
-            f"{100 * ceiling.agreement:.2f}",
-            "",
-            "",
-            "",
-        )
-        implied = f"{100 * ceiling.implied_accuracy:.2f}"
-        table.add_row("  implied highest accuracy on these questions", implied, "", "", "")
     return table
 
 
+def explain_table(evaluation: Evaluation) -> list[str]:
+    """Explain the columns of the table, and why some have no numbers."""
+    lines = [
+        "95 %: interval over references. ECE: expected calibration error. r, tau: Pearson's and "
+        "Kendall's correlation of the scores of methods with people's. maj.: majorities of "
+        "repeated questions that are named."
+    ]
+    reason = evaluation.results[0].ranking.reason
+    if reason is not None:
+        lines.append(f"No correlation of rankings: {reason}.")
+    return lines
+
+
+def to_bias_tables(evaluation: Evaluation) -> list[Table]:
+    """Build terminal tables of biases by encoder family, of all but single metrics."""
+    shown = [each for each in evaluation.results if each.kind != "metric" and each.bias.families]
+    if not shown:
+        return []
+    families = list(shown[0].bias.families)
+    tables = []
+    for start in range(0, len(families), _FAMILIES_PER_TABLE):
+        part = families[start : start + _FAMILIES_PER_TABLE]
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        table.add_column("bias [logit], 0 is best", overflow="fold")
+        for name in part:
+            table.add_column(Text(name), justify="right", overflow="fold")
+        for result in shown:
+            biases = (result.bias.families[name] for name in part)
+            table.add_row(Text(result.name), *map(_format_bias, biases))
+        tables.append(table)
+    return tables
+
+
+def explain_bias(evaluation: Evaluation) -> list[str]:
+    """Say in words which biases are significant, or why there are none."""
+    reason = evaluation.results[0].bias.reason
+    if reason is not None:
+        return [f"No bias by encoder family: {reason}."]
+    lines = [
+        "Predicted minus human score of a family's methods, ± its 95 % interval over references; "
+        f"* significant: the interval leaves out 0; others are {_NOT_SIGNIFICANT}."
+    ]
+    return lines + [f"{each.name}: {_describe_bias(each)}." for each in select_main(evaluation)]
+
+
+def write_ceilings(evaluation: Evaluation) -> list[str]:
+    """Write what people themselves and the methods' names reach."""
+    lines = []
+    if (ceiling := evaluation.ceiling) is not None:
+        lines.append(
+            f"Two people who answer the same question agree {100 * ceiling.agreement:.1f} % of the "
+            f"time ({ceiling.questions} questions): always naming the majority would give an "
+            f"accuracy of {100 * ceiling.implied_accuracy:.1f} % on these."
+        )
+    else:
+        lines.append("No question was asked twice, so that people's own agreement is not known.")
+    if (repeated := evaluation.repeated) is not None:
+        majorities = ", ".join(
+            f"{each.name} {100 * each.majority_accuracy.value:.1f} % "
+            f"({format_interval(each.majority_accuracy)})"
+            for each in select_main(evaluation)
+            if each.majority_accuracy is not None
+        )
+        lines.append(
+            f"Majorities named, of {repeated.majorities} repeated questions that have one "
+            f"({repeated.ties} ties are left out): {majorities}."
+        )
+    lines += [
+        f"By the methods' names alone, held-out references have a log-loss of "
+        f"{each.log_loss.value:.4f} and an accuracy of {100 * each.accuracy.value:.1f} %."
+        for each in evaluation.results
+        if each.kind == "method name"
+    ]
+    paper = ", ".join(f"{name} {100 * value:.2f} %" for name, value in PAPER_ACCURACY.items())
+    return [*lines, f"Accuracy in the paper, on other data (CLIC), not comparable: {paper}."]
+
+
+def write_differences(evaluation: Evaluation) -> Iterator[str]:
+    """Write each paired difference in words, log-loss first."""
+    for each in evaluation.differences:
+        yield f"{each.first} against {each.second}:"
+        yield f"  log-loss {format_difference(each.log_loss, better='lower')}"
+        yield f"  accuracy {format_difference(each.accuracy, better='higher', percent=True)}"
+
+
 def format_interval(interval: Interval, digits: int = 1) -> str:
-    """Write the ends of an interval in percent; "-" where there is none."""
+    """Write the ends of an interval of a share in percent; "-" where there is none."""
+    return format_ends(Interval(0, 100 * interval.low, 100 * interval.high), digits)
+
+
+def format_ends(interval: Interval, digits: int) -> str:
+    """Write the ends of an interval; "-" where there is none."""
     if math.isnan(interval.low):
         return "-"
-    low, high = (f"{100 * end:.{digits}f}" for end in (interval.low, interval.high))
-    return f"{low} .. {high}"
+    return f"{interval.low:.{digits}f}..{interval.high:.{digits}f}"
 
 
-def format_difference(name: str, test: PairedDifference) -> str:
-    """Write a difference of accuracies in points, its interval, and its p-value."""
+def format_difference(test: PairedDifference, *, better: str, percent: bool = False) -> str:
+    """Write a difference, its interval and p-value, and the verdict in words.
+
+    Args:
+        test: the difference of the first minus the second.
+        better: `lower` or `higher`.
+        percent: whether to write percentage points.
+    """
     d = test.difference
-    text = f"{name}: {100 * d.value:+.2f} points"
+    factor, digits, unit = (100, 2, " points") if percent else (1, 4, "")
+    text = f"{factor * d.value:+.{digits}f}{unit}"
     if math.isnan(test.p):
         return f"{text}, no interval and no p with fewer than {MIN_REFERENCES} references"
     if math.isnan(d.low):
-        return f"{text}, the same for every answer, so without an interval"
+        return f"{text}, the same for every answer"
     p = "< 0.001" if test.p < 0.001 else f"= {test.p:.3f}"
-    return f"{text} ({100 * d.low:+.2f} .. {100 * d.high:+.2f}), p {p}"
+    ends = f"{factor * d.low:+.{digits}f} .. {factor * d.high:+.{digits}f}"
+    if d.low <= 0 <= d.high:
+        verdict = _NOT_SIGNIFICANT
+    else:
+        verdict = "better" if (d.value < 0) == (better == "lower") else "worse"
+    return f"{text} ({ends}), p {p}: {verdict}"
 
 
-def to_parts_table(evaluation: Evaluation, names: list[str]) -> Table:
+def to_parts_table(evaluation: Evaluation, names: Sequence[str]) -> Table:
     """Build a terminal table of accuracy by bit rate, by pair of codecs, and by closeness.
 
     Args:
         evaluation: the evaluation.
-        names: names of the models and rules to show.
+        names: names of the contenders to show.
     """
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("accuracy %", "answers", *names):
-        table.add_column(name, justify="left" if name == "accuracy %" else "right", no_wrap=True)
+    table.add_column("accuracy %", overflow="fold")
+    for name in ("answers", *names):
+        table.add_column(Text(name), justify="right", overflow="fold")
     results = {result.name: result for result in evaluation.results}
     for part, size in evaluation.part_sizes.items():
         cells = (f"{100 * results[name].accuracy_by_part[part]:.1f}" for name in names)
@@ -84,53 +201,37 @@ def to_parts_table(evaluation: Evaluation, names: list[str]) -> Table:
     return table
 
 
-def draw(evaluation: Evaluation) -> bytes:
-    """Draw accuracies with their intervals, and the reliability of the models, as a PNG."""
-    figure = Figure(figsize=(12, 5.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _draw_accuracies(left, evaluation)
-    right.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
-    for index, (name, bins) in enumerate(evaluation.reliability.items()):
-        x, y = [b.predicted for b in bins], [b.observed for b in bins]
-        # Matplotlib has ten colours; the next ten lines need another style.
-        style = _LINE_STYLES[index // 10 % len(_LINE_STYLES)]
-        right.plot(x, y, marker="o", linestyle=style, label=_shorten(name))
-    right.set_xlabel("predicted P(people prefer a)")
-    right.set_ylabel("share of answers that prefer a")
-    right.grid(alpha=0.3)
-    right.legend(fontsize=7, loc="lower right")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return buffer.getvalue()
+def find_difference(evaluation: Evaluation, first: str, second: str) -> PairedResult:
+    """Find the difference of two contenders by their names."""
+    return next(
+        each for each in evaluation.differences if (each.first, each.second) == (first, second)
+    )
 
 
-def _draw_accuracies(axes: Axes, evaluation: Evaluation) -> None:
-    results = list(reversed(evaluation.results))
-    for y, result in enumerate(results):
-        accuracy = result.accuracy
-        axes.plot([100 * accuracy.low, 100 * accuracy.high], [y, y], color="C0")
-        axes.plot(100 * accuracy.value, y, marker="o", color="C0")
-        if evaluation.ceiling is not None:
-            repeated = 100 * result.accuracy_by_part[REPEATED_QUESTIONS]
-            axes.plot(repeated, y, marker="o", color="grey", fillstyle="none")
-    names = [_shorten(result.name) for result in results]
-    axes.set_yticks(range(len(results)), names, parse_math=False)
-    if evaluation.ceiling is not None:
-        axes.axvline(
-            100 * evaluation.ceiling.implied_accuracy, color="grey", linestyle="--", linewidth=1
-        )
-        axes.set_title(
-            "grey: on questions asked again; dashed: highest accuracy that is possible on these",
-            fontsize=9,
-        )
-    axes.set_xlabel("share of human answers predicted [%], 95 % over references")
-    axes.grid(alpha=0.3, axis="x")
+def _describe_bias(result: ModelResult) -> str:
+    families = result.bias.families
+    if not families:
+        return "its bias by encoder family is not known"
+    known = {name: each for name, each in families.items() if each.significant is not None}
+    significant = [f"{name} {each.value:+.2f}" for name, each in known.items() if each.significant]
+    others = [f"{name} {each.value:+.2f}" for name, each in known.items() if not each.significant]
+    parts = []
+    if significant:
+        parts.append(f"biased by {', '.join(significant)} logit")
+    if others:
+        parts.append(f"bias {_NOT_SIGNIFICANT}: {', '.join(others)}")
+    if len(known) < len(families):
+        few = [name for name in families if name not in known]
+        parts.append(f"fewer than {MIN_REFERENCES} references about {', '.join(few)}")
+    return "; ".join(parts)
 
 
-def _shorten(name: str) -> str:
-    """Keep only the end of a long path, so that names leave space for the plot."""
-    return name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
+def _format_bias(bias: FamilyBias) -> str:
+    if bias.significant is None:
+        return f"{bias.value:+.2f}         "
+    mark = "*" if bias.significant else " "
+    return f"{bias.value:+.2f} ± {bias.high - bias.value:.2f} {mark}"
 
 
 def _format(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "-" if value is None else f"{value:.3f}"

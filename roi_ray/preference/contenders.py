@@ -1,0 +1,107 @@
+"""What an evaluation compares: recipes, single metrics, methods' names, and trained models."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pyarrow as pa
+
+from roi_ray.preference.examples import Examples, Floats, select_basic
+from roi_ray.preference.leakage import share_trained_on
+from roi_ray.preference.method_names import NamedAnswers, predict_by_method
+from roi_ray.preference.model import PreferenceModel
+from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, Recipe
+from roi_ray.preference.validation import predict_out_of_fold, recipe_learner
+
+Kind = Literal["recipe", "model", "method name", "metric"]
+
+METHOD_NAME = "method's name alone"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Predictions of one contender.
+
+    Attributes:
+        name: name in the report.
+        kind: what it is.
+        predicted: P(people prefer a), (repeats, N); a trained model has one repeat.
+    """
+
+    name: str
+    kind: Kind
+    predicted: Floats
+
+
+def predict_by_all(
+    recipes: Mapping[str, Recipe],
+    models: Mapping[str, PreferenceModel],
+    methods: NamedAnswers | None,
+    table: pa.Table,
+    examples: Examples,
+    name: str,
+    folds: int,
+    repeats: int,
+    report: Callable[[str], None],
+) -> list[Contender]:
+    """Predict all comparisons by every contender, each on references that it was not trained on.
+
+    Args:
+        recipes: recipes by name; each is trained on its basic features and on all.
+        models: trained models by their source, which predict as they are.
+        methods: the comparisons of two different methods; None if there are none.
+        table: the comparisons.
+        examples: the comparisons as arrays, with all features that the contenders need.
+        name: name of the comparisons, for error messages.
+        folds: see `predict_out_of_fold`.
+        repeats: see `predict_out_of_fold`.
+        report: function that receives lines about the progress.
+    """
+    # Models first: one that cannot be used fails before the long cross-validations.
+    contenders = [
+        Contender(
+            _model_name(source, model, examples), "model", model.predict_table(table, name)[None]
+        )
+        for source, model in models.items()
+    ]
+    trained: list[tuple[Kind, str, Recipe, tuple[str, ...]]] = [
+        *(("recipe", *each) for each in name_recipes(recipes)),
+        *(("metric", *each) for each in name_metrics(examples.features)),
+    ]
+    found = []
+    for number, (kind, label, recipe, features) in enumerate(trained, 1):
+        report(f"{number}/{len(trained)} {label}: {folds} folds x {repeats}")
+        learner = recipe_learner(recipe, features)
+        predicted = predict_out_of_fold(examples, learner, folds, repeats)
+        found.append(Contender(label, kind, predicted))
+    contenders = [each for each in found if each.kind == "recipe"] + contenders
+    if methods is not None:
+        predicted = predict_by_method(methods, examples, folds, repeats)
+        contenders.append(Contender(METHOD_NAME, "method name", predicted))
+    return contenders + [each for each in found if each.kind == "metric"]
+
+
+def name_recipes(recipes: Mapping[str, Recipe]) -> list[tuple[str, Recipe, tuple[str, ...]]]:
+    """Name each recipe on its basic features and on all, with the recipe and the features."""
+    return [
+        (f"{label} {name}", recipe, features)
+        for name, recipe in recipes.items()
+        for label, features in (
+            ("BASIC", select_basic(recipe.features)),
+            ("ROI", recipe.features),
+        )
+    ]
+
+
+def name_metrics(features: Sequence[str]) -> list[tuple[str, Recipe, tuple[str, ...]]]:
+    """Name each metric alone: the default recipe with this one feature."""
+    return [
+        (feature, replace(RECIPES[DEFAULT_RECIPE], features=(feature,)), (feature,))
+        for feature in features
+    ]
+
+
+def _model_name(source: str, model: PreferenceModel, examples: Examples) -> str:
+    share = share_trained_on(examples.only(model.features), model.provenance)
+    remark = f", trained on {100 * share:.0f} % of these answers" if share else ""
+    return f"model {source}{remark}"
