@@ -13,8 +13,6 @@ from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, find_recipe
 if TYPE_CHECKING:
     from roi_ray.preference.evaluation import Evaluation
 
-_WIDTH = 100
-
 
 @exit_with_message
 def main(
@@ -95,12 +93,12 @@ def _print_report(result: "Evaluation", rows: int) -> None:
     from roi_ray.preference.regions import describe_substitution
     from roi_ray.report import preference as report
 
-    console = Console(width=_WIDTH, highlight=False, markup=False)
+    console = Console(width=report.WIDTH, highlight=False, markup=False)
 
     def print_lines(*lines: str) -> None:
         for line in lines:
-            console.print(line)
-        console.print()
+            print(*report.wrap(line), sep="\n")
+        print()
 
     main = report.select_main(result)
     facts = [f"{rows} comparisons, {result.comparisons} used, about {result.references} references"]

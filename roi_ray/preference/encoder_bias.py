@@ -5,8 +5,10 @@ its methods; the mean over all methods is 0, so that a family can be favoured on
 another.
 
 Intervals are a jackknife over references: both rankings are fitted again without each reference in
-turn, and the ends are those of Student's t with one degree of freedom less than references. The
+turn, and the ends are those of Student's t with the degrees of freedom of `mean_intervals`. The
 predictions stay as they are.
+
+@@TABLE@@
 """
 
 import math
@@ -22,6 +24,7 @@ from roi_ray.errors import ManifestError
 from roi_ray.preference.bradley_terry import PRIOR, Answers, fit_scores
 from roi_ray.preference.examples import Floats
 from roi_ray.preference.intervals import CONFIDENCE, MIN_REFERENCES
+from roi_ray.preference.mean_intervals import degrees_of_freedom
 from roi_ray.preference.method_names import (
     CODEC_COLUMNS,
     METHOD_COLUMNS,
@@ -79,6 +82,7 @@ class Families:
         people: people's scores, (n,).
         people_without: people's scores without each reference, (R, n).
         references: number of references that each family's answers are about, (F,).
+        freedom: degrees of freedom of an interval over references.
     """
 
     answers: NamedAnswers
@@ -87,6 +91,7 @@ class Families:
     people: Floats
     people_without: Floats
     references: NDArray[np.intp]
+    freedom: float
 
 
 def find_families(table: pa.Table) -> Families | str:
@@ -128,7 +133,10 @@ def _group_into_families(table: pa.Table, answers: NamedAnswers) -> Families | s
     people = fit_scores(answers.people.count_wins())
     share = member / member.sum(1, keepdims=True)
     without = _scores_without_each_reference(answers.people, people)
-    return Families(answers, family.tolist(), share, people, without, references)
+    counts = np.bincount(answers.people.group, answers.people.weight)
+    counts = counts[counts > 0].astype(np.float64)
+    freedom = degrees_of_freedom(counts) if len(counts) > 1 else math.nan
+    return Families(answers, family.tolist(), share, people, without, references, freedom)
 
 
 def measure_bias(families: Families | str, predicted: Floats) -> EncoderBias:
@@ -153,7 +161,8 @@ def measure_bias(families: Families | str, predicted: Floats) -> EncoderBias:
         squares = np.square(without @ families.share.T - bias)
         spread = np.sqrt((references - 1) / references * squares.sum(0))
         spread[families.references < MIN_REFERENCES] = math.nan
-    reach = -special.stdtrit(max(references - 1, 1), (1 - CONFIDENCE) / 2) * spread
+    tail = (1 - CONFIDENCE) / 2
+    reach = -special.stdtrit(families.freedom, tail) * spread
     methods = np.count_nonzero(families.share, axis=1)
     rows = zip(families.family, bias.tolist(), reach.tolist(), methods.tolist(), strict=True)
     return EncoderBias(

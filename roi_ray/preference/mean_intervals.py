@@ -65,20 +65,35 @@ def p_value_of_no_mean(sums: Floats, counts: Floats) -> float:
     return 2 * float(special.stdtr(freedom, -abs(mean) / error))
 
 
-def _standard_error(sums: Floats, counts: Floats) -> tuple[float, float]:
-    """Compute the standard error of the mean, and its degrees of freedom.
+def degrees_of_freedom(counts: Floats) -> float:
+    """Compute Satterthwaite's degrees of freedom, as if answers about one reference were alike.
 
     If each reference has an effect with variance v on all its answers, the residuals of the
     references, (R,), have the covariance v M diag(counts^2) M^T with M = I - share 1^T.
+
+    Args:
+        counts: number of each reference's answers, above 0, (R,); R is 2 or more.
+
+    Returns:
+        degrees of freedom, at most R - 1, which equal numbers of answers have.
     """
-    total = counts.sum()
-    share = counts / total
-    residual = sums - sums.sum() / total * counts
-    # The expected square of a residual is smaller by this factor than that of the effect.
-    shrinkage = 1 - 2 * share + np.square(share).sum()
-    centring = np.eye(len(sums)) - share[:, None]
+    share = counts / counts.sum()
+    centring = np.eye(len(counts)) - share[:, None]
     covariance = (centring * np.square(counts)) @ centring.T
-    scaled = covariance / np.sqrt(np.outer(shrinkage, shrinkage))
-    freedom = np.trace(scaled) ** 2 / np.square(scaled).sum()
-    error = math.sqrt((np.square(residual) / shrinkage).sum()) / total
-    return float(error), float(freedom)
+    # Scaled as the residuals are in the standard error.
+    shrinkage = _shrinkage(share)
+    covariance /= np.sqrt(np.outer(shrinkage, shrinkage))
+    return float(np.trace(covariance) ** 2 / np.square(covariance).sum())
+
+
+def _standard_error(sums: Floats, counts: Floats) -> tuple[float, float]:
+    """Compute the standard error of the mean, and its degrees of freedom."""
+    total = counts.sum()
+    residual = sums - sums.sum() / total * counts
+    error = math.sqrt((np.square(residual) / _shrinkage(counts / total)).sum()) / total
+    return error, degrees_of_freedom(counts)
+
+
+def _shrinkage(share: Floats) -> Floats:
+    """Compute by how much the expected square of a residual is smaller than the effect's, (R,)."""
+    return 1 - 2 * share + float(np.square(share).sum())

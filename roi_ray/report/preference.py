@@ -1,6 +1,8 @@
 """Reports of an evaluation of preference models as text: headlines, tables and verdicts."""
 
 import math
+import re
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from rich.table import Table
@@ -10,8 +12,11 @@ from roi_ray.preference.encoder_bias import FamilyBias
 from roi_ray.preference.evaluation import PAPER_ACCURACY, Evaluation, ModelResult
 from roi_ray.preference.intervals import MIN_REFERENCES
 from roi_ray.preference.measures import Interval, PairedDifference
-from roi_ray.preference.paired import PairedResult
 
+WIDTH = 100
+"""Columns of the terminal that reports are written for."""
+
+_KEPT_SPACE = "\N{NO-BREAK SPACE}"
 _FAMILIES_PER_TABLE = 4
 _NOT_SIGNIFICANT = "not significant"
 
@@ -46,7 +51,7 @@ def to_table(evaluation: Evaluation) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for index, result in enumerate(evaluation.results):
         if result.kind == "metric" and evaluation.results[index - 1].kind != "metric":
-            table.add_row("[dim]one metric alone:[/dim]")
+            table.add_row(Text("one metric alone:", style="dim"))
         majority = result.majority_accuracy
         table.add_row(
             Text(result.name),  # Text, because a path may look like rich's markup
@@ -141,10 +146,21 @@ def write_ceilings(evaluation: Evaluation) -> list[str]:
 
 def write_differences(evaluation: Evaluation) -> Iterator[str]:
     """Write each paired difference in words, log-loss first."""
+    best = next((each.name for each in evaluation.results if each.kind == "metric"), None)
     for each in evaluation.differences:
-        yield f"{each.first} against {each.second}:"
+        remark = ", the best metric alone" if each.second == best else ""
+        yield f"{each.first} against {each.second}{remark}:"
         yield f"  log-loss {format_difference(each.log_loss, better='lower')}"
         yield f"  accuracy {format_difference(each.accuracy, better='higher', percent=True)}"
+
+
+def wrap(line: str) -> list[str]:
+    """Break a line at `WIDTH`, never between a number and its unit or sign."""
+    # textwrap breaks at a plain space only.
+    kept = re.sub(r" (?=[%=±])|(?<=[=±]) |(?<=[+-]\d\.\d\d) (?=logit)", _KEPT_SPACE, line)
+    indent = " " * (len(line) - len(line.lstrip()))
+    lines = textwrap.wrap(kept, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    return [each.replace(_KEPT_SPACE, " ") for each in lines]
 
 
 def format_interval(interval: Interval, digits: int = 1) -> str:
@@ -199,13 +215,6 @@ def to_parts_table(evaluation: Evaluation, names: Sequence[str]) -> Table:
         cells = (f"{100 * results[name].accuracy_by_part[part]:.1f}" for name in names)
         table.add_row(Text(part), str(size), *cells)
     return table
-
-
-def find_difference(evaluation: Evaluation, first: str, second: str) -> PairedResult:
-    """Find the difference of two contenders by their names."""
-    return next(
-        each for each in evaluation.differences if (each.first, each.second) == (first, second)
-    )
 
 
 def _describe_bias(result: ModelResult) -> str:

@@ -146,11 +146,25 @@ def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_clus
     )
     text = capsys.readouterr().out
     assert "90 comparisons, 89 used, about 6 references" in text
-    assert re.search(r"paper, ROI \(other data: CLIC\) +78\.40", text)
-    assert re.search(r"ROI roi-ray - BASIC roi-ray: [+-]\d", text)
+    lines = text.splitlines()
+    order = [
+        "ROI roi-ray: log-loss 0.",
+        "BASIC roi-ray",
+        "one metric alone:",
+        "No question was asked twice",
+        "ROI roi-ray against BASIC roi-ray:",
+        "accuracy %",
+    ]
+    starts = [next(n for n, line in enumerate(lines) if line.startswith(each)) for each in order]
+    assert starts == sorted(starts)
+    assert re.search(r"  log-loss [+-]0\.\d{4} \(.*\), p [<=] 0\.\d+: ", text)
+    assert "BASIC 76.72 %, ROI 78.40 %" in text
+    report = lines[lines.index("90 comparisons, 89 used, about 6 references") :]
+    assert max(map(len, report[:-1])) <= 100  # the last line is a path
     written = json.loads((output / "evaluation.json").read_text())
     accuracy = {line["name"]: line["accuracy"]["value"] for line in written["results"]}
     assert accuracy["ROI roi-ray"] > 0.8
+    assert all(line["log_loss"]["value"] < 1 for line in written["results"])
     assert (output / "evaluation.png").stat().st_size > 10_000
 
 

@@ -137,18 +137,34 @@ def test_intervals_of_differences_cover_the_truth(references, lead):
     assert covering / 200 > 0.88
 
 
-def test_human_ceiling_is_computed_from_repeated_questions():
-    questions = np.array([0, 0, 1, 1, 1, 2])
-    ceiling = measures.human_ceiling(questions, np.array([1.0, 1.0, 1.0, 1.0, 0.0, 1.0]))
-    # The two answers to question 0 agree; of the three to question 1, a third of the pairs do.
-    assert ceiling.questions == 2
-    assert ceiling.agreement == pytest.approx((2 * 1 + 3 / 3) / 5)
-    assert ceiling.implied_accuracy == pytest.approx((1 + 0.2**0.5) / 2)
-    assert measures.human_ceiling(np.array([0, 1]), np.array([1.0, 0.0])) is None
-    # Answers by chance agree half of the time; with a majority of 80 %, 0.8^2 + 0.2^2.
-    for share in (0.5, 0.8):
-        ceiling = measures.human_ceiling(np.array([0, 0]), np.full(2, share))
-        assert ceiling.agreement == pytest.approx(share**2 + (1 - share) ** 2)
-        assert ceiling.implied_accuracy == pytest.approx(share)
-    sure = measures.human_ceiling(np.array([0, 0]), np.array([1.0, 1.0]))
-    assert sure.agreement == sure.implied_accuracy == 1
+def test_mean_loss_is_weighted_by_votes_and_has_an_interval(rng):
+    group = np.repeat(np.arange(8), 10)
+    losses, votes = rng.exponential(0.6, 80), rng.integers(1, 4, 80)
+    mean = measures.mean_loss_over_references(losses, examples(group, weight=votes))
+    assert mean.value == pytest.approx(np.average(losses, weights=votes))
+    assert 0 < mean.low < mean.value < mean.high
+    # Three votes count as three answers.
+    rows = np.repeat(np.arange(80), votes)
+    apart = measures.mean_loss_over_references(losses[rows], examples(group[rows]))
+    assert (apart.low, apart.high) == pytest.approx((mean.low, mean.high))
+    few = measures.mean_loss_over_references(losses[:50], examples(group[:50]))
+    assert np.isnan([few.low, few.high]).all()
+
+
+def test_difference_of_losses_is_significant_only_for_a_better_predictor(rng):
+    group = np.repeat(np.arange(20), 10)
+    truth = rng.uniform(0.05, 0.95, 200)
+    said = (rng.random(200) < truth).astype(float)
+    good, noisy = (
+        measures.log_loss(p, said)
+        for p in (truth, np.clip(truth + rng.normal(0, 0.3, 200), 0.01, 0.99))
+    )
+    better = measures.paired_loss_difference(good, noisy, examples(group))
+    assert better.difference.value == pytest.approx((good - noisy).mean())
+    assert better.difference.high < 0 and better.p < 0.05
+    same = measures.paired_loss_difference(good, good.copy(), examples(group))
+    assert (same.difference.value, same.p) == (0, 1)
+    assert np.isnan([same.difference.low, same.difference.high]).all()
+    shuffled = measures.paired_loss_difference(noisy, rng.permutation(noisy), examples(group))
+    assert shuffled.p > 0.05
+    assert np.isnan(measures.paired_loss_difference(good[:50], noisy[:50], examples(group[:50])).p)
