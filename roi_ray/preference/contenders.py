@@ -10,7 +10,7 @@ from roi_ray.preference.examples import Examples, Floats, select_basic
 from roi_ray.preference.leakage import share_trained_on
 from roi_ray.preference.method_names import NamedAnswers, predict_by_method
 from roi_ray.preference.model import PreferenceModel
-from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, Recipe
+from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, MlpRecipe, Recipe, find_recipe
 from roi_ray.preference.validation import predict_out_of_fold, recipe_learner
 
 Kind = Literal["recipe", "model", "method name", "metric"]
@@ -79,6 +79,20 @@ def predict_by_all(
         predicted = predict_by_method(methods, examples, folds, repeats)
         contenders.append(Contender(METHOD_NAME, "method name", predicted))
     return contenders + [each for each in found if each.kind == "metric"]
+
+
+def choose_variants(names: Sequence[str]) -> dict[str, Recipe]:
+    """Find recipes by name, and add those that stop early without early stopping.
+
+    Raises:
+        UsageError: a recipe is unknown.
+    """
+    variants = {}
+    for name in names:
+        variants[name] = recipe = find_recipe(name)
+        if isinstance(recipe, MlpRecipe) and recipe.early_stopping:
+            variants[f"{name}, {recipe.epochs} epochs"] = find_recipe(name, recipe.epochs)
+    return variants
 
 
 def name_recipes(recipes: Mapping[str, Recipe]) -> list[tuple[str, Recipe, tuple[str, ...]]]:

@@ -8,7 +8,15 @@ Intervals are a jackknife over references: both rankings are fitted again withou
 turn, and the ends are those of Student's t with the degrees of freedom of `mean_intervals`. The
 predictions stay as they are.
 
-@@TABLE@@
+Coverage of the 95 % interval in simulations of three families with three methods each, an average
+of 40 answers per reference (equal numbers, or numbers with a geometric distribution), methods whose
+quality differs between references by a standard deviation of 0, 0.5 and 1 logit, and predictions
+that favour one family by 0.3 logit (400 draws each; the least and the most):
+
+| answers per reference | 6 references | 12 | 20 | 36 |
+|---|---|---|---|---|
+| equal | 0.94 .. 0.96 | 0.93 .. 0.97 | 0.92 .. 0.97 | 0.93 .. 0.96 |
+| uneven | 0.93 .. 0.96 | 0.98 .. 0.99 | 0.97 .. 0.99 | 0.96 .. 0.98 |
 """
 
 import math
@@ -133,8 +141,8 @@ def _group_into_families(table: pa.Table, answers: NamedAnswers) -> Families | s
     people = fit_scores(answers.people.count_wins())
     share = member / member.sum(1, keepdims=True)
     without = _scores_without_each_reference(answers.people, people)
-    counts = np.bincount(answers.people.group, answers.people.weight)
-    counts = counts[counts > 0].astype(np.float64)
+    counts = np.bincount(answers.people.group, answers.people.weight).astype(np.float64)
+    counts = counts[counts > 0]
     freedom = degrees_of_freedom(counts) if len(counts) > 1 else math.nan
     return Families(answers, family.tolist(), share, people, without, references, freedom)
 

@@ -10,7 +10,7 @@ from roi_ray.errors import UsageError
 from roi_ray.preference import measures, repeated
 from roi_ray.preference.breakdown import REPEATED_QUESTIONS, Mask, split_into_parts
 from roi_ray.preference.comparisons import Comparisons
-from roi_ray.preference.contenders import Contender, Kind, predict_by_all
+from roi_ray.preference.contenders import Contender, Kind, choose_variants, predict_by_all
 from roi_ray.preference.encoder_bias import EncoderBias, Families, find_families, measure_bias
 from roi_ray.preference.examples import Examples, Floats, select_trainable, to_examples
 from roi_ray.preference.method_names import METHOD_COLUMNS, NamedAnswers, select_named
@@ -22,7 +22,7 @@ from roi_ray.preference.rank_agreement import (
     score_methods,
     why_not_ranked,
 )
-from roi_ray.preference.recipes import RECIPES, find_recipe
+from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.regions import lack_region
 
 PAPER_ACCURACY = {"BASIC": 0.7672, "ROI": 0.784}
@@ -131,7 +131,8 @@ def evaluate(
 
     Args:
         comparisons: labelled comparisons with the features of the recipes and models.
-        recipes: names in `RECIPES`; each is trained on its basic features and on all.
+        recipes: names in `RECIPES`; each is trained on its basic features and on all. One that
+            stops early is also trained for all its epochs, under the name of `NAME, 50 epochs`.
         models: trained models to evaluate as they are. Their numbers are honest only on references
             that they were not trained on. If a model was trained on some of these answers, its
             name in the results says on what share.
@@ -144,7 +145,7 @@ def evaluate(
         ManifestError: the comparisons cannot be trained on; see `to_examples`.
         WeightsError: a model cannot be loaded.
     """
-    chosen = {name: find_recipe(name) for name in recipes}
+    chosen = choose_variants(recipes)
     trained = {source: load_preference_model(source) for source in models}
     needed = [each.features for each in chosen.values()]
     needed += [each.features for each in trained.values()]

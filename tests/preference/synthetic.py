@@ -7,11 +7,13 @@ from roi_ray import schema
 from roi_ray.preference.comparisons import check_comparisons
 
 
-def _measure_more(feature, quality, seed):
+def _measure_more(feature, quality, side, seed):
     """Measure colour or SSIMULACRA2; draws nothing from the generator of the answers."""
     name = feature.removeprefix("roi_")
     error = 0.1 if name != feature else 1.0
-    random = np.random.default_rng([seed, schema.QUALITY_COLUMNS.index(feature)])
+    random = np.random.default_rng(
+        [seed, schema.QUALITY_COLUMNS.index(feature), schema.SIDES.index(side)]
+    )
     seen = quality + error * random.normal(size=len(quality))
     return 70 + 10 * seen if name == "ssimulacra2" else 10 ** (-3.5 - 0.3 * seen)
 
@@ -37,7 +39,7 @@ def comparisons(references=12, each=40, noise=0.3, seed=0):
                 "d_loss": np.exp(0.1 - 0.2 * seen),
             }[feature.removeprefix("roi_")]
         for feature in set(schema.QUALITY_COLUMNS).difference(schema.PAPER_FEATURES):
-            columns[f"{feature}_{side}"] = _measure_more(feature, q, seed)
+            columns[f"{feature}_{side}"] = _measure_more(feature, q, side, seed)
     advantage = (quality["a"] - quality["b"]) / noise
     answers = (random.random(rows) < 1 / (1 + np.exp(-advantage))).astype(float)
     names = np.repeat([f"image{number}" for number in range(references)], each)

@@ -144,14 +144,16 @@ def test_every_division_into_parts_covers_all_comparisons(result):
         assert sum(n for part, n in sizes.items() if any(name in part for name in names)) == 300
 
 
-def test_roi_features_are_significantly_better_where_people_follow_them(result):
-    test = result[0].differences[0]
+def test_roi_features_are_significantly_better_where_people_follow_them():
+    answers = Comparisons(comparisons(references=20, each=80), "synthetic", "/", "0" * 64)
+    evaluation = evaluate(answers, ["roi-ray"], folds=3, repeats=1)
+    test = evaluation.differences[0]
     assert (test.first, test.second) == ("ROI roi-ray", "BASIC roi-ray")
     assert test.log_loss.difference.high < 0 and test.log_loss.p < 0.01
     assert test.accuracy.difference.low > 0 and test.accuracy.p < 0.05
-    best = result[0].results[3].name
+    best = evaluation.results[2].name
     assert best.startswith("roi_")
-    assert (result[0].differences[1].first, result[0].differences[1].second) == (
+    assert (evaluation.differences[1].first, evaluation.differences[1].second) == (
         "ROI roi-ray",
         best,
     )
