@@ -60,10 +60,12 @@ def window_weights(mask: Array) -> Array:
     return blur(mask) / blur(np.ones_like(mask))
 
 
-def ssimulacra2(x: Array, y: Array, masks: list[Array] | None = None) -> float:
+def ssimulacra2(
+    x: Array, y: Array, masks: list[Array] | None = None, channels: tuple[int, ...] = (0, 1, 2)
+) -> float:
     """Compute the metric of sRGB values in [0, 1], (H, W, 3).
 
-    `masks` has the weights of the maps at each scale.
+    `masks` has the weights of the maps at each scale; the errors of other `channels` are 0.
     """
     x, y = linear(x), linear(y)
     norms: list[list[list[float]]] = [[], [], []]
@@ -82,7 +84,9 @@ def ssimulacra2(x: Array, y: Array, masks: list[Array] | None = None) -> float:
             maps = [np.maximum(1 - ssim, 0), np.maximum(edges, 0), np.maximum(-edges, 0)]
             norms[channel].append([float((w * level).mean()) for level in maps])
             norms[channel][-1] += [float((w * level**4).mean()) ** 0.25 for level in maps]
-    flat = np.array(norms).ravel()
+    values = np.array(norms)
+    values[[channel for channel in range(3) if channel not in channels]] = 0
+    flat = values.ravel()
     error = 0.9562382616834844 * float(flat @ weights[: flat.size])
     error = (
         2.326765642916932 * error

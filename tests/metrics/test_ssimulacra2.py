@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from roi_ray.errors import ImageTooSmall
 from roi_ray.imaging.load import load_image
 from roi_ray.metrics.images import ImagePair, Images
+from roi_ray.metrics.metric import compute_metric
 from roi_ray.metrics.recursive_gaussian import blur
 from roi_ray.metrics.roi import spatial_mean
 from roi_ray.metrics.ssimulacra2 import METRIC, scales_that_fit, ssimulacra2
@@ -82,6 +83,28 @@ def test_number_equals_the_literal_definition_at_any_size(
     assert scales_that_fit(height, width) == scales
     expected = literal.ssimulacra2(x / 255, y / 255)
     assert float(ssimulacra2(to_tensor(x), to_tensor(y))) == pytest.approx(expected, abs=0.04)
+
+
+@pytest.mark.parametrize("quality", [20, 80])
+@pytest.mark.parametrize(("height", "width"), [(11, 11), (64, 57), (129, 200)])
+def test_luminance_alone_equals_the_literal_definition(
+    photos: Photos, height, width, quality
+) -> None:
+    x = photos["chelsea"][100 : 100 + height, 150 : 150 + width]
+    y = jpeg(x, quality)
+    numbers = compute_metric(METRIC, to_tensor(x), to_tensor(y), None, "mean")
+    expected = literal.ssimulacra2(x / 255, y / 255, channels=(1,))
+    assert float(numbers["ssimulacra2_y"]) == pytest.approx(expected, abs=0.04)
+    assert float(numbers["ssimulacra2_y"]) > float(numbers["ssimulacra2"])
+
+
+def test_luminance_alone_hardly_sees_blurred_colour(photos: Photos) -> None:
+    x = to_tensor(photos["coffee"]).float() / 255
+    y = x - x.mean(0)  # colour, without brightness
+    blurred = F.avg_pool2d(y, 9, 1, 4) + x.mean(0)
+    numbers = compute_metric(METRIC, x, blurred.clamp(0, 1), None, "mean")
+    assert numbers["ssimulacra2"] < 80
+    assert numbers["ssimulacra2_y"] > numbers["ssimulacra2"] + 5
 
 
 @pytest.mark.parametrize("size", [(11, 11), (64, 100), (300, 451)])
