@@ -116,7 +116,7 @@ def test_page_of_unusual_sweeps(tmp_path, codecs, images, metrics) -> None:
 def test_parts_without_data_say_why(tmp_path) -> None:
     text = text_of(page_of(write_scores(tmp_path, ["jpeg", "webp"], IMAGES, ["psnr"])))
     assert "no metrics of a region of interest" in text
-    assert "No preference model was asked for." in text
+    assert "No preference is predicted: No preference model was asked for." in text
     assert "There are no times" in text
     assert "This page was written without pictures." in text
     assert "no record of their run" in text
