@@ -158,6 +158,10 @@ class Scores:
         mse_cr: mean squared error of chroma Cr, likewise, in [-0.5, 0.5]; lower is better.
         ms_ssim: multi-scale structural similarity, in [0, 1]; higher is better.
         ms_ssim_scales: number of MS-SSIM scales that fit the image, 1 to 5.
+        texture_gained: local contrast of luma that the reference does not have, relative to its
+            own, 0 to 50; lower is better.
+        texture_lost: local contrast of luma that the reference alone has, likewise, 0 to 1; lower
+            is better.
         lpips: learned perceptual image patch similarity, 0 or more; lower is better.
         d_loss: mean softplus(-D) in nats, where D is the discriminator's logit of "real", 0 or
             more; lower is better.
@@ -167,6 +171,8 @@ class Scores:
         roi_mse_cb: see `mse_cb`.
         roi_mse_cr: see `mse_cr`.
         roi_ms_ssim: see `ms_ssim`.
+        roi_texture_gained: see `texture_gained`.
+        roi_texture_lost: see `texture_lost`.
         roi_lpips: see `lpips`.
         roi_d_loss: see `d_loss`.
         roi_fraction: mean of the mask, in [0, 1].
@@ -201,6 +207,12 @@ class Scores:
     mse_cr: float = _column("1", "lower", "mean squared error of chroma Cr in [-0.5, 0.5]")
     ms_ssim: float = _column("1", "higher", "multi-scale structural similarity, in [0, 1]")
     ms_ssim_scales: int = _column("1", None, "scales that fit the image, of 5")
+    texture_gained: float = _column(
+        "1", "lower", "local contrast of luma that the reference lacks, relative to its own"
+    )
+    texture_lost: float = _column(
+        "1", "lower", "local contrast of luma that the reference alone has, relative to its own"
+    )
     lpips: float = _column("1", "lower", "learned perceptual image patch similarity, 0 or more")
     d_loss: float = _column(
         "nat", "lower", "mean softplus(-D), D the discriminator's logit of 'real'"
@@ -211,6 +223,8 @@ class Scores:
     roi_mse_cb: float | None = _roi_column("1", "lower", "mse_cb")
     roi_mse_cr: float | None = _roi_column("1", "lower", "mse_cr")
     roi_ms_ssim: float | None = _roi_column("1", "higher", "ms_ssim")
+    roi_texture_gained: float | None = _roi_column("1", "lower", "texture_gained")
+    roi_texture_lost: float | None = _roi_column("1", "lower", "texture_lost")
     roi_lpips: float | None = _roi_column("1", "lower", "lpips")
     roi_d_loss: float | None = _roi_column("nat", "lower", "d_loss")
     roi_fraction: float = _column("1", None, "mean of the mask, in [0, 1]")

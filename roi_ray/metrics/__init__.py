@@ -1,4 +1,4 @@
-"""Full-reference metrics of tensors: `mse`, `psnr`, `mse_ycbcr`, `ms_ssim`, `ssimulacra2`.
+"""Full-reference metrics of tensors: `mse`, `psnr`, `mse_ycbcr`, `ms_ssim`, `texture`, and more.
 
 Each takes a reference `x` and a distorted image `y`, and optionally a mask of the region of
 interest. LPIPS and the discriminator loss need networks; `roi_ray.Scorer` has them all.
@@ -11,5 +11,6 @@ from roi_ray.metrics.colour import mse_ycbcr
 from roi_ray.metrics.ms_ssim import ms_ssim
 from roi_ray.metrics.mse import mse, psnr
 from roi_ray.metrics.ssimulacra2 import ssimulacra2
+from roi_ray.metrics.texture import texture
 
-__all__ = ["ms_ssim", "mse", "mse_ycbcr", "psnr", "ssimulacra2"]
+__all__ = ["ms_ssim", "mse", "mse_ycbcr", "psnr", "ssimulacra2", "texture"]

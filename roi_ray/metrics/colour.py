@@ -89,3 +89,16 @@ def squared_error_maps(difference: Tensor, white: int) -> Tensor:
     torch.mul(blue, _CB_SCALE / white, out=cb).sub_(luma, alpha=_CB_SCALE)
     torch.mul(red, _CR_SCALE / white, out=cr).sub_(luma, alpha=_CR_SCALE)
     return maps.square_()
+
+
+def luma(values: Tensor) -> Tensor:
+    """Compute luma Y' of sRGB values.
+
+    Args:
+        values: floating-point, (N, 3, H, W), in [0, 1].
+
+    Returns:
+        (N, H, W), in [0, 1].
+    """
+    red, green, blue = values.unbind(1)
+    return red.mul(_RED).add_(green, alpha=_GREEN).add_(blue, alpha=_BLUE)

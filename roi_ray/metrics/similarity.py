@@ -36,26 +36,26 @@ class Moments:
     mean: Tensor
     variance: Tensor
 
-    def select(self, images: slice, block: "_Block") -> "Moments":
+    def select(self, images: slice, block: "Block") -> "Moments":
         """Select some of the references, and a block of their maps."""
         rows, columns = block
         return Moments(
-            self.image[images, :, _widen(rows), _widen(columns)],
+            self.image[images, :, widen(rows), widen(columns)],
             self.mean[images, :, rows, columns],
             self.variance[images, :, rows, columns],
         )
 
 
-_Block = tuple[slice, slice]
+Block = tuple[slice, slice]
 """Rows and columns of a map."""
 
 
-def _widen(positions: slice) -> slice:
+def widen(positions: slice) -> slice:
     """Return the rows or columns of the image that the window sees at positions of the map."""
     return slice(positions.start, positions.stop + 2 * MARGIN)
 
 
-def _list_blocks(height: int, width: int) -> list[_Block]:
+def list_blocks(height: int, width: int) -> list[Block]:
     """Split a map into blocks for which all intermediate results stay in a CPU's cache."""
     columns = -(-width // -(-width // _MAX_BLOCK_COLUMNS))
     rows = max(_MIN_BLOCK_ROWS, _BLOCK_PIXELS // columns)
@@ -80,8 +80,8 @@ def compute_moments(image: Tensor) -> Moments:
         return Moments(image, mean, square.addcmul_(mean, mean, value=-1))
     height, width = (side - 2 * MARGIN for side in image.shape[-2:])
     means, variances = image.new_empty(2, *image.shape[:2], height, width)
-    for rows, columns in _list_blocks(height, width):
-        block = image[..., _widen(rows), _widen(columns)]
+    for rows, columns in list_blocks(height, width):
+        block = image[..., widen(rows), widen(columns)]
         inputs = torch.stack([block, block * block])
         mean, square = gaussian_means(inputs)
         means[..., rows, columns] = mean
@@ -112,10 +112,10 @@ def _similarity_in_blocks(x: Moments, y: Tensor, luminance: bool) -> Tensor:
     similarity = y.new_empty(*y.shape[:2], height, width)
     for number in range(len(y)):
         one_image = slice(number, number + 1)
-        for block in _list_blocks(height, width):
+        for block in list_blocks(height, width):
             rows, columns = block
             reference = x.select(one_image if len(x.image) > 1 else slice(None), block)
-            image = y[one_image, :, _widen(rows), _widen(columns)]
+            image = y[one_image, :, widen(rows), widen(columns)]
             inputs = image.new_empty(3, *image.shape)
             inputs[0] = image
             torch.mul(image, image, out=inputs[1])

@@ -67,6 +67,8 @@ _ROI_RAY_FEATURES = (
     "mse_cr",
     "ssimulacra2",
     "ssimulacra2_y",
+    "texture_gained",
+    "texture_lost",
     *schema.ROI_FEATURES,
     "roi_mse_y",
     "roi_mse_cb",

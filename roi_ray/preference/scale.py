@@ -16,7 +16,7 @@ _MIN_POSITIVE = 10 ** (-PSNR_CAP / 10)
 """Smaller numbers count as this one, so that they have a logarithm."""
 _CONSTANT = 1e-6
 """Features vary that have a spread above this part of their largest value."""
-_INTERVAL_SCALES = ("psnr", "ssimulacra2", "ssimulacra2_y")
+_INTERVAL_SCALES = ("psnr", "ssimulacra2", "ssimulacra2_y", "texture_gained", "texture_lost")
 """Metrics whose differences have one meaning along the whole scale; of the others, ratios do."""
 
 
@@ -66,7 +66,7 @@ class Scale:
 
 
 def _take_logarithms(values: Floats, features: tuple[str, ...], logarithms: bool) -> Floats:
-    """Take natural logarithms if asked for; not of PSNR and SSIMULACRA2, see `Recipe`."""
+    """Take natural logarithms if asked for; not of `_INTERVAL_SCALES`, see `Recipe`."""
     if not logarithms:
         return values
     as_they_are = np.array([basic_feature(name) in _INTERVAL_SCALES for name in features])

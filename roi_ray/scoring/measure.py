@@ -16,7 +16,7 @@ from roi_ray.schema import Scores
 from roi_ray.scoring.network_metrics import DiscriminatorLoss, LpipsMetric
 from roi_ray.scoring.prepared import ReferenceBatch
 
-_DEFAULT = ("mse", "colour", "ms_ssim")
+_DEFAULT = ("mse", "colour", "ms_ssim", "texture")
 
 
 def load_metrics(networks: Networks, optional: Iterable[str]) -> list[Metric]:

@@ -16,6 +16,8 @@ _LABELS = {
     "mse_cb": "MSE, Cb",
     "mse_cr": "MSE, Cr",
     "ms_ssim": "MS-SSIM",
+    "texture_gained": "texture gained",
+    "texture_lost": "texture lost",
     "lpips": "LPIPS",
     "d_loss": "D loss",
     "ssimulacra2": "SSIMULACRA2",
