@@ -86,7 +86,7 @@ def test_unknown_attribute_raises_attribute_error() -> None:
 
 
 def test_metrics_are_exported() -> None:
-    names = {"ms_ssim", "mse", "mse_ycbcr", "psnr", "ssimulacra2"}
+    names = {"ms_ssim", "mse", "mse_ycbcr", "psnr", "ssimulacra2", "texture"}
     assert set(roi_ray.metrics.__all__) == names
     assert all(callable(getattr(roi_ray.metrics, name)) for name in roi_ray.metrics.__all__)
 

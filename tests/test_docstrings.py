@@ -22,6 +22,7 @@ WITH_EXAMPLES = [
     ("roi_ray.metrics", "mse_ycbcr"),
     ("roi_ray.metrics", "psnr"),
     ("roi_ray.metrics", "ssimulacra2"),
+    ("roi_ray.metrics", "texture"),
 ]
 
 

@@ -107,9 +107,9 @@ class PairComputer:
 
     def _list_sources(self) -> dict[str, str]:
         exact = ("width", "height", "reference_bit_depth", "distorted_bit_depth", "ms_ssim_scales")
-        errors = ("mse", "psnr", "mse_y", "mse_cb", "mse_cr")
+        in_numpy = ("mse", "psnr", "mse_y", "mse_cb", "mse_cr", "texture_gained", "texture_lost")
         basic = {
-            **dict.fromkeys(errors, _NUMPY),
+            **dict.fromkeys(in_numpy, _NUMPY),
             "ms_ssim": "pytorch_msssim",
             "d_loss": "plain network",
         }

@@ -93,6 +93,20 @@ def squared_errors(x: Array, y: Array) -> dict[str, Array]:
     return maps
 
 
+def texture_maps(x: Array, y: Array) -> dict[str, Array]:
+    """Compute the L maps of texture gained and lost, whose means are squares."""
+
+    def deviations(image: Array) -> Array:
+        luma = image @ np.array([0.299, 0.587, 0.114])
+        return np.asarray(np.sqrt(np.maximum(smooth(luma**2) - smooth(luma) ** 2, 0)))
+
+    before, after = deviations(x), deviations(y)
+    return {
+        name: np.maximum(change, 0) ** 2 / (before**2 + 0.01**2)
+        for name, change in (("texture_gained", after - before), ("texture_lost", before - after))
+    }
+
+
 def count_scales(height: int, width: int) -> int:
     """Count the scales of MS-SSIM, at most 5, on which the window fits."""
     scales, side = 0, min(height, width)
@@ -218,6 +232,7 @@ def compute_scores(
         a number per column; None for the numbers of an empty region of interest.
     """
     maps = squared_errors(x, y)
+    textures = texture_maps(x, y)
     with torch.no_grad():
         maps["d_loss"] = loss_map(discriminator, to_tensor(pad(y, min_sides[1]), device))
         if package is not None:
@@ -235,10 +250,13 @@ def compute_scores(
     if package is not None:
         scores["lpips"] = distance
     scores["ms_ssim"] = ms_ssim(x, y, lambda level: float(level.mean()))
+    scores |= {name: math.sqrt(level.mean()) for name, level in textures.items()}
     if mask.mean() < EMPTY:
         return scores | {f"roi_{name}": None for name in scores if name != "roi_fraction"}
     roi = _combine({key: under_mask(key, level) for key, level in maps.items()})
     roi["ms_ssim"] = masked_ms_ssim(x, y, mask, weighting)
+    for name, level in textures.items():
+        roi[name] = math.sqrt(masked_mean(level, smooth(mask), weighting))
     return scores | {f"roi_{name}": value for name, value in roi.items()}
 
 

@@ -15,6 +15,8 @@ EXACT = ("width", "height", "reference_bit_depth", "distorted_bit_depth", "ms_ss
 """Columns of whole numbers, which must be equal."""
 
 _NETWORKS = ("lpips", "d_loss")
+_ROOTS = ("texture_gained", "texture_lost")
+"""Columns that are roots of the means of their maps."""
 _FLAT_LIMIT = 1e-3
 _FLOAT32 = 2e-7
 
@@ -84,9 +86,11 @@ def allow(
         # In flat areas, float32 leaves few digits of a variance, in every implementation.
         allowed += min(4 * rounding, _FLAT_LIMIT)
     if basic != column and not mask_is_given:
-        whole = abs(expected[basic] or 0.0)
+        power = 2 if basic in _ROOTS else 1
+        mean, whole = (abs(number or 0.0) ** power for number in (value, expected[basic]))
         fraction = expected["roi_fraction"] or 1.0
-        allowed += _mask_error(agreement, abs(value), whole / fraction if normalised else whole)
+        error = _mask_error(agreement, mean, whole / fraction if normalised else whole)
+        allowed += (mean + error) ** (1 / power) - abs(value)
     return allowed
 
 

@@ -234,7 +234,10 @@ def test_empty_mask_is_explained_and_its_numbers_are_dashes_or_null(run, folder)
     assert image["psnr"] > 20 and image["roi_fraction"] == 0
     assert [name for name, value in image.items() if value is None and "error" not in name] == [
         f"roi_{name}"
-        for name in ("mse", "psnr", "mse_y", "mse_cb", "mse_cr", "ms_ssim", "lpips", "d_loss")
+        for name in (
+            *("mse", "psnr", "mse_y", "mse_cb", "mse_cr", "ms_ssim"),
+            *("texture_gained", "texture_lost", "lpips", "d_loss"),
+        )
     ]
 
 

@@ -41,9 +41,9 @@ def test_scores_of_a_job_agree_and_exit_with_0(run, sweep) -> None:
     lines = result.stdout.splitlines()
     assert "7 of 7 pairs drawn with seed 0; 7 computed anew on cpu" in lines[0]
     table = {line.split()[0]: line.split() for line in lines if "agrees (" in line}
-    assert len(table) == 22
+    assert len(table) == 26
     assert all(cells[1] == "7" for cells in table.values())
-    assert "all numbers of 7 pairs agree, in 22 columns" in lines[-1]
+    assert "all numbers of 7 pairs agree, in 26 columns" in lines[-1]
     assert " ".join(table["ms_ssim"][-6:]) == "(pytorch_msssim; literal method for small images)"
     assert table["lpips"][-1] == "(lpips)"
 
@@ -69,7 +69,8 @@ def test_altered_numbers_are_off_by_column_and_pair_and_exit_with_1(verify, scor
         "pair 2": {"d_loss": 0.1, "roi_ms_ssim": 0.7, "mse_cb": 0.1, "roi_psnr": None},
         "pair 3": {"roi_lpips": 0.0, "mse_y": float("nan"), "ms_ssim_scales": 4},
         "pair 4": {"roi_mse": 0.2, "mse_cr": 0.1, "roi_d_loss": 3.0},
-        "pair 6": {"roi_mse_y": 0.2, "roi_mse_cb": 0.1},
+        "pair 5": {"texture_gained": 0.1, "roi_texture_lost": 0.01},
+        "pair 6": {"roi_mse_y": 0.2, "roi_mse_cb": 0.1, "texture_lost": 0.3},
     }
     for pair_id, values in altered.items():
         rewrite(scores, pair_id, **values)
@@ -78,11 +79,11 @@ def test_altered_numbers_are_off_by_column_and_pair_and_exit_with_1(verify, scor
     worst = {name: pair_id for pair_id, values in altered.items() for name in values}
     for name, pair_id in worst.items():
         assert f"OFF: {name}, worst in pair {pair_id} (" in result.stdout
-    assert result.stdout.count("OFF in 1 (") == len(worst) == 20
+    assert result.stdout.count("OFF in 1 (") == len(worst) == 23
     assert "OFF: roi_lpips, worst in pair pair 3 (high.webp): 0 in the scores, null comp" in (
         result.stdout
     )
-    assert "20 columns off" in result.stdout.splitlines()[-1]
+    assert "23 columns off" in result.stdout.splitlines()[-1]
 
 
 def test_small_error_of_one_number_is_off(verify, scores) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from roi_ray.errors import ImageTooSmall
-from roi_ray.metrics import ms_ssim, mse, mse_ycbcr, psnr, ssimulacra2, strips
+from roi_ray.metrics import ms_ssim, mse, mse_ycbcr, psnr, ssimulacra2, strips, texture
 from roi_ray.metrics.colour import METRIC as COLOUR
 from roi_ray.metrics.images import ImagePair, Strip
 from roi_ray.metrics.metric import Metric, RunningMeans
@@ -16,11 +16,12 @@ from roi_ray.metrics.ms_ssim import METRIC as MS_SSIM
 from roi_ray.metrics.mse import METRIC as MSE
 from roi_ray.metrics.ssimulacra2 import METRIC as SSIMULACRA2
 from roi_ray.metrics.strips import ImageStrips
+from roi_ray.metrics.texture import METRIC as TEXTURE
 from roi_ray.settings import Weighting
 from tests.conftest import Photos, deepen, jpeg, needs_cuda, to_tensor
 
-METRICS = [MSE, COLOUR, MS_SSIM, SSIMULACRA2]
-FUNCTIONS = [mse, psnr, mse_ycbcr, ms_ssim, ssimulacra2]
+METRICS = [MSE, COLOUR, MS_SSIM, TEXTURE, SSIMULACRA2]
+FUNCTIONS = [mse, psnr, mse_ycbcr, ms_ssim, texture, ssimulacra2]
 
 # Heights of strips; of MS-SSIM's coarsest scales some have no position of the window, and some
 # leave 11 rows or fewer.

@@ -134,7 +134,7 @@ def test_metrics_equal_the_scores_of_scorer(photos: Photos, weighting) -> None:
             assert float(masked[number]) == getattr(scores, f"roi_{name}")
 
 
-@pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim", "mse_ycbcr"])
+@pytest.mark.parametrize("name", ["mse", "psnr", "ms_ssim", "mse_ycbcr", "texture"])
 def test_masks_without_a_region_give_no_number(photos: Photos, name) -> None:
     metric, x = getattr(metrics, name), to_tensor(photos["coffee"][:64, :80])
     batch = torch.stack([to_tensor(jpeg(photos["coffee"][:64, :80], q)) for q in (10, 50)])
