@@ -1,6 +1,7 @@
 """`roi-ray evaluate`: judge preference models beside single metrics and people themselves."""
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,6 +71,7 @@ def main(
         models=model or [],
         folds=folds,
         repeats=repeats,
+        processes=os.cpu_count() or 1,
         report=lambda line: print(line, file=sys.stderr, flush=True),
     )
     facts = {

@@ -1,17 +1,20 @@
 """What an evaluation compares: recipes, single metrics, methods' names, and trained models."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import pyarrow as pa
 
+from roi_ray.errors import ManifestError
+from roi_ray.preference.early_stopping import MIN_REFERENCES
 from roi_ray.preference.examples import Examples, Floats, select_basic
 from roi_ray.preference.leakage import share_trained_on
 from roi_ray.preference.method_names import NamedAnswers, predict_by_method
 from roi_ray.preference.model import PreferenceModel
 from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, MlpRecipe, Recipe, find_recipe
-from roi_ray.preference.validation import predict_out_of_fold, recipe_learner
+from roi_ray.preference.validation import open_pool, predict_out_of_fold, recipe_learner
 
 Kind = Literal["recipe", "model", "method name", "metric"]
 
@@ -42,6 +45,7 @@ def predict_by_all(
     name: str,
     folds: int,
     repeats: int,
+    processes: int,
     report: Callable[[str], None],
 ) -> list[Contender]:
     """Predict all comparisons by every contender, each on references that it was not trained on.
@@ -55,6 +59,7 @@ def predict_by_all(
         name: name of the comparisons, for error messages.
         folds: see `predict_out_of_fold`.
         repeats: see `predict_out_of_fold`.
+        processes: number of processes that train the paper's networks.
         report: function that receives lines about the progress.
     """
     # Models first: one that cannot be used fails before the long cross-validations.
@@ -68,17 +73,42 @@ def predict_by_all(
         *(("recipe", *each) for each in name_recipes(recipes)),
         *(("metric", *each) for each in name_metrics(examples.features)),
     ]
+    # Only networks are worth a process: the other recipes are fitted in milliseconds.
+    slow = any(isinstance(recipe, MlpRecipe) for recipe in recipes.values())
     found = []
-    for number, (kind, label, recipe, features) in enumerate(trained, 1):
-        report(f"{number}/{len(trained)} {label}: {folds} folds x {repeats}")
-        learner = recipe_learner(recipe, features)
-        predicted = predict_out_of_fold(examples, learner, folds, repeats)
-        found.append(Contender(label, kind, predicted))
+    with open_pool(processes if slow else 1) as run:
+        for number, (kind, label, recipe, features) in enumerate(trained, 1):
+            report(f"{number}/{len(trained)} {label}: {folds} folds x {repeats}")
+            learner = recipe_learner(recipe, features)
+            mapping = run if isinstance(recipe, MlpRecipe) else map
+            predicted = predict_out_of_fold(examples, learner, folds, repeats, mapping)
+            found.append(Contender(label, kind, predicted))
     contenders = [each for each in found if each.kind == "recipe"] + contenders
     if methods is not None:
         predicted = predict_by_method(methods, examples, folds, repeats)
         contenders.append(Contender(METHOD_NAME, "method name", predicted))
     return contenders + [each for each in found if each.kind == "metric"]
+
+
+def check_early_stopping(recipes: Mapping[str, Recipe], references: int, folds: int) -> None:
+    """Check that enough references are left to train on, of which early stopping holds some out.
+
+    Args:
+        recipes: recipes by name.
+        references: number of all references.
+        folds: number of folds, at most `references`.
+
+    Raises:
+        ManifestError: there are too few.
+    """
+    left = references - math.ceil(references / folds)
+    for name, recipe in recipes.items():
+        if isinstance(recipe, MlpRecipe) and recipe.early_stopping and left < MIN_REFERENCES:
+            raise ManifestError(
+                f"recipe {name} stops early, for which it needs {MIN_REFERENCES} references to "
+                f"train on; {folds} folds of {references} references leave {left}: choose "
+                f"--recipe {DEFAULT_RECIPE}"
+            )
 
 
 def choose_variants(names: Sequence[str]) -> dict[str, Recipe]:

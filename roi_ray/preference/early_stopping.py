@@ -17,7 +17,8 @@ from roi_ray.preference.model import PreferenceModel
 from roi_ray.preference.recipes import MlpRecipe
 from roi_ray.preference.scale import Scale
 
-_MIN_REFERENCES = 3
+MIN_REFERENCES = 3
+"""The fewest references to train on, of which one is held out."""
 _HELD_OUT = 0.2
 _PATIENCE = 10
 """Epochs without a new best one, after which no more are tried."""
@@ -63,10 +64,10 @@ def choose_epochs(examples: Examples, recipe: MlpRecipe, seed: int = 0) -> Epoch
         ManifestError: there are fewer than 3 references, too few to hold one out.
     """
     references = np.unique(examples.group)
-    if len(references) < _MIN_REFERENCES:
+    if len(references) < MIN_REFERENCES:
         raise ManifestError(
             f"early stopping holds out references, and there are only {len(references)} to train "
-            f"on, fewer than {_MIN_REFERENCES}: give the number of epochs (`--epochs 50` is the "
+            f"on, fewer than {MIN_REFERENCES}: give the number of epochs (`--epochs 50` is the "
             "paper's), or choose `--recipe roi-ray`"
         )
     held_out = np.random.default_rng(seed).permutation(references)

@@ -10,7 +10,13 @@ from roi_ray.errors import UsageError
 from roi_ray.preference import measures, repeated
 from roi_ray.preference.breakdown import REPEATED_QUESTIONS, Mask, split_into_parts
 from roi_ray.preference.comparisons import Comparisons
-from roi_ray.preference.contenders import Contender, Kind, choose_variants, predict_by_all
+from roi_ray.preference.contenders import (
+    Contender,
+    Kind,
+    check_early_stopping,
+    choose_variants,
+    predict_by_all,
+)
 from roi_ray.preference.encoder_bias import EncoderBias, Families, find_families, measure_bias
 from roi_ray.preference.examples import Examples, Floats, select_trainable, to_examples
 from roi_ray.preference.method_names import METHOD_COLUMNS, NamedAnswers, select_named
@@ -125,6 +131,7 @@ def evaluate(
     models: Sequence[str] = (),
     folds: int = 5,
     repeats: int = 3,
+    processes: int = 1,
     report: Callable[[str], None] = lambda line: None,
 ) -> Evaluation:
     """Cross-validate recipes, single metrics and methods' names by reference, beside people.
@@ -138,11 +145,13 @@ def evaluate(
             name in the results says on what share.
         folds: number of folds of each cross-validation.
         repeats: number of cross-validations, with different folds.
+        processes: number of processes that train networks, see `validation.open_pool`.
         report: function that receives lines about the progress.
 
     Raises:
         UsageError: a recipe is unknown, or there is neither a recipe nor a model.
-        ManifestError: the comparisons cannot be trained on; see `to_examples`.
+        ManifestError: the comparisons cannot be trained on, see `to_examples`; or a recipe that
+            stops early has too few references.
         WeightsError: a model cannot be loaded.
     """
     chosen = choose_variants(recipes)
@@ -153,7 +162,9 @@ def evaluate(
         raise UsageError("nothing to evaluate: name a recipe or a model")
     features = tuple(dict.fromkeys(name for names in needed for name in names))
     examples = to_examples(comparisons.table, features, comparisons.name)
-    folds = min(folds, len(np.unique(examples.group)))
+    references = len(np.unique(examples.group))
+    folds = min(folds, references)
+    check_early_stopping(chosen, references, folds)
     table = select_trainable(comparisons.table, features)
     questions = repeated.number_questions(table)
     parts = split_into_parts(table, examples)
@@ -168,7 +179,16 @@ def evaluate(
         parts,
     )
     contenders = predict_by_all(
-        chosen, trained, judge.methods, table, examples, comparisons.name, folds, repeats, report
+        chosen,
+        trained,
+        judge.methods,
+        table,
+        examples,
+        comparisons.name,
+        folds,
+        repeats,
+        processes,
+        report,
     )
     return _judge_all(contenders, judge, int(lack_region(table).sum()))
 

@@ -157,7 +157,7 @@ def write_differences(evaluation: Evaluation) -> Iterator[str]:
 def wrap(line: str) -> list[str]:
     """Break a line at `WIDTH`, never between a number and its unit or sign."""
     # textwrap breaks at a plain space only.
-    kept = re.sub(r" (?=[%=±])|(?<=[=±]) |(?<=[+-]\d\.\d\d) (?=logit)", _KEPT_SPACE, line)
+    kept = re.sub(r" (?=[%=±]|[+-]\d)|(?<=[=±]) |(?<=[+-]\d\.\d\d) (?=logit)", _KEPT_SPACE, line)
     indent = " " * (len(line) - len(line.lstrip()))
     lines = textwrap.wrap(kept, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
     return [each.replace(_KEPT_SPACE, " ") for each in lines]
@@ -222,8 +222,8 @@ def _describe_bias(result: ModelResult) -> str:
     if not families:
         return "its bias by encoder family is not known"
     known = {name: each for name, each in families.items() if each.significant is not None}
-    significant = [f"{name} {each.value:+.2f}" for name, each in known.items() if each.significant]
-    others = [f"{name} {each.value:+.2f}" for name, each in known.items() if not each.significant]
+    significant = [f"{name} {each.value:+z.2f}" for name, each in known.items() if each.significant]
+    others = [f"{name} {each.value:+z.2f}" for name, each in known.items() if not each.significant]
     parts = []
     if significant:
         parts.append(f"biased by {', '.join(significant)} logit")
@@ -237,9 +237,9 @@ def _describe_bias(result: ModelResult) -> str:
 
 def _format_bias(bias: FamilyBias) -> str:
     if bias.significant is None:
-        return f"{bias.value:+.2f}         "
+        return f"{bias.value:+z.2f}         "
     mark = "*" if bias.significant else " "
-    return f"{bias.value:+.2f} ± {bias.high - bias.value:.2f} {mark}"
+    return f"{bias.value:+z.2f} ± {bias.high - bias.value:.2f} {mark}"
 
 
 def _format(value: float | None) -> str:

@@ -51,7 +51,9 @@ def _draw_losses(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _draw_biases(axes: Axes, shown: list[ModelResult]) -> None:
-    axes.set_title("Bias by encoder family: predicted minus human score", fontsize=10)
+    axes.set_title(
+        "Bias by encoder family: predicted minus human score, 95 % over references", fontsize=10
+    )
     families = list(shown[0].bias.families)
     if not families:
         _leave_empty(axes, shown[0].bias.reason or "")
@@ -60,11 +62,13 @@ def _draw_biases(axes: Axes, shown: list[ModelResult]) -> None:
     for number, result in enumerate(shown):
         biases = [result.bias.families[name] for name in families]
         x = [f + 0.7 * ((number + 0.5) / len(shown) - 0.5) for f in range(len(families))]
-        axes.bar(x, [each.value for each in biases], 0.7 / len(shown), alpha=0.6)
+        values = [each.value for each in biases]
+        axes.bar(x, values, 0.7 / len(shown), alpha=0.6, label=_shorten(result.name))
         for place, each in zip(x, biases, strict=True):
             axes.plot([place, place], [each.low, each.high], color="black", linewidth=1)
     axes.set_xticks(range(len(families)), families, parse_math=False)
     axes.set_ylabel("logit; 0 is best")
+    axes.legend(fontsize=8)
     axes.grid(alpha=0.3, axis="y")
 
 

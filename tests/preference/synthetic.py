@@ -15,7 +15,7 @@ def _measure_more(feature, quality, side, seed):
         [seed, schema.QUALITY_COLUMNS.index(feature), schema.SIDES.index(side)]
     )
     seen = quality + error * random.normal(size=len(quality))
-    return 70 + 10 * seen if name == "ssimulacra2" else 10 ** (-3.5 - 0.3 * seen)
+    return 70 + 10 * seen if name.startswith("ssimulacra2") else 10 ** (-3.5 - 0.3 * seen)
 
 
 def comparisons(references=12, each=40, noise=0.3, seed=0):

@@ -1,7 +1,12 @@
 import pytest
 
-from roi_ray.errors import UsageError
-from roi_ray.preference.contenders import choose_variants, name_metrics, name_recipes
+from roi_ray.errors import ManifestError, UsageError
+from roi_ray.preference.contenders import (
+    check_early_stopping,
+    choose_variants,
+    name_metrics,
+    name_recipes,
+)
 from roi_ray.preference.recipes import RECIPES
 
 
@@ -26,3 +31,12 @@ def test_metric_alone_is_the_default_recipe_with_one_feature() -> None:
     (metric,) = name_metrics(["roi_lpips"])
     assert metric[0] == "roi_lpips" and metric[2] == metric[1].features == ("roi_lpips",)
     assert metric[1].network == RECIPES["roi-ray"].network
+
+
+def test_early_stopping_needs_three_references_in_every_training() -> None:
+    recipes = choose_variants(["roi-ray", "paper"])
+    check_early_stopping(recipes, 4, 4)
+    for references, folds, left in ((3, 3, 2), (4, 2, 2), (5, 2, 2)):
+        with pytest.raises(ManifestError, match=rf"leave {left}: choose --recipe roi-ray"):
+            check_early_stopping(recipes, references, folds)
+    check_early_stopping(choose_variants(["roi-ray"]), 2, 2)

@@ -14,7 +14,7 @@ from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.evaluation import evaluate
 from roi_ray.preference.examples import to_examples
 from roi_ray.preference.leakage import sample_hashes
-from roi_ray.preference.model import save_preference_model
+from roi_ray.preference.model import load_preference_model, save_preference_model
 from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.training import train_in_process
 from roi_ray.preference.validation import predict_out_of_fold, recipe_learner
@@ -33,7 +33,9 @@ def save_model(uri, table, features=("psnr", "roi_psnr"), trained_on=None):
     examples = to_examples(table, features, "other")
     trained = train_in_process(examples, RECIPES["roi-ray"])
     if trained_on is not None:
-        trained.provenance["comparisons"] = {"sample": sample_hashes(trained_on)}
+        trained.provenance["comparisons"] = {
+            "sample": sample_hashes(trained_on.only(trained.features))
+        }
     save_preference_model(uri, trained)
     return uri
 
@@ -101,13 +103,16 @@ def test_model_name_states_the_share_of_answers_it_was_trained_on(answered, tmp_
     results = evaluate(answered, [], models=[uri], folds=2, repeats=1).results
     assert results[0].name == f"model {uri}, trained on 50 % of these answers"
     # Without a recipe, the metrics are those of the models.
-    assert {each.name for each in results[1:]} == {"psnr", "roi_psnr"}
+    assert {each.name for each in results[1:]} == set(load_preference_model(uri).features)
 
 
 def test_model_may_need_features_that_no_recipe_has(answered, tmp_path):
     uri = save_model(str(tmp_path / "m.safetensors"), answered.table, ("mse", "lpips"))
     evaluation = evaluate(answered, [], models=[uri], folds=2, repeats=1)
-    assert {each.name for each in evaluation.results[1:]} == {"mse", "lpips"}
+    assert {each.name for each in evaluation.results[1:]} == set(
+        load_preference_model(uri).features
+    )
+    assert "mse" in load_preference_model(uri).features
     assert not any("ms_ssim" in part for part in evaluation.part_sizes)
 
 

@@ -7,6 +7,7 @@ from roi_ray.preference.examples import to_examples
 from roi_ray.preference.recipes import RECIPES
 from roi_ray.preference.validation import (
     assign_folds,
+    open_pool,
     predict_by_metric,
     predict_out_of_fold,
     recipe_learner,
@@ -70,3 +71,10 @@ def test_cross_validation_of_one_reference_is_refused(examples):
     single = examples.take(examples.group == examples.group[0])
     with pytest.raises(ManifestError, match="too few references"):
         predict_out_of_fold(single, recipe_learner(RECIPES["paper"], ("psnr",)), 2, 1)
+
+
+def test_pool_of_processes_predicts_the_same(examples):
+    learner = recipe_learner(RECIPES["roi-ray"], ("psnr", "roi_lpips"))
+    alone = predict_out_of_fold(examples, learner, 3, 1)
+    with open_pool(2) as run:
+        assert np.array_equal(predict_out_of_fold(examples, learner, 3, 1, run), alone)
