@@ -23,7 +23,8 @@ from roi_ray.runtime.train_worker import State, rank_and_world_size
 _MOST_STEPS = 30
 _CONVERGED = 1e-9
 """Largest change of a weight in the last step."""
-_SHORTEST_STEP = 12
+_HALVINGS = 12
+"""Halvings of the longest step, of which the shortest is left."""
 _ROUNDING = 1e-12
 """Losses that differ by less are equal."""
 
@@ -102,7 +103,7 @@ class NewtonTraining:
         goal = curvature @ self._weights - gradient - self._weight_decay * self._weights
         direction = _solve_non_negative(curvature, goal) - self._weights
         # All lengths at once, so that no worker needs to know what another one has decided.
-        lengths = 0.5 ** torch.arange(_SHORTEST_STEP + 1).to(self._x)
+        lengths = 0.5 ** torch.arange(_HALVINGS + 1).to(self._x)
         candidates = self._weights + lengths[:, None] * direction
         lines = logits[:, None] + (self._x @ direction)[:, None] * lengths
         target, share = (each[:, None].expand_as(lines) for each in (self._p_a, self._share))
