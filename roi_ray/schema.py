@@ -292,6 +292,11 @@ def optional_metric(column: str) -> str | None:
     return name
 
 
+def list_metrics(columns: Iterable[str]) -> tuple[str, ...]:
+    """List the optional metrics that columns of `Scores` belong to, each once."""
+    return tuple(dict.fromkeys(filter(None, map(optional_metric, columns))))
+
+
 _ARROW = {int: "int32", float: "float64", float | None: "float64"}
 
 

@@ -121,8 +121,7 @@ def explain_missing(
         owner: what lacks them.
         command: the command that made it: `score`, or `compare` for comparisons.
     """
-    metrics = dict.fromkeys(filter(None, map(schema.optional_metric, features)))
-    options = "".join(f" --metrics {name}" for name in metrics)
+    options = "".join(f" --metrics {name}" for name in schema.list_metrics(features))
     return (
         f"{', '.join(features)}, which {owner} do not have: make them again, with `roi-ray "
         f"{command}{options}` and a new --output"

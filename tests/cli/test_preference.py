@@ -126,11 +126,14 @@ def test_train_writes_a_model_that_evaluate_reports(compared, tmp_path, ray_clus
     assert re.search(r"step \d+/\d+  loss 0\.", text)
     loaded = load_preference_model(model)
     assert loaded.identity["sha256"] in text
-    assert loaded.features == ("psnr", "roi_psnr")
+    asked = ("psnr", "roi_psnr")
     # Any number of workers trains the same model as one process.
     assert loaded.provenance["workers"] == 2
-    examples = to_examples(pq.read_table(comparisons), loaded.features, comparisons)
+    examples = to_examples(pq.read_table(comparisons), asked, comparisons)
     alone = train_in_process(examples, RECIPES["roi-ray"])
+    assert loaded.features == alone.features
+    assert set(loaded.features) <= set(asked)  # those with a weight of 0 are left out
+    examples = examples.only(loaded.features)
     np.testing.assert_allclose(
         *(m.predict(examples.a, examples.b) for m in (loaded, alone)), atol=1e-6
     )

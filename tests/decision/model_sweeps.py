@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from roi_ray import schema
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.decision.sweep_scores import read_sweep_scores
 
@@ -24,7 +25,13 @@ def feature_row(image: str, codec: str, bpp: float, efficiency: float = 1.0, **m
     bits = bpp * efficiency * (0.5 if "hard" in image else 1)
     psnr = 34 + 4 * np.log2(bits)
     mse = 10 ** (-psnr / 10)
+    others = {
+        name: 70 + 12 * np.log2(bits) if meaning.better == "higher" else 0.1 / bits
+        for name, meaning in schema.MEANINGS.items()
+        if meaning.better
+    }
     return {
+        **others,
         "reference": image,
         "distorted": f"{image}.{codec}.{bpp}",
         "codec": codec,
@@ -37,8 +44,6 @@ def feature_row(image: str, codec: str, bpp: float, efficiency: float = 1.0, **m
         "roi_ms_ssim": 0.06 * (1 - 0.01 / bits),
         "roi_lpips": 0.005 / bits,
         "roi_d_loss": 0.06 + 0.006 / bits,
-        "ssimulacra2": 70 + 12 * np.log2(bits),
-        "roi_ssimulacra2": 72 + 11 * np.log2(bits),
         **{f"mse{plane}": factor * mse for plane, factor in _PLANES.items()},
         **{f"roi_mse{plane}": 0.06 * factor * mse for plane, factor in _PLANES.items()},
         "roi_fraction": 0.06,

@@ -8,14 +8,14 @@ from roi_ray.preference.comparisons import check_comparisons
 
 
 def _measure_more(feature, quality, side, seed):
-    """Measure colour or SSIMULACRA2; draws nothing from the generator of the answers."""
-    name = feature.removeprefix("roi_")
-    error = 0.1 if name != feature else 1.0
+    """Measure any other feature; draws nothing from the generator of the answers."""
+    error = 0.1 if feature.startswith("roi_") else 1.0
     random = np.random.default_rng(
         [seed, schema.QUALITY_COLUMNS.index(feature), schema.SIDES.index(side)]
     )
     seen = quality + error * random.normal(size=len(quality))
-    return 70 + 10 * seen if name.startswith("ssimulacra2") else 10 ** (-3.5 - 0.3 * seen)
+    better = schema.MEANINGS[feature].better
+    return 70 + 10 * seen if better == "higher" else 10 ** (-3.5 - 0.3 * seen)
 
 
 def comparisons(references=12, each=40, noise=0.3, seed=0):

@@ -13,6 +13,8 @@ from roi_ray.preference.intervals import MIN_REFERENCES
 from roi_ray.preference.model import load_preference_model
 from tests.decision.model_sweeps import feature_row, sweep_rows, to_scores
 
+_SSIMULACRA2 = [name for name in load_preference_model().features if "ssimulacra2" in name]
+
 
 def share(preference: Preference, a: str, b: str) -> float:
     """Return the predicted share, and check that all forms of it agree."""
@@ -179,8 +181,8 @@ def test_null_under_a_mask_that_is_not_empty_is_a_missing_number(tmp_path) -> No
                 {k: v for k, v in row.items() if "ssimulacra2" not in k}
                 for row in sweep_rows({"a": 1, "b": 1})
             ],
-            "The preference model needs ssimulacra2, which the scores do not have: make them "
-            "again, with `roi-ray score --metrics ssimulacra2` and a new --output.",
+            "The preference model needs " + ", ".join(_SSIMULACRA2) + ", which the scores do not "
+            "have: make them again, with `roi-ray score --metrics ssimulacra2` and a new --output.",
         ),
     ],
 )
