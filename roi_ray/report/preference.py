@@ -32,9 +32,10 @@ def select_main(evaluation: Evaluation) -> list[ModelResult]:
 
 def write_headline(result: ModelResult) -> str:
     """Write one sentence about a model, the most important number first."""
+    known = not math.isnan(result.log_loss.low)
+    ends = f"{format_ends(result.log_loss, 3)}; " if known else ""
     text = (
-        f"{result.name}: log-loss {result.log_loss.value:.4f} "
-        f"({format_ends(result.log_loss, 3)}; guessing has 0.693), "
+        f"{result.name}: log-loss {result.log_loss.value:.4f} ({ends}guessing has 0.693), "
         f"predicts {100 * result.accuracy.value:.1f} % of the answers, "
         f"calibration error {result.calibration_error:.3f}"
     )
@@ -230,8 +231,11 @@ def _describe_bias(result: ModelResult) -> str:
     if others:
         parts.append(f"bias {_NOT_SIGNIFICANT}: {', '.join(others)}")
     if len(known) < len(families):
-        few = [name for name in families if name not in known]
-        parts.append(f"fewer than {MIN_REFERENCES} references about {', '.join(few)}")
+        few = [f"{name} {each.value:+z.2f}" for name, each in families.items() if name not in known]
+        parts.append(
+            f"bias without an interval, with fewer than {MIN_REFERENCES} references: "
+            f"{', '.join(few)}"
+        )
     return "; ".join(parts)
 
 

@@ -86,6 +86,13 @@ def test_headline_has_log_loss_first_and_names_significant_biases(evaluation) ->
     assert text.endswith("biased by jpegli -0.21 logit; bias not significant: mozjpeg +0.05.")
 
 
+def test_headline_without_an_interval_has_none(evaluation) -> None:
+    few = replace(evaluation.results[1], log_loss=Interval(0.5, *NONE))
+    assert report.write_headline(few).startswith(
+        "ROI roi-ray: log-loss 0.5000 (guessing has 0.693)"
+    )
+
+
 def test_headlines_are_about_models_with_all_features(evaluation) -> None:
     names = [each.name for each in report.select_main(evaluation)]
     assert names[:2] == ["ROI roi-ray", "ROI paper, 50 epochs"]
@@ -120,7 +127,8 @@ def test_many_families_get_several_tables(evaluation) -> None:
     lines = [line for table in tables for line in render(table)]
     assert len(tables) == 3 and max(map(len, lines)) <= 100
     assert sum(line.count("+0.12") for line in lines) == 6 * 9
-    assert "fewer than 6 references about" in report.write_headline(results[1])
+    few = "bias without an interval, with fewer than 6 references: an-encoder-with"
+    assert few in report.write_headline(results[1])
 
 
 def test_missing_rankings_and_biases_say_why(evaluation) -> None:
