@@ -55,8 +55,9 @@ class LinearUtility(nn.Module):
         self.linear = nn.Parameter(torch.zeros(1, features))
 
     def used_features(self) -> list[int]:
-        """List the numbers of the features whose weight is not 0."""
-        return [int(index) for index in self.linear[0].nonzero()[:, 0]]
+        """List the numbers of the features whose weight is above a thousandth of the largest."""
+        weights = self.linear[0].abs()
+        return [int(index) for index in (weights > weights.max() / 1000).nonzero()[:, 0]]
 
     def only(self, features: list[int]) -> "LinearUtility":
         """Return the same network of some of the features, by their numbers."""

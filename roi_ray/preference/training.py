@@ -48,7 +48,7 @@ def build_trained_model(
     recipe: Recipe,
     scale: Scale,
 ) -> PreferenceModel:
-    """Build the model of a training's last state, without features whose weight is 0.
+    """Build the model of a training's last state, without features whose weight is about 0.
 
     Args:
         state: state of a training, see `make_training`.
