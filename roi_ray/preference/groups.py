@@ -1,8 +1,7 @@
 """Groups of measurements that say similar things about an image.
 
-PSNR, for example, rises where `mse_y` falls. A model splits what such columns have in common, so
-that the weight of a single column may even have the opposite sign. The sum over a group is what can
-be understood.
+PSNR, for example, rises where `mse_y` falls. How a model splits what such columns have in common is
+chance. The sum over a group is what can be understood.
 """
 
 from roi_ray.preference.regions import basic_feature
@@ -11,6 +10,7 @@ GROUPS = {
     "overall error": ("psnr", "mse", "mse_y"),
     "colour": ("mse_cb", "mse_cr"),
     "structure": ("ms_ssim", "ssimulacra2", "ssimulacra2_y"),
+    "texture": ("texture_gained", "texture_lost"),
     "learned similarity": ("lpips",),
     "realism": ("d_loss",),
 }

@@ -6,7 +6,8 @@ from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 PACKAGED_LIMITS = (
     "It was trained on 10,173 answers about the JPEG encoders libjpeg-turbo, mozjpeg and jpegli at "
     "512 x 512 pixels (mucped23). It has not seen other codecs, blur, generated detail, large "
-    "images, other viewing distances, or pairs that are far apart."
+    "images, other viewing distances, or pairs that are far apart; and it hardly sees blue-yellow "
+    "errors."
 )
 """Limits of the packaged model, as its card states them."""
 
