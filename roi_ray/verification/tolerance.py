@@ -80,6 +80,8 @@ def allow(
             allowed += _chroma_rounding(value, colours)
     else:
         allowed = 1e-5 + (agreement.network * abs(value) if basic in _NETWORKS else 0.0)
+    if basic in _ROOTS:
+        allowed = 1e-5 * max(1.0, value)  # texture gained may be as large as 50
     if basic == "lpips":
         allowed += _square_error(value, agreement.feature)
     if basic == "ms_ssim":

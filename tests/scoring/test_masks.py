@@ -72,7 +72,7 @@ def test_numbers_under_given_masks_equal_the_literal_method(
         (scores,) = scorer.score(scorer.prepare(x, mask), [y])
         expected = literal.compute_scores(x / 255, y / 255, mask / 255, weighting, *networks)
         got = {name: value for name, value in scores.to_dict().items() if name in expected}
-        assert len(got) == 17
+        assert len(got) == 21
         assert got == pytest.approx(expected, abs=1e-5)
 
 
@@ -101,7 +101,7 @@ def test_empty_mask_has_no_numbers_of_the_region(photos, networks, weighting) ->
     expected = literal.compute_scores(x / 255, y / 255, mask / 255, weighting, *networks)
     got = {name: value for name, value in scores.to_dict().items() if name in expected}
     regions = [name for name in got if name.startswith("roi_") and name != "roi_fraction"]
-    assert len(regions) == 8
+    assert len(regions) == 10
     assert {got[name] for name in regions} == {expected[name] for name in regions} == {None}
     assert scores.roi_fraction == expected["roi_fraction"] == 0
     for name in got.keys() - regions:

@@ -92,7 +92,7 @@ def test_mask_of_ones_equals_the_whole_image_exactly(photos, scorers, shape, wei
         numbers = scores.to_dict()
         assert numbers.pop("roi_fraction") == 1
         regions = [name for name in numbers if name.startswith("roi_")]
-        assert len(regions) == 8
+        assert len(regions) == 10
         for name in regions:
             assert numbers[name] == numbers[name.removeprefix("roi_")], name
 

@@ -114,3 +114,31 @@ def test_lpips_of_nearly_equal_images_in_bf16_may_be_a_tenth_off() -> None:
         assert within < expected["lpips"] + allowed < 1.5 * expected["lpips"]
     fp32 = allow("lpips", expected, "fp32", mask_is_given=True, normalised=False)
     assert expected["lpips"] + fp32 < 7e-4
+
+
+@pytest.mark.parametrize("name", ["coffee", "rocket"])
+def test_texture_is_within_its_tolerance(photos, rng, name) -> None:
+    """Of a photograph, and of noise on black, of which texture gained is about 40."""
+    black = np.zeros((90, 120, 3), np.uint8)
+    noise = rng.integers(0, 2, (90, 120, 1), np.uint8).repeat(3, 2) * np.uint8(255)
+    photo = np.ascontiguousarray(photos[name][:200, :230])
+    scorer = Scorer()
+    for x, y in ((photo, jpeg(photo, 30)), (black, noise), (noise, black)):
+        (scores,) = scorer.score(scorer.prepare(x), [y])
+        levels = literal.texture_maps(x / 255, y / 255)
+        expected = {column: float(np.sqrt(level.mean())) for column, level in levels.items()}
+        for column, value in expected.items():
+            allowed = allow(column, expected, "fp32", mask_is_given=True, normalised=False)
+            assert abs(getattr(scores, column) - value) <= allowed <= 1e-5 * max(1, value)
+
+
+def test_a_thousandth_of_texture_is_no_rounding() -> None:
+    """Under a mask by the network, too: its error is that of the square."""
+    expected = {"texture_lost": 0.2, "roi_texture_lost": 0.1, "roi_fraction": 0.2}
+    for normalised in (False, True):
+        given, made = (
+            allow("roi_texture_lost", expected, "fp32", is_given, normalised)
+            for is_given in (True, False)
+        )
+        assert given == 1e-5
+        assert given < made < 2e-5
