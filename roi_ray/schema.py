@@ -4,7 +4,7 @@ All other modules take column names from here. Imports nothing heavy.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -104,37 +104,53 @@ class Meaning:
         unit: unit of the numbers; `1` if they have none, empty for text.
         better: direction of better quality; None for columns that do not measure quality.
         text: description in one line.
+        compare_by: what means the same along the whole scale: a `ratio` of two numbers, or a
+            `difference`, as of PSNR, which is a logarithm, of SSIMULACRA2, whose scale is made so,
+            and of texture, which is relative to the reference's.
     """
 
     unit: str
     better: Direction | None
     text: str
+    compare_by: Literal["ratio", "difference"] = "ratio"
 
 
 _MEANING, _METRIC = "meaning", "metric"
 
 
-def _column(unit: str, better: Direction | None, text: str, *, optional: str | None = None) -> Any:
+def _column(
+    unit: str,
+    better: Direction | None,
+    text: str,
+    *,
+    compare_by: Literal["ratio", "difference"] = "ratio",
+    optional: str | None = None,
+) -> Any:
     """Declare a field of `Scores`.
 
     Args:
         unit: see `Meaning`.
         better: see `Meaning`.
         text: see `Meaning`.
+        compare_by: see `Meaning`.
         optional: name of the metric, `roi_ray/metrics/NAME.py`, if it is measured only on request.
     """
-    metadata: dict[str, Any] = {_MEANING: Meaning(unit, better, text)}
+    metadata: dict[str, Any] = {_MEANING: Meaning(unit, better, text, compare_by)}
     if optional is None:
         return field(metadata=metadata)
     return field(default=None, metadata={**metadata, _METRIC: optional})
 
 
-def _roi_column(unit: str, better: Direction, of: str, *, optional: str | None = None) -> Any:
-    """Declare a field of `Scores` that is a number under the mask, or None."""
-    column = _column(
-        unit, better, f"{of} under the mask; null if there is no region", optional=optional
-    )
-    return field(default=None, metadata=column.metadata)
+def _roi_column(name: str, column: Any) -> Any:
+    """Declare a field of `Scores` that is the number of another one under the mask, or None.
+
+    Args:
+        name: name of the other field.
+        column: the other field, whose unit, direction and metric this one has.
+    """
+    text = f"{name} under the mask; null if there is no region"
+    meaning = replace(column.metadata[_MEANING], text=text)
+    return field(default=None, metadata={**column.metadata, _MEANING: meaning})
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -201,48 +217,55 @@ class Scores:
         "bits", None, "bits per sample of the distorted image, 8 to 16"
     )
     mse: float = _column("1", "lower", "mean squared error of sRGB values in [0, 1]")
-    psnr: float = _column("dB", "higher", "-10 log10(mse), at most 100")
+    psnr: float = _column("dB", "higher", "-10 log10(mse), at most 100", compare_by="difference")
     mse_y: float = _column("1", "lower", "mean squared error of luma (BT.601 full range) in [0, 1]")
     mse_cb: float = _column("1", "lower", "mean squared error of chroma Cb in [-0.5, 0.5]")
     mse_cr: float = _column("1", "lower", "mean squared error of chroma Cr in [-0.5, 0.5]")
     ms_ssim: float = _column("1", "higher", "multi-scale structural similarity, in [0, 1]")
     ms_ssim_scales: int = _column("1", None, "scales that fit the image, of 5")
     texture_gained: float = _column(
-        "1", "lower", "local contrast of luma that the reference lacks, relative to its own"
+        "1",
+        "lower",
+        "local contrast of luma that the reference lacks, relative to its own",
+        compare_by="difference",
     )
     texture_lost: float = _column(
-        "1", "lower", "local contrast of luma that the reference alone has, relative to its own"
+        "1",
+        "lower",
+        "local contrast of luma that the reference alone has, relative to its own",
+        compare_by="difference",
     )
     lpips: float = _column("1", "lower", "learned perceptual image patch similarity, 0 or more")
     d_loss: float = _column(
         "nat", "lower", "mean softplus(-D), D the discriminator's logit of 'real'"
     )
-    roi_mse: float | None = _roi_column("1", "lower", "mse")
-    roi_psnr: float | None = _roi_column("dB", "higher", "psnr")
-    roi_mse_y: float | None = _roi_column("1", "lower", "mse_y")
-    roi_mse_cb: float | None = _roi_column("1", "lower", "mse_cb")
-    roi_mse_cr: float | None = _roi_column("1", "lower", "mse_cr")
-    roi_ms_ssim: float | None = _roi_column("1", "higher", "ms_ssim")
-    roi_texture_gained: float | None = _roi_column("1", "lower", "texture_gained")
-    roi_texture_lost: float | None = _roi_column("1", "lower", "texture_lost")
-    roi_lpips: float | None = _roi_column("1", "lower", "lpips")
-    roi_d_loss: float | None = _roi_column("nat", "lower", "d_loss")
+    roi_mse: float | None = _roi_column("mse", mse)
+    roi_psnr: float | None = _roi_column("psnr", psnr)
+    roi_mse_y: float | None = _roi_column("mse_y", mse_y)
+    roi_mse_cb: float | None = _roi_column("mse_cb", mse_cb)
+    roi_mse_cr: float | None = _roi_column("mse_cr", mse_cr)
+    roi_ms_ssim: float | None = _roi_column("ms_ssim", ms_ssim)
+    roi_texture_gained: float | None = _roi_column("texture_gained", texture_gained)
+    roi_texture_lost: float | None = _roi_column("texture_lost", texture_lost)
+    roi_lpips: float | None = _roi_column("lpips", lpips)
+    roi_d_loss: float | None = _roi_column("d_loss", d_loss)
     roi_fraction: float = _column("1", None, "mean of the mask, in [0, 1]")
     ssimulacra2: float | None = _column(
-        "1", "higher", "SSIMULACRA2 2.1, at most 100", optional="ssimulacra2"
+        "1",
+        "higher",
+        "SSIMULACRA2 2.1, at most 100",
+        compare_by="difference",
+        optional="ssimulacra2",
     )
     ssimulacra2_y: float | None = _column(
         "1",
         "higher",
         "SSIMULACRA2 of luminance alone, the channel Y of XYB, at most 100",
+        compare_by="difference",
         optional="ssimulacra2",
     )
-    roi_ssimulacra2: float | None = _roi_column(
-        "1", "higher", "ssimulacra2", optional="ssimulacra2"
-    )
-    roi_ssimulacra2_y: float | None = _roi_column(
-        "1", "higher", "ssimulacra2_y", optional="ssimulacra2"
-    )
+    roi_ssimulacra2: float | None = _roi_column("ssimulacra2", ssimulacra2)
+    roi_ssimulacra2_y: float | None = _roi_column("ssimulacra2_y", ssimulacra2_y)
 
     def to_dict(self) -> dict[str, int | float | None]:
         """Return the numbers by column, in the order of the columns.

@@ -13,10 +13,9 @@ class Recipe:
 
     Attributes:
         network: name of the network, in files of models.
-        logarithms: whether the network sees the logarithms of all features but PSNR, which is one
-            already, SSIMULACRA2, whose scale is made such that equal differences look equal, and
-            texture, whose numbers are relative to the reference's already. In differences of
-            logarithms, the scale of the mask and the difficulty of the image cancel out.
+        logarithms: whether the network sees the logarithms of features that compare by their ratio,
+            see `schema.Meaning`. In differences of logarithms, the scale of the mask and the
+            difficulty of the image cancel out.
         features: features that it is trained on unless others are named.
     """
 

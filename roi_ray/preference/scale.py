@@ -9,15 +9,12 @@ from torch import Tensor
 from roi_ray import schema
 from roi_ray.preference.examples import Examples, Floats
 from roi_ray.preference.recipes import Recipe
-from roi_ray.preference.regions import basic_feature
 from roi_ray.settings import PSNR_CAP
 
 _MIN_POSITIVE = 10 ** (-PSNR_CAP / 10)
 """Smaller numbers count as this one, so that they have a logarithm."""
 _CONSTANT = 1e-6
 """Features vary that have a spread above this part of their largest value."""
-_INTERVAL_SCALES = ("psnr", "ssimulacra2", "ssimulacra2_y", "texture_gained", "texture_lost")
-"""Metrics whose differences have one meaning along the whole scale; of the others, ratios do."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,8 @@ class Scale:
 
 
 def _take_logarithms(values: Floats, features: tuple[str, ...], logarithms: bool) -> Floats:
-    """Take natural logarithms if asked for; not of `_INTERVAL_SCALES`, see `Recipe`."""
+    """Take natural logarithms if asked for, of features that compare by their ratio."""
     if not logarithms:
         return values
-    as_they_are = np.array([basic_feature(name) in _INTERVAL_SCALES for name in features])
-    return np.where(as_they_are, values, np.log(np.maximum(values, _MIN_POSITIVE)))
+    ratios = np.array([schema.MEANINGS[name].compare_by == "ratio" for name in features])
+    return np.where(ratios, np.log(np.maximum(values, _MIN_POSITIVE)), values)
