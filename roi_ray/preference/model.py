@@ -46,8 +46,8 @@ class PreferenceModel:
 
     Examples:
         >>> model = load_preference_model()
-        >>> model.features[:4]
-        ('psnr', 'ms_ssim', 'lpips', 'd_loss')
+        >>> model.features[:2]
+        ('ssimulacra2_y', 'texture_gained')
         >>> equal = [[1.0] * len(model.features)]
         >>> model.predict(equal, equal)
         array([0.5])

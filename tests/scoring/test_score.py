@@ -112,13 +112,13 @@ def test_networks_are_loaded_once_per_settings(pair, monkeypatch) -> None:
             loaded.append(settings)
             super().__init__(settings, device, **options)
 
-    module._load_scorer.cache_clear()
+    module.load_scorer.cache_clear()
     monkeypatch.setattr(module, "Scorer", CountedScorer)
     x, jpeg = pair
     for settings in (None, Settings(), Settings(roi_weighting="normalised"), None):
         roi_ray.score(x, jpeg, settings=settings, device="cpu")
     assert loaded == [Settings(), Settings(roi_weighting="normalised")]
-    module._load_scorer.cache_clear()
+    module.load_scorer.cache_clear()
 
 
 @pytest.mark.parametrize(
