@@ -12,19 +12,18 @@ from the others. The model should find it as good as the real one, 0.5. What it 
 
 | points left | factor between the neighbours' bit rates | cells | bias | mean error | 95 % below |
 |---|---|---|---|---|---|
-| 3 | 1.5 .. 2 | 722 | +0.003 | 0.027 | 0.083 |
-| 3 | 2 .. 3 | 1803 | -0.011 | 0.033 | 0.090 |
-| 3 | 3 .. 4 | 823 | -0.018 | 0.043 | 0.123 |
-| 3 | 4 .. 6 | 663 | -0.030 | 0.057 | 0.164 |
-| 3 | 6 .. 10 | 267 | -0.060 | 0.082 | 0.205 |
-| 2 | 2 .. 3 | 809 | -0.095 | 0.095 | 0.208 |
-| 2 | 3 .. 4 | 579 | -0.154 | 0.154 | 0.306 |
+| 3 | 1.5 .. 2 | 722 | -0.002 | 0.026 | 0.066 |
+| 3 | 2 .. 3 | 1803 | -0.012 | 0.037 | 0.100 |
+| 3 | 3 .. 4 | 823 | -0.019 | 0.049 | 0.146 |
+| 3 | 4 .. 6 | 663 | -0.032 | 0.071 | 0.211 |
+| 3 | 6 .. 10 | 267 | -0.059 | 0.097 | 0.236 |
+| 2 | 2 .. 3 | 809 | -0.108 | 0.109 | 0.244 |
+| 2 | 3 .. 4 | 579 | -0.178 | 0.179 | 0.362 |
 
 So a curve needs `MIN_POINTS` points, and neighbours at most a factor of `MAX_GAP` apart. Against
-other codecs at the same bit rate (3,235 pairs), the mean error was 0.016, the bias -0.004, the
-preferred codec changed in 2.6 % of the pairs, and the win rate of two codecs over all images by
-0.013 at most. With squared errors on their own scale, the mean error was 0.018, the bias -0.007.
-Points that are there halve the gaps, so errors are smaller than these.
+other codecs at the same bit rate (3,235 pairs), the mean error was 0.016, the bias -0.006, the
+preferred codec changed in 1.6 % of the pairs, and the win rate of two codecs over all images by
+0.017 at most. Points that are there halve the gaps, so errors are smaller than these.
 """
 
 from dataclasses import dataclass
