@@ -5,8 +5,8 @@ its methods; the mean over all methods is 0, so that a family can be favoured on
 another.
 
 Intervals are a jackknife over references: both rankings are fitted again without each reference in
-turn, and the ends are those of Student's t with the degrees of freedom of `mean_intervals`. The
-predictions stay as they are.
+turn, and the ends are those of Student's t with the degrees of freedom of `mean_intervals` for the
+family's answers. The predictions stay as they are.
 
 Coverage of the 95 % interval in simulations of three families with three methods each, an average
 of 40 answers per reference (equal numbers, or numbers with a geometric distribution), methods whose
@@ -90,7 +90,7 @@ class Families:
         people: people's scores, (n,).
         people_without: people's scores without each reference, (R, n).
         references: number of references that each family's answers are about, (F,).
-        freedom: degrees of freedom of an interval over references.
+        freedom: degrees of freedom of an interval of each family's bias, (F,).
     """
 
     answers: NamedAnswers
@@ -99,7 +99,7 @@ class Families:
     people: Floats
     people_without: Floats
     references: NDArray[np.intp]
-    freedom: float
+    freedom: Floats
 
 
 def find_families(table: pa.Table) -> Families | str:
@@ -136,15 +136,32 @@ def _group_into_families(table: pa.Table, answers: NamedAnswers) -> Families | s
         return f"method {name} has more than one encoder"
     if len(family) < 2:
         return f"all methods are of one encoder family, {family[0]}"
-    group = np.tile(answers.people.group, 2)
-    references = np.array([np.unique(group[numbers == f]).size for f in range(len(family))])
+    counts = _count_answers_by_reference(answers.people, numbers, len(family))
+    references = np.array([len(each) for each in counts])
+    freedom = np.array([degrees_of_freedom(c) if len(c) > 1 else math.nan for c in counts])
     people = fit_scores(answers.people.count_wins())
     share = member / member.sum(1, keepdims=True)
     without = _scores_without_each_reference(answers.people, people)
-    counts = np.bincount(answers.people.group, answers.people.weight).astype(np.float64)
-    counts = counts[counts > 0]
-    freedom = degrees_of_freedom(counts) if len(counts) > 1 else math.nan
     return Families(answers, family.tolist(), share, people, without, references, freedom)
+
+
+def _count_answers_by_reference(
+    answers: Answers, family: NDArray[np.intp], families: int
+) -> list[Floats]:
+    """Count each family's answers about every reference that it has any of.
+
+    Args:
+        answers: N answers.
+        family: number of the family of each `a`, then of each `b`, (2 N,).
+        families: number of families.
+    """
+    group, weight = np.tile(answers.group, 2), np.tile(answers.weight, 2)
+    counts = []
+    for number in range(families):
+        rows = family == number
+        votes = np.bincount(group[rows], weight[rows]).astype(np.float64)
+        counts.append(votes[votes > 0])
+    return counts
 
 
 def measure_bias(families: Families | str, predicted: Floats) -> EncoderBias:

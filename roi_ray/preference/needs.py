@@ -19,7 +19,7 @@ from roi_ray.settings import Settings
 
 def add_needs(model: PreferenceModel, settings: Settings) -> Settings:
     """Add the metrics that a model needs; and its training's precision in place of `auto`."""
-    metrics = {*settings.metrics, *filter(None, map(schema.optional_metric, model.features))}
+    metrics = {*settings.metrics, *schema.list_metrics(model.features)}
     precision = settings.precision
     if precision == "auto":
         precision = find_precision(model.provenance.get(schema.SCORED_WITH) or "") or "auto"

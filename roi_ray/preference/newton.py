@@ -1,8 +1,8 @@
 """Fit a logistic regression with a ridge penalty, by Newton's method; on any number of workers.
 
-No weight is negative: a measurement counts in its own direction, or not at all. Measurements are
-alike, so that without this, one of two gets a negative weight where that fits the answers a little
-better, and an image is preferred because its blue is wrong.
+No weight is negative: a measurement counts in its own direction, or not at all. Where two
+measurements are alike, the best fit may give one of them a negative weight; an image would then be
+preferred because its blue is wrong.
 
 The loss is convex and has one minimum, which the first ten steps or so find to the last digits. So
 there is nothing to choose: no seed, no batch, no learning rate, no number of epochs.
@@ -22,9 +22,9 @@ from roi_ray.runtime.train_worker import State, rank_and_world_size
 
 _MOST_STEPS = 30
 _CONVERGED = 1e-9
-"""Largest change of a weight in the last step."""
+"""Largest change of a weight in the last step, summed over the workers."""
 _HALVINGS = 12
-"""Halvings of the longest step, of which the shortest is left."""
+"""Halvings of a whole step down to the shortest that is tried."""
 _ROUNDING = 1e-12
 """Losses that differ by less are equal."""
 
@@ -108,11 +108,12 @@ class NewtonTraining:
         lines = logits[:, None] + (self._x @ direction)[:, None] * lengths
         target, share = (each[:, None].expand_as(lines) for each in (self._p_a, self._share))
         losses = F.binary_cross_entropy_with_logits(lines, target, share, reduction="none").sum(0)
-        (losses,) = _sum_over_workers(losses)
+        # The change too, so that rounding cannot make one worker stop and the others wait for it.
+        losses, change = _sum_over_workers(losses, direction.abs().max())
         losses = losses + self._weight_decay / 2 * candidates.square().sum(1)
         best = int((losses <= losses.min() + _ROUNDING).int().argmax())  # the longest of the best
         self._weights, self._loss = candidates[best], losses[best].item()
-        self.converged = bool(direction.abs().max() < _CONVERGED)
+        self.converged = bool(change < _CONVERGED)
 
 
 def _solve_non_negative(curvature: Tensor, goal: Tensor) -> Tensor:

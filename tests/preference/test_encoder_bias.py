@@ -31,7 +31,8 @@ def test_people_themselves_have_no_bias() -> None:
 
 def test_bias_and_interval_are_those_of_a_jackknife_by_hand() -> None:
     table, _, _, shifted = make_answers(references=7, each=60, scatter=0.4)
-    bias = measure_bias(find_families(table), shifted).families["avif"]
+    families = find_families(table)
+    bias = measure_bias(families, shifted).families["avif"]
 
     def compute(rows):
         part = table.filter(pa.array(rows))
@@ -45,7 +46,9 @@ def test_bias_and_interval_are_those_of_a_jackknife_by_hand() -> None:
     group = table["group"].to_numpy().astype(int)
     whole = compute(group >= 0)
     left = np.array([compute(group != reference) for reference in range(7)])
-    reach = stats.t.ppf(0.975, 6) * np.sqrt(6 / 7 * np.square(left - whole).sum())
+    # One less than the references, about each of which avif has nearly as many answers.
+    assert 5.8 < families.freedom[0] < 6
+    reach = stats.t.ppf(0.975, families.freedom[0]) * np.sqrt(6 / 7 * np.square(left - whole).sum())
     assert bias.value == pytest.approx(whole, abs=1e-5)
     assert (bias.low, bias.high) == pytest.approx((whole - reach, whole + reach), abs=1e-4)
 
@@ -97,3 +100,15 @@ def test_what_cannot_be_measured_says_why() -> None:
         "codec_b", table["codec_a"]
     )
     assert reason(single) == "no comparison names two different methods or encoders"
+
+
+def test_interval_of_a_family_in_few_references_has_the_freedom_of_these() -> None:
+    table, _, _, shifted = make_answers(references=20, each=60, scatter=0.4)
+    avif = pc.or_(pc.equal(table["codec_a"], "avif"), pc.equal(table["codec_b"], "avif"))
+    rare = pc.less(pc.cast(table["group"], pa.int64()), 6)
+    kept = pc.or_(rare, pc.invert(avif)).to_numpy()
+    families = find_families(table.filter(pa.array(kept)))
+    assert families.references.tolist() == [6, 20, 20]
+    assert families.freedom[0] <= 5 and families.freedom[1:].min() > 10
+    bias = measure_bias(families, shifted[kept]).families
+    assert bias["avif"].high - bias["avif"].low > bias["webp"].high - bias["webp"].low
