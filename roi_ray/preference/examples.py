@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError
+from roi_ray.errors import ManifestError, UsageError
 from roi_ray.preference.comparisons import count_votes, drop_gold_and_failed, number_groups
 from roi_ray.preference.features import check_features, check_names
 from roi_ray.preference.provenance import features_provenance
@@ -80,7 +80,7 @@ def parse_features(text: str, default: tuple[str, ...]) -> tuple[str, ...]:
         default: the features of a recipe.
 
     Raises:
-        UsageError: a name is unknown.
+        UsageError: a name is unknown, or given twice.
     """
     if text == "roi":
         return default
@@ -88,6 +88,8 @@ def parse_features(text: str, default: tuple[str, ...]) -> tuple[str, ...]:
         return select_basic(default)
     names = tuple(name.strip() for name in text.split(","))
     check_names(names)
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"the feature {twice[0]!r} is given twice")
     return names
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from roi_ray.preference.groups import GROUPS, OTHER, group_of
 from roi_ray.preference.limits import describe_limits
 from roi_ray.preference.model import PreferenceModel
 from roi_ray.preference.regions import basic_feature, scores_features
+from roi_ray.preference.scale import Scale
 from roi_ray.schema import Scores
 
 _MAX_LOGIT = 28.0
@@ -19,7 +21,7 @@ _MAX_LOGIT = 28.0
 
 _FAR = 5.0
 """Spreads of the training beyond which a model extrapolates. Of the packaged model's own training
-pairs, 0.3 % differ by more in a column, and 0.6 % have a number of the whole image further out."""
+pairs, 0.5 % differ by more in a column, and 2.5 % have a number of the whole image further out."""
 
 _NAMED = 4
 """Columns that a warning names at most."""
@@ -80,7 +82,8 @@ class PairPreference:
         unexplained: why there are no contributions; None if there are.
         without_region: whether the mask has no region of interest, so that the numbers of the whole
             image stand in for those under it.
-        warnings: why the probability is an extrapolation; empty if nothing says so.
+        warnings: why the probability is an extrapolation, or what the model does not see; empty if
+            nothing says so.
         limits: what the model was trained on, and what it has not seen.
         scores_a: scores of `a`.
         scores_b: scores of `b`.
@@ -207,25 +210,46 @@ def _find_extrapolation(model: PreferenceModel, a: Scores, b: Scores) -> Iterabl
     Values under the mask depend on its size, so that only differences between the two images count
     there.
     """
-    features = model.features
-    x_a, x_b = (
-        model.scale(side, features).numpy()[0] for side in scores_features([a], [b], features)
-    )
-    apart = np.abs(x_a - x_b) > _FAR
-    if apart.any():
-        names = _name_some(np.array(features)[apart].tolist())
+    apart, outside = _find_far(model.features, model.scale, a, b)
+    if apart:
         yield (
             "The probability is an extrapolation: the images are further apart than almost all "
-            f"pairs of the training, in {names}."
+            f"pairs of the training, in {_name_some(apart)}."
         )
-    whole = np.array([_is_whole(name) for name in features])
-    outside = whole & (np.maximum(np.abs(x_a), np.abs(x_b)) > _FAR)
-    if outside.any():
-        names = _name_some(np.array(features)[outside].tolist())
+    if outside:
         yield (
             "The probability is an extrapolation: an image is far from those of the training, in "
-            f"{names}."
+            f"{_name_some(outside)}."
         )
+    if model.left_out_scale is None:
+        return
+    unseen = list(dict.fromkeys(chain(*_find_far(model.left_out, model.left_out_scale, a, b))))
+    if unseen:
+        yield (
+            f"The images are unlike those of the training in {_name_some(unseen)}, which the model "
+            "leaves out: it cannot know what people see there."
+        )
+
+
+def _find_far(
+    features: Sequence[str], scale: Scale, a: Scores, b: Scores
+) -> tuple[list[str], list[str]]:
+    """List features in which two images are far apart, and in which one is far from the training.
+
+    Features that were not measured are in neither list.
+    """
+    measured = [
+        index
+        for index, name in enumerate(features)
+        if None not in (getattr(each, basic_feature(name)) for each in (a, b))
+    ]
+    features, scale = tuple(features[index] for index in measured), scale.only(measured)
+    x_a, x_b = (scale(side, features).numpy()[0] for side in scores_features([a], [b], features))
+    apart = np.abs(x_a - x_b) > _FAR
+    whole = np.array([_is_whole(name) for name in features], np.bool_)
+    outside = whole & (np.maximum(np.abs(x_a), np.abs(x_b)) > _FAR)
+    names = np.array(features, str)
+    return names[apart].tolist(), names[outside].tolist()
 
 
 def _name_some(columns: Sequence[str]) -> str:

@@ -58,12 +58,24 @@ def build_trained_model(
     """
     network = build(recipe, len(features))
     network.load_state_dict(state["network"])
+    left_out: tuple[str, ...] = ()
+    left_out_scale = None
     if isinstance(network, LinearUtility) and (used := network.used_features()):
+        if rest := [index for index in range(len(features)) if index not in used]:
+            left_out = tuple(features[index] for index in rest)
+            left_out_scale = scale.only(rest)
         features = tuple(features[index] for index in used)
         scale = scale.only(used)
         network = network.only(used)
     recipe = replace(recipe, features=features)
-    return PreferenceModel(features, recipe, scale, network.eval())
+    return PreferenceModel(
+        features,
+        recipe,
+        scale,
+        network.eval(),
+        left_out=left_out,
+        left_out_scale=left_out_scale,
+    )
 
 
 def train_in_process(examples: Examples, recipe: Recipe, seed: int = 0) -> PreferenceModel:

@@ -78,6 +78,8 @@ def test_parse_features_takes_sets_and_lists():
     assert parse_features("psnr, roi_lpips", features) == ("psnr", "roi_lpips")
     with pytest.raises(UsageError, match="unknown feature 'vmaf': choose from mse, psnr"):
         parse_features("psnr,vmaf", features)
+    with pytest.raises(UsageError, match="the feature 'psnr' is given twice"):
+        parse_features("psnr,lpips,psnr", features)
 
 
 def test_rows_without_finite_features_are_left_out_even_without_an_error():

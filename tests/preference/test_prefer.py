@@ -182,8 +182,18 @@ def test_images_far_from_the_training_are_named(photo):
     apart = roi_ray.prefer(photo, jpeg(photo, 95), jpeg(photo, 3)).warnings
     assert "the images are further apart than almost all pairs of the training, in " in apart[0]
     coarse = jpeg(photo, 2)
-    (outside,) = roi_ray.prefer(photo, coarse, coarse).warnings
+    outside = roi_ray.prefer(photo, coarse, coarse).warnings[0]
     assert "an image is far from those of the training, in " in outside
+
+
+def test_differences_that_the_model_leaves_out_are_named(photo):
+    luma, blue, red = Image.fromarray(photo).convert("YCbCr").split()
+    faded = np.array(Image.merge("YCbCr", (luma, blue.point(lambda _: 128), red)).convert("RGB"))
+    left_out, scale = ("mse_cb",), Scale(np.array([-9.5]), np.array([-0.8]), logarithms=True)
+    model = replace(load_preference_model(), left_out=left_out, left_out_scale=scale)
+    warnings = roi_ray.prefer(photo, faded, jpeg(photo, 75), model=model).warnings
+    assert "in mse_cb, which the model leaves out" in warnings[-1]
+    assert roi_ray.prefer(photo, jpeg(photo, 80), jpeg(photo, 75), model=model).warnings == ()
 
 
 def test_dictionary_is_json_with_everything(photo):
