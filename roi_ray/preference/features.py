@@ -11,18 +11,14 @@ from roi_ray import schema
 from roi_ray.errors import ImageError, ManifestError, NonFiniteScore, UsageError
 from roi_ray.io.columns import check_columns
 from roi_ray.io.tables import find_table_files, read_table
-from roi_ray.preference.comparisons import Comparisons, canonical_uri
-from roi_ray.preference.provenance import read_scores_base, read_scores_provenance
+from roi_ray.preference.comparisons import Comparisons
+from roi_ray.preference.provenance import read_scores_provenance
 from roi_ray.preference.regions import basic_feature, is_empty, to_floats
-from roi_ray.runtime.logs import LOGGER
+from roi_ray.preference.score_rows import PAIR, find_rows
 
 MISSING_SCORES = "MissingScores"
 """`error_kind` of a comparison with an image that has no row in the scores."""
 
-_Pair = tuple[str, str]
-"""URIs of a reference and of an image that is compared with it."""
-
-_PAIR = [schema.REFERENCE, schema.DISTORTED]
 _ADDED = (
     *schema.pair_columns(schema.QUALITY_COLUMNS),
     *schema.PAIR_FRACTIONS,
@@ -43,10 +39,7 @@ class _Error:
 def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     """Add features, their provenance and errors to comparisons.
 
-    Scores are matched by the URIs of reference and image, both made absolute: relative to the
-    comparisons' folder, and to the folder of the scores' manifest. If nothing matches, or the
-    manifest's folder is unknown, the scores' URIs as written are matched with the comparisons' URIs
-    as written, or else with their absolute URIs.
+    `score_rows` says how URIs of comparisons and of scores are matched.
 
     Args:
         comparisons: from `read_comparisons`.
@@ -74,7 +67,7 @@ def join_features(comparisons: Comparisons, scores: str) -> pa.Table:
     joined = table.drop_columns([name for name in _ADDED if name in table.column_names])
     fractions: list[pa.ChunkedArray] = []
     matches = 0
-    for side, indices in _find_rows(comparisons, rows, scores).items():
+    for side, indices in find_rows(comparisons, rows, scores).items():
         part = rows.take(pa.array(indices, pa.int64()))
         for row, (index, error) in enumerate(
             zip(indices, _score_errors(part, features), strict=True)
@@ -139,7 +132,7 @@ def check_scores(scores: str, features: Sequence[str], purpose: str) -> None:
     Raises:
         ManifestError: a column is missing, or there are no scores.
     """
-    measured = find_table_files(scores, _PAIR).column_names
+    measured = find_table_files(scores, PAIR).column_names
     if missing := [name for name in features if name not in measured]:
         raise ManifestError(f"{purpose} {explain_missing(missing, f'the scores {scores}')}")
 
@@ -188,9 +181,9 @@ def check_names(features: Iterable[str]) -> None:
 
 def _read_scores(uri: str) -> pa.Table:
     """Read the columns that are joined; some scores have no `error_kind` or `roi_fraction`."""
-    table, _ = read_table(uri, _PAIR)
+    table, _ = read_table(uri, PAIR)
     features = list_features(table.column_names)
-    needed = [*_PAIR, *(features or schema.PAPER_FEATURES), schema.ERROR]
+    needed = [*PAIR, *(features or schema.PAPER_FEATURES), schema.ERROR]
 
     def fail(text: str) -> NoReturn:
         raise ManifestError(f"scores {uri}: {text}; is it an output of `roi-ray score`?")
@@ -235,71 +228,3 @@ def _user_errors(table: pa.Table) -> list[_Error | None]:
         _Error(text, None) if text and not kind else None
         for text, kind in zip(texts, kinds, strict=True)
     ]
-
-
-def _find_rows(
-    comparisons: Comparisons, rows: pa.Table, scores: str
-) -> dict[str, list[int | None]]:
-    """Find the row of each image's scores, by side; None for an image without scores."""
-    table, base = comparisons.table, comparisons.base
-    references = table[schema.REFERENCE].to_pylist()
-    written: dict[str, list[_Pair]] = {
-        side: list(zip(references, table[side].to_pylist(), strict=True)) for side in schema.SIDES
-    }
-    canonical = {
-        side: [_canonical(pair, base) for pair in pairs] for side, pairs in written.items()
-    }
-    scored: list[_Pair] = list(zip(*(rows[name].to_pylist() for name in _PAIR), strict=True))
-    scores_base = read_scores_base(scores)
-    if scores_base is not None:
-        index = _RowIndex([_canonical(pair, scores_base) for pair in scored], scores)
-        matched = {side: [index.find(pair) for pair in pairs] for side, pairs in canonical.items()}
-        if any(row is not None for side_rows in matched.values() for row in side_rows):
-            return matched
-        LOGGER.warning(
-            "no image of the comparisons (relative to %s) is in %s (relative to %s): "
-            "matching their URIs as written instead",
-            base,
-            scores,
-            scores_base,
-        )
-    index = _RowIndex(scored, scores)
-    return {
-        side: [
-            index.find(pair if pair in index else absolute)
-            for pair, absolute in zip(pairs, canonical[side], strict=True)
-        ]
-        for side, pairs in written.items()
-    }
-
-
-class _RowIndex:
-    """Index of the rows of scores by pair."""
-
-    def __init__(self, pairs: Sequence[_Pair], scores: str) -> None:
-        self._scores = scores
-        self._rows: dict[_Pair, int] = {}
-        self._repeated = set()
-        for row, pair in enumerate(pairs):
-            if self._rows.setdefault(pair, row) != row:
-                self._repeated.add(pair)
-
-    def __contains__(self, pair: _Pair) -> bool:
-        return pair in self._rows
-
-    def find(self, pair: _Pair) -> int | None:
-        """Find the number of the pair's row, or None.
-
-        Raises:
-            ManifestError: the pair has several rows.
-        """
-        if pair in self._repeated:
-            raise ManifestError(
-                f"{self._scores} has several rows for {pair[1]} with the reference {pair[0]}, "
-                "such as scores under several masks: give scores with one row per pair"
-            )
-        return self._rows.get(pair)
-
-
-def _canonical(pair: _Pair, base: str) -> _Pair:
-    return canonical_uri(pair[0], base), canonical_uri(pair[1], base)

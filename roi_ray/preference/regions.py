@@ -86,7 +86,7 @@ def scores_features(
         names = [basic_feature(name) if lacking else name for name in features]
         for rows, scores in zip(sides, pair, strict=True):
             rows.append([getattr(scores, name) for name in names])
-    first, second = (np.array(rows, np.float64).reshape(-1, len(features)) for rows in sides)
+    first, second = (np.array(rows, np.float64).reshape(len(a), len(features)) for rows in sides)
     return first, second
 
 

@@ -196,6 +196,21 @@ def test_differences_that_the_model_leaves_out_are_named(photo):
     assert roi_ray.prefer(photo, jpeg(photo, 80), jpeg(photo, 75), model=model).warnings == ()
 
 
+def test_left_out_features_that_were_not_measured_give_no_warning(photo):
+    recipe = RECIPES["roi-ray"]
+    network = build(recipe, 1)
+    network.linear.data.fill_(1.0)
+    one = Scale(np.array([35.0]), np.array([3.0]), recipe.logarithms)
+    model = PreferenceModel(
+        ("psnr",), recipe, one, network, left_out=("ssimulacra2",), left_out_scale=one
+    )
+    a, b = jpeg(photo, 80), jpeg(photo, 70)
+    assert roi_ray.prefer(photo, a, b, model=model).warnings == ()
+    measured = Settings(metrics=("ssimulacra2",))
+    (warning,) = roi_ray.prefer(photo, a, b, model=model, settings=measured).warnings
+    assert "ssimulacra2, which the model leaves out" in warning
+
+
 def test_dictionary_is_json_with_everything(photo):
     preference = roi_ray.prefer(photo, jpeg(photo, 80), jpeg(photo, 60))
     document = json.loads(json.dumps(preference.to_dict(), allow_nan=False))
