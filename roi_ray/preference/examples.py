@@ -13,7 +13,7 @@ from roi_ray.errors import ManifestError, UsageError
 from roi_ray.preference.comparisons import count_votes, drop_gold_and_failed, number_groups
 from roi_ray.preference.features import check_features, check_names
 from roi_ray.preference.provenance import features_provenance
-from roi_ray.preference.regions import basic_feature, feature_arrays
+from roi_ray.preference.regions import feature_arrays, is_basic
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -95,7 +95,7 @@ def parse_features(text: str, default: tuple[str, ...]) -> tuple[str, ...]:
 
 def select_basic(features: Sequence[str]) -> tuple[str, ...]:
     """Select the features of the whole image."""
-    return tuple(name for name in features if basic_feature(name) == name)
+    return tuple(name for name in features if is_basic(name))
 
 
 def select_trainable(table: pa.Table, features: tuple[str, ...]) -> pa.Table:

@@ -12,7 +12,7 @@ from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.preference.groups import GROUPS, OTHER, group_of
 from roi_ray.preference.limits import describe_limits
 from roi_ray.preference.model import PreferenceModel
-from roi_ray.preference.regions import basic_feature, scores_features
+from roi_ray.preference.regions import basic_feature, is_basic, scores_features
 from roi_ray.preference.scale import Scale
 from roi_ray.schema import Scores
 
@@ -192,16 +192,12 @@ def _sum_groups(contributions: Sequence[Contribution]) -> tuple[GroupContributio
         members = [each for each in contributions if group_of(each.column) == group]
         if members:
             whole, region = (
-                math.fsum(each.logit for each in members if _is_whole(each.column) == whole)
+                math.fsum(each.logit for each in members if is_basic(each.column) == whole)
                 for whole in (True, False)
             )
             columns = tuple(each.column for each in members)
             groups.append(GroupContribution(group, columns, whole, region))
     return tuple(groups)
-
-
-def _is_whole(column: str) -> bool:
-    return basic_feature(column) == column
 
 
 def _find_extrapolation(model: PreferenceModel, a: Scores, b: Scores) -> Iterable[str]:
@@ -246,7 +242,7 @@ def _find_far(
     features, scale = tuple(features[index] for index in measured), scale.only(measured)
     x_a, x_b = (scale(side, features).numpy()[0] for side in scores_features([a], [b], features))
     apart = np.abs(x_a - x_b) > _FAR
-    whole = np.array([_is_whole(name) for name in features], np.bool_)
+    whole = np.array([is_basic(name) for name in features], np.bool_)
     outside = whole & (np.maximum(np.abs(x_a), np.abs(x_b)) > _FAR)
     names = np.array(features, str)
     return names[apart].tolist(), names[outside].tolist()

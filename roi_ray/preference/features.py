@@ -13,7 +13,7 @@ from roi_ray.io.columns import check_columns
 from roi_ray.io.tables import find_table_files, read_table
 from roi_ray.preference.comparisons import Comparisons
 from roi_ray.preference.provenance import read_scores_provenance
-from roi_ray.preference.regions import basic_feature, is_empty, to_floats
+from roi_ray.preference.regions import basic_feature, is_basic, is_empty, to_floats
 from roi_ray.preference.score_rows import PAIR, find_rows
 
 MISSING_SCORES = "MissingScores"
@@ -202,7 +202,7 @@ def _score_errors(scores: pa.Table, features: Sequence[str]) -> list[_Error | No
     Where the mask is empty, features under it have no number, which is no error.
     """
     values = np.stack([to_floats(scores, name) for name in features], 1)
-    under_mask = np.array([basic_feature(name) != name for name in features])
+    under_mask = np.array([not is_basic(name) for name in features])
     empty = is_empty(to_floats(scores, schema.ROI_FRACTION))
     missing = ~np.isfinite(values) & ~(empty[:, None] & under_mask)
     errors: list[_Error | None] = []

@@ -29,6 +29,11 @@ def basic_feature(feature: str) -> str:
     return feature.removeprefix("roi_")
 
 
+def is_basic(feature: str) -> bool:
+    """Whether a feature is of the whole image, not of what is under the mask."""
+    return basic_feature(feature) == feature
+
+
 def is_empty(fraction: Floats) -> Mask:
     """Mark the masks that are empty, (N,), from their `roi_fraction`; NaN means unknown."""
     empty: Mask = fraction < EMPTY_MEAN

@@ -31,7 +31,7 @@ from roi_ray.preference.ranking import (
     rank,
     rank_within_bands,
 )
-from roi_ray.preference.regions import basic_feature
+from roi_ray.preference.regions import is_basic
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 
 MAX_COMPARISONS = 1_000_000
@@ -120,7 +120,7 @@ def _find_reason(scores: SweepScores, codecs: Sequence[str], model: PreferenceMo
     missing = [name for name in model.features if name not in scores.metrics]
     # Where no image has a region of interest, there is no number under the mask.
     region = not find_images_without_region(scores).all()
-    if missing := [name for name in missing if region or basic_feature(name) == name]:
+    if missing := [name for name in missing if region or is_basic(name)]:
         return f"The preference model needs {explain_missing(missing)}."
     return describe_mismatch(model, scores.run)
 
