@@ -47,7 +47,7 @@ def test_options_choose_anchor_metrics_codecs_and_groups(run, scores) -> None:
 def test_groups_are_columns_of_a_table(run, scores) -> None:
     result = run(scores, "--group-by", "content", "--model", "none")
     text = strip_colours(result.stdout)
-    assert "By content, ms_ssim:" in text
+    assert "By content, ssimulacra2:" in text
     header = next(line for line in text.splitlines() if "photo" in line)
     assert header.split() == ["photo", "text"]
 

@@ -13,7 +13,9 @@ from roi_ray.preference.intervals import MIN_REFERENCES
 from roi_ray.preference.model import load_preference_model
 from tests.decision.model_sweeps import feature_row, sweep_rows, to_scores
 
-_SSIMULACRA2 = [name for name in load_preference_model().features if "ssimulacra2" in name]
+_FEATURES = load_preference_model().features
+_SSIMULACRA2 = [name for name in _FEATURES if "ssimulacra2" in name]
+_UNDER_MASK = next(name for name in _FEATURES if name.startswith("roi_"))
 
 
 def share(preference: Preference, a: str, b: str) -> float:
@@ -156,7 +158,7 @@ def test_null_under_a_mask_that_is_not_empty_is_a_missing_number(tmp_path) -> No
     rows = sweep_rows({"a": 1, "b": 1})
     for row in rows:
         if row["reference"] == "0.png":
-            row["roi_lpips"] = None
+            row[_UNDER_MASK] = None
     assert predict_preferences(to_scores(rows, tmp_path)).images == 7
 
 
@@ -170,11 +172,11 @@ def test_null_under_a_mask_that_is_not_empty_is_a_missing_number(tmp_path) -> No
         ),
         (
             [
-                {k: v for k, v in row.items() if k != "roi_lpips"}
+                {k: v for k, v in row.items() if k != _UNDER_MASK}
                 for row in sweep_rows({"a": 1, "b": 1})
             ],
-            "The preference model needs roi_lpips, which the scores do not have: make them again, "
-            "with `roi-ray score` and a new --output.",
+            f"The preference model needs {_UNDER_MASK}, which the scores do not have: make them "
+            "again, with `roi-ray score` and a new --output.",
         ),
         (
             [
