@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,13 @@ from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.preference.groups import GROUPS, OTHER, group_of
 from roi_ray.preference.limits import describe_limits
 from roi_ray.preference.model import PreferenceModel
-from roi_ray.preference.regions import basic_feature, is_basic, scores_features
+from roi_ray.preference.networks import FAR
+from roi_ray.preference.regions import is_basic, scores_features
 from roi_ray.preference.scale import Scale
 from roi_ray.schema import Scores
 
 _MAX_LOGIT = 28.0
 """Logit of the largest probability below 1 that a model gives: they are multiples of 2^-40."""
-
-_FAR = 5.0
-"""Spreads of the training beyond which a model extrapolates. Of the packaged model's own training
-pairs, 0.5 % differ by more in a column, and 2.5 % have a number of the whole image further out."""
 
 _NAMED = 4
 """Columns that a warning names at most."""
@@ -82,8 +78,7 @@ class PairPreference:
         unexplained: why there are no contributions; None if there are.
         without_region: whether the mask has no region of interest, so that the numbers of the whole
             image stand in for those under it.
-        warnings: why the probability is an extrapolation, or what the model does not see; empty if
-            nothing says so.
+        warnings: why the probability is an extrapolation; empty if nothing says so.
         limits: what the model was trained on, and what it has not seen.
         scores_a: scores of `a`.
         scores_b: scores of `b`.
@@ -217,33 +212,16 @@ def _find_extrapolation(model: PreferenceModel, a: Scores, b: Scores) -> Iterabl
             "The probability is an extrapolation: an image is far from those of the training, in "
             f"{_name_some(outside)}."
         )
-    if model.left_out_scale is None:
-        return
-    unseen = list(dict.fromkeys(chain(*_find_far(model.left_out, model.left_out_scale, a, b))))
-    if unseen:
-        yield (
-            f"The images are unlike those of the training in {_name_some(unseen)}, which the model "
-            "leaves out: it cannot know what people see there."
-        )
 
 
 def _find_far(
-    features: Sequence[str], scale: Scale, a: Scores, b: Scores
+    features: tuple[str, ...], scale: Scale, a: Scores, b: Scores
 ) -> tuple[list[str], list[str]]:
-    """List features in which two images are far apart, and in which one is far from the training.
-
-    Features that were not measured are in neither list.
-    """
-    measured = [
-        index
-        for index, name in enumerate(features)
-        if None not in (getattr(each, basic_feature(name)) for each in (a, b))
-    ]
-    features, scale = tuple(features[index] for index in measured), scale.only(measured)
+    """List features in which the images are far apart, and where one is far from the training."""
     x_a, x_b = (scale(side, features).numpy()[0] for side in scores_features([a], [b], features))
-    apart = np.abs(x_a - x_b) > _FAR
+    apart = np.abs(x_a - x_b) > FAR
     whole = np.array([is_basic(name) for name in features], np.bool_)
-    outside = whole & (np.maximum(np.abs(x_a), np.abs(x_b)) > _FAR)
+    outside = whole & (np.maximum(np.abs(x_a), np.abs(x_b)) > FAR)
     names = np.array(features, str)
     return names[apart].tolist(), names[outside].tolist()
 

@@ -27,7 +27,6 @@ from roi_ray.schema import Scores
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 
 _METADATA = "roi_ray"
-_LEFT_OUT = "left_out"
 # Probabilities are multiples of this, so that those of the two orders add up to exactly 1.
 _GRAIN = 2.0**-40
 
@@ -41,9 +40,6 @@ class PreferenceModel:
         recipe: the kind of network, and how it was trained, on `features`.
         scale: the standardisation of the features.
         network: network of standardised features; see `networks.build`.
-        left_out: names of features that the training saw too, but gave no weight. The model does
-            not need them; they tell images apart that it cannot judge.
-        left_out_scale: the standardisation of these.
         provenance: comparisons, scoring settings and versions of the training.
         identity: `name` and `sha256` of the file that the model was loaded from; empty if there is
             none.
@@ -51,7 +47,7 @@ class PreferenceModel:
     Examples:
         >>> model = load_preference_model()
         >>> model.features[:2]
-        ('ssimulacra2_y', 'texture_gained')
+        ('psnr', 'ms_ssim')
         >>> equal = [[1.0] * len(model.features)]
         >>> model.predict(equal, equal)
         array([0.5])
@@ -63,8 +59,6 @@ class PreferenceModel:
     network: nn.Module
     provenance: dict[str, Any] = field(default_factory=dict)
     identity: dict[str, str] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
-    left_out_scale: Scale | None = None
 
     def predict(self, a: ArrayLike | Sequence[Scores], b: ArrayLike | Sequence[Scores]) -> Floats:
         """Predict the probability that people prefer `a` to `b`.
@@ -120,11 +114,9 @@ class PreferenceModel:
                 f"a model of the network {self.recipe.network!r} is not a sum over its features, "
                 "so that their shares are not known"
             )
-        x_a, x_b = (
-            self.scale(side, self.features).double().numpy() for side in self._to_arrays(a, b)
-        )
-        weights = self.network.linear.detach()[0].double().numpy()
-        contributions: Floats = (x_a - x_b) * weights
+        x_a, x_b = (self.scale(side, self.features).double() for side in self._to_arrays(a, b))
+        with torch.inference_mode():
+            contributions: Floats = self.network.contributions(x_a, x_b).numpy()
         return contributions
 
     def _to_arrays(
@@ -189,12 +181,6 @@ def save_preference_model(uri: str, model: PreferenceModel) -> None:
         "spread": model.scale.spread.tolist(),
         "provenance": model.provenance,
     }
-    if model.left_out_scale is not None:
-        facts[_LEFT_OUT] = {
-            "features": model.left_out,
-            "centre": model.left_out_scale.centre.tolist(),
-            "spread": model.left_out_scale.spread.tolist(),
-        }
     tensors = {name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}
     storage.write_bytes(uri, save(tensors, {_METADATA: json.dumps(facts, sort_keys=True)}))
 
@@ -231,29 +217,15 @@ def load_preference_model(source: str = DEFAULT_PREFERENCE_MODEL) -> PreferenceM
         network = build(recipe, len(features))
         network.load_state_dict(weights.tensors)
         scale = _read_scale(facts, recipe)
-        left_out: tuple[str, ...] = ()
-        left_out_scale = None
-        if _LEFT_OUT in facts:
-            left_out = tuple(facts[_LEFT_OUT]["features"])
-            left_out_scale = _read_scale(facts[_LEFT_OUT], recipe)
         provenance = dict(facts["provenance"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{uri} is not a preference model: {error}") from error
-    if unknown := [name for name in features + left_out if name not in schema.QUALITY_COLUMNS]:
+    if unknown := [name for name in features if name not in schema.QUALITY_COLUMNS]:
         raise WeightsError(
             f"{uri} is a preference model of the feature {unknown[0]!r}, which this version of "
             "roi-ray does not measure"
         )
-    return PreferenceModel(
-        features,
-        recipe,
-        scale,
-        network.eval(),
-        provenance,
-        weights.identity,
-        left_out,
-        left_out_scale,
-    )
+    return PreferenceModel(features, recipe, scale, network.eval(), provenance, weights.identity)
 
 
 def _read_scale(saved: dict[str, Any], recipe: Recipe) -> Scale:

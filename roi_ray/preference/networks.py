@@ -7,6 +7,10 @@ from roi_ray.preference.recipes import Recipe
 
 _MLP_WIDTHS = (192, 64, 64, 32)
 
+FAR = 5.0
+"""Spreads of the training beyond which two images are far apart, or one is far from the training's.
+Of the packaged model's training pairs, 0.5 % differ by more in a column that has a weight."""
+
 
 def build(recipe: Recipe, features: int) -> nn.Module:
     """Build a recipe's network, untrained: `mlp` with random weights, `utility` with zeros.
@@ -46,6 +50,11 @@ class PairMlp(nn.Module):
 class LinearUtility(nn.Module):
     """A weight per feature: the logit is w (x_a - x_b), so that swapping a and b flips its sign.
 
+    A feature without a weight counts too where the images differ in it by more than those of the
+    training did: one logit per spread beyond `FAR` of them. Such a difference was never judged. To
+    take it for nothing would prefer images whose colour is gone, if no image of the training had
+    lost it.
+
     Args:
         features: number of features per candidate, F.
     """
@@ -54,17 +63,12 @@ class LinearUtility(nn.Module):
         super().__init__()
         self.linear = nn.Parameter(torch.zeros(1, features))
 
-    def used_features(self) -> list[int]:
-        """List the numbers of the features whose weight is above a thousandth of the largest."""
-        weights = self.linear[0].abs()
-        return [int(index) for index in (weights > weights.max() / 1000).nonzero()[:, 0]]
-
-    def only(self, features: list[int]) -> "LinearUtility":
-        """Return the same network of some of the features, by their numbers."""
-        network = LinearUtility(len(features))
-        network.linear.data = self.linear.data[:, features]
-        return network
+    def contributions(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return the terms of the logit, (N, F), of which it is the sum."""
+        difference = a - b
+        beyond = difference - difference.clamp(-FAR, FAR)
+        return torch.where(self.linear == 0, beyond, difference * self.linear)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Return the difference of the two utilities, (N,)."""
-        return (a - b) @ self.linear[0]
+        return self.contributions(a, b).sum(1)

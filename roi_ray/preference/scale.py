@@ -52,10 +52,6 @@ class Scale:
         sign = np.where([direction == "lower" for direction in better], -1.0, 1.0)
         return cls(both.mean(0), sign * np.where(varies, spread, 1.0), recipe.logarithms)
 
-    def only(self, features: list[int]) -> "Scale":
-        """Select some of the features, by their numbers."""
-        return Scale(self.centre[features], self.spread[features], self.logarithms)
-
     def __call__(self, values: Floats, features: tuple[str, ...]) -> Tensor:
         """Standardise features, (N, F); returns float64, (N, F)."""
         values = _take_logarithms(values, features, self.logarithms)

@@ -48,34 +48,21 @@ def build_trained_model(
     recipe: Recipe,
     scale: Scale,
 ) -> PreferenceModel:
-    """Build the model of a training's last state, without features whose weight is about 0.
+    """Build the model of a training's last state.
 
     Args:
         state: state of a training, see `make_training`.
         features: names of the features that it was trained on.
-        recipe: recipe that it was trained by; the model's own names the features that it kept.
+        recipe: recipe that it was trained by; the model's own names these features.
         scale: standardisation that it was trained with.
     """
     network = build(recipe, len(features))
     network.load_state_dict(state["network"])
-    left_out: tuple[str, ...] = ()
-    left_out_scale = None
-    if isinstance(network, LinearUtility) and (used := network.used_features()):
-        if rest := [index for index in range(len(features)) if index not in used]:
-            left_out = tuple(features[index] for index in rest)
-            left_out_scale = scale.only(rest)
-        features = tuple(features[index] for index in used)
-        scale = scale.only(used)
-        network = network.only(used)
+    if isinstance(network, LinearUtility):
+        weights = network.linear.data
+        weights[weights < weights.max() / 1000] = 0
     recipe = replace(recipe, features=features)
-    return PreferenceModel(
-        features,
-        recipe,
-        scale,
-        network.eval(),
-        left_out=left_out,
-        left_out_scale=left_out_scale,
-    )
+    return PreferenceModel(features, recipe, scale, network.eval())
 
 
 def train_in_process(examples: Examples, recipe: Recipe, seed: int = 0) -> PreferenceModel:
