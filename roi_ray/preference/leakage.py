@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from roi_ray.preference.examples import Examples
-from roi_ray.preference.regions import basic_feature
+from roi_ray.preference.examples import Examples, Floats
 
 SAMPLE = "sample"
 """Key of the hashes, below `comparisons` in a model's provenance."""
 _SIZE = 256
-_DECIMALS = 3
-_DECIMALS_OF_100 = 1
-"""For SSIMULACRA2, where 1e-3 is the difference between machines."""
+_DIGITS = 3
+"""Significant digits of the numbers in a hash: the last ones depend on the machine."""
 
 
 def sample_hashes(examples: Examples) -> list[str]:
@@ -51,11 +49,14 @@ def _share(hashes: list[str], trained: set[str]) -> float:
 
 
 def _hash_answers(examples: Examples) -> list[str]:
-    # Rounded, because the last digits of features depend on the machine.
-    scale_100 = [basic_feature(name).startswith("ssimulacra2") for name in examples.features]
-    a, b = (
-        np.where(scale_100, side.round(_DECIMALS_OF_100), side.round(_DECIMALS))
-        for side in (examples.a, examples.b)
-    )
-    rows = np.column_stack([a, b, examples.p_a.round(_DECIMALS)]) + 0.0
+    rows = _round(np.column_stack([examples.a, examples.b, examples.p_a])) + 0.0
     return [hashlib.sha256(row.tobytes()).hexdigest()[:16] for row in rows]
+
+
+def _round(values: Floats) -> Floats:
+    """Round to significant digits."""
+    with np.errstate(divide="ignore"):
+        exponents = np.floor(np.log10(np.abs(values)))
+    unit = 10.0 ** (np.where(values == 0, 0, exponents) - _DIGITS + 1)
+    rounded: Floats = np.round(values / unit) * unit
+    return rounded

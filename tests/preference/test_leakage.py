@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,17 @@ def test_share_trained_on_is_estimated_from_a_sample(rng, rows):
     half = {"comparisons": {"sample": sample_hashes(examples.take(np.arange(rows // 2)))}}
     assert share_trained_on(examples, half) == pytest.approx(0.5, abs=0.1)
     assert share_trained_on(examples, {}) == 0
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 100.0])
+def test_answers_that_differ_in_small_numbers_are_told_apart(rng, scale):
+    examples, others = (random_examples(rng, 500).only(["mse"]) for _ in range(2))
+    examples, others = (replace(e, a=scale * e.a, b=scale * e.b) for e in (examples, others))
+    provenance = {"comparisons": {"sample": sample_hashes(examples)}}
+    assert share_trained_on(examples, provenance) == 1
+    assert share_trained_on(others, provenance) < 0.05
+    machine = replace(examples, a=examples.a * (1 + 1e-9), b=examples.b * (1 - 1e-9))
+    assert share_trained_on(machine, provenance) > 0.95
 
 
 @pytest.mark.parametrize("rows", [100, 5000])

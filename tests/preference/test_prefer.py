@@ -49,7 +49,9 @@ def compute_contributions(scores_a, scores_b):
         a, b = getattr(scores_a, column), getattr(scores_b, column)
         if not basic_feature(name).startswith(("psnr", "ssimulacra2", "texture")):
             a, b = (math.log(max(value, 1e-10)) for value in (a, b))
-        contributions[name] = weight * (a - b) / spread
+        difference = (a - b) / spread
+        beyond = math.copysign(max(abs(difference) - 5, 0), difference)
+        contributions[name] = weight * difference if weight else beyond
     return contributions
 
 
@@ -186,29 +188,13 @@ def test_images_far_from_the_training_are_named(photo):
     assert "an image is far from those of the training, in " in outside
 
 
-def test_differences_that_the_model_leaves_out_are_named(photo):
+def test_spoiled_colour_loses_and_is_named(photo):
     luma, blue, red = Image.fromarray(photo).convert("YCbCr").split()
     faded = np.array(Image.merge("YCbCr", (luma, blue.point(lambda _: 128), red)).convert("RGB"))
-    left_out, scale = ("mse_cb",), Scale(np.array([-9.5]), np.array([-0.8]), logarithms=True)
-    model = replace(load_preference_model(), left_out=left_out, left_out_scale=scale)
-    warnings = roi_ray.prefer(photo, faded, jpeg(photo, 75), model=model).warnings
-    assert "in mse_cb, which the model leaves out" in warnings[-1]
-    assert roi_ray.prefer(photo, jpeg(photo, 80), jpeg(photo, 75), model=model).warnings == ()
-
-
-def test_left_out_features_that_were_not_measured_give_no_warning(photo):
-    recipe = RECIPES["roi-ray"]
-    network = build(recipe, 1)
-    network.linear.data.fill_(1.0)
-    one = Scale(np.array([35.0]), np.array([3.0]), recipe.logarithms)
-    model = PreferenceModel(
-        ("psnr",), recipe, one, network, left_out=("ssimulacra2",), left_out_scale=one
-    )
-    a, b = jpeg(photo, 80), jpeg(photo, 70)
-    assert roi_ray.prefer(photo, a, b, model=model).warnings == ()
-    measured = Settings(metrics=("ssimulacra2",))
-    (warning,) = roi_ray.prefer(photo, a, b, model=model, settings=measured).warnings
-    assert "ssimulacra2, which the model leaves out" in warning
+    preference = roi_ray.prefer(photo, faded, jpeg(photo, 75))
+    assert preference.probability < 0.1
+    assert "further apart than almost all pairs of the training, in " in preference.warnings[0]
+    assert {each.column: each.logit for each in preference.contributions}["mse_cb"] < -0.5
 
 
 def test_dictionary_is_json_with_everything(photo):
