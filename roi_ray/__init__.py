@@ -56,9 +56,11 @@ if TYPE_CHECKING:
     from roi_ray.pipeline.options import Options as Options
     from roi_ray.pipeline.run import score_manifest as score_manifest
     from roi_ray.preference.compare import compare as compare
-    from roi_ray.preference.model import load_preference_model as load_preference_model
+    from roi_ray.preference.model.preference_model import (
+        load_preference_model as load_preference_model,
+    )
     from roi_ray.preference.prefer import prefer as prefer
-    from roi_ray.preference.ranking import rank as rank
+    from roi_ray.preference.ranking.rank import rank as rank
     from roi_ray.report.write import write_report as write_report
     from roi_ray.schema import Scores as Scores
     from roi_ray.scoring.score import score as score
@@ -128,10 +130,10 @@ _MODULES = {
     "compare": "roi_ray.preference.compare",
     "decide": "roi_ray.decision.decide",
     "load_image": "roi_ray.imaging.load",
-    "load_preference_model": "roi_ray.preference.model",
+    "load_preference_model": "roi_ray.preference.model.preference_model",
     "make_sweep": "roi_ray.sweep.job",
     "prefer": "roi_ray.preference.prefer",
-    "rank": "roi_ray.preference.ranking",
+    "rank": "roi_ray.preference.ranking.rank",
     "score": "roi_ray.scoring.score",
     "score_manifest": "roi_ray.pipeline.run",
     "verify_scores": "roi_ray.verification.verify",

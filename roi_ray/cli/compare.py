@@ -7,7 +7,7 @@ import typer
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_if_too_many_failed, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
-from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES
+from roi_ray.preference.model.recipes import DEFAULT_RECIPE, RECIPES
 from roi_ray.runtime.logs import escape_line, log_to_stderr
 from roi_ray.schema import list_metrics
 from roi_ray.settings import (
@@ -83,7 +83,7 @@ def main(
     --fail-above have an error and no features.
     """
     from roi_ray.preference.compare import compare
-    from roi_ray.preference.regions import describe_substitution
+    from roi_ray.preference.comparisons.regions import describe_substitution
 
     log_to_stderr(log_level)
     result = compare(

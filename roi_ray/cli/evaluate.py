@@ -9,10 +9,10 @@ import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.preference.recipes import DEFAULT_RECIPE, RECIPES, find_recipe
+from roi_ray.preference.model.recipes import DEFAULT_RECIPE, RECIPES, find_recipe
 
 if TYPE_CHECKING:
-    from roi_ray.preference.evaluation import Evaluation
+    from roi_ray.preference.evaluation.evaluate import Evaluation
 
 
 @exit_with_message
@@ -57,8 +57,8 @@ def main(
     import torch
 
     from roi_ray.io import storage
-    from roi_ray.preference.comparisons import read_comparisons
-    from roi_ray.preference.evaluation import evaluate
+    from roi_ray.preference.comparisons.table import read_comparisons
+    from roi_ray.preference.evaluation.evaluate import evaluate
     from roi_ray.report.json_values import replace_non_finite
     from roi_ray.report.preference_picture import draw
 
@@ -91,8 +91,8 @@ def _print_report(result: "Evaluation", rows: int) -> None:
     """Print what a judge needs to know, the most important first, 100 columns wide."""
     from rich.console import Console
 
-    from roi_ray.preference.intervals import MIN_REFERENCES, describe_missing_interval
-    from roi_ray.preference.regions import describe_substitution
+    from roi_ray.preference.comparisons.regions import describe_substitution
+    from roi_ray.preference.statistics.intervals import MIN_REFERENCES, describe_missing_interval
     from roi_ray.report import preference as report
 
     console = Console(width=report.WIDTH, highlight=False, markup=False)

@@ -9,7 +9,7 @@ import typer
 
 from roi_ray import settings
 from roi_ray.pipeline import options
-from roi_ray.preference.recipes import RECIPES
+from roi_ray.preference.model.recipes import RECIPES
 from roi_ray.runtime import cluster, logs
 from roi_ray.schema import OPTIONAL_METRICS
 

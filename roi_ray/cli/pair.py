@@ -23,7 +23,7 @@ from roi_ray.settings import (
 
 if TYPE_CHECKING:
     from roi_ray.preference.explanation import PairPreference
-    from roi_ray.preference.model import PreferenceModel
+    from roi_ray.preference.model.preference_model import PreferenceModel
     from roi_ray.schema import Scores
     from roi_ray.scoring.prepared import Prepared
     from roi_ray.scoring.scorer import Scorer
@@ -110,8 +110,8 @@ def main(
     )
     preference_model = None
     if prefer:
-        from roi_ray.preference.model import load_preference_model
-        from roi_ray.preference.needs import add_needs, check_scoring
+        from roi_ray.preference.model.needs import add_needs, check_scoring
+        from roi_ray.preference.model.preference_model import load_preference_model
 
         preference_model = load_preference_model(model or DEFAULT_PREFERENCE_MODEL)
         settings = add_needs(preference_model, settings)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.preference.options import By, Labels
+from roi_ray.preference.ranking.options import By, Labels
 
 
 @exit_with_message

@@ -7,7 +7,7 @@ import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_with_message
-from roi_ray.preference.recipes import DEFAULT_RECIPE, find_recipe
+from roi_ray.preference.model.recipes import DEFAULT_RECIPE, find_recipe
 
 
 @exit_with_message
@@ -57,10 +57,13 @@ def main(
     """
     from roi_ray.io import storage
     from roi_ray.models.loader import check_weights_output
-    from roi_ray.preference.comparisons import read_comparisons
-    from roi_ray.preference.distributed import train_model
-    from roi_ray.preference.examples import parse_features
-    from roi_ray.preference.model import load_preference_model, save_preference_model
+    from roi_ray.preference.comparisons.examples import parse_features
+    from roi_ray.preference.comparisons.table import read_comparisons
+    from roi_ray.preference.model.preference_model import (
+        load_preference_model,
+        save_preference_model,
+    )
+    from roi_ray.preference.training.distributed import train_model
     from roi_ray.runtime.train_loop import default_checkpoint_folder
 
     began = time.monotonic()

@@ -67,7 +67,7 @@ def main(
     from roi_ray.io import storage
     from roi_ray.models.loader import check_weights_output
     from roi_ray.models.saliency import load_saliency
-    from roi_ray.preference.comparisons import read_comparisons
+    from roi_ray.preference.comparisons.table import read_comparisons
     from roi_ray.report.mask_picture import draw_mask_figure
     from roi_ray.report.preference import format_interval
     from roi_ray.runtime.train_loop import default_checkpoint_folder, fit, make_run_name

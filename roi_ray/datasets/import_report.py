@@ -15,7 +15,7 @@ import roi_ray
 from roi_ray import schema
 from roi_ray.datasets.label_direction import DirectionCheck
 from roi_ray.errors import ManifestError
-from roi_ray.preference.comparisons import table_from_rows
+from roi_ray.preference.comparisons.table import table_from_rows
 
 _METADATA_KEY = b"roi_ray"
 

@@ -13,7 +13,7 @@ from roi_ray.datasets import DATASET_NAMES
 from roi_ray.datasets.import_report import ImportReport, read_import_report
 from roi_ray.errors import OutputError, UsageError
 from roi_ray.io import storage
-from roi_ray.preference.comparisons import write_comparisons
+from roi_ray.preference.comparisons.table import write_comparisons
 
 Importer = Callable[..., pa.Table]
 """Reads a data set's folder and returns checked comparisons with absolute URIs.

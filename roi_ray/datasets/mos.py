@@ -27,7 +27,7 @@ from roi_ray.datasets.candidate_order import becomes_a
 from roi_ray.datasets.import_report import ImportReport, attach_import_report, explain_empty_import
 from roi_ray.datasets.label_direction import DirectionCheck, check_label_direction
 from roi_ray.errors import ManifestError, UsageError
-from roi_ray.preference.comparisons import check_comparisons
+from roi_ray.preference.comparisons.table import check_comparisons
 
 MIN_STANDARD_ERRORS = 2.0
 

@@ -14,7 +14,7 @@ from roi_ray.decision.rate_curves import Band, Limits, limit_to_band
 from roi_ray.decision.resampling import Resamples
 from roi_ray.decision.savings import Saving, Savings, summarize
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.preference.ranking import BAND_EDGES
+from roi_ray.preference.ranking.rank import BAND_EDGES
 
 Group = tuple[str, str]
 """A column of the scores and its value."""

@@ -18,7 +18,7 @@ from roi_ray.decision.sweep_scores import read_sweep_scores
 from roi_ray.decision.times import Times, measure_times
 from roi_ray.decision.verdict import word_verdict
 from roi_ray.decision.winners import Winner, find_winner
-from roi_ray.preference.model import PreferenceModel
+from roi_ray.preference.model.preference_model import PreferenceModel
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 
 

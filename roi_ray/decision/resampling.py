@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from roi_ray.decision.pchip import Floats, Integers
-from roi_ray.preference.intervals import CONFIDENCE, MIN_REFERENCES
+from roi_ray.preference.statistics.intervals import CONFIDENCE, MIN_REFERENCES
 
 RESAMPLES = 1000
 

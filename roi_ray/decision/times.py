@@ -13,7 +13,7 @@ from roi_ray.decision.pchip import Floats
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Savings
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.preference.intervals import CONFIDENCE, MIN_REFERENCES
+from roi_ray.preference.statistics.intervals import CONFIDENCE, MIN_REFERENCES
 
 Direction = Literal["encode", "decode"]
 DIRECTIONS: tuple[Direction, ...] = ("encode", "decode")

@@ -12,20 +12,20 @@ from roi_ray.errors import OutputError
 from roi_ray.io import storage
 from roi_ray.io.columns import with_absolute_uris
 from roi_ray.pipeline.options import Options
-from roi_ray.preference.comparisons import (
+from roi_ray.preference.comparisons.examples import has_features
+from roi_ray.preference.comparisons.features import check_scores, join_features, list_features
+from roi_ray.preference.comparisons.pairs import score_pairs
+from roi_ray.preference.comparisons.provenance import read_scores_provenance
+from roi_ray.preference.comparisons.regions import lack_region
+from roi_ray.preference.comparisons.table import (
     count_votes,
     drop_gold_and_failed,
     read_comparisons,
     write_comparisons,
 )
-from roi_ray.preference.examples import has_features
-from roi_ray.preference.features import check_scores, join_features, list_features
-from roi_ray.preference.measures import agreement
-from roi_ray.preference.model import PreferenceModel, load_preference_model
-from roi_ray.preference.needs import add_needs, describe_scoring
-from roi_ray.preference.pairs import score_pairs
-from roi_ray.preference.provenance import read_scores_provenance
-from roi_ray.preference.regions import lack_region
+from roi_ray.preference.model.needs import add_needs, describe_scoring
+from roi_ray.preference.model.preference_model import PreferenceModel, load_preference_model
+from roi_ray.preference.statistics.measures import agreement
 from roi_ray.scoring.scorer import load_networks_for
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, Settings
 

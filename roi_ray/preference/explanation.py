@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from roi_ray.metrics.roi import EMPTY_MEAN
+from roi_ray.preference.comparisons.regions import is_basic, scores_features
 from roi_ray.preference.groups import GROUPS, OTHER, group_of
-from roi_ray.preference.limits import describe_limits
-from roi_ray.preference.model import PreferenceModel
-from roi_ray.preference.networks import FAR
-from roi_ray.preference.regions import is_basic, scores_features
-from roi_ray.preference.scale import Scale
+from roi_ray.preference.model.limits import describe_limits
+from roi_ray.preference.model.networks import FAR
+from roi_ray.preference.model.preference_model import PreferenceModel
+from roi_ray.preference.model.scale import Scale
 from roi_ray.schema import Scores
 
 _MAX_LOGIT = 28.0

@@ -4,7 +4,7 @@ PSNR, for example, rises where `mse_y` falls. How a model splits what such colum
 chance. The sum over a group is what can be understood.
 """
 
-from roi_ray.preference.regions import basic_feature
+from roi_ray.preference.comparisons.regions import basic_feature
 
 GROUPS = {
     "overall error": ("psnr", "mse", "mse_y"),

@@ -2,8 +2,8 @@
 
 from roi_ray.imaging.load import ImageSource, load_image, load_mask
 from roi_ray.preference.explanation import PairPreference, explain_pair
-from roi_ray.preference.model import PreferenceModel, load_preference_model
-from roi_ray.preference.needs import add_needs, check_scoring
+from roi_ray.preference.model.needs import add_needs, check_scoring
+from roi_ray.preference.model.preference_model import PreferenceModel, load_preference_model
 from roi_ray.runtime.device import find_device
 from roi_ray.scoring.score import load_named, load_scorer
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS, Settings

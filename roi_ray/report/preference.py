@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from roi_ray.preference.encoder_bias import FamilyBias
-from roi_ray.preference.evaluation import PAPER_ACCURACY, Evaluation, ModelResult
-from roi_ray.preference.intervals import MIN_REFERENCES
-from roi_ray.preference.measures import Interval, PairedDifference
+from roi_ray.preference.evaluation.encoder_bias import FamilyBias
+from roi_ray.preference.evaluation.evaluate import PAPER_ACCURACY, Evaluation, ModelResult
+from roi_ray.preference.statistics.intervals import MIN_REFERENCES
+from roi_ray.preference.statistics.measures import Interval, PairedDifference
 
 WIDTH = 100
 """Columns of the terminal that reports are written for."""

@@ -6,7 +6,7 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from roi_ray.preference.evaluation import Evaluation, ModelResult
+from roi_ray.preference.evaluation.evaluate import Evaluation, ModelResult
 from roi_ray.report.preference import select_main
 
 _MAX_NAME = 44

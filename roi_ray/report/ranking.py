@@ -16,12 +16,22 @@ from rich.text import Text
 import roi_ray
 from roi_ray import schema
 from roi_ray.io import storage
-from roi_ray.preference import ranking
-from roi_ray.preference.bradley_terry import PRIOR
-from roi_ray.preference.comparisons import read_comparisons
-from roi_ray.preference.intervals import CONFIDENCE, MIN_REFERENCES
-from roi_ray.preference.options import By, Labels
-from roi_ray.preference.ranking import Band, Rank, WinRates
+from roi_ray.preference.comparisons.table import read_comparisons
+from roi_ray.preference.ranking.bradley_terry import PRIOR
+from roi_ray.preference.ranking.options import By, Labels
+from roi_ray.preference.ranking.rank import (
+    BAND_EDGES,
+    RESAMPLES,
+    SEED,
+    Band,
+    Rank,
+    WinRates,
+    compute_win_rates,
+    rank,
+    rank_within_bands,
+    select_rankable,
+)
+from roi_ray.preference.statistics.intervals import CONFIDENCE, MIN_REFERENCES
 from roi_ray.report.json_values import replace_non_finite
 from roi_ray.report.ranking_notes import describe_limits, split_by_group
 
@@ -34,10 +44,10 @@ def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Conso
 
     Args:
         uri: file or folder of comparisons, local or `s3://`; see
-            `roi_ray.preference.comparisons.read_comparisons`.
+            `roi_ray.preference.comparisons.table.read_comparisons`.
         output: folder to write to, local or `s3://`.
-        by: unit to rank, see `roi_ray.preference.ranking.rank`.
-        labels: column with the choices, see `roi_ray.preference.ranking.rank`.
+        by: unit to rank, see `roi_ray.rank`.
+        labels: column with the choices, see `roi_ray.rank`.
         console: console to print to.
 
     Raises:
@@ -45,10 +55,10 @@ def report_ranking(uri: str, output: str, by: By, labels: Labels, console: Conso
     """
     comparisons = read_comparisons(uri, labels=labels == schema.P_A)
     table = comparisons.table
-    ranks = ranking.rank(table, by, labels)
-    bands = ranking.rank_within_bands(table, by, labels)
-    rates = _sort_by_rank(ranking.compute_win_rates(table, by, labels), ranks)
-    rows = {"rows": table.num_rows, "used": ranking.select_rankable(table, by, labels).num_rows}
+    ranks = rank(table, by, labels)
+    bands = rank_within_bands(table, by, labels)
+    rates = _sort_by_rank(compute_win_rates(table, by, labels), ranks)
+    rows = {"rows": table.num_rows, "used": select_rankable(table, by, labels).num_rows}
     source = {"comparisons": uri, "sha256": comparisons.sha256, **rows}
     result = to_dict(ranks, bands, rates, by, labels) | {"source": source}
 
@@ -112,12 +122,12 @@ def to_dict(
     settings = {
         "by": by,
         "labels": labels,
-        "resamples": ranking.RESAMPLES,
+        "resamples": RESAMPLES,
         "confidence": CONFIDENCE,
         "min_references": MIN_REFERENCES,
         "prior": PRIOR,
-        "edges": ranking.BAND_EDGES,
-        "seed": ranking.SEED,
+        "edges": BAND_EDGES,
+        "seed": SEED,
     }
     result = {
         "roi_ray": roi_ray.__version__,

@@ -3,9 +3,9 @@
 import math
 from itertools import groupby
 
-from roi_ray.preference.intervals import describe_missing_interval
-from roi_ray.preference.options import By
-from roi_ray.preference.ranking import Rank
+from roi_ray.preference.ranking.options import By
+from roi_ray.preference.ranking.rank import Rank
+from roi_ray.preference.statistics.intervals import describe_missing_interval
 
 _MAX_NAMES = 4
 

@@ -14,15 +14,15 @@ from roi_ray.io import storage
 from roi_ray.metrics import ms_ssim
 from roi_ray.metrics.roi import box_blur
 from roi_ray.models.saliency import Saliency
-from roi_ray.preference.comparisons import (
+from roi_ray.preference.comparisons.examples import Examples
+from roi_ray.preference.comparisons.table import (
     Comparisons,
     count_votes,
     drop_gold_and_failed,
     number_groups,
 )
-from roi_ray.preference.examples import Examples
-from roi_ray.preference.measures import Interval, agreement, mean_over_references
-from roi_ray.preference.validation import predict_by_metric
+from roi_ray.preference.evaluation.validation import predict_by_metric
+from roi_ray.preference.statistics.measures import Interval, agreement, mean_over_references
 from roi_ray.training.files import read_image_tensor
 
 MaskFunction = Callable[[Tensor], Tensor]

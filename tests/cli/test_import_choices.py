@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from roi_ray.datasets import DATASET_NAMES
-from roi_ray.preference.comparisons import read_comparisons
+from roi_ray.preference.comparisons.table import read_comparisons
 from tests.conftest import write
 
 SCORES = "dist_img,ref_img,dmos,var\n" + "".join(

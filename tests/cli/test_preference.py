@@ -12,10 +12,10 @@ import typer
 
 from roi_ray import schema
 from roi_ray.cli import compare, evaluate, train
-from roi_ray.preference.examples import to_examples
-from roi_ray.preference.model import load_preference_model
-from roi_ray.preference.recipes import RECIPES
-from roi_ray.preference.training import train_in_process
+from roi_ray.preference.comparisons.examples import to_examples
+from roi_ray.preference.model.preference_model import load_preference_model
+from roi_ray.preference.model.recipes import RECIPES
+from roi_ray.preference.training.train import train_in_process
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 from tests.conftest import make_sweep_of
 

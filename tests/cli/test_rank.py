@@ -5,7 +5,11 @@ import re
 
 import pytest
 
-from roi_ray.preference.comparisons import read_comparisons, table_from_rows, write_comparisons
+from roi_ray.preference.comparisons.table import (
+    read_comparisons,
+    table_from_rows,
+    write_comparisons,
+)
 from tests.conftest import strip_colours
 
 

@@ -10,7 +10,7 @@ from roi_ray.datasets import DATASET_NAMES
 from roi_ray.datasets.import_report import read_import_report
 from roi_ray.datasets.importers import import_choices, load_importer, takes_standard_errors
 from roi_ray.errors import ManifestError, OutputError, UsageError
-from roi_ray.preference.comparisons import read_comparisons
+from roi_ray.preference.comparisons.table import read_comparisons
 from tests.conftest import write
 
 SCORES = "dist_img,ref_img,dmos,var\n" + "".join(

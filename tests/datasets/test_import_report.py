@@ -4,7 +4,7 @@ import pytest
 from roi_ray.datasets.import_report import ImportReport, build_comparisons, read_import_report
 from roi_ray.datasets.label_direction import DirectionCheck
 from roi_ray.errors import ManifestError
-from roi_ray.preference.comparisons import read_comparisons, write_comparisons
+from roi_ray.preference.comparisons.table import read_comparisons, write_comparisons
 
 REPORT = ImportReport(
     "set",

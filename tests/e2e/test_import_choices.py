@@ -5,7 +5,7 @@ import pytest
 
 from roi_ray.datasets.importers import import_choices
 from roi_ray.io import storage
-from roi_ray.preference.comparisons import read_comparisons
+from roi_ray.preference.comparisons.table import read_comparisons
 from tests.conftest import encode
 from tests.s3_server import BUCKET
 

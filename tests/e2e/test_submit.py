@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.preference.model import load_preference_model
+from roi_ray.preference.model.preference_model import load_preference_model
 from tests.conftest import Photos, make_sweep_of
 from tests.e2e.conftest import upload_folder
 from tests.s3_server import BUCKET, SECRET, free_ports, make_client

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray import schema
-from roi_ray.preference.examples import to_examples
-from roi_ray.preference.model import PreferenceModel, load_preference_model
+from roi_ray.preference.comparisons.examples import to_examples
+from roi_ray.preference.model.preference_model import PreferenceModel, load_preference_model
 from tests.preference.synthetic import comparisons
 from tests.s3_server import BUCKET
 

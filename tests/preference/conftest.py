@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.preference.comparisons import read_comparisons
+from roi_ray.preference.comparisons.table import read_comparisons
 
 ROWS = {
     "reference": ["x.png", "/d/x.png", "y.png"],

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from roi_ray.preference.examples import Examples
+from roi_ray.preference.comparisons.examples import Examples
 
 FAMILIES = ("avif", "jpeg", "webp")
 METHODS_EACH = 3

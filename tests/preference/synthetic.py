@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from roi_ray import schema
-from roi_ray.preference.comparisons import check_comparisons
+from roi_ray.preference.comparisons.table import check_comparisons
 
 
 def _measure_more(feature, quality, side, seed):

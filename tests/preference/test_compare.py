@@ -8,8 +8,8 @@ import pytest
 import roi_ray
 from roi_ray import schema
 from roi_ray.errors import ManifestError
-from roi_ray.preference.model import load_preference_model
-from roi_ray.preference.regions import basic_feature
+from roi_ray.preference.comparisons.regions import basic_feature
+from roi_ray.preference.model.preference_model import load_preference_model
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 from tests.conftest import jpeg

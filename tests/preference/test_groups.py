@@ -3,8 +3,8 @@
 import pytest
 
 from roi_ray import schema
+from roi_ray.preference.comparisons.regions import basic_feature
 from roi_ray.preference.groups import GROUPS, OTHER, group_of
-from roi_ray.preference.regions import basic_feature
 
 
 @pytest.mark.parametrize("column", schema.QUALITY_COLUMNS)

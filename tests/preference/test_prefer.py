@@ -15,14 +15,18 @@ import roi_ray
 from roi_ray import Settings, schema
 from roi_ray.errors import ImageReadError, SizeMismatch, UnusableMask, UsageError, WeightsError
 from roi_ray.models import loader
-from roi_ray.preference.examples import to_examples
+from roi_ray.preference.comparisons.examples import to_examples
+from roi_ray.preference.comparisons.regions import basic_feature
 from roi_ray.preference.explanation import explain_pair
 from roi_ray.preference.groups import group_of
-from roi_ray.preference.model import PreferenceModel, load_preference_model, save_preference_model
-from roi_ray.preference.networks import build
-from roi_ray.preference.recipes import RECIPES
-from roi_ray.preference.regions import basic_feature
-from roi_ray.preference.scale import Scale
+from roi_ray.preference.model.networks import build
+from roi_ray.preference.model.preference_model import (
+    PreferenceModel,
+    load_preference_model,
+    save_preference_model,
+)
+from roi_ray.preference.model.recipes import RECIPES
+from roi_ray.preference.model.scale import Scale
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 from tests.conftest import deepen, encode, write
 from tests.preference.synthetic import comparisons

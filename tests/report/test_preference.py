@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from roi_ray.imaging.decode import decode_image
-from roi_ray.preference.encoder_bias import EncoderBias, FamilyBias
-from roi_ray.preference.evaluation import Evaluation, ModelResult, RepeatedQuestions
-from roi_ray.preference.measures import Interval, PairedDifference, ReliabilityBin
-from roi_ray.preference.paired import PairedResult
-from roi_ray.preference.rank_agreement import RankAgreement
-from roi_ray.preference.repeated import HumanCeiling
+from roi_ray.preference.evaluation.encoder_bias import EncoderBias, FamilyBias
+from roi_ray.preference.evaluation.evaluate import Evaluation, ModelResult, RepeatedQuestions
+from roi_ray.preference.evaluation.paired import PairedResult
+from roi_ray.preference.evaluation.rank_agreement import RankAgreement
+from roi_ray.preference.evaluation.repeated import HumanCeiling
+from roi_ray.preference.statistics.measures import Interval, PairedDifference, ReliabilityBin
 from roi_ray.report import preference as report
 from roi_ray.report.json_values import replace_non_finite
 from roi_ray.report.preference_picture import draw

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
 
-from roi_ray.preference.ranking import Band, Rank, WinRates
+from roi_ray.preference.ranking.rank import Band, Rank, WinRates
 from roi_ray.report.ranking import _draw_scores, draw, to_dict, to_table
 from roi_ray.report.ranking_notes import describe_limits, split_by_group
 

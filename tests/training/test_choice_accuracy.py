@@ -8,7 +8,7 @@ from torch import nn
 from roi_ray.errors import ManifestError, SizeMismatch
 from roi_ray.io import storage
 from roi_ray.models.saliency import Saliency
-from roi_ray.preference.comparisons import Comparisons, table_from_rows
+from roi_ray.preference.comparisons.table import Comparisons, table_from_rows
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 from roi_ray.training.choice_accuracy import (

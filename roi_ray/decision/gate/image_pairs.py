@@ -13,7 +13,7 @@ from roi_ray.decision.score_table import SweepScores
 from roi_ray.decision.words import count_noun
 from roi_ray.errors import UsageError
 from roi_ray.io import uris
-from roi_ray.preference.intervals import MIN_REFERENCES
+from roi_ray.preference.statistics.intervals import MIN_REFERENCES
 
 _EXAMPLES = 3
 _MASK_TOLERANCE = 0.02

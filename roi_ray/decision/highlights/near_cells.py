@@ -14,7 +14,7 @@ from roi_ray.decision.pchip import Floats
 from roi_ray.decision.preferences.equal_rate import find_near_pairs
 from roi_ray.decision.preferences.model_features import read_features, read_values
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.preference.model import PreferenceModel
+from roi_ray.preference.model.preference_model import PreferenceModel
 
 Ints = NDArray[np.int64]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from roi_ray import schema
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.preference.intervals import MIN_REFERENCES
+from roi_ray.preference.statistics.intervals import MIN_REFERENCES
 
 MIN_Z = 2.5
 """The least z-score that is called unusual. Of normal numbers, one in 160 has it."""

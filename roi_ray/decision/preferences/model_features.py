@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.preference.regions import basic_feature, is_empty
+from roi_ray.preference.comparisons.regions import basic_feature, is_empty
 
 Ints = NDArray[np.int64]
 

@@ -4,9 +4,9 @@ from roi_ray import schema
 from roi_ray.decision.score_table import SweepScores
 from roi_ray.errors import ManifestError
 from roi_ray.pipeline.run_record import Run
-from roi_ray.preference.limits import describe_limits
-from roi_ray.preference.model import PreferenceModel
-from roi_ray.preference.provenance import describe_provenance, find_differences
+from roi_ray.preference.comparisons.provenance import describe_provenance, find_differences
+from roi_ray.preference.model.limits import describe_limits
+from roi_ray.preference.model.preference_model import PreferenceModel
 
 
 def describe_model(model: PreferenceModel, scores: SweepScores) -> list[str]:

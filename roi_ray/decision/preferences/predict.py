@@ -3,7 +3,7 @@
 For each image and pair of codecs, features are interpolated at the bit rates `equal_rate.RATES`
 (see there for how far this can be trusted), or taken from real cells where the sweep was made for
 equal bit rates (`--match bpp=`). The model gives the share of people who prefer the first codec;
-`roi_ray.preference.ranking` turns the shares into win rates and Bradley-Terry scores.
+`roi_ray.preference.ranking.rank` turns the shares into win rates and Bradley-Terry scores.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,10 @@ from roi_ray.decision.preferences.model_notes import describe_mismatch, describe
 from roi_ray.decision.preferences.predictions import Images, Pair, Predictions, predict_pairs
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.preference.features import explain_missing
-from roi_ray.preference.intervals import count_effective_answers, interval_of_share
-from roi_ray.preference.model import PreferenceModel, load_preference_model
-from roi_ray.preference.ranking import (
+from roi_ray.preference.comparisons.features import explain_missing
+from roi_ray.preference.comparisons.regions import is_basic
+from roi_ray.preference.model.preference_model import PreferenceModel, load_preference_model
+from roi_ray.preference.ranking.rank import (
     RESAMPLES,
     Band,
     Rank,
@@ -31,7 +31,7 @@ from roi_ray.preference.ranking import (
     rank,
     rank_within_bands,
 )
-from roi_ray.preference.regions import is_basic
+from roi_ray.preference.statistics.intervals import count_effective_answers, interval_of_share
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL
 
 MAX_COMPARISONS = 1_000_000
@@ -135,7 +135,7 @@ def _sample_images(images: int, codecs: int, limit: int, seed: int) -> Images:
 
 
 def _to_table(predictions: Sequence[Predictions]) -> pa.Table:
-    """Build the comparisons that `roi_ray.preference.ranking` takes."""
+    """Build the comparisons that `roi_ray.preference.ranking.rank` takes."""
     codecs = [np.repeat(np.array([p.codecs], object), len(p.image), 0) for p in predictions]
     names = np.concatenate(codecs)
     image = np.concatenate([p.image for p in predictions])

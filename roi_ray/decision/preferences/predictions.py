@@ -17,8 +17,8 @@ from roi_ray.decision.preferences.equal_rate import (
 )
 from roi_ray.decision.preferences.model_features import read_features
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.preference.model import PreferenceModel
-from roi_ray.preference.regions import basic_feature
+from roi_ray.preference.comparisons.regions import basic_feature
+from roi_ray.preference.model.preference_model import PreferenceModel
 
 Images = NDArray[np.int64]
 Pair = tuple[str, str]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.decision.score_table import MISSING, SweepScores
 from roi_ray.errors import UsageError
-from roi_ray.preference.regions import is_empty
+from roi_ray.preference.comparisons.regions import is_empty
 
 
 @dataclass(frozen=True)

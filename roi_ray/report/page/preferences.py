@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roi_ray.decision.preferences.predict import Preference
-from roi_ray.preference.ranking import Rank
+from roi_ray.preference.ranking.rank import Rank
 from roi_ray.report.page.text import MINUS, round_number
 from roi_ray.report.ranking_notes import describe_limits
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.times import DIRECTIONS, CodecTimes
-from roi_ray.preference.ranking import Rank
+from roi_ray.preference.ranking.rank import Rank
 from roi_ray.report.page.tables import order_codecs
 from roi_ray.report.page.text import shorten
 from roi_ray.report.text import begin_table, plain

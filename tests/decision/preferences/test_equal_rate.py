@@ -11,7 +11,7 @@ from roi_ray.decision.preferences.equal_rate import (
     interpolate,
 )
 from roi_ray.decision.score_table import CodecPoints
-from roi_ray.preference.ranking import BAND_EDGES
+from roi_ray.preference.ranking.rank import BAND_EDGES
 
 AT = np.array(RATES)
 

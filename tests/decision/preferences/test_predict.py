@@ -9,8 +9,8 @@ from roi_ray.decision.decide import decide
 from roi_ray.decision.preferences.predict import Preference, predict_preferences
 from roi_ray.decision.preferences.predictions import interpolate_features
 from roi_ray.errors import WeightsError
-from roi_ray.preference.intervals import MIN_REFERENCES
-from roi_ray.preference.model import load_preference_model
+from roi_ray.preference.model.preference_model import load_preference_model
+from roi_ray.preference.statistics.intervals import MIN_REFERENCES
 from tests.decision.model_sweeps import feature_row, sweep_rows, to_scores
 
 _FEATURES = load_preference_model().features

@@ -1,0 +1,1 @@
+"""Comparisons that people made, with the features of both candidates."""

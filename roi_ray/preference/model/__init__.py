@@ -1,0 +1,1 @@
+"""Preference models: from the features of two candidates to the probability of a preference."""

@@ -1,0 +1,1 @@
+"""Which codec do people, or a model, prefer?"""

@@ -1,0 +1,1 @@
+"""How a preference model is trained."""
