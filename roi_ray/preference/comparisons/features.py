@@ -133,6 +133,11 @@ def check_scores(scores: str, features: Sequence[str], purpose: str) -> None:
         ManifestError: a column is missing, or there are no scores.
     """
     measured = find_table_files(scores, PAIR).column_names
+    if not list_features(measured):
+        raise ManifestError(
+            f"{scores} has no column that measures quality: give an output of `roi-ray score`; the "
+            "scores of `roi-ray compare` are in _scored/scores below its --output"
+        )
     if missing := [name for name in features if name not in measured]:
         raise ManifestError(f"{purpose} {explain_missing(missing, f'the scores {scores}')}")
 

@@ -209,6 +209,11 @@ def load_preference_model(source: str = DEFAULT_PREFERENCE_MODEL) -> PreferenceM
         if source == DEFAULT_PREFERENCE_MODEL
         else source
     )
+    if not uri.endswith(".safetensors"):
+        raise WeightsError(
+            f"{uri} is not a preference model: give the .safetensors file that `roi-ray train` "
+            f"wrote, or {DEFAULT_PREFERENCE_MODEL}"
+        )
     weights = loader.load_weights(uri)
     try:
         facts = json.loads(weights.metadata[_METADATA])

@@ -176,6 +176,9 @@ def test_scores_without_needed_columns_are_refused(tmp_path):
         check_scores(uri, ("psnr", "mse_cb", "ssimulacra2"), "the model needs")
     with pytest.raises(ManifestError, match=r"roi_ssimulacra2, .* `roi-ray score --metrics ssim"):
         check_scores(uri, ("ssimulacra2", "roi_ssimulacra2"), "the model needs")
+    manifest = write(tmp_path / "pairs.csv", b"reference,distorted\na.png,b.jpg\n")
+    with pytest.raises(ManifestError, match="pairs.csv has no column that measures quality"):
+        check_scores(manifest, ("psnr",), "the model needs")
 
 
 def test_several_rows_for_one_image_are_refused(tmp_path, make_comparisons):

@@ -140,6 +140,8 @@ def test_other_weights_file_and_missing_file_are_refused(tmp_path):
         load_preference_model(str(tmp_path / "other.safetensors"))
     with pytest.raises(WeightsError, match="nowhere"):
         load_preference_model(str(tmp_path / "nowhere.safetensors"))
+    with pytest.raises(WeightsError, match="photo.png is not a preference model: give the "):
+        load_preference_model(str(tmp_path / "photo.png"))
 
 
 @pytest.mark.parametrize("name", RECIPES)
