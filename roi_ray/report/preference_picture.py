@@ -2,14 +2,17 @@
 
 import io
 import math
+import textwrap
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from roi_ray.preference.evaluation.evaluate import Evaluation, ModelResult
 from roi_ray.report.preference import select_main
 
-_MAX_NAME = 44
+_MAX_NAME, _LINE = 108, 36
+"""Characters of a name, and of a line of it."""
 _COLOURS = {"recipe": "C0", "model": "C1", "method name": "C2", "metric": "0.45"}
 _GUESSING = math.log(2)
 
@@ -41,11 +44,12 @@ def _draw_losses(axes: Axes, evaluation: Evaluation) -> None:
         loss, colour = result.log_loss, _COLOURS[result.kind]
         axes.plot([loss.low, loss.high], [y, y], color=colour)
         axes.plot(loss.value, y, marker="o", color=colour)
-    names = [_shorten(result.name) for result in results]
+    names = [_wrap(result.name) for result in results]
     axes.set_yticks(range(len(results)), names, parse_math=False)
     axes.axvline(_GUESSING, color="grey", linestyle="--", linewidth=1)
     axes.set_xlabel("log-loss [nat]; lower is better; dashed: guessing")
     axes.set_title("How well are answers predicted? 95 % over references", fontsize=10)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(alpha=0.3, axis="x")
     axes.margins(y=0.02)
 
@@ -63,7 +67,7 @@ def _draw_biases(axes: Axes, shown: list[ModelResult]) -> None:
         biases = [result.bias.families[name] for name in families]
         x = [f + 0.7 * ((number + 0.5) / len(shown) - 0.5) for f in range(len(families))]
         values = [each.value for each in biases]
-        axes.bar(x, values, 0.7 / len(shown), alpha=0.6, label=_shorten(result.name))
+        axes.bar(x, values, 0.7 / len(shown), alpha=0.6, label=_wrap(result.name))
         for place, each in zip(x, biases, strict=True):
             axes.plot([place, place], [each.low, each.high], color="black", linewidth=1)
     axes.set_xticks(range(len(families)), families, parse_math=False)
@@ -78,7 +82,7 @@ def _draw_calibration(axes: Axes, evaluation: Evaluation, shown: list[ModelResul
         # Each comparison counts in both orders: the lower half says the same as the upper.
         bins = [each for each in evaluation.reliability[result.name] if each.predicted >= 0.5]
         x, y = [each.predicted for each in bins], [each.observed for each in bins]
-        axes.plot(x, y, marker="o", markersize=4, label=_shorten(result.name))
+        axes.plot(x, y, marker="o", markersize=4, label=_wrap(result.name))
     axes.set_title("Are probabilities right?", fontsize=10)
     axes.set_xlabel("predicted probability of the preferred image")
     axes.set_ylabel("share of answers that prefer it")
@@ -87,7 +91,7 @@ def _draw_calibration(axes: Axes, evaluation: Evaluation, shown: list[ModelResul
 
 
 def _draw_ranking(axes: Axes, evaluation: Evaluation, result: ModelResult) -> None:
-    axes.set_title(f"Does {_shorten(result.name)} rank methods as people do?", fontsize=10)
+    axes.set_title(f"Scores of methods: {_wrap(result.name)}", fontsize=10)
     if result.ranking.pearson is None:
         _leave_empty(axes, result.ranking.reason or "")
         return
@@ -107,6 +111,7 @@ def _leave_empty(axes: Axes, reason: str) -> None:
     axes.set_axis_off()
 
 
-def _shorten(name: str) -> str:
-    """Keep only the end of a long path, so that names leave space for the plot."""
-    return name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
+def _wrap(name: str) -> str:
+    """Break a long name into lines; keep only the end of a long path."""
+    end = name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
+    return textwrap.fill(end, _LINE)
