@@ -7,9 +7,7 @@ import typer
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import exit_if_too_many_failed, exit_with_message
 from roi_ray.pipeline.options import DEFAULT_SHARD_SIZE, Options
-from roi_ray.preference.model.recipes import DEFAULT_RECIPE, RECIPES
 from roi_ray.runtime.logs import escape_line, log_to_stderr
-from roi_ray.schema import list_metrics
 from roi_ray.settings import (
     DEFAULT_DISCRIMINATOR,
     DEFAULT_LPIPS,
@@ -20,9 +18,6 @@ from roi_ray.settings import (
 )
 
 _NO_MODEL = "none"
-_TRAINING_METRICS = " ".join(
-    f"--metrics {name}" for name in list_metrics(RECIPES[DEFAULT_RECIPE].features)
-)
 
 
 @exit_with_message
@@ -50,8 +45,8 @@ def main(
         str,
         typer.Option(
             help="Preference model: the packaged one, a file that `roi-ray train` wrote, or none "
-            "for features alone, for example to train on. A model's metrics are measured in any "
-            f"case; with none, give what `roi-ray train` needs: {_TRAINING_METRICS}."
+            "for features alone, to train on. The metrics that it needs are measured in any case; "
+            "with none, those that `roi-ray train` needs."
         ),
     ] = DEFAULT_PREFERENCE_MODEL,
     lpips: cli.LpipsOption = DEFAULT_LPIPS,

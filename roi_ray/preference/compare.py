@@ -1,7 +1,7 @@
 """Add features and a prediction to comparisons, for `roi-ray compare`."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 
 import numpy as np
@@ -25,6 +25,7 @@ from roi_ray.preference.comparisons.table import (
 )
 from roi_ray.preference.model.needs import add_needs, describe_scoring
 from roi_ray.preference.model.preference_model import PreferenceModel, load_preference_model
+from roi_ray.preference.model.recipes import DEFAULT_RECIPE, RECIPES
 from roi_ray.preference.statistics.measures import agreement
 from roi_ray.scoring.scorer import load_networks_for
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, Settings
@@ -74,9 +75,10 @@ def compare(
             kept in `_scored/`.
         scores: output of `roi-ray score` to use instead of scoring.
         model: name of the packaged preference model, or path or `s3://` URI of a model that
-            `roi-ray train` wrote; None to add the features only.
-        settings: networks and metrics that decide the scores. Optional metrics that the model needs
-            are added, and the precision `auto` is that of the scores that it was trained on.
+            `roi-ray train` wrote; None to add the features only, to train on them.
+        settings: networks and metrics that decide the scores. Optional metrics are added that the
+            model, or without one the default recipe, needs; the precision `auto` is that of the
+            scores that the model was trained on.
         options: options of the scoring job.
 
     Returns:
@@ -120,7 +122,11 @@ def compare(
     settings = settings or Settings()
     if scores is not None:
         _check_columns(scores, preference, settings)
-    if preference is not None:
+    if preference is None:
+        # Features without a prediction are for training.
+        metrics = schema.list_metrics(RECIPES[DEFAULT_RECIPE].features)
+        settings = replace(settings, metrics=(*settings.metrics, *metrics))
+    else:
         settings = add_needs(preference, settings)
         # Check before scoring, which may take days.
         provenance = (

@@ -47,7 +47,7 @@ class GroupContribution:
 
     Attributes:
         group: name of the group, see `groups.GROUPS`.
-        columns: the model's columns that are in it.
+        columns: the model's columns that are in it and have a share.
         whole_image: share of the logit of the columns of the whole image.
         region: share of the logit of the columns under the mask.
     """
@@ -190,7 +190,7 @@ def _sum_groups(contributions: Sequence[Contribution]) -> tuple[GroupContributio
                 math.fsum(each.logit for each in members if is_basic(each.column) == whole)
                 for whole in (True, False)
             )
-            columns = tuple(each.column for each in members)
+            columns = tuple(each.column for each in members if each.logit)
             groups.append(GroupContribution(group, columns, whole, region))
     return tuple(groups)
 

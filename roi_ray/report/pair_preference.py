@@ -53,7 +53,7 @@ def _headline(preference: PairPreference) -> str:
 def _shares(preference: PairPreference) -> list[str]:
     """Write one line per group: its columns, its share and a bar; then the sum."""
     groups = preference.groups or ()
-    names = [f"{group.group} ({_columns(group.columns)})" for group in groups]
+    names = [group.group + _columns(group.columns) for group in groups]
     name_width = max(map(len, names))
     largest = max(abs(group.logit) for group in groups) or 1.0
     lines = [f"{'':{name_width}}   share  {'for B':>{_HALF}} for A"]
@@ -66,4 +66,5 @@ def _shares(preference: PairPreference) -> list[str]:
 
 
 def _columns(columns: tuple[str, ...]) -> str:
-    return ", ".join(sorted({column.removeprefix("roi_") for column in columns}))
+    names = sorted({column.removeprefix("roi_") for column in columns})
+    return f" ({', '.join(names)})" if names else ""

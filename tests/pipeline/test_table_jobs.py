@@ -48,7 +48,8 @@ def sweep(tmp_path_factory, photos):
 @pytest.fixture(scope="module")
 def scores(sweep, tmp_path_factory) -> str:
     output = str(tmp_path_factory.mktemp("scored") / "scores")
-    summary = score_manifest(str(sweep), output, options=LOCAL)
+    settings = roi_ray.Settings(metrics=("ssimulacra2",))
+    summary = score_manifest(str(sweep), output, settings, LOCAL)
     assert (summary.rows, summary.failed, summary.scored) == (6, 2, 6)
     return output
 
@@ -56,7 +57,8 @@ def scores(sweep, tmp_path_factory) -> str:
 def test_partitioned_sweep_with_text_views_is_scored_resumed_retried_and_verified(
     sweep, scores, tmp_path
 ) -> None:
-    assert score_manifest(str(sweep), scores, options=LOCAL).scored == 0
+    settings = roi_ray.Settings(metrics=("ssimulacra2",))
+    assert score_manifest(str(sweep), scores, settings, LOCAL).scored == 0
     shards = f"{scores}/*.parquet"
     rows = duckdb.sql(f"SELECT codec, count(psnr) FROM '{shards}' GROUP BY ALL ORDER BY codec")
     assert rows.fetchall() == [("007", 2), ("a/b", 2)]

@@ -72,7 +72,7 @@ def check_parts(preference):
     assert preference.probability == pytest.approx(sigmoid, abs=1e-5)
     for group in preference.groups:
         members = {name for name in shares if group_of(name) == group.group}
-        assert set(group.columns) == members
+        assert set(group.columns) == {name for name in members if shares[name]}
         region = sum(shares[name] for name in members if name.startswith("roi_"))
         assert group.region == pytest.approx(region, abs=1e-12)
         assert group.logit == pytest.approx(sum(shares[name] for name in members), abs=1e-12)

@@ -35,7 +35,7 @@ def test_winner_groups_sum_and_limits_are_shown(preference):
     assert lines[0] == f"People prefer B to A with a probability of {percent}."
     assert lines[1:3] == ["  A: low.jpg", "  B: high.jpg"]
     for group in preference.groups:
-        (line,) = [line for line in lines if line.startswith(f"{group.group} (")]
+        (line,) = [line for line in lines if line.startswith(f"{group.group} ")]
         assert f"  {group.logit:+.2f}  " in line
     assert re.search(rf"^sum +\{preference.logit:+.2f}$", text, re.MULTILINE)
     assert " ".join(preference.limits.split()) in " ".join(text.split())

@@ -12,6 +12,7 @@ from roi_ray.settings import Settings
 from tests.conftest import deepen, jpeg
 
 TOLERANCE = {"psnr": 1e-4, "roi_psnr": 1e-4, "ssimulacra2": 1e-3, "roi_ssimulacra2": 1e-3}
+TOLERANCE |= {"ssimulacra2_y": 1e-3, "roi_ssimulacra2_y": 1e-3}
 
 
 @pytest.fixture
