@@ -33,8 +33,9 @@ def test_memory_and_open_files_of_a_job_do_not_grow(tmp_path: Path, photos: Phot
     output = tmp_path / "scores"
     result = run_script("soak.py", manifest, output, SECONDS, timeout=SECONDS + 120)
     assert result["still_running"], "the job ended"
-    # The first third is warm-up. Of the rest, the first half is compared with the second.
-    samples = result["samples"][len(result["samples"]) // 3 :]
+    # The first half is warm-up, in which an actor on a busy machine still fills its arenas. Of the
+    # rest, the first half is compared with the second.
+    samples = result["samples"][len(result["samples"]) // 2 :]
     early, late = samples[: len(samples) // 2], samples[len(samples) // 2 :]
     print(samples[0], samples[-1], sep="\n")
     assert len(early[0]["mib"]) == 2  # the driver and one actor
