@@ -194,8 +194,8 @@ class Scores:
         roi_fraction: mean of the mask, in [0, 1].
         ssimulacra2: SSIMULACRA2 2.1, 100 at most, for identical images; may be negative; higher is
             better. Optional.
-        ssimulacra2_y: SSIMULACRA2 of luminance alone: of the three channels of XYB, only the errors
-            of Y count; at most 100; higher is better. Optional, with `ssimulacra2`.
+        ssimulacra2_y: SSIMULACRA2 of luminance: only errors of the channel Y of XYB count, those of
+            X and B do not; at most 100; higher is better. Optional, with `ssimulacra2`.
         roi_ssimulacra2: see `ssimulacra2`.
         roi_ssimulacra2_y: see `ssimulacra2_y`.
 
@@ -260,7 +260,7 @@ class Scores:
     ssimulacra2_y: float | None = _column(
         "1",
         "higher",
-        "SSIMULACRA2 of luminance alone, the channel Y of XYB, at most 100",
+        "SSIMULACRA2 of luminance, the channel Y of XYB, at most 100",
         compare_by="difference",
         optional="ssimulacra2",
     )

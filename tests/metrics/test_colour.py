@@ -7,9 +7,9 @@ from PIL import Image
 
 from roi_ray import metrics
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.pixels import HighBitDepthImage
 from roi_ray.scoring.scorer import Scorer
 from tests.conftest import Photos, encode, jpeg, to_tensor
+from tests.metrics.depths import noisy_pair
 
 MATRIX = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 """R'G'B' to Y'CbCr, as the JFIF specification (version 1.02) rounds it."""
@@ -69,13 +69,7 @@ def test_scorer_measures_the_same_errors(photos: Photos) -> None:
 
 @pytest.mark.parametrize(("a", "b"), [*itertools.product([8, 10, 16], [8, 12, 16])])
 def test_images_of_any_depths_have_the_errors_of_their_samples(photos: Photos, rng, a, b) -> None:
-    photo = photos["chelsea"][:64, :80] / 255
-    samples = [np.clip(photo + rng.normal(0, 0.02, photo.shape), 0, 1) for _ in range(2)]
-    samples = [np.round(s * (2**n - 1)) for s, n in zip(samples, (a, b), strict=True)]
-    images = [
-        s.astype(np.uint8) if n == 8 else HighBitDepthImage(s.astype(np.uint16), n)
-        for s, n in zip(samples, (a, b), strict=True)
-    ]
+    samples, images = noisy_pair(photos["chelsea"][:64, :80], (a, b), rng)
     scorer = Scorer()
     (scores,) = scorer.score(scorer.prepare(images[0]), [images[1]])
     expected = expected_errors(samples[0] / (2**a - 1), samples[1] / (2**b - 1))

@@ -13,6 +13,7 @@ from roi_ray.imaging.pixels import HighBitDepthImage
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 from tests.conftest import Photos, jpeg, needs_cuda, to_tensor
+from tests.metrics.depths import noisy_pair
 
 NAMES = ("texture_gained", "texture_lost")
 
@@ -166,13 +167,7 @@ def test_scorer_measures_the_same(photos: Photos) -> None:
 
 @pytest.mark.parametrize(("a", "b"), [*itertools.product([8, 10, 16], [8, 12, 16])])
 def test_images_of_any_depths_have_the_texture_of_their_samples(photos: Photos, rng, a, b) -> None:
-    photo = photos["chelsea"][:64, :80] / 255
-    samples = [np.clip(photo + rng.normal(0, 0.02, photo.shape), 0, 1) for _ in range(2)]
-    samples = [np.round(s * (2**n - 1)) for s, n in zip(samples, (a, b), strict=True)]
-    images = [
-        s.astype(np.uint8) if n == 8 else HighBitDepthImage(s.astype(np.uint16), n)
-        for s, n in zip(samples, (a, b), strict=True)
-    ]
+    samples, images = noisy_pair(photos["chelsea"][:64, :80], (a, b), rng)
     scorer = Scorer()
     (scores,) = scorer.score(scorer.prepare(images[0]), [images[1]])
     expected = expected_texture(samples[0] / (2**a - 1), samples[1] / (2**b - 1))

@@ -118,7 +118,7 @@ def test_lpips_of_nearly_equal_images_in_bf16_may_be_a_tenth_off() -> None:
 
 @pytest.mark.parametrize("name", ["coffee", "rocket"])
 def test_texture_is_within_its_tolerance(photos, rng, name) -> None:
-    """Of a photograph, and of noise on black, of which texture gained is about 40."""
+    """The images are a photograph, and noise on black, whose texture gained is about 40."""
     black = np.zeros((90, 120, 3), np.uint8)
     noise = rng.integers(0, 2, (90, 120, 1), np.uint8).repeat(3, 2) * np.uint8(255)
     photo = np.ascontiguousarray(photos[name][:200, :230])

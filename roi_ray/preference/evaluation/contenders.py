@@ -14,7 +14,7 @@ from roi_ray.preference.evaluation.validation import open_pool, predict_out_of_f
 from roi_ray.preference.model.leakage import share_trained_on
 from roi_ray.preference.model.preference_model import PreferenceModel
 from roi_ray.preference.model.recipes import DEFAULT_RECIPE, RECIPES, MlpRecipe, Recipe, find_recipe
-from roi_ray.preference.training.early_stopping import MIN_REFERENCES
+from roi_ray.preference.training.early_stopping import MIN_TRAINED_ON
 
 Kind = Literal["recipe", "model", "method name", "metric"]
 
@@ -103,9 +103,9 @@ def check_early_stopping(recipes: Mapping[str, Recipe], references: int, folds: 
     """
     left = references - math.ceil(references / folds)
     for name, recipe in recipes.items():
-        if isinstance(recipe, MlpRecipe) and recipe.early_stopping and left < MIN_REFERENCES:
+        if isinstance(recipe, MlpRecipe) and recipe.early_stopping and left < MIN_TRAINED_ON:
             raise ManifestError(
-                f"recipe {name} stops early, for which it needs {MIN_REFERENCES} references to "
+                f"recipe {name} stops early, for which it needs {MIN_TRAINED_ON} references to "
                 f"train on; {folds} folds of {references} references leave {left}: choose "
                 f"--recipe {DEFAULT_RECIPE}"
             )

@@ -18,8 +18,8 @@ that favour one family by 0.3 logit (400 draws each; the least and the most):
 | equal | 0.94 .. 0.96 | 0.95 .. 0.97 | 0.95 .. 0.98 | 0.93 .. 0.97 |
 | uneven | 0.99 .. 1.00 | 0.97 .. 0.99 | 0.97 .. 0.99 | 0.96 .. 0.98 |
 
-Of a family that only 6 of 36 references have answers about, it is 0.96 .. 0.98; with the degrees of
-freedom of all 36, it would be 0.91 .. 0.93.
+For a family with answers about only 6 of 36 references, coverage is 0.96 .. 0.98; with the degrees
+of freedom of all 36 references, it would be 0.91 .. 0.93.
 """
 
 import math

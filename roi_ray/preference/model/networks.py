@@ -9,7 +9,7 @@ _MLP_WIDTHS = (192, 64, 64, 32)
 
 FAR = 5.0
 """Spreads of the training beyond which two images are far apart, or one is far from the training's.
-Of the packaged model's training pairs, 0.5 % differ by more in a column that has a weight."""
+In the training of the packaged model, 0.5 % of the pairs are further apart in a weighted column."""
 
 
 def build(recipe: Recipe, features: int) -> nn.Module:

@@ -17,7 +17,7 @@ from roi_ray.preference.model.scale import Scale
 from roi_ray.preference.statistics.measures import log_loss
 from roi_ray.preference.training.adam import AdamTraining
 
-MIN_REFERENCES = 3
+MIN_TRAINED_ON = 3
 """The fewest references to train on, of which one is held out."""
 _HELD_OUT = 0.2
 _PATIENCE = 10
@@ -64,10 +64,10 @@ def choose_epochs(examples: Examples, recipe: MlpRecipe, seed: int = 0) -> Epoch
         ManifestError: there are fewer than 3 references, too few to hold one out.
     """
     references = np.unique(examples.group)
-    if len(references) < MIN_REFERENCES:
+    if len(references) < MIN_TRAINED_ON:
         raise ManifestError(
             f"early stopping holds out references, and there are only {len(references)} to train "
-            f"on, fewer than {MIN_REFERENCES}: give the number of epochs (`--epochs 50` is the "
+            f"on, fewer than {MIN_TRAINED_ON}: give the number of epochs (`--epochs 50` is the "
             "paper's), or choose `--recipe roi-ray`"
         )
     held_out = np.random.default_rng(seed).permutation(references)

@@ -38,9 +38,9 @@ class NewtonTraining:
 
     A step is iteratively reweighted least squares (Hastie, Tibshirani and Friedman, "The Elements
     of Statistical Learning", 2009, 4.4.1), here non-negative (Lawson and Hanson, "Solving Least
-    Squares Problems", 1974, chapter 23), along a line: of the whole step, its half, quarter and so
-    on, the best is taken, because a whole step far from the minimum may overshoot. Each worker sums
-    over its share of the comparisons, and all workers solve the same small equations.
+    Squares Problems", 1974, chapter 23). A whole step may overshoot far from the minimum, so its
+    half, quarter and so on are tried too, and the one with the lowest loss is taken. Each worker
+    sums over its share of the comparisons, and all workers solve the same small equations.
 
     Args:
         examples: all comparisons, on every worker.
