@@ -16,7 +16,7 @@ FLOORS = (
     {"scoring"},
     {"pipeline"},
     {"sweep", "preference", "verification"},
-    {"datasets", "decision", "training"},
+    {"client", "datasets", "decision", "service", "training"},
     {"bench", "report"},
     {"cli"},
 )

@@ -1,0 +1,1 @@
+"""A client of the scoring service, `roi-ray serve`."""
