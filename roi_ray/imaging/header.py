@@ -53,6 +53,24 @@ def read_image_header(data: bytes) -> ImageHeader:
     raise ImageReadError("the header names no size")
 
 
+def read_stated_header(data: bytes) -> ImageHeader | None:
+    """Read the size of an image, if its format states it at a place of its own.
+
+    Unlike `read_image_header`, it uses no decoder, which a hostile file might kill.
+
+    Returns:
+        the size; None for a file of another format, or none of an image.
+
+    Raises:
+        ImageReadError: the header is damaged or incomplete.
+    """
+    try:
+        name = identify(data)
+    except ImageReadError:
+        return None
+    return read_image_header(data) if name in _PARSERS else None
+
+
 def _parse_png(data: bytes) -> tuple[int, int, int]:
     """PNG Specification, third edition, 11.2.1."""
     width, height, bit_depth = struct.unpack_from(">IIB", data, 16)

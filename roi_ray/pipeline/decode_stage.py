@@ -155,13 +155,13 @@ def _decode_reference(
 ) -> tuple[Pixels, Pixels8 | None] | Failure:
     """Decode a reference and its mask; return a failure if one of them cannot be used."""
     try:
-        pixels = _decode(decode_image, read(reference), limits)
+        pixels = decode_content(decode_image, read(reference), limits)
     except Exception as error:
         return Failure.from_exception(error, f"reference {reference}")
     if mask is None:
         return pixels, None
     try:
-        mask_pixels = _decode(decode_mask, read(mask), limits)
+        mask_pixels = decode_content(decode_mask, read(mask), limits)
         check_size(mask_pixels, pixels)
     except Exception as error:
         return Failure.from_exception(error, f"mask {mask}")
@@ -169,7 +169,7 @@ def _decode_reference(
 
 
 def _decode_distorted(content: bytes, reference: Pixels, limits: DecodeLimits) -> Pixels:
-    image = _decode(decode_image, content, limits)
+    image = decode_content(decode_image, content, limits)
     check_size(image, reference)
     return image
 
@@ -192,10 +192,20 @@ def _read_ahead(
             limit = max(1, min(_MAX_FILES_AHEAD, _MAX_BYTES_AHEAD // size))
 
 
-def _decode(
+def decode_content(
     decoder: Callable[[bytes, int], _Array], content: bytes, limits: DecodeLimits
 ) -> _Array:
-    """Decode an image; one that is larger than planned, when it is its turn."""
+    """Decode an image; one that is larger than planned, when it is its turn.
+
+    Args:
+        decoder: `decode_image` or `decode_mask`.
+        content: the file's content.
+        limits: largest images.
+
+    Raises:
+        ImageError: the file cannot be decoded.
+        OutOfMemory: a large image needs more memory than is available.
+    """
     with telemetry.time_stage("decode"), _reserve_memory(content, limits):
         return decoder(content, limits.max_pixels)
 

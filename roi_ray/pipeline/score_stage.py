@@ -6,16 +6,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 
 from roi_ray import schema
-from roi_ray.errors import (
-    NonFiniteScore,
-    RoiRayError,
-    WeightsError,
-)
+from roi_ray.errors import RoiRayError, WeightsError
 from roi_ray.models.networks import Provenance
 from roi_ray.pipeline.chunk import Chunk
 from roi_ray.pipeline.kind import RETRIED_KINDS, ROW, SHARD
@@ -25,6 +20,7 @@ from roi_ray.runtime.available import exclusive_memory
 from roi_ray.runtime.memory import keep_freed_memory, read_resident_memory
 from roi_ray.schema import Failure, Scores
 from roi_ray.scoring.needs import scoring_need
+from roi_ray.scoring.outcome import check_finite
 from roi_ray.scoring.prepared import Prepared
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
@@ -200,13 +196,9 @@ def _to_table(chunk: Chunk, outcomes: Sequence[Scores | Failure]) -> pa.Table:
 
 def _to_row(outcome: Scores | Failure) -> dict[str, Any]:
     if isinstance(outcome, Scores):
-        values = asdict(outcome)
-        bad = [
-            name for name, value in values.items() if value is not None and not np.isfinite(value)
-        ]
-        if not bad:
-            return values
-        outcome = Failure(NonFiniteScore.__name__, f"{', '.join(bad)} not finite")
+        outcome = check_finite(outcome)
+    if isinstance(outcome, Scores):
+        return asdict(outcome)
     return {schema.ERROR_KIND: outcome.kind, schema.ERROR: outcome.text}
 
 

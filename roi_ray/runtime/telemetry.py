@@ -5,6 +5,8 @@
     ray_roi_ray_stage_seconds{stage}                histogram of the seconds per piece of work
     ray_roi_ray_stage_busy_seconds_total{stage}     sum of these seconds
     ray_roi_ray_actor_memory_bytes                  resident memory of a scoring actor
+    ray_roi_ray_references_total{cached}            references of a service's requests, by whether
+                                                    they had been prepared before: `true`, `false`
 
 A piece of work is a file (`read`, `write`), an image (`decode`, `encode`), a reference (`prepare`),
 the images of a chunk (`score`) or a shard (`commit`). In a sweep, a pair is an original and an
@@ -56,6 +58,12 @@ def record_actor_memory(resident: int) -> None:
         _instruments()["memory"].set(resident)
 
 
+def count_reference(*, is_cached: bool) -> None:
+    """Count the reference of a request to a service."""
+    if _is_measured():
+        _instruments()["references"].inc(1, {"cached": str(is_cached).lower()})
+
+
 def _is_measured() -> bool:
     # Ray need not be imported here: if it runs, it has been imported.
     ray = sys.modules.get("ray")
@@ -73,5 +81,8 @@ def _instruments() -> dict[str, Any]:
             "roi_ray_stage_seconds", "Seconds per piece of work.", _BOUNDARIES, ("stage",)
         ),
         "busy": Counter("roi_ray_stage_busy_seconds", "Seconds of all work.", ("stage",)),
+        "references": Counter(
+            "roi_ray_references", "References of requests to a service.", ("cached",)
+        ),
         "memory": Gauge("roi_ray_actor_memory_bytes", "Resident memory of a scoring actor."),
     }

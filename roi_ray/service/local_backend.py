@@ -1,0 +1,79 @@
+"""Compute answers in this process, without Ray: for tests, and for small use."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from roi_ray.imaging.pixels import Pixels
+from roi_ray.schema import Failure
+from roi_ray.service.backend import CompareAnswer, ImageFile, MaskAnswer, Provenance, ScoreAnswer
+from roi_ray.service.decode import Role, decode_file, make_limits
+from roi_ray.service.options import ServiceOptions
+from roi_ray.service.reference_store import ReferenceStore
+from roi_ray.service.scoring_worker import ScoringWorker
+
+
+class LocalBackend:
+    """A `Backend` in this process. A file that kills its decoder kills the process.
+
+    Args:
+        options: how the service runs; numbers of processes do not count, and the threads are those
+            of this process.
+
+    Raises:
+        WeightsError, DeviceError: see `ScoringWorker`.
+
+    Examples:
+        >>> import asyncio, hashlib
+        >>> from roi_ray.sweep import photographs
+        >>> data = photographs()["chelsea"].read_bytes()
+        >>> photo = ImageFile("chelsea.jpg", data, hashlib.sha256(data).hexdigest())
+        >>> backend = LocalBackend(ServiceOptions(device="cpu"))
+        >>> answer = asyncio.run(backend.score(photo, [photo], None))
+        >>> answer.outcomes[0].psnr, answer.cached
+        (100.0, False)
+        >>> backend.close()
+    """
+
+    def __init__(self, options: ServiceOptions) -> None:
+        self.worker = ScoringWorker(options, self._decode)
+        self._limits = make_limits(options.limits.max_pixels)
+        self._references = ReferenceStore(options.reference_bytes)
+        self._decoders = ThreadPoolExecutor(options.decoders or 1, thread_name_prefix="decoder")
+
+    async def score(
+        self, reference: ImageFile, images: Sequence[ImageFile], mask: ImageFile | None
+    ) -> ScoreAnswer | Failure:
+        """Score images against one reference."""
+        return await self.worker.score(reference, images, mask)
+
+    async def compare(
+        self, reference: ImageFile, a: ImageFile, b: ImageFile, mask: ImageFile | None
+    ) -> CompareAnswer | Failure:
+        """Predict which of two images people prefer."""
+        return await self.worker.compare(reference, a, b, mask)
+
+    async def make_mask(self, reference: ImageFile) -> MaskAnswer | Failure:
+        """Make the mask of a reference."""
+        return await self.worker.make_mask(reference)
+
+    async def put_reference(self, reference: ImageFile) -> bool:
+        """Keep a reference; return whether it is new."""
+        return self._references.put(reference)
+
+    async def get_reference(self, sha256: str) -> ImageFile | None:
+        """Return a reference that is kept; None if it is not."""
+        return self._references.get(sha256)
+
+    async def describe(self) -> Provenance:
+        """Say what makes the numbers of `score`."""
+        return await self.worker.describe()
+
+    def close(self) -> None:
+        """End the threads."""
+        self.worker.close()
+        self._decoders.shutdown(wait=True)
+
+    async def _decode(self, data: bytes, role: Role) -> Pixels | Failure:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._decoders, decode_file, data, role, self._limits)
