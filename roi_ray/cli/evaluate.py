@@ -57,9 +57,9 @@ def main(
     import torch
 
     from roi_ray.io import storage
+    from roi_ray.io.json_values import replace_non_finite
     from roi_ray.preference.comparisons.table import read_comparisons
     from roi_ray.preference.evaluation.evaluate import evaluate
-    from roi_ray.report.json_values import replace_non_finite
     from roi_ray.report.preference_picture import draw
 
     torch.set_num_threads(1)  # these networks are too small to gain from more threads

@@ -1,7 +1,6 @@
 """`roi-ray pair`: the numbers of a few images, and which of two people prefer. Uses no Ray."""
 
 import json
-import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -188,23 +187,13 @@ def _to_text(preference: "PairPreference | None", a: str, b: str) -> str:
 def _to_document(
     original: str, mask: str | None, scorer: "Scorer", results: Sequence[_Result]
 ) -> dict[str, Any]:
-    from roi_ray import schema
+    from roi_ray.schema import Failure
+    from roi_ray.scoring.entries import to_entry
 
-    images: list[dict[str, Any]] = []
+    images = []
     for result in results:
-        numbers = result.scores.to_dict() if result.scores else {}
-        images.append(
-            {
-                "image": result.image,
-                # JSON has no infinity and no NaN.
-                **{
-                    name: None if value is None or not math.isfinite(value) else value
-                    for name, value in numbers.items()
-                },
-                schema.ERROR_KIND: type(result.error).__name__ if result.error else None,
-                schema.ERROR: str(result.error) if result.error else None,
-            }
-        )
+        failure = Failure(type(result.error).__name__, str(result.error))
+        images.append({"image": result.image, **to_entry(result.scores or failure)})
     return {
         "original": original,
         "mask": mask,

@@ -16,6 +16,7 @@ from rich.text import Text
 import roi_ray
 from roi_ray import schema
 from roi_ray.io import storage
+from roi_ray.io.json_values import replace_non_finite
 from roi_ray.preference.comparisons.table import read_comparisons
 from roi_ray.preference.ranking.bradley_terry import PRIOR
 from roi_ray.preference.ranking.options import By, Labels
@@ -32,7 +33,6 @@ from roi_ray.preference.ranking.rank import (
     select_rankable,
 )
 from roi_ray.preference.statistics.intervals import CONFIDENCE, MIN_REFERENCES
-from roi_ray.report.json_values import replace_non_finite
 from roi_ray.report.ranking_notes import describe_limits, split_by_group
 
 _MAX_SIDE = 40.0  # inches, the longest side of a heat map

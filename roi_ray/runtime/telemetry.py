@@ -34,7 +34,7 @@ def time_stage(stage: Stage) -> Iterator[None]:
     try:
         yield
     finally:
-        if _is_measured():
+        if is_measured():
             seconds, tags = time.perf_counter() - start, {"stage": stage}
             _instruments()["seconds"].observe(seconds, tags)
             # Ray 2.60 exports a histogram's buckets but estimates its sum, so it is counted here.
@@ -43,7 +43,7 @@ def time_stage(stage: Stage) -> Iterator[None]:
 
 def count_pairs(error_kinds: Iterable[str | None]) -> None:
     """Count pairs: None as scored, every other kind as failed."""
-    if not _is_measured():
+    if not is_measured():
         return
     kinds = Counter(error_kinds)
     if scored := kinds.pop(None, 0):
@@ -54,17 +54,18 @@ def count_pairs(error_kinds: Iterable[str | None]) -> None:
 
 def record_actor_memory(resident: int) -> None:
     """Record a scoring actor's resident memory, in bytes."""
-    if _is_measured():
+    if is_measured():
         _instruments()["memory"].set(resident)
 
 
 def count_reference(*, is_cached: bool) -> None:
     """Count the reference of a request to a service."""
-    if _is_measured():
+    if is_measured():
         _instruments()["references"].inc(1, {"cached": str(is_cached).lower()})
 
 
-def _is_measured() -> bool:
+def is_measured() -> bool:
+    """Return whether measurements go anywhere: this process uses Ray."""
     # Ray need not be imported here: if it runs, it has been imported.
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())

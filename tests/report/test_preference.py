@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from roi_ray.imaging.decode import decode_image
+from roi_ray.io.json_values import replace_non_finite
 from roi_ray.preference.evaluation.encoder_bias import EncoderBias, FamilyBias
 from roi_ray.preference.evaluation.evaluate import Evaluation, ModelResult, RepeatedQuestions
 from roi_ray.preference.evaluation.paired import PairedResult
@@ -16,7 +17,6 @@ from roi_ray.preference.evaluation.rank_agreement import RankAgreement
 from roi_ray.preference.evaluation.repeated import HumanCeiling
 from roi_ray.preference.statistics.measures import Interval, PairedDifference, ReliabilityBin
 from roi_ray.report import preference as report
-from roi_ray.report.json_values import replace_non_finite
 from roi_ray.report.preference_picture import draw
 
 NONE = (np.nan, np.nan)

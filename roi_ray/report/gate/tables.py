@@ -15,7 +15,7 @@ from roi_ray.decision.gate.inputs import CodecPair
 from roi_ray.decision.gate.verdict import DOUBTS, MetricCheck, Verdict
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.report.json_values import replace_non_finite
+from roi_ray.io.json_values import replace_non_finite
 from roi_ray.report.text import begin_table
 from roi_ray.runtime.logs import escape_line
 

@@ -10,7 +10,7 @@ import roi_ray
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.savings import Saving, Savings
 from roi_ray.decision.times import CodecTimes
-from roi_ray.report.json_values import replace_non_finite
+from roi_ray.io.json_values import replace_non_finite
 from roi_ray.report.text import plain
 
 

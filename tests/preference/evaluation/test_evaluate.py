@@ -7,6 +7,7 @@ import pytest
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError, UsageError, WeightsError
+from roi_ray.io.json_values import replace_non_finite
 from roi_ray.models.loader import WEIGHTS_FOLDER
 from roi_ray.preference.comparisons.examples import to_examples
 from roi_ray.preference.comparisons.table import Comparisons
@@ -18,7 +19,6 @@ from roi_ray.preference.model.preference_model import load_preference_model, sav
 from roi_ray.preference.model.recipes import RECIPES
 from roi_ray.preference.statistics import measures
 from roi_ray.preference.training.train import train_in_process
-from roi_ray.report.json_values import replace_non_finite
 from tests.preference.synthetic import comparisons
 
 METRICS = RECIPES["roi-ray"].features
