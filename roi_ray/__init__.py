@@ -14,7 +14,8 @@ Compare a decoded image with its original:
 predicts which of two images people prefer, and why; `compare`, `load_preference_model` and `rank`
 do so for tables. `decide` says which codec of
 a sweep wins, `write_report` shows it on a page; both rest on `bd_rate`. `metrics` has MSE, PSNR,
-MS-SSIM and SSIMULACRA2 as functions of tensors.
+MS-SSIM and SSIMULACRA2 as functions of tensors. `roi_ray.client` asks a service of `roi-ray serve`
+for the same numbers.
 
 Every error that roi-ray raises on purpose is a `RoiRayError`.
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from roi_ray.errors import OutOfMemory as OutOfMemory
     from roi_ray.errors import OutputError as OutputError
     from roi_ray.errors import RoiRayError as RoiRayError
+    from roi_ray.errors import ServiceError as ServiceError
+    from roi_ray.errors import ServiceUnavailable as ServiceUnavailable
     from roi_ray.errors import SizeMismatch as SizeMismatch
     from roi_ray.errors import StorageError as StorageError
     from roi_ray.errors import StorageUnavailable as StorageUnavailable
@@ -91,6 +94,8 @@ __all__ = [
     "RoiRayError",
     "Scorer",
     "Scores",
+    "ServiceError",
+    "ServiceUnavailable",
     "Settings",
     "SizeMismatch",
     "StorageError",

@@ -10,6 +10,8 @@ RoiRayError
 ├── DeviceError          a device, such as a GPU, is not available, or too slow in the precision
 ├── OutputError          an output belongs to another run, or another job is writing to it
 ├── ClusterError         Ray cannot be reached or started
+├── ServiceError         a scoring service refused or failed a request
+│   └── ServiceUnavailable  it did not answer, or was busy or closing, after all retries
 └── ImageError           one image cannot be scored, or encoded
     ├── NotAllowed       not below the manifest's folder, nor below an `--allow-prefix`
     ├── ImageReadError   missing, empty, truncated, or not an image
@@ -68,6 +70,23 @@ class OutputError(RoiRayError):
 
 class ClusterError(RoiRayError):
     """Ray cannot be reached or started."""
+
+
+class ServiceError(RoiRayError):
+    """A scoring service refused or failed a request.
+
+    Attributes:
+        status: HTTP status of the answer; None if there was no answer.
+        kind: `error_kind` of the answer, such as `Unauthorised`; None if it has none.
+    """
+
+    def __init__(self, message: str, status: int | None = None, kind: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.kind = status, kind
+
+
+class ServiceUnavailable(ServiceError):
+    """A scoring service did not answer, or was busy or closing, after all retries."""
 
 
 class ImageError(RoiRayError):

@@ -3,8 +3,8 @@
 All other modules take column names from here. Imports nothing heavy.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -278,6 +278,22 @@ class Scores:
             for name, value in vars(self).items()
             if not optional_metric(name) or getattr(self, name.removeprefix("roi_")) is not None
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Scores":
+        """Make scores from numbers by column, such as those of `to_dict`.
+
+        Args:
+            values: numbers by column. Names that are no column are ignored.
+
+        Raises:
+            ValueError: a number is missing that every pair has.
+        """
+        columns = cls.__dataclass_fields__
+        for name, column in columns.items():
+            if column.default is MISSING and values.get(name) is None:
+                raise ValueError(f"the scores have no {name}")
+        return cls(**{name: values[name] for name in columns if name in values})
 
     def __repr__(self) -> str:
         numbers = [f"{self.width} x {self.height}"]

@@ -24,6 +24,8 @@ ERRORS = {
     "OutOfMemory",
     "OutputError",
     "RoiRayError",
+    "ServiceError",
+    "ServiceUnavailable",
     "SizeMismatch",
     "StorageError",
     "StorageUnavailable",
@@ -96,7 +98,12 @@ HEAVY = ("numpy", "PIL", "pyarrow", "ray", "scipy", "torch", "torchvision")
 
 @pytest.mark.parametrize(
     "statement",
-    ["import roi_ray", "from roi_ray import Settings, UsageError", "import roi_ray; dir(roi_ray)"],
+    [
+        "import roi_ray",
+        "from roi_ray import Settings, UsageError",
+        "import roi_ray; dir(roi_ray)",
+        "import roi_ray.client",
+    ],
 )
 def test_importing_loads_no_heavy_package(statement) -> None:
     code = f"{statement}\nimport sys\nprint(*set({HEAVY}) & set(sys.modules))"

@@ -21,8 +21,8 @@ from roi_ray.settings import (
 )
 
 if TYPE_CHECKING:
-    from roi_ray.preference.explanation import PairPreference
     from roi_ray.preference.model.preference_model import PreferenceModel
+    from roi_ray.preference.pair_preference import PairPreference
     from roi_ray.schema import Scores
     from roi_ray.scoring.prepared import Prepared
     from roi_ray.scoring.scorer import Scorer

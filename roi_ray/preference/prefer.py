@@ -1,9 +1,10 @@
 """Predict with one call which of two images people prefer: no manifest, no Ray."""
 
 from roi_ray.imaging.load import ImageSource, load_image, load_mask
-from roi_ray.preference.explanation import PairPreference, explain_pair
+from roi_ray.preference.explanation import explain_pair
 from roi_ray.preference.model.needs import add_needs, check_scoring
 from roi_ray.preference.model.preference_model import PreferenceModel, load_preference_model
+from roi_ray.preference.pair_preference import PairPreference
 from roi_ray.runtime.device import find_device
 from roi_ray.scoring.score import load_named, load_scorer
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS, Settings

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from roi_ray.preference.explanation import PairPreference, format_percent
+from roi_ray.preference.pair_preference import PairPreference, format_percent
 from roi_ray.runtime.logs import escape_line
 
 _HALF = 12

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import roi_ray
-from roi_ray.preference.explanation import GroupContribution, format_percent
+from roi_ray.preference.pair_preference import GroupContribution, format_percent
 from roi_ray.report.pair_preference import format_preference
 from tests.conftest import encode
 

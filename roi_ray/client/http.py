@@ -1,0 +1,55 @@
+"""Requests and answers as httpx has them."""
+
+import math
+from typing import Any
+
+import httpx
+
+import roi_ray
+from roi_ray.client.messages import Answer, NoAnswer, Request
+from roi_ray.client.options import ClientOptions
+
+_CONNECT_SECONDS = 10.0
+_KEEP_ALIVE_SECONDS = 3.0
+"""Less than the 5 seconds of most servers, which else may close a connection as it is used."""
+
+
+def make_arguments(options: ClientOptions) -> dict[str, Any]:
+    """Return the arguments of `httpx.Client` and `httpx.AsyncClient`."""
+    headers = {"user-agent": f"roi-ray/{roi_ray.__version__}", "accept": "*/*"}
+    if options.api_key is not None:
+        headers["authorization"] = f"Bearer {options.api_key}"
+    return {
+        "base_url": options.url,
+        "headers": headers,
+        "limits": httpx.Limits(max_connections=None, keepalive_expiry=_KEEP_ALIVE_SECONDS),
+    }
+
+
+def make_stream_arguments(request: Request) -> dict[str, Any]:
+    """Return the arguments of the method `stream` of both. They hold no file that is read once."""
+    content: dict[str, Any] = {"content": request.content}
+    if request.parts:
+        # A text in `files` keeps its place among the files, and one in `data` does not.
+        content = {"files": [(part.name, (part.filename, part.content)) for part in request.parts]}
+    return {
+        "method": request.method,
+        "url": request.path,
+        "params": request.query or None,
+        "timeout": httpx.Timeout(request.timeout, connect=min(request.timeout, _CONNECT_SECONDS)),
+        **content,
+    }
+
+
+def to_answer(response: httpx.Response, body: bytes) -> Answer:
+    """Return the answer of a response."""
+    return Answer(response.status_code, response.headers, body)
+
+
+def to_no_answer(error: httpx.RequestError | TimeoutError, request: Request) -> NoAnswer:
+    """Return why there is no answer."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return NoAnswer("no connection in time")
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return NoAnswer(f"no complete answer within {math.ceil(request.timeout)} s")
+    return NoAnswer(str(error).strip() or type(error).__name__)

@@ -1,0 +1,96 @@
+"""When a request is sent again: the operation itself, without a connection."""
+
+import doctest
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from roi_ray.client import exchange
+from roi_ray.client.exchange import RETRIED_STATUSES, choose_pause, read_retry_after
+from roi_ray.client.messages import Answer, NoAnswer, Pause, Request
+from roi_ray.client.options import ClientOptions
+from roi_ray.errors import ServiceUnavailable
+
+LOST = NoAnswer("Connection refused")
+OPTIONS = ClientOptions("http://host:8000", timeout=100, retries=4)
+
+
+def run(outcomes, options=OPTIONS):
+    """Give outcomes to an exchange; return its result, and the steps that it asked for."""
+    operation = exchange.exchange(Request("GET", "/v1/about", 0), options)
+    steps, outcome = [], None
+    outcomes = iter(outcomes)
+    while True:
+        try:
+            steps.append(operation.send(outcome))
+        except StopIteration as end:
+            return end.value, steps
+        except ServiceUnavailable as error:
+            return error, steps
+        outcome = next(outcomes) if isinstance(steps[-1], Request) else None
+
+
+@pytest.mark.parametrize("status", [200, 201, 301, 400, 401, 403, 404, 413, 422, 500, 501])
+def test_final_answers_are_not_retried(status):
+    answer = Answer(status, {}, b"")
+    result, steps = run([answer])
+    assert result is answer and len(steps) == 1
+
+
+@pytest.mark.parametrize("outcome", [LOST, *(Answer(s, {}, b"") for s in RETRIED_STATUSES)])
+def test_other_outcomes_are_retried_after_a_pause(outcome):
+    answer = Answer(200, {}, b"")
+    result, steps = run([outcome, outcome, answer])
+    assert result is answer
+    assert [type(step) for step in steps] == [Request, Pause, Request, Pause, Request]
+    assert all(0 < step.timeout <= 100 for step in steps if isinstance(step, Request))
+
+
+def test_number_of_tries_is_one_more_than_the_retries():
+    error, steps = run([LOST] * 9)
+    assert isinstance(error, ServiceUnavailable)
+    assert sum(isinstance(step, Request) for step in steps) == 5
+    assert str(error).startswith("http://host:8000/v1/about: Connection refused; tried 5 times")
+    error, steps = run([LOST], ClientOptions("http://host", retries=0))
+    assert str(error).endswith("refused; tried once") and len(steps) == 1
+
+
+def test_no_try_begins_after_the_timeout(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    operation = exchange.exchange(Request("GET", "/", 0), ClientOptions("http://h", timeout=10))
+    assert next(operation).timeout == 10
+    now[0] = 6.0
+    assert isinstance(operation.send(LOST), Pause)
+    now[0] = 7.0
+    assert operation.send(None).timeout == 3
+    now[0] = 9.9
+    with pytest.raises(ServiceUnavailable, match="tried 2 times in 10 s"):
+        operation.send(LOST)
+
+
+def test_pauses_double_up_to_a_limit_and_are_partly_random():
+    for attempt, longest in enumerate([0.5, 1, 2, 4, 8, 10, 10, 10], start=1):
+        pauses = [choose_pause(LOST, attempt) for _ in range(50)]
+        assert longest / 2 <= min(pauses) < max(pauses) <= longest
+    assert choose_pause(LOST, 10**6) <= 10
+
+
+def test_pause_is_at_least_what_the_service_asks_for():
+    for attempt in (1, 5):
+        pause = choose_pause(Answer(429, {"retry-after": "7"}, b""), attempt)
+        assert 7 < pause <= 7.5
+
+
+def test_retry_after_as_a_date():
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    seconds = read_retry_after({"retry-after": format_datetime(later, usegmt=True)})
+    assert 200 < seconds <= 300
+    for text in ("", "-3", "1.5e9", "99999999999999999999999999 Jan", "\u0661"):
+        assert read_retry_after({"retry-after": text}) is None
+
+
+def test_examples_run():
+    assert doctest.testmod(exchange).failed == 0
