@@ -126,7 +126,7 @@ class _Sample:
 
 def _sample(pid: int) -> _Sample:
     """Sum up the memory of a process and of all its descendants."""
-    tree = list(_list_descendants(pid))
+    tree = list(list_descendants(pid))
     statuses = [status for pid in tree if (status := read_status(_PROC / str(pid)))]
     private = [status.get("RssAnon", 0.0) for status in statuses]
     files = [status.get("RssFile", 0.0) for status in statuses]
@@ -139,7 +139,7 @@ def _sample(pid: int) -> _Sample:
     )
 
 
-def _list_descendants(pid: int) -> Iterator[int]:
+def list_descendants(pid: int) -> Iterator[int]:
     """Yield the number of a process and those of its children, their children, and so on."""
     children: dict[int, list[int]] = {}
     for folder in _PROC.glob("[0-9]*"):

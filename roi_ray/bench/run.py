@@ -1,7 +1,6 @@
 """Run a benchmark: comparison with rivals, growth, steps, and the whole job."""
 
 import functools
-import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +30,7 @@ from roi_ray.bench.implementations import (
     find_baseline,
 )
 from roi_ray.bench.job import JobSpeed, measure_job, measure_scorer
+from roi_ray.bench.machine import describe_machine
 from roi_ray.bench.networks import build_networks
 from roi_ray.bench.options import BenchOptions
 from roi_ray.bench.timing import Timing, median_ratio, time_interleaved
@@ -148,7 +148,7 @@ def run_benchmark(
         elif options.job_pairs:
             report("the job is left out: it is measured on CPUs only")
     return BenchResult(
-        machine=_describe_machine(device),
+        machine=describe_machine(device),
         timings=timings,
         growth=growth,
         steps=steps,
@@ -195,21 +195,3 @@ def _compare_job(
         after = measure_scorer(scorer_groups, settings, cpus, threads=1)
         speeds[cpus] = (before + after) / 2
     return JobComparison(speeds, jobs)
-
-
-def _describe_machine(device: torch.device) -> dict[str, Any]:
-    models = [line for line in _read_cpuinfo() if line.startswith("model name")]
-    return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "cpu": models[0].split(":")[1].strip() if models else platform.processor(),
-        "cpus": len(models) or None,
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "system": platform.platform(),
-    }
-
-
-def _read_cpuinfo() -> list[str]:
-    file = Path("/proc/cpuinfo")
-    return file.read_text().splitlines() if file.is_file() else []

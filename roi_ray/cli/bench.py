@@ -1,9 +1,11 @@
 """`roi-ray bench`: measure speed against a plain loop, other libraries, and the machine's limit."""
 
 import json
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +13,13 @@ from roi_ray.bench.options import SaliencyName
 from roi_ray.cli.exits import exit_with_message
 from roi_ray.settings import Precision, Settings
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 _SIZE = re.compile(r"(\d{1,6})(?:x(\d{1,6}))?")
 _MEGAPIXELS = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)MP", re.IGNORECASE)
+
+_SERVICE_PANEL = "The service (--service)"
 
 _MIN_SIDE = 161
 """Smallest side in pixels of which pytorch_msssim computes five scales."""
@@ -29,6 +36,25 @@ def main(
             "no job.",
         ),
     ] = False,
+    service: Annotated[
+        bool,
+        typer.Option(
+            "--service",
+            help="Measure `roi-ray serve` instead, under locust, against the bare scorer with as "
+            "many threads: 1, 4 and 16 clients, at the first of --sizes and --per-reference. "
+            "Writes bench-service.json and bench-service.png. Needs the extra `service` too.",
+            rich_help_panel=_SERVICE_PANEL,
+        ),
+    ] = False,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Minutes of a soak of the service with 4 clients, after the rounds: does its "
+            "memory grow?",
+            rich_help_panel=_SERVICE_PANEL,
+        ),
+    ] = 0,
     no_ray: Annotated[
         bool, typer.Option("--no-ray", help="Do not measure whole jobs on Ray.")
     ] = False,
@@ -108,27 +134,33 @@ def main(
     counts = _parse_numbers("--per-reference", per_reference)
     rivals = [name.strip() for name in against.split(",") if name.strip()]
     sizes_to_measure = _parse_sizes(sizes)
-    if rivals and min(sizes_to_measure[0]) < _MIN_SIDE:
+    if rivals and not service and min(sizes_to_measure[0]) < _MIN_SIDE:
         raise typer.BadParameter(
             f"--sizes {sizes!r}: other libraries need images of at least {_MIN_SIDE} pixels"
         )
 
+    from roi_ray.sweep import photographs
+
+    files = _list_files(images) if images else list(photographs().values())
+    output.mkdir(parents=True, exist_ok=True)
+    if service:
+        size, per_turn = sizes_to_measure[0], counts[0]
+        _bench_service(files, size, per_turn, threads, 1 if quick else rounds, minutes, output)
+        return
+
     import torch
-    from rich.console import Console
 
     from roi_ray.bench.options import BenchOptions
     from roi_ray.bench.run import run_benchmark
     from roi_ray.report.bench import build_tables, draw_benchmark
     from roi_ray.runtime.device import find_device
     from roi_ray.runtime.memory import keep_freed_memory
-    from roi_ray.sweep import photographs
 
     if threads:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    console = Console()
     options = BenchOptions(
-        photographs=_list_files(images) if images else list(photographs().values()),
+        photographs=files,
         rivals=rivals,
         sizes=sizes_to_measure,
         per_reference=counts[:1] if quick else counts,
@@ -142,13 +174,54 @@ def main(
         job_pairs=0 if quick or no_ray else job_pairs,
         engines=() if quick else ("local",) if no_ray else ("local", "ray"),
     )
-    output.mkdir(parents=True, exist_ok=True)
-    result = run_benchmark(options, report=lambda text: console.print(f"... {text}", style="dim"))
-    for table in build_tables(result):
+    result = run_benchmark(options, _report)
+    _show(build_tables(result), result.as_json(), draw_benchmark(result), output / "bench")
+
+
+def _bench_service(
+    files: list[Path],
+    size: tuple[int, int],
+    per_reference: int,
+    threads: int | None,
+    rounds: int,
+    minutes: float,
+    output: Path,
+) -> None:
+    """Measure the service. Writes bench-service.json and bench-service.png."""
+    from roi_ray.bench.service.options import ServiceBenchOptions
+    from roi_ray.bench.service.run import run_service_benchmark
+    from roi_ray.report.bench_service import build_service_tables, draw_service_benchmark
+
+    options = ServiceBenchOptions(
+        photographs=files,
+        size=size,
+        per_reference=per_reference,
+        rounds=rounds,
+        minutes=minutes,
+        threads=threads or len(os.sched_getaffinity(0)),
+    )
+    result = run_service_benchmark(options, _report)
+    tables, picture = build_service_tables(result), draw_service_benchmark(result)
+    _show(tables, result.as_json(), picture, output / "bench-service")
+
+
+def _report(text: str) -> None:
+    """Print what is measured next."""
+    from rich.console import Console
+
+    Console().print(f"... {text}", style="dim")
+
+
+def _show(tables: Iterable["Table"], values: dict[str, Any], picture: bytes, path: Path) -> None:
+    """Print the tables of a measurement, and write its JSON and its picture next to each other."""
+    from rich.console import Console
+
+    console = Console()
+    for table in tables:
         console.print(table)
-    (output / "bench.json").write_text(json.dumps(result.as_json(), indent=2) + "\n")
-    (output / "bench.png").write_bytes(draw_benchmark(result))
-    console.print(f"{output / 'bench.json'}, {output / 'bench.png'}")
+    path.with_suffix(".json").write_text(json.dumps(values, indent=2) + "\n")
+    path.with_suffix(".png").write_bytes(picture)
+    console.print(f"{path.with_suffix('.json')}, {path.with_suffix('.png')}")
 
 
 def _list_files(folder: Path) -> list[Path]:
