@@ -12,6 +12,9 @@ _Item_contra = TypeVar("_Item_contra", contravariant=True)
 _Result = TypeVar("_Result")
 _Result_co = TypeVar("_Result_co", covariant=True)
 
+_DEVICE_ERROR = "CUDA error"
+"""In the text of errors after which a process cannot use its GPU any more."""
+
 
 class Work(Protocol[_Item_contra, _Result_co]):
     """How jobs of a kind are done. Jobs whose works are equal may be done together."""
@@ -50,6 +53,9 @@ class ScoringQueue:
     of equal work that wait, of any request, up to the limit of the work. A job whose waiting was
     cancelled is not done.
 
+    Attributes:
+        defect: an error of the device after which it does no more work; None if there was none.
+
     Examples:
         >>> async def main() -> int:
         ...     queue = ScoringQueue()
@@ -61,6 +67,7 @@ class ScoringQueue:
     def __init__(self) -> None:
         self._requests: OrderedDict[Hashable, deque[_Job]] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+        self.defect: Exception | None = None
         self._is_running = False
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -90,6 +97,8 @@ class ScoringQueue:
                 items = [job.item for job in jobs]
                 results = await loop.run_in_executor(self._thread, run_jobs, jobs[0].work, items)
                 for job, result in zip(jobs, results, strict=True):
+                    if isinstance(result, Exception) and _DEVICE_ERROR in str(result):
+                        self.defect = result
                     _finish(job.future, result)
         finally:
             self._is_running = False

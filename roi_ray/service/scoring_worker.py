@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import cast
 
+import numpy as np
+
 from roi_ray.errors import ImageError, UsageError, WeightsError
 from roi_ray.imaging.pixels import Pixels, check_size
 from roi_ray.preference.explanation import explain_pair
@@ -34,6 +36,8 @@ from roi_ray.settings import Settings
 
 DECODED_BYTES = 512 << 20
 """Largest sum of the decoded images that wait; a larger image waits alone."""
+
+_WARM_SIDE = 256
 
 
 class ScoringWorker:
@@ -130,6 +134,20 @@ class ScoringWorker:
         except Unusable as error:
             return request.explain(error)
         return MaskAnswer(_describe(self._scorer), png, prepared.roi_fraction)
+
+    def warm_up(self) -> None:
+        """Score an image, so that the first request does not wait for what torch prepares."""
+        image = np.zeros((_WARM_SIDE, _WARM_SIDE, 3), np.uint8)
+        self._scorer.score(self._scorer.prepare(image), [image])
+
+    def check_health(self) -> None:
+        """Raise the error of the device that no request of this process can overcome.
+
+        Raises:
+            RuntimeError: there was one.
+        """
+        if self._queue.defect is not None:
+            raise RuntimeError(str(self._queue.defect))
 
     def close(self) -> None:
         """End the scoring thread, after what it does now."""
