@@ -11,10 +11,10 @@ from pathlib import Path
 
 from roi_ray.bench.service.options import Load
 from roi_ray.bench.service.requests import Answer
+from roi_ray.bench.service.server import last_line
 from roi_ray.errors import RoiRayError
 
 _LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-_SHOWN_CHARACTERS = 2000
 _MARGIN_SECONDS = 180
 
 
@@ -104,8 +104,7 @@ def send_load(
             check=False,
         )
     if process.returncode or not answers.is_file() or not answers.stat().st_size:
-        shown = text.read_text().strip()[-_SHOWN_CHARACTERS:]
-        raise RoiRayError(f"locust failed with exit code {process.returncode}: {shown}")
+        raise RoiRayError(f"locust failed: {last_line(text.read_text())}")
     expected = load.clients * references * requests_per_reference
     return LoadTurn(load, read_answers(answers), expected or None)
 

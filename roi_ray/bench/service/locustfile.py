@@ -19,7 +19,6 @@ from typing import Any, TextIO, cast
 import gevent
 from locust import FastHttpUser, events, task
 from locust.argument_parser import LocustArgumentParser
-from locust.contrib.fasthttp import FastResponse
 from locust.env import Environment
 from locust.exception import StopUser
 
@@ -27,14 +26,12 @@ from roi_ray.bench.service.requests import (
     CONTENT_TYPE,
     Answer,
     build_body,
-    count_wrong,
+    check_answer,
     mark_reference,
     name_by_hash,
+    no_answer,
 )
 from roi_ray.bench.service.workload import SentReference, read_files
-
-_NO_ANSWER = 0
-"""Status of a request whose connection failed or timed out."""
 
 _references: list[SentReference] = []
 _contents: dict[str, bytes] = {}
@@ -113,22 +110,16 @@ class Client(FastHttpUser):
         ) as response:
             text = response.text or ""
             milliseconds = 1000 * (time.perf_counter() - clock)
-            outcome = _judge(response, text, expected)
-            if outcome["error"] or outcome["wrong"]:
-                response.failure(outcome["error"] or "wrong numbers")
-        outcome["client_seconds"] = time.process_time()
-        answer = Answer(started, milliseconds, len(expected), sent_reference, **outcome)
+            status = response.status_code  # 0 where the connection failed or timed out
+            reason = str(getattr(response, "error", ""))
+            answer = Answer(
+                started,
+                milliseconds,
+                len(expected),
+                sent_reference,
+                **(check_answer(status, text, expected) if status else no_answer(reason)),
+                client_seconds=time.process_time(),
+            )
+            if answer.error or answer.wrong:
+                response.failure(answer.error or "wrong numbers")
         self.answers.write(json.dumps(asdict(answer)) + "\n")
-
-
-def _judge(response: FastResponse, text: str, expected: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the fields of `Answer` that the response decides."""
-    if response.status_code == _NO_ANSWER:
-        return {"lost": True, "wrong": 0, "error": f"no answer: {getattr(response, 'error', None)}"}
-    if response.status_code != 200:
-        kind = text[:200]
-        if text.startswith("{"):
-            kind = json.loads(text).get("error_kind", kind)
-        return {"wrong": 0, "error": f"{response.status_code} {kind}"}
-    cached = json.loads(text)["reference"]["cached"]
-    return {"cached": cached, "wrong": count_wrong(text, expected), "error": None}

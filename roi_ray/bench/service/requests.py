@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 BOUNDARY = "roi-ray-bench"
@@ -73,14 +74,35 @@ class Answer:
     client_seconds: float = 0.0
 
 
-def count_wrong(text: str, expected: Sequence[Mapping[str, Any]]) -> int:
-    """Count the images whose numbers in an answer are not exactly those of the scorer.
+def no_answer(reason: str) -> dict[str, Any]:
+    """Return the fields of `Answer` that say why there is no answer."""
+    return {"lost": True, "error": f"no answer: {reason}"}
+
+
+def check_answer(status: int, text: str, expected: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Check an answer.
 
     Args:
-        text: body of an answer, JSON.
+        status: its HTTP status.
+        text: its body.
         expected: `Scores.to_dict()` of each image, as JSON gives them.
+
+    Returns:
+        fields of `Answer`.
     """
-    answers = json.loads(text)["images"]
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return {"error": f"{status}, not JSON"}
+    if status != HTTPStatus.OK:
+        return {"error": f"{status} {body.get('error_kind')}"}
+    return {"cached": body["reference"]["cached"], "wrong": _count_wrong(body["images"], expected)}
+
+
+def _count_wrong(
+    answers: Sequence[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]]
+) -> int:
+    """Count the images whose numbers are not exactly those of the scorer."""
     if len(answers) != len(expected):
         return len(expected)
     return sum(

@@ -23,7 +23,6 @@ _PROC = Path("/proc")
 _ADDRESS = re.compile(r"http://[\w.\[\]:]+")
 _START_SECONDS, _STOP_SECONDS = 180.0, 90.0
 _SAMPLE_SECONDS = 1.0
-_SHOWN_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
@@ -94,11 +93,8 @@ class Server:
         finally:
             timer.cancel()
         self._process.wait()
-        raise RoiRayError(f"the service did not start: {self._read_text()}")
-
-    def _read_text(self) -> str:
         self._text.seek(0)
-        return self._text.read().strip()[-_SHOWN_CHARACTERS:]
+        raise RoiRayError(f"the service did not start: {last_line(self._text.read())}")
 
     def __enter__(self) -> "Server":
         return self
@@ -118,6 +114,11 @@ class Server:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._text.close()
+
+
+def last_line(text: str) -> str:
+    """Return the last line of what a process printed, which says why it failed."""
+    return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
 def serve_command(threads: int) -> list[str]:

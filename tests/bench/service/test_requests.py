@@ -5,13 +5,15 @@ import json
 from email import message_from_bytes
 
 import numpy as np
+import pytest
 
 from roi_ray.bench.service.requests import (
     CONTENT_TYPE,
     build_body,
-    count_wrong,
+    check_answer,
     mark_reference,
     name_by_hash,
+    no_answer,
 )
 from roi_ray.imaging.decode import decode_image
 from roi_ray.sweep import photographs
@@ -43,22 +45,32 @@ def test_known_reference_is_named_by_its_hash() -> None:
 
 
 def answer(*images) -> str:
-    return json.dumps({"images": images})
+    return json.dumps({"reference": {"cached": True}, "images": images})
 
 
 def test_equal_numbers_are_right_whatever_else_the_answer_has() -> None:
     expected = [{"lpips": 0.1 + 0.2, "roi_psnr": None}]
     text = answer({"image": "a", "error_kind": None, "lpips": 0.1 + 0.2, "roi_psnr": None})
-    assert count_wrong(text, expected) == 0
+    assert check_answer(200, text, expected) == {"cached": True, "wrong": 0}
 
 
-def test_number_that_differs_in_its_last_bit_is_wrong() -> None:
-    expected = [{"lpips": 0.3}, {"lpips": 0.5}]
-    assert count_wrong(answer({"lpips": 0.1 + 0.2}, {"lpips": 0.5}), expected) == 1
+@pytest.mark.parametrize(
+    ("images", "wrong"),
+    [
+        ([{"lpips": 0.1 + 0.2}, {"roi_lpips": None}], 1),  # differs in the last bit
+        ([{"lpips": 0.3}, {}], 1),
+        ([{"lpips": 0.3, "error_kind": "WorkerDied"}, {"roi_lpips": None}], 1),
+        ([{"lpips": 0.3}], 2),
+    ],
+)
+def test_other_and_missing_numbers_are_wrong(images, wrong) -> None:
+    expected = [{"lpips": 0.3}, {"roi_lpips": None}]
+    assert check_answer(200, answer(*images), expected)["wrong"] == wrong
 
 
-def test_missing_number_failed_image_and_missing_image_are_wrong() -> None:
-    expected = [{"lpips": None}, {"lpips": 0.5}]
-    assert count_wrong(answer({}, {"lpips": 0.5}), expected) == 1
-    assert count_wrong(answer({"lpips": None}, {"error_kind": "WorkerDied"}), expected) == 1
-    assert count_wrong(answer({"lpips": None}), expected) == 2
+def test_errors_have_their_status_and_kind() -> None:
+    assert check_answer(429, '{"error_kind": "TooManyRequests"}', []) == {
+        "error": "429 TooManyRequests"
+    }
+    assert check_answer(502, "<html>", []) == {"error": "502, not JSON"}
+    assert no_answer("timed out") == {"lost": True, "error": "no answer: timed out"}
