@@ -1,8 +1,13 @@
 """The READMEs: their examples run, their commands parse, and their links lead somewhere."""
 
+import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.cli.app import load_command
+from roi_ray.service.api import build_api
+from roi_ray.service.options import ServiceOptions
 from tests.conftest import encode, write
+from tests.service.asgi_server import serving
+from tests.service.files import open_backend
 
 ROOT = Path(__file__).parents[1]
 READMES = sorted(
@@ -25,6 +34,7 @@ FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 NAMED_FILE = re.compile(r"`([\w./-]*\w\.py)`")
+SERVICE = "http://127.0.0.1:8000"
 PLACEHOLDERS = {"DATASET": "mucped23"}
 
 
@@ -124,16 +134,48 @@ def folder(tmp_path, photos, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def service_url() -> Iterator[str]:
+    """The URL of a service in this process, which stands for `SERVICE`."""
+    with ExitStack() as stack:
+        api = build_api(stack.enter_context(open_backend()), ServiceOptions(device="cpu"))
+        yield stack.enter_context(serving(api))
+
+
 @pytest.mark.parametrize(
     "path",
     [path for path in READMES if re.search("^```python", path.read_text(), re.MULTILINE)],
     ids=name_of,
 )
-def test_python_examples_run(path, folder) -> None:
+def test_python_examples_run(path, folder, request) -> None:
     namespace: dict[str, object] = {}
     for language, text in code_blocks(path):
         if language == "python":
-            exec(compile(text, str(path), "exec"), namespace)
+            url = request.getfixturevalue("service_url") if SERVICE in text else SERVICE
+            exec(compile(text.replace(SERVICE, url), str(path), "exec"), namespace)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+def test_curl_examples_of_the_client_run(folder, service_url) -> None:
+    ((_, text),) = [
+        each for each in code_blocks(ROOT / "roi_ray/client/README.md") if each[0] == "sh"
+    ]
+    # The service of this process has no metrics of Ray, and reads no URIs.
+    lines = [line for line in text.splitlines() if "/metrics" not in line and "s3://" not in line]
+    script = "\n".join(["set -eu", 'curl() { command curl -sS --fail "$@"; echo; }', *lines])
+    run = subprocess.run(
+        ["bash", "-c", script.replace(SERVICE, service_url)],
+        env={**os.environ, "KEY": "key"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "Roi-Fraction: 0." in run.stdout.title()
+    answers = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    assert len(answers) == 10
+    assert len(answers[0]["images"]) == 2 and answers[0]["images"][1]["psnr"] > 20
+    assert answers[1]["preference"]["probability"] > 0.5
 
 
 @pytest.mark.e2e

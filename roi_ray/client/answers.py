@@ -89,6 +89,8 @@ def _explain(answer: Answer) -> str:
     """Say what can be known of an answer that does not come from a service of roi-ray."""
     if 300 <= answer.status < 400:
         return f", which leads to {answer.headers.get('location', 'no address')}; give that URL"
+    if not answer.body:  # as of every HEAD
+        return ""
     return ", not from a roi-ray service: check the URL, or the proxy in front of the service"
 
 

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from roi_ray.client.answers import summarize
 from roi_ray.client.messages import Answer, NoAnswer, Operation, Pause, Request
 from roi_ray.client.options import ClientOptions
+from roi_ray.client.refusals import check_refused
 from roi_ray.errors import ServiceUnavailable
 
 _LOGGER = logging.getLogger("roi_ray.client")
@@ -36,6 +37,7 @@ def exchange(request: Request, options: ClientOptions) -> Operation[Answer]:
 
     Raises:
         ServiceUnavailable: there was none.
+        ServiceError: the service did not answer because it refuses the body.
     """
     start = time.monotonic()
     attempt = 0
@@ -45,6 +47,8 @@ def exchange(request: Request, options: ClientOptions) -> Operation[Answer]:
         if isinstance(outcome, Answer) and outcome.status not in RETRIED_STATUSES:
             return outcome
         attempt += 1
+        if isinstance(outcome, NoAnswer) and attempt == 1:
+            yield from check_refused(request, start + options.timeout - time.monotonic())
         pause = choose_pause(outcome, attempt)
         left = start + options.timeout - time.monotonic()
         if attempt > options.retries or pause >= left:

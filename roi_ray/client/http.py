@@ -52,4 +52,5 @@ def to_no_answer(error: httpx.RequestError | TimeoutError, request: Request) -> 
         return NoAnswer("no connection in time")
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return NoAnswer(f"no complete answer within {math.ceil(request.timeout)} s")
-    return NoAnswer(str(error).strip() or type(error).__name__)
+    # httpx says nothing of a connection that the other side reset.
+    return NoAnswer(str(error).strip() or f"the connection broke ({type(error).__name__})")

@@ -11,7 +11,7 @@ from roi_ray.client import exchange
 from roi_ray.client.exchange import RETRIED_STATUSES, choose_pause, read_retry_after
 from roi_ray.client.messages import Answer, NoAnswer, Pause, Request
 from roi_ray.client.options import ClientOptions
-from roi_ray.errors import ServiceUnavailable
+from roi_ray.errors import ServiceError, ServiceUnavailable
 
 LOST = NoAnswer("Connection refused")
 OPTIONS = ClientOptions("http://host:8000", timeout=100, retries=4)
@@ -94,3 +94,28 @@ def test_retry_after_as_a_date():
 
 def test_examples_run():
     assert doctest.testmod(exchange).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("about", "outcome"),
+    [
+        (Answer(200, {}, b'{"limits": {"max_body_bytes": 5000000}}'), "at most 5,000,000"),
+        (Answer(401, {}, b'{"error_kind": "Unauthorised", "error": "no key"}'), "no key"),
+        (Answer(200, {}, b'{"limits": {"max_body_bytes": 50000000}}'), Pause),
+        (Answer(200, {}, b'{"limits": null}'), Pause),
+        (Answer(429, {}, b""), Pause),
+        (Answer(503, {}, b""), Pause),
+        (LOST, Pause),
+    ],
+)
+def test_lost_answer_to_a_large_body_is_explained_if_the_service_refuses_it(about, outcome):
+    request = Request("PUT", "/v1/references/0", 0, content=bytes(6_000_000))
+    operation = exchange.exchange(request, OPTIONS)
+    assert next(operation).content is request.content
+    question = operation.send(NoAnswer("the connection broke"))
+    assert (question.method, question.path) == ("GET", "/v1/about")
+    if outcome is Pause:
+        assert isinstance(operation.send(about), Pause)
+    else:
+        with pytest.raises(ServiceError, match=outcome):
+            operation.send(about)

@@ -11,13 +11,13 @@ from starlette.types import ASGIApp
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
-    """Serve an app; yield its URL."""
+def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
+    """Serve an app, on a port or on any that is free; yield its URL."""
     config = uvicorn.Config(
         app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", port))
     port = listening.getsockname()[1]  # connections wait until the server accepts them
     thread = threading.Thread(target=asyncio.run, args=(server.serve([listening]),))
     thread.start()
