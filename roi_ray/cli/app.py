@@ -12,6 +12,7 @@ import roi_ray
 PANELS = {
     "Sweeps": ("sweep", "codecs"),
     "Scoring": ("pair", "score", "status", "verify"),
+    "Service": ("serve",),
     "Decision": ("summary", "report", "gate", "export"),
     "Human preferences": ("import-choices", "compare", "train", "evaluate", "rank"),
     "Training of the packaged networks": (

@@ -23,7 +23,7 @@ EXIT_UNUSABLE = 2
 EXIT_TOO_MANY_FAILED = 3
 """The output is complete, but too many of its rows have an error."""
 EXIT_INCOMPLETE = 4
-"""Rows are missing, or pairs could not be verified."""
+"""Rows are missing, pairs could not be verified, or requests were cut off."""
 EXIT_INTERRUPTED = 130
 """Control-C: 128 + SIGINT, as shells report it."""
 EXIT_TERMINATED = 143

@@ -5,7 +5,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +13,12 @@ from typing import Any, Literal
 from roi_ray.errors import ClusterError, DeviceError
 from roi_ray.runtime.fit import Demand
 from roi_ray.runtime.ray_address import check_cluster, explain
-from roi_ray.runtime.ray_start import explain_os_error, short_folder, start_ray
+from roi_ray.runtime.ray_start import (
+    explain_os_error,
+    separate_process_groups,
+    short_folder,
+    start_ray,
+)
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -27,7 +32,11 @@ _started_here = ContextVar("started_here", default=False)
 
 @contextmanager
 def connect(
-    *, worker_logs: bool = True, cpus: int | None = None, object_store: int | None = None
+    *,
+    worker_logs: bool = True,
+    cpus: int | None = None,
+    object_store: int | None = None,
+    survive_group_signals: bool = False,
 ) -> Iterator[bool]:
     """Connect to Ray, and start a local Ray if there is none.
 
@@ -43,6 +52,8 @@ def connect(
         cpus: CPUs of a local Ray; None for all CPUs of this machine.
         object_store: bytes of the object store of a local Ray; None for Ray's default, a third of
             the available memory.
+        survive_group_signals: whether a signal to this process's group does not end a local Ray,
+            so that this process can finish its work on it.
 
     Yields:
         True if this is a local Ray, which never gets more nodes.
@@ -65,7 +76,9 @@ def connect(
     with ExitStack() as stack:
         if address is None:
             sizes = {"num_cpus": cpus, "object_store_memory": object_store}
-            _start(stack, {**sizes, "include_dashboard": False, **options})
+            groups = separate_process_groups() if survive_group_signals else nullcontext()
+            with groups:
+                _start(stack, {**sizes, "include_dashboard": False, **options})
         else:
             _join(address, options)
         token = _started_here.set(address is None)

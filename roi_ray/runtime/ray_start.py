@@ -55,6 +55,27 @@ def short_folder() -> Iterator[str | None]:
         yield link
 
 
+@contextmanager
+def separate_process_groups() -> Iterator[None]:
+    """Let each process that Ray starts on this machine be the first of a process group of its own.
+
+    A signal to this process's group, as `timeout` and shells send it, then reaches this process
+    alone, which ends its Ray when it has finished. Ray's processes still end with this one.
+    """
+    from ray._private import services
+
+    popen = services.ConsolePopen
+
+    def start_in_own_group(*args: Any, **options: Any) -> Any:  # noqa: ANN401
+        return popen(*args, **options, process_group=0)
+
+    services.ConsolePopen = start_in_own_group
+    try:
+        yield
+    finally:
+        services.ConsolePopen = popen
+
+
 def start_ray(options: dict[str, Any]) -> None:
     """Start a local Ray, and connect to it.
 

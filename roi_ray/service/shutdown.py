@@ -1,0 +1,98 @@
+"""End a service without the loss of a request that it has accepted."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from roi_ray.runtime.logs import LOGGER
+
+if TYPE_CHECKING:
+    from ray.serve.handle import DeploymentHandle
+
+_POLL_SECONDS = 0.2
+_QUIET_SECONDS = 1.0
+"""How long no request must be in progress: a server may be sending the last answers."""
+_BROADCAST_SECONDS = 5.0
+
+
+class StopSignals:
+    """SIGTERM and SIGINT: the first one asks the service to end, the second one to end at once.
+
+    Attributes:
+        count: signals that have come.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._event = threading.Event()
+
+    def receive(self, _number: int, _frame: FrameType | None) -> None:
+        """Count a signal, as a handler."""
+        self.count += 1
+        self._event.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the next signal comes, or the time is over."""
+        if self._event.wait(seconds):
+            self._event.clear()
+
+
+@contextmanager
+def catch_signals() -> Iterator[StopSignals]:
+    """Count SIGTERM and SIGINT instead of ending the process.
+
+    Ray replaces the handler of SIGTERM when it starts, so call this afterwards.
+    """
+    signals = StopSignals()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    previous = [signal.signal(number, signals.receive) for number in numbers]
+    try:
+        yield signals
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
+
+
+def drain(handle: "DeploymentHandle", seconds: float, signals: StopSignals) -> int:
+    """Refuse new requests, and wait until those in progress are answered.
+
+    Args:
+        handle: the deployment that talks HTTP; it has the methods `close` and `count_requests`.
+        seconds: longest time to wait.
+        signals: a second signal ends the wait.
+
+    Returns:
+        requests that are still in progress.
+    """
+    end = time.monotonic() + seconds
+    quiet_since: float | None = None
+    while True:
+        # Again each time: a process that has just replaced another one is open.
+        left = _close_and_count(handle)
+        now = time.monotonic()
+        if left:
+            quiet_since = None
+        elif quiet_since is None:
+            quiet_since = now
+        elif now - quiet_since >= _QUIET_SECONDS:
+            return 0
+        if now > end or signals.count > 1:
+            return left
+        signals.wait(_POLL_SECONDS)
+
+
+def _close_and_count(handle: "DeploymentHandle") -> int:
+    """Close the door of each process that talks HTTP; return the requests in progress."""
+    import ray
+
+    try:
+        handle.broadcast("close").results(timeout_s=_BROADCAST_SECONDS)
+        counts = handle.broadcast("count_requests").results(timeout_s=_BROADCAST_SECONDS)
+    except (ray.exceptions.RayError, TimeoutError) as error:
+        LOGGER.warning("a process of the service does not answer: %s", type(error).__name__)
+        return 1
+    return sum(counts)
