@@ -4,7 +4,7 @@ import re
 
 from roi_ray.errors import UsageError
 
-_UNITS = {
+_UNITS: dict[str, int] = {
     "": 1,
     "B": 1,
     **{name: 1000**power for power, name in enumerate(("KB", "MB", "GB", "TB"), 1)},

@@ -30,7 +30,7 @@ def read_key_file(path: str) -> tuple[str, ...]:
             lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise UsageError(f"cannot read --api-keys {path}: {reason}") from error
+        raise UsageError(f"cannot read the keys of {path}: {reason}") from error
     hashes = [
         _read_line(line, f"{path}, line {number}")
         for number, line in enumerate(lines, 1)

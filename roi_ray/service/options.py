@@ -8,6 +8,11 @@ from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS, Settings
 
 DEFAULT_PORT = 8000
 
+_POSITIVE = (
+    *("replicas", "gpus_per_replica", "threads", "batch", "decoders", "apis"),
+    *("reference_bytes", "prepared_bytes"),
+)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -86,6 +91,13 @@ class ServiceOptions:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"device is {self.device!r}; give auto, cpu or cuda")
+        for name in _POSITIVE:
+            if (value := getattr(self, name)) is not None and value <= 0:
+                raise UsageError(f"{name} is {value}; it must be above 0")
+        if self.gpus_per_replica > 1:
+            raise UsageError(f"gpus_per_replica is {self.gpus_per_replica}; it must be at most 1")
         if self.max_replicas is not None and self.max_replicas < self.replicas:
             raise UsageError(
                 f"max_replicas is {self.max_replicas}, fewer than replicas, {self.replicas}"
