@@ -16,6 +16,8 @@ from roi_ray.settings import Precision, Settings
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from roi_ray.bench.service.options import ServiceBenchOptions
+
 _SIZE = re.compile(r"(\d{1,6})(?:x(\d{1,6}))?")
 _MEGAPIXELS = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)MP", re.IGNORECASE)
 
@@ -55,6 +57,15 @@ def main(
             rich_help_panel=_SERVICE_PANEL,
         ),
     ] = 0,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure a service that runs here already. Numbers are equal only if it has as "
+            "many --threads.",
+            show_default="start one on this machine's CPUs",
+            rich_help_panel=_SERVICE_PANEL,
+        ),
+    ] = None,
     no_ray: Annotated[
         bool, typer.Option("--no-ray", help="Do not measure whole jobs on Ray.")
     ] = False,
@@ -144,8 +155,20 @@ def main(
     files = _list_files(images) if images else list(photographs().values())
     output.mkdir(parents=True, exist_ok=True)
     if service:
-        size, per_turn = sizes_to_measure[0], counts[0]
-        _bench_service(files, size, per_turn, threads, 1 if quick else rounds, minutes, output)
+        from roi_ray.bench.service.options import LOADS, QUICK_LOADS, ServiceBenchOptions
+
+        service_options = ServiceBenchOptions(
+            photographs=files,
+            size=sizes_to_measure[0],
+            per_reference=counts[0],
+            threads=threads or len(os.sched_getaffinity(0)),
+            rounds=1 if quick else rounds,
+            minutes=minutes,
+            url=url,
+            turn_pairs=16 if quick else 96,
+            loads=QUICK_LOADS if quick else LOADS,
+        )
+        _bench_service(service_options, output / "bench-service")
         return
 
     import torch
@@ -178,31 +201,13 @@ def main(
     _show(build_tables(result), result.as_json(), draw_benchmark(result), output / "bench")
 
 
-def _bench_service(
-    files: list[Path],
-    size: tuple[int, int],
-    per_reference: int,
-    threads: int | None,
-    rounds: int,
-    minutes: float,
-    output: Path,
-) -> None:
-    """Measure the service. Writes bench-service.json and bench-service.png."""
-    from roi_ray.bench.service.options import ServiceBenchOptions
+def _bench_service(options: "ServiceBenchOptions", path: Path) -> None:
+    """Measure the service."""
     from roi_ray.bench.service.run import run_service_benchmark
     from roi_ray.report.bench_service import build_service_tables, draw_service_benchmark
 
-    options = ServiceBenchOptions(
-        photographs=files,
-        size=size,
-        per_reference=per_reference,
-        rounds=rounds,
-        minutes=minutes,
-        threads=threads or len(os.sched_getaffinity(0)),
-    )
     result = run_service_benchmark(options, _report)
-    tables, picture = build_service_tables(result), draw_service_benchmark(result)
-    _show(tables, result.as_json(), picture, output / "bench-service")
+    _show(build_service_tables(result), result.as_json(), draw_service_benchmark(result), path)
 
 
 def _report(text: str) -> None:

@@ -3,7 +3,13 @@
 import json
 
 import pytest
+import torch
 from PIL import Image
+
+from roi_ray.service.api import build_api
+from roi_ray.service.options import ServiceOptions
+from tests.service.asgi_server import serving
+from tests.service.files import open_backend
 
 
 def test_quick_run_writes_json_and_picture(run, tmp_path) -> None:
@@ -23,6 +29,29 @@ def test_quick_run_writes_json_and_picture(run, tmp_path) -> None:
     assert report["job"] is None
     assert report["machine"]["threads"] >= 1
     with Image.open(out / "bench.png") as picture:
+        assert picture.width > 500
+
+
+@pytest.mark.long
+def test_quick_measurement_of_a_service_finds_no_wrong_number(run, tmp_path) -> None:
+    out = tmp_path / "bench"
+    small = ("--sizes", "96x80", "--per-reference", 4, "--threads", torch.get_num_threads())
+    with open_backend() as backend, serving(build_api(backend, ServiceOptions())) as url:
+        result = run("--service", "--quick", "--url", url, *small, "--output", out)
+    assert result.exit_code == 0, result.output
+    assert "the bare scorer" in result.output
+    report = json.loads((out / "bench-service.json").read_text())
+    loads = report["loads"]
+    assert [(load["clients"], load["images"]) for load in loads] == [(1, 1), (4, 4)]
+    for load in loads:
+        assert (load["wrong"], load["lost"], load["errors"]) == (0, 0, {})
+        assert load["pairs_per_s"] > 0
+        assert load["ratio"] > 0
+    assert loads[0]["requests"] == 16
+    assert loads[0]["p99_ms"] >= loads[0]["p50_ms"] > 0
+    assert loads[0]["overhead_ms"] is not None
+    assert report["soak"] == report["memory"] == []
+    with Image.open(out / "bench-service.png") as picture:
         assert picture.width > 500
 
 

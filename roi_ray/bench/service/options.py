@@ -19,6 +19,7 @@ class Load:
 
 
 LOADS = tuple(Load(clients, images) for images in (1, 4) for clients in (1, 4, 16))
+QUICK_LOADS = (Load(1, 1), Load(4, 4))
 SOAK_LOADS = (Load(4, 1), Load(4, 4))
 
 
@@ -33,6 +34,7 @@ class ServiceBenchOptions:
         threads: CPU threads of the bare scorer, and of the service's process that scores.
         rounds: number of rounds; in each, every load has a turn.
         minutes: duration of the soak that follows the rounds; 0 leaves it out.
+        url: a service that runs already, whose memory is not measured; None to start one.
         turn_pairs: pairs of each turn, at least: every client scores whole references.
         loads: what is sent to the service, in turns.
         soak_loads: what the soak sends, in turns.
@@ -44,6 +46,7 @@ class ServiceBenchOptions:
     threads: int
     rounds: int
     minutes: float
+    url: str | None = None
     turn_pairs: int = 96
     loads: Sequence[Load] = LOADS
     soak_loads: Sequence[Load] = SOAK_LOADS

@@ -4,6 +4,7 @@ import importlib.util
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -88,18 +89,21 @@ def run_service_benchmark(
         write_files(references, folder / "files.json")
         report("the bare scorer, before the service starts")
         quiet = _Turns("", folder, folder, options, references, scorer).measure_scorer()
-        report("the service starts")
-        with Server(serve_command(options.threads)) as server:
-            files = folder / "files.json"
-            turns = _Turns(server.url, files, folder, options, references, scorer)
-            return _measure(turns, server.pid, quiet, report)
+        with ExitStack() as stack:
+            url, pid = options.url, None
+            if url is None:
+                report("the service starts")
+                server = stack.enter_context(Server(serve_command(options.threads)))
+                url, pid = server.url, server.pid
+            turns = _Turns(url, folder / "files.json", folder, options, references, scorer)
+            return _measure(turns, pid, quiet, report)
 
 
 def _measure(
-    turns: _Turns, pid: int, quiet: ScorerTurn, report: Callable[[str], None]
+    turns: _Turns, pid: int | None, quiet: ScorerTurn, report: Callable[[str], None]
 ) -> ServiceBenchResult:
     options = turns.options
-    turns.send(Load(2, 1), 1, _TURN_SECONDS)  # warm-up
+    turns.send(options.loads[0], 1, _TURN_SECONDS)  # warm-up
     with MemorySampler(pid) as memory_of_rounds:
         bare, loads = _measure_rounds(turns, report)
     scorer = summarise_scorer(quiet, bare)

@@ -136,11 +136,14 @@ class MemorySampler(threading.Thread):
 
     A context; it stops with it.
 
+    Args:
+        pid: number of the process; None to sample nothing.
+
     Attributes:
         sampled: is set when there is a sample.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int | None) -> None:
         super().__init__(daemon=True)
         self._pid = pid
         self._samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -149,7 +152,7 @@ class MemorySampler(threading.Thread):
 
     def run(self) -> None:
         """Sample until the context ends."""
-        while not self._finished.wait(_SAMPLE_SECONDS):
+        while self._pid is not None and not self._finished.wait(_SAMPLE_SECONDS):
             now = time.monotonic()
             for name, mib in _read_memory(self._pid).items():
                 self._samples[name].append((now, mib))
