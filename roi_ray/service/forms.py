@@ -221,7 +221,9 @@ class _MultipartReader(_Fields):
         self._field = options[b"name"].decode(errors="replace")
         self.admit(self._field)
         name = options.get(b"filename", b"").decode(errors="replace")
-        self._part = _Part(clean_name(name) or self._field, is_file=b"filename" in options)
+        # `filename*` is not for forms, but some clients send it.
+        is_file = b"filename" in options or b"filename*" in self._disposition.lower()
+        self._part = _Part(clean_name(name) or self._field, is_file=is_file)
 
     def _read_data(self, data: bytes, start: int, end: int) -> None:
         self._part.write(data[start:end])

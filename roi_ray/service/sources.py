@@ -6,7 +6,14 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import PurePosixPath
 
-from roi_ray.errors import ImageError, ImageTooLarge, NotAllowed, StorageError
+from roi_ray.errors import (
+    AccessError,
+    ImageError,
+    ImageTooLarge,
+    NotAllowed,
+    StorageError,
+    StorageUnavailable,
+)
 from roi_ray.imaging.load import read_image_file
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
@@ -97,7 +104,12 @@ class SourceReader:
         return resolve_allowed(uri, "", self._allowlist)
 
     def _check_size(self, uri: str) -> int:
-        size = storage.file_size(uri)
+        try:
+            size = storage.file_size(uri)
+        except (AccessError, StorageUnavailable):
+            raise
+        except StorageError:
+            return 0  # reading it will say why
         if size > self._max_bytes:
             raise ImageTooLarge(
                 f"the file has {size:,} bytes; this service reads files of at most "
