@@ -19,7 +19,8 @@ RETRIED_STATUSES = (408, 429, 502, 503, 504)
 """The body came too slowly; too many requests; no service behind the proxy; closing; too late.
 
 The same request may succeed later, and may be repeated, because it changes nothing but what is
-kept. All other statuses from 400 say that it would fail again, 500 too: it is a defect.
+kept. All other statuses from 400 say that it would fail again. So does a 500 of the service, which
+is a defect; but a proxy answers 500 without its JSON if the process died that had the request.
 """
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
@@ -33,7 +34,7 @@ def exchange(request: Request, options: ClientOptions) -> Operation[Answer]:
         options: number of retries, and the seconds that all tries may take together.
 
     Returns:
-        the first answer whose status is none of `RETRIED_STATUSES`.
+        the first answer that is final; see `is_final`.
 
     Raises:
         ServiceUnavailable: there was none.
@@ -44,7 +45,7 @@ def exchange(request: Request, options: ClientOptions) -> Operation[Answer]:
     while True:
         left = start + options.timeout - time.monotonic()
         outcome = yield replace(request, timeout=max(left, 0.001))
-        if isinstance(outcome, Answer) and outcome.status not in RETRIED_STATUSES:
+        if isinstance(outcome, Answer) and is_final(outcome):
             return outcome
         attempt += 1
         if isinstance(outcome, NoAnswer) and attempt == 1:
@@ -60,6 +61,13 @@ def exchange(request: Request, options: ClientOptions) -> Operation[Answer]:
             *(attempt, options.retries, pause),
         )
         yield Pause(pause)
+
+
+def is_final(answer: Answer) -> bool:
+    """Return whether the same request would get the same answer again; see `RETRIED_STATUSES`."""
+    if answer.status == 500:
+        return summarize(answer)[0] is not None
+    return answer.status not in RETRIED_STATUSES
 
 
 def choose_pause(outcome: Answer | NoAnswer, attempt: int) -> float:

@@ -119,15 +119,15 @@ class Operations:
     def wait_until_ready(self, seconds: float) -> Operation[None]:
         """See `Client.wait_until_ready`."""
         end = time.monotonic() + seconds
-        while (obstacle := (yield from self._find_obstacle())) is not None:
+        while (obstacle := (yield from self._find_obstacle(seconds))) is not None:
             if time.monotonic() + _READY_PAUSE > end:
                 url = self._options.url
                 raise ServiceUnavailable(f"{url} is not ready after {seconds:g} s: {obstacle}")
             yield Pause(_READY_PAUSE)
 
-    def _find_obstacle(self) -> Operation[str | None]:
-        """Return why the service is not ready; None if it is."""
-        timeout = min(self._options.timeout, _READY_TIMEOUT)
+    def _find_obstacle(self, seconds: float = _READY_TIMEOUT) -> Operation[str | None]:
+        """Return why the service is not ready; None if it is. Take at most so many seconds."""
+        timeout = min(self._options.timeout, _READY_TIMEOUT, max(seconds, _READY_PAUSE))
         outcome = yield Request("GET", "/v1/ready", timeout)
         if isinstance(outcome, NoAnswer):
             return outcome.reason

@@ -37,7 +37,7 @@ def check_refused(request: Request, timeout: float) -> Operation[None]:
         return
     answer = yield Request("GET", "/v1/about", min(timeout, _TIMEOUT))
     if not isinstance(answer, Answer) or answer.status in (408, 429) or answer.status >= 500:
-        return
+        return  # it may pass
     limits = read_json(answer).get("limits")
     if not isinstance(limits, dict):
         return

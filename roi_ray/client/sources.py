@@ -92,7 +92,9 @@ def read_reference(source: "ImageSource") -> Content:
     """Read a reference, which can also be a text `sha256:...`; see `read_image`."""
     if isinstance(source, str) and source.startswith(HASH_PREFIX):
         return Content(source, source)
-    return read_image(source, "reference")
+    content = read_image(source, "reference")
+    _ = content.reference  # hash it here: `AsyncClient` reads in a thread
+    return content
 
 
 def read_named(name: str, read: Callable[[], _T]) -> _T:

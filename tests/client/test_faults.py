@@ -29,6 +29,10 @@ pytestmark = pytest.mark.usefixtures("short_pauses")
 
 ABOUT = reply(200, {"roi_ray": "0.1.0"})
 BUSY = failure(429, "TooManyRequests", "64 requests at a time", retry_after="0")
+NO_IMAGE = {
+    **{"roi_ray": "0.1.0", "scoring_version": 4, "settings": {}, "weights": {}},
+    **{"reference": {"name": "x", "sha256": "0"}, "mask": None, "images": []},
+}
 PROXY_PAGE = reply(502, b"<html><h1>Bad gateway</h1></html>", content_type="text/html")
 
 
@@ -40,8 +44,9 @@ PROXY_PAGE = reply(502, b"<html><h1>Bad gateway</h1></html>", content_type="text
         [failure(408, "RequestTimeout"), failure(504, "ScoringTimeout")],
         [drop, truncate, drop],
         [PROXY_PAGE],
+        [reply(500, b"Internal Server Error", content_type="text/plain")],
     ],
-    ids=["closing", "busy", "late", "dropped", "proxy"],
+    ids=["closing", "busy", "late", "dropped", "proxy", "died"],
 )
 def test_failures_that_may_pass_are_retried(connect, replies):
     with ScriptedServer(*replies, ABOUT).run() as server, connect(server.url) as client:
@@ -163,6 +168,7 @@ def test_no_server_is_an_error_that_names_the_url(connect):
         (reply(200, b'{"images": [{"image"'), "is not JSON"),
         (reply(200, b"[1, 2]"), "is not JSON"),
         (reply(200, {"images": []}), "lacks a value"),
+        (reply(200, NO_IMAGE), "lacks a value"),
         (reply(301, location="https://other/"), "leads to https://other/; give that URL"),
         (reply(404, b"Not Found"), "HTTP 404 Not Found, not from a roi-ray service"),
     ],
