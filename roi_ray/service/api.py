@@ -3,7 +3,6 @@
 from typing import Any, Protocol, cast
 
 from fastapi import FastAPI
-from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +12,7 @@ import roi_ray
 from roi_ray.service import bodies, openapi
 from roi_ray.service.answers import error_response
 from roi_ray.service.backend import Backend
+from roi_ray.service.documents import PAGES, STATIC, make_documented_app
 from roi_ray.service.endpoints import Endpoints
 from roi_ray.service.error_answers import ErrorAnswer, RequestFailed, internal_error
 from roi_ray.service.gate import Gate, Passage
@@ -20,8 +20,7 @@ from roi_ray.service.names import clean_name
 from roi_ray.service.options import ServiceOptions
 from roi_ray.service.telemetry import RequestTelemetry
 
-_STATIC = "/static-offline-docs"
-_OPEN = ("/v1/health", "/v1/ready", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect")
+_OPEN = ("/v1/health", "/v1/ready", *PAGES)
 _HTTP_KINDS = {404: "NotFound", 405: "MethodNotAllowed"}
 
 
@@ -57,7 +56,7 @@ def build_api(backend: Backend, options: ServiceOptions) -> Gate:
 
 
 def _passage(path: str) -> Passage:
-    if path in _OPEN or path.startswith(f"{_STATIC}/"):
+    if path in _OPEN or path.startswith(f"{STATIC}/"):
         return Passage(needs_key=False, is_counted=False)
     return Passage(is_counted=path != "/metrics")
 
@@ -77,14 +76,12 @@ def _make_app() -> FastAPI:
         # The gate logs the error, which the app raises again.
         Exception: _answer_defect,
     }
-    return FastAPIOffline(
+    return make_documented_app(
         title="roi-ray",
         version=roi_ray.__version__,
         description=openapi.DESCRIPTION,
         exception_handlers=handlers,
-        swagger_ui_parameters={"validatorUrl": None, "tryItOutEnabled": True},
         redirect_slashes=False,
-        static_url=_STATIC,
     )
 
 
