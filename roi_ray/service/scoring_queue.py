@@ -106,15 +106,16 @@ class ScoringQueue:
     def _take_jobs(self) -> list[_Job]:
         """Take the next job, and those that are done together with it."""
         jobs: list[_Job] = []
+        own = deque[_Job]()
         while self._requests and not jobs:
-            request, waiting = self._requests.popitem(last=False)
-            jobs = _take(waiting, None, 1)
-            if waiting:
-                self._requests[request] = waiting  # at the end
+            request, own = self._requests.popitem(last=False)
+            jobs = _take(own, None, 1)
+            if own:
+                self._requests[request] = own  # at the end
         if jobs and jobs[0].work.limit > 1:
             work = jobs[0].work
             # Those of the same request first: a batch with several references copies them.
-            for waiting in reversed(self._requests.values()):
+            for waiting in (own, *self._requests.values()):
                 jobs += _take(waiting, work, work.limit - len(jobs))
         return jobs
 

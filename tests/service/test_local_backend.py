@@ -1,14 +1,27 @@
 """Answers of a backend in one process, against `roi_ray.score` and `roi_ray.prefer`."""
 
 import asyncio
+import io
+from collections.abc import Coroutine
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import roi_ray
-from roi_ray.schema import Failure
-from roi_ray.service.backend import ScoreAnswer
+from roi_ray.preference.model.needs import add_needs
+from roi_ray.preference.model.preference_model import load_preference_model
+from roi_ray.schema import Failure, Scores
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.scoring.version import SCORING_VERSION
+from roi_ray.service import preparer
+from roi_ray.service.backend import MaskAnswer, ScoreAnswer
 from roi_ray.service.local_backend import LocalBackend
+from roi_ray.service.options import ServiceOptions
+from roi_ray.service.prepared_cache import KeptReference
+from roi_ray.service.scoring_work import prepare
+from roi_ray.service.scoring_worker import ScoringWorker
+from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, Settings
 from tests.conftest import Photos, deepen, encode, encode_16_bits
 from tests.service.files import make_file, open_backend
 
@@ -42,20 +55,198 @@ def make_case(photos: Photos, case: str) -> tuple[bytes, list[bytes], bytes | No
 CASES = ("formats", "mask", "bit depths", "small")
 
 
+def send(*requests: Coroutine) -> list:
+    """Send requests at the same time; return the answers."""
+
+    async def main() -> list:
+        return await asyncio.gather(*requests)
+
+    return asyncio.run(main())
+
+
+def score(backend: LocalBackend, reference: bytes, images: list[bytes], mask: bytes | None = None):
+    """Make a request for scores; the images are called 0.png, 1.png, ..."""
+    files = [make_file(data, f"{number}.png") for number, data in enumerate(images)]
+    mask_file = None if mask is None else make_file(mask, "m.png")
+    return backend.score(make_file(reference, "x.png"), files, mask_file)
+
+
 def test_concurrent_requests_have_the_scores_of_score_bit_for_bit(photos, backend) -> None:
-    cases = [make_case(photos, case) for case in CASES]
-
-    async def send() -> list[ScoreAnswer | Failure]:
-        return await asyncio.gather(
-            *(
-                backend.score(
-                    make_file(reference), [make_file(d) for d in data], mask and make_file(mask)
-                )
-                for reference, data, mask in cases * 2
-            )
-        )
-
-    answers = asyncio.run(send())
-    for (reference, data, mask), answer in zip(cases * 2, answers, strict=True):
-        expected = [roi_ray.score(reference, d, mask=mask, device="cpu") for d in data]
+    cases = [make_case(photos, case) for case in CASES] * 2
+    answers = send(*(score(backend, *case) for case in cases))
+    for (reference, images, mask), answer in zip(cases, answers, strict=True):
+        expected = [roi_ray.score(reference, d, mask=mask, device="cpu") for d in images]
         assert list(answer.outcomes) == expected
+
+
+def test_answer_says_what_made_its_numbers(photos, backend) -> None:
+    x = encode(photos["coffee"][:32, :40])
+    (answer,), provenance = send(score(backend, x, [x])), asyncio.run(backend.describe())
+    assert answer.provenance == provenance
+    assert provenance.scoring_version == SCORING_VERSION
+    assert Settings(**provenance.settings) == Settings()
+    assert provenance.weights == Scorer().provenance
+
+
+def test_30_versions_of_a_reference_prepare_it_once(photos, backend, monkeypatch) -> None:
+    calls = []
+
+    def count(*arguments) -> KeptReference:
+        calls.append(arguments)
+        return prepare(*arguments)
+
+    monkeypatch.setattr(preparer, "prepare", count)
+    x = photos["rocket"][:48, :64]
+    images = [encode(x, "JPEG", quality=quality) for quality in range(5, 95, 3)]
+    answers = send(*(score(backend, encode(x), [image]) for image in images))
+    assert len(calls) == 1
+    assert sorted(answer.cached for answer in answers) == [False] + 29 * [True]
+    (answer,) = send(score(backend, encode(x), images))
+    assert (len(calls), answer.cached) == (1, True)
+    assert [each.outcomes[0] for each in answers] == list(answer.outcomes)
+
+
+def test_prepared_references_stay_within_their_bytes(photos) -> None:
+    x = photos["chelsea"]
+    references = [encode(x[top : top + 64, :64]) for top in range(0, 160, 16)]
+    with open_backend(prepared_bytes=2 << 20) as backend:
+        for reference in references:
+            send(score(backend, reference, [reference]))
+            assert 0 < backend.worker.cache.nbytes <= 2 << 20
+        assert 0 < len(backend.worker.cache) < len(references)
+        first, last = send(*(score(backend, references[n], [references[n]]) for n in (0, -1)))
+    assert (first.cached, last.cached) == (False, True)
+
+
+def test_one_bad_image_is_one_bad_result(photos, backend) -> None:
+    x = photos["coffee"][:40, :48]
+    images = [encode(x), b"", encode(x[:, :40]), encode(x, "JPEG")[:300], encode(x)]
+    (answer,) = send(score(backend, encode(x), images))
+    assert [isinstance(outcome, Scores) for outcome in answer.outcomes] == [1, 0, 0, 0, 1]
+    assert [outcome.kind for outcome in answer.outcomes[1:4]] == [
+        "ImageReadError",
+        "SizeMismatch",
+        "ImageReadError",
+    ]
+    assert answer.outcomes[1].text == "1.png: the file is empty (0 bytes)"
+    assert answer.outcomes[2].text == "2.png: 40 x 40, but the reference is 48 x 40"
+
+
+@pytest.mark.parametrize("case", ["reference", "small reference", "mask", "size of the mask"])
+def test_unusable_reference_or_mask_fails_the_request_by_its_name(case, photos, backend) -> None:
+    x, mask = photos["coffee"][:40, :48], np.full((40, 48), 255, np.uint8)
+    reference, mask, expected = {
+        "reference": (b"text", None, "reference x.png: "),
+        "small reference": (encode(x[:10]), None, "reference x.png: "),
+        "mask": (encode(x), encode(mask // 255), "mask m.png: the largest value of the mask is 1"),
+        "size of the mask": (encode(x), encode(mask[:20]), "mask m.png: 48 x 20, but the refer"),
+    }[case]
+    image = reference if case == "small reference" else encode(x)
+    for answer in send(*(score(backend, reference, [image], mask) for _ in range(2))):
+        assert isinstance(answer, Failure)
+        assert answer.text.startswith(expected)
+
+
+def test_failed_reference_has_the_name_of_each_request(photos, backend) -> None:
+    image = make_file(encode(photos["coffee"][:40, :48]))
+    answers = send(*(backend.score(make_file(b"text", name), [image], None) for name in ("a", "b")))
+    assert [answer.text.partition(":")[0] for answer in answers] == ["reference a", "reference b"]
+
+
+def test_comparison_has_the_numbers_of_prefer_bit_for_bit(photos, backend) -> None:
+    x = photos["chelsea"][:128, :160]
+    a, b = encode(x, "JPEG", quality=60), encode(x, "JPEG", quality=20)
+    reference = encode(x)
+    scores, comparison, other = send(
+        score(backend, reference, [a]),
+        backend.compare(make_file(reference), make_file(a), make_file(b), None),
+        backend.compare(make_file(reference), make_file(b), make_file(a), None),
+    )
+    expected = roi_ray.prefer(reference, a, b, device="cpu")
+    assert comparison.preference == expected.to_dict()
+    assert comparison.preference["probability"] == 1 - other.preference["probability"]
+    assert comparison.provenance.settings["metrics"]
+    assert scores.outcomes[0] == roi_ray.score(reference, a, device="cpu")
+
+
+def test_comparison_uses_the_scorer_that_measures_enough(photos) -> None:
+    needed = add_needs(load_preference_model(DEFAULT_PREFERENCE_MODEL), Settings())
+    x = encode(photos["chelsea"][:64, :80])
+    with open_backend(settings=needed) as backend:
+        _, comparison = send(
+            score(backend, x, [x]),
+            backend.compare(make_file(x), make_file(x), make_file(x), None),
+        )
+    assert (comparison.cached, comparison.preference["probability"]) == (True, 0.5)
+
+
+def test_comparison_with_an_unusable_image_names_it(photos, backend) -> None:
+    x = make_file(encode(photos["chelsea"][:64, :80]), "x.png")
+    (failure,) = send(backend.compare(x, x, make_file(b"", "bad.png"), None))
+    assert failure == Failure("ImageReadError", "image b: bad.png: the file is empty (0 bytes)")
+
+
+def test_comparison_with_settings_of_another_training_is_refused(photos) -> None:
+    x = make_file(encode(photos["chelsea"][:64, :80]))
+    with open_backend(settings=Settings(roi_weighting="normalised")) as backend:
+        (failure,) = send(backend.compare(x, x, x, None))
+    assert failure.kind == "UsageError"
+    assert "roi_weighting" in failure.text
+
+
+def test_mask_is_that_of_the_scorer(photos, backend) -> None:
+    x = photos["astronaut"][:100, :120]
+    answer, failure = send(
+        backend.make_mask(make_file(encode(x))), backend.make_mask(make_file(b"", "e.png"))
+    )
+    prepared = Scorer().prepare(x)
+    assert isinstance(answer, MaskAnswer)
+    assert answer.roi_fraction == prepared.roi_fraction
+    levels = np.rint(255 * prepared.mask.double().numpy())
+    assert (np.asarray(Image.open(io.BytesIO(answer.png))) == levels).all()
+    assert failure.text.startswith("reference e.png: ")
+
+
+def test_references_are_kept(photos, backend) -> None:
+    x = make_file(encode(photos["coffee"][:40, :48]), "x.png")
+
+    async def main() -> list[object]:
+        return [
+            await backend.get_reference(x.sha256),
+            await backend.put_reference(x),
+            await backend.put_reference(x),
+            await backend.get_reference(x.sha256),
+        ]
+
+    assert asyncio.run(main()) == [None, True, False, x]
+
+
+def test_cancelled_request_leaves_nothing_behind(photos, backend) -> None:
+    x = photos["astronaut"][:256, :256]
+    images = [encode(x, "JPEG", quality=quality) for quality in range(10, 90, 4)]
+
+    async def main() -> ScoreAnswer:
+        late = asyncio.ensure_future(score(backend, encode(x), images))
+        other = asyncio.ensure_future(score(backend, encode(x), images[:1]))
+        answer = await other
+        late.cancel()
+        await asyncio.gather(late, return_exceptions=True)
+        assert late.cancelled()
+        return answer
+
+    answer = asyncio.run(main())
+    assert isinstance(answer.outcomes[0], Scores)
+    (answer,) = send(score(backend, encode(x), images[:2]))
+    assert answer.cached
+    assert all(isinstance(outcome, Scores) for outcome in answer.outcomes)
+
+
+def test_images_that_need_more_than_all_bytes_are_scored_one_by_one(photos) -> None:
+    x = photos["coffee"][:40, :48]
+    images = [encode(x, "JPEG", quality=quality) for quality in (10, 50, 90)]
+    with open_backend() as backend:
+        backend.worker.close()
+        backend.worker = ScoringWorker(ServiceOptions(device="cpu"), backend._decode, None, 100)
+        (answer,) = send(score(backend, encode(x), images))
+    expected = [roi_ray.score(encode(x), image, device="cpu") for image in images]
+    assert list(answer.outcomes) == expected
