@@ -181,6 +181,8 @@ def build_app(options: ServiceOptions) -> "Application":
         "health_check_period_s": _HEALTH_PERIOD_SECONDS,
         "health_check_timeout_s": _HEALTH_TIMEOUT_SECONDS,
         "max_constructor_retry_count": 2,
+        # Otherwise each call, also of a decoder, is a line in a log.
+        "logging_config": {"enable_access_log": False},
     }
     free = {**common, "ray_actor_options": {"num_cpus": 0}}
     decoder = serve.deployment(Decoder, num_replicas=plan.decoders, **free).bind(limits.max_pixels)
