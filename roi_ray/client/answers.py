@@ -69,6 +69,11 @@ def is_unknown_reference(answer: Answer) -> bool:
     return answer.status == HTTPStatus.NOT_FOUND and summarize(answer)[0] == UNKNOWN_REFERENCE
 
 
+def is_json(answer: Answer) -> bool:
+    """Return whether an answer is JSON by its header, as all are of the service but masks."""
+    return answer.headers.get("content-type", "").startswith("application/json")
+
+
 def summarize(answer: Answer) -> tuple[str | None, str]:
     """Return the kind of an error, if the answer has one, and one line that says what is wrong."""
     document = _parse(answer) or {}
@@ -91,7 +96,7 @@ def _explain(answer: Answer) -> str:
         return f", which leads to {answer.headers.get('location', 'no address')}; give that URL"
     if not answer.body:  # as of every HEAD
         return ""
-    return ", not from a roi-ray service: check the URL, or the proxy in front of the service"
+    return ", from a proxy or another server than roi-ray's; check the URL"
 
 
 def _parse(answer: Answer) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
-from roi_ray.client.answers import summarize
+from roi_ray.client.answers import is_json, summarize
 from roi_ray.client.messages import Answer, NoAnswer, Operation, Pause, Request
 from roi_ray.client.options import ClientOptions
 from roi_ray.client.refusals import check_refused
@@ -19,9 +19,12 @@ RETRIED_STATUSES = (408, 429, 502, 503, 504)
 """The body came too slowly; too many requests; no service behind the proxy; closing; too late.
 
 The same request may succeed later, and may be repeated, because it changes nothing but what is
-kept. All other statuses from 400 say that it would fail again. So does a 500 of the service, which
-is a defect; but a proxy answers 500 without its JSON if the process died that had the request.
+kept. All other statuses from 400 say that it would fail again, 500 too: it is a defect.
 """
+
+_PROXY_STATUSES = (404, 500)
+"""What Ray Serve's proxy answers before the service has started or after it has ended, and if the
+process died that had the request. They are retried unless they are the service's own."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
@@ -65,8 +68,8 @@ def exchange(request: Request, options: ClientOptions) -> Operation[Answer]:
 
 def is_final(answer: Answer) -> bool:
     """Return whether the same request would get the same answer again; see `RETRIED_STATUSES`."""
-    if answer.status == 500:
-        return summarize(answer)[0] is not None
+    if answer.status in _PROXY_STATUSES:
+        return is_json(answer)
     return answer.status not in RETRIED_STATUSES
 
 

@@ -75,8 +75,7 @@ class Operations:
         original, region = yield from _read_reference_and_mask(reference, mask)
         parts = []
         for side, source in (("a", a), ("b", b)):
-            name = f"image {side}"
-            content = yield from _read(name, partial(sources.read_image, source, name))
+            content = yield from _read(f"image {side}", partial(sources.read_image, source))
             parts.append(content.to_part(side))
         answer = yield from self._ask("/v1/compare", original, (*parts, *_to_parts(region)))
         return _interpret(answer, lambda document: PairPreference.from_dict(document["preference"]))

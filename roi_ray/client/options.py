@@ -7,8 +7,8 @@ from roi_ray.errors import UsageError
 
 DEFAULT_TIMEOUT = 180.0
 """Seconds. A service answers within 60 by default, or says that it could not."""
-DEFAULT_RETRIES = 6
-"""With the pauses between them, they bridge some 20 seconds."""
+DEFAULT_RETRIES = 8
+"""With the pauses between them, they bridge some 40 seconds: a restart of a service."""
 
 
 @dataclass(frozen=True)

@@ -69,12 +69,12 @@ class Unreadable:
     error: ImageError
 
 
-def read_image(source: "ImageSource", name: str) -> Content:
+def read_image(source: "ImageSource", name: str | None = None) -> Content:
     """Read an image that is sent.
 
     Args:
         source: see `Client.score`.
-        name: name of a source that has none.
+        name: name of a source that is no path or URI; None for its type.
 
     Raises:
         ImageReadError, ImageTooLarge, UnsupportedColour: as `roi_ray.load_image`.
@@ -83,16 +83,16 @@ def read_image(source: "ImageSource", name: str) -> Content:
     return _read(source, name, _encode_image)
 
 
-def read_mask(source: "ImageSource", name: str = "mask") -> Content:
+def read_mask(source: "ImageSource") -> Content:
     """Read a mask that is sent; see `read_image`, and `roi_ray.imaging.load.load_mask`."""
-    return _read(source, name, _encode_mask)
+    return _read(source, None, _encode_mask)
 
 
 def read_reference(source: "ImageSource") -> Content:
     """Read a reference, which can also be a text `sha256:...`; see `read_image`."""
     if isinstance(source, str) and source.startswith(HASH_PREFIX):
         return Content(source, source)
-    content = read_image(source, "reference")
+    content = read_image(source)
     _ = content.reference  # hash it here: `AsyncClient` reads in a thread
     return content
 
@@ -123,11 +123,15 @@ def read_batch(sources: Sequence["ImageSource"], start: int) -> list[Content | U
     return batch
 
 
-def _name_of(source: "ImageSource", name: str) -> str:
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else name
+def _name_of(source: "ImageSource", name: str | None) -> str:
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    return name or type(source).__name__
 
 
-def _read(source: "ImageSource", name: str, encode: Callable[["ImageSource"], bytes]) -> Content:
+def _read(
+    source: "ImageSource", name: str | None, encode: Callable[["ImageSource"], bytes]
+) -> Content:
     name = _name_of(source, name)
     if isinstance(source, bytes):
         return Content(name, source)

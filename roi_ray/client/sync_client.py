@@ -28,8 +28,8 @@ class Client:
     the service reads it, if it lies below one of its allowed prefixes.
 
     Every request can be repeated. One that gets no answer, or a 408, 429, 502, 503 or 504, or a
-    500 of a proxy, is sent again after a pause: a random one, twice as long each time, or what the
-    service asks for.
+    404 or 500 of a proxy, is sent again after a pause: a random one, twice as long each time, or
+    what the service asks for.
 
     Args:
         url: URL of the service, such as `http://127.0.0.1:8000`.

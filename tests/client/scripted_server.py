@@ -29,6 +29,8 @@ def reply(status: int, body: object = b"", **headers: str) -> Reply:
         handler.send_response(status)
         for name, value in headers.items():
             handler.send_header(name.replace("_", "-"), value)
+        if not isinstance(body, bytes):
+            handler.send_header("content-type", "application/json")
         handler.send_header("content-length", str(len(content)))
         handler.end_headers()
         handler.wfile.write(content)

@@ -44,7 +44,7 @@ PROXY_PAGE = reply(502, b"<html><h1>Bad gateway</h1></html>", content_type="text
         [failure(408, "RequestTimeout"), failure(504, "ScoringTimeout")],
         [drop, truncate, drop],
         [PROXY_PAGE],
-        [reply(500, b"Internal Server Error", content_type="text/plain")],
+        [reply(status, b"Path not found", content_type="text/plain") for status in (404, 500)],
     ],
     ids=["closing", "busy", "late", "dropped", "proxy", "died"],
 )
@@ -59,7 +59,8 @@ def test_failures_that_may_pass_are_retried(connect, replies):
     [
         (failure(503, "ServiceClosing", "shuts down"), 503, "ServiceClosing", "shuts down"),
         (failure(503, "StorageUnavailable", "S3"), 503, "StorageUnavailable", "S3"),
-        (PROXY_PAGE, 502, None, "HTTP 502 Bad Gateway, not from a roi-ray service"),
+        (reply(404, b"404 page not found"), 404, None, "another server than roi-ray's; check the"),
+        (PROXY_PAGE, 502, None, "HTTP 502 Bad Gateway, from a proxy or another server"),
         (drop, None, None, "Server disconnected"),
     ],
 )
@@ -170,7 +171,7 @@ def test_no_server_is_an_error_that_names_the_url(connect):
         (reply(200, {"images": []}), "lacks a value"),
         (reply(200, NO_IMAGE), "lacks a value"),
         (reply(301, location="https://other/"), "leads to https://other/; give that URL"),
-        (reply(404, b"Not Found"), "HTTP 404 Not Found, not from a roi-ray service"),
+        (reply(405, b"Not allowed"), "HTTP 405 Method Not Allowed, from a proxy or another server"),
     ],
 )
 def test_answer_of_something_else_is_one_clear_error(connect, answer, text):
