@@ -4,14 +4,21 @@ Nothing here raises an error about an image: failures are values, because they t
 processes.
 """
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from roi_ray.schema import Failure, Scores
 
 UNKNOWN_REFERENCE = "UnknownReference"
 """Kind of the failure that a reference was named by its hash, and is not kept (any more)."""
+
+NEEDS_CONTENT = "NeedsContent"
+"""Kind of the failure that a reference came without its content, and is not prepared (any more).
+Between processes only; no client sees it."""
+
+_NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,15 @@ class ImageFile:
     name: str
     data: bytes = field(repr=False)
     sha256: str
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the content is left out, for a process that may not need it."""
+        return not self.data and self.sha256 != _NOTHING
+
+    def without_content(self) -> "ImageFile":
+        """Return the file without its content."""
+        return replace(self, data=b"")
 
 
 @dataclass(frozen=True)

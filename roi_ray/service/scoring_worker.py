@@ -18,6 +18,7 @@ from roi_ray.scoring.prepared import Prepared
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.scoring.version import SCORING_VERSION
 from roi_ray.service.backend import (
+    NEEDS_CONTENT,
     CompareAnswer,
     ImageFile,
     MaskAnswer,
@@ -38,6 +39,8 @@ DECODED_BYTES = 512 << 20
 """Largest sum of the decoded images that wait; a larger image waits alone."""
 
 _WARM_SIDE = 256
+
+_NEEDS_CONTENT = Failure(NEEDS_CONTENT, "the reference is not prepared: send its content")
 
 
 class ScoringWorker:
@@ -95,6 +98,8 @@ class ScoringWorker:
     ) -> ScoreAnswer | Failure:
         """Score images against one reference; see `Backend.score`."""
         request = Request(self._scorer, reference, mask)
+        if self._lacks(request):
+            return _NEEDS_CONTENT
         try:
             async with self._preparer.open(request) as (preparing, is_cached):
                 outcomes = await self._score_all(request, preparing, images)
@@ -112,6 +117,8 @@ class ScoringWorker:
         except (UsageError, WeightsError) as error:
             return Failure.from_exception(error)
         request = Request(scorer, reference, mask)
+        if self._lacks(request):
+            return _NEEDS_CONTENT
         try:
             async with self._preparer.open(request) as (preparing, is_cached):
                 outcomes = await self._score_all(request, preparing, (a, b))
@@ -127,6 +134,8 @@ class ScoringWorker:
     async def make_mask(self, reference: ImageFile) -> MaskAnswer | Failure:
         """Make the mask of a reference; see `Backend.make_mask`."""
         request = Request(self._scorer, reference, None)
+        if self._lacks(request):
+            return _NEEDS_CONTENT
         try:
             async with self._preparer.open(request) as (preparing, _):
                 prepared = (await asyncio.shield(preparing)).prepared
@@ -152,6 +161,10 @@ class ScoringWorker:
     def close(self) -> None:
         """End the scoring thread, after what it does now."""
         self._queue.close()
+
+    def _lacks(self, request: Request) -> bool:
+        """Return whether a request needs the content of its reference, and has it not."""
+        return request.reference.is_bare and request.key not in self.cache
 
     async def _score_all(
         self,

@@ -106,6 +106,22 @@ def count_cached(answers: list) -> int:
     return sum(answer.cached for answer in answers)
 
 
+def test_reference_that_was_sent_before_is_prepared_where_it_is_not_yet(photos, backend) -> None:
+    x = photos["coffee"][100:164, 200:280]
+    reference, image = make_file(encode(x)), make_file(encode(x, "JPEG", quality=30))
+
+    async def main() -> list:
+        await backend.put_reference(reference)
+        kept = await backend.get_reference(reference.sha256)
+        return [await backend.score(kept, [image], None) for _ in range(2)]
+
+    answers = asyncio.run(main())
+    assert [answer.cached for answer in answers] == [False, True]
+    with one_thread():
+        expected = roi_ray.score(reference.data, image.data, device="cpu")
+    assert [answer.outcomes for answer in answers] == 2 * [(expected,)]
+
+
 def test_reference_stays_with_one_process_that_has_prepared_it(photos, backend) -> None:
     async def main() -> list:
         answers = []

@@ -15,7 +15,7 @@ from roi_ray.schema import Failure, Scores
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.scoring.version import SCORING_VERSION
 from roi_ray.service import preparer
-from roi_ray.service.backend import MaskAnswer, ScoreAnswer
+from roi_ray.service.backend import NEEDS_CONTENT, MaskAnswer, ScoreAnswer
 from roi_ray.service.local_backend import LocalBackend
 from roi_ray.service.options import ServiceOptions
 from roi_ray.service.prepared_cache import KeptReference
@@ -250,3 +250,26 @@ def test_images_that_need_more_than_all_bytes_are_scored_one_by_one(photos) -> N
         (answer,) = send(score(backend, encode(x), images))
     expected = [roi_ray.score(encode(x), image, device="cpu") for image in images]
     assert list(answer.outcomes) == expected
+
+
+def test_reference_that_is_prepared_needs_no_content(photos, backend) -> None:
+    x = photos["coffee"][40:120, 60:160]
+    reference, image = make_file(encode(x)), make_file(encode(x // 32 * 32))
+    bare = reference.without_content()
+    worker = backend.worker
+
+    async def send() -> list[ScoreAnswer | Failure]:
+        return [await worker.score(each, [image], None) for each in (bare, reference, bare)]
+
+    refused, first, second = asyncio.run(send())
+    assert refused.kind == NEEDS_CONTENT
+    assert (first.cached, second.cached) == (False, True)
+    assert first.outcomes == second.outcomes
+    assert asyncio.run(worker.make_mask(bare)) == asyncio.run(worker.make_mask(reference))
+    assert asyncio.run(worker.compare(bare, image, image, None)).kind == NEEDS_CONTENT
+
+
+def test_empty_reference_is_no_bare_one(photos, backend) -> None:
+    empty, image = make_file(b""), make_file(encode(photos["coffee"][:64, :64]))
+    assert not empty.is_bare
+    assert asyncio.run(backend.score(empty, [image], None)).kind == "ImageReadError"
