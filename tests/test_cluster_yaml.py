@@ -71,7 +71,7 @@ def test_each_stage_fits_on_its_node_type(cluster, monkeypatch) -> None:
 def test_images_have_the_ray_of_pyproject(cluster) -> None:
     images = [cluster["docker"]["image"], cluster["available_node_types"]["score"]["docker"]["worker_image"]]  # fmt: skip  # noqa: E501
     pyproject = (PATH.parent / "pyproject.toml").read_text()
-    (minor,) = re.findall(r'"ray\[.*\]~=(\d+\.\d+)\.0"', pyproject)
+    (minor,) = set(re.findall(r'"ray\[.*\]~=(\d+\.\d+)\.0"', pyproject))
     for image in images:
         assert image.split(":")[1].startswith(f"{minor}.")
 

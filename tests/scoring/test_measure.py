@@ -56,7 +56,9 @@ def test_empty_mask_gives_no_numbers_of_the_region(photos: Photos, weighting) ->
     assert {getattr(empty, name) for name in ROI_NUMBERS} == {None}
     assert None not in some.to_dict().values()
     whole = [name for name in empty.to_dict() if not name.startswith("roi_")]
-    assert [getattr(empty, name) for name in whole] == [getattr(some, name) for name in whole]
+    # The last digits depend on the place in the batch.
+    expected = [pytest.approx(getattr(some, name), rel=1e-6) for name in whole]
+    assert [getattr(empty, name) for name in whole] == expected
     assert "roi_psnr=None" in repr(empty)
 
 
