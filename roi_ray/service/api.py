@@ -9,12 +9,19 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 import roi_ray
+from roi_ray.errors import RoiRayError
+from roi_ray.schema import Failure
 from roi_ray.service import bodies, openapi
 from roi_ray.service.answers import error_response
 from roi_ray.service.backend import Backend
 from roi_ray.service.documents import PAGES, STATIC, make_documented_app
 from roi_ray.service.endpoints import Endpoints
-from roi_ray.service.error_answers import ErrorAnswer, RequestFailed, internal_error
+from roi_ray.service.error_answers import (
+    ErrorAnswer,
+    RequestFailed,
+    answer_failure,
+    internal_error,
+)
 from roi_ray.service.gate import Gate, Passage
 from roi_ray.service.names import clean_name
 from roi_ray.service.options import ServiceOptions
@@ -72,6 +79,7 @@ def _template(path: str) -> str:
 def _make_app() -> FastAPI:
     handlers: dict[Any, ExceptionHandler] = {
         RequestFailed: cast(ExceptionHandler, _answer_request_failed),
+        RoiRayError: _answer_known_error,
         HTTPException: cast(ExceptionHandler, _answer_http_error),
         # The gate logs the error, which the app raises again.
         Exception: _answer_defect,
@@ -131,6 +139,10 @@ def _add_paths(app: FastAPI, endpoints: Endpoints, options: ServiceOptions) -> N
 
 async def _answer_request_failed(_: Request, error: RequestFailed) -> Response:
     return error_response(error.answer)
+
+
+async def _answer_known_error(_: Request, error: Exception) -> Response:
+    return error_response(answer_failure(Failure.from_exception(error)))
 
 
 async def _answer_http_error(request: Request, error: HTTPException) -> Response:

@@ -7,16 +7,12 @@ from typing import cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roi_ray.runtime.logs import LOGGER, escape_line
+from roi_ray.errors import WorkerDied
+from roi_ray.runtime.logs import LOGGER
 from roi_ray.schema import Failure
 from roi_ray.service import answers
 from roi_ray.service.backend import Backend, ImageFile
-from roi_ray.service.error_answers import (
-    STATUSES,
-    RequestFailed,
-    answer_failure,
-    request_failed,
-)
+from roi_ray.service.error_answers import RequestFailed, answer_failure, request_failed
 from roi_ray.service.forms import Form, read_file, read_form
 from roi_ray.service.gate import COUNT_BYTES
 from roi_ray.service.names import clean_name
@@ -55,7 +51,7 @@ class Endpoints:
             self._backend.score(reference, readable, mask), self._keep(form, reference)
         )
         if isinstance(answer, Failure):
-            raise _failed(answer)
+            raise RequestFailed(answer_failure(answer))
         head = answers.input_head(answer.provenance, reference, mask, cached=answer.cached)
         names = [v.name if isinstance(v, ImageFile) else clean_name(v) for v in values]
         images = answers.list_images(names, files, answer.outcomes)
@@ -74,7 +70,7 @@ class Endpoints:
             self._backend.compare(reference, a, b, mask), self._keep(form, reference)
         )
         if isinstance(answer, Failure):
-            raise _failed(answer)
+            raise RequestFailed(answer_failure(answer))
         head = answers.input_head(answer.provenance, reference, mask, cached=answer.cached)
         return answers.json_response({**head, "preference": answer.preference})
 
@@ -89,7 +85,7 @@ class Endpoints:
         reference = await self._sources.read_required("reference", values[0], count)
         answer = await self._backend.make_mask(reference)
         if isinstance(answer, Failure):
-            raise _failed(answer)
+            raise RequestFailed(answer_failure(answer))
         headers = {"Roi-Fraction": repr(answer.roi_fraction)}
         return Response(answer.png, 200, headers, media_type="image/png")
 
@@ -170,14 +166,11 @@ class Endpoints:
     async def _keep(self, form: Form, reference: ImageFile) -> None:
         """Keep a reference that was sent, so that the next request can name it by its hash."""
         if isinstance(form["reference"][0], ImageFile):
-            await self._backend.put_reference(reference)
+            try:
+                await self._backend.put_reference(reference)
+            except WorkerDied as error:  # the request itself can still be answered
+                LOGGER.warning("a reference is not kept: %s", error)
 
 
 def _counter(request: Request) -> CountBytes:
     return cast(CountBytes, request.scope["state"][COUNT_BYTES])
-
-
-def _failed(failure: Failure) -> RequestFailed:
-    if failure.kind not in STATUSES:
-        LOGGER.error("%s", escape_line(str(failure)))
-    return RequestFailed(answer_failure(failure))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from roi_ray.runtime.logs import escape_line
+from roi_ray.runtime.logs import LOGGER, escape_line
 from roi_ray.schema import Failure
 from roi_ray.service.backend import UNKNOWN_REFERENCE
 
@@ -102,10 +102,12 @@ def request_failed(kind: str, text: str, status: int = 0) -> RequestFailed:
 def answer_failure(failure: Failure) -> ErrorAnswer:
     """Make the answer to a request whose reference or mask failed, or whose scoring did.
 
-    A failure of a kind that has no status is a defect: its text stays in the log.
+    A failure of a kind that has no status is a defect: it is logged, and the client does not see
+    its text.
     """
     if failure.kind in STATUSES:
         return ErrorAnswer(failure.kind, failure.text)
+    LOGGER.error("%s", escape_line(str(failure)))
     return internal_error()
 
 

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Sequence
 
-from roi_ray.errors import UsageError
+from roi_ray.service.key_file import check_hash
 
 _SCHEME = b"bearer "
 
@@ -25,16 +25,8 @@ def parse_hashes(hashes: Iterable[str]) -> tuple[bytes, ...]:
     Raises:
         UsageError: one is no SHA-256. The message does not repeat it, as it may be a key.
     """
-    parsed = []
-    for number, text in enumerate(hashes, start=1):
-        try:
-            value = bytes.fromhex(text)
-        except ValueError:
-            value = b""
-        if len(value) != hashlib.sha256().digest_size:
-            raise UsageError(f"API key {number} is not the SHA-256 of a key, in 64 hexadecimals")
-        parsed.append(value)
-    return tuple(parsed)
+    numbered = enumerate(hashes, start=1)
+    return tuple(bytes.fromhex(check_hash(text, f"API key {number}")) for number, text in numbered)
 
 
 def is_authorised(authorization: Sequence[bytes], hashes: Sequence[bytes]) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import roi_ray
+from roi_ray.errors import WorkerDied
 from roi_ray.io.json_values import replace_non_finite
 from roi_ray.schema import Failure
 from roi_ray.scoring.version import SCORING_VERSION
@@ -181,7 +182,6 @@ def test_wrong_paths_and_methods_are_json_errors(service) -> None:
     response = service.get("/v1/score")
     check_error(response, 405, "MethodNotAllowed")
     assert response.headers["allow"] == "POST"
-    check_error(service.get("/metrics"), 404, "NotFound")
     check_error(service.get("/static-offline-docs/../../etc/passwd"), 404, "NotFound")
     check_error(service.get("/static-offline-docs/%2e%2e/core.py"), 404, "NotFound")
 
@@ -284,6 +284,23 @@ def test_defect_of_the_backend_is_an_internal_error(caplog) -> None:
     assert "secret" not in text
     (record,) = caplog.records
     assert "RuntimeError: secret" in record.getMessage() and record.exc_info is None
+
+
+def test_error_that_the_backend_raises_has_the_status_of_its_kind() -> None:
+    backend = FakeBackend(WorkerDied("two processes died"))
+    response = ask(backend, "GET", f"/v1/references/{'0' * 64}")
+    assert check_error(response, 503, "WorkerDied") == "two processes died"
+    check_error(ask(backend, "GET", "/v1/about"), 503, "WorkerDied")
+
+
+def test_request_is_answered_though_its_reference_is_not_kept() -> None:
+    class Forgetful(FakeBackend):
+        async def put_reference(self, _: object) -> bool:
+            raise WorkerDied("two processes died")
+
+    failure = Failure("ImageReadError", "y: bad")
+    backend = Forgetful(ScoreAnswer(Provenance(4, {}, {}), (failure,), False))
+    assert ask(backend, "POST", "/v1/score", **FORM).status_code == 200
 
 
 def test_numbers_that_json_lacks_are_null() -> None:

@@ -42,6 +42,6 @@ def test_service_without_keys_is_open() -> None:
 
 @pytest.mark.parametrize("text", ["", "secret", "ab" * 31, "ab" * 33, "zz" * 32])
 def test_hash_that_is_none_is_a_usage_error_that_does_not_repeat_it(text) -> None:
-    with pytest.raises(UsageError, match="API key 2 is not the SHA-256") as caught:
+    with pytest.raises(UsageError, match="API key 2: this is not the SHA-256") as caught:
         parse_hashes([hash_key("a"), text])
     assert not text or text not in str(caught.value)
