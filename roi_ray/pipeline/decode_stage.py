@@ -31,7 +31,7 @@ from roi_ray.pipeline.chunk import Chunk
 from roi_ray.pipeline.kind import SHARD
 from roi_ray.pipeline.plan import PAIR_IDS, ROWS
 from roi_ray.runtime import logs, telemetry
-from roi_ray.runtime.available import exclusive_memory
+from roi_ray.runtime.available import ADVICE_OF_JOBS, exclusive_memory
 from roi_ray.schema import Failure
 from roi_ray.scoring.needs import LARGE_CHUNK, decoding_need, image_bytes, is_chunk_full
 
@@ -52,11 +52,13 @@ class DecodeLimits:
         max_pixels: largest number of pixels of an image that is decoded.
         planned_pixels: largest number of pixels for which memory is planned.
         chunk_bytes: largest number of bytes of several distorted images of a chunk.
+        advice: what to do if there is too little memory for an image, for the message.
     """
 
     max_pixels: int
     planned_pixels: int = sys.maxsize
     chunk_bytes: int = LARGE_CHUNK
+    advice: str = ADVICE_OF_JOBS
 
 
 def decode_work_items(
@@ -219,4 +221,4 @@ def _reserve_memory(content: bytes, limits: DecodeLimits) -> AbstractContextMana
         return nullcontext()
     image = image_bytes(header.pixels, header.bit_depth)
     need = image + decoding_need(header.pixels, header.bit_depth, header.format)
-    return exclusive_memory(need, f"decoding {header.width} x {header.height}")
+    return exclusive_memory(need, f"decoding {header.width} x {header.height}", limits.advice)

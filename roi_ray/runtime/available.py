@@ -25,7 +25,7 @@ _RESERVED = 200 << 20
 """Bytes that are left to the system and other programs."""
 
 _ADVICE = "stop other programs, or take a machine with more memory"
-_ADVICE_OF_JOBS = (
+ADVICE_OF_JOBS = (
     "use fewer --actors if the job has several, stop other programs, take a machine with more "
     "memory, or refuse such images by --max-pixels"
 )
@@ -44,18 +44,19 @@ def read_available_memory() -> int:
 
 
 @contextmanager
-def exclusive_memory(need: int, what: str) -> Iterator[None]:
+def exclusive_memory(need: int, what: str, advice: str = ADVICE_OF_JOBS) -> Iterator[None]:
     """Work on something that needs more memory than planned, one such work per machine at a time.
 
     Args:
         need: bytes that the work takes.
         what: what is worked on, for the message.
+        advice: what to do about it, for the message.
 
     Raises:
         OutOfMemory: less memory is available when its turn has come.
     """
     with _turn():
-        check_available_memory(need, what, _ADVICE_OF_JOBS)
+        check_available_memory(need, what, advice)
         yield
 
 

@@ -17,14 +17,17 @@ Role = Literal["image", "mask"]
 Decode = Callable[[bytes, Role], Awaitable[Pixels | Failure]]
 """Decodes a file, perhaps in another process."""
 
-PLANNED_PIXELS = 1 << 22
+PLANNED_PIXELS = 1 << 24
 """Images of more pixels are decoded and scored one at a time on each machine, if there is memory
-for them."""
+for them. A decoder takes 0.3 GB for one of this size, and a process that scores 1 GB."""
+
+ADVICE = "send fewer large images at a time, or take a machine with more memory"
+"""What to do if there is too little memory for an image."""
 
 
 def make_limits(max_pixels: int) -> DecodeLimits:
     """Return the limits of a process that decodes images of up to this number of pixels."""
-    return DecodeLimits(max_pixels, PLANNED_PIXELS)
+    return DecodeLimits(max_pixels, PLANNED_PIXELS, advice=ADVICE)
 
 
 def decode_file(data: bytes, role: Role, limits: DecodeLimits) -> Pixels | Failure:

@@ -15,7 +15,7 @@ from roi_ray.scoring.needs import scoring_need
 from roi_ray.scoring.outcome import check_finite
 from roi_ray.scoring.prepared import Prepared
 from roi_ray.scoring.scorer import Scorer
-from roi_ray.service.decode import PLANNED_PIXELS
+from roi_ray.service.decode import ADVICE, PLANNED_PIXELS
 from roi_ray.service.prepared_cache import KeptReference
 
 GPU_BATCH = 32
@@ -96,4 +96,4 @@ def _reserve_memory(
     if height * width <= PLANNED_PIXELS:
         return nullcontext()
     need = scoring_need(height * width, images, scorer.settings.lpips, scorer.device.type)
-    return exclusive_memory(need, f"scoring {width} x {height}")
+    return exclusive_memory(need, f"scoring {width} x {height}", ADVICE)

@@ -11,6 +11,7 @@ from roi_ray.pipeline.chunk import Chunk
 from roi_ray.pipeline.score_kind import RESULTS
 from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.schema import Failure
+from roi_ray.scoring import outcome
 from roi_ray.scoring.preparation import Preparation
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
@@ -118,7 +119,7 @@ def test_error_names_the_reference_that_is_too_small(photos, scoring) -> None:
 def test_non_finite_scores_are_an_error(photos, scoring, monkeypatch) -> None:
     x = photos["coffee"][:64, :64]
     monkeypatch.setattr(
-        score_stage, "asdict", lambda _: {"mse": 0.1, "lpips": float("nan"), "d_loss": float("inf")}
+        outcome, "asdict", lambda _: {"mse": 0.1, "lpips": float("nan"), "d_loss": float("inf")}
     )
     results = scoring(chunk(x, x))
     (row,) = results.to_pylist()
