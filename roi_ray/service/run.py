@@ -59,25 +59,27 @@ def serve(
     ):
         import ray
 
-        from roi_ray.service import serve_control, shutdown
+        from roi_ray.service import serve_control, serve_state, shutdown
         from roi_ray.service.deployments import build_app
 
         serve_control.check_no_serve()
         if is_local:
             check_device(options, int(ray.cluster_resources().get("GPU", 0)))
         with serve_control.Proxies(host, port, is_local=is_local) as proxies:
-            handle = serve_control.deploy(build_app(options), is_local=is_local)
-            url = make_url(host, port)
-            serve_control.wait_until_ready(url, is_local=is_local)
-            with shutdown.catch_signals() as signals:
-                announce(url)
-                watch = serve_control.Watch()
-                while not signals.count:
-                    signals.wait(_WATCH_SECONDS)
-                    watch.check()
-                LOGGER.info("closing: waiting for the requests in progress")
-                left = shutdown.drain(handle, drain_seconds, signals)
-                proxies.is_hurried = left > 0
+            try:
+                handle = serve_control.deploy(build_app(options), is_local=is_local)
+                url = make_url(host, port)
+                serve_control.wait_until_ready(url, is_local=is_local)
+                with shutdown.catch_signals() as signals:
+                    announce(url)
+                    watch = serve_state.Watch()
+                    while not signals.count:
+                        signals.wait(_WATCH_SECONDS)
+                        watch.check()
+                    LOGGER.info("closing: waiting for the requests in progress")
+                    left = shutdown.drain(handle, drain_seconds, signals)
+                    proxies.is_hurried = left > 0
+            finally:
                 output.discard()
     return left
 

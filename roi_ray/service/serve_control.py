@@ -1,50 +1,30 @@
-"""Start, watch and stop the service's application on Ray Serve, from the driver.
-
-Ray Serve's public `status` waits without a limit, so that this module asks Serve's controller
-itself; `pyproject.toml` pins Ray's minor version.
-"""
+"""Start and stop the service's application on Ray Serve, from the driver."""
 
 import logging
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roi_ray.errors import ClusterError
 from roi_ray.runtime.logs import LOGGER, escape_line
+from roi_ray.service.serve_state import (
+    ANSWER_SECONDS,
+    APPLICATION,
+    CONTROLLER,
+    NAMESPACE,
+    find_controller,
+    last_line,
+    read_state,
+)
 
 if TYPE_CHECKING:
     from ray.serve import Application
     from ray.serve.handle import DeploymentHandle
 
-APPLICATION = "roi-ray"
-"""Name of the application among those of Ray Serve."""
-
-_CONTROLLER, _NAMESPACE = "SERVE_CONTROLLER_ACTOR", "serve"
-_ANSWER_SECONDS = 20.0
 _POLL_SECONDS = 0.5
 _PLACE_SECONDS = 120.0
 """How long a process may wait for a place on a machine that gets no more CPUs, GPUs or memory."""
-_PATIENCE_SECONDS = 300.0
-"""How long a deployment may be without any process before the service is given up."""
-
-
-@dataclass(frozen=True)
-class State:
-    """State of the application.
-
-    Attributes:
-        status: `NOT_STARTED`, `DEPLOYING`, `RUNNING`, `UNHEALTHY`, `DEPLOY_FAILED`, `DELETING`, or
-            `GONE` if Serve does not know the application.
-        problem: what Serve says about it; empty if there is nothing to say.
-        has_all: whether each deployment has a process that runs.
-    """
-
-    status: str
-    problem: str
-    has_all: bool
 
 
 def check_no_serve() -> None:
@@ -56,7 +36,7 @@ def check_no_serve() -> None:
     import ray
 
     for actor in ray.util.list_named_actors(all_namespaces=True):
-        if (actor["namespace"], actor["name"]) == (_NAMESPACE, _CONTROLLER):
+        if (actor["namespace"], actor["name"]) == (NAMESPACE, CONTROLLER):
             raise ClusterError(
                 "Ray Serve runs in this cluster already, perhaps another roi-ray serve; stop it "
                 "by `serve shutdown`, or add this service to it by `serve deploy`: see "
@@ -92,26 +72,29 @@ class Proxies:
         location = "HeadOnly" if self._is_local else "EveryNode"
         try:
             serve.start(proxy_location=location, http_options=self._address)
-        except (ray.exceptions.RayError, RuntimeError, TimeoutError) as error:
-            self._shut_down()
-            raise ClusterError(f"Ray Serve does not start: {last_line(str(error))}") from error
-        except BaseException:  # a signal
-            self._shut_down()
-            raise
+        except BaseException as error:
+            self.__exit__(type(error))
+            if isinstance(error, ray.exceptions.RayError | RuntimeError | TimeoutError):
+                raise ClusterError(f"Ray Serve does not start: {last_line(str(error))}") from error
+            raise  # a signal
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # A local Ray ends with this process. It may be broken, and would be asked in vain.
+        self.is_hurried = self.is_hurried or (kind is not None and self._is_local)
         self._shut_down()
 
     def _shut_down(self) -> None:
         from ray import serve
 
-        if not self.is_hurried:
-            serve.delete(APPLICATION)
-            serve.shutdown()
-        elif not self._is_local:  # a local Ray ends with this process
-            with suppress(Exception):
-                _find_controller().graceful_shutdown.remote(False)
+        try:
+            if not self.is_hurried:
+                serve.delete(APPLICATION)
+                serve.shutdown()
+            elif not self._is_local:
+                find_controller().graceful_shutdown.remote(False)
+        except Exception as error:  # whatever it is: nothing more can be done
+            LOGGER.warning("Ray Serve did not shut down properly: %s", last_line(str(error)))
 
 
 def deploy(application: "Application", *, is_local: bool) -> "DeploymentHandle":
@@ -124,10 +107,14 @@ def deploy(application: "Application", *, is_local: bool) -> "DeploymentHandle":
     Raises:
         ClusterError: a process does not start; the message says why.
     """
+    import ray
     from ray.serve.api import RunTarget, run_many
 
     target = RunTarget(application, name=APPLICATION, route_prefix="/")
-    (handle,) = run_many([target], wait_for_applications_running=False)
+    try:
+        (handle,) = run_many([target], wait_for_applications_running=False)
+    except (ray.exceptions.RayError, RuntimeError, TimeoutError) as error:
+        raise ClusterError(f"the service does not start: {last_line(str(error))}") from error
     begun, logged = time.monotonic(), ""
     while (state := read_state()).status != "RUNNING":
         waited = time.monotonic() - begun
@@ -159,7 +146,7 @@ def wait_until_ready(url: str, *, is_local: bool) -> None:
     end, problem = time.monotonic() + _PLACE_SECONDS, ""
     while time.monotonic() < end:
         try:
-            with urllib.request.urlopen(f"{url}/v1/ready", timeout=_ANSWER_SECONDS):
+            with urllib.request.urlopen(f"{url}/v1/ready", timeout=ANSWER_SECONDS):
                 return
         except urllib.error.HTTPError as error:
             problem = f"{error.code} {error.read(1000).decode(errors='replace')}"
@@ -169,87 +156,3 @@ def wait_until_ready(url: str, *, is_local: bool) -> None:
             problem = str(error)
         time.sleep(_POLL_SECONDS)
     raise ClusterError(f"the service does not become ready: {escape_line(problem)}")
-
-
-class Watch:
-    """Look whether the service still runs, now and then."""
-
-    def __init__(self) -> None:
-        self._complete = time.monotonic()
-        self._is_warned = False
-
-    def check(self) -> None:
-        """Look once.
-
-        Raises:
-            ClusterError: the service was deleted, or has been without a process it needs for
-                minutes, or the cluster does not answer any more.
-        """
-        now = time.monotonic()
-        state = read_state()
-        if state.status in ("GONE", "NOT_STARTED", "DELETING"):
-            raise ClusterError("the service has ended: something else deleted it from Ray Serve")
-        if state.has_all:
-            self._complete, self._is_warned = now, False
-            return
-        if not self._is_warned:
-            LOGGER.warning("the service is not complete: %s", last_line(state.problem))
-            self._is_warned = True
-        if now - self._complete > _PATIENCE_SECONDS:
-            raise ClusterError(
-                f"the service has been incomplete for {_PATIENCE_SECONDS:.0f} s: "
-                f"{last_line(state.problem)}"
-            )
-
-
-def read_state() -> State:
-    """Ask Serve for the state of the application.
-
-    Raises:
-        ClusterError: Serve does not answer.
-    """
-    import ray
-
-    try:
-        answer = _find_controller().get_serve_instance_details.remote()
-        details: dict[str, Any] = ray.get(answer, timeout=_ANSWER_SECONDS)
-    except ValueError as error:  # Ray knows no such actor
-        raise ClusterError("the service has ended: something else shut Ray Serve down") from error
-    except (ray.exceptions.RayError, TimeoutError) as error:
-        raise ClusterError(f"Ray Serve does not answer: {last_line(str(error))}") from error
-    application = details["applications"].get(APPLICATION)
-    if application is None:
-        return State("GONE", "", has_all=False)
-    deployments = application["deployments"].values()
-    problems = [application["message"], *(each["message"] for each in deployments)]
-    return State(
-        status=_text(application["status"]),
-        problem=next((problem for problem in problems if problem), ""),
-        has_all=all(
-            any(_text(replica["state"]) == "RUNNING" for replica in each["replicas"])
-            for each in deployments
-        ),
-    )
-
-
-def last_line(text: str) -> str:
-    r"""Return the last line of a message: of a traceback it is the one that says what is wrong.
-
-    Examples:
-        >>> last_line("Traceback ...\n  File x.py\nroi_ray.errors.WeightsError: altered\n")
-        'WeightsError: altered'
-    """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return escape_line(lines[-1].removeprefix("roi_ray.errors.")) if lines else "no reason is known"
-
-
-def _find_controller() -> Any:  # noqa: ANN401
-    """Return Serve's controller; ValueError if there is none."""
-    import ray
-
-    return ray.get_actor(_CONTROLLER, namespace=_NAMESPACE)
-
-
-def _text(value: object) -> str:
-    """Return the name of a state, which Serve gives as a string or as an enumeration."""
-    return str(getattr(value, "value", value))

@@ -68,12 +68,20 @@ def drain(handle: "DeploymentHandle", seconds: float, signals: StopSignals) -> i
     Returns:
         requests that are still in progress.
     """
+    import ray
+
     end = time.monotonic() + seconds
-    quiet_since: float | None = None
+    left, quiet_since, is_warned = 0, None, False
     while True:
-        # Again each time: a process that has just replaced another one is open.
-        left = _close_and_count(handle)
         now = time.monotonic()
+        try:
+            # Again each time: a process that has just replaced another one is open.
+            _call_all(handle, "close")
+            left = sum(_call_all(handle, "count_requests"))
+        except (ray.exceptions.RayError, RuntimeError, TimeoutError) as error:
+            if not is_warned:
+                LOGGER.warning("a process of the service does not answer: %s", error)
+            left, is_warned = max(left, 1), True
         if left:
             quiet_since = None
         elif quiet_since is None:
@@ -85,14 +93,7 @@ def drain(handle: "DeploymentHandle", seconds: float, signals: StopSignals) -> i
         signals.wait(_POLL_SECONDS)
 
 
-def _close_and_count(handle: "DeploymentHandle") -> int:
-    """Close the door of each process that talks HTTP; return the requests in progress."""
-    import ray
-
-    try:
-        handle.broadcast("close").results(timeout_s=_BROADCAST_SECONDS)
-        counts = handle.broadcast("count_requests").results(timeout_s=_BROADCAST_SECONDS)
-    except (ray.exceptions.RayError, TimeoutError) as error:
-        LOGGER.warning("a process of the service does not answer: %s", type(error).__name__)
-        return 1
-    return sum(counts)
+def _call_all(handle: "DeploymentHandle", method: str) -> list[int]:
+    """Call a method of each process of a deployment."""
+    results: list[int] = handle.broadcast(method).results(timeout_s=_BROADCAST_SECONDS)
+    return results
