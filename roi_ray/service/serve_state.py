@@ -88,7 +88,8 @@ def read_state() -> State:
     if application is None:
         return State("GONE", "", has_all=False)
     deployments = application["deployments"].values()
-    problems = [application["message"], *(each["message"] for each in deployments)]
+    # The application's only names the deployment that has a problem.
+    problems = [*(each["message"] for each in deployments), application["message"]]
     return State(
         status=_text(application["status"]),
         problem=next((problem for problem in problems if problem), ""),
