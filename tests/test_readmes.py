@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.cli.app import load_command
-from roi_ray.service.api import build_api
+from roi_ray.service.http.api import build_api
 from roi_ray.service.options import ServiceOptions
 from tests.conftest import encode, write
 from tests.service.asgi_server import serving

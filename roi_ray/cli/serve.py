@@ -234,7 +234,7 @@ def main(
     )
     if api_keys is not None:
         options = replace(options, api_keys=read_key_file(api_keys))
-    from roi_ray.service.run import serve
+    from roi_ray.service.lifecycle.run import serve
 
     output = sys.stdout  # `serve` sends what Ray prints to standard error
     if left := serve(

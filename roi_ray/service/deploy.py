@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from roi_ray.errors import UsageError
 from roi_ray.service.byte_sizes import parse_bytes
-from roi_ray.service.checks import check_options
 from roi_ray.service.key_file import check_hash, read_key_file
+from roi_ray.service.lifecycle.checks import check_options
 from roi_ray.service.options import Limits, ServiceOptions
 from roi_ray.settings import Settings
 
@@ -37,7 +37,7 @@ def app(args: dict[str, Any]) -> "Application":
     """
     options = read_options(args)
     check_options(options)
-    from roi_ray.service.deployments import build_app
+    from roi_ray.service.cluster.deployments import build_app
 
     return build_app(options)
 

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.schema import Failure
 from roi_ray.service.backend import CompareAnswer, ImageFile, MaskAnswer, Provenance, ScoreAnswer
-from roi_ray.service.decode import Role, decode_file, make_limits
 from roi_ray.service.options import ServiceOptions
-from roi_ray.service.reference_store import ReferenceStore
-from roi_ray.service.scoring_worker import ScoringWorker
+from roi_ray.service.worker.decode import Role, decode_file, make_limits
+from roi_ray.service.worker.reference_store import ReferenceStore
+from roi_ray.service.worker.scoring_worker import ScoringWorker
 
 
 class LocalBackend:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from roi_ray.service.api import build_api
+from roi_ray.service.http.api import build_api
 from roi_ray.service.options import ServiceOptions
 from tests.service.asgi_server import serving
 from tests.service.files import open_backend

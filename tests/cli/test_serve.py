@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from roi_ray.service.keys import hash_key
+from roi_ray.service.http.keys import hash_key
 from roi_ray.service.options import Limits, ServiceOptions
 from roi_ray.settings import Settings
 from tests.conftest import strip_colours, write
@@ -16,7 +16,7 @@ from tests.conftest import strip_colours, write
 @pytest.fixture
 def calls(monkeypatch) -> list[tuple[object, ...]]:
     """What the command asks to be served; the service cuts 0 requests off."""
-    from roi_ray.service import run
+    from roi_ray.service.lifecycle import run
 
     asked: list[tuple[object, ...]] = []
 
@@ -102,7 +102,7 @@ def test_a_missing_extra_is_named(run, monkeypatch) -> None:
 
 
 def test_requests_that_were_cut_off_are_exit_code_4(run, monkeypatch) -> None:
-    from roi_ray.service import run as service
+    from roi_ray.service.lifecycle import run as service
 
     monkeypatch.setattr(service, "serve", lambda *_: 3)
     done = run()

@@ -27,7 +27,7 @@ from roi_ray.errors import (
 )
 from roi_ray.schema import Scores
 from roi_ray.scoring.version import SCORING_VERSION
-from roi_ray.service.api import build_api
+from roi_ray.service.http.api import build_api
 from roi_ray.service.local_backend import LocalBackend
 from roi_ray.service.options import Limits, ServiceOptions
 from tests.client.recording_app import Recorded, RecordingApp

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from roi_ray.service.api import build_api
+from roi_ray.service.http.api import build_api
 from roi_ray.service.options import Limits, ServiceOptions
 from tests.service.asgi_server import serving
 from tests.service.files import open_backend

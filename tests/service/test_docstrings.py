@@ -11,13 +11,13 @@ from tests.test_docstrings import run_examples
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("byte_budget", "ByteBudget"),
-        ("decode", "decode_file"),
+        ("worker.byte_budget", "ByteBudget"),
+        ("worker.decode", "decode_file"),
         ("local_backend", "LocalBackend"),
-        ("reference_router", "prefer_idle"),
-        ("reference_store", "ReferenceStore"),
-        ("scoring_queue", "ScoringQueue"),
-        ("tasks", "gather"),
+        ("cluster.reference_router", "prefer_idle"),
+        ("worker.reference_store", "ReferenceStore"),
+        ("worker.scoring_queue", "ScoringQueue"),
+        ("worker.tasks", "gather"),
     ],
 )
 def test_examples_run(module, name) -> None:

@@ -14,13 +14,13 @@ from roi_ray.preference.model.preference_model import load_preference_model
 from roi_ray.schema import Failure, Scores
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.scoring.version import SCORING_VERSION
-from roi_ray.service import preparer
 from roi_ray.service.backend import NEEDS_CONTENT, MaskAnswer, ScoreAnswer
 from roi_ray.service.local_backend import LocalBackend
 from roi_ray.service.options import ServiceOptions
-from roi_ray.service.prepared_cache import KeptReference
-from roi_ray.service.scoring_work import prepare
-from roi_ray.service.scoring_worker import ScoringWorker
+from roi_ray.service.worker import preparer
+from roi_ray.service.worker.prepared_cache import KeptReference
+from roi_ray.service.worker.scoring_work import prepare
+from roi_ray.service.worker.scoring_worker import ScoringWorker
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, Settings
 from tests.conftest import Photos, deepen, encode, encode_16_bits
 from tests.service.files import make_file, open_backend

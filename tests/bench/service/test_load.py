@@ -10,7 +10,7 @@ from roi_ray.bench.service.load import send_load
 from roi_ray.bench.service.options import Load
 from roi_ray.bench.service.scorer import BareScorer
 from roi_ray.bench.service.workload import make_files, write_files
-from roi_ray.service.api import build_api
+from roi_ray.service.http.api import build_api
 from roi_ray.service.options import ServiceOptions
 from roi_ray.sweep import photographs
 from tests.service.asgi_server import serving

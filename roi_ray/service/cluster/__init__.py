@@ -1,0 +1,1 @@
+"""The service's processes on Ray Serve, and calls between them."""

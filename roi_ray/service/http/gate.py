@@ -1,0 +1,242 @@
+"""Limits, keys and an orderly end: what every request passes before the app sees it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from roi_ray.service.http.defects import log_defect
+from roi_ray.service.http.error_answers import ErrorAnswer, internal_error
+from roi_ray.service.http.exchange import LINGER_SECONDS, Exchange, content_length, header_values
+from roi_ray.service.http.keys import is_authorised, parse_hashes
+from roi_ray.service.options import Limits
+
+COUNT_BYTES = "count_bytes"
+"""Key of the request's state: an async function that counts more bytes that the request takes, such
+as files that it names. Past a limit it does not return: the gate refuses the request."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What the gate asks of a request for a path.
+
+    Attributes:
+        needs_key: whether it needs an API key, if keys are configured.
+        is_counted: whether it counts as a request in progress, and is refused where there are too
+            many or the service is closing.
+    """
+
+    needs_key: bool = True
+    is_counted: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a request ended.
+
+    Attributes:
+        path: its path, without that of the service.
+        status: status of the answer; 0 if the client went away before.
+        seconds: from the request's first byte to its end.
+        size: bytes of its body that arrived, and of the files that it named.
+    """
+
+    path: str
+    status: int
+    seconds: float
+    size: int
+
+
+class Observer(Protocol):
+    """Whatever measures the requests."""
+
+    def begin(self, requests: int) -> None:
+        """A request that counts has begun; so many are in progress."""
+
+    def end(self, outcome: Outcome, requests: int) -> None:
+        """A request has ended; so many are in progress."""
+
+
+class Gate:
+    """An ASGI app that guards another one.
+
+    It counts the requests in progress and the bytes that they take, and refuses a request: 401
+    without a key, before its body is read; 503 once the gate is closed; 429 where others take the
+    place or the memory; 413 for a body that is too large, also one that says no length; 408 where
+    the body takes too long, and 504 where the answer does. The app is cancelled when it is late, or
+    when the client is gone. Its errors are answered with 500. One gate serves one event loop.
+
+    Args:
+        app: the ASGI app.
+        limits: what is accepted.
+        key_hashes: SHA-256 of each API key, in hexadecimal.
+        passage: what a path asks for.
+        observer: measures the requests.
+
+    Attributes:
+        requests: number of requests in progress that count.
+        waiting_bytes: bytes that the requests in progress take.
+        is_closed: whether new requests are refused.
+
+    Raises:
+        UsageError: a hash is none.
+
+    Examples:
+        >>> async def app(scope, receive, send):
+        ...     ...
+        >>> gate = Gate(app, Limits(max_requests=8))
+        >>> gate.close()
+        >>> gate.is_closed, gate.requests
+        (True, 0)
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        key_hashes: Sequence[str] = (),
+        passage: Callable[[str], Passage] = lambda _: Passage(),
+        observer: Observer | None = None,
+    ) -> None:
+        self._app, self._limits = app, limits
+        self._hashes = parse_hashes(key_hashes)
+        self._passage, self._observer = passage, observer
+        # A larger body would be told to come again, and never fit.
+        self._max_body_bytes = min(limits.max_body_bytes, limits.max_waiting_bytes)
+        self.requests = 0
+        self.waiting_bytes = 0
+        self.is_closed = False
+
+    def close(self) -> None:
+        """Refuse new requests; those in progress go on. Any thread may call it."""
+        self.is_closed = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request to the app, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._guard(scope, receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start, size = time.perf_counter(), 0
+
+        def count(more: int) -> ErrorAnswer | None:
+            nonlocal size
+            size += more
+            self.waiting_bytes += more
+            return self._check_size(size, self.waiting_bytes)
+
+        path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+        passage = self._passage(path)
+        exchange = Exchange(scope, receive, send, count)
+        refusal = self._check_entry(scope, passage)
+        # One that is refused does not count: while its body is read, it takes no other one's place.
+        is_counted = passage.is_counted and refusal is None
+        self.requests += is_counted
+        if self._observer and is_counted:
+            self._observer.begin(self.requests)
+        try:
+            if refusal is None:
+                scope = {**scope, "state": {**scope.get("state", {}), COUNT_BYTES: exchange.count}}
+                await self._run(scope, exchange)
+            else:
+                await exchange.refuse(refusal)
+        finally:
+            exchange.end()
+            self.requests -= is_counted
+            self.waiting_bytes -= size
+            if self._observer:
+                seconds = time.perf_counter() - start
+                self._observer.end(Outcome(path, exchange.status, seconds, size), self.requests)
+
+    def _check_entry(self, scope: Scope, passage: Passage) -> ErrorAnswer | None:
+        """Say why a request is refused before its body is read; None if it is not."""
+        authorization = header_values(scope, b"authorization")
+        if passage.needs_key and not is_authorised(authorization, self._hashes):
+            return ErrorAnswer(
+                "Unauthorised",
+                "send a key that opens this service: Authorization: Bearer KEY",
+                headers=(("WWW-Authenticate", "Bearer"),),
+            )
+        if passage.is_counted and self.is_closed:
+            return ErrorAnswer("ServiceClosing", "the service is closing; ask again later")
+        if passage.is_counted and self.requests >= self._limits.max_requests:
+            return ErrorAnswer(
+                "TooManyRequests",
+                f"{self._limits.max_requests} requests are in progress; ask again later",
+            )
+        length = content_length(scope) or 0
+        return self._check_size(length, self.waiting_bytes + length)
+
+    def _check_size(self, size: int, waiting_bytes: int) -> ErrorAnswer | None:
+        """Say why a request is refused that takes so many bytes, and all of them so many."""
+        if size > self._max_body_bytes:
+            return ErrorAnswer(
+                "BodyTooLarge",
+                f"the request has more than {self._max_body_bytes:,} bytes, with the files that it "
+                "names; send fewer or smaller images",
+            )
+        if waiting_bytes > self._limits.max_waiting_bytes:
+            return ErrorAnswer(
+                "TooManyRequests",
+                f"the requests in progress have {self._limits.max_waiting_bytes:,} bytes; ask "
+                "again later",
+            )
+        return None
+
+    async def _run(self, scope: Scope, exchange: Exchange) -> None:
+        """Run the app until it ends, is late, or its request must be given up."""
+        app = asyncio.create_task(_run_app(self._app, scope, exchange))
+        events: list[asyncio.Future[Any]] = [app, exchange.stopped]
+        exchange.watch()
+        try:
+            await asyncio.wait(
+                events,
+                timeout=self._limits.timeout_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not app.done():
+                exchange.shut()
+                app.cancel()
+                # It may still be reading the body.
+                await asyncio.wait({app}, timeout=LINGER_SECONDS)
+                is_late = not exchange.stopped.done()
+                answer = self._late(exchange) if is_late else exchange.stopped.result()
+                if answer is not None:
+                    await exchange.refuse(answer)
+        finally:
+            exchange.shut()
+            app.cancel()
+            await asyncio.wait({app})
+            if not app.cancelled() and (error := app.exception()):
+                log_defect(scope["path"], error)
+
+    def _late(self, exchange: Exchange) -> ErrorAnswer:
+        seconds = self._limits.timeout_seconds
+        if not exchange.body_ended:
+            return ErrorAnswer(
+                "RequestTimeout",
+                f"the body did not arrive within {seconds:g} seconds; send smaller images, or name "
+                "their URIs",
+            )
+        return ErrorAnswer(
+            "ScoringTimeout",
+            f"there is no answer after {seconds:g} seconds; send fewer or smaller images, or ask "
+            "again when the service has less to do",
+        )
+
+
+async def _run_app(app: ASGIApp, scope: Scope, exchange: Exchange) -> None:
+    """Run the app; if it fails, answer for it."""
+    try:
+        await app(scope, exchange.receive, exchange.send)
+    except Exception as error:
+        log_defect(scope["path"], error)
+    if not exchange.status and not exchange.is_shut:
+        await exchange.refuse(internal_error())

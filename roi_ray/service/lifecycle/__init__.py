@@ -1,0 +1,1 @@
+"""`roi-ray serve`: check, start, watch, and end without a loss."""

@@ -1,0 +1,113 @@
+"""Run a service in the foreground: start it, wait for a signal, and end it without a loss."""
+
+import io
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, redirect_stdout
+
+from roi_ray.runtime.logs import LOGGER
+from roi_ray.service.lifecycle.checks import check_device, check_options, find_port, is_loopback
+from roi_ray.service.options import DEFAULT_PORT, ServiceOptions
+
+DEFAULT_HOST = "127.0.0.1"
+_MORE_SECONDS = 5.0
+"""How long the service takes to send an answer that it has made within the time limit."""
+_WATCH_SECONDS = 2.0
+
+
+def serve(
+    options: ServiceOptions,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    drain_seconds: float | None = None,
+    announce: Callable[[str], None] = print,
+) -> int:
+    """Serve until SIGTERM or SIGINT; call it in the main thread.
+
+    The first signal closes the door: new requests get the status 503, those in progress are
+    finished. A second one ends the service at once.
+
+    Args:
+        options: how the service runs.
+        host: address that the service listens at; in a cluster, on each node with a process of it.
+        port: its port; 0 for any that is free.
+        drain_seconds: longest time to finish the requests in progress; None for the time limit of
+            a request and 5 s.
+        announce: called with the service's URL when it is ready.
+
+    Returns:
+        requests that were cut off: 0 if every accepted request was answered.
+
+    Raises:
+        UsageError: an option, the host or the port cannot be used.
+        WeightsError: weights or the preference model are missing, altered, or of another layout.
+        DeviceError: the device is not available, or too slow in the precision.
+        ClusterError: Ray cannot be reached or started, Serve runs already, the service does not
+            start, or it has ended by itself.
+    """
+    if drain_seconds is None:
+        drain_seconds = options.limits.timeout_seconds + _MORE_SECONDS
+    check_options(options)
+    port = find_port(host, port)
+    if not is_loopback(host) and not options.api_keys:
+        LOGGER.warning("%s is not only this machine, and no key is needed: see --api-keys", host)
+    from roi_ray.runtime.cluster import connect
+
+    with (
+        _Output() as output,
+        connect(worker_logs=False, survive_group_signals=True) as is_local,
+    ):
+        import ray
+
+        from roi_ray.service.cluster.deployments import build_app
+        from roi_ray.service.lifecycle import serve_control, serve_state, shutdown
+
+        serve_control.check_no_serve()
+        if is_local:
+            check_device(options, int(ray.cluster_resources().get("GPU", 0)))
+        with serve_control.Proxies(host, port, is_local=is_local) as proxies:
+            try:
+                handle = serve_control.deploy(build_app(options), is_local=is_local)
+                url = make_url(host, port)
+                serve_control.wait_until_ready(url, is_local=is_local)
+                with shutdown.catch_signals() as signals:
+                    announce(url)
+                    watch = serve_state.Watch()
+                    while not signals.count:
+                        signals.wait(_WATCH_SECONDS)
+                        watch.check()
+                    LOGGER.info("closing: waiting for the requests in progress")
+                    left = shutdown.drain(handle, drain_seconds, signals)
+                    proxies.is_hurried = left > 0
+            finally:
+                output.discard()
+    return left
+
+
+class _Output:
+    """Keep what Ray prints of its processes' ends away from standard output."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "_Output":
+        self._stack.enter_context(redirect_stdout(sys.stderr))
+        return self
+
+    def discard(self) -> None:
+        """Print no more of it: the processes end because they shall."""
+        self._stack.enter_context(redirect_stdout(io.StringIO()))
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+def make_url(host: str, port: int) -> str:
+    """Write the URL of a service for programs on the same machine.
+
+    Examples:
+        >>> make_url("127.0.0.1", 8000), make_url("::1", 8000), make_url("0.0.0.0", 80)
+        ('http://127.0.0.1:8000', 'http://[::1]:8000', 'http://127.0.0.1:80')
+    """
+    local = {"": DEFAULT_HOST, "0.0.0.0": DEFAULT_HOST, "::": "::1"}.get(host, host)
+    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"

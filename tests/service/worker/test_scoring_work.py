@@ -1,0 +1,73 @@
+"""Work of the scoring thread."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from roi_ray.schema import Failure, Scores
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.service.worker.scoring_work import ScorePairs, encode_mask, prepare
+from tests.conftest import jpeg, needs_cuda
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return Scorer()
+
+
+def test_scores_are_in_the_order_of_the_pairs_whatever_their_references(scorer, photos) -> None:
+    x, y = photos["chelsea"][80:208, 120:280], photos["coffee"][:128, :160]
+    a, b = (prepare(scorer, image, None).prepared for image in (x, y))
+    pairs = [(a, x // 2), (b, y), (a, x), (b, y // 4)]
+    outcomes = ScorePairs(scorer, (128, 160), batch=0).run(pairs)
+    assert [outcome.psnr == 100 for outcome in outcomes] == [False, True, True, False]
+    for outcome, (reference, image) in zip(outcomes, pairs, strict=True):
+        assert outcome.to_dict() == pytest.approx(
+            scorer.score(reference, [image])[0].to_dict(), rel=1e-5
+        )
+
+
+def test_scores_that_are_not_finite_fail_their_pair(scorer, photos, monkeypatch) -> None:
+    x = photos["chelsea"][:64, :80]
+    reference = prepare(scorer, x, None).prepared
+    score_pairs = scorer.score_pairs
+
+    def break_first(pairs) -> list[Scores]:
+        first, *others = score_pairs(pairs)
+        return [replace(first, lpips=float("inf")), *others]
+
+    monkeypatch.setattr(scorer, "score_pairs", break_first)
+    outcomes = ScorePairs(scorer, (64, 80), batch=0).run([(reference, x), (reference, x // 2)])
+    assert outcomes[0] == Failure("NonFiniteScore", "lpips not finite")
+    assert isinstance(outcomes[1], Scores)
+
+
+def test_mask_is_encoded_as_its_levels(scorer, photos) -> None:
+    x = photos["chelsea"][:100, :120]
+    prepared = prepare(scorer, x, None).prepared
+    image = Image.open(io.BytesIO(encode_mask(prepared)))
+    assert (image.mode, image.size) == ("L", (120, 100))
+    expected = (255 * prepared.mask.double()).round().to(torch.uint8)
+    assert (np.asarray(image) == expected.numpy()).all()
+
+
+def test_batch_has_as_many_pixels_as_its_small_images(scorer) -> None:
+    assert ScorePairs(scorer, (512, 512), batch=32).limit == 32
+    assert ScorePairs(scorer, (1024, 1024), batch=32).limit == 8
+    assert ScorePairs(scorer, (9000, 9000), batch=32).limit == 1
+    assert ScorePairs(scorer, (64, 64), batch=0).limit == 1
+
+
+@needs_cuda
+def test_batches_on_a_gpu_have_the_scores_of_single_pairs(photos) -> None:
+    scorer = Scorer(device="cuda")
+    x = photos["astronaut"][:256, :256]
+    reference = prepare(scorer, x, None).prepared
+    pairs = [(reference, jpeg(x, quality)) for quality in (10, 40, 70, 90)]
+    outcomes = ScorePairs(scorer, (256, 256), batch=4).run(pairs)
+    for outcome, pair in zip(outcomes, pairs, strict=True):
+        assert outcome.to_dict() == pytest.approx(scorer.score_pairs([pair])[0].to_dict(), rel=1e-4)
