@@ -100,7 +100,8 @@ def resolve_allowed(uri: str, base: str, allowlist: Allowlist) -> str:
         ImageReadError: no file can have this name.
     """
     absolute = storage.resolve(uri, base)
-    if "\0" in absolute:
+    path = storage.local_path(absolute) if absolute.startswith("file://") else absolute
+    if "\0" in path:
         raise ImageReadError("a name with a zero byte")
     try:
         allowlist.check(absolute)

@@ -10,7 +10,7 @@ _UNITS: dict[str, int] = {
     **{name: 1000**power for power, name in enumerate(("KB", "MB", "GB", "TB"), 1)},
     **{name: 1024**power for power, name in enumerate(("KIB", "MIB", "GIB", "TIB"), 1)},
 }
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?) ?([A-Za-z]*)")
 
 
 def parse_bytes(text: str) -> int:

@@ -1,5 +1,6 @@
 """Options of a service, for the command line and for a deployment's YAML. Imports nothing heavy."""
 
+import math
 import os
 from dataclasses import dataclass, field
 
@@ -37,8 +38,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value <= 0:
-                raise UsageError(f"{name} is {value}; it must be above 0")
+            _check_positive(name, value)
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class ServiceOptions:
         if self.device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"device is {self.device!r}; give auto, cpu or cuda")
         for name in _POSITIVE:
-            if (value := getattr(self, name)) is not None and value <= 0:
-                raise UsageError(f"{name} is {value}; it must be above 0")
+            if (value := getattr(self, name)) is not None:
+                _check_positive(name, value)
         if self.gpus_per_replica > 1:
             raise UsageError(f"gpus_per_replica is {self.gpus_per_replica}; it must be at most 1")
         if self.max_replicas is not None and self.max_replicas < self.replicas:
@@ -109,3 +109,8 @@ class ServiceOptions:
             return self.threads
         cpus = len(os.sched_getaffinity(0))
         return 1 if device == "cuda" else max(1, cpus // (self.max_replicas or self.replicas))
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise UsageError(f"{name} is {value}; it must be a finite number above 0")

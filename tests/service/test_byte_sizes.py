@@ -20,7 +20,9 @@ def test_sizes_with_and_without_units(text, size) -> None:
     assert parse_bytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "MiB", "3Q", "-1", "1e6", "0", "0.1", "1 M i B", "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "MiB", "3Q", "-1", "1e6", "0", "0.1", "1 M i B", "٣", "9" * 400]
+)
 def test_what_is_no_size_is_a_usage_error_that_names_it(text) -> None:
     with pytest.raises(UsageError, match="size in bytes|below one byte"):
         parse_bytes(text)

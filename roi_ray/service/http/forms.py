@@ -24,6 +24,8 @@ URLENCODED = "application/x-www-form-urlencoded"
 MAX_TEXT = 4096
 """Bytes of a field that is a text."""
 _MAX_URLENCODED = 1 << 20
+_MAX_HEADERS, _MAX_HEADER_BYTES = 8, 4096
+"""Headers of a part, and bytes of each."""
 _PIECE = 1 << 16
 """Bytes that are parsed and hashed before other requests get their turn."""
 
@@ -73,7 +75,12 @@ async def _read_multipart(
         raise _malformed("its Content-Type names no boundary")
     reader = _MultipartReader(max_counts)
     try:
-        parser = MultipartParser(boundary, reader.callbacks())
+        parser = MultipartParser(
+            boundary,
+            reader.callbacks(),
+            max_header_count=_MAX_HEADERS,
+            max_header_size=_MAX_HEADER_BYTES,
+        )
         async for piece in _cut(body):
             parser.write(piece)
     except FormParserError as error:

@@ -114,6 +114,8 @@ def test_everything_else_is_not_allowed(folder, uri) -> None:
         ("{}/allowed", "ImageReadError"),
         ("{}/allowed/pipe", "ImageReadError"),
         ("{}/allowed/\0.png", "ImageReadError"),
+        ("file://{}/allowed/%00.png", "ImageReadError"),
+        ("s3://bucket/%00.png", "NotAllowed"),
         ("{}/allowed/" + "x" * 4000, "ImageReadError"),
         ("s3://", "NotAllowed"),
         ("s3://key:password@bucket/x.png", "NotAllowed"),
