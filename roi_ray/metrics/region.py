@@ -1,6 +1,7 @@
 """The region of interest of one or several references, and the weights that maps get of it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -27,7 +28,8 @@ class Region:
     def __init__(self, values: Tensor) -> None:
         self.values = values
         self.mean: Tensor = self._compute_mean()
-        self.rows = MaskRows(self.read, len(values))
+        # Not by a method: a region in a cycle, and all its weights, would wait for the collector.
+        self.rows = MaskRows(partial(_read, values), len(values))
         self.kept_weights: dict[_Key, Tensor] = {}
         self._map_means: dict[tuple[MaskView, int, int], Tensor] = {}
 
@@ -38,8 +40,7 @@ class Region:
 
     def read(self, start: int, end: int) -> Tensor:
         """Read rows of the mask, float64, (1, rows, W), in [0, 1]."""
-        rows = self.values[None, start:end].double()
-        return rows / 255 if self.values.dtype == torch.uint8 else rows
+        return _read(self.values, start, end)
 
     def map_mean(self, view: MaskView, height: int, width: int) -> Tensor:
         """Average the mask as a map of this size sees it, float64, ()."""
@@ -62,6 +63,11 @@ class Region:
     @staticmethod
     def _as_float(values: Tensor) -> Tensor:
         return values.float() / 255 if values.dtype == torch.uint8 else values
+
+
+def _read(values: Tensor, start: int, end: int) -> Tensor:
+    rows = values[None, start:end].double()
+    return rows / 255 if values.dtype == torch.uint8 else rows
 
 
 class Regions:

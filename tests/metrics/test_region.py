@@ -1,3 +1,5 @@
+import gc
+import weakref
 from itertools import product
 from typing import get_args
 
@@ -98,3 +100,16 @@ def test_mask_that_is_0_everywhere_has_weights_of_0() -> None:
     for strip in split(54, 20):
         maps = torch.zeros(1, 3, strip.end - strip.start, 30)
         assert not regions.get_weights(GaussianView(), maps, strip).any()
+
+
+def test_dropped_region_frees_its_memory_at_once() -> None:
+    region = Region(torch.rand(40, 50))
+    regions = Regions([region], "mean")
+    weights = regions.get_weights(MaskView(), torch.rand(1, 40, 50), Strip(0, 40, 40))
+    references = [weakref.ref(each) for each in (region, region.rows, weights)]
+    gc.disable()
+    try:
+        del region, regions, weights
+        assert [reference() for reference in references] == [None, None, None]
+    finally:
+        gc.enable()
