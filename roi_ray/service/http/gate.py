@@ -12,11 +12,12 @@ from roi_ray.service.http.defects import log_defect
 from roi_ray.service.http.error_answers import ErrorAnswer, internal_error
 from roi_ray.service.http.exchange import LINGER_SECONDS, Exchange, content_length, header_values
 from roi_ray.service.http.keys import is_authorised, parse_hashes
+from roi_ray.service.http.request_bytes import RequestBytes, WaitingBytes
 from roi_ray.service.options import Limits
 
 COUNT_BYTES = "count_bytes"
 """Key of the request's state: an async function that counts more bytes that the request takes, such
-as files that it names. Past a limit it does not return: the gate refuses the request."""
+as files that it names. Past a limit it waits to be cancelled: the gate refuses the request."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RequestOutcome:
     """How a request ended.
 
     Attributes:
@@ -51,12 +52,12 @@ class Outcome:
 
 
 class Observer(Protocol):
-    """Whatever measures the requests."""
+    """Measures the requests."""
 
     def begin(self, requests: int) -> None:
         """A request that counts has begun; so many are in progress."""
 
-    def end(self, outcome: Outcome, requests: int) -> None:
+    def end(self, outcome: RequestOutcome, requests: int) -> None:
         """A request has ended; so many are in progress."""
 
 
@@ -78,11 +79,10 @@ class Gate:
 
     Attributes:
         requests: number of requests in progress that count.
-        waiting_bytes: bytes that the requests in progress take.
         is_closed: whether new requests are refused.
 
     Raises:
-        UsageError: a hash is none.
+        UsageError: a hash is not a SHA-256 in hexadecimal.
 
     Examples:
         >>> async def app(scope, receive, send):
@@ -104,11 +104,14 @@ class Gate:
         self._app, self._limits = app, limits
         self._hashes = parse_hashes(key_hashes)
         self._passage, self._observer = passage, observer
-        # A larger body would be told to come again, and never fit.
-        self._max_body_bytes = min(limits.max_body_bytes, limits.max_waiting_bytes)
+        self._waiting = WaitingBytes(limits)
         self.requests = 0
-        self.waiting_bytes = 0
         self.is_closed = False
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Number of bytes that the requests in progress take."""
+        return self._waiting.number
 
     def close(self) -> None:
         """Refuse new requests; those in progress go on. Any thread may call it."""
@@ -124,18 +127,11 @@ class Gate:
             await send({"type": "websocket.close"})
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start, size = time.perf_counter(), 0
-
-        def count(more: int) -> ErrorAnswer | None:
-            nonlocal size
-            size += more
-            self.waiting_bytes += more
-            return self._check_size(size, self.waiting_bytes)
-
+        start, size = time.perf_counter(), RequestBytes(self._waiting)
         path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
         passage = self._passage(path)
-        exchange = Exchange(scope, receive, send, count)
-        refusal = self._check_entry(scope, passage)
+        exchange = Exchange(scope, receive, send, size.count)
+        refusal = self._check_entry(scope, passage, size)
         # One that is refused does not count: while its body is read, it takes no other one's place.
         is_counted = passage.is_counted and refusal is None
         self.requests += is_counted
@@ -144,18 +140,21 @@ class Gate:
         try:
             if refusal is None:
                 scope = {**scope, "state": {**scope.get("state", {}), COUNT_BYTES: exchange.count}}
-                await self._run(scope, exchange)
+                await self._run(scope, exchange, size)
             else:
                 await exchange.refuse(refusal)
         finally:
             exchange.end()
             self.requests -= is_counted
-            self.waiting_bytes -= size
+            size.release()
             if self._observer:
                 seconds = time.perf_counter() - start
-                self._observer.end(Outcome(path, exchange.status, seconds, size), self.requests)
+                outcome = RequestOutcome(path, exchange.status, seconds, size.arrived)
+                self._observer.end(outcome, self.requests)
 
-    def _check_entry(self, scope: Scope, passage: Passage) -> ErrorAnswer | None:
+    def _check_entry(
+        self, scope: Scope, passage: Passage, size: RequestBytes
+    ) -> ErrorAnswer | None:
         """Say why a request is refused before its body is read; None if it is not."""
         authorization = header_values(scope, b"authorization")
         if passage.needs_key and not is_authorised(authorization, self._hashes):
@@ -164,33 +163,18 @@ class Gate:
                 "send a key that opens this service: Authorization: Bearer KEY",
                 headers=(("WWW-Authenticate", "Bearer"),),
             )
-        if passage.is_counted and self.is_closed:
+        if not passage.is_counted:
+            return None
+        if self.is_closed:
             return ErrorAnswer("ServiceClosing", "the service is closing; ask again later")
-        if passage.is_counted and self.requests >= self._limits.max_requests:
+        if self.requests >= self._limits.max_requests:
             return ErrorAnswer(
                 "TooManyRequests",
                 f"{self._limits.max_requests} requests are in progress; ask again later",
             )
-        length = content_length(scope) or 0
-        return self._check_size(length, self.waiting_bytes + length)
+        return size.take(content_length(scope) or 0)
 
-    def _check_size(self, size: int, waiting_bytes: int) -> ErrorAnswer | None:
-        """Say why a request is refused that takes so many bytes, and all of them so many."""
-        if size > self._max_body_bytes:
-            return ErrorAnswer(
-                "BodyTooLarge",
-                f"the request has more than {self._max_body_bytes:,} bytes, with the files that it "
-                "names; send fewer or smaller images",
-            )
-        if waiting_bytes > self._limits.max_waiting_bytes:
-            return ErrorAnswer(
-                "TooManyRequests",
-                f"the requests in progress have {self._limits.max_waiting_bytes:,} bytes; ask "
-                "again later",
-            )
-        return None
-
-    async def _run(self, scope: Scope, exchange: Exchange) -> None:
+    async def _run(self, scope: Scope, exchange: Exchange, size: RequestBytes) -> None:
         """Run the app until it ends, is late, or its request must be given up."""
         app = asyncio.create_task(_run_app(self._app, scope, exchange))
         events: list[asyncio.Future[Any]] = [app, exchange.stopped]
@@ -208,6 +192,8 @@ class Gate:
                 await asyncio.wait({app}, timeout=LINGER_SECONDS)
                 is_late = not exchange.stopped.done()
                 answer = self._late(exchange) if is_late else exchange.stopped.result()
+                if app.done():  # then it keeps nothing, while the rest of the body is read
+                    size.release()
                 if answer is not None:
                     await exchange.refuse(answer)
         finally:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from roi_ray.runtime.telemetry import is_measured
-from roi_ray.service.http.gate import Outcome
+from roi_ray.service.http.gate import RequestOutcome
 
 _BOUNDARIES = [base * 10.0**power for power in range(-3, 3) for base in (1, 2, 5)]
 
@@ -34,7 +34,7 @@ class RequestTelemetry:
         if is_measured():
             _instruments()["in_progress"].set(requests)
 
-    def end(self, outcome: Outcome, requests: int) -> None:
+    def end(self, outcome: RequestOutcome, requests: int) -> None:
         """Record the end of a request, and how many are in progress."""
         if not is_measured():
             return

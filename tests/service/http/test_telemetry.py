@@ -29,11 +29,11 @@ def send(path: str, number: int = 1) -> httpx.Response:
 def test_without_ray_nothing_is_measured_and_ray_is_not_imported() -> None:
     code = (
         "import sys\n"
-        "from roi_ray.service.http.gate import Outcome\n"
+        "from roi_ray.service.http.gate import RequestOutcome\n"
         "from roi_ray.service.http.telemetry import RequestTelemetry\n"
         "telemetry = RequestTelemetry(str)\n"
         "telemetry.begin(1)\n"
-        "telemetry.end(Outcome('/', 200, 1.0, 1), 0)\n"
+        "telemetry.end(RequestOutcome('/', 200, 1.0, 1), 0)\n"
         "sys.exit('ray' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
