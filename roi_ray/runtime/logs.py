@@ -72,6 +72,17 @@ def escape_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
 
 
+def last_line(text: str) -> str:
+    r"""Return the last line of a message: of a traceback it is the one that says what is wrong.
+
+    Examples:
+        >>> last_line("Traceback ...\n  File x.py\nroi_ray.errors.WeightsError: altered\n")
+        'WeightsError: altered'
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return escape_line(lines[-1].removeprefix("roi_ray.errors.")) if lines else "no reason is known"
+
+
 def log_to_ray_file() -> None:
     """Log to a file among the node's Ray logs if this is a Ray task or actor; else do nothing."""
     ray = sys.modules.get("ray")

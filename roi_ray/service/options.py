@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from roi_ray.errors import UsageError
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS, Settings
 
+DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 
 _POSITIVE = (

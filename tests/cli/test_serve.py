@@ -75,6 +75,8 @@ def test_every_option_reaches_the_service(run, calls, tmp_path) -> None:
     ("arguments", "text"),
     [
         (["--max-body-bytes", "3Q"], "--max-body-bytes: '3Q' is not a size in bytes"),
+        (["--max-body-bytes", "9" * 400], "is not a size in bytes"),
+        (["--timeout", "inf"], "timeout_seconds is inf"),
         (["--api-keys", "/gone"], "/gone: No such file"),
         (["--replicas", "2", "--max-replicas", "1"], "fewer than replicas"),
         (["--host", "192.0.2.99"], "--host 192.0.2.99 is not an address of this machine"),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from roi_ray.bench.service.options import Load
 from roi_ray.bench.service.requests import Answer
-from roi_ray.bench.service.server import last_line
 from roi_ray.errors import RoiRayError
+from roi_ray.runtime.logs import last_line
 
 _LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 _MARGIN_SECONDS = 180

@@ -18,6 +18,7 @@ import numpy as np
 
 from roi_ray.bench.memory import list_descendants, read_status
 from roi_ray.errors import RoiRayError
+from roi_ray.runtime.logs import last_line
 
 _PROC = Path("/proc")
 _ADDRESS = re.compile(r"http://[\w.\[\]:]+")
@@ -114,11 +115,6 @@ class Server:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._text.close()
-
-
-def last_line(text: str) -> str:
-    """Return the last line of what a process printed, which says why it failed."""
-    return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
 def serve_command(threads: int) -> list[str]:

@@ -1,9 +1,9 @@
 """Metrics of this machine, as Ray's agent offers them to Prometheus."""
 
 import sys
-import urllib.request
 from typing import Any
 
+from roi_ray.service.direct_http import open_directly
 from roi_ray.service.http.error_answers import request_failed
 
 _SECONDS = 5.0
@@ -19,11 +19,9 @@ def read_node_metrics() -> bytes:
     if ray is None or not ray.is_initialized():
         raise request_failed("NotFound", "there are no metrics: the service runs without Ray")
     url = find_metrics_url(ray.nodes(), ray.get_runtime_context().get_node_id())
-    # Whatever proxy the environment names, it is not for this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=_SECONDS) as response:
-            content: bytes = response.read()
+        with open_directly(url, _SECONDS) as response:
+            content = response.read()
     except OSError as error:
         raise request_failed(
             "MetricsUnavailable", "Ray's metrics agent does not answer; ask again later"

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack, redirect_stdout
 
+from roi_ray.errors import ClusterError
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.service.lifecycle.checks import check_device, check_options, find_port, is_loopback
-from roi_ray.service.options import DEFAULT_PORT, ServiceOptions
+from roi_ray.service.options import DEFAULT_HOST, DEFAULT_PORT, ServiceOptions
 
-DEFAULT_HOST = "127.0.0.1"
 _MORE_SECONDS = 5.0
 """How long the service takes to send an answer that it has made within the time limit."""
 _WATCH_SECONDS = 2.0
@@ -72,13 +72,14 @@ def serve(
                 serve_control.wait_until_ready(url, is_local=is_local)
                 with shutdown.catch_signals() as signals:
                     announce(url)
-                    watch = serve_state.Watch()
-                    while not signals.count:
-                        signals.wait(_WATCH_SECONDS)
-                        watch.check()
+                    watch, problem = serve_state.Watch(), None
+                    while problem is None and not signals.wait(_WATCH_SECONDS):
+                        problem = watch.check()
                     LOGGER.info("closing: waiting for the requests in progress")
                     left = shutdown.drain(handle, drain_seconds, signals)
-                    proxies.is_hurried = left > 0
+                    proxies.ends_at_once = left > 0
+                    if problem is not None:
+                        raise ClusterError(problem)
             finally:
                 output.discard()
     return left

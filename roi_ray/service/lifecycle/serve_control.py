@@ -3,18 +3,17 @@
 import logging
 import time
 import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
 
 from roi_ray.errors import ClusterError
-from roi_ray.runtime.logs import LOGGER, escape_line
+from roi_ray.runtime.logs import LOGGER, escape_line, last_line
+from roi_ray.service.direct_http import open_directly
 from roi_ray.service.lifecycle.serve_state import (
     ANSWER_SECONDS,
     APPLICATION,
     CONTROLLER,
     NAMESPACE,
     find_controller,
-    last_line,
     read_state,
 )
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.5
 _PLACE_SECONDS = 120.0
 """How long a process may wait for a place on a machine that gets no more CPUs, GPUs or memory."""
+_END_SECONDS = 5.0
+"""How long Serve may take to note that it shall end."""
 
 
 def check_no_serve() -> None:
@@ -53,7 +54,7 @@ class Proxies:
         is_local: whether Ray has one node; in a cluster, each node with replicas gets a server.
 
     Attributes:
-        is_hurried: set it to end without a wait for requests that are still in progress.
+        ends_at_once: set it to end without a wait for requests that are still in progress.
 
     Raises:
         ClusterError: a server does not start.
@@ -62,7 +63,7 @@ class Proxies:
     def __init__(self, host: str, port: int, *, is_local: bool) -> None:
         self._address = {"host": host, "port": port}
         self._is_local = is_local
-        self.is_hurried = False
+        self.ends_at_once = False
 
     def __enter__(self) -> "Proxies":
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
@@ -81,18 +82,20 @@ class Proxies:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # A local Ray ends with this process. It may be broken, and would be asked in vain.
-        self.is_hurried = self.is_hurried or (kind is not None and self._is_local)
+        self.ends_at_once = self.ends_at_once or (kind is not None and self._is_local)
         self._shut_down()
 
     def _shut_down(self) -> None:
+        import ray
         from ray import serve
 
         try:
-            if not self.is_hurried:
+            if not self.ends_at_once:
                 serve.delete(APPLICATION)
                 serve.shutdown()
             elif not self._is_local:
-                find_controller().graceful_shutdown.remote(False)
+                answer = find_controller().graceful_shutdown.remote(False)
+                ray.get(answer, timeout=_END_SECONDS)
         except Exception as error:  # whatever it is: nothing more can be done
             LOGGER.warning("Ray Serve did not shut down properly: %s", last_line(str(error)))
 
@@ -146,7 +149,7 @@ def wait_until_ready(url: str, *, is_local: bool) -> None:
     end, problem = time.monotonic() + _PLACE_SECONDS, ""
     while time.monotonic() < end:
         try:
-            with urllib.request.urlopen(f"{url}/v1/ready", timeout=ANSWER_SECONDS):
+            with open_directly(f"{url}/v1/ready", ANSWER_SECONDS):
                 return
         except urllib.error.HTTPError as error:
             problem = f"{error.code} {error.read(1000).decode(errors='replace')}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roi_ray.errors import ClusterError
-from roi_ray.runtime.logs import LOGGER, escape_line
+from roi_ray.runtime.logs import LOGGER, last_line
 
 APPLICATION = "roi-ray"
 """Name of the application among those of Ray Serve."""
@@ -19,7 +19,7 @@ ANSWER_SECONDS = 20.0
 """How long Serve may take to answer."""
 
 _PATIENCE_SECONDS = 300.0
-"""How long a deployment may be without any process before the service is given up."""
+"""How long a deployment may be without any process, or Serve silent, before the service ends."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class State:
 
     Attributes:
         status: `NOT_STARTED`, `DEPLOYING`, `RUNNING`, `UNHEALTHY`, `DEPLOY_FAILED`, `DELETING`, or
-            `GONE` if Serve does not know the application.
+            `GONE` if Serve does not know the application; `UNKNOWN` if Serve does not answer, as
+            while its controller is started again: requests are answered nevertheless.
         problem: what Serve says about it; empty if there is nothing to say.
         has_all: whether each deployment has a process that runs.
     """
@@ -45,12 +46,15 @@ class Watch:
         self._complete = time.monotonic()
         self._is_warned = False
 
-    def check(self) -> None:
+    def check(self) -> str | None:
         """Look once.
 
+        Returns:
+            why the service must end: for minutes it has been without a process that it needs, or
+            Serve has not answered. It still works on requests, perhaps. None if it can go on.
+
         Raises:
-            ClusterError: the service was deleted, or has been without a process it needs for
-                minutes, or the cluster does not answer any more.
+            ClusterError: something else has ended the service.
         """
         now = time.monotonic()
         state = read_state()
@@ -58,22 +62,23 @@ class Watch:
             raise ClusterError("the service has ended: something else deleted it from Ray Serve")
         if state.has_all:
             self._complete, self._is_warned = now, False
-            return
+            return None
         if not self._is_warned:
             LOGGER.warning("the service is not complete: %s", last_line(state.problem))
             self._is_warned = True
         if now - self._complete > _PATIENCE_SECONDS:
-            raise ClusterError(
+            return (
                 f"the service has been incomplete for {_PATIENCE_SECONDS:.0f} s: "
                 f"{last_line(state.problem)}"
             )
+        return None
 
 
 def read_state() -> State:
     """Ask Serve for the state of the application.
 
     Raises:
-        ClusterError: Serve does not answer.
+        ClusterError: something else has shut Ray Serve down.
     """
     import ray
 
@@ -83,7 +88,8 @@ def read_state() -> State:
     except ValueError as error:  # Ray knows no such actor
         raise ClusterError("the service has ended: something else shut Ray Serve down") from error
     except (ray.exceptions.RayError, TimeoutError) as error:
-        raise ClusterError(f"Ray Serve does not answer: {last_line(str(error))}") from error
+        problem = f"Ray Serve does not answer: {last_line(str(error))}"
+        return State("UNKNOWN", problem, has_all=False)
     application = details["applications"].get(APPLICATION)
     if application is None:
         return State("GONE", "", has_all=False)
@@ -98,17 +104,6 @@ def read_state() -> State:
             for each in deployments
         ),
     )
-
-
-def last_line(text: str) -> str:
-    r"""Return the last line of a message: of a traceback it is the one that says what is wrong.
-
-    Examples:
-        >>> last_line("Traceback ...\n  File x.py\nroi_ray.errors.WeightsError: altered\n")
-        'WeightsError: altered'
-    """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return escape_line(lines[-1].removeprefix("roi_ray.errors.")) if lines else "no reason is known"
 
 
 def find_controller() -> Any:  # noqa: ANN401

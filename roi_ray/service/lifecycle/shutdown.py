@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from roi_ray.runtime.logs import LOGGER
+from roi_ray.runtime.logs import LOGGER, last_line
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
@@ -35,10 +35,12 @@ class StopSignals:
         self.count += 1
         self._event.set()
 
-    def wait(self, seconds: float) -> None:
-        """Wait until the next signal comes, or the time is over."""
-        if self._event.wait(seconds):
+    def wait(self, seconds: float) -> bool:
+        """Wait until the next signal comes, or the time is over; return whether one came."""
+        has_come = self._event.wait(seconds)
+        if has_come:
             self._event.clear()
+        return has_come
 
 
 @contextmanager
@@ -68,7 +70,8 @@ def drain(handle: "DeploymentHandle", seconds: float, signals: StopSignals) -> i
     Returns:
         requests that are still in progress.
     """
-    import ray
+    from ray.exceptions import RayError
+    from ray.serve.exceptions import RayServeException
 
     end = time.monotonic() + seconds
     left, quiet_since, is_warned = 0, None, False
@@ -78,9 +81,11 @@ def drain(handle: "DeploymentHandle", seconds: float, signals: StopSignals) -> i
             # Again each time: a process that has just replaced another one is open.
             _call_all(handle, "close")
             left = sum(_call_all(handle, "count_requests"))
-        except (ray.exceptions.RayError, RuntimeError, TimeoutError) as error:
+        except (RayError, RayServeException, RuntimeError, TimeoutError) as error:
             if not is_warned:
-                LOGGER.warning("a process of the service does not answer: %s", error)
+                LOGGER.warning(
+                    "a process of the service does not answer: %s", last_line(str(error))
+                )
             left, is_warned = max(left, 1), True
         if left:
             quiet_since = None
