@@ -11,6 +11,17 @@ from roi_ray.errors import ImageError, RoiRayError, ServiceError, StorageError
 UNKNOWN_REFERENCE = "UnknownReference"
 """Kind of the error that a reference was named by its hash, and the service does not keep it."""
 
+RETRIED_STATUSES = (408, 429, 502, 503, 504)
+"""The body came too slowly; too many requests; no service behind the proxy; closing; too late.
+
+The same request may succeed later, and may be repeated, because it changes nothing but what is
+kept. All other statuses from 400 say that it would fail again, 500 too: it is a defect.
+"""
+
+_PROXY_STATUSES = (404, 500)
+"""What Ray Serve's proxy answers before the service has started or after it has ended, and if the
+process died that had the request. They are retried unless they are the service's own."""
+
 
 def read_json(answer: Answer) -> dict[str, Any]:
     """Return the JSON of an answer.
@@ -55,13 +66,20 @@ def to_error(answer: Answer) -> RoiRayError:
 
 
 def malformed_answer(answer: Answer, what: str) -> ServiceError:
-    """Make the error that an answer is none of a service of roi-ray."""
+    """Make the error for an answer that no service of roi-ray gives."""
     content_type = answer.headers.get("content-type", "no content type")
     return ServiceError(
         f"the answer (HTTP {answer.status}, {content_type}) {what}; is the URL that of a roi-ray "
         "service, and of this release?",
         answer.status,
     )
+
+
+def is_final(answer: Answer) -> bool:
+    """Return whether the same request would get the same answer again; see `RETRIED_STATUSES`."""
+    if answer.status in _PROXY_STATUSES:
+        return is_json(answer)
+    return answer.status not in RETRIED_STATUSES
 
 
 def is_unknown_reference(answer: Answer) -> bool:

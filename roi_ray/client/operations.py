@@ -13,7 +13,6 @@ from roi_ray.client.answers import (
     read_json,
     summarize,
 )
-from roi_ray.client.exchange import exchange
 from roi_ray.client.messages import Answer, NoAnswer, Operation, Part, Pause, Request, Work
 from roi_ray.client.options import ClientOptions
 from roi_ray.client.results import (
@@ -23,6 +22,7 @@ from roi_ray.client.results import (
     read_image_result,
     read_provenance,
 )
+from roi_ray.client.retry import send_with_retries
 from roi_ray.client.sources import HASH_PREFIX, Content, Unreadable, read_named
 from roi_ray.errors import ServiceUnavailable, UsageError
 from roi_ray.preference.pair_preference import PairPreference
@@ -184,7 +184,7 @@ class Operations:
         query: Mapping[str, str] | None = None,
     ) -> Operation[Answer]:
         request = Request(method, path, self._options.timeout, parts, content, query or {})
-        return (yield from exchange(request, self._options))
+        return (yield from send_with_retries(request, self._options))
 
     def _remember(self, original: Content) -> None:
         """Remember that the service has a reference. It may forget it at any time."""

@@ -1,5 +1,6 @@
 """Options of a client."""
 
+import math
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -7,8 +8,8 @@ from roi_ray.errors import UsageError
 
 DEFAULT_TIMEOUT = 180.0
 """Seconds. A service answers within 60 by default, or says that it could not."""
-DEFAULT_RETRIES = 8
-"""With the pauses between them, they bridge some 40 seconds: a restart of a service."""
+DEFAULT_RETRIES = 10
+"""With the pauses between them, they bridge 33 to 66 seconds, or more: a restart of a service."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ClientOptions:
             raise UsageError("the URL of a service has no user, password, ? and #; give api_key")
         if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable()):
             raise UsageError("the API key has characters that are not printable ASCII")
-        if not self.timeout > 0:
-            raise UsageError(f"timeout is {self.timeout}; it must be above 0")
+        if not 0 < self.timeout < math.inf:
+            raise UsageError(f"timeout is {self.timeout}; it must be a finite number above 0")
         if self.retries < 0:
             raise UsageError(f"retries is {self.retries}; it must be 0 or more")

@@ -4,7 +4,7 @@ A service that refuses a body answers before it has read all of it, and then clo
 The end of the connection may overtake the answer, which is then lost.
 """
 
-from roi_ray.client.answers import read_json
+from roi_ray.client.answers import is_final, read_json
 from roi_ray.client.messages import Answer, Operation, Request
 from roi_ray.errors import ServiceError
 
@@ -36,7 +36,7 @@ def check_refused(request: Request, timeout: float) -> Operation[None]:
     if size < LARGE_BODY:
         return
     answer = yield Request("GET", "/v1/about", min(timeout, _TIMEOUT))
-    if not isinstance(answer, Answer) or answer.status in (408, 429) or answer.status >= 500:
+    if not isinstance(answer, Answer) or not is_final(answer):
         return  # it may pass
     limits = read_json(answer).get("limits")
     if not isinstance(limits, dict):

@@ -116,10 +116,10 @@ def read_batch(sources: Sequence["ImageSource"], start: int) -> list[Content | U
         except ImageError as error:
             batch.append(Unreadable(_name_of(source, name), error))
             continue
-        batch.append(content)
         size += len(content.content)
-        if size >= MAX_BYTES:
+        if batch and size > MAX_BYTES:
             break
+        batch.append(content)
     return batch
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from roi_ray.client import AsyncClient, Client, exchange
+from roi_ray.client import AsyncClient, Client, retry
 
 
 class _Awaited:
@@ -41,4 +41,4 @@ def connect(request) -> Connect:
 @pytest.fixture
 def short_pauses(monkeypatch) -> None:
     """Pauses between retries that are fifty times shorter."""
-    monkeypatch.setattr(exchange, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.01)

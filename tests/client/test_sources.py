@@ -118,7 +118,9 @@ def test_batch_ends_at_the_number_or_the_bytes_of_its_images(monkeypatch):
         ("image 40", b"39"),
     ]
     monkeypatch.setattr(sources, "MAX_BYTES", 100)
-    assert [len(read_batch([b"x" * 60] * 5, start)) for start in (0, 2, 4)] == [2, 2, 1]
+    assert [len(read_batch([b"x" * 60] * 5, start)) for start in (0, 1, 4)] == [1, 1, 1]
+    assert len(read_batch([b"x" * 50] * 5, 0)) == 2
+    assert len(read_batch([b"x" * 200] * 2, 0)) == 1
 
 
 def test_image_that_cannot_be_read_is_one_entry_of_its_batch(tmp_path):

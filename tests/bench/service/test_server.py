@@ -15,7 +15,7 @@ def test_server_runs_as_long_as_the_context() -> None:
     with Server([sys.executable, "-c", program]) as server:
         assert server.url == "http://127.0.0.1:8123"
         with MemorySampler(server.pid) as sampler:
-            sampler.sampled.wait(30)
+            assert sampler.sampled.wait(30)
         (memory,) = sampler.summarise()
         assert memory.name == "roi-ray serve"
         assert memory.end_mib > 1

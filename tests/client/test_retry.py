@@ -7,10 +7,11 @@ from email.utils import format_datetime
 
 import pytest
 
-from roi_ray.client import exchange
-from roi_ray.client.exchange import RETRIED_STATUSES, choose_pause, read_retry_after
+from roi_ray.client import retry
+from roi_ray.client.answers import RETRIED_STATUSES
 from roi_ray.client.messages import Answer, NoAnswer, Pause, Request
 from roi_ray.client.options import ClientOptions
+from roi_ray.client.retry import choose_pause, read_retry_after, send_with_retries
 from roi_ray.errors import ServiceError, ServiceUnavailable
 
 LOST = NoAnswer("Connection refused")
@@ -19,7 +20,7 @@ OPTIONS = ClientOptions("http://host:8000", timeout=100, retries=4)
 
 def run(outcomes, options=OPTIONS):
     """Give outcomes to an exchange; return its result, and the steps that it asked for."""
-    operation = exchange.exchange(Request("GET", "/v1/about", 0), options)
+    operation = send_with_retries(Request("GET", "/v1/about", 0), options)
     steps, outcome = [], None
     outcomes = iter(outcomes)
     while True:
@@ -62,7 +63,7 @@ def test_number_of_tries_is_one_more_than_the_retries():
 def test_no_try_begins_after_the_timeout(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    operation = exchange.exchange(Request("GET", "/", 0), ClientOptions("http://h", timeout=10))
+    operation = send_with_retries(Request("GET", "/", 0), ClientOptions("http://h", timeout=10))
     assert next(operation).timeout == 10
     now[0] = 6.0
     assert isinstance(operation.send(LOST), Pause)
@@ -81,9 +82,10 @@ def test_pauses_double_up_to_a_limit_and_are_partly_random():
 
 
 def test_pause_is_at_least_what_the_service_asks_for():
-    for attempt in (1, 5):
-        pause = choose_pause(Answer(429, {"retry-after": "7"}, b""), attempt)
-        assert 7 < pause <= 7.5
+    answer = Answer(429, {"retry-after": "2"}, b"")
+    for attempt, (shortest, longest) in enumerate([(2, 2.25), (2, 2.5), (2, 3), (2, 4), (4, 8)], 1):
+        pauses = [choose_pause(answer, attempt) for _ in range(50)]
+        assert shortest <= min(pauses) < max(pauses) <= longest
 
 
 def test_retry_after_as_a_date():
@@ -95,7 +97,7 @@ def test_retry_after_as_a_date():
 
 
 def test_examples_run():
-    assert doctest.testmod(exchange).failed == 0
+    assert doctest.testmod(retry).failed == 0
 
 
 @pytest.mark.parametrize(
@@ -107,12 +109,13 @@ def test_examples_run():
         (Answer(200, {}, b'{"limits": null}'), Pause),
         (Answer(429, {}, b""), Pause),
         (Answer(503, {}, b""), Pause),
+        (Answer(404, {"content-type": "text/plain"}, b"Path not found"), Pause),
         (LOST, Pause),
     ],
 )
 def test_lost_answer_to_a_large_body_is_explained_if_the_service_refuses_it(about, outcome):
     request = Request("PUT", "/v1/references/0", 0, content=bytes(6_000_000))
-    operation = exchange.exchange(request, OPTIONS)
+    operation = send_with_retries(request, OPTIONS)
     assert next(operation).content is request.content
     question = operation.send(NoAnswer("the connection broke"))
     assert (question.method, question.path) == ("GET", "/v1/about")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
-from roi_ray.client.answers import is_json, summarize
+from roi_ray.client.answers import is_final, summarize
 from roi_ray.client.messages import Answer, NoAnswer, Operation, Pause, Request
 from roi_ray.client.options import ClientOptions
 from roi_ray.client.refusals import check_refused
@@ -15,21 +15,10 @@ from roi_ray.errors import ServiceUnavailable
 
 _LOGGER = logging.getLogger("roi_ray.client")
 
-RETRIED_STATUSES = (408, 429, 502, 503, 504)
-"""The body came too slowly; too many requests; no service behind the proxy; closing; too late.
-
-The same request may succeed later, and may be repeated, because it changes nothing but what is
-kept. All other statuses from 400 say that it would fail again, 500 too: it is a defect.
-"""
-
-_PROXY_STATUSES = (404, 500)
-"""What Ray Serve's proxy answers before the service has started or after it has ended, and if the
-process died that had the request. They are retried unless they are the service's own."""
-
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
-def exchange(request: Request, options: ClientOptions) -> Operation[Answer]:
+def send_with_retries(request: Request, options: ClientOptions) -> Operation[Answer]:
     """Send a request, again if it makes sense, until there is a final answer.
 
     Args:
@@ -66,17 +55,11 @@ def exchange(request: Request, options: ClientOptions) -> Operation[Answer]:
         yield Pause(pause)
 
 
-def is_final(answer: Answer) -> bool:
-    """Return whether the same request would get the same answer again; see `RETRIED_STATUSES`."""
-    if answer.status in _PROXY_STATUSES:
-        return is_json(answer)
-    return answer.status not in RETRIED_STATUSES
-
-
 def choose_pause(outcome: Answer | NoAnswer, attempt: int) -> float:
     """Choose the seconds until the next try: twice as many each time, and partly random.
 
-    The random part spreads the retries of many clients. The header `Retry-After` adds its seconds.
+    The random part spreads the retries of many clients. The pause is never shorter than the header
+    `Retry-After` asks for.
 
     Args:
         outcome: what the last try gave.
@@ -85,7 +68,7 @@ def choose_pause(outcome: Answer | NoAnswer, attempt: int) -> float:
     longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt - 1, 10))
     pause = random.uniform(longest / 2, longest)
     if isinstance(outcome, Answer) and (wait := read_retry_after(outcome.headers)) is not None:
-        return wait + min(pause, _FIRST_PAUSE)
+        return max(wait, longest / 2) + pause - longest / 2
     return pause
 
 
