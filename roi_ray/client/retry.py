@@ -65,7 +65,7 @@ def choose_pause(outcome: Answer | NoAnswer, attempt: int) -> float:
         outcome: what the last try gave.
         attempt: number of tries so far.
     """
-    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt - 1, 10))
+    longest: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt - 1, 10))
     pause = random.uniform(longest / 2, longest)
     if isinstance(outcome, Answer) and (wait := read_retry_after(outcome.headers)) is not None:
         return max(wait, longest / 2) + pause - longest / 2

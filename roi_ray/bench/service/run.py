@@ -1,6 +1,5 @@
 """Measure the service: the bare scorer and each load in turns, then a soak."""
 
-import importlib.util
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,10 +21,10 @@ from roi_ray.bench.service.result import (
 from roi_ray.bench.service.scorer import BareScorer, ScorerTurn
 from roi_ray.bench.service.server import MemorySampler, Server, serve_command
 from roi_ray.bench.service.workload import SentReference, make_files, write_files
-from roi_ray.errors import UsageError
+from roi_ray.runtime.packages import check_packages
 
-_PACKAGES = {"locust": "bench", "skimage": "bench", "python_multipart": "service"}
-"""Modules that are needed, and the extra that installs each."""
+_PACKAGES = ("locust", "skimage", "python_multipart")
+"""What the extras install of what is needed."""
 
 _TURN_SECONDS = 600
 """Longest duration of a turn."""
@@ -79,7 +78,7 @@ def run_service_benchmark(
         UsageError: a package is not installed, or there are no photographs.
         RoiRayError: the service did not start, or locust failed.
     """
-    _check_packages()
+    check_packages(_PACKAGES, "the measurement", "bench,service")
     with tempfile.TemporaryDirectory() as name, BareScorer(options.threads) as scorer:
         folder = Path(name)
         report("the scores of all images, by the bare scorer")
@@ -163,16 +162,3 @@ def _soak(turns: _Turns, report: Callable[[str], None]) -> dict[Load, list[LoadT
         report(f"soak: {load.clients} clients, {load.images} images per request; {left:.0f} s left")
         sent.setdefault(load, []).append(turns.send(load, 0, min(left, _SOAK_TURN_SECONDS)))
     return sent
-
-
-def _check_packages() -> None:
-    """Check that the extras are installed; loads none of their packages.
-
-    Raises:
-        UsageError: one is not.
-    """
-    missing = [extra for name, extra in _PACKAGES.items() if not importlib.util.find_spec(name)]
-    if missing:
-        raise UsageError(
-            f"the measurement needs the extra {missing[0]}: pip install 'roi-ray[bench,service]'"
-        )
