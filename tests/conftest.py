@@ -47,6 +47,8 @@ if "PYTEST_XDIST_WORKER" in os.environ and "RAY_TMPDIR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["RAY_TMPDIR"], ignore_errors=True)
 # As `fit` does on its own Ray: this one has no nodes that could be taken away either.
 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+# Otherwise each Ray also starts a process that collects what Ray's makers are told of its use.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # Otherwise, under `uv run`, Ray makes every worker resolve the project again.
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
