@@ -37,7 +37,7 @@ def run_examples(value: object, name: str, names: dict[str, object]) -> int:
 
 
 @pytest.mark.parametrize(("module", "name"), WITH_EXAMPLES)
-def test_examples_of_public_names_run(module, name) -> None:
+def test_examples_of_public_names_run(module, name, without_ray) -> None:
     value = getattr(importlib.import_module(module), name)
     names = vars(importlib.import_module(value.__module__))
     assert run_examples(value, name, dict(names)) > 0

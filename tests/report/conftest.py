@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 from tests.conftest import encode, write, write_sweep
 
@@ -93,5 +94,6 @@ def gallery_sweep(photos, tmp_path_factory) -> Path:
         for reference in table["reference"].to_pylist()
     ]
     pq.write_table(table.append_column("mask", pa.array(masks, pa.string())), manifest)
-    score_manifest(manifest, str(folder / "scores"))
+    # `auto` would start processes on a Ray that other tests share.
+    score_manifest(manifest, str(folder / "scores"), options=Options(engine="local"))
     return folder
