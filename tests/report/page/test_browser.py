@@ -13,6 +13,11 @@ from tests.report.score_tables import write_scores
 IMAGES = [f"photos/{number:02}.png" for number in range(8)]
 CODECS = ["jpeg", "webp", "avif"]
 LINES = "#curve-psnr .scatterlayer .trace .js-line"
+# The page is told what is in view after the next frame.
+SCROLL = """y => new Promise((done) => {
+    scrollTo({top: y, behavior: "instant"});
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
+})"""
 
 
 def write_example(folder: Path, codecs=CODECS, images=IMAGES, **options) -> bytes:
@@ -36,9 +41,9 @@ def document(tmp_path_factory) -> bytes:
 
 def scroll_through(page) -> None:
     """Show every part once, such that everything is drawn."""
-    for y in range(0, page.evaluate("document.documentElement.scrollHeight"), 600):
-        page.evaluate("y => scrollTo({top: y, behavior: 'instant'})", y)
-        page.wait_for_timeout(60)
+    # What is less than 200 pixels outside of the window, which is 900 high, is drawn too.
+    for y in range(0, page.evaluate("document.documentElement.scrollHeight"), 1000):
+        page.evaluate(SCROLL, y)
     page.wait_for_selector("#cell-table[data-ready]")
 
 
