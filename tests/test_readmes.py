@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,13 @@ PLACEHOLDERS = {"DATASET": "mucped23"}
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+@cache
+def list_modules() -> list[str]:
+    """Return the path of each Python file of the project, without those of its environment."""
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."]
+    return [f"/{name_of(file)}" for folder in folders for file in folder.glob("**/*.py")]
 
 
 def code_blocks(path: Path) -> list[tuple[str, str]]:
@@ -85,7 +93,7 @@ def test_every_link_leads_to_a_file(path) -> None:
 @pytest.mark.parametrize("path", READMES, ids=name_of)
 def test_every_named_module_and_test_exists(path) -> None:
     """A name is a path in the repository, or the end of one, such as `test_lock.py`."""
-    exists = [f"/{name_of(file)}" for file in ROOT.glob("*/**/*.py")]
+    exists = list_modules()
     for name in NAMED_FILE.findall(path.read_text()):
         if "NAME" not in name and path.parent.name != "weights":  # cards name files of others
             assert any(file.endswith(f"/{name}") for file in exists), name

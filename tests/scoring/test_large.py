@@ -43,9 +43,9 @@ def assert_equal(scores, expected) -> None:
 @pytest.mark.parametrize(
     ("name", "height", "width", "rows"),
     [
-        ("astronaut", 512, 512, 64),
-        ("coffee", 399, 600, 96),
-        ("chelsea", 257, 451, 128),  # one row more than two strips
+        ("astronaut", 320, 288, 64),
+        ("coffee", 399, 320, 96),
+        ("chelsea", 257, 301, 128),  # one row more than two strips
         ("rocket", 427, 139, 32),
         ("astronaut", 203, 20, 64),  # narrower than the networks' smallest side
     ],
