@@ -13,6 +13,8 @@ from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 from tests.conftest import encode, write, write_sweep
 
+# Each page would start a process ahead for the next one.
+BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-features=SpareRendererForSitePerProcess"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -27,7 +29,7 @@ def browser() -> Iterator[object]:
         pytest.skip("needs chromium: apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGUMENTS)
         yield started
         started.close()
 
