@@ -14,6 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,8 @@ __all__ = ["s3", "s3_in_this_process"]
 # A local Ray writes an authentication token into the home folder otherwise.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 # Tests that run side by side share the cores with each other and with the processes they start.
-_THREADS = (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) or 1
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_THREADS = (os.cpu_count() or 1) // _PROCESSES or 1
 os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))
 torch.set_num_threads(_THREADS)
 if "PYTEST_XDIST_WORKER" in os.environ and "RAY_TMPDIR" not in os.environ:
@@ -47,6 +49,8 @@ if "PYTEST_XDIST_WORKER" in os.environ and "RAY_TMPDIR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["RAY_TMPDIR"], ignore_errors=True)
 # As `fit` does on its own Ray: this one has no nodes that could be taken away either.
 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+# Otherwise the tests that compute in this process would leave Ray's processes hardly any time.
+os.environ.setdefault("RAY_worker_niceness", "0")
 # Otherwise each Ray also starts a process that collects what Ray's makers are told of its use.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # Otherwise, under `uv run`, Ray makes every worker resolve the project again.
@@ -115,10 +119,10 @@ def run_on_avx2(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests on the shared Ray first, and long ones at the beginning of the second half.
+    """Begin the parts of the tests, one for each process, with those that take long.
 
-    Two processes side by side begin with a half each. So one has all tests on Ray, and starts the
-    only one, the other has the long tests, and both end with short ones.
+    The first part begins with the tests on the shared Ray, so that one process alone starts it. The
+    other parts begin with an equal number of long tests each. So all processes end with short ones.
     """
     on_ray, long, others = [], [], []
     for item in items:
@@ -126,8 +130,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             on_ray.append(item)
         else:
             (long if item.get_closest_marker("long") else others).append(item)
-    before = max(0, len(items) // 2 - len(on_ray))
-    items[:] = [*on_ray, *others[:before], *long, *others[before:]]
+    parts = max(2, _PROCESSES)
+    cuts = [len(long) * part // (parts - 1) for part in range(parts)]
+    begins = [on_ray, *(long[begin:end] for begin, end in pairwise(cuts))]
+    ordered: list[pytest.Item] = []
+    for part, begin in enumerate(begins):
+        end = len(items) * (part + 1) // parts
+        ordered += begin
+        fill = max(0, end - len(ordered))
+        ordered += others[:fill]
+        del others[:fill]
+    items[:] = ordered + others
 
 
 @pytest.fixture(autouse=True)
