@@ -31,6 +31,8 @@ KEPT_BYTES = 512 << 20
 that of 4 megapixels with LPIPS `alex`."""
 _PREPARED_BYTES = {"alex": 130, "squeeze": 250, "vgg": 580, "st-alex": 260, "st-vgg": 580}
 """Bytes of it per pixel, with all metrics."""
+_PIXEL_BYTES = 24
+"""Bytes per pixel of a reference's samples, float32, of its mask, and of the mask's weights."""
 
 
 def image_bytes(pixels: int, bit_depth: int) -> int:
@@ -104,6 +106,20 @@ def scoring_need(pixels: int, images: int, lpips: str, device: str) -> int:
     rows = strip * (_STRIP_BYTES[lpips] + _KEPT_STRIP_BYTES[lpips] * others)
     prepared = _PREPARED_BYTES[lpips] * pixels
     return _SCORING + region + rows + (prepared if prepared <= KEPT_BYTES else 0)
+
+
+def prepared_need(pixels: int, lpips: str) -> int:
+    """Return the bytes of a prepared reference that is kept, with its pixels.
+
+    Args:
+        pixels: height times width.
+        lpips: name of the LPIPS network.
+    """
+    from roi_ray.metrics import strips
+
+    rows = _PREPARED_BYTES[lpips] * pixels
+    is_kept = pixels <= strips.WHOLE_PIXELS or rows <= KEPT_BYTES
+    return _PIXEL_BYTES * pixels + (rows if is_kept else 0)
 
 
 def largest_scoring_need(pixels: int, images: int, lpips: str, device: str) -> int:

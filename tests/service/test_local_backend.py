@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import weakref
 from collections.abc import Coroutine
 
 import numpy as np
@@ -116,6 +117,40 @@ def test_prepared_references_stay_within_their_bytes(photos) -> None:
         assert 0 < len(backend.worker.cache) < len(references)
         first, last = send(*(score(backend, references[n], [references[n]]) for n in (0, -1)))
     assert (first.cached, last.cached) == (False, True)
+
+
+def test_concurrent_references_stay_within_the_bytes_of_prepared_ones(photos, monkeypatch) -> None:
+    x = photos["chelsea"]
+    references = [encode(x[top : top + 64, :64]) for top in range(0, 160, 16)]
+    references.append(encode(x[:64, :64], "AVIF"))  # does not state its size
+    alive: list[weakref.ref[KeptReference]] = []
+    most = 0
+
+    def watch(*arguments) -> KeptReference:
+        nonlocal most
+        kept = prepare(*arguments)
+        alive.append(weakref.ref(kept))
+        most = max(most, sum(each.nbytes for ref in alive if (each := ref()) is not None))
+        return kept
+
+    monkeypatch.setattr(preparer, "prepare", watch)
+    with open_backend(prepared_bytes=2 << 20) as backend:
+        answers = send(*(score(backend, data, [data] * 2) for data in references * 2))
+    assert {outcome.psnr for answer in answers for outcome in answer.outcomes} == {100.0}
+    assert len(alive) >= len(references)
+    assert 0 < most <= 2 << 20
+
+
+def test_images_do_not_take_the_bytes_that_their_reference_waits_for(photos) -> None:
+    x = photos["coffee"]
+    references = [encode(x[top : top + 64, :64]) for top in range(0, 96, 16)]
+    with open_backend(prepared_bytes=1 << 20) as backend:
+        backend.worker.close()
+        options = ServiceOptions(device="cpu", prepared_bytes=1 << 20)
+        decoded_bytes = 64 * 64 * 3
+        backend.worker = ScoringWorker(options, backend._decode, None, decoded_bytes)
+        answers = send(*(score(backend, data, [data] * 3) for data in references * 2))
+    assert {outcome.psnr for answer in answers for outcome in answer.outcomes} == {100.0}
 
 
 def test_one_bad_image_is_one_bad_result(photos, backend) -> None:

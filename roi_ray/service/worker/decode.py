@@ -5,7 +5,7 @@ from typing import Literal
 
 from roi_ray.errors import ImageError
 from roi_ray.imaging.decode import decode_image, decode_mask
-from roi_ray.imaging.header import read_stated_header
+from roi_ray.imaging.header import ImageHeader, read_stated_header
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.pipeline.decode_stage import DecodeLimits, decode_content
 from roi_ray.schema import Failure
@@ -62,6 +62,14 @@ def name_failure(failure: Failure, subject: str) -> Failure:
     return Failure(failure.kind, f"{subject}: {failure.text}")
 
 
+def read_size(data: bytes) -> ImageHeader | None:
+    """Read the size of an image without its decoder; None if only its decoder can, or nothing."""
+    try:
+        return read_stated_header(data)
+    except ImageError:
+        return None
+
+
 def estimate_bytes(data: bytes, unknown: int) -> int:
     """Estimate the bytes of a decoded image, without its decoder.
 
@@ -69,8 +77,5 @@ def estimate_bytes(data: bytes, unknown: int) -> int:
         data: the file's content.
         unknown: the estimate for formats that only their decoder can read, and damaged files.
     """
-    try:
-        header = read_stated_header(data)
-    except ImageError:
-        return unknown
+    header = read_size(data)
     return unknown if header is None else image_bytes(header.pixels, header.bit_depth)

@@ -11,17 +11,18 @@ from roi_ray.errors import ImageError, SizeMismatch
 from roi_ray.imaging.pixels import Pixels, Pixels8
 from roi_ray.runtime import telemetry
 from roi_ray.schema import Failure
+from roi_ray.scoring.needs import prepared_need
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.service.backend import ImageFile
 from roi_ray.service.worker.byte_budget import ByteBudget
-from roi_ray.service.worker.decode import Decode, Role, estimate_bytes, name_failure
+from roi_ray.service.worker.decode import Decode, Role, estimate_bytes, name_failure, read_size
 from roi_ray.service.worker.prepared_cache import KeptReference, PreparedCache
 from roi_ray.service.worker.scoring_queue import ScoringQueue
 from roi_ray.service.worker.scoring_work import prepare
 from roi_ray.service.worker.tasks import gather
 
 _UNKNOWN_SHARE = 4
-"""Files that do not state their size are expected to need this part of the budget."""
+"""Files that do not state their size are expected to need this part of the bytes there are."""
 
 
 class Unusable(Exception):
@@ -39,7 +40,7 @@ class Unusable(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
+class ScoringRequest:
     """A request, which has its turns in the queue.
 
     Attributes:
@@ -86,17 +87,24 @@ class Preparer:
 
     @asynccontextmanager
     async def open(
-        self, request: Request
+        self, request: ScoringRequest
     ) -> AsyncIterator[tuple["asyncio.Future[KeptReference]", bool]]:
         """Use the prepared reference of a request; see `PreparedCache.open`.
 
-        Awaiting the reference raises `Unusable` if it, or the mask, cannot be used.
+        Awaiting the reference raises `Unusable` if it, or the mask, cannot be used. When this has
+        been entered, the reference is in the queue for the bytes of decoded images: images that are
+        decoded from then on do not take those that it waits for.
         """
-        async with self._cache.open(request.key, partial(self._prepare, request)) as opened:
+        header = read_size(request.reference.data)
+        need = self._cache.max_bytes // _UNKNOWN_SHARE
+        if header is not None:
+            need = prepared_need(header.pixels, request.scorer.settings.lpips)
+        load = partial(self._prepare, request)
+        async with self._cache.open(request.key, load, need) as opened:
             telemetry.count_reference(is_cached=opened[1])
             yield opened
 
-    async def _prepare(self, request: Request) -> KeptReference:
+    async def _prepare(self, request: ScoringRequest) -> KeptReference:
         # For both at once: no task waits for more bytes while it holds some.
         need = estimate_need(request.reference, self._budget)
         if request.mask is not None:
@@ -112,7 +120,7 @@ class Preparer:
             except ImageError as error:
                 raise Unusable("image", Failure.from_exception(error)) from error
 
-    async def _decode_both(self, request: Request) -> tuple[Pixels, Pixels8 | None]:
+    async def _decode_both(self, request: ScoringRequest) -> tuple[Pixels, Pixels8 | None]:
         """Decode the reference and the mask of a request."""
         files: list[tuple[ImageFile, Role]] = [(request.reference, "image")]
         if request.mask is not None:

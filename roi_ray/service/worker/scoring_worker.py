@@ -29,7 +29,7 @@ from roi_ray.service.options import ServiceOptions
 from roi_ray.service.worker.byte_budget import ByteBudget
 from roi_ray.service.worker.decode import Decode, name_failure
 from roi_ray.service.worker.prepared_cache import KeptReference, PreparedCache
-from roi_ray.service.worker.preparer import Preparer, Request, Unusable, estimate_need
+from roi_ray.service.worker.preparer import Preparer, ScoringRequest, Unusable, estimate_need
 from roi_ray.service.worker.scoring_queue import ScoringQueue
 from roi_ray.service.worker.scoring_work import GPU_BATCH, ScorePairs, encode_mask
 from roi_ray.service.worker.tasks import gather
@@ -97,7 +97,7 @@ class ScoringWorker:
         self, reference: ImageFile, images: Sequence[ImageFile], mask: ImageFile | None
     ) -> ScoreAnswer | Failure:
         """Score images against one reference; see `Backend.score`."""
-        request = Request(self._scorer, reference, mask)
+        request = ScoringRequest(self._scorer, reference, mask)
         if self._lacks(request):
             return _NEEDS_CONTENT
         try:
@@ -116,7 +116,7 @@ class ScoringWorker:
             scorer = await self._find_compare_scorer()
         except (UsageError, WeightsError) as error:
             return Failure.from_exception(error)
-        request = Request(scorer, reference, mask)
+        request = ScoringRequest(scorer, reference, mask)
         if self._lacks(request):
             return _NEEDS_CONTENT
         try:
@@ -133,7 +133,7 @@ class ScoringWorker:
 
     async def make_mask(self, reference: ImageFile) -> MaskAnswer | Failure:
         """Make the mask of a reference; see `Backend.make_mask`."""
-        request = Request(self._scorer, reference, None)
+        request = ScoringRequest(self._scorer, reference, None)
         if self._lacks(request):
             return _NEEDS_CONTENT
         try:
@@ -162,13 +162,13 @@ class ScoringWorker:
         """End the scoring thread, after what it does now."""
         self._queue.close()
 
-    def _lacks(self, request: Request) -> bool:
+    def _lacks(self, request: ScoringRequest) -> bool:
         """Return whether a request needs the content of its reference, and has it not."""
         return request.reference.is_bare and request.key not in self.cache
 
     async def _score_all(
         self,
-        request: Request,
+        request: ScoringRequest,
         preparing: "asyncio.Future[KeptReference]",
         images: Sequence[ImageFile],
     ) -> list[Scores | Failure]:
@@ -176,7 +176,7 @@ class ScoringWorker:
         return await gather([self._score_image(request, preparing, image) for image in images])
 
     async def _score_image(
-        self, request: Request, preparing: "asyncio.Future[KeptReference]", image: ImageFile
+        self, request: ScoringRequest, preparing: "asyncio.Future[KeptReference]", image: ImageFile
     ) -> Scores | Failure:
         async with self._budget.reserve(estimate_need(image, self._budget)) as reservation:
             pixels = await self._decode(image.data, "image")
@@ -189,7 +189,7 @@ class ScoringWorker:
         return name_failure(outcome, image.name) if isinstance(outcome, Failure) else outcome
 
     async def _score_pixels(
-        self, request: Request, prepared: Prepared, pixels: Pixels
+        self, request: ScoringRequest, prepared: Prepared, pixels: Pixels
     ) -> Scores | Failure:
         try:
             check_size(pixels, prepared.size)

@@ -38,10 +38,10 @@ def load(
 
 
 async def use(
-    cache: PreparedCache, key: object, run: Callable[[], Awaitable[KeptReference]]
+    cache: PreparedCache, key: object, run: Callable[[], Awaitable[KeptReference]], need: int = 1
 ) -> bool:
     """Use a reference; return whether it was there."""
-    async with cache.open(key, run) as (future, is_cached):
+    async with cache.open(key, run, need) as (future, is_cached):
         await asyncio.shield(future)
         return is_cached
 
@@ -117,18 +117,50 @@ def test_least_recently_used_references_are_dropped_by_bytes(kept) -> None:
     assert 0 not in cache
 
 
-def test_reference_in_use_is_not_dropped_and_one_too_large_goes_at_the_end(kept) -> None:
+def test_reference_larger_than_all_bytes_is_used_alone_and_dropped(kept) -> None:
     cache = PreparedCache(kept[0].nbytes - 1)
 
     async def main() -> None:
-        async with cache.open("x", load(kept[0], [])) as (future, _):
+        async with cache.open("x", load(kept[0], []), kept[0].nbytes) as (future, _):
             await future
-            await use(cache, "y", load(kept[1], []))
             assert "x" in cache
-            assert "y" not in cache
         assert len(cache) == 0
 
     asyncio.run(main())
+
+
+def test_new_references_wait_for_room_in_the_order_of_their_requests(kept) -> None:
+    size = kept[0].nbytes
+    cache, log = PreparedCache(2 * size), []
+
+    async def hold(number: int, need: int, may_end: asyncio.Event) -> None:
+        async with cache.open(number, load(kept[number], log), need) as (future, _):
+            await asyncio.shield(future)
+            await may_end.wait()
+
+    async def main() -> None:
+        ends = [asyncio.Event() for _ in kept]
+        needs = (size, 2 * size, size)
+        tasks = [
+            asyncio.ensure_future(hold(number, need, ends[number]))
+            for number, need in enumerate(needs)
+        ]
+        again = asyncio.ensure_future(use(cache, 0, load(kept[0], log)))
+        assert await again  # a request for a reference that is there waits for none
+        assert log == [kept[0]]  # the small third waits behind the large second
+        cancelled = asyncio.ensure_future(hold(3, size, ends[0]))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        for number, task in enumerate(tasks):
+            assert log[: number + 1] == kept[: number + 1]
+            assert cache.nbytes <= 2 * size
+            ends[number].set()
+            await task
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert log == kept
 
 
 def test_error_reaches_all_requests_and_is_not_kept(kept) -> None:
