@@ -53,12 +53,14 @@ class DecodeLimits:
         planned_pixels: largest number of pixels for which memory is planned.
         chunk_bytes: largest number of bytes of several distorted images of a chunk.
         advice: what to do if there is too little memory for an image, for the message.
+        can_wait: whether the decoding thread may wait for the turn of a large image.
     """
 
     max_pixels: int
     planned_pixels: int = sys.maxsize
     chunk_bytes: int = LARGE_CHUNK
     advice: str = ADVICE_OF_JOBS
+    can_wait: bool = True
 
 
 def decode_work_items(
@@ -208,6 +210,7 @@ def decode_content(
     Raises:
         ImageError: the file cannot be decoded.
         OutOfMemory: a large image needs more memory than is available.
+        TurnTaken: see `exclusive_memory`.
     """
     with telemetry.time_stage("decode"), _reserve_memory(content, limits):
         return decoder(content, limits.max_pixels)
@@ -222,4 +225,5 @@ def _reserve_memory(content: bytes, limits: DecodeLimits) -> AbstractContextMana
         return nullcontext()
     image = image_bytes(header.pixels, header.bit_depth)
     need = image + decoding_need(header.pixels, header.bit_depth, header.format)
-    return exclusive_memory(need, f"decoding {header.width} x {header.height}", limits.advice)
+    what = f"decoding {header.width} x {header.height}"
+    return exclusive_memory(need, what, limits.advice, can_wait=limits.can_wait)

@@ -31,6 +31,10 @@ ADVICE_OF_JOBS = (
 )
 
 
+class TurnTaken(Exception):
+    """Other work on a large image is in progress on this machine: try again later."""
+
+
 def read_available_memory() -> int:
     """Return the bytes that this process can still use.
 
@@ -44,18 +48,22 @@ def read_available_memory() -> int:
 
 
 @contextmanager
-def exclusive_memory(need: int, what: str, advice: str = ADVICE_OF_JOBS) -> Iterator[None]:
+def exclusive_memory(
+    need: int, what: str, advice: str = ADVICE_OF_JOBS, *, can_wait: bool = True
+) -> Iterator[None]:
     """Work on something that needs more memory than planned, one such work per machine at a time.
 
     Args:
         need: bytes that the work takes.
         what: what is worked on, for the message.
         advice: what to do about it, for the message.
+        can_wait: whether this thread may wait for its turn.
 
     Raises:
         OutOfMemory: less memory is available when its turn has come.
+        TurnTaken: another such work is in progress, and this thread may not wait.
     """
-    with _turn():
+    with _turn(can_wait=can_wait):
         check_available_memory(need, what, advice)
         yield
 
@@ -86,12 +94,16 @@ def format_bytes(count: int) -> str:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
+def _turn(*, can_wait: bool) -> Iterator[None]:
     """Hold a lock that all processes and threads of this user on this machine share."""
     path = os.path.join(tempfile.gettempdir(), f"roi-ray-{os.getuid()}-large-image.lock")
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)  # the end of the process releases it, however it ends
+        # The end of the process releases it, however it ends.
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if can_wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise TurnTaken("another large image is worked on") from error
         yield
     finally:
         os.close(file)

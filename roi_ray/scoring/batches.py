@@ -54,7 +54,7 @@ class BatchScorer:
         if not pairs[0][0].images.is_whole:
             return self._score_large(pairs)
         size = pairs[0][0].size
-        batch = self._pairs_per_batch(size)
+        batch = self.pairs_per_batch(size)
         scores: list[Scores] = []
         # Results are read after the next batch has been sent to the GPU, so that it never waits.
         running: list[RunningBatch] = []
@@ -74,7 +74,8 @@ class BatchScorer:
                 scores += running.pop(0).wait()
         return scores + running.pop().wait()
 
-    def _pairs_per_batch(self, size: tuple[int, int]) -> int:
+    def pairs_per_batch(self, size: tuple[int, int]) -> int:
+        """Return how many pairs of a size go through the networks at once."""
         area = max(size[0], self._min_side) * max(size[1], self._min_side)
         return max(1, self._pixels // area)
 

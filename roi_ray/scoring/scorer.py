@@ -167,6 +167,10 @@ class Scorer:
         """Score any number of distorted images of one reference; see `score_pairs`."""
         return self.score_pairs([(reference, image) for image in distorted])
 
+    def pairs_per_batch(self, size: tuple[int, int]) -> int:
+        """Return how many pairs of a height and width go through the networks at once."""
+        return self._batches.pairs_per_batch(size)
+
     @torch.inference_mode()
     def score_pairs(self, pairs: Sequence[tuple[Prepared, Pixels]]) -> list[Scores]:
         """Score distorted images, each against its reference.

@@ -131,5 +131,8 @@ class Backend(Protocol):
     async def get_reference(self, sha256: str) -> ImageFile | None:
         """Return a reference that is kept; None if it is not."""
 
+    async def reference_size(self, sha256: str) -> int | None:
+        """Return the bytes of a reference that is kept; None if it is not."""
+
     async def describe(self) -> Provenance:
         """Say what makes the numbers of `score`. Answers only when the networks are loaded."""

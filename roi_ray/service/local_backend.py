@@ -1,16 +1,17 @@
 """Compute answers in this process, without Ray: for tests, and for small use."""
 
 import asyncio
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.schema import Failure
-from roi_ray.service.backend import CompareAnswer, ImageFile, MaskAnswer, Provenance, ScoreAnswer
+from roi_ray.service.backend import ImageFile
 from roi_ray.service.options import ServiceOptions
 from roi_ray.service.worker.decode import Role, decode_file, make_limits
 from roi_ray.service.worker.reference_store import ReferenceStore
 from roi_ray.service.worker.scoring_worker import ScoringWorker
+from roi_ray.service.worker.tasks import retry_turn
 
 
 class LocalBackend:
@@ -37,25 +38,11 @@ class LocalBackend:
 
     def __init__(self, options: ServiceOptions) -> None:
         self.worker = ScoringWorker(options, self._decode)
+        self.score, self.compare = self.worker.score, self.worker.compare
+        self.make_mask, self.describe = self.worker.make_mask, self.worker.describe
         self._limits = make_limits(options.limits.max_pixels)
         self._references = ReferenceStore(options.reference_bytes)
         self._decoders = ThreadPoolExecutor(options.decoders or 1, thread_name_prefix="decoder")
-
-    async def score(
-        self, reference: ImageFile, images: Sequence[ImageFile], mask: ImageFile | None
-    ) -> ScoreAnswer | Failure:
-        """Score images against one reference."""
-        return await self.worker.score(reference, images, mask)
-
-    async def compare(
-        self, reference: ImageFile, a: ImageFile, b: ImageFile, mask: ImageFile | None
-    ) -> CompareAnswer | Failure:
-        """Predict which of two images people prefer."""
-        return await self.worker.compare(reference, a, b, mask)
-
-    async def make_mask(self, reference: ImageFile) -> MaskAnswer | Failure:
-        """Make the mask of a reference."""
-        return await self.worker.make_mask(reference)
 
     async def put_reference(self, reference: ImageFile) -> bool:
         """Keep a reference; return whether it is new."""
@@ -65,9 +52,9 @@ class LocalBackend:
         """Return a reference that is kept; None if it is not."""
         return self._references.get(sha256)
 
-    async def describe(self) -> Provenance:
-        """Say what makes the numbers of `score`."""
-        return await self.worker.describe()
+    async def reference_size(self, sha256: str) -> int | None:
+        """Return the bytes of a reference that is kept; None if it is not."""
+        return self._references.size(sha256)
 
     def close(self) -> None:
         """End the threads."""
@@ -76,4 +63,5 @@ class LocalBackend:
 
     async def _decode(self, data: bytes, role: Role) -> Pixels | Failure:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._decoders, decode_file, data, role, self._limits)
+        decode = partial(decode_file, data, role, self._limits)
+        return await retry_turn(lambda: loop.run_in_executor(self._decoders, decode))

@@ -1,7 +1,6 @@
 """Options of a service, for the command line and for a deployment's YAML. Imports nothing heavy."""
 
 import math
-import os
 from dataclasses import dataclass, field
 
 from roi_ray.errors import UsageError
@@ -103,13 +102,6 @@ class ServiceOptions:
             raise UsageError(
                 f"max_replicas is {self.max_replicas}, fewer than replicas, {self.replicas}"
             )
-
-    def threads_per_replica(self, device: str) -> int:
-        """Return the CPU threads of each process that scores, on `cpu` or `cuda`."""
-        if self.threads is not None:
-            return self.threads
-        cpus = len(os.sched_getaffinity(0))
-        return 1 if device == "cuda" else max(1, cpus // (self.max_replicas or self.replicas))
 
 
 def _check_positive(name: str, value: float) -> None:

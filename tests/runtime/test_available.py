@@ -13,6 +13,7 @@ from roi_ray.errors import OutOfMemory
 from roi_ray.runtime import available
 from roi_ray.runtime.available import (
     UNKNOWN,
+    TurnTaken,
     check_available_memory,
     exclusive_memory,
     format_bytes,
@@ -131,6 +132,8 @@ def test_work_in_another_process_is_waited_for_even_if_it_is_killed() -> None:
             with exclusive_memory(1, "another"):
                 began.append(time.monotonic())
 
+        with pytest.raises(TurnTaken), exclusive_memory(1, "another", can_wait=False):
+            pass
         thread = threading.Thread(target=work)
         thread.start()
         time.sleep(0.5)

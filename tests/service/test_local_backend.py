@@ -4,6 +4,7 @@ import asyncio
 import io
 import weakref
 from collections.abc import Coroutine
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from PIL import Image
 import roi_ray
 from roi_ray.preference.model.needs import add_needs
 from roi_ray.preference.model.preference_model import load_preference_model
+from roi_ray.runtime.available import exclusive_memory
 from roi_ray.schema import Failure, Scores
 from roi_ray.scoring.scorer import Scorer
 from roi_ray.scoring.version import SCORING_VERSION
 from roi_ray.service.backend import NEEDS_CONTENT, MaskAnswer, ScoreAnswer
 from roi_ray.service.local_backend import LocalBackend
 from roi_ray.service.options import ServiceOptions
-from roi_ray.service.worker import preparer
+from roi_ray.service.worker import decode, preparer, scoring_work
 from roi_ray.service.worker.prepared_cache import KeptReference
 from roi_ray.service.worker.scoring_work import prepare
 from roi_ray.service.worker.scoring_worker import ScoringWorker
@@ -65,7 +67,12 @@ def send(*requests: Coroutine) -> list:
     return asyncio.run(main())
 
 
-def score(backend: LocalBackend, reference: bytes, images: list[bytes], mask: bytes | None = None):
+def score(
+    backend: LocalBackend | ScoringWorker,
+    reference: bytes,
+    images: list[bytes],
+    mask: bytes | None = None,
+):
     """Make a request for scores; the images are called 0.png, 1.png, ..."""
     files = [make_file(data, f"{number}.png") for number, data in enumerate(images)]
     mask_file = None if mask is None else make_file(mask, "m.png")
@@ -144,13 +151,30 @@ def test_concurrent_references_stay_within_the_bytes_of_prepared_ones(photos, mo
 def test_images_do_not_take_the_bytes_that_their_reference_waits_for(photos) -> None:
     x = photos["coffee"]
     references = [encode(x[top : top + 64, :64]) for top in range(0, 96, 16)]
-    with open_backend(prepared_bytes=1 << 20) as backend:
-        backend.worker.close()
+    with open_backend() as backend:
         options = ServiceOptions(device="cpu", prepared_bytes=1 << 20)
-        decoded_bytes = 64 * 64 * 3
-        backend.worker = ScoringWorker(options, backend._decode, None, decoded_bytes)
-        answers = send(*(score(backend, data, [data] * 3) for data in references * 2))
+        worker = ScoringWorker(options, backend._decode, None, decoded_bytes=64 * 64 * 3)
+        answers = send(*(score(worker, data, [data] * 3) for data in references * 2))
+        worker.close()
     assert {outcome.psnr for answer in answers for outcome in answer.outcomes} == {100.0}
+
+
+def test_small_images_do_not_wait_for_the_turn_of_large_ones(photos, monkeypatch) -> None:
+    for module in (decode, scoring_work):
+        monkeypatch.setattr(module, "PLANNED_PIXELS", 100 * 100)
+    small, large = (encode(photos["coffee"][:side, :side]) for side in (80, 120))
+
+    async def main(backend: LocalBackend) -> list[ScoreAnswer]:
+        with exclusive_memory(1, "another image"):
+            late = asyncio.ensure_future(score(backend, large, [large]))
+            await asyncio.sleep(0)
+            answers = [await score(backend, small, [small]) for _ in range(2)]
+            assert not late.done()
+        return [*answers, await late]
+
+    with open_backend() as backend:
+        answers = asyncio.run(main(backend))
+    assert [answer.outcomes[0].psnr for answer in answers] == 3 * [100.0]
 
 
 def test_one_bad_image_is_one_bad_result(photos, backend) -> None:
@@ -251,9 +275,11 @@ def test_references_are_kept(photos, backend) -> None:
             await backend.put_reference(x),
             await backend.put_reference(x),
             await backend.get_reference(x.sha256),
+            await backend.reference_size(x.sha256),
         ]
 
-    assert asyncio.run(main()) == [None, True, False, x]
+    kept = replace(x, name=f"sha256:{x.sha256}")
+    assert asyncio.run(main()) == [None, True, False, kept, len(x.data)]
 
 
 def test_cancelled_request_leaves_nothing_behind(photos, backend) -> None:
@@ -280,9 +306,9 @@ def test_images_that_need_more_than_all_bytes_are_scored_one_by_one(photos) -> N
     x = photos["coffee"][:40, :48]
     images = [encode(x, "JPEG", quality=quality) for quality in (10, 50, 90)]
     with open_backend() as backend:
-        backend.worker.close()
-        backend.worker = ScoringWorker(ServiceOptions(device="cpu"), backend._decode, None, 100)
-        (answer,) = send(score(backend, encode(x), images))
+        worker = ScoringWorker(ServiceOptions(device="cpu"), backend._decode, None, 100)
+        (answer,) = send(score(worker, encode(x), images))
+        worker.close()
     expected = [roi_ray.score(encode(x), image, device="cpu") for image in images]
     assert list(answer.outcomes) == expected
 

@@ -4,20 +4,24 @@ Imports no torch at the top, because processes that decode import this module.
 """
 
 import asyncio
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
 from roi_ray.imaging.pixels import Pixels
 from roi_ray.runtime import logs
+from roi_ray.runtime.logs import LOGGER
 from roi_ray.schema import Failure
 from roi_ray.service.backend import CompareAnswer, ImageFile, MaskAnswer, Provenance, ScoreAnswer
 from roi_ray.service.cluster.plan import ServicePlan, plan_service
 from roi_ray.service.options import ServiceOptions
 from roi_ray.service.worker.decode import Role, decode_file, make_limits
 from roi_ray.service.worker.reference_store import ReferenceStore
+from roi_ray.service.worker.tasks import retry_turn
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -49,7 +53,8 @@ class Decoder:
     async def decode(self, data: bytes, role: Role) -> Pixels | Failure:
         """Decode a file; see `decode_file`."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, decode_file, data, role, self._limits)
+        decode = partial(decode_file, data, role, self._limits)
+        return await retry_turn(lambda: loop.run_in_executor(self._thread, decode))
 
 
 class References:
@@ -62,9 +67,9 @@ class References:
     def __init__(self, max_bytes: int) -> None:
         self._store = ReferenceStore(max_bytes)
 
-    async def touch(self, sha256: str) -> bool:
-        """Return whether a reference is kept; it then counts as used."""
-        return self._store.get(sha256) is not None
+    async def size(self, sha256: str) -> int | None:
+        """Return the bytes of a reference, which then counts as used; None if it is not kept."""
+        return self._store.size(sha256)
 
     async def put(self, reference: ImageFile) -> bool:
         """Keep a reference; return whether it is new."""
@@ -101,7 +106,7 @@ class ScoringReplica:
         torch.set_num_threads(threads)
         keep_freed_memory()
         decode = RemoteDecoder(decoder, options.limits.max_pixels).decode
-        self._worker = ScoringWorker(options, decode, device)
+        self._worker = ScoringWorker(options, decode, device, on_defect=_end_process)
         self._worker.warm_up()
 
     async def score(
@@ -124,9 +129,15 @@ class ScoringReplica:
         """Say what makes the numbers of `score`."""
         return await self._worker.describe()
 
-    def check_health(self) -> None:
-        """Raise an error if the process must be replaced."""
-        self._worker.check_health()
+    async def count_images(self) -> int:
+        """Return how many images are decoded, wait or are scored."""
+        return self._worker.images
+
+
+def _end_process(error: Exception) -> None:
+    """End this process, whose GPU fails: its requests are then sent to another one."""
+    LOGGER.error("the process ends, because its GPU does no more work: %s", error)
+    os._exit(1)
 
 
 class Api:
@@ -148,7 +159,7 @@ class Api:
         from roi_ray.service.http.api import build_api
 
         logs.log_to_ray_file()
-        self._gate = build_api(ServeBackend(scoring, references), options)
+        self._gate = build_api(ServeBackend(scoring, references, options.reference_bytes), options)
 
     def __serve_build_asgi_app__(self) -> "ASGIApp":
         """Return the app, which Ray Serve calls for each request."""

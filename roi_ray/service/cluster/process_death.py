@@ -8,9 +8,9 @@ from roi_ray.schema import Failure
 
 @cache
 def death_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions that Ray raises where the process that should answer has died."""
+    """Return the exceptions that Ray raises where the process that should answer is not there."""
     from ray import exceptions
-    from ray.serve.exceptions import ReplicaUnavailableError
+    from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableError
 
     return (
         exceptions.RayActorError,
@@ -19,6 +19,7 @@ def death_errors() -> tuple[type[Exception], ...]:
         exceptions.OutOfMemoryError,
         exceptions.ObjectLostError,
         ReplicaUnavailableError,
+        DeploymentUnavailableError,
     )
 
 

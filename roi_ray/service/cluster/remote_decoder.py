@@ -1,6 +1,8 @@
 """Decode files in other processes: a file that kills its decoder is one bad image."""
 
 import asyncio
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from roi_ray.imaging.pixels import Pixels
@@ -42,10 +44,7 @@ class RemoteDecoder:
         return await self._decode_alone(data, role)
 
     async def _decode_alone(self, data: bytes, role: Role) -> Pixels | Failure:
-        import ray
-
-        # Ray runs one task at a time in a process, and starts another process after a death.
-        task: Any = ray.remote(num_cpus=0, max_retries=0)(_decode_in_task)
+        task = _remote_task()
         async with self._alone:
             try:
                 return cast(Pixels | Failure, await task.remote(data, role, self._limits))
@@ -56,6 +55,15 @@ class RemoteDecoder:
                 )
 
 
+@cache
+def _remote_task() -> Any:  # noqa: ANN401
+    """Make the Ray task; once, because Ray exports each one that is made to the cluster."""
+    import ray
+
+    # Ray runs one task at a time in a process, and starts another process after a death.
+    return ray.remote(num_cpus=0, max_retries=0)(_decode_in_task)
+
+
 def _decode_in_task(data: bytes, role: Role, limits: Any) -> Pixels | Failure:  # noqa: ANN401
     logs.log_to_ray_file()
-    return decode_file(data, role, limits)
+    return decode_file(data, role, replace(limits, can_wait=True))  # nobody else needs this thread

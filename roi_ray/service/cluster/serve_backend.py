@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
 
 
-KEPT_BYTES = 128 << 20
+API_REFERENCE_BYTES = 128 << 20
 """Largest sum of the sizes of the references that each process keeps that talks HTTP."""
 
 
@@ -38,11 +38,17 @@ class ServeBackend:
     Args:
         scoring: handle of the deployment `ScoringReplica`.
         references: handle of the deployment `References`.
+        reference_bytes: largest sum of the sizes of the references that it keeps.
     """
 
-    def __init__(self, scoring: "DeploymentHandle", references: "DeploymentHandle") -> None:
+    def __init__(
+        self,
+        scoring: "DeploymentHandle",
+        references: "DeploymentHandle",
+        reference_bytes: int = API_REFERENCE_BYTES,
+    ) -> None:
         self._scoring, self._references = scoring, references
-        self._kept = ReferenceStore(KEPT_BYTES)
+        self._kept = ReferenceStore(min(API_REFERENCE_BYTES, reference_bytes))
 
     async def score(
         self, reference: ImageFile, images: Sequence[ImageFile], mask: ImageFile | None
@@ -71,7 +77,7 @@ class ServeBackend:
         """
         self._kept.put(reference)
         # Most are known, and then need not be sent.
-        if await _call_twice(self._references, "touch", reference.sha256):
+        if await self.reference_size(reference.sha256) is not None:
             return False
         return bool(await _call_twice(self._references, "put", reference))
 
@@ -82,11 +88,21 @@ class ServeBackend:
             WorkerDied: the process that keeps references died twice.
         """
         if (kept := self._kept.get(sha256)) is not None:
+            # It counts as used there too, and all processes that talk HTTP know it.
+            await self.put_reference(kept)
             return kept
         reference = cast(ImageFile | None, await _call_twice(self._references, "get", sha256))
         if reference is not None:
             self._kept.put(reference)
         return reference
+
+    async def reference_size(self, sha256: str) -> int | None:
+        """Return the bytes of a reference that is kept; None if it is not.
+
+        Raises:
+            WorkerDied: the process that keeps references died twice.
+        """
+        return cast(int | None, await _call_twice(self._references, "size", sha256))
 
     async def describe(self) -> Provenance:
         """Say what makes the numbers of `score`.

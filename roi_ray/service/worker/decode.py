@@ -27,7 +27,7 @@ ADVICE = "send fewer large images at a time, or take a machine with more memory"
 
 def make_limits(max_pixels: int) -> DecodeLimits:
     """Return the limits of a process that decodes images of up to this number of pixels."""
-    return DecodeLimits(max_pixels, PLANNED_PIXELS, advice=ADVICE)
+    return DecodeLimits(max_pixels, PLANNED_PIXELS, advice=ADVICE, can_wait=False)
 
 
 def decode_file(data: bytes, role: Role, limits: DecodeLimits) -> Pixels | Failure:
@@ -41,6 +41,9 @@ def decode_file(data: bytes, role: Role, limits: DecodeLimits) -> Pixels | Failu
     Returns:
         the pixels, (H, W, 3), or of a mask uint8, (H, W); or a failure whose text does not name the
         file.
+
+    Raises:
+        TurnTaken: the image is large, and so is another one that is worked on: see `retry_turn`.
 
     Examples:
         >>> from roi_ray.sweep import photographs

@@ -1,6 +1,7 @@
 """Files of references that clients sent, kept as long as they fit into a number of bytes."""
 
 from collections import OrderedDict
+from dataclasses import replace
 
 from roi_ray.service.backend import ImageFile
 
@@ -20,8 +21,8 @@ class ReferenceStore:
         True
         >>> store.put(ImageFile("y.png", b"12345", "b2"))
         True
-        >>> store.get("a1"), store.get("b2").name
-        (None, 'y.png')
+        >>> store.size("a1"), store.size("b2"), store.get("b2").name
+        (None, 5, 'sha256:b2')
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -33,17 +34,24 @@ class ReferenceStore:
         return len(self._files)
 
     def put(self, reference: ImageFile) -> bool:
-        """Keep a file; return whether it is new."""
+        """Keep a file, under its hash as its name; return whether it is new."""
         if reference.sha256 in self._files:
             self._files.move_to_end(reference.sha256)
             return False
         if len(reference.data) <= self._max_bytes:
-            self._files[reference.sha256] = reference
+            # Other clients, who know the hash, do not see the name.
+            named = replace(reference, name=f"sha256:{reference.sha256}")
+            self._files[reference.sha256] = named
             self.nbytes += len(reference.data)
         while self.nbytes > self._max_bytes:
             _, dropped = self._files.popitem(last=False)
             self.nbytes -= len(dropped.data)
         return True
+
+    def size(self, sha256: str) -> int | None:
+        """Return the bytes of a file; None if it is not kept."""
+        file = self.get(sha256)
+        return None if file is None else len(file.data)
 
     def get(self, sha256: str) -> ImageFile | None:
         """Return the file with this hash; None if it is not kept."""

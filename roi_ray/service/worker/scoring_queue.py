@@ -5,7 +5,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, TypeGuard, TypeVar
+
+from roi_ray.service.worker.tasks import retry_turn
 
 _Item = TypeVar("_Item")
 _Item_contra = TypeVar("_Item_contra", contravariant=True)
@@ -53,8 +56,9 @@ class ScoringQueue:
     of equal work that wait, of any request, up to the limit of the work. A job whose waiting was
     cancelled is not done.
 
-    Attributes:
-        defect: an error of the device after which it does no more work; None if there was none.
+    Args:
+        on_defect: called with an error after which the device does no more work, before it is
+            raised where the job was waited for.
 
     Examples:
         >>> async def main() -> int:
@@ -64,10 +68,10 @@ class ScoringQueue:
         42
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_defect: Callable[[Exception], None] | None = None) -> None:
         self._requests: OrderedDict[Hashable, deque[_Job]] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
-        self.defect: Exception | None = None
+        self._on_defect = on_defect
         self._is_running = False
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -76,7 +80,13 @@ class ScoringQueue:
         return await self.do(request, Call(function), None)
 
     async def do(self, request: Hashable, work: Work[_Item, _Result], item: _Item) -> _Result:
-        """Do a job when it is the turn of the request; return its result, or raise its error."""
+        """Do a job when it is the turn of the request; return its result, or raise its error.
+
+        A job that raises `TurnTaken` waits again, behind the other jobs of its request.
+        """
+        return await retry_turn(partial(self._do, request, work, item))
+
+    async def _do(self, request: Hashable, work: Work[_Item, _Result], item: _Item) -> _Result:
         future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
         self._requests.setdefault(request, deque()).append(_Job(work, item, future))
         if not self._is_running:
@@ -97,8 +107,8 @@ class ScoringQueue:
                 items = [job.item for job in jobs]
                 results = await loop.run_in_executor(self._thread, run_jobs, jobs[0].work, items)
                 for job, result in zip(jobs, results, strict=True):
-                    if isinstance(result, Exception) and _DEVICE_ERROR in str(result):
-                        self.defect = result
+                    if self._on_defect and _is_defect(result):
+                        self._on_defect(result)
                     _finish(job.future, result)
         finally:
             self._is_running = False
@@ -146,6 +156,10 @@ def run_jobs(work: Work[Any, Any], items: Sequence[Any]) -> list[Any]:
             return [error]
     # Outside of the except clause, because the exception keeps device memory alive.
     return [result for item in items for result in run_jobs(work, [item])]
+
+
+def _is_defect(result: object) -> TypeGuard[Exception]:
+    return isinstance(result, Exception) and _DEVICE_ERROR in str(result)
 
 
 def _finish(future: "asyncio.Future[Any]", result: object) -> None:

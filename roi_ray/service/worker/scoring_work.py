@@ -18,10 +18,6 @@ from roi_ray.scoring.scorer import Scorer
 from roi_ray.service.worker.decode import ADVICE, PLANNED_PIXELS
 from roi_ray.service.worker.prepared_cache import KeptReference
 
-GPU_BATCH = 32
-"""Pairs of 512 x 512 pixels that a GPU takes at once, unless the options say otherwise."""
-_BATCH_PIXELS = 512 * 512
-
 
 @dataclass(frozen=True)
 class ScorePairs:
@@ -33,17 +29,16 @@ class ScorePairs:
     Args:
         scorer: the scorer.
         size: height and width of the images.
-        batch: pairs of 512 x 512 pixels that are scored at once; 1 for each pair alone.
     """
 
     scorer: Scorer
     size: tuple[int, int]
-    batch: int
 
     @property
     def limit(self) -> int:
         """Pairs that are scored at once."""
-        return max(1, self.batch * _BATCH_PIXELS // (self.size[0] * self.size[1]))
+        is_gpu = self.scorer.device.type == "cuda"
+        return self.scorer.pairs_per_batch(self.size) if is_gpu else 1
 
     def run(self, items: Sequence[tuple[Prepared, Pixels]]) -> list[Scores | Failure]:
         """Score pairs."""
@@ -69,6 +64,7 @@ def prepare(scorer: Scorer, pixels: Pixels, mask: Pixels8 | None) -> KeptReferen
 
     Raises:
         ImageError: see `Scorer.prepare`.
+        TurnTaken: the reference is large, and so is another image that is worked on.
     """
     with telemetry.time_stage("prepare"), _reserve_memory(scorer, pixels.shape[:2], 1):
         if not pixels.flags.owndata:
@@ -91,9 +87,9 @@ def encode_mask(prepared: Prepared) -> bytes:
 def _reserve_memory(
     scorer: Scorer, size: tuple[int, ...], images: int
 ) -> AbstractContextManager[None]:
-    """Wait for the turn of large images, and check whether there is memory for them."""
+    """Take the turn of large images, and check whether there is memory for them."""
     height, width = size
     if height * width <= PLANNED_PIXELS:
         return nullcontext()
     need = scoring_need(height * width, images, scorer.settings.lpips, scorer.device.type)
-    return exclusive_memory(need, f"scoring {width} x {height}", ADVICE)
+    return exclusive_memory(need, f"scoring {width} x {height}", ADVICE, can_wait=False)

@@ -1,7 +1,7 @@
 """Score the images of requests in one process: decode, prepare, wait for the turn, score."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import cast
 
@@ -31,7 +31,7 @@ from roi_ray.service.worker.decode import Decode, name_failure
 from roi_ray.service.worker.prepared_cache import KeptReference, PreparedCache
 from roi_ray.service.worker.preparer import Preparer, ScoringRequest, Unusable, estimate_need
 from roi_ray.service.worker.scoring_queue import ScoringQueue
-from roi_ray.service.worker.scoring_work import GPU_BATCH, ScorePairs, encode_mask
+from roi_ray.service.worker.scoring_work import ScorePairs, encode_mask
 from roi_ray.service.worker.tasks import gather
 from roi_ray.settings import Settings
 
@@ -55,6 +55,11 @@ class ScoringWorker:
         decode: decodes files.
         device: `cpu`, `cuda` or `auto`; None for that of the options.
         decoded_bytes: see `DECODED_BYTES`.
+        on_defect: see `ScoringQueue`.
+
+    Attributes:
+        images: images that are decoded, wait or are scored.
+        cache: prepared references.
 
     Raises:
         WeightsError: weights or the preference model are missing, altered, or of an unknown layout.
@@ -67,18 +72,18 @@ class ScoringWorker:
         decode: Decode,
         device: str | None = None,
         decoded_bytes: int = DECODED_BYTES,
+        on_defect: Callable[[Exception], None] | None = None,
     ) -> None:
+        self.images = 0
         self.cache = PreparedCache(options.prepared_bytes)
         self._decode, self._device = decode, device or options.device
         self._options = options
         self._model = load_preference_model(options.model)
         self._scorer = self._load_scorer(options.settings)
         self._comparing: asyncio.Task[Scorer] | None = None
-        self._queue = ScoringQueue()
+        self._queue = ScoringQueue(on_defect)
         self._budget = ByteBudget(decoded_bytes)
         self._preparer = Preparer(decode, self._budget, self._queue, self.cache)
-        is_gpu = self._scorer.device.type == "cuda"
-        self._batch = (options.batch or GPU_BATCH) if is_gpu else 0
 
     def _load_scorer(self, settings: Settings) -> Scorer:
         return Scorer(
@@ -149,15 +154,6 @@ class ScoringWorker:
         image = np.zeros((_WARM_SIDE, _WARM_SIDE, 3), np.uint8)
         self._scorer.score(self._scorer.prepare(image), [image])
 
-    def check_health(self) -> None:
-        """Raise the error of the device that no request of this process can overcome.
-
-        Raises:
-            RuntimeError: there was one.
-        """
-        if self._queue.defect is not None:
-            raise RuntimeError(str(self._queue.defect))
-
     def close(self) -> None:
         """End the scoring thread, after what it does now."""
         self._queue.close()
@@ -173,7 +169,11 @@ class ScoringWorker:
         images: Sequence[ImageFile],
     ) -> list[Scores | Failure]:
         """Score the images of a request; failures name the image."""
-        return await gather([self._score_image(request, preparing, image) for image in images])
+        self.images += len(images)
+        try:
+            return await gather([self._score_image(request, preparing, image) for image in images])
+        finally:
+            self.images -= len(images)
 
     async def _score_image(
         self, request: ScoringRequest, preparing: "asyncio.Future[KeptReference]", image: ImageFile
@@ -193,7 +193,7 @@ class ScoringWorker:
     ) -> Scores | Failure:
         try:
             check_size(pixels, prepared.size)
-            work = ScorePairs(request.scorer, prepared.size, self._batch)
+            work = ScorePairs(request.scorer, prepared.size)
             return await self._queue.do(request, work, (prepared, pixels))
         except ImageError as error:
             return Failure.from_exception(error)

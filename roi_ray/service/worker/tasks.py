@@ -1,10 +1,27 @@
 """Run coroutines side by side."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from roi_ray.runtime.available import TurnTaken
+
 _T = TypeVar("_T")
+
+
+_PAUSE_SECONDS = 0.05
+
+
+async def retry_turn(function: Callable[[], Awaitable[_T]]) -> _T:
+    """Call a function until no work on another large image is in its way; see `TurnTaken`.
+
+    A thread that others need, too, must not wait for the turn of a large image.
+    """
+    while True:
+        try:
+            return await function()
+        except TurnTaken:
+            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def gather(awaitables: Sequence[Awaitable[_T]]) -> list[_T]:

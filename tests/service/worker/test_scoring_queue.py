@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -115,16 +116,27 @@ def test_queue_works_again_when_it_was_empty_and_after_an_error(queue) -> None:
         with pytest.raises(ZeroDivisionError):
             await queue.call("A", lambda: 1 // 0)
         assert await queue.call("A", lambda: 42) == 42
-        assert queue.defect is None
 
     asyncio.run(main())
     assert asyncio.run(queue.call("B", threading.current_thread)).name.startswith("scoring")
 
 
-def test_error_of_the_device_is_kept(queue) -> None:
-    def fail() -> None:
-        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+def test_error_of_the_device_is_told_before_it_is_raised() -> None:
+    defects: list[Exception] = []
+    queue = ScoringQueue(defects.append)
 
-    with pytest.raises(RuntimeError):
-        asyncio.run(queue.call("A", fail))
-    assert "illegal" in str(queue.defect)
+    def fail(text: str) -> None:
+        raise RuntimeError(text)
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError):
+            await queue.call("A", partial(fail, "another error"))
+        assert not defects
+        with pytest.raises(RuntimeError, match="illegal"):
+            await queue.call("A", partial(fail, "CUDA error: an illegal memory access"))
+
+    try:
+        asyncio.run(main())
+    finally:
+        queue.close()
+    assert [str(defect) for defect in defects] == ["CUDA error: an illegal memory access"]

@@ -23,7 +23,7 @@ def test_scores_are_in_the_order_of_the_pairs_whatever_their_references(scorer, 
     x, y = photos["chelsea"][80:208, 120:280], photos["coffee"][:128, :160]
     a, b = (prepare(scorer, image, None).prepared for image in (x, y))
     pairs = [(a, x // 2), (b, y), (a, x), (b, y // 4)]
-    outcomes = ScorePairs(scorer, (128, 160), batch=0).run(pairs)
+    outcomes = ScorePairs(scorer, (128, 160)).run(pairs)
     assert [outcome.psnr == 100 for outcome in outcomes] == [False, True, True, False]
     for outcome, (reference, image) in zip(outcomes, pairs, strict=True):
         assert outcome.to_dict() == pytest.approx(
@@ -41,7 +41,7 @@ def test_scores_that_are_not_finite_fail_their_pair(scorer, photos, monkeypatch)
         return [replace(first, lpips=float("inf")), *others]
 
     monkeypatch.setattr(scorer, "score_pairs", break_first)
-    outcomes = ScorePairs(scorer, (64, 80), batch=0).run([(reference, x), (reference, x // 2)])
+    outcomes = ScorePairs(scorer, (64, 80)).run([(reference, x), (reference, x // 2)])
     assert outcomes[0] == Failure("NonFiniteScore", "lpips not finite")
     assert isinstance(outcomes[1], Scores)
 
@@ -55,19 +55,21 @@ def test_mask_is_encoded_as_its_levels(scorer, photos) -> None:
     assert (np.asarray(image) == expected.numpy()).all()
 
 
-def test_batch_has_as_many_pixels_as_its_small_images(scorer) -> None:
-    assert ScorePairs(scorer, (512, 512), batch=32).limit == 32
-    assert ScorePairs(scorer, (1024, 1024), batch=32).limit == 8
-    assert ScorePairs(scorer, (9000, 9000), batch=32).limit == 1
-    assert ScorePairs(scorer, (64, 64), batch=0).limit == 1
+def test_pair_is_scored_alone_on_a_cpu_whatever_the_batch() -> None:
+    scorer = Scorer(batch=32)
+    assert scorer.pairs_per_batch((512, 512)) == 32
+    assert scorer.pairs_per_batch((1024, 1024)) == 8
+    assert scorer.pairs_per_batch((9000, 9000)) == 1
+    assert ScorePairs(scorer, (512, 512)).limit == 1
 
 
 @needs_cuda
 def test_batches_on_a_gpu_have_the_scores_of_single_pairs(photos) -> None:
-    scorer = Scorer(device="cuda")
+    scorer = Scorer(device="cuda", batch=1)
     x = photos["astronaut"][:256, :256]
     reference = prepare(scorer, x, None).prepared
     pairs = [(reference, jpeg(x, quality)) for quality in (10, 40, 70, 90)]
-    outcomes = ScorePairs(scorer, (256, 256), batch=4).run(pairs)
+    assert ScorePairs(scorer, (256, 256)).limit == 4
+    outcomes = ScorePairs(scorer, (256, 256)).run(pairs)
     for outcome, pair in zip(outcomes, pairs, strict=True):
         assert outcome.to_dict() == pytest.approx(scorer.score_pairs([pair])[0].to_dict(), rel=1e-4)
