@@ -94,7 +94,11 @@ def load_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels8:
 
 
 def read_image_file(
-    uri: str, written: str | None = None, base: str = "", allowlist: Allowlist | None = None
+    uri: str,
+    written: str | None = None,
+    base: str = "",
+    allowlist: Allowlist | None = None,
+    most: int | None = None,
 ) -> bytes:
     """Read the file of an image.
 
@@ -103,6 +107,7 @@ def read_image_file(
         written: the URI as its user wrote it, for the message if there is no such file.
         base: URI of the folder that `written` is relative to.
         allowlist: folders that may be looked into for the message; by default the file's own.
+        most: largest number of bytes that are read of it; None for all.
 
     Raises:
         ImageReadError: the file cannot be read; where it does not exist, the message says how its
@@ -110,7 +115,7 @@ def read_image_file(
         AccessError, StorageUnavailable: the storage fails, which is not the fault of the file.
     """
     try:
-        return storage.read_bytes(uri)
+        return storage.read_bytes(uri, most)
     except (AccessError, StorageUnavailable):
         raise
     except StorageError as error:

@@ -64,8 +64,8 @@ __all__ = [
 _PART_BYTES = 1 << 28
 
 
-def read_bytes(uri: str) -> bytes:
-    """Read the whole content of a file or object."""
+def read_bytes(uri: str, most: int | None = None) -> bytes:
+    """Read the whole content of a file or object, or at most so many bytes of its beginning."""
     filesystem, path = locate(uri)
     if not is_remote(uri) and os.path.exists(path) and not os.path.isfile(path):
         # A pipe or device may never end.
@@ -73,7 +73,7 @@ def read_bytes(uri: str) -> bytes:
         raise StorageError(f"cannot read {uri}: it is {kind}")
     # Two requests to S3, HEAD and GET. `open_input_stream` would ask for an object in pieces.
     with explained_errors("read", uri), filesystem.open_input_file(path) as file:
-        return bytes(file.read())
+        return bytes(file.read(most))
 
 
 def open_file(uri: str) -> pa.NativeFile:

@@ -106,7 +106,7 @@ class MaskAnswer:
 
 
 class Backend(Protocol):
-    """Whatever computes the answers.
+    """Computes the answers.
 
     A failure that is returned instead of an answer is about the reference, the mask or the service;
     its text says which.

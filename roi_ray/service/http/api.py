@@ -51,7 +51,7 @@ def build_api(backend: Backend, options: ServiceOptions) -> Gate:
         the app. Its `close` refuses new requests, and its `requests` counts those in progress.
 
     Raises:
-        UsageError: an API key's hash is none.
+        UsageError: the hash of an API key is not a SHA-256 in hexadecimal.
         StorageError: a folder that may be read cannot be named so.
     """
     endpoints = Endpoints(backend, options)
@@ -131,9 +131,10 @@ def _add_paths(app: FastAPI, endpoints: Endpoints, options: ServiceOptions) -> N
     about = answers(bodies.AboutBody, without=nothing)
     add("GET", "/v1/about", endpoints.describe, about)
     alive = answers(bodies.StatusBody, without=(*nothing, 401, 429, 503))
-    add("GET", "/v1/health", endpoints.say_alive, alive)
     ready = answers(bodies.StatusBody, without=(*nothing, 401, 429))
-    add("GET", "/v1/ready", endpoints.say_ready, ready)
+    for method in ("GET", "HEAD"):  # load balancers use both
+        add(method, "/v1/health", endpoints.say_alive, alive)
+        add(method, "/v1/ready", endpoints.say_ready, ready)
     add("GET", "/metrics", endpoints.read_metrics, openapi.describe_text_responses())
 
 

@@ -1,13 +1,13 @@
 """What each path of the service does."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roi_ray.errors import WorkerDied
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.schema import Failure
 from roi_ray.service.backend import Backend, ImageFile
@@ -19,9 +19,12 @@ from roi_ray.service.http.names import clean_name
 from roi_ray.service.http.node_metrics import read_node_metrics
 from roi_ray.service.http.sources import CountBytes, SourceReader, parse_sha256
 from roi_ray.service.options import ServiceOptions
+from roi_ray.service.worker.tasks import gather
 
 READY_SECONDS = 5.0
 """How long the processes that score may take to say that they are ready."""
+_READY_AGAIN_SECONDS = 1.0
+"""How long they are not asked again: anybody may ask, without a key."""
 
 
 class Endpoints:
@@ -39,19 +42,19 @@ class Endpoints:
         self._backend, self._options, self._limits = backend, options, options.limits
         self._sources = SourceReader(backend, options.allow_prefixes, options.limits.max_body_bytes)
         self.is_open: Callable[[], bool] = lambda: True
+        self._ready_until = 0.0
 
     async def score(self, request: Request) -> Response:
         """Score images against one reference."""
         form = await self._read_form(request, {"image": self._limits.max_images})
         count, values = _counter(request), form["image"]
         reference, mask = await self._read_inputs(form, count)
-        files = await asyncio.gather(*(self._sources.read(value, count) for value in values))
+        files = await gather([self._sources.read(value, count) for value in values])
         readable = [file for file in files if isinstance(file, ImageFile)]
-        answer, _ = await asyncio.gather(
-            self._backend.score(reference, readable, mask), self._keep(form, reference)
-        )
+        answer = await self._backend.score(reference, readable, mask)
         if isinstance(answer, Failure):
             raise RequestFailed(answer_failure(answer))
+        await self._keep(form, reference)
         head = answers.input_head(answer.provenance, reference, mask, cached=answer.cached)
         names = [v.name if isinstance(v, ImageFile) else clean_name(v) for v in values]
         images = answers.list_images(names, files, answer.outcomes)
@@ -66,11 +69,10 @@ class Endpoints:
             await self._sources.read_required(f"image {name}:", form[name][0], count)
             for name in ("a", "b")
         ]
-        answer, _ = await asyncio.gather(
-            self._backend.compare(reference, a, b, mask), self._keep(form, reference)
-        )
+        answer = await self._backend.compare(reference, a, b, mask)
         if isinstance(answer, Failure):
             raise RequestFailed(answer_failure(answer))
+        await self._keep(form, reference)
         head = answers.input_head(answer.provenance, reference, mask, cached=answer.cached)
         return answers.json_response({**head, "preference": answer.preference})
 
@@ -111,9 +113,9 @@ class Endpoints:
 
     async def get_reference(self, request: Request) -> Response:
         """Say whether a reference is kept."""
-        reference = await self._sources.get_reference(request.path_params["sha256"])
-        body = {"sha256": reference.sha256, "bytes": len(reference.data)}
-        return answers.json_response(body)
+        sha256 = request.path_params["sha256"]
+        size = await self._sources.reference_size(sha256)
+        return answers.json_response({"sha256": sha256.lower(), "bytes": size})
 
     async def describe(self, _request: Request) -> Response:
         """Say what the service is, and what it accepts."""
@@ -129,12 +131,15 @@ class Endpoints:
         """Say whether requests are answered now."""
         if not self.is_open():
             raise request_failed("ServiceClosing", "the service is closing")
+        if time.monotonic() < self._ready_until:
+            return answers.json_response({"status": "ok"})
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._backend.describe()
         except Exception as error:  # whatever it is: the service is not ready
             LOGGER.debug("not ready: %s: %s", type(error).__name__, error)
             raise request_failed("NotReady", "the networks are not loaded yet") from error
+        self._ready_until = time.monotonic() + _READY_AGAIN_SECONDS
         return answers.json_response({"status": "ok"})
 
     async def read_metrics(self, _request: Request) -> Response:
@@ -164,12 +169,15 @@ class Endpoints:
         return reference, await self._sources.read_required("mask", form["mask"][0], count)
 
     async def _keep(self, form: Form, reference: ImageFile) -> None:
-        """Keep a reference that was sent, so that the next request can name it by its hash."""
+        """Keep a reference that was sent, so that the next request can name it by its hash.
+
+        It is known to be an image by now, so that other files take no place of references.
+        """
         if isinstance(form["reference"][0], ImageFile):
             try:
                 await self._backend.put_reference(reference)
-            except WorkerDied as error:  # the request itself can still be answered
-                LOGGER.warning("a reference is not kept: %s", error)
+            except Exception as error:  # whatever it is: the numbers are there
+                LOGGER.warning("a reference is not kept: %s: %s", type(error).__name__, error)
 
 
 def _counter(request: Request) -> CountBytes:

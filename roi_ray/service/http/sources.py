@@ -4,11 +4,14 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from roi_ray.errors import (
     AccessError,
     ImageError,
+    ImageReadError,
     ImageTooLarge,
     NotAllowed,
     StorageError,
@@ -25,6 +28,9 @@ from roi_ray.service.http.names import clean_name
 
 REFERENCE_PREFIX = "sha256:"
 _SHA256 = re.compile("[0-9a-f]{64}")
+_THREADS = 16
+"""Files that are read at a time. A storage that does not answer keeps these threads alone."""
+_T = TypeVar("_T")
 
 Source = ImageFile | str
 """A file that was sent, a URI, or `sha256:HEX`."""
@@ -47,6 +53,7 @@ class SourceReader:
     def __init__(self, backend: Backend, allow_prefixes: Sequence[str], max_bytes: int) -> None:
         self._backend, self._max_bytes = backend, max_bytes
         self._allowlist = Allowlist(tuple(map(storage.absolute, allow_prefixes)))
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="uri")
 
     async def read_required(self, what: str, source: Source, count: CountBytes) -> ImageFile:
         """Read an image that a request cannot do without.
@@ -60,7 +67,7 @@ class SourceReader:
             RequestFailed: it cannot be read, or is not known.
         """
         if isinstance(source, str) and what == "reference" and source.startswith(REFERENCE_PREFIX):
-            return await self.get_reference(source.removeprefix(REFERENCE_PREFIX))
+            return await self.get_reference(source.removeprefix(REFERENCE_PREFIX), count)
         image = await self.read(source, count)
         if isinstance(image, Failure):
             raise RequestFailed(answer_failure(Failure(image.kind, f"{what} {image.text}")))
@@ -71,29 +78,40 @@ class SourceReader:
         if isinstance(source, ImageFile):
             return source
         try:
-            uri = await asyncio.to_thread(self._find, source)
-            await count(await asyncio.to_thread(self._check_size, uri))
-            return await asyncio.to_thread(self._read, source, uri)
+            uri, size = await self._run(lambda: self._find(source))
+            await count(size)
+            return await self._run(lambda: self._read(source, uri, size))
         except (ImageError, StorageError) as error:
             return Failure.from_exception(error, clean_name(source))
 
-    async def get_reference(self, sha256: str) -> ImageFile:
-        """Return a reference that was sent before.
+    async def get_reference(self, sha256: str, count: CountBytes) -> ImageFile:
+        """Return a reference that was sent before; its bytes are counted first.
 
         Raises:
-            RequestFailed: it is not known (any more), or the hash is none.
+            RequestFailed: it is not known (any more), or the text is not a SHA-256.
         """
-        reference = await self._backend.get_reference(parse_sha256(sha256))
+        await count(await self.reference_size(sha256))
+        reference = await self._backend.get_reference(sha256.lower())
         if reference is None:
-            raise request_failed(
-                UNKNOWN_REFERENCE,
-                f"reference {REFERENCE_PREFIX}{sha256} is not kept here, or not any more; send the "
-                "file, or PUT it to /v1/references/SHA256 first",
-            )
+            raise _unknown(sha256)
         return reference
 
-    def _find(self, uri: str) -> str:
-        """Return the absolute URI of a file that may be read."""
+    async def reference_size(self, sha256: str) -> int:
+        """Return the bytes of a reference that was sent before.
+
+        Raises:
+            RequestFailed: as `get_reference`.
+        """
+        size = await self._backend.reference_size(parse_sha256(sha256))
+        if size is None:
+            raise _unknown(sha256)
+        return size
+
+    async def _run(self, function: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    def _find(self, uri: str) -> tuple[str, int]:
+        """Return the absolute URI of a file that may be read, and its bytes."""
         if not self._allowlist.prefixes:
             raise NotAllowed(
                 "this service reads no URIs; send the file, or have the service started with "
@@ -101,7 +119,8 @@ class SourceReader:
             )
         if "://" not in uri and not PurePosixPath(uri).is_absolute():
             raise NotAllowed("neither a URI nor an absolute path; send a file, or name one in full")
-        return resolve_allowed(uri, "", self._allowlist)
+        absolute = resolve_allowed(uri, "", self._allowlist)
+        return absolute, self._check_size(absolute)
 
     def _check_size(self, uri: str) -> int:
         try:
@@ -117,8 +136,10 @@ class SourceReader:
             )
         return size
 
-    def _read(self, source: str, uri: str) -> ImageFile:
-        data = read_image_file(uri, source, "", self._allowlist)
+    def _read(self, source: str, uri: str, size: int) -> ImageFile:
+        data = read_image_file(uri, source, "", self._allowlist, size + 1)
+        if len(data) > size:
+            raise ImageReadError("it was written to while it was read; ask again")
         return ImageFile(clean_name(source), data, hashlib.sha256(data).hexdigest())
 
 
@@ -126,7 +147,7 @@ def parse_sha256(text: str) -> str:
     """Return the SHA-256 of a file in lower case.
 
     Raises:
-        RequestFailed: the text is none.
+        RequestFailed: it is not a SHA-256 in hexadecimal.
 
     Examples:
         >>> parse_sha256("AB" * 32)[:4]
@@ -138,3 +159,11 @@ def parse_sha256(text: str) -> str:
             f"{clean_name(text)!r} is no SHA-256; write 64 hexadecimal digits",
         )
     return text.lower()
+
+
+def _unknown(sha256: str) -> RequestFailed:
+    return request_failed(
+        UNKNOWN_REFERENCE,
+        f"reference {REFERENCE_PREFIX}{sha256} is not kept here, or not any more; send the file, "
+        "or PUT it to /v1/references/SHA256 first",
+    )

@@ -17,6 +17,7 @@ from roi_ray.scoring.version import SCORING_VERSION
 from roi_ray.service.backend import CompareAnswer, Provenance, ScoreAnswer
 from roi_ray.service.http import bodies
 from roi_ray.service.http.api import build_api
+from roi_ray.service.http.endpoints import Endpoints
 from roi_ray.service.http.error_answers import STATUSES
 from roi_ray.service.http.keys import hash_key
 from roi_ray.service.options import ServiceOptions
@@ -173,6 +174,9 @@ def test_about_tells_versions_and_limits(service) -> None:
     assert body["limits"]["max_body_bytes"] == MAX_BYTES
     assert service.get("/v1/health").json() == {"status": "ok"}
     assert service.get("/v1/ready").json() == {"status": "ok"}
+    for path in ("/v1/health", "/v1/ready"):
+        response = service.head(path)
+        assert (response.status_code, response.content) == (200, b"")
 
 
 def test_wrong_paths_and_methods_are_json_errors(service) -> None:
@@ -240,7 +244,7 @@ class FakeBackend:
             raise self.answer
         return self.answer
 
-    score = compare = make_mask = get_reference = describe = _answer
+    score = compare = make_mask = get_reference = reference_size = describe = _answer
 
     async def put_reference(self, _: object) -> bool:
         return True
@@ -293,14 +297,29 @@ def test_error_that_the_backend_raises_has_the_status_of_its_kind() -> None:
     check_error(ask(backend, "GET", "/v1/about"), 503, "WorkerDied")
 
 
-def test_request_is_answered_though_its_reference_is_not_kept() -> None:
+@pytest.mark.parametrize("error", [WorkerDied("two processes died"), RuntimeError("anything")])
+def test_request_is_answered_though_its_reference_is_not_kept(error) -> None:
     class Forgetful(FakeBackend):
         async def put_reference(self, _: object) -> bool:
-            raise WorkerDied("two processes died")
+            raise error
 
     failure = Failure("ImageReadError", "y: bad")
     backend = Forgetful(ScoreAnswer(Provenance(4, {}, {}), (failure,), False))
     assert ask(backend, "POST", "/v1/score", **FORM).status_code == 200
+
+
+def test_reference_of_a_request_that_failed_is_not_kept(service, y) -> None:
+    junk = b"no image"
+    response = score(service, ("image", ("y", y)), ("reference", ("x", junk)))
+    check_error(response, 422, "ImageReadError")
+    check_error(service.get(f"/v1/references/{sha256(junk)}"), 404, "UnknownReference")
+
+
+def test_reference_that_is_named_counts_as_bytes_of_the_request(service, y) -> None:
+    data = bytes(MAX_BYTES - len(y))
+    service.put(f"/v1/references/{sha256(data)}", content=data)
+    response = score(service, ("image", ("y", y)), reference=f"sha256:{sha256(data)}")
+    check_error(response, 413, "BodyTooLarge")
 
 
 def test_numbers_that_json_lacks_are_null() -> None:
@@ -320,6 +339,24 @@ def test_service_that_is_not_ready_says_so() -> None:
     check_error(ask(ready, "GET", "/v1/ready", close=True), 503, "ServiceClosing")
     check_error(ask(ready, "GET", "/v1/about", close=True), 503, "ServiceClosing")
     assert ask(ready, "GET", "/v1/health", close=True).status_code == 200
+
+
+def test_readiness_is_asked_for_once_a_second() -> None:
+    class Counting(FakeBackend):
+        calls = 0
+
+        async def describe(self) -> Provenance:
+            self.calls += 1
+            return Provenance(4, {}, {})
+
+    backend = Counting(None)
+    endpoints = Endpoints(backend, ServiceOptions())
+
+    async def run() -> list[int]:
+        return [(await endpoints.say_ready(None)).status_code for _ in range(3)]
+
+    assert asyncio.run(run()) == [200] * 3
+    assert backend.calls == 1
 
 
 def test_key_opens_all_but_health_readiness_and_documents() -> None:

@@ -27,6 +27,9 @@ class References:
     async def get_reference(self, sha256: str) -> ImageFile | None:
         return self._store.get(sha256)
 
+    async def reference_size(self, sha256: str) -> int | None:
+        return self._store.size(sha256)
+
 
 @pytest.fixture
 def folder(tmp_path) -> str:
@@ -139,18 +142,36 @@ def test_service_without_prefixes_reads_nothing(folder) -> None:
     assert failure.kind == "NotAllowed" and "--allow-prefix" in failure.text
 
 
+def test_file_that_grows_after_its_bytes_were_counted_is_a_failure(folder) -> None:
+    path = f"{folder}/allowed/x.png"
+
+    async def grow(size: int) -> None:
+        with open(path, "ab") as file:
+            file.write(bytes(1000))
+
+    reader = SourceReader(References(), [f"{folder}/allowed"], 2000)
+    failure = asyncio.run(reader.read(path, grow))
+    assert failure.kind == "ImageReadError" and "while it was read" in failure.text
+
+
 def test_reference_is_found_by_its_hash() -> None:
+    counted: list[int] = []
+
+    async def count(size: int) -> None:
+        counted.append(size)
+
     async def run() -> None:
         references = References()
         reader = SourceReader(references, [], 100)
         file = make_file(b"x")
         with pytest.raises(RequestFailed, match="not kept here") as caught:
-            await reader.read_required("reference", f"sha256:{file.sha256}", None)
+            await reader.read_required("reference", f"sha256:{file.sha256}", count)
         assert caught.value.answer.code == 404
         await references.put_reference(file)
         kept = replace(file, name=f"sha256:{file.sha256}")
         for name in (file.sha256, file.sha256.upper()):
-            assert await reader.read_required("reference", f"sha256:{name}", None) == kept
+            assert await reader.read_required("reference", f"sha256:{name}", count) == kept
+        assert counted == [1, 1]
         with pytest.raises(RequestFailed, match="mask sha256:.*") as caught:
             await reader.read_required("mask", f"sha256:{file.sha256}", None)
         assert caught.value.answer.code == 403
