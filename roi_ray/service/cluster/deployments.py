@@ -75,10 +75,6 @@ class References:
         """Keep a reference; return whether it is new."""
         return self._store.put(reference)
 
-    async def size(self, sha256: str) -> int | None:
-        """Return the bytes of a reference; None if it is not kept."""
-        return self._store.size(sha256)
-
     async def get(self, sha256: str) -> ImageFile | None:
         """Return a reference; None if it is not kept."""
         return self._store.get(sha256)

@@ -77,7 +77,7 @@ class ServeBackend:
         """
         self._kept.put(reference)
         # Most are known, and then need not be sent.
-        if await self.reference_size(reference.sha256) is not None:
+        if await _call_twice(self._references, "size", reference.sha256) is not None:
             return False
         return bool(await _call_twice(self._references, "put", reference))
 
@@ -102,6 +102,8 @@ class ServeBackend:
         Raises:
             WorkerDied: the process that keeps references died twice.
         """
+        if (kept := self._kept.get(sha256)) is not None:
+            return len(kept.data)
         return cast(int | None, await _call_twice(self._references, "size", sha256))
 
     async def describe(self) -> Provenance:

@@ -59,8 +59,3 @@ class ReferenceStore:
         if file is not None:
             self._files.move_to_end(sha256)
         return file
-
-    def size(self, sha256: str) -> int | None:
-        """Return the bytes of the file with this hash; None if it is not kept."""
-        file = self.get(sha256)
-        return None if file is None else len(file.data)
