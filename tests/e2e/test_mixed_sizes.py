@@ -21,12 +21,12 @@ def test_small_and_large_images_are_scored_as_planned_and_nothing_is_spilled(
     rows = []
     for number, name in enumerate(list(photos)[:5]):
         rows += _write(tmp_path, f"small{number}", photos[name], (400 + number, 250), (20, 50, 80))
-    rows += _write(tmp_path, "large", photos["coffee"], (4200, 2900), (30, 60, 90))
+    rows += _write(tmp_path, "large", photos["coffee"], (3000, 2072), (30, 60, 90))
     manifest = tmp_path / "pairs.parquet"
     pq.write_table(pa.Table.from_pylist(rows), manifest)
     result = run_script("mixed_sizes.py", manifest, tmp_path / "scores", 2, timeout=900)
     assert (result["pairs"], result["failed"], result["spilled"]) == (18, 0, 0)
-    assert 100 < result["used"] < result["store"]
+    assert 60 < result["used"] < result["store"]  # a chunk of large images takes 71 MiB
 
     table = pa.Table.from_pylist(rows)
     headers = sample_headers(table, str(tmp_path), build_allowlist(str(tmp_path)))
