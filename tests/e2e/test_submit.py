@@ -3,12 +3,13 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -90,16 +91,24 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
     head = Head(checkout, environment)
     try:
         deadline = time.monotonic() + 90
-        # The dashboard answers before the agent, which starts the jobs, is ready.
-        while (attempt := head.ray("job", "submit", "--", "true")).returncode:
+        # A command takes two seconds to find that nothing listens. The dashboard answers before the
+        # agent, which starts the jobs, is ready.
+        while not is_open(dashboard) or head.ray("job", "submit", "--", "true").returncode:
             if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "log").read_text()[-2000:] + attempt.stderr[-2000:])
-            time.sleep(1)
+                raise RuntimeError((folder / "log").read_text()[-4000:])
+            time.sleep(0.3)
         yield head
     finally:
         server.terminate()  # its Ray processes end with it
         server.wait()
         shutil.rmtree(inherited["RAY_TMPDIR"], ignore_errors=True)
+
+
+def is_open(port: int) -> bool:
+    """Return whether a server listens on a port of this machine."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def list_shards(s3: dict[str, str], prefix: str) -> list[str]:
