@@ -14,7 +14,7 @@ Host = Annotated[
     str,
     typer.Option(
         help="Address to listen at. The default is reached from this machine only; 0.0.0.0 is "
-        "every address of it, which needs --api-keys.",
+        "every address of it, which should have --api-keys.",
         rich_help_panel=_ADDRESS,
     ),
 ]
@@ -128,7 +128,10 @@ MaxBodyBytes = Annotated[
 
 MaxWaitingBytes = Annotated[
     str,
-    typer.Option(help="Size of all requests at a time.", rich_help_panel=_LIMITS),
+    typer.Option(
+        help="Size of all requests at a time, per process that reads requests.",
+        rich_help_panel=_LIMITS,
+    ),
 ]
 
 MaxPixels = Annotated[
@@ -145,7 +148,10 @@ MaxImages = Annotated[
 ]
 
 MaxRequests = Annotated[
-    int, typer.Option(min=1, help="Requests at a time.", rich_help_panel=_LIMITS)
+    int,
+    typer.Option(
+        min=1, help="Requests at a time, per process that reads requests.", rich_help_panel=_LIMITS
+    ),
 ]
 
 Timeout = Annotated[

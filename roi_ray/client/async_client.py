@@ -58,7 +58,7 @@ class AsyncClient:
     ) -> None:
         options = ClientOptions(url, api_key, timeout, retries)
         self._operations = Operations(options)
-        self._http = httpx.AsyncClient(**http.make_arguments(options))
+        self._http = http.make_client(httpx.AsyncClient, options)
 
     async def __aenter__(self) -> Self:
         return self
@@ -150,6 +150,7 @@ class AsyncClient:
         return await anyio.to_thread.run_sync(step.function)
 
     async def _send(self, request: Request) -> Answer | NoAnswer:
+        http.check_open(self._http)
         try:
             with anyio.fail_after(request.timeout):
                 async with self._http.stream(**http.make_stream_arguments(request)) as response:

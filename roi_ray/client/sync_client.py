@@ -58,7 +58,7 @@ class Client:
     ) -> None:
         options = ClientOptions(url, api_key, timeout, retries)
         self._operations = Operations(options)
-        self._http = httpx.Client(**http.make_arguments(options))
+        self._http = http.make_client(httpx.Client, options)
 
     def __enter__(self) -> Self:
         return self
@@ -204,6 +204,7 @@ class Client:
         return step.function()
 
     def _send(self, request: Request) -> Answer | NoAnswer:
+        http.check_open(self._http)
         end = time.monotonic() + request.timeout
         body = bytearray()
         try:

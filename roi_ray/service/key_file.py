@@ -49,7 +49,7 @@ def check_hash(text: str, where: str) -> str:
         where: the place of the text, for the message.
 
     Raises:
-        UsageError: it is no SHA-256.
+        UsageError: it is not a SHA-256.
     """
     if not _SHA256.fullmatch(text):
         raise UsageError(f"{where}: this is not the SHA-256 of a key; {_ADVICE}")

@@ -17,7 +17,7 @@ _POSITIVE = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What the service accepts; more is refused with the status in brackets.
+    """What each process that reads requests accepts; more is refused with the status in brackets.
 
     Attributes:
         max_body_bytes: bytes of a request's body, counted as they come (413).

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from roi_ray.errors import ClusterError
+from roi_ray.runtime import cluster
 from roi_ray.service.http.keys import hash_key
 from roi_ray.service.options import Limits, ServiceOptions
 from roi_ray.settings import Settings
@@ -125,8 +127,12 @@ def test_an_unreachable_cluster_is_one_line_and_exit_code_2(monkeypatch) -> None
 
 
 def test_other_hosts_than_loopback_without_keys_are_a_warning(run, monkeypatch, tmp_path) -> None:
-    """The next step, the connection to Ray, fails here."""
-    monkeypatch.setenv("RAY_ADDRESS", "https://example.invalid:8265")
+    """The next step, the connection to Ray, fails here, also where tests share a Ray."""
+
+    def connect(**_):
+        raise ClusterError("no cluster")
+
+    monkeypatch.setattr(cluster, "connect", connect)
     warning = "0.0.0.0 is not only this machine, and no key is needed"
     keys = write(tmp_path / "keys", hash_key("a").encode())
     assert warning in run("--port", 0, "--host", "0.0.0.0").stderr

@@ -197,7 +197,7 @@ def test_uploaded_reference_is_known_to_all_clients(connect, photo):
         client.mask(name)
         with pytest.raises(ServiceError) as caught:
             client.score("sha256:" + 64 * "0", image)
-        with pytest.raises(ServiceError, match="no SHA-256"):
+        with pytest.raises(ServiceError, match="not a SHA-256"):
             client.score("sha256:typo", image)
     assert (caught.value.status, caught.value.kind) == (404, "UnknownReference")
     references = [each.method for each in app.requests if each.path.startswith("/v1/ref")]

@@ -1,25 +1,24 @@
-"""Examples in the docstrings of the parts of a service."""
+"""Examples in the docstrings of the service run and print what they show."""
 
+import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
 from tests.test_docstrings import run_examples
 
+PACKAGE = Path(__file__).parents[2] / "roi_ray"
+MODULES = [
+    "roi_ray." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in sorted((PACKAGE / "service").rglob("*.py"))
+    if ">>> " in path.read_text()
+]
+
 
 @pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`:DeprecationWarning")
-@pytest.mark.parametrize(
-    ("module", "name"),
-    [
-        ("worker.byte_budget", "ByteBudget"),
-        ("worker.decode", "decode_file"),
-        ("local_backend", "LocalBackend"),
-        ("cluster.reference_router", "prefer_idle"),
-        ("worker.reference_store", "ReferenceStore"),
-        ("worker.scoring_queue", "ScoringQueue"),
-        ("worker.tasks", "gather"),
-    ],
-)
-def test_examples_run(module, name) -> None:
-    names = vars(importlib.import_module(f"roi_ray.service.{module}"))
-    assert run_examples(names[name], name, dict(names)) > 0
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_of_a_module_run(module) -> None:
+    loaded = importlib.import_module(module)
+    (first, *_) = doctest.DocTestFinder(exclude_empty=True).find(loaded, module)
+    assert run_examples(loaded, module, dict(first.globs)) > 0

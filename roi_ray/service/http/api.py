@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ExceptionHandler
 
 import roi_ray
@@ -152,8 +153,17 @@ async def _answer_http_error(request: Request, error: HTTPException) -> Response
         "NotFound": f"there is no {clean_name(request.url.path)}; /docs lists what there is",
         "MethodNotAllowed": f"{clean_name(request.url.path)} does not take {request.method}",
     }.get(kind, str(error.detail))
-    headers = tuple((error.headers or {}).items())
-    return error_response(ErrorAnswer(kind, text, error.status_code, headers))
+    headers = dict(error.headers or {})
+    if kind == "MethodNotAllowed":  # the framework names those of one of the routes of the path
+        headers["Allow"] = ", ".join(_allowed_methods(request))
+    return error_response(ErrorAnswer(kind, text, error.status_code, tuple(headers.items())))
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """List the methods that the path of a request takes."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    matching = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
+    return sorted({method for route in matching for method in route.methods or ()})
 
 
 async def _answer_defect(_: Request, __: Exception) -> Response:

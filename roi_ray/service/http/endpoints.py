@@ -88,7 +88,10 @@ class Endpoints:
         answer = await self._backend.make_mask(reference)
         if isinstance(answer, Failure):
             raise RequestFailed(answer_failure(answer))
-        headers = {"Roi-Fraction": repr(answer.roi_fraction)}
+        headers = {
+            "Roi-Fraction": repr(answer.roi_fraction),
+            "Scoring-Version": str(answer.provenance.scoring_version),
+        }
         return Response(answer.png, 200, headers, media_type="image/png")
 
     async def put_reference(self, request: Request) -> Response:
@@ -155,8 +158,8 @@ class Endpoints:
         if missing := [name for name in counts if name not in form and name != "mask"]:
             raise request_failed(
                 "InvalidRequest",
-                f"the form has no field {missing[0]}; send a file, a URI"
-                + (", or sha256:HEX of a file sent before" if missing[0] == "reference" else ""),
+                f"the form has no field {missing[0]}; send a file"
+                + (", a URI, or sha256:HEX" if missing[0] == "reference" else " or a URI"),
             )
         return form
 

@@ -38,6 +38,9 @@ async def read_form(
 ) -> Form:
     """Read the form in the body of a request.
 
+    An empty text, and an empty file without a name, count as not given: browsers send them for
+    fields that were left empty.
+
     Args:
         content_type: value of the header `Content-Type`.
         body: pieces of the body.
@@ -114,6 +117,8 @@ async def _read_urlencoded(body: AsyncIterator[bytes], max_counts: Mapping[str, 
         fields.admit(name)
         if len(value) > MAX_TEXT:
             raise _too_long(name)
+        if not value:
+            continue
         fields.form.setdefault(name, []).append(value)
     return fields.form
 
@@ -191,7 +196,7 @@ class _MultipartReader(_Fields):
     def __init__(self, max_counts: Mapping[str, int]) -> None:
         super().__init__(max_counts)
         self.has_ended = False
-        self._field, self._part = "", _Part("", is_file=False)
+        self._field, self._part, self._is_named = "", _Part("", is_file=False), False
         self._header, self._value, self._disposition = b"", b"", b""
 
     def callbacks(self) -> "MultipartCallbacks":
@@ -230,6 +235,7 @@ class _MultipartReader(_Fields):
         name = options.get(b"filename", b"").decode(errors="replace")
         # `filename*` is not for forms, but some clients send it.
         is_file = b"filename" in options or b"filename*" in self._disposition.lower()
+        self._is_named = bool(name)
         self._part = _Part(clean_name(name) or self._field, is_file=is_file)
 
     def _read_data(self, data: bytes, start: int, end: int) -> None:
@@ -239,6 +245,8 @@ class _MultipartReader(_Fields):
 
     def _end_part(self) -> None:
         part = self._part
+        if not part.size and not self._is_named:
+            return
         value = part.to_file() if part.is_file else part.to_text()
         self.form.setdefault(self._field, []).append(value)
 

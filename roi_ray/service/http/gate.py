@@ -124,7 +124,7 @@ class Gate:
         elif scope["type"] == "http":
             await self._guard(scope, receive, send)
         else:
-            await send({"type": "websocket.close"})
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         start, size = time.perf_counter(), RequestBytes(self._waiting)

@@ -23,7 +23,7 @@ def parse_hashes(hashes: Iterable[str]) -> tuple[bytes, ...]:
     """Return the bytes of hashes in hexadecimal.
 
     Raises:
-        UsageError: one is no SHA-256. The message does not repeat it, as it may be a key.
+        UsageError: one is not a SHA-256. The message does not repeat it, as it may be a key.
     """
     numbered = enumerate(hashes, start=1)
     return tuple(bytes.fromhex(check_hash(text, f"API key {number}")) for number, text in numbered)

@@ -82,10 +82,12 @@ def describe_responses(body: type[BaseModel], *, without: tuple[int, ...] = ()) 
 def describe_mask_responses() -> Responses:
     """Describe the answers of the path that makes masks."""
     fraction = {"schema": {"type": "number"}, "description": "mean of the mask, in [0, 1]"}
+    version = {"schema": {"type": "integer"}, "description": "version of the numbers"}
     png = {
-        "description": "The mask: a grey PNG of 8 bits, 255 inside the region of interest.",
+        "description": "The mask: a grey PNG of 8 bits, 255 inside the region of interest. Its "
+        "text chunks have the scoring version, and settings and weights as JSON.",
         "content": {"image/png": {"schema": _FILE}},
-        "headers": {"Roi-Fraction": fraction},
+        "headers": {"Roi-Fraction": fraction, "Scoring-Version": version},
     }
     return {**describe_responses(ErrorBody, without=(400, 408)), 200: png}
 

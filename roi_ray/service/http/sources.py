@@ -66,8 +66,12 @@ class SourceReader:
         Raises:
             RequestFailed: it cannot be read, or is not known.
         """
-        if isinstance(source, str) and what == "reference" and source.startswith(REFERENCE_PREFIX):
-            return await self.get_reference(source.removeprefix(REFERENCE_PREFIX), count)
+        if (
+            isinstance(source, str)
+            and what == "reference"
+            and source.lower().startswith(REFERENCE_PREFIX)
+        ):
+            return await self.get_reference(source[len(REFERENCE_PREFIX) :], count)
         image = await self.read(source, count)
         if isinstance(image, Failure):
             raise RequestFailed(answer_failure(Failure(image.kind, f"{what} {image.text}")))
@@ -156,7 +160,7 @@ def parse_sha256(text: str) -> str:
     if not _SHA256.fullmatch(text.lower()):
         raise request_failed(
             "InvalidRequest",
-            f"{clean_name(text)!r} is no SHA-256; write 64 hexadecimal digits",
+            f"{clean_name(text)!r} is not a SHA-256; write 64 hexadecimal digits",
         )
     return text.lower()
 

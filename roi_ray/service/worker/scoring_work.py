@@ -1,11 +1,14 @@
 """What the scoring thread does with pairs and references."""
 
+import io
+import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from roi_ray.imaging.pixels import Pixels, Pixels8
 from roi_ray.runtime import telemetry
@@ -15,6 +18,7 @@ from roi_ray.scoring.needs import scoring_need
 from roi_ray.scoring.outcome import check_finite
 from roi_ray.scoring.prepared import Prepared
 from roi_ray.scoring.scorer import Scorer
+from roi_ray.service.backend import Provenance
 from roi_ray.service.worker.decode import ADVICE, PLANNED_PIXELS
 from roi_ray.service.worker.prepared_cache import KeptReference
 
@@ -74,13 +78,17 @@ def prepare(scorer: Scorer, pixels: Pixels, mask: Pixels8 | None) -> KeptReferen
     return KeptReference(prepared, None if prepared.images.is_whole else pixels)
 
 
-def encode_mask(prepared: Prepared) -> bytes:
-    """Encode the mask of a reference as a grey PNG of 8 bits: 255 R, rounded."""
-    import io
+def encode_mask(prepared: Prepared, provenance: Provenance) -> bytes:
+    """Encode the mask of a reference as a grey PNG of 8 bits: 255 R, rounded.
 
+    Its text chunks `scoring_version`, `settings` and `weights` say what made it.
+    """
     levels = np.rint(255.0 * prepared.mask.cpu().numpy().astype(np.float64)).astype(np.uint8)
     file = io.BytesIO()
-    Image.fromarray(levels).save(file, "PNG")
+    texts = PngInfo()
+    for name, value in asdict(provenance).items():
+        texts.add_text(name, json.dumps(value))
+    Image.fromarray(levels).save(file, "PNG", pnginfo=texts)
     return file.getvalue()
 
 

@@ -144,10 +144,11 @@ class ScoringWorker:
         try:
             async with self._preparer.open(request) as (preparing, _):
                 prepared = (await asyncio.shield(preparing)).prepared
-                png = await asyncio.to_thread(encode_mask, prepared)
+                provenance = _describe(self._scorer)
+                png = await asyncio.to_thread(encode_mask, prepared, provenance)
         except Unusable as error:
             return request.explain(error)
-        return MaskAnswer(_describe(self._scorer), png, prepared.roi_fraction)
+        return MaskAnswer(provenance, png, prepared.roi_fraction)
 
     def warm_up(self) -> None:
         """Score an image, so that the first request does not wait for what torch prepares."""

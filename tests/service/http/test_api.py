@@ -161,7 +161,12 @@ def test_mask_is_a_png_with_its_mean(service, x) -> None:
     service.put(f"/v1/references/{sha256(x)}", content=x)
     response = service.get("/v1/mask", params={"reference": f"sha256:{sha256(x)}"})
     assert (response.status_code, response.headers["content-type"]) == (200, "image/png")
-    levels = np.asarray(Image.open(io.BytesIO(response.content)))
+    image = Image.open(io.BytesIO(response.content))
+    about = service.get("/v1/about").json()
+    for name in ("scoring_version", "settings", "weights"):
+        assert json.loads(image.text[name]) == about[name]
+    assert response.headers["scoring-version"] == str(about["scoring_version"])
+    levels = np.asarray(image)
     assert levels.shape == (128, 160)
     fraction = float(response.headers["roi-fraction"])
     assert fraction == roi_ray.score(x, x, device="cpu").roi_fraction
@@ -186,6 +191,7 @@ def test_wrong_paths_and_methods_are_json_errors(service) -> None:
     response = service.get("/v1/score")
     check_error(response, 405, "MethodNotAllowed")
     assert response.headers["allow"] == "POST"
+    assert service.delete(f"/v1/references/{'0' * 64}").headers["allow"] == "GET, HEAD, PUT"
     check_error(service.get("/static-offline-docs/../../etc/passwd"), 404, "NotFound")
     check_error(service.get("/static-offline-docs/%2e%2e/core.py"), 404, "NotFound")
 

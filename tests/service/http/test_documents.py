@@ -31,7 +31,9 @@ def test_every_path_describes_its_answers_and_errors(document) -> None:
         "HEAD /v1/references/{sha256}",
         "GET /v1/about",
         "GET /v1/health",
+        "HEAD /v1/health",
         "GET /v1/ready",
+        "HEAD /v1/ready",
         "GET /metrics",
     }
     names = [operation["operationId"] for operation in operations.values()]

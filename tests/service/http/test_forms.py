@@ -65,9 +65,25 @@ def test_files_and_texts_keep_their_order(piece) -> None:
 def test_urlencoded_texts() -> None:
     content_type, body = encode(data={"reference": "/a b/ü&=+.png", "image": ["x", ""]})
     assert content_type == URLENCODED
-    assert read(content_type, body) == {"reference": ["/a b/ü&=+.png"], "image": ["x", ""]}
+    assert read(content_type, body) == {"reference": ["/a b/ü&=+.png"], "image": ["x"]}
     assert read(URLENCODED + "; charset=utf-8", b"image=x") == {"image": ["x"]}
     assert read(URLENCODED, b"") == {}
+
+
+def test_empty_values_without_a_name_are_not_given() -> None:
+    """Browsers send them for the fields that were left empty."""
+    empty = [("mask", (None, "")), ("reference", ("x.png", b"")), ("image", ("a.png", b"a"))]
+    kind, body = encode(files=empty)
+    unnamed = body.replace(b'name="mask"', b'name="mask"; filename=""')
+    assert unnamed != body
+    for sent in (body, unnamed):
+        assert read(kind, sent) == {
+            "reference": [file("x.png", b"")],
+            "image": [file("a.png", b"a")],
+        }
+    assert read(*encode(data={"reference": "s3://b/x.png", "mask": ""})) == {
+        "reference": ["s3://b/x.png"]
+    }
 
 
 def test_file_without_a_name_is_called_by_its_field() -> None:

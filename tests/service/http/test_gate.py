@@ -409,9 +409,9 @@ def test_websocket_is_refused_and_lifespan_reaches_the_app() -> None:
         seen.append(scope["type"])
 
     async def send(message):
-        sent.append(message["type"])
+        sent.append(message)
 
     gate = Gate(app, Limits())
     asyncio.run(gate({"type": "websocket", "path": "/"}, None, send))
     asyncio.run(gate({"type": "lifespan"}, None, send))
-    assert (seen, sent) == (["lifespan"], ["websocket.close"])
+    assert (seen, sent) == (["lifespan"], [{"type": "websocket.close", "code": 1000, "reason": ""}])

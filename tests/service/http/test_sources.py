@@ -182,5 +182,5 @@ def test_reference_is_found_by_its_hash() -> None:
 @pytest.mark.parametrize("text", ["", "x", "0" * 63, "0" * 65, "g" * 64, "\n" + "0" * 64])
 def test_text_that_is_no_hash_is_an_invalid_request(text) -> None:
     reader = SourceReader(References(), [], 100)
-    with pytest.raises(RequestFailed, match="no SHA-256"):
+    with pytest.raises(RequestFailed, match="not a SHA-256"):
         asyncio.run(reader.read_required("reference", f"sha256:{text}", None))

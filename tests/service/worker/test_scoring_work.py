@@ -1,7 +1,8 @@
 """Work of the scoring thread."""
 
 import io
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from roi_ray.schema import Failure, Scores
 from roi_ray.scoring.scorer import Scorer
+from roi_ray.service.backend import Provenance
 from roi_ray.service.worker.scoring_work import ScorePairs, encode_mask, prepare
 from tests.conftest import jpeg, needs_cuda
 
@@ -49,7 +51,9 @@ def test_scores_that_are_not_finite_fail_their_pair(scorer, photos, monkeypatch)
 def test_mask_is_encoded_as_its_levels(scorer, photos) -> None:
     x = photos["chelsea"][:100, :120]
     prepared = prepare(scorer, x, None).prepared
-    image = Image.open(io.BytesIO(encode_mask(prepared)))
+    provenance = Provenance(4, {"lpips": "alex"}, {"lpips": [{"name": "x"}]})
+    image = Image.open(io.BytesIO(encode_mask(prepared, provenance)))
+    assert {name: json.loads(text) for name, text in image.text.items()} == asdict(provenance)
     assert (image.mode, image.size) == ("L", (120, 100))
     expected = (255 * prepared.mask.double()).round().to(torch.uint8)
     assert (np.asarray(image) == expected.numpy()).all()
