@@ -155,10 +155,10 @@ def test_file_that_crashes_its_decoder_becomes_an_error_row(
     def decode_or_die(table: pa.Table, **arguments: object) -> Iterator[pa.Table]:
         read = storage.read_bytes
 
-        def read_or_die(uri: str) -> bytes:
+        def read_or_die(uri: str, *limits: int | None) -> bytes:
             if os.path.basename(uri).startswith("crash"):
                 os.kill(os.getpid(), signal.SIGKILL)
-            return read(uri)
+            return read(uri, *limits)
 
         storage.read_bytes = read_or_die
         try:

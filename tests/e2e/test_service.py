@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -82,11 +83,26 @@ class Service:
 
     @contextmanager
     def full(self) -> Iterator[list[httpx.Response]]:
-        """Fill the service with requests, and wait for the answers at the end of the context."""
+        """Fill the service with requests, and wait for the answers at the end of the context.
+
+        Clients ask again until it is full: on a busy machine the first requests may be answered
+        before the last ones have come.
+        """
         responses: list[httpx.Response] = []
+        is_full = threading.Event()
+
+        def score_until_full() -> httpx.Response:
+            while True:
+                response = self.score()
+                if is_full.is_set() or response.status_code != 200:
+                    return response
+
         with ThreadPoolExecutor(REQUESTS) as pool:
-            futures = [pool.submit(self.score) for _ in range(REQUESTS)]
-            self.wait_for("/v1/about", 429)
+            futures = [pool.submit(score_until_full) for _ in range(REQUESTS)]
+            try:
+                self.wait_for("/v1/about", 429)
+            finally:
+                is_full.set()
             yield responses
             responses += [future.result() for future in futures]
 
