@@ -51,7 +51,7 @@ if "PYTEST_XDIST_WORKER" in os.environ and "RAY_TMPDIR" not in os.environ:
 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 # Otherwise the tests that compute in this process would leave Ray's processes hardly any time.
 os.environ.setdefault("RAY_worker_niceness", "0")
-# Otherwise each Ray also starts a process that collects what Ray's makers are told of its use.
+# Without this, each Ray also starts a process that collects usage statistics.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # Otherwise, under `uv run`, Ray makes every worker resolve the project again.
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")

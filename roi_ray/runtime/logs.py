@@ -73,7 +73,7 @@ def escape_line(text: str) -> str:
 
 
 def last_line(text: str) -> str:
-    r"""Return the last line of a message: of a traceback it is the one that says what is wrong.
+    r"""Return the last line of a message. In a traceback, this line names the error.
 
     Examples:
         >>> last_line("Traceback ...\n  File x.py\nroi_ray.errors.WeightsError: altered\n")

@@ -1,4 +1,4 @@
-"""Bytes that requests take: of each, and of all that are in progress."""
+"""Count the bytes of each request, and of all requests in progress, and enforce their limits."""
 
 from roi_ray.service.http.error_answers import ErrorAnswer
 from roi_ray.service.options import Limits

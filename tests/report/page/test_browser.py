@@ -13,7 +13,7 @@ from tests.report.score_tables import write_scores
 IMAGES = [f"photos/{number:02}.png" for number in range(8)]
 CODECS = ["jpeg", "webp", "avif"]
 LINES = "#curve-psnr .scatterlayer .trace .js-line"
-# The page is told what is in view after the next frame.
+# The browser reports which elements are in view after the next frame.
 SCROLL = """y => new Promise((done) => {
     scrollTo({top: y, behavior: "instant"});
     requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));

@@ -57,7 +57,8 @@ def send_all(service: httpx.Client, reference: bytes, files: Sequence[tuple[str,
 
 @pytest.mark.long
 def test_every_hostile_file_is_one_result(service, photos, corpus) -> None:
-    # Of another size than most of them, as scoring takes longer than decoding.
+    # Most files have another size than this reference. They are decoded, but not scored, because
+    # scoring takes longer.
     send_all(service, encode(photos["coffee"][:64, :95]), corpus)
 
 
