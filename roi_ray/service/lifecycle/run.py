@@ -67,13 +67,14 @@ def serve(
             check_device(options, int(ray.cluster_resources().get("GPU", 0)))
         with serve_control.Proxies(host, port, is_local=is_local) as proxies:
             try:
-                handle = serve_control.deploy(build_app(options), is_local=is_local)
                 url = make_url(host, port)
-                serve_control.wait_until_ready(url, is_local=is_local)
                 with shutdown.catch_signals() as signals:
+                    handle = serve_control.deploy(build_app(options), signals, is_local=is_local)
+                    # From here on, requests may have been accepted: a signal closes the door.
+                    serve_control.wait_until_ready(url, is_local=is_local)
                     announce(url)
                     watch, problem = serve_state.Watch(), None
-                    while problem is None and not signals.wait(_WATCH_SECONDS):
+                    while problem is None and not (signals.count or signals.wait(_WATCH_SECONDS)):
                         problem = watch.check()
                     LOGGER.info("closing: waiting for the requests in progress")
                     left = shutdown.drain(handle, drain_seconds, signals)

@@ -16,6 +16,7 @@ from roi_ray.service.lifecycle.serve_state import (
     find_controller,
     read_state,
 )
+from roi_ray.service.lifecycle.shutdown import StopSignals
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -100,15 +101,19 @@ class Proxies:
             LOGGER.warning("Ray Serve did not shut down properly: %s", last_line(str(error)))
 
 
-def deploy(application: "Application", *, is_local: bool) -> "DeploymentHandle":
+def deploy(
+    application: "Application", signals: StopSignals, *, is_local: bool
+) -> "DeploymentHandle":
     """Deploy the application, and wait until all its processes run.
 
     Args:
         application: what `deployments.build_app` returns.
+        signals: a signal ends the wait, unless all processes run by then.
         is_local: whether the machine is all there is, and no process may wait for another one.
 
     Raises:
         ClusterError: a process does not start; the message says why.
+        SystemExit: a signal came; the code is 128 and its number.
     """
     import ray
     from ray.serve.api import RunTarget, run_many
@@ -120,6 +125,10 @@ def deploy(application: "Application", *, is_local: bool) -> "DeploymentHandle":
         raise ClusterError(f"the service does not start: {last_line(str(error))}") from error
     begun, logged = time.monotonic(), ""
     while (state := read_state()).status != "RUNNING":
+        if signals.count:
+            if state.has_all:  # it may have accepted requests
+                break
+            raise SystemExit(128 + signals.number)
         waited = time.monotonic() - begun
         if state.status not in ("DEPLOYING", "NOT_STARTED"):
             raise ClusterError(f"the service does not start: {last_line(state.problem)}")
@@ -131,7 +140,7 @@ def deploy(application: "Application", *, is_local: bool) -> "DeploymentHandle":
         if state.problem != logged:
             logged = state.problem
             LOGGER.info("waiting: %s", last_line(logged))
-        time.sleep(_POLL_SECONDS)
+        signals.wait(_POLL_SECONDS)
     return handle
 
 

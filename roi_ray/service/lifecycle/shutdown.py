@@ -24,15 +24,16 @@ class StopSignals:
 
     Attributes:
         count: signals that have come.
+        number: number of the last one; 0 if none has come.
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count, self.number = 0, 0
         self._event = threading.Event()
 
-    def receive(self, _number: int, _frame: FrameType | None) -> None:
+    def receive(self, number: int, _frame: FrameType | None) -> None:
         """Count a signal, as a handler."""
-        self.count += 1
+        self.count, self.number = self.count + 1, number
         self._event.set()
 
     def wait(self, seconds: float) -> bool:
