@@ -65,22 +65,24 @@ def serve(
         serve_control.check_no_serve()
         if is_local:
             check_device(options, int(ray.cluster_resources().get("GPU", 0)))
-        with serve_control.Proxies(host, port, is_local=is_local) as proxies:
+        with (
+            shutdown.catch_signals() as signals,
+            serve_control.Proxies(host, port, is_local=is_local) as proxies,
+        ):
             try:
                 url = make_url(host, port)
-                with shutdown.catch_signals() as signals:
-                    handle = serve_control.deploy(build_app(options), signals, is_local=is_local)
-                    # From here on, requests may have been accepted: a signal closes the door.
-                    serve_control.wait_until_ready(url, is_local=is_local)
-                    announce(url)
-                    watch, problem = serve_state.Watch(), None
-                    while problem is None and not (signals.count or signals.wait(_WATCH_SECONDS)):
-                        problem = watch.check()
-                    LOGGER.info("closing: waiting for the requests in progress")
-                    left = shutdown.drain(handle, drain_seconds, signals)
-                    proxies.ends_at_once = left > 0
-                    if problem is not None:
-                        raise ClusterError(problem)
+                handle = serve_control.deploy(build_app(options), signals, is_local=is_local)
+                # From here on, requests may have been accepted: a signal closes the door.
+                serve_control.wait_until_ready(url, is_local=is_local)
+                announce(url)
+                watch, problem = serve_state.Watch(), None
+                while problem is None and not (signals.count or signals.wait(_WATCH_SECONDS)):
+                    problem = watch.check()
+                LOGGER.info("closing: waiting for the requests in progress")
+                left = shutdown.drain(handle, drain_seconds, signals)
+                proxies.ends_at_once = left > 0
+                if problem is not None:
+                    raise ClusterError(problem)
             finally:
                 output.discard()
     return left
