@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,15 @@ WITH_EXAMPLES = [
     ("roi_ray.metrics", "psnr"),
     ("roi_ray.metrics", "ssimulacra2"),
     ("roi_ray.metrics", "texture"),
+]
+
+
+PACKAGE = Path(roi_ray.__file__).parent
+MODULES = [
+    "roi_ray." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for room in ("service", "votes", "web")
+    for path in sorted((PACKAGE / room).rglob("*.py"))
+    if ">>> " in path.read_text()
 ]
 
 
@@ -54,3 +64,11 @@ def test_examples_of_jobs_run(name, without_ray) -> None:
 def test_example_of_the_package_runs() -> None:
     (test,) = doctest.DocTestFinder(recurse=False).find(roi_ray, "roi_ray")
     assert run_examples(roi_ray.__doc__, "roi_ray", {"__doc__": test.docstring}) > 0
+
+
+@pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`:DeprecationWarning")
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_of_a_server_module_run(module) -> None:
+    loaded = importlib.import_module(module)
+    (first, *_) = doctest.DocTestFinder(exclude_empty=True).find(loaded, module)
+    assert run_examples(loaded, module, dict(first.globs)) > 0

@@ -20,8 +20,8 @@ from roi_ray.cli.app import load_command
 from roi_ray.service.http.api import build_api
 from roi_ray.service.options import ServiceOptions
 from tests.conftest import encode, write
-from tests.service.asgi_server import serving
 from tests.service.files import open_backend
+from tests.web.asgi_server import serving
 
 ROOT = Path(__file__).parents[1]
 READMES = sorted(

@@ -12,7 +12,6 @@ from roi_ray.errors import UsageError
 from roi_ray.runtime import logs
 from roi_ray.runtime.packages import check_packages
 from roi_ray.service.byte_sizes import parse_bytes
-from roi_ray.service.key_file import read_key_file
 from roi_ray.service.options import DEFAULT_HOST, DEFAULT_PORT, Limits, ServiceOptions
 from roi_ray.settings import (
     DEFAULT_DISCRIMINATOR,
@@ -22,6 +21,7 @@ from roi_ray.settings import (
     MAX_PIXELS,
     Settings,
 )
+from roi_ray.web.key_file import read_key_file
 
 _PACKAGES = ("fastapi", "fastapi_offline", "python_multipart", "uvicorn")
 """What the extra `service` installs; roi-ray itself installs Ray without Serve's packages."""

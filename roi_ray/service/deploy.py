@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from roi_ray.errors import UsageError
 from roi_ray.service.byte_sizes import parse_bytes
-from roi_ray.service.key_file import check_hash, read_key_file
 from roi_ray.service.lifecycle.checks import check_options
 from roi_ray.service.options import Limits, ServiceOptions
 from roi_ray.settings import Settings
+from roi_ray.web.key_file import check_hash, read_key_file
 
 if TYPE_CHECKING:
     from ray.serve import Application

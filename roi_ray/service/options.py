@@ -1,10 +1,10 @@
 """Options of a service, for the command line and for a deployment's YAML. Imports nothing heavy."""
 
-import math
 from dataclasses import dataclass, field
 
 from roi_ray.errors import UsageError
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS, Settings
+from roi_ray.web.limits import RequestLimits, check_positive
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -16,29 +16,16 @@ _POSITIVE = (
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What each process that reads requests accepts; more is refused with the status in brackets.
+class Limits(RequestLimits):
+    """What each process that reads requests accepts; see `RequestLimits` for its other limits.
 
     Attributes:
-        max_body_bytes: bytes of a request's body, counted as they come (413).
         max_pixels: width times height of an image; a larger one is a result with an error.
         max_images: distorted images of a request (422).
-        max_requests: requests at a time (429).
-        max_waiting_bytes: bytes of the bodies of all requests at a time (429).
-        timeout_seconds: seconds until a request must have arrived (408), and until it must be
-            answered (504), both from its first byte.
     """
 
-    max_body_bytes: int = 256 << 20
     max_pixels: int = MAX_PIXELS
     max_images: int = 64
-    max_requests: int = 64
-    max_waiting_bytes: int = 1 << 30
-    timeout_seconds: float = 60.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            _check_positive(name, value)
 
 
 @dataclass(frozen=True)
@@ -95,15 +82,10 @@ class ServiceOptions:
             raise UsageError(f"device is {self.device!r}; give auto, cpu or cuda")
         for name in _POSITIVE:
             if (value := getattr(self, name)) is not None:
-                _check_positive(name, value)
+                check_positive(name, value)
         if self.gpus_per_replica > 1:
             raise UsageError(f"gpus_per_replica is {self.gpus_per_replica}; it must be at most 1")
         if self.max_replicas is not None and self.max_replicas < self.replicas:
             raise UsageError(
                 f"max_replicas is {self.max_replicas}, fewer than replicas, {self.replicas}"
             )
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise UsageError(f"{name} is {value}; it must be a finite number above 0")

@@ -8,8 +8,8 @@ from PIL import Image
 
 from roi_ray.service.http.api import build_api
 from roi_ray.service.options import ServiceOptions
-from tests.service.asgi_server import serving
 from tests.service.files import open_backend
+from tests.web.asgi_server import serving
 
 
 def test_quick_run_writes_json_and_picture(run, tmp_path) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from roi_ray.errors import ClusterError
 from roi_ray.runtime import cluster
-from roi_ray.service.http.keys import hash_key
 from roi_ray.service.options import Limits, ServiceOptions
 from roi_ray.settings import Settings
+from roi_ray.web.keys import hash_key
 from tests.conftest import strip_colours, write
 
 

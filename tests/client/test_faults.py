@@ -43,7 +43,7 @@ PROXY_PAGE = reply(502, b"<html><h1>Bad gateway</h1></html>", content_type="text
     [
         [failure(503, "ServiceClosing", retry_after="0")] * 2,
         [BUSY] * 3,
-        [failure(408, "RequestTimeout"), failure(504, "ScoringTimeout")],
+        [failure(408, "RequestTimeout"), failure(504, "AnswerTimeout")],
         [drop, truncate, drop],
         [PROXY_PAGE],
         [reply(status, b"Path not found", content_type="text/plain") for status in (404, 500)],

@@ -32,7 +32,7 @@ from roi_ray.service.local_backend import LocalBackend
 from roi_ray.service.options import Limits, ServiceOptions
 from tests.client.recording_app import Recorded, RecordingApp
 from tests.conftest import deepen, encode, write
-from tests.service.asgi_server import serving
+from tests.web.asgi_server import serving
 
 
 @contextmanager

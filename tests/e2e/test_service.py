@@ -23,7 +23,7 @@ import torch
 import yaml
 
 import roi_ray
-from roi_ray.service.http.keys import hash_key
+from roi_ray.web.keys import hash_key
 from tests.conftest import Photos, encode, write
 from tests.e2e.conftest import run_job, start_job
 from tests.e2e.test_submit import BIN, Head, head_node

@@ -8,8 +8,8 @@ import pytest
 
 from roi_ray.service.http.api import build_api
 from roi_ray.service.options import Limits, ServiceOptions
-from tests.service.asgi_server import serving
 from tests.service.files import open_backend
+from tests.web.asgi_server import serving
 
 MAX_PIXELS = 1 << 20
 MAX_IMAGES = 4

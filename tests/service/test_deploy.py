@@ -9,9 +9,9 @@ import yaml
 
 from roi_ray.errors import UsageError
 from roi_ray.service.deploy import read_options
-from roi_ray.service.http.keys import hash_key
 from roi_ray.service.options import Limits, ServiceOptions
 from roi_ray.settings import Settings
+from roi_ray.web.keys import hash_key
 from tests.conftest import write
 
 ROOM = Path(__file__).parents[2] / "roi_ray"

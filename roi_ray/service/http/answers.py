@@ -1,35 +1,15 @@
 """The JSON documents of the service's answers."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from starlette.responses import Response
-
 import roi_ray
-from roi_ray.io.json_values import replace_non_finite
 from roi_ray.runtime.logs import escape_line
 from roi_ray.schema import Failure, Scores
 from roi_ray.scoring.entries import to_entry
 from roi_ray.service.backend import ImageFile, Provenance
-from roi_ray.service.http.error_answers import ErrorAnswer
 from roi_ray.service.options import Limits
-
-
-def json_response(
-    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response:
-    """Make a response. Numbers that JSON lacks become null."""
-    text = json.dumps(replace_non_finite(dict(body)), allow_nan=False, ensure_ascii=False)
-    return Response(
-        text.encode(errors="replace"), status, dict(headers or {}), media_type="application/json"
-    )
-
-
-def error_response(answer: ErrorAnswer) -> Response:
-    """Make the response that says why there is no other one."""
-    return json_response(answer.body, answer.code, answer.all_headers)
 
 
 def provenance_head(provenance: Provenance) -> dict[str, Any]:

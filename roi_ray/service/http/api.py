@@ -14,19 +14,19 @@ from roi_ray.errors import RoiRayError
 from roi_ray.schema import Failure
 from roi_ray.service.backend import Backend
 from roi_ray.service.http import bodies, openapi
-from roi_ray.service.http.answers import error_response
 from roi_ray.service.http.documents import PAGES, STATIC, make_documented_app
 from roi_ray.service.http.endpoints import Endpoints
-from roi_ray.service.http.error_answers import (
+from roi_ray.service.http.telemetry import RequestTelemetry
+from roi_ray.service.options import ServiceOptions
+from roi_ray.web.error_answers import (
     ErrorAnswer,
     RequestFailed,
     answer_failure,
     internal_error,
 )
-from roi_ray.service.http.gate import Gate, Passage
-from roi_ray.service.http.names import clean_name
-from roi_ray.service.http.telemetry import RequestTelemetry
-from roi_ray.service.options import ServiceOptions
+from roi_ray.web.gate import Gate, Passage
+from roi_ray.web.json_answers import error_response
+from roi_ray.web.names import clean_name
 
 _OPEN = ("/v1/health", "/v1/ready", *PAGES)
 _HTTP_KINDS = {404: "NotFound", 405: "MethodNotAllowed"}

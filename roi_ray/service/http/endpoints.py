@@ -12,14 +12,15 @@ from roi_ray.runtime.logs import LOGGER
 from roi_ray.schema import Failure
 from roi_ray.service.backend import Backend, ImageFile
 from roi_ray.service.http import answers
-from roi_ray.service.http.error_answers import RequestFailed, answer_failure, request_failed
 from roi_ray.service.http.forms import Form, read_file, read_form
-from roi_ray.service.http.gate import COUNT_BYTES
-from roi_ray.service.http.names import clean_name
 from roi_ray.service.http.node_metrics import read_node_metrics
 from roi_ray.service.http.sources import CountBytes, SourceReader, parse_sha256
 from roi_ray.service.options import ServiceOptions
 from roi_ray.service.worker.tasks import gather
+from roi_ray.web.error_answers import RequestFailed, answer_failure, request_failed
+from roi_ray.web.gate import COUNT_BYTES
+from roi_ray.web.json_answers import json_response
+from roi_ray.web.names import clean_name
 
 READY_SECONDS = 5.0
 """How long the processes that score may take to say that they are ready."""
@@ -58,7 +59,7 @@ class Endpoints:
         head = answers.input_head(answer.provenance, reference, mask, cached=answer.cached)
         names = [v.name if isinstance(v, ImageFile) else clean_name(v) for v in values]
         images = answers.list_images(names, files, answer.outcomes)
-        return answers.json_response({**head, "images": images})
+        return json_response({**head, "images": images})
 
     async def compare(self, request: Request) -> Response:
         """Predict which of two images people prefer."""
@@ -74,7 +75,7 @@ class Endpoints:
             raise RequestFailed(answer_failure(answer))
         await self._keep(form, reference)
         head = answers.input_head(answer.provenance, reference, mask, cached=answer.cached)
-        return answers.json_response({**head, "preference": answer.preference})
+        return json_response({**head, "preference": answer.preference})
 
     async def make_mask(self, request: Request) -> Response:
         """Make the mask of a reference, as a PNG."""
@@ -112,30 +113,28 @@ class Endpoints:
                 f"{self._options.reference_bytes:,} bytes together",
             )
         is_new = await self._backend.put_reference(reference)
-        return answers.json_response({"sha256": sha256, "bytes": size}, 201 if is_new else 200)
+        return json_response({"sha256": sha256, "bytes": size}, 201 if is_new else 200)
 
     async def get_reference(self, request: Request) -> Response:
         """Say whether a reference is kept."""
         sha256 = request.path_params["sha256"]
         size = await self._sources.reference_size(sha256)
-        return answers.json_response({"sha256": sha256.lower(), "bytes": size})
+        return json_response({"sha256": sha256.lower(), "bytes": size})
 
     async def describe(self, _request: Request) -> Response:
         """Say what the service is, and what it accepts."""
-        return answers.json_response(
-            answers.about_body(await self._backend.describe(), self._limits)
-        )
+        return json_response(answers.about_body(await self._backend.describe(), self._limits))
 
     async def say_alive(self, _request: Request) -> Response:
         """Say that the process lives."""
-        return answers.json_response({"status": "ok"})
+        return json_response({"status": "ok"})
 
     async def say_ready(self, _request: Request) -> Response:
         """Say whether requests are answered now."""
         if not self.is_open():
             raise request_failed("ServiceClosing", "the service is closing")
         if time.monotonic() < self._ready_until:
-            return answers.json_response({"status": "ok"})
+            return json_response({"status": "ok"})
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._backend.describe()
@@ -143,7 +142,7 @@ class Endpoints:
             LOGGER.debug("not ready: %s: %s", type(error).__name__, error)
             raise request_failed("NotReady", "the networks are not loaded yet") from error
         self._ready_until = time.monotonic() + _READY_AGAIN_SECONDS
-        return answers.json_response({"status": "ok"})
+        return json_response({"status": "ok"})
 
     async def read_metrics(self, _request: Request) -> Response:
         """Return the metrics of this node."""

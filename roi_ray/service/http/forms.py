@@ -12,8 +12,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from roi_ray.service.backend import ImageFile
-from roi_ray.service.http.error_answers import RequestFailed, request_failed
-from roi_ray.service.http.names import clean_name
+from roi_ray.web.error_answers import RequestFailed, request_failed
+from roi_ray.web.names import clean_name
 
 if TYPE_CHECKING:  # it exists for type checkers alone
     from python_multipart.multipart import MultipartCallbacks

@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from roi_ray.service.direct_http import open_directly
-from roi_ray.service.http.error_answers import request_failed
+from roi_ray.web.error_answers import request_failed
 
 _SECONDS = 5.0
 

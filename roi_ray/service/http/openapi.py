@@ -36,7 +36,7 @@ _MEANINGS = {
     500: "`InternalError`: a defect of the service",
     503: "`ServiceClosing`, `StorageUnavailable`, `WorkerDied`: ask again after `Retry-After` "
     "seconds",
-    504: "`ScoringTimeout`: there was no answer in time",
+    504: "`AnswerTimeout`: there was no answer in time",
 }
 Responses = dict[int | str, dict[str, Any]]
 

@@ -23,8 +23,8 @@ from roi_ray.io.allowlist import Allowlist
 from roi_ray.pipeline.decode_stage import resolve_allowed
 from roi_ray.schema import Failure
 from roi_ray.service.backend import UNKNOWN_REFERENCE, Backend, ImageFile
-from roi_ray.service.http.error_answers import RequestFailed, answer_failure, request_failed
-from roi_ray.service.http.names import clean_name
+from roi_ray.web.error_answers import RequestFailed, answer_failure, request_failed
+from roi_ray.web.names import clean_name
 
 REFERENCE_PREFIX = "sha256:"
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 Source = ImageFile | str
 """A file that was sent, a URI, or `sha256:HEX`."""
 CountBytes = Callable[[int], Awaitable[None]]
-"""Counts bytes that a request takes; see `roi_ray.service.http.gate.COUNT_BYTES`."""
+"""Counts bytes that a request takes; see `roi_ray.web.gate.COUNT_BYTES`."""
 
 
 class SourceReader:

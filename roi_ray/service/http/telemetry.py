@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from roi_ray.runtime.telemetry import is_measured
-from roi_ray.service.http.gate import RequestOutcome
+from roi_ray.web.gate import RequestOutcome
 
 _BOUNDARIES = [base * 10.0**power for power in range(-3, 3) for base in (1, 2, 5)]
 

@@ -1,7 +1,6 @@
 """What can be checked before a service starts: a wrong option ends the command within seconds."""
 
 import os
-import socket
 from typing import TYPE_CHECKING
 
 from roi_ray.errors import DeviceError, UsageError
@@ -87,58 +86,3 @@ def check_device(options: ServiceOptions, gpus: int) -> None:
             f"{replicas} replicas of {options.gpus_per_replica:g} GPUs do not fit on {gpus} GPUs; "
             "use fewer --replicas, or smaller --gpus-per-replica"
         )
-
-
-def find_port(host: str, port: int) -> int:
-    """Check that a server can listen at an address.
-
-    Ray Serve would share a port with another Ray Serve of the same user, and clients would reach
-    one of the two by chance.
-
-    Args:
-        host: name or IP address of this machine.
-        port: the port; 0 for any that is free.
-
-    Returns:
-        the port.
-
-    Raises:
-        UsageError: the host is not this machine, or the port is not free.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"--host {host} is no name or address of a machine") from error
-    with socket.socket(family, kind, protocol) as server:
-        # Otherwise connections that were closed in the last minute would keep the port.
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind(address)
-            server.listen()
-        except PermissionError as error:
-            raise UsageError(f"--port {port} is reserved; use one above 1023") from error
-        except OSError as error:
-            if error.errno == 99:
-                raise UsageError(f"--host {host} is not an address of this machine") from error
-            raise UsageError(
-                f"port {port} of {host} is in use; stop what uses it, or give another --port"
-            ) from error
-        return int(server.getsockname()[1])
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only programs on the same machine reach a host.
-
-    Examples:
-        >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
-        (True, True, False)
-    """
-    import ipaddress
-
-    try:
-        addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return False
-    return all(ipaddress.ip_address(each.partition("%")[0]).is_loopback for each in addresses)

@@ -7,8 +7,9 @@ from contextlib import ExitStack, redirect_stdout
 
 from roi_ray.errors import ClusterError
 from roi_ray.runtime.logs import LOGGER
-from roi_ray.service.lifecycle.checks import check_device, check_options, find_port, is_loopback
+from roi_ray.service.lifecycle.checks import check_device, check_options
 from roi_ray.service.options import DEFAULT_HOST, DEFAULT_PORT, ServiceOptions
+from roi_ray.web.addresses import find_port, is_loopback, make_url
 
 _MORE_SECONDS = 5.0
 """How long the service takes to send an answer that it has made within the time limit."""
@@ -104,14 +105,3 @@ class _Output:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-
-def make_url(host: str, port: int) -> str:
-    """Write the URL of a service for programs on the same machine.
-
-    Examples:
-        >>> make_url("127.0.0.1", 8000), make_url("::1", 8000), make_url("0.0.0.0", 80)
-        ('http://127.0.0.1:8000', 'http://[::1]:8000', 'http://127.0.0.1:80')
-    """
-    local = {"": DEFAULT_HOST, "0.0.0.0": DEFAULT_HOST, "::": "::1"}.get(host, host)
-    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"

@@ -13,8 +13,8 @@ from roi_ray.bench.service.workload import make_files, write_files
 from roi_ray.service.http.api import build_api
 from roi_ray.service.options import ServiceOptions
 from roi_ray.sweep import photographs
-from tests.service.asgi_server import serving
 from tests.service.files import open_backend
+from tests.web.asgi_server import serving
 
 
 @pytest.fixture(scope="module")

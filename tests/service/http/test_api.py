@@ -18,9 +18,9 @@ from roi_ray.service.backend import CompareAnswer, Provenance, ScoreAnswer
 from roi_ray.service.http import bodies
 from roi_ray.service.http.api import build_api
 from roi_ray.service.http.endpoints import Endpoints
-from roi_ray.service.http.error_answers import STATUSES
-from roi_ray.service.http.keys import hash_key
 from roi_ray.service.options import ServiceOptions
+from roi_ray.web.error_answers import STATUSES
+from roi_ray.web.keys import hash_key
 from tests.conftest import encode
 from tests.service.conftest import MAX_BYTES, MAX_IMAGES, MAX_PIXELS, check_error, sha256
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roi_ray.service.backend import ImageFile
-from roi_ray.service.http.error_answers import RequestFailed
 from roi_ray.service.http.forms import MAX_TEXT, MULTIPART, URLENCODED, Form, read_file, read_form
+from roi_ray.web.error_answers import RequestFailed
 
 COUNTS = {"reference": 1, "image": 3, "mask": 1}
 

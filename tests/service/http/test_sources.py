@@ -8,9 +8,9 @@ import pytest
 
 from roi_ray.schema import Failure
 from roi_ray.service.backend import ImageFile
-from roi_ray.service.http.error_answers import RequestFailed
 from roi_ray.service.http.sources import SourceReader
 from roi_ray.service.worker.reference_store import ReferenceStore
+from roi_ray.web.error_answers import RequestFailed
 from tests.conftest import write
 from tests.service.files import make_file
 

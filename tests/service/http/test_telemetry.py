@@ -29,7 +29,7 @@ def send(path: str, number: int = 1) -> httpx.Response:
 def test_without_ray_nothing_is_measured_and_ray_is_not_imported() -> None:
     code = (
         "import sys\n"
-        "from roi_ray.service.http.gate import RequestOutcome\n"
+        "from roi_ray.web.gate import RequestOutcome\n"
         "from roi_ray.service.http.telemetry import RequestTelemetry\n"
         "telemetry = RequestTelemetry(str)\n"
         "telemetry.begin(1)\n"

@@ -3,7 +3,7 @@
 import pytest
 
 from roi_ray.errors import UsageError
-from roi_ray.service.http.keys import hash_key, is_authorised, parse_hashes
+from roi_ray.web.keys import hash_key, is_authorised, parse_hashes
 
 HASHES = parse_hashes([hash_key("first"), hash_key("zweiter Schlüssel").upper()])
 

@@ -1,4 +1,4 @@
-"""Limits, keys and an orderly end: what every request passes before the app sees it."""
+"""RequestLimits, keys and an orderly end: what every request passes before the app sees it."""
 
 import asyncio
 import time
@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from roi_ray.service.http.defects import log_defect
-from roi_ray.service.http.error_answers import ErrorAnswer, internal_error
-from roi_ray.service.http.exchange import LINGER_SECONDS, Exchange, content_length, header_values
-from roi_ray.service.http.keys import is_authorised, parse_hashes
-from roi_ray.service.http.request_bytes import RequestBytes, WaitingBytes
-from roi_ray.service.options import Limits
+from roi_ray.web.defects import log_defect
+from roi_ray.web.error_answers import ErrorAnswer, internal_error
+from roi_ray.web.exchange import LINGER_SECONDS, Exchange, content_length, header_values
+from roi_ray.web.keys import is_authorised, parse_hashes
+from roi_ray.web.limits import RequestLimits
+from roi_ray.web.request_bytes import RequestBytes, WaitingBytes
 
 COUNT_BYTES = "count_bytes"
 """Key of the request's state: an async function that counts more bytes that the request takes, such
@@ -87,7 +87,7 @@ class Gate:
     Examples:
         >>> async def app(scope, receive, send):
         ...     ...
-        >>> gate = Gate(app, Limits(max_requests=8))
+        >>> gate = Gate(app, RequestLimits(max_requests=8))
         >>> gate.close()
         >>> gate.is_closed, gate.requests
         (True, 0)
@@ -96,7 +96,7 @@ class Gate:
     def __init__(
         self,
         app: ASGIApp,
-        limits: Limits,
+        limits: RequestLimits,
         key_hashes: Sequence[str] = (),
         passage: Callable[[str], Passage] = lambda _: Passage(),
         observer: Observer | None = None,
@@ -208,13 +208,12 @@ class Gate:
         if not exchange.body_ended:
             return ErrorAnswer(
                 "RequestTimeout",
-                f"the body did not arrive within {seconds:g} seconds; send smaller images, or name "
-                "their URIs",
+                f"the request did not arrive within {seconds:g} seconds; send less at a time",
             )
         return ErrorAnswer(
-            "ScoringTimeout",
-            f"there is no answer after {seconds:g} seconds; send fewer or smaller images, or ask "
-            "again when the service has less to do",
+            "AnswerTimeout",
+            f"there is no answer after {seconds:g} seconds; ask for less at a time, or ask again "
+            "when the service has less to do",
         )
 
 

@@ -2,7 +2,7 @@
 
 from roi_ray import errors
 from roi_ray.schema import Failure
-from roi_ray.service.http.error_answers import STATUSES, ErrorAnswer, answer_failure
+from roi_ray.web.error_answers import STATUSES, ErrorAnswer, answer_failure
 
 
 def test_every_error_of_an_image_has_a_status() -> None:

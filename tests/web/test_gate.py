@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from roi_ray.runtime.logs import LOGGER
-from roi_ray.service.http import exchange
-from roi_ray.service.http.gate import COUNT_BYTES, Gate, Passage, RequestOutcome
-from roi_ray.service.http.keys import hash_key
 from roi_ray.service.options import Limits
-from tests.service.asgi_server import serving
+from roi_ray.web import exchange
+from roi_ray.web.gate import COUNT_BYTES, Gate, Passage, RequestOutcome
+from roi_ray.web.keys import hash_key
+from tests.web.asgi_server import serving
 
 SECONDS = 30
 """How long a test waits for what must happen."""
@@ -236,13 +236,13 @@ def test_late_answer_is_504_and_the_app_is_cancelled() -> None:
     app = Waiting()
     gate = Gate(app, Limits(timeout_seconds=0.2))
     with serving(gate) as url:
-        check_error(httpx.post(url, content=b"x"), 504, "ScoringTimeout")
+        check_error(httpx.post(url, content=b"x"), 504, "AnswerTimeout")
         assert app.cancelled.wait(SECONDS)
     assert gate.requests == 0
 
 
 def test_app_that_does_not_end_when_cancelled_still_counts(monkeypatch) -> None:
-    monkeypatch.setattr("roi_ray.service.http.gate.LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("roi_ray.web.gate.LINGER_SECONDS", 0.1)
     may_end, outcomes = threading.Event(), Outcomes()
 
     async def stubborn(scope, receive, send) -> None:
@@ -253,7 +253,7 @@ def test_app_that_does_not_end_when_cancelled_still_counts(monkeypatch) -> None:
 
     gate = Gate(stubborn, Limits(timeout_seconds=0.1), observer=outcomes)
     with serving(gate) as url:
-        check_error(httpx.get(url), 504, "ScoringTimeout")
+        check_error(httpx.get(url), 504, "AnswerTimeout")
         assert gate.requests == 1
         may_end.set()
         assert outcomes.wait().status == 504

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from starlette.types import Message, Receive, Scope, Send
 
-from roi_ray.service.http.error_answers import ErrorAnswer
+from roi_ray.web.error_answers import ErrorAnswer
 
 LINGER_BYTES = 4 << 20
 LINGER_SECONDS = 1.0

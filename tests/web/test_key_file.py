@@ -1,8 +1,8 @@
 import pytest
 
 from roi_ray.errors import UsageError
-from roi_ray.service.http.keys import hash_key
-from roi_ray.service.key_file import read_key_file
+from roi_ray.web.key_file import read_key_file
+from roi_ray.web.keys import hash_key
 from tests.conftest import write
 
 A, B = hash_key("a key"), hash_key("another key")

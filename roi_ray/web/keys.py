@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Sequence
 
-from roi_ray.service.key_file import check_hash
+from roi_ray.web.key_file import check_hash
 
 _SCHEME = b"bearer "
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from roi_ray.runtime.logs import LOGGER, escape_line
 from roi_ray.schema import Failure
-from roi_ray.service.backend import UNKNOWN_REFERENCE
 
 RETRY_AFTER_SECONDS = 2
 """What `Retry-After` says: requests take seconds, and so does the start of a process."""
@@ -16,7 +15,7 @@ STATUSES = {
     "NotAllowed": 403,
     "AccessError": 403,
     "NotFound": 404,
-    UNKNOWN_REFERENCE: 404,
+    "UnknownReference": 404,
     "MethodNotAllowed": 405,
     "RequestTimeout": 408,
     "BodyTooLarge": 413,
@@ -39,7 +38,7 @@ STATUSES = {
     "StorageUnavailable": 503,
     "MetricsUnavailable": 503,
     "WorkerDied": 503,
-    "ScoringTimeout": 504,
+    "AnswerTimeout": 504,
 }
 """Status by kind of error. A body that cannot be parsed is an `InvalidRequest` with 400."""
 

@@ -1,7 +1,7 @@
 """Count the bytes of each request, and of all requests in progress, and enforce their limits."""
 
-from roi_ray.service.http.error_answers import ErrorAnswer
-from roi_ray.service.options import Limits
+from roi_ray.web.error_answers import ErrorAnswer
+from roi_ray.web.limits import RequestLimits
 
 
 class WaitingBytes:
@@ -14,7 +14,7 @@ class WaitingBytes:
         number: how many there are.
 
     Examples:
-        >>> waiting = WaitingBytes(Limits(max_waiting_bytes=100))
+        >>> waiting = WaitingBytes(RequestLimits(max_waiting_bytes=100))
         >>> first, second = RequestBytes(waiting), RequestBytes(waiting)
         >>> first.take(60), waiting.number
         (None, 60)
@@ -24,7 +24,7 @@ class WaitingBytes:
         (None, None, 60)
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RequestLimits) -> None:
         self.number = 0
         self._max_number = limits.max_waiting_bytes
         # A larger request would be told to come again, and never fit.
@@ -39,7 +39,7 @@ class WaitingBytes:
             return ErrorAnswer(
                 "BodyTooLarge",
                 f"the request has more than {self._max_size:,} bytes, with the files that it "
-                "names; send fewer or smaller images",
+                "names; send less at a time",
             )
         if more and self.number + more > self._max_number:
             return ErrorAnswer(

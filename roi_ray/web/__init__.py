@@ -1,0 +1,1 @@
+"""What every web server of the project needs: limits, keys, errors as JSON, addresses."""
