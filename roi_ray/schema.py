@@ -92,6 +92,40 @@ control questions, which no model is trained on. `codec_a` is an encoder, `metho
 one setting.
 """
 
+# Columns that `roi-ray vote` adds to the comparisons that people answered.
+QUESTION = "question"
+EXPECTED_P_A = "expected_p_a"
+VOTE_ID = "vote_id"
+KIND = "kind"
+FIRST = "first"
+FLIPS = "flips"
+MILLISECONDS = "milliseconds"
+ANSWERED_AT = "answered_at"
+SCREEN_WIDTH, SCREEN_HEIGHT = "screen_width", "screen_height"
+PIXEL_RATIO = "pixel_ratio"
+BROWSER = "browser"
+
+VOTE = {
+    VOTE_ID: "string",
+    QUESTION: "string",
+    KIND: "string",
+    EXPECTED_P_A: "float64",
+    FIRST: "string",
+    FLIPS: "int32",
+    MILLISECONDS: "int64",
+    ANSWERED_AT: "timestamp[us, tz=UTC]",
+    SCREEN_WIDTH: "int32",
+    SCREEN_HEIGHT: "int32",
+    PIXEL_RATIO: "float64",
+    BROWSER: "string",
+}
+"""Arrow types of the columns that `roi-ray vote` adds.
+
+`question` is the same for all answers about one pair; `kind` says why it was asked (`training`,
+`question`, `gold`, `repeat`: all but `question` are control questions); `expected_p_a` is the right
+answer of a control question, if it has one; `first` is the candidate that the page called 1.
+"""
+
 
 Direction = Literal["higher", "lower"]
 

@@ -1,0 +1,1 @@
+"""Ask people which image is closer to the original, and keep what they answer."""

@@ -1,0 +1,71 @@
+"""Options of a study. Imports nothing heavy."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from roi_ray.errors import UsageError
+from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS
+from roi_ray.web.limits import check_positive
+
+DEFAULT_PORT = 8100
+
+Goal = Literal["ranking", "model"]
+"""What the next question shall teach most about: the ranking of the methods, or a preference model.
+"""
+
+By = Literal["method", "codec"]
+"""What is ranked: an encoder at one setting (method), or an encoder (codec)."""
+
+
+@dataclass(frozen=True)
+class VoteOptions:
+    """What people are asked, and how often.
+
+    Attributes:
+        gold: share of questions whose answer is known, 0..1.
+        repeats: share of questions that the rater has answered before, 0..1.
+        training: questions at the beginning that explain themselves and do not count.
+        questions_per_rater: questions that a rater is asked after the training.
+        active: what the next question shall teach about; None for questions in random order.
+        model: preference model to begin with, where `active` is `model`.
+        by: what is ranked.
+        stop_at: Kendall's tau between the ranking so far and the ranking that endless votes would
+            give at which more votes are not needed, expected, 0..1.
+        max_questions: questions made from scores; a random part of all pairs if there are more.
+        crop: side in pixels of the part that is shown of larger images; None for the whole image,
+            which raters move if it is larger than their screen.
+        max_pixels: largest image that is decoded.
+        seed: seed of all that is random in the choice and order of questions.
+
+    Raises:
+        UsageError: an option cannot be used.
+    """
+
+    gold: float = 0.1
+    repeats: float = 0.05
+    training: int = 3
+    questions_per_rater: int = 50
+    active: Goal | None = None
+    model: str = DEFAULT_PREFERENCE_MODEL
+    by: By = "method"
+    stop_at: float = 0.95
+    max_questions: int = 20_000
+    crop: int | None = None
+    max_pixels: int = MAX_PIXELS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("gold", "repeats", "stop_at"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be within 0..1")
+        if self.gold + self.repeats > 0.5:
+            raise UsageError(
+                f"gold and repeats are {self.gold + self.repeats:g} of all questions together; "
+                "at most half of them may check the rater"
+            )
+        if self.training < 0:
+            raise UsageError(f"training is {self.training}; it must be 0 or more")
+        for name in ("questions_per_rater", "max_questions", "max_pixels"):
+            check_positive(name, getattr(self, name))
+        if self.crop is not None and self.crop < 64:
+            raise UsageError(f"crop is {self.crop} pixels; it must be 64 or more")
