@@ -1,0 +1,1 @@
+"""Which question a rater is asked next, and when more answers are not needed."""

@@ -1,0 +1,169 @@
+"""What a rater is asked next: practice first, then questions with checks of the rater among them.
+
+How many checks there are, and where, is drawn when a rater begins: exactly the share that was asked
+for, at random places, never two in a row. All that is random follows from the study's seed and the
+rater's id, so that a restart changes nothing; ids are random, so that no rater can guess it.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roi_ray.votes.asking.orders import Order
+from roi_ray.votes.options import VoteOptions
+from roi_ray.votes.questions.table import Questions
+from roi_ray.votes.records import Ask, Kind, Side
+
+MIN_AGE = 5
+"""Asks between a question and its repetition, or more: so that a rater does not just remember."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a rater is to be asked next.
+
+    Attributes:
+        question: row of the question, see `Questions`.
+        kind: why it is asked.
+        first: the candidate that the page calls 1.
+    """
+
+    question: int
+    kind: Kind
+    first: Side
+
+
+def plan_next(
+    asks: Sequence[Ask],
+    answered: int,
+    questions: Questions,
+    order: Order,
+    options: VoteOptions,
+    pending: NDArray[np.int64],
+    *,
+    rater: str,
+) -> Proposal | None:
+    """Decide what a rater is asked next.
+
+    A rater practises on questions whose answer is known. At most half of these are used up, so that
+    some are left to check the rater; practice goes on with other questions then. Where no gold
+    question, or nothing to repeat, is left, an ordinary question takes the place of a check.
+
+    Args:
+        asks: all that the rater was asked, in order.
+        answered: how many of these the rater has answered, the first ones.
+        questions: N questions.
+        order: which ordinary question comes next.
+        options: how many questions there are, and the shares of checks.
+        pending: how many raters have each question before them now, (N,).
+        rater: the rater's id.
+
+    Returns:
+        what to ask; None if the rater was asked all, or no question is left.
+    """
+    random = _make_random(options.seed, rater, len(asks))
+    first: Side = "a" if random.random() < 0.5 else "b"
+    allowed = questions.is_open.copy()
+    allowed[[questions.find(ask.question) for ask in asks]] = False
+    practised = sum(ask.kind == "training" for ask in asks)
+    place = len(asks) - practised
+    if not place and practised < options.training:
+        question = _choose_practice(practised, allowed, questions, random)
+        if question is not None:
+            return Proposal(question, "training", first)
+    if place >= options.questions_per_rater:
+        return None
+    kind = plan_kinds(options, _make_random(options.seed, rater, -1))[place]
+    if kind == "gold":
+        question = _choose_any(allowed & questions.is_gold, random)
+    elif kind == "repeat":
+        question = _choose_repeat(asks, answered, questions, random)
+    else:
+        question = None
+    if question is None:
+        kind, question = "question", order.choose(allowed & ~questions.is_gold, pending)
+    return None if question is None else Proposal(question, kind, first)
+
+
+def plan_kinds(options: VoteOptions, random: np.random.Generator) -> list[Kind]:
+    """Draw why each question after the practice is asked.
+
+    Args:
+        options: number of questions, and the shares of checks.
+        random: source of chance.
+
+    Returns:
+        `question`, `gold` or `repeat` for each. The shares are exact: where 2.5 are asked for,
+        there are 2 or 3. No two checks are neighbours. The first `MIN_AGE` are no repeats, so that
+        there are fewer if these are half of all questions.
+
+    Examples:
+        >>> options = VoteOptions(questions_per_rater=40, gold=0.1, repeats=0.05)
+        >>> kinds = plan_kinds(options, np.random.default_rng(0))
+        >>> kinds.count("gold"), kinds.count("repeat"), kinds.count("question")
+        (4, 2, 34)
+    """
+    count = options.questions_per_rater
+    golds = _round_randomly(options.gold * count, random)
+    repeats = _round_randomly(options.repeats * count, random)
+    checks = min(golds + repeats, (count + 1) // 2)
+    # Places without neighbours: those of fewer questions, each moved by the checks before it.
+    places = np.sort(random.choice(count - checks + 1, checks, replace=False)) + np.arange(checks)
+    mixed = random.permutation(places).tolist()
+    repeated = [place for place in mixed if place >= MIN_AGE][: checks - min(golds, checks)]
+    others = [place for place in mixed if place not in repeated][:golds]
+    kinds: list[Kind] = ["question"] * count
+    for place in repeated:
+        kinds[place] = "repeat"
+    for place in others:
+        kinds[place] = "gold"
+    return kinds
+
+
+def _choose_practice(
+    practised: int,
+    allowed: NDArray[np.bool_],
+    questions: Questions,
+    random: np.random.Generator,
+) -> int | None:
+    golds = questions.is_gold & questions.is_open
+    if practised < np.count_nonzero(golds) // 2:
+        question = _choose_any(allowed & golds, random)
+        if question is not None:
+            return question
+    return _choose_any(allowed & ~golds, random)
+
+
+def _choose_repeat(
+    asks: Sequence[Ask], answered: int, questions: Questions, random: np.random.Generator
+) -> int | None:
+    """Choose a question that the rater answered long enough ago, and that was not repeated yet."""
+    again = {ask.question for ask in asks if ask.kind == "repeat"}
+    old = asks[: max(0, min(answered, len(asks) - MIN_AGE + 1))]
+    rows = [
+        questions.find(ask.question)
+        for ask in old
+        if ask.kind == "question" and ask.question not in again
+    ]
+    rows = [row for row in rows if questions.is_open[row]]
+    return int(random.choice(rows)) if rows else None
+
+
+def _choose_any(allowed: NDArray[np.bool_], random: np.random.Generator) -> int | None:
+    rows = np.flatnonzero(allowed)
+    return int(random.choice(rows)) if rows.size else None
+
+
+def _round_randomly(value: float, random: np.random.Generator) -> int:
+    """Round up or down such that the mean is right."""
+    return math.floor(round(value, 9) + random.random())
+
+
+def _make_random(seed: int, rater: str, number: int) -> np.random.Generator:
+    """Make the source of chance for a rater's ask with a number, or of the plan (-1)."""
+    digest = hashlib.sha256(f"{seed} {number} {rater}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
