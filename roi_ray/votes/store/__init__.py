@@ -1,0 +1,1 @@
+"""Keep what people answer: an SQLite database, and its export as comparisons."""
