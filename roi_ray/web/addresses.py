@@ -1,5 +1,6 @@
 """The address that a server listens at."""
 
+import errno
 import socket
 
 from roi_ray.errors import UsageError
@@ -23,27 +24,44 @@ def find_port(host: str, port: int) -> int:
     Raises:
         UsageError: the host is not this machine, or the port is not free.
     """
+    with listen(host, port) as server:
+        return int(server.getsockname()[1])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen at an address; connections wait until they are accepted.
+
+    Args:
+        host: see `find_port`.
+        port: see `find_port`.
+
+    Raises:
+        UsageError: see `find_port`.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
         raise UsageError(f"--host {host} is no name or address of a machine") from error
-    with socket.socket(family, kind, protocol) as server:
-        # Otherwise connections that were closed in the last minute would keep the port.
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind(address)
-            server.listen()
-        except PermissionError as error:
-            raise UsageError(f"--port {port} is reserved; use one above 1023") from error
-        except OSError as error:
-            if error.errno == 99:
-                raise UsageError(f"--host {host} is not an address of this machine") from error
-            raise UsageError(
-                f"port {port} of {host} is in use; stop what uses it, or give another --port"
-            ) from error
-        return int(server.getsockname()[1])
+    server = socket.socket(family, kind, protocol)
+    # Otherwise connections that were closed in the last minute would keep the port.
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind(address)
+        server.listen()
+    except OSError as error:
+        server.close()
+        raise _explain(error, host, port) from error
+    return server
+
+
+def _explain(error: OSError, host: str, port: int) -> UsageError:
+    if isinstance(error, PermissionError):
+        return UsageError(f"--port {port} is reserved; use one above 1023")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return UsageError(f"--host {host} is not an address of this machine")
+    return UsageError(f"port {port} of {host} is in use; stop what uses it, or give another --port")
 
 
 def is_loopback(host: str) -> bool:
