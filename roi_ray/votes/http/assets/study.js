@@ -1,0 +1,231 @@
+// The voting page: one question after another, until the study has no more for this rater.
+import { readKey } from "./keys.js";
+import { Panes } from "./panes.js";
+import { watchPointer } from "./pointer.js";
+import { Questions, release } from "./questions.js";
+import { SessionLost } from "./requests.js";
+import * as texts from "./texts.js";
+import { makeId, Unsent } from "./unsent.js";
+import { Viewing } from "./viewing.js";
+
+const get = (id) => document.getElementById(id);
+const candidate = get("candidate");
+
+let question = null; // {ask, images} that is shown
+let viewing = null;
+let choose = null; // takes the choice; null while no answer is expected
+let proceed = null; // ends what is said after a practice question
+let take = null; // takes the server's answer to a vote of a practice question
+
+const say = (text) => { get("message").textContent = text; };
+const showConnection = (reason) => { get("banner").textContent = texts.describeConnection(reason, unsent.size); };
+
+const unsent = new Unsent({
+  connection: showConnection,
+  recorded(vote, answer) {
+    take?.(vote, answer);
+    questions.refill().catch(stop);
+  },
+  refused(vote, error) {
+    say(texts.describeRefusal(error));
+    take?.(vote, null);
+    questions.refill().catch(stop);
+  },
+  elsewhere(vote) {
+    if (vote.ask === question?.ask.id) choose?.(null);
+  },
+});
+const questions = new Questions(unsent, showConnection);
+
+const panes = new Panes(get("original"), candidate, () => {
+  document.body.classList.toggle("is-movable", panes.isMovable);
+  get("part").textContent = panes.isMovable ? texts.PART : "";
+});
+
+function showProgress() {
+  const answered = Math.min(questions.answered + unsent.size, questions.goal);
+  get("progress-text").textContent = `${answered} of ${questions.goal} answered`;
+  get("progress").max = Math.max(questions.goal, 1);
+  get("progress").value = answered;
+}
+
+function showCandidate() {
+  for (const name of ["1", "2"]) get(`chip-${name}`).classList.toggle("is-shown", viewing?.shown === name);
+  get("shown").textContent = viewing ? `Candidate ${viewing.shown} is shown` : "";
+  candidate.setAttribute("aria-label", viewing ? `Candidate ${viewing.shown}; press to see the other one` : "Candidate");
+}
+
+function enableButtons(isEnabled) {
+  for (const button of document.querySelectorAll(".controls button")) button.setAttribute("aria-disabled", String(!isEnabled));
+}
+
+function flip() {
+  if (!choose && !proceed) return;
+  viewing.flip();
+  panes.exchange(question.images[viewing.shown]);
+  showCandidate();
+  if (get("message").textContent === texts.LOOK_AT_BOTH) say("");
+}
+
+function tryToChoose(choice) {
+  if (!choose) return;
+  if (viewing.sawBoth) choose(choice);
+  else say(texts.LOOK_AT_BOTH);
+}
+
+/** Call `report` if the promise takes longer than this; return what it resolves to. */
+async function remark(promise, milliseconds, report) {
+  const timer = setTimeout(report, milliseconds);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Draw the next question in place of the one before; resolves to false at the end of the study. */
+async function showNext() {
+  const before = question;
+  const next = await remark(questions.next(), 150, () => {
+    viewing = null;
+    panes.clear();
+    showCandidate();
+    say(texts.LOADING);
+  });
+  if (get("message").textContent === texts.LOADING) say("");
+  if (next) await panes.show(next.images.original, next.images["1"]);
+  else panes.clear();
+  viewing = next && new Viewing(performance.now());
+  question = next;
+  if (before) release(before.images);
+  get("practice").hidden = !next?.ask.training;
+  showCandidate();
+  showProgress();
+  return next !== null;
+}
+
+/** Resolves to the vote when the rater has chosen, to null if another tab has answered. */
+async function answer() {
+  enableButtons(true);
+  get("stage").focus({ preventScroll: true });
+  const choice = await new Promise((resolve) => { choose = resolve; });
+  const milliseconds = viewing.milliseconds(performance.now());
+  choose = null;
+  enableButtons(false);
+  // Two fingers enlarge a page without a change of its own pixel ratio.
+  const ratio = devicePixelRatio * (window.visualViewport?.scale ?? 1);
+  const screen = { width: Math.round(window.screen.width), height: Math.round(window.screen.height), pixel_ratio: Number(ratio.toFixed(4)) };
+  return choice && { id: makeId(), ask: question.ask.id, choice, flips: viewing.flips, milliseconds, screen };
+}
+
+/** Keep the vote and send it; of a practice question, resolves to the server's answer, if it has one. */
+async function record(vote) {
+  unsent.add(vote);
+  showProgress();
+  const sent = unsent.flush();
+  sent.catch(stop);
+  if (!question.ask.training) return null;
+  const reply = new Promise((resolve) => {
+    take = (taken, result) => { if (taken.id === vote.id) resolve(result); };
+  });
+  const result = await remark(reply, 300, () => say(texts.SAVING));
+  take = null;
+  if (get("message").textContent === texts.SAVING) say("");
+  return result;
+}
+
+/** After a practice question: say which candidate is closer, and let the rater look again. */
+async function explain(choice, expected) {
+  get("choices").hidden = true;
+  get("feedback").hidden = false;
+  get("feedback-text").textContent = texts.explain(choice, expected);
+  get("stage").focus({ preventScroll: true });
+  enableButtons(true);
+  await new Promise((resolve) => { proceed = resolve; });
+  proceed = null;
+  enableButtons(false);
+  get("feedback-text").textContent = "";
+  get("feedback").hidden = true;
+  get("choices").hidden = false;
+}
+
+function openHelp({ first }) {
+  get("practice-note").hidden = !(first && questions.hasPractice);
+  get("start").textContent = first ? texts.HELP.first : texts.HELP.later;
+  get("help").showModal();
+  get("help").scrollTop = 0;
+  return new Promise((resolve) => { get("help").addEventListener("close", resolve, { once: true }); });
+}
+
+/** Replace the page by a last message. */
+function close({ title, text }) {
+  choose = proceed = null;
+  get("help").close();
+  for (const part of document.querySelectorAll("header, main, footer")) part.hidden = true;
+  get("closing-title").textContent = title;
+  get("closing-text").textContent = text;
+  get("closing").hidden = false;
+  get("closing-title").focus();
+}
+
+function stop(error) {
+  close(error instanceof SessionLost ? texts.SESSION_LOST : texts.FAILED);
+}
+
+function onKey(event) {
+  const name = readKey(event);
+  if (get("help").open) {
+    if (name === "help") get("help").close();
+    return;
+  }
+  // A focused button is pressed by these keys.
+  if (!name || ((event.key === " " || event.key === "Enter") && event.target.closest("button"))) return;
+  const { width, height } = panes.view;
+  const actions = {
+    flip, help: () => openHelp({ first: false }),
+    1: () => tryToChoose("1"), 2: () => tryToChoose("2"), none: () => tryToChoose("none"),
+    enter: () => { if (proceed) proceed(); else if (event.target === candidate) flip(); },
+    left: () => panes.move(-width / 8, 0), right: () => panes.move(width / 8, 0),
+    up: () => panes.move(0, -height / 8), down: () => panes.move(0, height / 8),
+  };
+  if (name === "left" || name === "right" || name === "up" || name === "down") {
+    if (!panes.isMovable) return;
+  }
+  event.preventDefault();
+  actions[name]();
+}
+
+function listen() {
+  document.addEventListener("keydown", onKey);
+  watchPointer(get("original"), { move: (right, down) => panes.move(right, down) });
+  watchPointer(candidate, { move: (right, down) => panes.move(right, down), tap: flip });
+  for (const button of document.querySelectorAll("[data-choice]")) button.addEventListener("click", () => tryToChoose(button.dataset.choice));
+  for (const id of ["flip", "flip-again"]) get(id).addEventListener("click", flip);
+  get("continue").addEventListener("click", () => proceed?.());
+  get("help-button").addEventListener("click", () => openHelp({ first: false }));
+  // A clicked button does not take the focus: the space bar still flips.
+  for (const button of document.querySelectorAll(".controls button")) button.addEventListener("mousedown", (event) => event.preventDefault());
+  addEventListener("offline", () => showConnection("lost"));
+  addEventListener("online", () => showConnection(null));
+}
+
+async function run() {
+  listen();
+  enableButtons(false);
+  await remark(questions.refill(), 150, () => say(texts.LOADING));
+  showProgress();
+  say("");
+  if (questions.answered + unsent.size === 0 && !questions.done) await openHelp({ first: true });
+  while (await showNext()) {
+    const vote = await answer();
+    if (!vote) {
+      say(texts.ELSEWHERE);
+      continue;
+    }
+    const reply = await record(vote);
+    if (reply?.expected) await explain(vote.choice, reply.expected);
+  }
+  close(texts.describeEnd(questions.answered));
+}
+
+run().catch(stop);
