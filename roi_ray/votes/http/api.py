@@ -1,0 +1,157 @@
+"""What the voting page asks for: questions, images, and a place for its votes."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from roi_ray import schema
+from roi_ray.errors import ImageError
+from roi_ray.votes.asking.plan import Proposal
+from roi_ray.votes.http.fits import Fits
+from roi_ray.votes.http.forms import check_content_type
+from roi_ray.votes.http.headers import IMMUTABLE
+from roi_ray.votes.http.images import Images
+from roi_ray.votes.http.joining import Joining
+from roi_ray.votes.http.locks import Locks
+from roi_ray.votes.http.pictures import Picture, Window
+from roi_ray.votes.http.vote_body import ASK_ID, read_vote
+from roi_ray.votes.http.writer import Writer
+from roi_ray.votes.records import Ask
+from roi_ray.votes.store.refusals import VoteRefused
+from roi_ray.votes.study import Study
+from roi_ray.web.error_answers import request_failed
+from roi_ray.web.json_answers import json_response
+
+AHEAD = 2
+"""Questions that a rater gets at a time: one to answer, and one to load."""
+
+_MAX_TRIES = 10
+"""Questions that are tried for one that can be shown, before the rater must ask again."""
+
+ROLES = ("original", "1", "2")
+
+
+class Api:
+    """The functions behind the paths of the voting page.
+
+    Args:
+        study: the study.
+        joining: knows the raters.
+        images: makes the pictures.
+        writer: the thread of the study.
+        fits: learns from the votes.
+    """
+
+    def __init__(
+        self, study: Study, joining: Joining, images: Images, writer: Writer, fits: Fits
+    ) -> None:
+        self._study, self._joining, self._images = study, joining, images
+        self._writer, self._fits = writer, fits
+        self._locks = Locks()
+
+    async def list_questions(self, request: Request) -> Response:
+        """Return what a rater is asked now and next."""
+        rater = await self._joining.require_rater(request, "votes")
+        # Two pages of one rater must not both add what comes next.
+        async with self._locks.of(rater):
+            asks = await self._list_open(rater)
+            has_more = True
+            for _ in range(_MAX_TRIES):
+                if len(asks) >= AHEAD or not has_more:
+                    break
+                has_more = await self._add_ask(rater, asks)
+            progress = await self._writer.run(self._study.progress, rater)
+        if not asks and has_more:
+            raise request_failed("NotReady", "no question can be shown now; ask again later")
+        return json_response(
+            {
+                "asks": asks,
+                "answered": progress.answered,
+                "goal": progress.goal,
+                "done": not asks,
+            }
+        )
+
+    async def record_vote(self, request: Request) -> Response:
+        """Store a vote. Once this answers, it is on disk."""
+        rater = await self._joining.require_rater(request, "votes")
+        check_content_type(request, "application/json")
+        vote = read_vote(await request.body(), request.headers.get("user-agent", ""))
+        try:
+            recorded = await self._writer.run(self._study.record, rater, vote)
+        except VoteRefused as error:
+            raise request_failed(error.error_kind, str(error)) from error
+        self._fits.start()
+        body = {"recorded": True, "expected": recorded.expected}
+        return json_response(body, 201 if recorded.is_new else 200)
+
+    async def show_image(self, request: Request) -> Response:
+        """Return an image of a question that the rater was asked."""
+        rater = await self._joining.require_rater(request, "images")
+        id, role = request.path_params["ask"], request.path_params["role"]
+        is_name = role in ROLES and ASK_ID.fullmatch(id)
+        ask = await self._writer.run(self._study.find_ask, rater, id) if is_name else None
+        if ask is None:
+            raise request_failed("NotFound", "there is no such image")
+        uri = self._list_uris(self._find_question(ask), ask.first)[ROLES.index(role)]
+        try:
+            picture = await self._images.make(uri, Window(crop=ask.crop))
+        except ImageError as error:
+            await self._writer.run(self._study.exclude, self._find_question(ask), str(error))
+            raise request_failed("NotFound", "this image cannot be shown; ask again") from error
+        headers = {"Cache-Control": f"private, {IMMUTABLE}"}
+        return Response(picture.data, 200, headers, media_type=picture.media_type)
+
+    async def _list_open(self, rater: str) -> list[dict[str, Any]]:
+        """Describe what the rater has not answered yet, as far as it can be shown."""
+        described = []
+        for ask in (await self._writer.run(self._study.open_asks, rater))[:AHEAD]:
+            question = self._find_question(ask)
+            picture = await self._prepare(question, Window(crop=ask.crop))
+            if picture is not None:
+                described.append(_describe(ask, picture))
+        return described
+
+    async def _add_ask(self, rater: str, asks: list[dict[str, Any]]) -> bool:
+        """Try to ask one more question; return False if there is none."""
+        proposal: Proposal | None = await self._writer.run(self._study.propose, rater)
+        if proposal is None:
+            return False
+        key = self._study.questions.table[schema.QUESTION][proposal.question].as_py()
+        window = Window(side=self._study.options.crop, key=key)
+        picture = await self._prepare(proposal.question, window)
+        if picture is not None:
+            ask = await self._writer.run(self._study.ask, rater, proposal, picture.crop)
+            asks.append(_describe(ask, picture))
+        return True
+
+    async def _prepare(self, question: int, window: Window) -> Picture | None:
+        """Make the pictures of a question; exclude it and return None if they cannot be shown."""
+        try:
+            return await self._images.prepare(self._list_uris(question, "a"), window)
+        except ImageError as error:
+            await self._writer.run(self._study.exclude, question, str(error))
+            return None
+
+    def _find_question(self, ask: Ask) -> int:
+        return self._study.questions.find(ask.question)
+
+    def _list_uris(self, question: int, first: str) -> list[str]:
+        """List the URIs of the original, and of the candidates that the page calls 1 and 2."""
+        columns = (schema.A, schema.B) if first == "a" else (schema.B, schema.A)
+        table = self._study.questions.table
+        return [table[name][question].as_py() for name in (schema.REFERENCE, *columns)]
+
+
+def _describe(ask: Ask, picture: Picture) -> dict[str, Any]:
+    """Describe a question for the page: nothing that tells the candidates apart, or why."""
+    width, height = picture.shown_size
+    return {
+        "id": ask.id,
+        "training": ask.kind == "training",
+        "number": ask.number,
+        "width": width,
+        "height": height,
+        "images": {role: f"/images/{ask.id}/{role}" for role in ROLES},
+    }

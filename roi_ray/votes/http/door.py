@@ -1,0 +1,71 @@
+"""What every request passes before the app: its host, where it comes from, and its path."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from roi_ray.votes.http.cross_origin import is_cross_origin
+from roi_ray.votes.http.errors import Errors
+from roi_ray.votes.http.hosts import is_known_host
+from roi_ray.votes.http.site import Site
+from roi_ray.web.error_answers import ErrorAnswer
+from roi_ray.web.exchange import header_values
+
+HEALTH = "/health"
+_MAX_PATH = 512
+
+_WRONG_HOST = ErrorAnswer(
+    "MisdirectedRequest", "this server is not reached by this name; use the link that you were sent"
+)
+_CROSS_ORIGIN = ErrorAnswer("CrossOrigin", "another site sent this request; use the study's pages")
+_NOT_FOUND = ErrorAnswer("NotFound", "there is nothing at this address")
+
+
+class Door:
+    """An ASGI app that refuses what another site sends, and answers for the app's defects.
+
+    Args:
+        app: the ASGI app.
+        site: the hosts that requests may be for.
+        errors: makes the answers.
+    """
+
+    def __init__(self, app: ASGIApp, site: Site, errors: Errors) -> None:
+        self._app, self._errors = app, errors
+        self._hosts, self._origin = site.hosts, site.origin
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request to the app, or refuse it."""
+        refusal = self._refuse(scope)
+        if refusal is not None:
+            await self._errors.answer(scope["path"], refusal)(scope, receive, send)
+            return
+        has_begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as error:
+            if has_begun:
+                raise
+            response = self._errors.answer_defect(scope["path"], error)
+            await response(scope, receive, send)
+
+    def _refuse(self, scope: Scope) -> ErrorAnswer | None:
+        hosts = _read(scope, b"host")
+        # Load balancers ask by address whether the server is alive.
+        if scope["path"] != HEALTH and not (len(hosts) == 1 and is_known_host(hosts[0], self._hosts)):
+            return _WRONG_HOST
+        sites, origins = _read(scope, b"sec-fetch-site"), _read(scope, b"origin")
+        host = hosts[0] if hosts else ""
+        if is_cross_origin(scope["method"], sites, origins, host, self._origin):
+            return _CROSS_ORIGIN
+        if len(scope["path"]) > _MAX_PATH or not scope["path"].isprintable():
+            return _NOT_FOUND
+        return None
+
+
+def _read(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for value in header_values(scope, name)]
