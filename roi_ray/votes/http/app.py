@@ -1,17 +1,15 @@
 """The web server of a study, as an ASGI app."""
 
-from collections.abc import Awaitable, Callable
-
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from roi_ray.votes.http.admin import Admin
 from roi_ray.votes.http.api import Api
 from roi_ray.votes.http.assets_folder import ASSETS, StaticFiles
 from roi_ray.votes.http.door import HEALTH, Door
-from roi_ray.votes.http.errors import Errors
+from roi_ray.votes.http.errors import Endpoint, Errors
 from roi_ray.votes.http.fits import Fits
 from roi_ray.votes.http.headers import IMMUTABLE, SecureHeaders
 from roi_ray.votes.http.images import Images
@@ -29,8 +27,6 @@ from roi_ray.web.json_answers import json_response
 IMAGE_PROCESSES = 2
 _IMAGE_SECONDS = 30.0
 _FIT_SECONDS = 600.0
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def build_app(study: Study, site: Site) -> "App":
@@ -66,15 +62,14 @@ class App:
         joining = Joining(study, site, pages, self._writer, limiter)
         fits = Fits(study, self._fitter, self._writer)
         api = Api(study, joining, images, self._writer, fits)
-        admin = Admin(study, site, pages, self._writer, self._fitter, limiter)
         app = FastAPI(
             openapi_url=None,
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
-            exception_handlers=errors.handlers(),
+            exception_handlers={HTTPException: errors.answer_http},
         )
-        self._add_paths(app, joining, api, admin)
+        self._add_paths(app, errors, joining, api)
         self.gate = Gate(Door(app, site, errors), site.limits, passage=_passage)
         self._app = SecureHeaders(self.gate, site.is_https)
 
@@ -100,10 +95,12 @@ class App:
             if message["type"] == "lifespan.shutdown":
                 return
 
-    def _add_paths(self, app: FastAPI, joining: Joining, api: Api, admin: Admin) -> None:
+    def _add_paths(
+        self, app: FastAPI, errors: Errors, joining: Joining, api: Api
+    ) -> None:
         def add(method: str, path: str, endpoint: Endpoint) -> None:
             methods = ["GET", "HEAD"] if method == "GET" else [method]
-            app.add_route(path, endpoint, methods=methods, include_in_schema=False)
+            app.add_route(path, errors.guard(endpoint), methods=methods)
 
         add("GET", "/", joining.show_start)
         add("GET", "/join/{token}", joining.show_invitation)
@@ -114,14 +111,6 @@ class App:
         add("GET", "/images/{ask}/{role}", api.show_image)
         add("GET", "/static/{version}/{name}", self._send_file)
         add("GET", HEALTH, _say_alive)
-        add("GET", "/admin", admin.show)
-        add("GET", "/admin/login", admin.show_login)
-        add("POST", "/admin/login", admin.log_in)
-        add("POST", "/admin/logout", admin.log_out)
-        add("POST", "/admin/invitations", admin.invite)
-        add("GET", "/admin/comparisons.parquet", admin.send_comparisons)
-        add("GET", "/admin/raters.csv", admin.send_raters)
-        add("GET", "/admin/status", admin.send_status)
 
     async def _send_file(self, request: Request) -> Response:
         file = self._files.find(request.path_params["version"], request.path_params["name"])

@@ -1,6 +1,6 @@
-"""What every request passes before the app: its host, where it comes from, and its path."""
+"""What every request passes before the app: its host, where it comes from, its path."""
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roi_ray.votes.http.cross_origin import is_cross_origin
 from roi_ray.votes.http.errors import Errors
@@ -20,7 +20,7 @@ _NOT_FOUND = ErrorAnswer("NotFound", "there is nothing at this address")
 
 
 class Door:
-    """An ASGI app that refuses what another site sends, and answers for the app's defects.
+    """An ASGI app that refuses what another site sends.
 
     Args:
         app: the ASGI app.
@@ -35,23 +35,8 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the app, or refuse it."""
         refusal = self._refuse(scope)
-        if refusal is not None:
-            await self._errors.answer(scope["path"], refusal)(scope, receive, send)
-            return
-        has_begun = False
-
-        async def send_noting(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_noting)
-        except Exception as error:
-            if has_begun:
-                raise
-            response = self._errors.answer_defect(scope["path"], error)
-            await response(scope, receive, send)
+        app = self._app if refusal is None else self._errors.answer(scope["path"], refusal)
+        await app(scope, receive, send)
 
     def _refuse(self, scope: Scope) -> ErrorAnswer | None:
         hosts = _read(scope, b"host")

@@ -1,21 +1,22 @@
 """Errors as answers: JSON for programs, a page for people."""
 
-import sqlite3
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
-from starlette.types import ExceptionHandler
 
-from roi_ray.errors import RoiRayError, StorageUnavailable
+from roi_ray.errors import StorageUnavailable
 from roi_ray.runtime.logs import LOGGER, escape_line
 from roi_ray.votes.http.pages import Pages
 from roi_ray.web.defects import log_defect
 from roi_ray.web.error_answers import ErrorAnswer, RequestFailed, internal_error
 from roi_ray.web.json_answers import error_response
 from roi_ray.web.names import clean_name
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+"""A function behind a path."""
 
 _PROGRAMS = ("/api", "/images", "/static", "/health", "/admin/status")
 _FILES = (".parquet", ".csv")
@@ -54,14 +55,22 @@ class Errors:
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
 
-    def handlers(self) -> dict[Any, ExceptionHandler]:
-        """Return what the app does about each type of error."""
-        return {
-            RequestFailed: cast(ExceptionHandler, self._answer_failed),
-            RoiRayError: cast(ExceptionHandler, self._answer_known),
-            sqlite3.Error: cast(ExceptionHandler, self._answer_known),
-            HTTPException: cast(ExceptionHandler, self._answer_http),
-        }
+    def guard(self, endpoint: Endpoint) -> Endpoint:
+        """Wrap a function behind a path, so that it always returns an answer."""
+
+        async def answer_always(request: Request) -> Response:
+            path = request.url.path
+            try:
+                return await endpoint(request)
+            except RequestFailed as error:
+                return self.answer(path, error.answer)
+            except StorageUnavailable as error:  # its text may name files
+                LOGGER.error("%s", escape_line(f"StorageUnavailable: {error}"))
+                return self.answer(path, _UNAVAILABLE)
+            except Exception as error:
+                return self.answer_defect(path, error)
+
+        return answer_always
 
     def answer(self, path: str, answer: ErrorAnswer) -> Response:
         """Make the answer to a request of a path."""
@@ -78,17 +87,9 @@ class Errors:
         log_defect("/join/..." if path.startswith("/join/") else path, error)
         return self.answer(path, internal_error())
 
-    async def _answer_failed(self, request: Request, error: RequestFailed) -> Response:
-        return self.answer(request.url.path, error.answer)
-
-    async def _answer_known(self, request: Request, error: Exception) -> Response:
-        """Answer an error that is the operator's concern: its text may name files."""
-        if isinstance(error, StorageUnavailable | sqlite3.OperationalError):
-            LOGGER.error("%s", escape_line(f"{type(error).__name__}: {error}"))
-            return self.answer(request.url.path, _UNAVAILABLE)
-        return self.answer_defect(request.url.path, error)
-
-    async def _answer_http(self, request: Request, error: HTTPException) -> Response:
+    async def answer_http(self, request: Request, error: Exception) -> Response:
+        """Make the answer to a request that no path takes."""
+        assert isinstance(error, HTTPException)
         path = clean_name(request.url.path)
         kind = _HTTP_KINDS.get(error.status_code, "InvalidRequest")
         text = {
