@@ -95,9 +95,7 @@ class App:
             if message["type"] == "lifespan.shutdown":
                 return
 
-    def _add_paths(
-        self, app: FastAPI, errors: Errors, joining: Joining, api: Api
-    ) -> None:
+    def _add_paths(self, app: FastAPI, errors: Errors, joining: Joining, api: Api) -> None:
         def add(method: str, path: str, endpoint: Endpoint) -> None:
             methods = ["GET", "HEAD"] if method == "GET" else [method]
             app.add_route(path, errors.guard(endpoint), methods=methods)

@@ -41,7 +41,9 @@ class Door:
     def _refuse(self, scope: Scope) -> ErrorAnswer | None:
         hosts = _read(scope, b"host")
         # Load balancers ask by address whether the server is alive.
-        if scope["path"] != HEALTH and not (len(hosts) == 1 and is_known_host(hosts[0], self._hosts)):
+        if scope["path"] != HEALTH and not (
+            len(hosts) == 1 and is_known_host(hosts[0], self._hosts)
+        ):
             return _WRONG_HOST
         sites, origins = _read(scope, b"sec-fetch-site"), _read(scope, b"origin")
         host = hosts[0] if hosts else ""

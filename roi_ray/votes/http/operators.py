@@ -31,9 +31,7 @@ class Operators:
         False
     """
 
-    def __init__(
-        self, hashes: Sequence[str], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, hashes: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._hashes, self._clock = parse_hashes(hashes), clock
         self._ends: dict[bytes, float] = {}
 

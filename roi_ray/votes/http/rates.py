@@ -19,7 +19,7 @@ class Rates:
     """How many requests are answered per minute.
 
     Attributes:
-        votes: questions and votes of a rater. A vote takes three seconds at least, and two requests.
+        votes: questions and votes of a rater. An answer takes three seconds, and two requests.
         images: images of a rater.
         visits: requests without a session, of an address: an office or a school may share one.
         logins: wrong keys of the operator, of an address.

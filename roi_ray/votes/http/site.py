@@ -133,8 +133,6 @@ def _check_url(url: str) -> None:
         raise UsageError(f"{url} is not a URL") from error
     is_origin = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in url)
     if parts.scheme not in ("http", "https") or not parts.hostname or not is_origin:
-        raise UsageError(
-            f"{url} must be http or https, a host and perhaps a port, without a path"
-        )
+        raise UsageError(f"{url} must be http or https, a host and perhaps a port, without a path")
     if port == {"http": 80, "https": 443}[parts.scheme]:
         raise UsageError(f"{url}: leave out :{port}, as browsers do")
