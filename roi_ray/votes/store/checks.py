@@ -1,6 +1,5 @@
 """Check the values of a vote before they are stored."""
 
-import math
 import re
 from dataclasses import replace
 from typing import get_args
@@ -62,8 +61,7 @@ def _check_screen(screen: Screen) -> Screen:
     _check_count("width of the screen", screen.width, MAX_COUNT)
     _check_count("height of the screen", screen.height, MAX_COUNT)
     ratio = screen.pixel_ratio
-    is_number = type(ratio) in (int, float)
-    if not is_number or not math.isfinite(ratio) or not 0 < ratio <= MAX_PIXEL_RATIO:
+    if type(ratio) not in (int, float) or not 0 < ratio <= MAX_PIXEL_RATIO:  # NaN is not either
         _refuse("pixel ratio", f"a number above 0, at most {MAX_PIXEL_RATIO:g}")
     if not isinstance(screen.browser, str):
         _refuse("browser", "text")

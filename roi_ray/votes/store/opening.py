@@ -11,6 +11,9 @@ from roi_ray.votes.store.tables import APPLICATION_ID, TABLES, VERSION
 _LOCK_SECONDS = 20.0
 """How long a transaction waits for that of another process."""
 
+_SMALLEST_PAGE = 512
+"""Bytes of the smallest database with a table."""
+
 
 def open_database(path: str) -> sqlite3.Connection:
     """Open the database of a study; create it, and missing folders, if the file is not there.
@@ -31,6 +34,9 @@ def open_database(path: str) -> sqlite3.Connection:
     connection = None
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.exists(path) and 0 < os.path.getsize(path) < _SMALLEST_PAGE:
+            # SQLite would take a file of one byte for an empty database.
+            raise OutputError(f"{path} cannot be used as a study's database: it is not a database")
         # Python itself never opens the file: closing it would drop SQLite's locks.
         connection = sqlite3.connect(
             path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
