@@ -36,7 +36,7 @@ class Order(Protocol):
         """Return work for another process, which pickle can carry; None if there is none now."""
 
     def take_fit(self, result: object) -> None:
-        """Take what the work of `next_fit` returned."""
+        """Take what the work of `next_fit` returned; None if the work failed."""
 
 
 def make_order(questions: Questions, options: VoteOptions) -> Order:
@@ -48,9 +48,19 @@ def make_order(questions: Questions, options: VoteOptions) -> Order:
 
     Raises:
         ManifestError: the questions lack what an active order needs: names of methods, or features.
+        UsageError: the preference model cannot choose questions.
         WeightsError: the preference model cannot be read.
     """
-    return RandomOrder(questions, options.seed)
+    if options.active is None:
+        return RandomOrder(questions, options.seed)
+    from roi_ray.votes.asking.active_order import ActiveOrder
+    from roi_ray.votes.asking.subjects import rank_names, train_model
+
+    if options.active == "ranking":
+        subject = rank_names(questions.table, options.by)
+    else:
+        subject = train_model(questions.table, options.model)
+    return ActiveOrder(questions, subject, options.seed)
 
 
 class RandomOrder:

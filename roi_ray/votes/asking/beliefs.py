@@ -1,0 +1,75 @@
+"""What is known of leads that are linear in unknown numbers: of scores, or of weights.
+
+The unknown numbers z have a normal distribution N(mean, covariance). The lead of a question is
+x z, in logits: for a ranking, x is 1 for one name and -1 for the other; for a preference model, it
+is the difference of the two images' features.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roi_ray.votes.asking.information import expect_precision, match_moments
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """A normal distribution of n unknown numbers.
+
+    Attributes:
+        mean: (n,).
+        covariance: (n, n).
+    """
+
+    mean: Floats
+    covariance: Floats
+
+    def leads(self, x: Floats) -> tuple[Floats, Floats]:
+        """Compute mean and variance of leads, (N,) each, in logits.
+
+        Args:
+            x: what the leads are made of, (N, n).
+        """
+        variance = np.einsum("ij,ij->i", x @ self.covariance, x)
+        return x @ self.mean, np.maximum(variance, 0.0)
+
+    def after_vote(self, x: Floats, share: float) -> "Belief":
+        """Return what is known after one more vote, in one step.
+
+        This is assumed density filtering (Opper, "A Bayesian approach to on-line learning", 1998):
+        exact for this vote, approximate because it does not look at earlier votes again.
+
+        Args:
+            x: what the lead is made of, (n,).
+            share: the vote, see `match_moments`.
+        """
+        along, mean, variance = self._along(x)
+        if variance <= 0:
+            return self
+        new_mean, new_variance = match_moments(mean, variance, share)
+        return Belief(
+            self.mean + along * ((new_mean - mean) / variance),
+            self.covariance - np.outer(along, along) * ((variance - new_variance) / variance**2),
+        )
+
+    def before_vote(self, x: Floats) -> "Belief":
+        """Return what is expected to be known once a rater who was asked has voted.
+
+        How sure one will be of a lead hardly depends on the vote, so that the vote need not be
+        known: the mean stays, the precision grows by what is expected of the vote.
+
+        Args:
+            x: what the lead is made of, (n,).
+        """
+        along, mean, variance = self._along(x)
+        precision = expect_precision(mean, variance)
+        shrink = precision / (1 + precision * variance)
+        return Belief(self.mean, self.covariance - np.outer(along, along) * shrink)
+
+    def _along(self, x: Floats) -> tuple[Floats, float, float]:
+        """Return the covariance of all numbers with a lead, (n,); the lead's mean and variance."""
+        along = self.covariance @ x
+        return along, float(x @ self.mean), float(x @ along)
