@@ -147,10 +147,7 @@ class Store:
 
     def list_open(self, rater: str) -> list[Ask]:
         """List what a rater was asked and has not answered, in order."""
-        query = (
-            f"SELECT {ASK_COLUMNS} FROM ask WHERE rater = ? "
-            "AND NOT EXISTS (SELECT 1 FROM vote WHERE vote.ask = ask.id) ORDER BY number"
-        )
+        query = f"SELECT {ASK_COLUMNS} FROM ask WHERE rater = ? AND is_open ORDER BY number"
         return [ask_from_row(row) for row in self._database.read("read asks", query, [rater])]
 
     def add_ask(self, rater: str, question: str, kind: Kind, first: Side, crop: Crop | None) -> Ask:
@@ -202,6 +199,7 @@ class Store:
                     raise VoteRefused("VoteMismatch", "this vote's id belongs to another vote")
                 return False
             transaction.execute(add, [*vote_to_row(vote), _now()])
+            transaction.execute("UPDATE ask SET is_open = 0 WHERE id = ?", [vote.ask])
         return True
 
     def read_answers(self, after: int = 0) -> list[Answer]:
@@ -219,8 +217,8 @@ class Store:
         Only those of kind `question`; each as often as it is pending.
         """
         query = (
-            "SELECT question FROM ask WHERE kind = 'question' AND asked_at >= ? "
-            "AND NOT EXISTS (SELECT 1 FROM vote WHERE vote.ask = ask.id) ORDER BY asked_at"
+            "SELECT question FROM ask WHERE is_open AND kind = 'question' AND asked_at >= ? "
+            "ORDER BY asked_at"
         )
         rows = self._database.read("read asks", query, [int(time.time() - seconds)])
         return [row[0] for row in rows]

@@ -35,6 +35,7 @@ TABLES = (
         crop_width INTEGER,
         crop_height INTEGER,
         asked_at INTEGER NOT NULL,
+        is_open INTEGER NOT NULL DEFAULT 1 CHECK (is_open IN (0, 1)),
         UNIQUE (rater, number)
     ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE vote (
@@ -50,7 +51,9 @@ TABLES = (
         browser TEXT NOT NULL,
         answered_at INTEGER NOT NULL
     ) STRICT""",
-    "CREATE INDEX ask_question_time ON ask (asked_at) WHERE kind = 'question'",
+    "CREATE INDEX pending ON ask (asked_at, question) WHERE is_open AND kind = 'question'",
 )
-"""`number` of a vote grows in the order in which votes are committed, because one transaction
-writes at a time. Times are whole seconds since 1970."""
+"""`is_open` of an ask says that it has no vote: the transaction that stores the vote clears it, so
+that pending questions are found among open asks alone, however many have been answered. `number` of
+a vote grows in the order in which votes are committed, because one transaction writes at a time.
+Times are whole seconds since 1970."""

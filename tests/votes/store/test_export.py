@@ -26,6 +26,7 @@ from roi_ray.votes.records import Answer, Ask
 from roi_ray.votes.store.export import build_comparisons, write_export
 from roi_ray.votes.store.store import Store
 from tests.preference.synthetic import comparisons
+from tests.s3_server import BUCKET
 from tests.votes.store.processes import VOTER, start
 from tests.votes.store.studies import SCREEN, add_rater, make_vote
 
@@ -151,6 +152,12 @@ def test_an_export_that_cannot_be_written_is_a_storage_error(questions, tmp_path
     (tmp_path / "out").touch()
     with pytest.raises(StorageError, match="cannot write"):
         write_export(str(tmp_path / "out"), questions, [answer(1, "q0")])
+
+
+def test_an_export_may_be_on_s3(questions, s3_in_this_process) -> None:
+    output = f"s3://{BUCKET}/votes"
+    write_export(output, questions, [answer(1, "q0"), answer(2, "q1")])
+    assert len(read_comparisons(f"{output}/comparisons.parquet").table) == 2
 
 
 def test_votes_are_trained_evaluated_and_ranked_on(tmp_path) -> None:

@@ -208,3 +208,26 @@ def test_pending_questions_are_recent_ordinary_and_not_answered(store, path) -> 
     other.close()
     assert store.list_pending() == ["q2", "q2"]
     assert sorted(store.list_pending(3600)) == ["q1", "q2", "q2"]
+
+
+def test_queries_use_indices_however_large_the_study(store) -> None:
+    rater = add_rater(store)
+    (ask,) = add_asks(store, rater, 1)
+    queries: list[str] = []
+    connection = store._database._connection
+    connection.set_trace_callback(queries.append)
+    store.find_rater("x")
+    store.admits("x")
+    store.list_asks(rater)
+    store.list_open(rater)
+    store.list_pending()
+    store.find_ask(rater, ask.id)
+    store.add_ask(rater, "q", "gold", "a", None)
+    store.add_vote(rater, make_vote(ask.id))
+    store.read_answers(after=7)
+    connection.set_trace_callback(None)
+    selects = [query for query in queries if query.startswith("SELECT")]
+    assert len(selects) == 10
+    for query in selects:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+        assert not any("SCAN" in step or "TEMP B-TREE" in step for step in plan), (query, plan)
