@@ -25,6 +25,9 @@ DEFAULT_PREFERENCE_MODEL = "preference-mucped23"
 PSNR_CAP = 100.0
 """PSNR of identical images, in dB. Tools disagree on it (60, 99, infinite, ...)."""
 
+EMPTY_MEAN = 1e-6
+"""Below this mean of the mask there is no region of interest, and no number for it."""
+
 MAX_PIXELS = 1 << 26
 """Largest image that is decoded by default: 67 megapixels; once decoded, 200 MB, or 400 MB of more
 than 8 bits per sample."""

@@ -9,8 +9,7 @@ import polars as pl
 from roi_ray import schema
 from roi_ray.decision.score_columns import MAX_EXAMPLES, ScoreColumns
 from roi_ray.decision.words import count_noun
-from roi_ray.metrics.roi import EMPTY_MEAN
-from roi_ray.settings import PSNR_CAP
+from roi_ray.settings import EMPTY_MEAN, PSNR_CAP
 
 Severity = Literal["error", "warning", "info"]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from roi_ray.metrics.images import Strip
-from roi_ray.metrics.roi import EMPTY_MEAN, MaskRows, MaskView, mask_weights
-from roi_ray.settings import Weighting
+from roi_ray.metrics.roi import MaskRows, MaskView, mask_weights
+from roi_ray.settings import EMPTY_MEAN, Weighting
 
 _ROWS_AT_ONCE = 256
 

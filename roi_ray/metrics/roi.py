@@ -21,8 +21,6 @@ from roi_ray.settings import Weighting
 
 _BOX = 50
 _BOX_ABOVE, _BOX_BELOW = 25, 24  # an even box has no centre: it covers rows i-25 .. i+24
-EMPTY_MEAN = 1e-6
-"""Below this mean of the mask there is no region of interest, and no number for it."""
 
 
 def box_blur(saliency: Tensor, above: int = _BOX_ABOVE, below: int = _BOX_BELOW) -> Tensor:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.preference.comparisons.regions import is_basic, scores_features
 from roi_ray.preference.groups import GROUPS, OTHER, group_of
 from roi_ray.preference.model.limits import describe_limits
@@ -14,6 +13,7 @@ from roi_ray.preference.model.preference_model import PreferenceModel
 from roi_ray.preference.model.scale import Scale
 from roi_ray.preference.pair_preference import Contribution, GroupContribution, PairPreference
 from roi_ray.schema import Scores
+from roi_ray.settings import EMPTY_MEAN
 
 _MAX_LOGIT = 28.0
 """Logit of the largest probability below 1 that a model gives: they are multiples of 2^-40."""

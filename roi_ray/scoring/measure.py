@@ -8,13 +8,13 @@ from torch import Tensor
 
 from roi_ray.metrics.images import ImagePair
 from roi_ray.metrics.metric import Metric, RunningMeans
-from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.metrics.strips import ImageStrips
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import Download
 from roi_ray.schema import Scores
 from roi_ray.scoring.network_metrics import DiscriminatorLoss, LpipsMetric
 from roi_ray.scoring.prepared import ReferenceBatch
+from roi_ray.settings import EMPTY_MEAN
 
 _DEFAULT = ("mse", "colour", "ms_ssim", "texture")
 

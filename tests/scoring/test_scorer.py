@@ -11,10 +11,9 @@ import torch
 
 from roi_ray import schema
 from roi_ray.errors import ImageReadError, ImageTooSmall, OutOfMemory, SizeMismatch
-from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.models import discriminator, saliency
 from roi_ray.scoring.scorer import Scorer, load_networks_for
-from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY, Settings
+from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY, EMPTY_MEAN, Settings
 from roi_ray.verification import literal
 from tests.conftest import jpeg, needs_cuda
 from tests.models.test_lpips import build_package_alex, build_shift_tolerant_package

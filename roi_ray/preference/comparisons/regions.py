@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import UsageError
-from roi_ray.metrics.roi import EMPTY_MEAN
 from roi_ray.schema import Scores
+from roi_ray.settings import EMPTY_MEAN
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

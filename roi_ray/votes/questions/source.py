@@ -1,0 +1,113 @@
+"""Read the questions of a study from comparisons or from scores."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from roi_ray import schema
+from roi_ray.errors import ManifestError, UsageError
+from roi_ray.io import storage
+from roi_ray.io.allowlist import Allowlist, build_allowlist
+from roi_ray.runtime.logs import LOGGER
+from roi_ray.votes.options import VoteOptions
+from roi_ray.votes.questions.collected import Collected
+from roi_ray.votes.questions.from_comparisons import collect_comparisons
+from roi_ray.votes.questions.from_scores import collect_scores
+from roi_ray.votes.questions.table import Questions
+
+
+def read_questions(
+    comparisons: str | None,
+    scores: str | None,
+    options: VoteOptions,
+    allow_prefixes: Iterable[str] = (),
+) -> Questions:
+    """Read the questions of a study, and log how many there are and what is left out.
+
+    Args:
+        comparisons: path or URI of comparisons, answered or not: each distinct pair is a question.
+        scores: path or URI of an output of `roi-ray score` instead: pairs of images of one
+            original are questions.
+        options: number of questions made of scores, seed, and what is ranked.
+        allow_prefixes: folders whose images may be opened, besides that of the comparisons, or of
+            the manifest of the scores.
+
+    Returns:
+        the questions; all may be asked.
+
+    Raises:
+        UsageError: not one of `comparisons` and `scores` is given, or `max_questions` is too small
+            to link all methods.
+        ManifestError: the comparisons or scores cannot be used, have no question that is not
+            gold, or lack what `active` ranks; or no image may be opened.
+    """
+    if (comparisons is None) == (scores is None):
+        raise UsageError("give either comparisons or scores to make questions of")
+    if comparisons is not None:
+        collected = collect_comparisons(comparisons)
+    else:
+        collected = collect_scores(str(scores), options)
+    _check(collected, options)
+    allowlist = build_allowlist(collected.base, allow_prefixes)
+    _check_allowed(collected, allowlist)
+    LOGGER.info("%s", describe(collected))
+    return Questions(collected.table, np.ones(len(collected.table), np.bool_), allowlist)
+
+
+def describe(collected: Collected) -> str:
+    """Describe questions in one line: how many, about what, and what is left out and why."""
+    table = collected.table
+    gold = int(pc.sum(table[schema.GOLD]).as_py() or 0)
+    parts = [f"{len(table) - gold} questions"]
+    if methods := _distinct(table, "method"):
+        parts.append(f"{len(methods)} methods")
+    parts.append(f"{pc.count_distinct(table[schema.REFERENCE]).as_py()} originals")
+    text = f"{', '.join(parts)}, and {gold} gold questions, from {collected.name}"
+    reasons = [f"{count} {reason}" for reason, count in collected.left_out.items() if count]
+    return f"{text}; left out: {'; '.join(reasons)}" if reasons else text
+
+
+def _distinct(table: pa.Table, name: str) -> set[str]:
+    """List the methods or codecs of a table; none if it does not say."""
+    columns = [f"{name}_{side}" for side in schema.SIDES]
+    present = [table[column] for column in columns if column in table.column_names]
+    return {value for column in present for value in pc.unique(column).to_pylist() if value}
+
+
+def _check(collected: Collected, options: VoteOptions) -> None:
+    if len(collected.table.filter(pc.invert(collected.table[schema.GOLD]))) == 0:
+        raise ManifestError(
+            f"{collected.name} has nothing to ask: an original needs two images, and their answer "
+            f"must not be certain; {describe(collected)}"
+        )
+    if options.active == "ranking" and not _distinct(collected.table, options.by):
+        raise ManifestError(
+            f"{collected.name} has no column '{options.by}_a' or '{options.by}_b', which choosing "
+            "questions for a ranking needs"
+        )
+
+
+def _check_allowed(collected: Collected, allowlist: Allowlist) -> None:
+    """Warn of images that may not be opened; raise ManifestError if no question can be asked.
+
+    What is opened is checked again then. Here, the folders of the images are.
+    """
+    table = collected.table
+    forbidden = np.zeros(len(table), np.bool_)
+    examples: list[str] = []
+    for name in schema.COMPARISON_URIS:
+        folders = [storage.parent(uri) for uri in table[name].to_pylist()]
+        refused = {folder for folder in set(folders) if not allowlist.allows(folder)}
+        forbidden |= np.array([folder in refused for folder in folders], np.bool_)
+        examples += sorted(refused)[:1]
+    if not forbidden.any():
+        return
+    text = (
+        f"{forbidden.sum()} of {len(table)} questions have images that may not be opened, such as "
+        f"those in {examples[0]}: to allow them, name their folder with --allow-prefix"
+    )
+    if forbidden.all():
+        raise ManifestError(text)
+    LOGGER.warning("%s", text)
