@@ -12,8 +12,8 @@ from roi_ray.votes.asking.subjects import Subject
 from roi_ray.votes.questions.table import Questions
 from roi_ray.votes.records import Answer
 
-_MIN_NEW, _NEW_SHARE = 20, 0.1
-"""New votes that make another fit worth its time: at least 20, and a tenth of all."""
+_MIN_NEW, _NEW_SHARE = 20, 0.2
+"""New votes that make another fit worth its time: at least 20, and a fifth of all."""
 _EQUAL = 1e-9
 """Questions that tell as much, within these nats, are equal."""
 

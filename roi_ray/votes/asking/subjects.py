@@ -16,7 +16,10 @@ from roi_ray.votes.asking.model_posterior import fit_weights, prepare_weights
 from roi_ray.votes.asking.ranking_posterior import PRIOR_PRECISION, fit_ranking
 from roi_ray.votes.options import By
 
-_NAMES = {"method": (schema.METHOD_A, schema.METHOD_B), "codec": (schema.CODEC_A, schema.CODEC_B)}
+NAME_COLUMNS = {
+    "method": (schema.METHOD_A, schema.METHOD_B),
+    "codec": (schema.CODEC_A, schema.CODEC_B),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +53,7 @@ def rank_names(table: pa.Table, by: By) -> Subject:
     Raises:
         ManifestError: no question compares two names.
     """
-    columns = _NAMES[by]
+    columns = NAME_COLUMNS[by]
     if not set(columns) <= set(table.column_names):
         raise ManifestError(
             f"the questions have no columns {columns[0]!r} and {columns[1]!r}, so that votes "

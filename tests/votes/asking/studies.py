@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from roi_ray import schema
 from roi_ray.io.allowlist import Allowlist
+from roi_ray.preference.comparisons.table import check_comparisons
 from roi_ray.votes.questions.table import Questions, make_key
 from roi_ray.votes.records import Answer, Ask, Screen, Vote
 
@@ -64,3 +65,39 @@ def make_answers(questions, rows, p_a, kind="question", flips=5, rater="r"):
         )
         for number, (row, share) in enumerate(zip(rows, p_a, strict=True))
     ]
+
+
+def make_votes(scores, references=8, each=40, seed=0, ties=0.0):
+    """Make comparisons that people answer by a Bradley-Terry model of known scores.
+
+    Args:
+        scores: true scores of the methods, (n,).
+        references: number of references.
+        each: number of votes about each.
+        seed: seed of the pairs and of the answers.
+        ties: share of votes that cannot decide.
+    """
+    random = np.random.default_rng(seed)
+    scores = np.asarray(scores)
+    count = references * each
+    first = random.integers(len(scores), size=count)
+    second = (first + random.integers(1, len(scores), size=count)) % len(scores)
+    p = 1 / (1 + np.exp(scores[second] - scores[first]))
+    p_a = np.where(random.random(count) < ties, 0.5, random.random(count) < p)
+    names = np.array([f"m{number:02}" for number in range(len(scores))])
+    place = np.arange(count) % references
+    images = np.char.add(np.char.add(names, "/o")[:, None], np.arange(references).astype(str))
+    reference = [f"o{number}.png" for number in place]
+    return check_comparisons(
+        pa.table(
+            {
+                schema.REFERENCE: reference,
+                schema.A: images[first, place],
+                schema.B: images[second, place],
+                schema.P_A: p_a,
+                schema.METHOD_A: names[first],
+                schema.METHOD_B: names[second],
+            }
+        ),
+        "votes",
+    )

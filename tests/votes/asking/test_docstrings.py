@@ -2,12 +2,32 @@ import doctest
 
 import pytest
 
-from roi_ray.votes.asking import information, model_posterior, orders, plan, ranking_posterior
+from roi_ray.votes.asking import (
+    expected_tau,
+    information,
+    model_posterior,
+    orders,
+    plan,
+    ranking_posterior,
+    simulated_people,
+    simulation,
+    stopping,
+)
 
 
 @pytest.mark.parametrize(
     "module",
-    [information, model_posterior, orders, plan, ranking_posterior],
+    [
+        expected_tau,
+        information,
+        model_posterior,
+        orders,
+        plan,
+        ranking_posterior,
+        simulated_people,
+        simulation,
+        stopping,
+    ],
     ids=lambda module: module.__name__,
 )
 def test_examples_in_docstrings_run(module):
