@@ -14,7 +14,7 @@ PANELS = {
     "Scoring": ("pair", "score", "status", "verify"),
     "Service": ("serve",),
     "Decision": ("summary", "report", "gate", "export"),
-    "Human preferences": ("import-choices", "compare", "train", "evaluate", "rank"),
+    "Human preferences": ("import-choices", "vote", "compare", "train", "evaluate", "rank"),
     "Training of the packaged networks": (
         "label-saliency",
         "train-saliency",

@@ -1,0 +1,99 @@
+"""`roi-ray vote`: a page that asks people which image is closer to the original."""
+
+import typer
+
+from roi_ray.cli import vote_options as own
+from roi_ray.cli.exits import exit_with_message
+from roi_ray.runtime import logs
+from roi_ray.runtime.packages import check_packages
+from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS
+from roi_ray.votes.options import DEFAULT_PORT, VoteOptions
+from roi_ray.votes.run import Access, Address, Opening, StudyFiles
+from roi_ray.web.addresses import LOOPBACK
+from roi_ray.web.key_file import read_key_file
+
+_PACKAGES = ("fastapi", "limits", "python_multipart", "uvicorn")
+"""What the extra `vote` installs."""
+
+
+@exit_with_message
+def main(
+    *,
+    comparisons: own.Comparisons = None,
+    scores: own.Scores = None,
+    output: own.Output,
+    allow_prefix: own.AllowPrefix = None,
+    gold: own.Gold = 0.1,
+    repeats: own.Repeats = 0.05,
+    training: own.Training = 3,
+    questions_per_rater: own.QuestionsPerRater = 50,
+    active: own.Active = None,
+    model: own.Model = DEFAULT_PREFERENCE_MODEL,
+    by: own.RankBy = "method",
+    stop_at: own.StopAt = 0.95,
+    max_questions: own.MaxQuestions = 20_000,
+    crop: own.Crop = None,
+    max_pixels: own.MaxPixels = MAX_PIXELS,
+    seed: own.Seed = 0,
+    host: own.Host = LOOPBACK,
+    port: own.Port = DEFAULT_PORT,
+    public_url: own.PublicUrl = None,
+    invitations: own.Invitations = None,
+    raters_per_invitation: own.RatersPerInvitation = 1,
+    consent: own.Consent = None,
+    admin_keys: own.AdminKeys = None,
+    database: own.Database = None,
+    export_seconds: own.ExportSeconds = 60.0,
+    simulate: own.Simulate = False,
+    log_level: own.LogLevel = None,
+) -> None:
+    """Ask people which of two images is closer to the original, on a page in their browsers.
+
+    Raters come by invitation links. Every answer is on disk before the page goes on; `roi-ray
+    train`, `evaluate` and `rank` read what is exported. Runs until SIGTERM or Control-C.
+
+    Exit codes: 0 if the study was ended by a signal and its answers are exported; 2 if the
+    arguments, the questions, the output or the address cannot be used, or the answers could not be
+    exported (they are in the database); 130 or 143 if it was stopped before it was open.
+    """
+    logs.log_to_stderr(log_level)
+    options = VoteOptions(
+        gold=gold,
+        repeats=repeats,
+        training=training,
+        questions_per_rater=questions_per_rater,
+        active=active,
+        model=model,
+        by=by,
+        stop_at=stop_at,
+        max_questions=max_questions,
+        crop=crop,
+        max_pixels=max_pixels,
+        seed=seed,
+    )
+    files = StudyFiles(output, comparisons, scores, database, tuple(allow_prefix or ()), consent)
+    check_packages(_PACKAGES, "the page", "vote")
+    from roi_ray.votes.run import run_study
+
+    keys = read_key_file(admin_keys) if admin_keys is not None else ()
+    answers = run_study(
+        files,
+        options,
+        Address(host, port, public_url),
+        Access(invitations, raters_per_invitation, keys),
+        export_seconds,
+        lambda opening: print(_describe(opening), flush=True),
+    )
+    typer.echo(f"{answers} answers in {output}")
+
+
+def _describe(opening: Opening) -> str:
+    lines = [f"open at {opening.url} - {opening.questions} questions"]
+    if opening.answers:
+        lines[0] += f", {opening.answers} answers so far"
+    lines += [f"invitation: {link}" for link in opening.links]
+    if not opening.links:
+        lines.append(f"places left by earlier invitations: {opening.places}")
+    key = f", key: {opening.admin_key}" if opening.admin_key else ""
+    lines.append(f"operator: {opening.url}/admin{key}")
+    return "\n".join(lines)

@@ -1,0 +1,250 @@
+"""Run a study in the foreground: prepare it, serve its pages until a signal, and export."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from roi_ray import schema
+from roi_ray.errors import UsageError
+from roi_ray.io import storage
+from roi_ray.io.lock import OutputLock
+from roi_ray.votes.options import DEFAULT_PORT, VoteOptions
+from roi_ray.web.addresses import LOOPBACK, listen, make_url
+from roi_ray.web.keys import hash_key
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from roi_ray.votes.study import Study
+
+FOLDER = "_study"
+"""Folder, below that of the database, of what the study needs to go on."""
+_DATABASE = "study.sqlite"
+_LOCK = ("_run", "lock.json")
+_CLOSING_SECONDS = 10
+_KEEP_ALIVE_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """Where the questions of a study come from, and where its answers go.
+
+    Attributes:
+        output: path or `s3://` URI of the folder for the answers.
+        comparisons: path or URI of comparisons; or
+        scores: path or URI of scores.
+        database: folder of the database, on this machine; None for `output`.
+        allow_prefixes: folders whose images may be shown, besides that of the questions.
+        consent: text file that raters agree to; None for a text of our own.
+    """
+
+    output: str
+    comparisons: str | None = None
+    scores: str | None = None
+    database: str | None = None
+    allow_prefixes: tuple[str, ...] = ()
+    consent: str | None = None
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a study is reached.
+
+    Attributes:
+        host: address to listen at.
+        port: its port; 0 for any that is free.
+        public_url: what raters type, if a proxy is in front; None for the address itself.
+    """
+
+    host: str = LOOPBACK
+    port: int = DEFAULT_PORT
+    public_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who gets in.
+
+    Attributes:
+        invitations: links to make now; None for one where the study has none.
+        raters: raters that each of them lets in.
+        admin_keys: SHA-256, in hexadecimal, of each key of the operator; empty for a key that is
+            made now.
+    """
+
+    invitations: int | None = None
+    raters: int = 1
+    admin_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the operator must know of a study that has begun.
+
+    Attributes:
+        url: where it is reached.
+        questions: questions that may be asked, control questions left out.
+        answers: answers that it has already.
+        links: new invitations.
+        places: raters that can still join.
+        admin_key: the operator's key, if it was made now.
+    """
+
+    url: str
+    questions: int
+    answers: int
+    links: list[str] = field(default_factory=list)
+    places: int = 0
+    admin_key: str | None = None
+
+
+def run_study(
+    files: StudyFiles,
+    options: VoteOptions,
+    address: Address | None = None,
+    access: Access | None = None,
+    export_seconds: float = 60.0,
+    announce: Callable[[Opening], None] = print,
+) -> int:
+    """Ask people until SIGTERM or SIGINT; call it in the main thread.
+
+    The first signal closes the door: requests in progress are answered, and all answers are
+    exported. A second one ends the study at once; what it has acknowledged is in its database.
+
+    Args:
+        files: where questions come from, and where answers go.
+        options: what people are asked, and how often.
+        address: where the study is reached.
+        access: who gets in.
+        export_seconds: time between two exports, if there are new answers.
+        announce: called when people can come.
+
+    Returns:
+        number of answers that the study has.
+
+    Raises:
+        UsageError: an option, the host or the port cannot be used.
+        ManifestError: the comparisons or scores cannot be used.
+        OutputError: the output or the database belongs to another study, or another process uses
+            it; or the answers could not be exported.
+        StorageError: a file cannot be read or written.
+    """
+    address, access = address or Address(), access or Access()
+    database = _choose_database(files)
+    from roi_ray.votes.exporting import Exports
+    from roi_ray.votes.http.app import build_app
+    from roi_ray.votes.http.site import make_site
+    from roi_ray.votes.questions.source import read_questions
+    from roi_ray.votes.questions.stored import merge_stored
+    from roi_ray.votes.store.store import Store
+    from roi_ray.votes.study import Study
+
+    output = storage.absolute(files.output)
+    with ExitStack() as stack:
+        server = stack.enter_context(listen(address.host, address.port))
+        url = address.public_url or make_url(address.host, server.getsockname()[1])
+        key = None if access.admin_keys else secrets.token_urlsafe(24)
+        hashes = (hash_key(key),) if key else access.admin_keys
+        site = make_site(url, address.host, files.consent, hashes)
+        questions = read_questions(files.comparisons, files.scores, options, files.allow_prefixes)
+        lock = stack.enter_context(OutputLock(storage.join(output, *_LOCK)))
+        if database != output:
+            stack.enter_context(OutputLock(storage.join(database, *_LOCK)))
+        folder = storage.join(database, FOLDER)
+        os.makedirs(storage.local_path(folder), exist_ok=True)
+        questions = merge_stored(questions, folder)
+        store = Store(storage.local_path(storage.join(folder, _DATABASE)))
+        stack.callback(store.close)
+        study = Study(questions, store, options)
+        app = build_app(study, site)
+        stack.enter_context(Exports(study, output, lock, export_seconds))
+        tokens = _invite(study, access)
+        opening = Opening(
+            url,
+            _count_ordinary(study),
+            study.answers,
+            [site.link(token) for token in tokens],
+            study.count_places(),
+            key,
+        )
+        asyncio.run(_serve(app, server, lambda: announce(opening)))
+        return study.answers
+
+
+def _choose_database(files: StudyFiles) -> str:
+    """Return the folder of the database, an absolute path.
+
+    Raises:
+        UsageError: there is not exactly one source of questions; or the folder is not on this
+            machine.
+    """
+    if (files.comparisons is None) == (files.scores is None):
+        raise UsageError("give either --comparisons or --scores")
+    folder = storage.absolute(files.database or files.output)
+    if storage.is_remote(folder):
+        option = "--database" if files.database else "--output"
+        raise UsageError(
+            f"{option} {folder} is not on this machine, but the database of the answers must be: "
+            "name a folder with --database"
+        )
+    return folder
+
+
+def _invite(study: "Study", access: Access) -> list[str]:
+    """Make the invitations that were asked for; one where a new study has none."""
+    number = access.invitations
+    if number is None:
+        number = 0 if study.answers or study.count_places() else 1
+    return study.invite(number, access.raters) if number else []
+
+
+def _count_ordinary(study: "Study") -> int:
+    gold = study.questions.table[schema.GOLD].to_numpy()
+    return int((study.questions.is_open & ~gold).sum())
+
+
+async def _serve(app: "ASGIApp", server: socket.socket, announce: Callable[[], None]) -> None:
+    """Serve an app until a signal; requests in progress are then answered."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Ends on the first signal, without raising it again, and at once on the second one."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            numbers = (signal.SIGTERM, signal.SIGINT)
+            previous = [signal.signal(number, self.handle_exit) for number in numbers]
+            try:
+                yield
+            finally:
+                for number, handler in zip(numbers, previous, strict=True):
+                    signal.signal(number, handler)
+
+        def handle_exit(self, sig: int, frame: object) -> None:
+            self.force_exit = self.should_exit
+            self.should_exit = True
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                announce()
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,  # it has addresses, and links of invitations
+        server_header=False,
+        lifespan="on",
+        ws="none",
+        backlog=1024,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_CLOSING_SECONDS,
+    )
+    await Server(config).serve([server])
