@@ -57,10 +57,12 @@ def telling_columns(measured: Sequence[str]) -> list[str]:
         measured: the quality columns of scores.
 
     Returns:
-        the mean squared errors, if there are any: two images that have all of them in common have
-        the same pixels, but for a rare coincidence. Else all columns.
+        the mean squared errors: two images that have all four in common have the same pixels, but
+        for a rare coincidence. Without these, all columns; none if they are too few to tell.
     """
-    return [name for name in _ERROR_COLUMNS if name in measured] or list(measured)
+    if set(_ERROR_COLUMNS) <= set(measured):
+        return list(_ERROR_COLUMNS)
+    return list(measured) if len(measured) >= len(_ERROR_COLUMNS) else []
 
 
 def add_answers(table: pa.Table, keys: Sequence[str], expected: NDArray[np.float64]) -> pa.Table:

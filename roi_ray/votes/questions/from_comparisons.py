@@ -72,7 +72,8 @@ def collect_comparisons(uri: str) -> Collected:
     asked = ~_gold(table) | (_is_vote(table) & np.isnan(answers))
     pairs = _group_rows(keys, uris[1], asked, answers, failed)
     left_out = Counter({FAILED: len(set(keys)) - len(pairs)})
-    same = _identical(table)
+    known = _select(table, comparisons.name)
+    same = _identical(known)
     rows, expected = [], []
     for pair in pairs.values():
         reason, answer = _judge(pair, same[pair.row])
@@ -81,7 +82,7 @@ def collect_comparisons(uri: str) -> Collected:
         else:
             rows.append(pair.row)
             expected.append(answer)
-    chosen = _select(table, comparisons.name).take(pa.array(rows, pa.int64()))
+    chosen = known.take(pa.array(rows, pa.int64()))
     chosen = add_answers(chosen, [keys[row] for row in rows], np.array(expected, np.float64))
     return Collected(chosen, comparisons.name, comparisons.base, left_out)
 
@@ -187,10 +188,9 @@ def _identical(table: pa.Table) -> Mask:
     measured = list_features(
         name for name in schema.QUALITY_COLUMNS if {f"{name}_a", f"{name}_b"} <= names
     )
-    if not measured:
-        return np.zeros(len(table), np.bool_)
-    same = np.ones(len(table), np.bool_)
-    for name in telling_columns(measured):
+    telling = telling_columns(measured)
+    same = np.full(len(table), bool(telling))
+    for name in telling:
         a, b = (to_floats(table, f"{name}_{side}").astype(np.float32) for side in schema.SIDES)
         same &= a == b
     return same

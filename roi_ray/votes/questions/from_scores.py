@@ -48,8 +48,9 @@ def collect_scores(uri: str, options: VoteOptions) -> Collected:
     gold = choose_gold(images, min(MAX_GOLD, options.max_questions), rng)
 
     def may_ask(first: Codes, second: Codes) -> NDArray[np.bool_]:
-        differ = (images.telling[first] != images.telling[second]).any(1)
-        asked: NDArray[np.bool_] = differ & (find_better(images, first, second) == 0)
+        certain = find_better(images, first, second) != 0
+        same = (images.telling[first] == images.telling[second]).all(1)
+        asked: NDArray[np.bool_] = ~certain & ~(same & (images.telling.shape[1] > 0))
         return asked
 
     ordinary = choose_pairs(images.starts, images.method, options.max_questions, may_ask, rng)

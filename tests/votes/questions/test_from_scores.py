@@ -138,6 +138,13 @@ def test_images_with_the_same_pixels_are_not_compared(tmp_path) -> None:
     assert all("/z/" in row["a"] + row["b"] for row in table.to_pylist())
 
 
+def test_scores_of_one_metric_tell_no_images_apart_and_no_gold(tmp_path) -> None:
+    rows = [score_row("photo", codec, 50) for codec in "xy"]
+    drop = tuple(name for name in schema.QUALITY_COLUMNS if name != "psnr")
+    table = collect(tmp_path, rows, drop).table
+    assert table["gold"].to_pylist() == [False]
+
+
 def test_rows_with_an_error_are_left_out(tmp_path) -> None:
     rows = [score_row("photo", "x", quality) for quality in (50, 60, 70)]
     failed = score_row("photo", "x", 80, error="truncated", error_kind="ImageReadError")

@@ -1,0 +1,74 @@
+import logging
+
+import pytest
+
+from roi_ray.errors import ManifestError, UsageError
+from roi_ray.votes.options import VoteOptions
+from roi_ray.votes.questions.source import read_questions
+from tests.votes.questions.score_files import score_row, sweep_rows, write_scores
+
+
+def write_csv(folder, rows: str) -> str:
+    path = folder / "comparisons.csv"
+    path.write_text(f"reference,a,b\n{rows}\n")
+    return str(path)
+
+
+def test_log_says_what_there_is_and_what_is_left_out(tmp_path, caplog) -> None:
+    rows = [*sweep_rows(), score_row("photo0", "x", 99, error="truncated")]
+    scores = write_scores(tmp_path, rows)
+    with caplog.at_level(logging.INFO, "roi_ray"):
+        questions = read_questions(None, scores, VoteOptions())
+    gold = int(questions.is_gold.sum())
+    (message,) = caplog.messages
+    assert message.startswith(
+        f"{len(questions) - gold} questions, 15 methods, 4 originals, and {gold} gold questions, "
+        f"from {scores}; left out: 1 images with an error; "
+    )
+    assert questions.is_open.all()
+    assert questions.allowlist.prefixes == (str(tmp_path),)
+
+
+@pytest.mark.parametrize(("comparisons", "scores"), [(None, None), ("c", "s")])
+def test_one_source_is_needed(comparisons, scores) -> None:
+    with pytest.raises(UsageError, match="give either comparisons or scores"):
+        read_questions(comparisons, scores, VoteOptions())
+
+
+def test_one_image_per_original_has_nothing_to_ask(tmp_path) -> None:
+    scores = write_scores(tmp_path, [score_row(name, "x", 50) for name in "pqr"])
+    with pytest.raises(ManifestError, match="has nothing to ask: an original needs two images"):
+        read_questions(None, scores, VoteOptions())
+
+
+def test_gold_questions_alone_are_nothing_to_ask(tmp_path) -> None:
+    scores = write_scores(tmp_path, [score_row("p", "x", quality) for quality in (10, 90)])
+    with pytest.raises(ManifestError, match="0 questions, .*and 1 gold questions"):
+        read_questions(None, scores, VoteOptions())
+
+
+@pytest.mark.parametrize("by", ["method", "codec"])
+def test_ranking_needs_what_is_ranked(tmp_path, by) -> None:
+    path = write_csv(tmp_path, "o,x,y")
+    assert len(read_questions(path, None, VoteOptions(by=by))) == 1
+    with pytest.raises(ManifestError, match=f"has no column '{by}_a'"):
+        read_questions(path, None, VoteOptions(active="ranking", by=by))
+
+
+def test_images_elsewhere_need_a_prefix(tmp_path, caplog) -> None:
+    (tmp_path / "table").mkdir()
+    rows = f"o,x,y\no,x,{tmp_path}/images/z\no,x,http://169.254.169.254/z"
+    path = write_csv(tmp_path / "table", rows)
+    read_questions(path, None, VoteOptions())
+    assert "2 of 3 questions have images that may not be opened" in caplog.text
+    assert "name their folder with --allow-prefix" in caplog.text
+    caplog.clear()
+    questions = read_questions(path, None, VoteOptions(), [f"{tmp_path}/images"])
+    assert "1 of 3 questions have images that may not be opened" in caplog.text
+    assert questions.allowlist.allows(f"{tmp_path}/images/z")
+
+
+def test_images_all_elsewhere_are_refused(tmp_path) -> None:
+    path = write_csv(tmp_path, "../o,x,y")
+    with pytest.raises(ManifestError, match="1 of 1 questions have images that may not be opened"):
+        read_questions(path, None, VoteOptions())
