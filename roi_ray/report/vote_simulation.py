@@ -50,20 +50,27 @@ def describe(simulation: Simulation) -> list[str]:
             for curve, each in zip(simulation.curves, numbers, strict=True)
         )
         sentences.append(f"{_name_measure(simulation)} of {numbers[0].level:.3g}: {found}.")
-    for curve in simulation.curves:
-        pairs = [
-            (expected, mean)
-            for expected, mean in zip(curve.expected, curve.mean, strict=True)
-            if expected is not None
-        ]
-        if pairs:
-            worst = max(pairs, key=lambda pair: abs(pair[0] - pair[1]))
-            error = sum(expected - mean for expected, mean in pairs) / len(pairs)
-            sentences.append(
-                f"Expected tau minus real tau, {curve.order}: {error:+.3f} on average, "
-                f"{worst[0] - worst[1]:+.3f} at worst."
-            )
-    return sentences
+    return sentences + [
+        _describe_expectation(curve)
+        for curve in simulation.curves
+        if any(expected is not None for expected in curve.expected)
+    ]
+
+
+def _describe_expectation(curve: Curve) -> str:
+    """Say how far the tau that the votes let one expect is from the real one."""
+    errors = [
+        (abs(expected - mean), expected - mean, votes)
+        for votes, mean, expected in zip(curve.votes, curve.mean, curve.expected, strict=True)
+        if expected is not None
+    ]
+    _, worst, votes = max(errors)
+    mean_error = sum(error for _, error, _ in errors) / len(errors)
+    return (
+        f"In {curve.order} order, the tau that is expected from the votes is off by "
+        f"{mean_error:+.3f} on average, by {worst:+.3f} at worst, after {votes} votes, and by "
+        f"{errors[-1][1]:+.3f} after {errors[-1][2]}."
+    )
 
 
 def draw(simulation: Simulation) -> bytes:

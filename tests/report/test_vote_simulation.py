@@ -28,6 +28,6 @@ def test_sentences_json_and_picture_are_written(simulations, goal, tmp_path):
     assert [curve["order"] for curve in result["curves"]] == ["random", "active"]
     assert all(sentence in printed for sentence in result["sentences"])
     assert "asked again 2 times in each order" in printed
-    assert ("Expected tau minus real tau" in printed) == (goal == "ranking")
+    assert ("expected from the votes is off by" in printed) == (goal == "ranking")
     with Image.open(tmp_path / "simulation.png") as picture:
         assert picture.size[0] > 800

@@ -28,25 +28,41 @@ from scipy.special import expit, ndtr, xlogy
 
 Floats = NDArray[np.float64]
 
-# For smooth functions on the whole line, the means over equally spaced nodes converge exponentially
-# (Trefethen and Weideman, "The exponentially convergent trapezoidal rule", 2014).
-_REACH = 8.0
-_NODES = np.linspace(-_REACH, _REACH, 128)
-_WEIGHTS = np.exp(-np.square(_NODES) / 2) / np.exp(-np.square(_NODES) / 2).sum()
-"""Nodes and weights of the standard normal distribution.
-
-The information is exact to 1e-6 nats for variances up to 100, to 0.01 up to 1000.
-"""
 _TINY = 1e-300
-_HALF_NODES, _HALF_WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 
-def expect_information(mean: ArrayLike, variance: ArrayLike) -> Floats:
+class Rule:
+    """Nodes and weights of means over a normal distribution.
+
+    Args:
+        nodes: number of nodes on the whole line. They are equally spaced: for smooth functions, the
+            error falls exponentially with their number (Trefethen and Weideman, "The exponentially
+            convergent trapezoidal rule", 2014).
+        half_nodes: number of nodes above or below 0, of a Gauss-Legendre rule.
+        reach: standard deviations on either side that are looked at.
+    """
+
+    def __init__(self, nodes: int, half_nodes: int, reach: float) -> None:
+        self.reach = reach
+        self.nodes = np.linspace(-reach, reach, nodes)
+        density = np.exp(-np.square(self.nodes) / 2)
+        self.weights: Floats = density / density.sum()
+        self.half_nodes, self.half_weights = np.polynomial.legendre.leggauss(half_nodes)
+
+
+FINE = Rule(128, 48, 8.0)
+"""Exact to 1e-6 nats for variances up to 100, to 0.01 up to 1000."""
+COARSE = Rule(20, 12, 5.0)
+"""Seven times as fast; good enough to find the leads among which the best one is."""
+
+
+def expect_information(mean: ArrayLike, variance: ArrayLike, rule: Rule = FINE) -> Floats:
     """Compute the information that a vote is expected to give.
 
     Args:
         mean: mean of the lead in logits, (N,).
         variance: its variance, (N,), 0 or more.
+        rule: how exact the means are.
 
     Returns:
         information in nats, (N,), 0..0.693.
@@ -55,17 +71,18 @@ def expect_information(mean: ArrayLike, variance: ArrayLike) -> Floats:
         >>> expect_information([0.0, 0.0, 5.0], [0.0, 1.0, 1.0]).round(3)
         array([0.   , 0.094, 0.005])
     """
-    p = expit(_leads(mean, variance))
-    information = _entropy(p @ _WEIGHTS) - _entropy(p) @ _WEIGHTS
+    p = expit(_leads(mean, variance, rule))
+    information = _entropy(p @ rule.weights) - _entropy(p) @ rule.weights
     return np.asarray(np.maximum(information, 0.0))
 
 
-def expect_order_information(mean: ArrayLike, variance: ArrayLike) -> Floats:
+def expect_order_information(mean: ArrayLike, variance: ArrayLike, rule: Rule = FINE) -> Floats:
     """Compute the information that a vote is expected to give about which of two is better.
 
     Args:
         mean: mean of the lead in logits, (N,).
         variance: its variance, (N,), 0 or more.
+        rule: how exact the means are.
 
     Returns:
         information in nats, (N,), 0..0.693; 0 where the lead is known.
@@ -80,8 +97,8 @@ def expect_order_information(mean: ArrayLike, variance: ArrayLike) -> Floats:
     unsure = variance > 0
     spread = np.sqrt(np.where(unsure, variance, 1.0))
     above, below = ndtr(mean / spread), ndtr(-mean / spread)
-    a_and_above = _integrate_above_0(mean, spread, expit)
-    a_and_below = _integrate_above_0(-mean, spread, lambda lead: expit(-lead))
+    a_and_above = _integrate_above_0(mean, spread, expit, rule)
+    a_and_below = _integrate_above_0(-mean, spread, lambda lead: expit(-lead), rule)
     left = sum(
         part * _entropy(np.clip(a / np.maximum(part, _TINY), 0, 1))
         for part, a in ((above, a_and_above), (below, a_and_below))
@@ -104,8 +121,8 @@ def expect_precision(mean: float, variance: float) -> float:
         >>> round(expect_precision(0.0, 0.0), 3)
         0.25
     """
-    p = expit(_leads(mean, variance))
-    return float((p * (1 - p)) @ _WEIGHTS)
+    p = expit(_leads(mean, variance, FINE))
+    return float((p * (1 - p)) @ FINE.weights)
 
 
 def match_moments(mean: float, variance: float, share: float) -> tuple[float, float]:
@@ -124,32 +141,32 @@ def match_moments(mean: float, variance: float, share: float) -> tuple[float, fl
         >>> round(mean, 3), round(variance, 3)
         (0.413, 0.829)
     """
-    leads = _leads(mean, variance)
+    leads = _leads(mean, variance, FINE)
     # log sigmoid(d) is -log(1 + exp(-d))
     log_likelihood = -share * np.logaddexp(0, -leads) - (1 - share) * np.logaddexp(0, leads)
-    weights = np.exp(log_likelihood) * _WEIGHTS
+    weights = np.exp(log_likelihood) * FINE.weights
     weights /= weights.sum()
     after = float(leads @ weights)
     return after, float(np.square(leads - after) @ weights)
 
 
-def _leads(mean: ArrayLike, variance: ArrayLike) -> Floats:
-    """Place the nodes: leads, (..., 128)."""
+def _leads(mean: ArrayLike, variance: ArrayLike, rule: Rule) -> Floats:
+    """Place the nodes: leads, (..., nodes)."""
     spread = np.sqrt(np.asarray(variance, np.float64))[..., None]
-    leads: Floats = np.asarray(mean, np.float64)[..., None] + spread * _NODES
+    leads: Floats = np.asarray(mean, np.float64)[..., None] + spread * rule.nodes
     return leads
 
 
 def _integrate_above_0(
-    mean: Floats, spread: Floats, function: Callable[[Floats], Floats]
+    mean: Floats, spread: Floats, function: Callable[[Floats], Floats], rule: Rule
 ) -> Floats:
     """Compute the mean of a function of the lead, counted only where the lead is above 0, (N,)."""
-    start = np.maximum(mean - _REACH * spread, 0)[..., None]
-    half = (np.maximum(mean + _REACH * spread, 0)[..., None] - start) / 2
-    leads = start + half * (1 + _HALF_NODES)
+    start = np.maximum(mean - rule.reach * spread, 0)[..., None]
+    half = (np.maximum(mean + rule.reach * spread, 0)[..., None] - start) / 2
+    leads = start + half * (1 + rule.half_nodes)
     distance = (leads - mean[..., None]) / spread[..., None]
     density = np.exp(-np.square(distance) / 2) / (spread[..., None] * np.sqrt(2 * np.pi))
-    integral: Floats = (function(leads) * density * half) @ _HALF_WEIGHTS
+    integral: Floats = (function(leads) * density * half) @ rule.half_weights
     return integral
 
 

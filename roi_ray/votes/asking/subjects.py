@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.votes.asking.beliefs import Belief, Floats
-from roi_ray.votes.asking.information import expect_information, expect_order_information
+from roi_ray.votes.asking.information import Rule, expect_information, expect_order_information
 from roi_ray.votes.asking.model_posterior import fit_weights, prepare_weights
 from roi_ray.votes.asking.ranking_posterior import PRIOR_PRECISION, fit_ranking
 from roi_ray.votes.options import By
@@ -30,8 +30,8 @@ class Subject:
         x: the different leads, (L, n), see `beliefs`.
         lead: row of `x` of each question, (N,); -1 where a vote would tell nothing.
         prior: what is known without votes.
-        information: computes what a vote is expected to tell, in nats, from mean and variance of
-            leads.
+        information: computes what a vote is expected to tell, in nats, (N,), from mean and variance
+            of leads, (N,) each; see `expect_information`.
         fit: computes what is known with votes, from the `x` of each vote, (V, n), and the shares,
             (V,); None if it fails. Pickle can carry it.
     """
@@ -39,7 +39,7 @@ class Subject:
     x: Floats
     lead: NDArray[np.intp]
     prior: Belief
-    information: Callable[[Floats, Floats], Floats]
+    information: Callable[[Floats, Floats, Rule], Floats]
     fit: Callable[[Floats, Floats], Belief | None]
 
 

@@ -5,6 +5,7 @@ from scipy.special import expit, xlogy
 from scipy.stats import norm
 
 from roi_ray.votes.asking.information import (
+    COARSE,
     expect_information,
     expect_order_information,
     expect_precision,
@@ -83,3 +84,12 @@ def test_a_vote_tells_more_about_leads_that_are_small_and_unsure():
     assert information[0] > information[1] > information[2]
     assert information[4] > information[3] > information[0]
     assert information.max() < np.log(2)
+
+
+@pytest.mark.parametrize("function", [expect_information, expect_order_information])
+@pytest.mark.parametrize("scale", [0.01, 0.3, 3])
+def test_the_coarse_rule_is_close_to_the_fine_one(function, scale):
+    random = np.random.default_rng(0)
+    mean, variance = random.normal(size=500), scale * random.gamma(2, size=500)
+    fine = function(mean, variance)
+    np.testing.assert_allclose(function(mean, variance, COARSE), fine, atol=0.02 * fine.max())
