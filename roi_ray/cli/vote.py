@@ -7,9 +7,15 @@ from roi_ray.cli.exits import exit_with_message
 from roi_ray.runtime import logs
 from roi_ray.runtime.packages import check_packages
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS
-from roi_ray.votes.options import DEFAULT_PORT, VoteOptions
-from roi_ray.votes.run import Access, Address, Opening, StudyFiles
-from roi_ray.web.addresses import LOOPBACK
+from roi_ray.votes.options import (
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    Access,
+    Address,
+    Opening,
+    StudyFiles,
+    VoteOptions,
+)
 from roi_ray.web.key_file import read_key_file
 
 _PACKAGES = ("fastapi", "limits", "python_multipart", "uvicorn")
@@ -35,7 +41,7 @@ def main(
     crop: own.Crop = None,
     max_pixels: own.MaxPixels = MAX_PIXELS,
     seed: own.Seed = 0,
-    host: own.Host = LOOPBACK,
+    host: own.Host = DEFAULT_HOST,
     port: own.Port = DEFAULT_PORT,
     public_url: own.PublicUrl = None,
     invitations: own.Invitations = None,

@@ -1,12 +1,13 @@
-"""Options of a study. Imports nothing heavy."""
+"""Options of a study, and what its operator is told. Imports nothing heavy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from roi_ray.errors import UsageError
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS
 from roi_ray.web.limits import check_positive
 
+DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8100
 
 Goal = Literal["ranking", "model"]
@@ -69,3 +70,76 @@ class VoteOptions:
             check_positive(name, getattr(self, name))
         if self.crop is not None and self.crop < 64:
             raise UsageError(f"crop is {self.crop} pixels; it must be 64 or more")
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """Where the questions of a study come from, and where its answers go.
+
+    Attributes:
+        output: path or `s3://` URI of the folder for the answers.
+        comparisons: path or URI of comparisons; or
+        scores: path or URI of scores.
+        database: folder of the database, on this machine; None for `output`.
+        allow_prefixes: folders whose images may be shown, besides that of the questions.
+        consent: text file that raters agree to; None for a text of our own.
+    """
+
+    output: str
+    comparisons: str | None = None
+    scores: str | None = None
+    database: str | None = None
+    allow_prefixes: tuple[str, ...] = ()
+    consent: str | None = None
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a study is reached.
+
+    Attributes:
+        host: address to listen at.
+        port: its port; 0 for any that is free.
+        public_url: what raters type, if a proxy is in front; None for the address itself.
+    """
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    public_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who gets in.
+
+    Attributes:
+        invitations: links to make now; None for one where the study has none.
+        raters: raters that each of them lets in.
+        admin_keys: SHA-256, in hexadecimal, of each key of the operator; empty for a key that is
+            made now.
+    """
+
+    invitations: int | None = None
+    raters: int = 1
+    admin_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the operator must know of a study that has begun.
+
+    Attributes:
+        url: where it is reached.
+        questions: questions that may be asked, control questions left out.
+        answers: answers that it has already.
+        links: new invitations.
+        places: raters that can still join.
+        admin_key: the operator's key, if it was made now.
+    """
+
+    url: str
+    questions: int
+    answers: int
+    links: list[str] = field(default_factory=list)
+    places: int = 0
+    admin_key: str | None = None

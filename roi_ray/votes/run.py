@@ -8,15 +8,14 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from roi_ray import schema
 from roi_ray.errors import UsageError
 from roi_ray.io import storage
 from roi_ray.io.lock import OutputLock
-from roi_ray.votes.options import DEFAULT_PORT, VoteOptions
-from roi_ray.web.addresses import LOOPBACK, listen, make_url
+from roi_ray.votes.options import Access, Address, Opening, StudyFiles, VoteOptions
+from roi_ray.web.addresses import listen, make_url
 from roi_ray.web.keys import hash_key
 
 if TYPE_CHECKING:
@@ -30,79 +29,6 @@ _DATABASE = "study.sqlite"
 _LOCK = ("_run", "lock.json")
 _CLOSING_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 15
-
-
-@dataclass(frozen=True)
-class StudyFiles:
-    """Where the questions of a study come from, and where its answers go.
-
-    Attributes:
-        output: path or `s3://` URI of the folder for the answers.
-        comparisons: path or URI of comparisons; or
-        scores: path or URI of scores.
-        database: folder of the database, on this machine; None for `output`.
-        allow_prefixes: folders whose images may be shown, besides that of the questions.
-        consent: text file that raters agree to; None for a text of our own.
-    """
-
-    output: str
-    comparisons: str | None = None
-    scores: str | None = None
-    database: str | None = None
-    allow_prefixes: tuple[str, ...] = ()
-    consent: str | None = None
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a study is reached.
-
-    Attributes:
-        host: address to listen at.
-        port: its port; 0 for any that is free.
-        public_url: what raters type, if a proxy is in front; None for the address itself.
-    """
-
-    host: str = LOOPBACK
-    port: int = DEFAULT_PORT
-    public_url: str | None = None
-
-
-@dataclass(frozen=True)
-class Access:
-    """Who gets in.
-
-    Attributes:
-        invitations: links to make now; None for one where the study has none.
-        raters: raters that each of them lets in.
-        admin_keys: SHA-256, in hexadecimal, of each key of the operator; empty for a key that is
-            made now.
-    """
-
-    invitations: int | None = None
-    raters: int = 1
-    admin_keys: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Opening:
-    """What the operator must know of a study that has begun.
-
-    Attributes:
-        url: where it is reached.
-        questions: questions that may be asked, control questions left out.
-        answers: answers that it has already.
-        links: new invitations.
-        places: raters that can still join.
-        admin_key: the operator's key, if it was made now.
-    """
-
-    url: str
-    questions: int
-    answers: int
-    links: list[str] = field(default_factory=list)
-    places: int = 0
-    admin_key: str | None = None
 
 
 def run_study(

@@ -5,8 +5,7 @@ import socket
 import pytest
 
 from roi_ray.votes import run as running
-from roi_ray.votes.options import VoteOptions
-from roi_ray.votes.run import Access, Address, Opening, StudyFiles
+from roi_ray.votes.options import Access, Address, Opening, StudyFiles, VoteOptions
 from roi_ray.web.keys import hash_key
 from tests.conftest import strip_colours, write
 
