@@ -26,7 +26,7 @@ from roi_ray.votes.questions.score_columns import (
 _MS_SSIM = "ms_ssim"
 
 FAILED = "images with an error"
-UNNAMED = "images without a codec or method"
+UNNAMED = "rows without an image, a codec or a method"
 AGAIN = "images that other methods have too (the first method counts)"
 
 
@@ -75,10 +75,11 @@ def read_score_images(files: TableFiles, base: str) -> tuple[ScoreImages, Counte
     reference, references = _read_references(files, base)
     method, methods = read_methods(files)
     failed = is_filled(files, schema.ERROR)
-    named = (method >= 0) & (reference >= 0)
+    image, _ = read_codes(files, schema.DISTORTED)
+    named = (method >= 0) & (reference >= 0) & (image >= 0)
     rows = np.flatnonzero(~failed & named)
     _check_one_per_method(files, reference[rows], method[rows], (references, methods))
-    distinct = _drop_repeated(files, reference, rows)
+    distinct = _drop_repeated(reference, image, rows)
     left_out = Counter({FAILED: int(failed.sum()), UNNAMED: int((~failed & ~named).sum())})
     left_out[AGAIN] = len(rows) - len(distinct)
     rows = distinct[np.argsort(reference[distinct], kind="stable")]
@@ -101,11 +102,10 @@ def _read_references(files: TableFiles, base: str) -> tuple[Codes, Texts]:
     return numbered, tuple(numbers)
 
 
-def _drop_repeated(files: TableFiles, reference: Codes, rows: Codes) -> Codes:
-    """Keep the first row of each image; rows without an image are dropped."""
-    codes, images = read_codes(files, schema.DISTORTED)
-    rows = rows[codes[rows] >= 0]
-    _, first = np.unique(reference[rows] * (len(images) + 1) + codes[rows], return_index=True)
+def _drop_repeated(reference: Codes, image: Codes, rows: Codes) -> Codes:
+    """Keep the first of the rows of each image of an original."""
+    size = int(image.max(initial=0)) + 1
+    _, first = np.unique(reference[rows] * size + image[rows], return_index=True)
     kept: Codes = rows[np.sort(first)]
     return kept
 

@@ -15,6 +15,7 @@ from roi_ray.votes.options import VoteOptions
 from roi_ray.votes.questions.collected import Collected
 from roi_ray.votes.questions.from_comparisons import collect_comparisons
 from roi_ray.votes.questions.from_scores import collect_scores
+from roi_ray.votes.questions.linked import find_groups
 from roi_ray.votes.questions.table import Questions
 
 
@@ -53,6 +54,7 @@ def read_questions(
     allowlist = build_allowlist(collected.base, allow_prefixes)
     _check_allowed(collected, allowlist)
     LOGGER.info("%s", describe(collected))
+    _warn_of_groups(collected, options)
     return Questions(collected.table, np.ones(len(collected.table), np.bool_), allowlist)
 
 
@@ -86,6 +88,21 @@ def _check(collected: Collected, options: VoteOptions) -> None:
         raise ManifestError(
             f"{collected.name} has no column '{options.by}_a' or '{options.by}_b', which choosing "
             "questions for a ranking needs"
+        )
+
+
+def _warn_of_groups(collected: Collected, options: VoteOptions) -> None:
+    if options.active == "model":
+        return
+    groups = find_groups(collected.table, options.by)
+    if len(groups) > 1:
+        LOGGER.warning(
+            "no chain of questions links all %ss: there are %d groups that cannot be ranked in one "
+            "order, such as those of %s and %s",
+            options.by,
+            len(groups),
+            groups[0][0],
+            groups[1][0],
         )
 
 

@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 from roi_ray import schema
 from roi_ray.pipeline.run_record import describe_run, write_run
 from roi_ray.pipeline.score_kind import make_score_kind
+from roi_ray.votes.options import VoteOptions
+from roi_ray.votes.questions.collected import Collected
+from roi_ray.votes.questions.from_scores import collect_scores
 
 QUALITIES = (10, 30, 50, 70, 90)
 
@@ -55,7 +58,14 @@ def write_scores(folder: Path, rows: list[dict[str, Any]], drop: tuple[str, ...]
     return str(path)
 
 
-def write_record(folder: Path, base: str) -> None:
+def collect(
+    folder: Path, rows: list[dict[str, Any]], drop: tuple[str, ...] = (), **options: Any
+) -> Collected:
+    """Write scores, and collect questions from them."""
+    return collect_scores(write_scores(folder, rows, drop), VoteOptions(**options))
+
+
+def write_record(folder: Path | str, base: str) -> None:
     """Write the record of a run that scored a manifest in the folder `base`."""
     config = {
         "manifest": {"rows": 1},

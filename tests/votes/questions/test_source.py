@@ -55,6 +55,18 @@ def test_ranking_needs_what_is_ranked(tmp_path, by) -> None:
         read_questions(path, None, VoteOptions(active="ranking", by=by))
 
 
+def test_methods_that_no_questions_link_are_named(tmp_path, caplog) -> None:
+    rows = "".join(f"o,{a},{b},{a}2,{b}2\n" for a, b in ("xy", "yz", "vw"))
+    path = tmp_path / "c.csv"
+    path.write_text(f"reference,a,b,method_a,method_b\n{rows}")
+    read_questions(str(path), None, VoteOptions(active="model"))
+    assert "links" not in caplog.text
+    read_questions(str(path), None, VoteOptions())
+    assert "there are 2 groups that cannot be ranked in one order, such as those of x2 and v2" in (
+        caplog.text
+    )
+
+
 def test_images_elsewhere_need_a_prefix(tmp_path, caplog) -> None:
     (tmp_path / "table").mkdir()
     rows = f"o,x,y\no,x,{tmp_path}/images/z\no,x,http://169.254.169.254/z"
