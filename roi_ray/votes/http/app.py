@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from roi_ray.votes.http.admin import Admin
 from roi_ray.votes.http.api import Api
 from roi_ray.votes.http.assets_folder import ASSETS, StaticFiles
 from roi_ray.votes.http.door import HEALTH, Door
@@ -60,8 +61,9 @@ class App:
         self._fitter = Processes(1, _FIT_SECONDS)
         images = Images(self._decoders, study.questions.allowlist, study.options.max_pixels)
         joining = Joining(study, site, pages, self._writer, limiter)
-        fits = Fits(study, self._fitter, self._writer)
-        api = Api(study, joining, images, self._writer, fits)
+        self._fits = Fits(study, self._fitter, self._writer)
+        api = Api(study, joining, images, self._writer, self._fits)
+        admin = Admin(study, site, pages, self._writer, self._fitter, limiter)
         app = FastAPI(
             openapi_url=None,
             docs_url=None,
@@ -69,7 +71,7 @@ class App:
             redirect_slashes=False,
             exception_handlers={HTTPException: errors.answer_http},
         )
-        self._add_paths(app, errors, joining, api)
+        self._add_paths(app, errors, joining, api, admin)
         self.gate = Gate(Door(app, site, errors), site.limits, passage=_passage)
         self._app = SecureHeaders(self.gate, site.is_https)
 
@@ -88,14 +90,19 @@ class App:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
-            message = await receive()
-            if message["type"] == "lifespan.shutdown":
+            kind = (await receive())["type"]
+            if kind == "lifespan.startup":
+                self._fits.start()  # there may be answers of an earlier run
+            else:
+                await self._fits.stop()
                 self.close()
-            await send({"type": f"{message['type']}.complete"})
-            if message["type"] == "lifespan.shutdown":
+            await send({"type": f"{kind}.complete"})
+            if kind == "lifespan.shutdown":
                 return
 
-    def _add_paths(self, app: FastAPI, errors: Errors, joining: Joining, api: Api) -> None:
+    def _add_paths(
+        self, app: FastAPI, errors: Errors, joining: Joining, api: Api, admin: Admin
+    ) -> None:
         def add(method: str, path: str, endpoint: Endpoint) -> None:
             methods = ["GET", "HEAD"] if method == "GET" else [method]
             app.add_route(path, errors.guard(endpoint), methods=methods)
@@ -109,6 +116,14 @@ class App:
         add("GET", "/images/{ask}/{role}", api.show_image)
         add("GET", "/static/{version}/{name}", self._send_file)
         add("GET", HEALTH, _say_alive)
+        add("GET", "/admin", admin.show)
+        add("GET", "/admin/login", admin.show_login)
+        add("POST", "/admin/login", admin.log_in)
+        add("POST", "/admin/logout", admin.log_out)
+        add("POST", "/admin/invitations", admin.invite)
+        add("GET", "/admin/comparisons.parquet", admin.send_comparisons)
+        add("GET", "/admin/raters.csv", admin.send_raters)
+        add("GET", "/admin/status", admin.send_status)
 
     async def _send_file(self, request: Request) -> Response:
         file = self._files.find(request.path_params["version"], request.path_params["name"])

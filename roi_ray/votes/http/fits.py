@@ -26,6 +26,12 @@ class Fits:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._update())
 
+    async def stop(self) -> None:
+        """Give up the update that is in progress."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
     async def _update(self) -> None:
         try:
             while (fit := await self._writer.run(self._study.next_fit)) is not None:

@@ -12,6 +12,7 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.load import read_image_file
 from roi_ray.imaging.pixels import to_8_bits
 from roi_ray.io.allowlist import Allowlist
+from roi_ray.votes.questions.crops import choose_crop
 from roi_ray.votes.records import Crop
 
 _MAX_WEBP_SIDE = 16383
@@ -40,7 +41,7 @@ class Window:
         """
         if self.side is None:
             return self.crop
-        return None
+        return choose_crop(width, height, self.side, self.key)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from roi_ray.errors import WorkerDied
+from roi_ray.web.error_answers import RequestFailed, request_failed
 
 _T = TypeVar("_T")
 
@@ -52,13 +53,15 @@ class Processes:
 
         Raises:
             WorkerDied: its process died twice, or it took too long.
+            RequestFailed: the processes are closed.
             Exception: what the function raises.
         """
         try:
             async with self._slots:
                 return await self._submit(function, arguments)
         except _Died:
-            pass
+            if self._is_closed:
+                raise _closing() from None
         async with self._retry, AsyncExitStack() as slots:
             for _ in range(self._number):
                 await slots.enter_async_context(self._slots)
@@ -96,10 +99,14 @@ class Processes:
         if worker is None:
             with self._lock:
                 if self._is_closed:
-                    raise WorkerDied("the server is closing")
+                    raise _closing()
                 worker = self._mine.worker = _Worker()
                 self._workers.add(worker)
         return worker
+
+
+def _closing() -> RequestFailed:
+    return request_failed("ServiceClosing", "the server is closing; ask again later")
 
 
 class _Died(Exception):

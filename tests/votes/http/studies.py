@@ -1,6 +1,7 @@
 """A study of photographs that tests of the server share."""
 
 import re
+import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -119,6 +120,17 @@ def join(client: httpx.Client, token: str, **form: str) -> httpx.Response:
     assert page.status_code == 200, page.text
     text = re.search(r'name="text" value="([0-9a-f]{64})"', page.text)
     return client.post("/join", data={"token": token, "text": text[1], "consent": "yes"} | form)
+
+
+def send_raw(url: str, request: bytes) -> bytes:
+    """Send bytes to a server, and return all that comes back until it closes the connection."""
+    address = httpx.URL(url)
+    with socket.create_connection((address.host, address.port), timeout=60) as connection:
+        connection.sendall(request)
+        answer = b""
+        while piece := connection.recv(1 << 16):
+            answer += piece
+    return answer
 
 
 def ask(client: httpx.Client) -> list[dict]:
