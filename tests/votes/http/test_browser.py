@@ -85,4 +85,6 @@ def test_pages_have_no_violations_and_their_forms_work(browser, study, width, sc
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/admin/login")
     context.close()
-    assert [text for text in problems if "403" not in text] == []
+    # The wrong key, and the voting page, which has lost its session.
+    refusals = ("status of 403", "status of 401")
+    assert [text for text in problems if not any(each in text for each in refusals)] == []
