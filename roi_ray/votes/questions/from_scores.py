@@ -40,7 +40,7 @@ def collect_scores(uri: str, options: VoteOptions) -> Collected:
         ManifestError: the scores cannot be used.
         UsageError: `max_questions` is too small to link all methods.
     """
-    texts = [*schema.URIS, schema.CODEC, METHOD, schema.TARGET_METRIC, schema.ERROR]
+    texts = [*schema.URIS, schema.CODEC, METHOD, schema.TARGET_METRIC]
     files = find_table_files(uri, texts)
     base = read_scores_base(files.base) or files.base
     images, left_out = read_score_images(files, base)

@@ -57,9 +57,17 @@ def read_numbers(files: TableFiles, name: str) -> NDArray[np.float64]:
 
 
 def is_filled(files: TableFiles, name: str) -> NDArray[np.bool_]:
-    """Mark the rows that have a text in a column, (N,); none if there is no such column."""
+    """Mark the rows that have a text in a column, (N,); none if there is no such column.
+
+    Raises:
+        ManifestError: it has other values, such as a 0 for "no error".
+    """
     if name not in files.column_names:
         return np.zeros(files.row_count, np.bool_)
+    kind = files.read_columns([name]).schema.field(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise ManifestError(f"scores {files.uri}: column {name!r} is of type {kind}, not text")
     marks: NDArray[np.bool_] = read_codes(files, name)[0] != _MISSING
     return marks
 

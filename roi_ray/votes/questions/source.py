@@ -1,5 +1,6 @@
 """Read the questions of a study from comparisons or from scores."""
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,6 +11,7 @@ from roi_ray import schema
 from roi_ray.errors import ManifestError, UsageError
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist, build_allowlist
+from roi_ray.io.uris import bucket_path
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.votes.options import VoteOptions
 from roi_ray.votes.questions.collected import Collected
@@ -43,6 +45,7 @@ def read_questions(
             to link all methods.
         ManifestError: the comparisons or scores cannot be used, have no question that is not
             gold, or lack what `active` ranks; or no image may be opened.
+        StorageError: the URI of an image contains credentials.
     """
     if (comparisons is None) == (scores is None):
         raise UsageError("give either comparisons or scores to make questions of")
@@ -117,14 +120,21 @@ def _check_allowed(collected: Collected, allowlist: Allowlist) -> None:
     for name in schema.COMPARISON_URIS:
         folders = [storage.parent(uri) for uri in table[name].to_pylist()]
         refused = {folder for folder in set(folders) if not allowlist.allows(folder)}
+        for folder in filter(storage.is_remote, refused):
+            bucket_path(folder)  # raises for credentials, which must not be shown
         forbidden |= np.array([folder in refused for folder in folders], np.bool_)
         examples += sorted(refused)[:1]
     if not forbidden.any():
         return
     text = (
         f"{forbidden.sum()} of {len(table)} questions have images that may not be opened, such as "
-        f"those in {examples[0]}: to allow them, name their folder with --allow-prefix"
+        f"those in {_hide_user(examples[0])}: to allow them, name their folder with --allow-prefix"
     )
     if forbidden.all():
         raise ManifestError(text)
     LOGGER.warning("%s", text)
+
+
+def _hide_user(uri: str) -> str:
+    """Leave a user and a password out of a URI of any scheme."""
+    return re.sub("://[^/]*@", "://", uri)

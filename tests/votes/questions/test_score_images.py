@@ -3,6 +3,7 @@ import pytest
 from roi_ray.errors import ManifestError
 from roi_ray.votes.questions.score_images import AGAIN, FAILED, UNNAMED
 from tests.votes.questions.score_files import (
+    QUALITIES,
     collect,
     score_row,
 )
@@ -45,4 +46,11 @@ def test_original_under_two_spellings_is_one_original(tmp_path) -> None:
 def test_scores_with_two_rows_for_an_image_are_refused(tmp_path) -> None:
     rows = [score_row("p", "x", 50), score_row("p", "y", 50), score_row("p", "x", 50, mask="m.png")]
     with pytest.raises(ManifestError, match="2 rows are the image of .*p.png by 'x q50'"):
+        collect(tmp_path, rows)
+
+
+@pytest.mark.parametrize(("error", "kind"), [(False, "bool"), (0, "int64")])
+def test_errors_that_are_not_text_are_refused(tmp_path, error, kind) -> None:
+    rows = [score_row("photo", "x", quality, error=error) for quality in QUALITIES]
+    with pytest.raises(ManifestError, match=f"column 'error' is of type {kind}, not text"):
         collect(tmp_path, rows)

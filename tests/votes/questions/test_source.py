@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from roi_ray.errors import ManifestError, UsageError
+from roi_ray.errors import ManifestError, StorageError, UsageError
 from roi_ray.votes.options import VoteOptions
 from roi_ray.votes.questions.source import read_questions
 from tests.votes.questions.score_files import score_row, sweep_rows, write_scores
@@ -78,6 +78,17 @@ def test_images_elsewhere_need_a_prefix(tmp_path, caplog) -> None:
     questions = read_questions(path, None, VoteOptions(), [f"{tmp_path}/images"])
     assert "1 of 3 questions have images that may not be opened" in caplog.text
     assert questions.allowlist.allows(f"{tmp_path}/images/z")
+
+
+def test_credentials_in_uris_are_refused_and_not_shown(tmp_path) -> None:
+    path = write_csv(tmp_path, "o,x,s3://key:secret@bucket/y")
+    with pytest.raises(StorageError, match="credentials belong in") as caught:
+        read_questions(path, None, VoteOptions())
+    assert "secret" not in str(caught.value)
+    path = write_csv(tmp_path, "o,x,ftp://key:secret@host/y")
+    with pytest.raises(ManifestError, match="those in ftp://host: to allow them") as refused:
+        read_questions(path, None, VoteOptions())
+    assert "secret" not in str(refused.value)
 
 
 def test_images_all_elsewhere_are_refused(tmp_path) -> None:
