@@ -23,8 +23,8 @@ class Questions:
             spelling per file), `group`, `question` (its key, see `make_key`), `gold` (never null)
             and `expected_p_a` (0..1 where `gold` is true, else null). If they are known,
             `method_a`, `codec_a`, `bpp_a`, features, `roi_fraction_a`, those of `b`, `scored_with`,
-            and other columns of the comparisons. Never what an answer says: `p_a`, `votes`,
-            `rater`, `tie`, `error`.
+            `split` and `dataset`. No other column: it might be about an earlier answer, such as
+            `p_a`, or name a person.
         is_open: whether each question may be asked, (N,): not those of earlier runs that the
             source no longer has.
         allowlist: folders whose images may be opened.
