@@ -84,7 +84,7 @@ def run_study(
         if database != output:
             stack.enter_context(OutputLock(storage.join(database, *_LOCK)))
         folder = storage.join(database, FOLDER)
-        os.makedirs(storage.local_path(folder), exist_ok=True)
+        os.makedirs(storage.local_path(folder), mode=0o700, exist_ok=True)
         questions = merge_stored(questions, folder)
         store = Store(storage.local_path(storage.join(folder, _DATABASE)))
         stack.callback(store.close)
