@@ -1,9 +1,12 @@
 """`roi-ray vote`: a page that asks people which image is closer to the original."""
 
+import os
+
 import typer
 
 from roi_ray.cli import vote_options as own
 from roi_ray.cli.exits import exit_with_message
+from roi_ray.errors import UsageError
 from roi_ray.runtime import logs
 from roi_ray.runtime.packages import check_packages
 from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS
@@ -60,7 +63,8 @@ def main(
 
     Exit codes: 0 if the study was ended by a signal and its answers are exported; 2 if the
     arguments, the questions, the output or the address cannot be used, or the answers could not be
-    exported (they are in the database); 130 or 143 if it was stopped before it was open.
+    exported (they are in the database); 130 or 143 if it was stopped before it was open. With
+    --simulate: 0 if the simulation is written.
     """
     logs.log_to_stderr(log_level)
     options = VoteOptions(
@@ -78,6 +82,9 @@ def main(
         seed=seed,
     )
     files = StudyFiles(output, comparisons, scores, database, tuple(allow_prefix or ()), consent)
+    if simulate:
+        _simulate(files, options)
+        return
     check_packages(_PACKAGES, "the page", "vote")
     from roi_ray.votes.run import run_study
 
@@ -90,16 +97,36 @@ def main(
         export_seconds,
         lambda opening: print(_describe(opening), flush=True),
     )
-    typer.echo(f"{answers} answers in {output}")
+    typer.echo(f"{_count(answers, 'answer')} in {output}")
+
+
+def _simulate(files: StudyFiles, options: VoteOptions) -> None:
+    if files.comparisons is None:
+        raise UsageError("--simulate draws answers from those of --comparisons; name them")
+    from rich.console import Console
+
+    from roi_ray.preference.comparisons.table import read_comparisons
+    from roi_ray.report.vote_simulation import report_simulation
+    from roi_ray.votes.asking.simulation import simulate
+
+    table = read_comparisons(files.comparisons).table
+    result = simulate(
+        table, options.active or "ranking", by=options.by, processes=os.cpu_count() or 1
+    )
+    report_simulation(result, files.output, Console(width=120))
 
 
 def _describe(opening: Opening) -> str:
-    lines = [f"open at {opening.url} - {opening.questions} questions"]
+    lines = [f"open at {opening.url} - {_count(opening.questions, 'question')}"]
     if opening.answers:
-        lines[0] += f", {opening.answers} answers so far"
+        lines[0] += f", {_count(opening.answers, 'answer')} so far"
     lines += [f"invitation: {link}" for link in opening.links]
     if not opening.links:
         lines.append(f"places left by earlier invitations: {opening.places}")
     key = f", key: {opening.admin_key}" if opening.admin_key else ""
     lines.append(f"operator: {opening.url}/admin{key}")
     return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

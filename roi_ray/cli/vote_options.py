@@ -228,8 +228,9 @@ Simulate = Annotated[
     bool,
     typer.Option(
         "--simulate",
-        help="Ask nobody: draw answers from those of --comparisons, and write how fast the ranking "
-        "becomes known, in random order and with --active.",
+        help="Ask nobody: draw answers from those of --comparisons, and write to --output how fast "
+        "they teach the ranking, or with --active model a preference model, in random order and "
+        "actively. Only --by is used besides.",
         rich_help_panel=cli.RUN_PANEL,
     ),
 ]

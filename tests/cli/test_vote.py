@@ -82,6 +82,8 @@ def test_every_option_reaches_the_study(run, calls, tmp_path) -> None:
         (("--scores", "s", "--public-url", "vote.example.org"), "vote.example.org must be http"),
         (("--scores", "s", "--consent", "gone.txt"), "gone.txt"),
         (("--scores", "s", "--admin-keys", "gone.txt"), "gone.txt"),
+        (("--scores", "s", "--simulate"), "--simulate draws answers from those of --comparisons"),
+        (("--comparisons", "gone.csv", "--simulate"), "gone.csv"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(run, tmp_path, monkeypatch, arguments, text) -> None:
