@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roi_ray.votes.asking.beliefs import Belief, Floats
-from roi_ray.votes.asking.information import COARSE, FINE
+from roi_ray.votes.asking.information import expect_information
 from roi_ray.votes.asking.orders import choose_rarest, drop_uncounted
 from roi_ray.votes.asking.subjects import Subject
 from roi_ray.votes.questions.table import Questions
@@ -17,8 +17,6 @@ _MIN_NEW, _NEW_SHARE = 20, 0.2
 """New votes that make another fit worth its time: at least 20, and a fifth of all."""
 _EQUAL = 1e-9
 """Questions that tell as much, within these nats, are equal."""
-_NEAR = 0.9
-"""The best is looked for among those that tell at least this part of the most, roughly computed."""
 
 
 class ActiveOrder:
@@ -96,12 +94,8 @@ class ActiveOrder:
 
     def _mark_best(self, mean: Floats, variance: Floats) -> NDArray[np.bool_]:
         """Mark the leads, (L,), about which a vote is expected to tell most."""
-        information = self._subject.information(mean, variance, COARSE)
-        near = np.flatnonzero(information >= _NEAR * information.max())
-        exact = self._subject.information(mean[near], variance[near], FINE)
-        marks = np.zeros(len(mean), np.bool_)
-        marks[near[exact >= exact.max() - _EQUAL]] = True
-        return marks
+        information = expect_information(mean, variance)
+        return np.asarray(information >= information.max() - _EQUAL)
 
     def _x(self, start: int) -> Floats:
         """Collect what the leads of the votes from one on are made of, (V, n)."""

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.errors import ManifestError
 from roi_ray.votes.asking.beliefs import Belief, Floats
-from roi_ray.votes.asking.information import Rule, expect_information, expect_order_information
 from roi_ray.votes.asking.model_posterior import fit_weights, prepare_weights
 from roi_ray.votes.asking.ranking_posterior import PRIOR_PRECISION, fit_ranking
 from roi_ray.votes.options import By
@@ -30,8 +29,6 @@ class Subject:
         x: the different leads, (L, n), see `beliefs`.
         lead: row of `x` of each question, (N,); -1 where a vote would tell nothing.
         prior: what is known without votes.
-        information: computes what a vote is expected to tell, in nats, (N,), from mean and variance
-            of leads, (N,) each; see `expect_information`.
         fit: computes what is known with votes, from the `x` of each vote, (V, n), and the shares,
             (V,); None if it fails. Pickle can carry it.
     """
@@ -39,7 +36,6 @@ class Subject:
     x: Floats
     lead: NDArray[np.intp]
     prior: Belief
-    information: Callable[[Floats, Floats, Rule], Floats]
     fit: Callable[[Floats, Floats], Belief | None]
 
 
@@ -74,7 +70,7 @@ def rank_names(table: pa.Table, by: By) -> Subject:
     lead = np.full(len(table), -1, np.intp)
     lead[rows] = inverse
     prior = Belief(np.zeros(n), np.eye(n) / PRIOR_PRECISION)
-    return Subject(x, lead, prior, expect_order_information, _fit_scores)
+    return Subject(x, lead, prior, _fit_scores)
 
 
 def train_model(table: pa.Table, model: str) -> Subject:
@@ -83,7 +79,7 @@ def train_model(table: pa.Table, model: str) -> Subject:
     rows = np.flatnonzero(np.isfinite(x).all(1))
     lead = np.full(len(x), -1, np.intp)
     lead[rows] = np.arange(len(rows))
-    return Subject(x[rows], lead, prior, expect_information, partial(fit_weights, prior))
+    return Subject(x[rows], lead, prior, partial(fit_weights, prior))
 
 
 def _fit_scores(x: Floats, shares: Floats) -> Belief | None:
