@@ -1,6 +1,5 @@
 """Pages in a real browser: Debian's chromium, driven by Playwright."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,27 +10,10 @@ import pytest
 
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
+from tests.browser import browser
 from tests.conftest import encode, write, write_sweep
 
-# Each page would start a process ahead for the next one.
-BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-features=SpareRendererForSitePerProcess"]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    """A browser for all tests of a module.
-
-    Not one for the session: while Playwright runs, its event loop occupies the thread, and tests
-    of other modules could not start one.
-    """
-    if CHROMIUM is None:
-        pytest.skip("needs chromium: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGUMENTS)
-        yield started
-        started.close()
+__all__ = ["browser"]  # a fixture
 
 
 @pytest.fixture

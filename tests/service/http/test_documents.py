@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from roi_ray.service.http import bodies
-from tests.report.conftest import browser
+from tests.browser import browser
 
 __all__ = ["browser"]  # a fixture
 

@@ -4,22 +4,21 @@ const SURROUND = "#6c6c6c";
 
 /** Report the size of a canvas' box in whole pixels of the screen, now and when it changes. */
 function watchSize(canvas, report) {
-  const measure = () => {
-    // The edges of the box are drawn at the nearest pixels.
-    const { left, top, right, bottom } = canvas.getBoundingClientRect();
+  const measure = (exact) => {
     const ratio = devicePixelRatio;
-    report(Math.round(right * ratio) - Math.round(left * ratio), Math.round(bottom * ratio) - Math.round(top * ratio));
+    const { left, top, right, bottom } = canvas.getBoundingClientRect();
+    // The edges of the box are drawn at the nearest pixels of the screen.
+    const width = Math.round(right * ratio) - Math.round(left * ratio), height = Math.round(bottom * ratio) - Math.round(top * ratio);
+    // Developer tools that imitate another screen give the size that their own screen would have.
+    if (exact && Math.abs(exact.inlineSize - width) < 2 && Math.abs(exact.blockSize - height) < 2) report(exact.inlineSize, exact.blockSize);
+    else report(width, height);
   };
-  const observer = new ResizeObserver(([entry]) => {
-    const exact = entry.devicePixelContentBoxSize?.[0];
-    if (exact) report(exact.inlineSize, exact.blockSize);
-    else measure();
-  });
+  const observer = new ResizeObserver(([entry]) => measure(entry.devicePixelContentBoxSize?.[0]));
   try {
     observer.observe(canvas, { box: "device-pixel-content-box" });
   } catch {
     observer.observe(canvas); // Safari
-    addEventListener("resize", measure);
+    addEventListener("resize", () => measure());
   }
 }
 
@@ -31,8 +30,7 @@ function clamp(first, shown, size) {
 export class Panes {
   #panes;
   #size = { width: 0, height: 0 };
-  #left = 0;
-  #top = 0;
+  #middle = { x: 0, y: 0 }; // of what is shown, in pixels of the images
   #onChange;
   #isReady;
 
@@ -67,9 +65,7 @@ export class Panes {
   async show(original, candidate) {
     await this.#isReady;
     this.#size = { width: original.width, height: original.height };
-    const { width, height } = this.view;
-    this.#left = Math.floor((this.#size.width - width) / 2);
-    this.#top = Math.floor((this.#size.height - height) / 2);
+    this.#middle = { x: original.width / 2, y: original.height / 2 };
     [this.#panes[0].image, this.#panes[1].image] = [original, candidate];
     this.#draw();
     this.#onChange();
@@ -88,23 +84,29 @@ export class Panes {
     this.#onChange();
   }
 
+  /** First column and row that are shown. */
+  get #corner() {
+    const { width, height } = this.view;
+    return {
+      left: clamp(Math.floor(this.#middle.x - width / 2), width, this.#size.width),
+      top: clamp(Math.floor(this.#middle.y - height / 2), height, this.#size.height),
+    };
+  }
+
   /** Move what is shown by whole pixels of the screen: to the right and down if positive. */
   move(right, down) {
-    this.#left += Math.round(right);
-    this.#top += Math.round(down);
+    const { width, height } = this.view;
+    const { left, top } = this.#corner;
+    this.#middle.x = clamp(left + Math.round(right), width, this.#size.width) + width / 2;
+    this.#middle.y = clamp(top + Math.round(down), height, this.#size.height) + height / 2;
     this.#draw();
   }
 
-  #resize(pane, width, height) {
-    const { canvas } = pane;
+  /** The middle of what is shown stays where it is. */
+  #resize({ canvas }, width, height) {
     if (canvas.width === width && canvas.height === height) return;
-    const before = this.view;
     canvas.width = width;
     canvas.height = height;
-    const after = this.view;
-    // The middle of what is shown stays where it is.
-    this.#left += Math.round((before.width - after.width) / 2);
-    this.#top += Math.round((before.height - after.height) / 2);
     this.#draw();
     this.#onChange();
   }
@@ -112,8 +114,7 @@ export class Panes {
   #draw() {
     const { width, height } = this.view;
     const { width: imageWidth, height: imageHeight } = this.#size;
-    this.#left = clamp(this.#left, width, imageWidth);
-    this.#top = clamp(this.#top, height, imageHeight);
+    const { left, top } = this.#corner;
     // Smaller images are in the middle of their boxes.
     const x = Math.max(0, Math.floor((width - imageWidth) / 2)), y = Math.max(0, Math.floor((height - imageHeight) / 2));
     const across = Math.min(width, imageWidth), down = Math.min(height, imageHeight);
@@ -121,7 +122,7 @@ export class Panes {
       context.imageSmoothingEnabled = false;
       context.fillStyle = SURROUND;
       context.fillRect(0, 0, canvas.width, canvas.height);
-      if (image && across && down) context.drawImage(image, this.#left, this.#top, across, down, x, y, across, down);
+      if (image && across && down) context.drawImage(image, left, top, across, down, x, y, across, down);
     }
   }
 }

@@ -48,7 +48,8 @@ export function release(images) {
 
 export class Questions {
   #queue = [];
-  #skipped = new Set();
+  #skipped = new Set(); // shown, or without images that can be shown
+  #answered = new Set(); // the server may list them in an answer that comes later
   #chain = Promise.resolve();
   #unsent;
   #connection;
@@ -76,7 +77,7 @@ export class Questions {
     }, this.#connection);
     Object.assign(this, { answered: state.answered, goal: state.goal, done: state.done });
     for (const ask of state.asks) {
-      if (this.#skipped.has(ask.id) || this.#unsent.has(ask.id)) continue;
+      if (this.#skipped.has(ask.id) || this.#isAnswered(ask.id)) continue;
       if (this.#queue.some((question) => question.ask.id === ask.id)) continue;
       const images = loadImages(ask, this.#connection);
       images.catch(() => {}); // `next` reports it
@@ -89,9 +90,12 @@ export class Questions {
     return this.#queue[0]?.ask.training === true;
   }
 
-  /** Never show this question again: it was shown or cannot be. */
-  skip(id) {
-    this.#skipped.add(id);
+  markAnswered(id) {
+    this.#answered.add(id);
+  }
+
+  #isAnswered(id) {
+    return this.#answered.has(id) || this.#unsent.has(id);
   }
 
   /** The next question, {ask, images}, with decoded images; null at the end of the study. */
@@ -99,11 +103,10 @@ export class Questions {
     for (let attempt = 0; ; attempt++) {
       while (this.#queue.length) {
         const { ask, images } = this.#queue.shift();
-        const isAnswered = this.#skipped.has(ask.id) || this.#unsent.has(ask.id);
-        this.skip(ask.id);
+        this.#skipped.add(ask.id);
         try {
           const decoded = await images;
-          if (!isAnswered && !this.#unsent.has(ask.id)) return { ask, images: decoded };
+          if (!this.#isAnswered(ask.id)) return { ask, images: decoded };
           release(decoded);
         } catch (error) {
           if (!(error instanceof Refused)) throw error;

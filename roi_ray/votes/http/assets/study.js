@@ -23,15 +23,19 @@ const showConnection = (reason) => { get("banner").textContent = texts.describeC
 const unsent = new Unsent({
   connection: showConnection,
   recorded(vote, answer) {
+    questions.answered += 1;
+    questions.markAnswered(vote.ask);
     take?.(vote, answer);
-    questions.refill().catch(stop);
+    loadMore();
   },
   refused(vote, error) {
+    if (error.status === 409) questions.markAnswered(vote.ask);
     say(texts.describeRefusal(error));
     take?.(vote, null);
-    questions.refill().catch(stop);
+    loadMore();
   },
   elsewhere(vote) {
+    questions.markAnswered(vote.ask);
     if (vote.ask === question?.ask.id) choose?.(null);
   },
 });
@@ -41,6 +45,10 @@ const panes = new Panes(get("original"), candidate, () => {
   document.body.classList.toggle("is-movable", panes.isMovable);
   get("part").textContent = panes.isMovable ? texts.PART : "";
 });
+
+function loadMore() {
+  questions.refill().then(showProgress).catch(stop);
+}
 
 function showProgress() {
   const answered = Math.min(questions.answered + unsent.size, questions.goal);
@@ -88,6 +96,7 @@ async function showNext() {
   const before = question;
   const next = await remark(questions.next(), 150, () => {
     viewing = null;
+    get("stage").dataset.ask = "";
     panes.clear();
     showCandidate();
     say(texts.LOADING);
@@ -97,6 +106,7 @@ async function showNext() {
   else panes.clear();
   viewing = next && new Viewing(performance.now());
   question = next;
+  get("stage").dataset.ask = next?.ask.id ?? "";
   if (before) release(before.images);
   get("practice").hidden = !next?.ask.training;
   showCandidate();
@@ -136,17 +146,19 @@ async function record(vote) {
 
 /** After a practice question: say which candidate is closer, and let the rater look again. */
 async function explain(choice, expected) {
-  get("choices").hidden = true;
-  get("feedback").hidden = false;
+  showFeedback(true);
   get("feedback-text").textContent = texts.explain(choice, expected);
   get("stage").focus({ preventScroll: true });
   enableButtons(true);
   await new Promise((resolve) => { proceed = resolve; });
   proceed = null;
   enableButtons(false);
-  get("feedback-text").textContent = "";
-  get("feedback").hidden = true;
-  get("choices").hidden = false;
+  showFeedback(false);
+}
+
+function showFeedback(isShown) {
+  get("choices").classList.toggle("is-away", isShown);
+  get("feedback").classList.toggle("is-away", !isShown);
 }
 
 function openHelp({ first }) {
@@ -154,14 +166,19 @@ function openHelp({ first }) {
   get("start").textContent = first ? texts.HELP.first : texts.HELP.later;
   get("help").showModal();
   get("help").scrollTop = 0;
-  return new Promise((resolve) => { get("help").addEventListener("close", resolve, { once: true }); });
+  return new Promise((resolve) => {
+    get("help").addEventListener("close", () => {
+      get("stage").focus({ preventScroll: true }); // not the Help button, which the space bar would press
+      resolve();
+    }, { once: true });
+  });
 }
 
 /** Replace the page by a last message. */
 function close({ title, text }) {
   choose = proceed = null;
   get("help").close();
-  for (const part of document.querySelectorAll("header, main, footer")) part.hidden = true;
+  for (const part of document.querySelectorAll("header, #stage, footer")) part.hidden = true;
   get("closing-title").textContent = title;
   get("closing-text").textContent = text;
   get("closing").hidden = false;
@@ -180,13 +197,13 @@ function onKey(event) {
   }
   // A focused button is pressed by these keys.
   if (!name || ((event.key === " " || event.key === "Enter") && event.target.closest("button"))) return;
-  const { width, height } = panes.view;
+  const across = Math.round(panes.view.width / 8), along = Math.round(panes.view.height / 8);
   const actions = {
     flip, help: () => openHelp({ first: false }),
     1: () => tryToChoose("1"), 2: () => tryToChoose("2"), none: () => tryToChoose("none"),
     enter: () => { if (proceed) proceed(); else if (event.target === candidate) flip(); },
-    left: () => panes.move(-width / 8, 0), right: () => panes.move(width / 8, 0),
-    up: () => panes.move(0, -height / 8), down: () => panes.move(0, height / 8),
+    left: () => panes.move(-across, 0), right: () => panes.move(across, 0),
+    up: () => panes.move(0, -along), down: () => panes.move(0, along),
   };
   if (name === "left" || name === "right" || name === "up" || name === "down") {
     if (!panes.isMovable) return;
@@ -204,7 +221,7 @@ function listen() {
   get("continue").addEventListener("click", () => proceed?.());
   get("help-button").addEventListener("click", () => openHelp({ first: false }));
   // A clicked button does not take the focus: the space bar still flips.
-  for (const button of document.querySelectorAll(".controls button")) button.addEventListener("mousedown", (event) => event.preventDefault());
+  for (const button of document.querySelectorAll(".controls button, #help-button")) button.addEventListener("mousedown", (event) => event.preventDefault());
   addEventListener("offline", () => showConnection("lost"));
   addEventListener("online", () => showConnection(null));
 }
@@ -212,6 +229,7 @@ function listen() {
 async function run() {
   listen();
   enableButtons(false);
+  unsent.flush().catch(stop); // what an earlier visit left
   await remark(questions.refill(), 150, () => say(texts.LOADING));
   showProgress();
   say("");

@@ -22,8 +22,8 @@ export function describeEnd(answered) {
 /** Why nothing comes from the server: "lost", "busy" or null; `waiting` votes are not sent yet. */
 export function describeConnection(reason, waiting) {
   if (!reason) return "";
-  const kept = ["Nothing is lost", "Nothing is lost: 1 answer waits in this browser"][waiting] ?? `Nothing is lost: ${waiting} answers wait in this browser`;
-  return reason === "busy" ? `The server is busy; the page tries again by itself. ${kept}.` : `No connection to the server; the page tries again by itself. ${kept}.`;
+  const kept = ["Nothing is lost", "Nothing is lost: 1 answer waits here"][waiting] ?? `Nothing is lost: ${waiting} answers wait here`;
+  return reason === "busy" ? `The server is busy; trying again. ${kept}.` : `No connection; trying again. ${kept}.`;
 }
 
 /** Why the server does not take an answer. */
@@ -36,6 +36,6 @@ export function describeRefusal({ status }) {
 /** What is said after a practice question. */
 export function explain(choice, expected) {
   const other = expected === "1" ? "2" : "1";
-  const verdict = choice === expected ? "Right:" : choice === "none" ? "There is a difference:" : "Not quite:";
-  return `${verdict} ${expected} is closer to the original, ${other} differs from it more. Flip again to see where, then continue.`;
+  const verdict = choice === expected ? "Right:" : choice === "none" ? "They differ:" : "Not quite:";
+  return `${verdict} ${expected} is closer to the original, ${other} differs from it more. Flip again to see where.`;
 }
