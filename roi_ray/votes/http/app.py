@@ -6,18 +6,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from roi_ray.votes.http.admin import Admin
-from roi_ray.votes.http.api import Api
 from roi_ray.votes.http.assets_folder import ASSETS, StaticFiles
-from roi_ray.votes.http.door import HEALTH, Door
-from roi_ray.votes.http.errors import Endpoint, Errors
 from roi_ray.votes.http.fits import Fits
-from roi_ray.votes.http.headers import IMMUTABLE, SecureHeaders
-from roi_ray.votes.http.images import Images
-from roi_ray.votes.http.joining import Joining
+from roi_ray.votes.http.guard.door import HEALTH, Door
+from roi_ray.votes.http.guard.errors import Endpoint, Errors
+from roi_ray.votes.http.guard.headers import IMMUTABLE, SecureHeaders
+from roi_ray.votes.http.guard.rates import RateLimiter
+from roi_ray.votes.http.images.images import Images
+from roi_ray.votes.http.operator.admin import Admin
 from roi_ray.votes.http.pages import Pages
 from roi_ray.votes.http.processes import Processes
-from roi_ray.votes.http.rates import RateLimiter
+from roi_ray.votes.http.raters.api import Api
+from roi_ray.votes.http.raters.joining import Joining
 from roi_ray.votes.http.site import Site
 from roi_ray.votes.http.writer import Writer
 from roi_ray.votes.study import Study

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from roi_ray.errors import UsageError
-from roi_ray.votes.http.hosts import list_hosts
-from roi_ray.votes.http.rates import Rates
+from roi_ray.votes.http.guard.hosts import list_hosts
+from roi_ray.votes.http.guard.rates import Rates
 from roi_ray.web.addresses import LOOPBACK
 from roi_ray.web.keys import parse_hashes
 from roi_ray.web.limits import RequestLimits

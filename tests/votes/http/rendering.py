@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from roi_ray.errors import StorageUnavailable
-from roi_ray.votes.http.pictures import Picture, Window, render_picture
+from roi_ray.votes.http.images.pictures import Picture, Window, render_picture
 
 DEADLY = b"kills its decoder"
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.votes.http.app import App, build_app
-from roi_ray.votes.http.rates import Rates
+from roi_ray.votes.http.guard.rates import Rates
 from roi_ray.votes.http.site import Site
 from roi_ray.votes.options import VoteOptions
 from roi_ray.votes.questions.table import Questions, make_key

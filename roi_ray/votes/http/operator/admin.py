@@ -9,14 +9,14 @@ from dataclasses import asdict, fields
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from roi_ray.votes.http.cookies import admin_cookie
-from roi_ray.votes.http.forms import read_form
-from roi_ray.votes.http.operators import SESSION_SECONDS, Operators
-from roi_ray.votes.http.overview import Overviews, encode_comparisons
-from roi_ray.votes.http.overview_rows import list_rank_rows, write_cell, write_rater
+from roi_ray.votes.http.guard.rates import RateLimiter, name_client
+from roi_ray.votes.http.operator.operators import SESSION_SECONDS, Operators
+from roi_ray.votes.http.operator.overview import Overviews, encode_comparisons
+from roi_ray.votes.http.operator.overview_rows import list_rank_rows, write_cell, write_rater
 from roi_ray.votes.http.pages import Pages
 from roi_ray.votes.http.processes import Processes
-from roi_ray.votes.http.rates import RateLimiter, name_client
+from roi_ray.votes.http.raters.cookies import admin_cookie
+from roi_ray.votes.http.raters.forms import read_form
 from roi_ray.votes.http.site import Site
 from roi_ray.votes.http.writer import Writer
 from roi_ray.votes.store.agreement import RaterSummary

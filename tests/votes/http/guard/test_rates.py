@@ -3,7 +3,7 @@
 import pytest
 
 from roi_ray.errors import UsageError
-from roi_ray.votes.http.rates import Rates
+from roi_ray.votes.http.guard.rates import Rates
 from tests.votes.http.studies import KEY, ask, join, make_site, running
 
 

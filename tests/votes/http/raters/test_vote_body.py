@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from roi_ray.votes.http.vote_body import MAX_BYTES, read_vote
+from roi_ray.votes.http.raters.vote_body import MAX_BYTES, read_vote
 from roi_ray.web.error_answers import RequestFailed
 from tests.votes.http.studies import make_vote
 

@@ -2,9 +2,9 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from roi_ray.votes.http.cross_origin import is_cross_origin
-from roi_ray.votes.http.errors import Errors
-from roi_ray.votes.http.hosts import is_known_host
+from roi_ray.votes.http.guard.cross_origin import is_cross_origin
+from roi_ray.votes.http.guard.errors import Errors
+from roi_ray.votes.http.guard.hosts import is_known_host
 from roi_ray.votes.http.site import Site
 from roi_ray.web.error_answers import ErrorAnswer
 from roi_ray.web.exchange import header_values

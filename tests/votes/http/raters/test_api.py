@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from roi_ray.votes.http.api import AHEAD, ROLES
+from roi_ray.votes.http.raters.api import AHEAD, ROLES
 from roi_ray.votes.questions.table import Questions
 from roi_ray.web.limits import RequestLimits
 from tests.votes.http.studies import ask, make_site, make_vote, running, send_raw

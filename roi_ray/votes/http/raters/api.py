@@ -9,13 +9,13 @@ from roi_ray import schema
 from roi_ray.errors import ImageError
 from roi_ray.votes.asking.plan import Proposal
 from roi_ray.votes.http.fits import Fits
-from roi_ray.votes.http.forms import check_content_type
-from roi_ray.votes.http.headers import IMMUTABLE
-from roi_ray.votes.http.images import Images
-from roi_ray.votes.http.joining import Joining
-from roi_ray.votes.http.locks import Locks
-from roi_ray.votes.http.pictures import Picture, Window
-from roi_ray.votes.http.vote_body import ASK_ID, read_vote
+from roi_ray.votes.http.guard.headers import IMMUTABLE
+from roi_ray.votes.http.images.images import Images
+from roi_ray.votes.http.images.pictures import Picture, Window
+from roi_ray.votes.http.raters.forms import check_content_type
+from roi_ray.votes.http.raters.joining import Joining
+from roi_ray.votes.http.raters.locks import Locks
+from roi_ray.votes.http.raters.vote_body import ASK_ID, read_vote
 from roi_ray.votes.http.writer import Writer
 from roi_ray.votes.records import Ask
 from roi_ray.votes.store.refusals import VoteRefused

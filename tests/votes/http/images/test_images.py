@@ -13,9 +13,9 @@ from PIL import Image
 
 from roi_ray.errors import ImageError, NotAllowed, SizeMismatch
 from roi_ray.io.allowlist import build_allowlist
-from roi_ray.votes.http import images as images_module
-from roi_ray.votes.http.images import Images
-from roi_ray.votes.http.pictures import Picture, Window, render_picture
+from roi_ray.votes.http.images import images as images_module
+from roi_ray.votes.http.images.images import Images
+from roi_ray.votes.http.images.pictures import Picture, Window, render_picture
 from roi_ray.votes.http.processes import Processes
 from roi_ray.votes.questions.table import Questions
 from tests.conftest import encode, encode_16_bits, write

@@ -5,10 +5,10 @@ import re
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from roi_ray.votes.http.cookies import RATER_SECONDS, rater_cookie
-from roi_ray.votes.http.forms import read_form
+from roi_ray.votes.http.guard.rates import RateLimiter, name_client
 from roi_ray.votes.http.pages import Pages
-from roi_ray.votes.http.rates import RateLimiter, name_client
+from roi_ray.votes.http.raters.cookies import RATER_SECONDS, rater_cookie
+from roi_ray.votes.http.raters.forms import read_form
 from roi_ray.votes.http.site import Site
 from roi_ray.votes.http.writer import Writer
 from roi_ray.votes.study import Study

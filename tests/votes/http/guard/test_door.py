@@ -5,8 +5,8 @@ import json
 import httpx
 import pytest
 
-from roi_ray.votes.http.cross_origin import is_cross_origin
-from roi_ray.votes.http.hosts import is_known_host, list_hosts
+from roi_ray.votes.http.guard.cross_origin import is_cross_origin
+from roi_ray.votes.http.guard.hosts import is_known_host, list_hosts
 from tests.votes.http.studies import ask, join, make_site, make_vote, running, send_raw
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from roi_ray.errors import ImageError, SizeMismatch, StorageError, StorageUnavailable
 from roi_ray.io.allowlist import Allowlist
 from roi_ray.runtime.logs import LOGGER, escape_line
-from roi_ray.votes.http.pictures import Picture, Window, render_picture
+from roi_ray.votes.http.images.pictures import Picture, Window, render_picture
 from roi_ray.votes.http.processes import Processes
 
 CACHE_BYTES = 256 << 20

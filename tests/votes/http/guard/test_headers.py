@@ -6,7 +6,7 @@ import pytest
 
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.votes.http.assets_folder import ASSETS, StaticFiles
-from roi_ray.votes.http.headers import HEADERS
+from roi_ray.votes.http.guard.headers import HEADERS
 from roi_ray.web.limits import RequestLimits
 from tests.votes.http.studies import ask, make_site, make_vote, running
 

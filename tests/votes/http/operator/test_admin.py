@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.votes.http import overview as overview_module
-from roi_ray.votes.http.operators import SESSION_SECONDS, Operators
+from roi_ray.votes.http.operator import overview as overview_module
+from roi_ray.votes.http.operator.operators import SESSION_SECONDS, Operators
 from roi_ray.web.keys import hash_key
 from tests.votes.http.studies import KEY, Server, ask, make_site, make_vote, running
 

@@ -1,0 +1,1 @@
+"""What is refused before a page is asked for: other hosts and sites, too many requests."""

@@ -1,0 +1,1 @@
+"""What raters ask for: invitations, sessions, questions and votes."""
