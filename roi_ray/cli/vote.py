@@ -110,6 +110,7 @@ def _simulate(files: StudyFiles, options: VoteOptions) -> None:
     from roi_ray.votes.asking.simulation import simulate
 
     table = read_comparisons(files.comparisons).table
+    typer.echo(f"simulating with {_count(table.num_rows, 'answer')}; this takes some minutes")
     result = simulate(
         table, options.active or "ranking", by=options.by, processes=os.cpu_count() or 1
     )

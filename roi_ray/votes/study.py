@@ -171,6 +171,8 @@ class Study:
             asks = self._store.list_asks(rater)
             answered = len(asks) - len(self._store.list_open(rater))
             practice = sum(ask.kind == "training" for ask in asks)
+            if practice == len(asks):  # more may come
+                practice = max(practice, self.options.training)
             return Progress(answered, practice + self.options.questions_per_rater)
 
     def next_fit(self) -> Callable[[], object] | None:
