@@ -51,7 +51,8 @@ class Rank:
             A lead of 1.1 over another name means that three people in four prefer it.
         low: lower end of the score's 95 % interval over references, in logits, relative to the
             names of the group whose distances are known (see `score_intervals`); NaN where the
-            name's answers are about fewer than `intervals.MIN_REFERENCES` references.
+            name's answers are about fewer than `intervals.MIN_REFERENCES` references, or those of
+            all other names of the group are.
         high: upper end of the interval.
         answers: number of answers about the name.
         win_rate: share of these answers that prefer the name, 0..1, a tie counting half; unlike

@@ -65,13 +65,14 @@ def score_intervals(
 
     Returns:
         lower and upper ends, (n,); NaN where a name's answers are about fewer than
-        `MIN_REFERENCES` references.
+        `MIN_REFERENCES` references, or those of all other names are.
     """
     counts, scatter, variance = _scatter_by_name(answers, scores)
     references = np.count_nonzero(counts, axis=0)
     low, high = np.full((2, len(scores)), np.nan)
     known = references >= MIN_REFERENCES
-    if not resamples or not known.any():
+    # Scores are relative to each other: one known name alone has nothing to be compared with.
+    if not resamples or np.count_nonzero(known) < 2:
         return low, high
     # The number of answers about one reference, as seen by an answer.
     size = np.square(counts).sum(0) / counts.sum(0)

@@ -212,6 +212,16 @@ def test_few_references_give_no_interval(references) -> None:
     }
 
 
+def test_one_name_with_enough_references_alone_has_no_interval() -> None:
+    """The others have four references each, so that nothing known can be compared with it."""
+    opponents = ["x"] * 4 + ["y"] * 4
+    rows = [
+        row("a", opponent, float(number % 2), f"r{number}")
+        for number, opponent in enumerate(opponents)
+    ]
+    assert all(np.isnan([place.low, place.high]).all() for place in rank(table(*rows)))
+
+
 def test_score_in_a_chain_of_certain_wins_lies_within_its_interval() -> None:
     chain = [row(f"m{i}", f"m{i + 1}", 1.0, f"r{j}") for i in range(8) for j in range(8)]
     ranks = rank(table(*chain))
