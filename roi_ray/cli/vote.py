@@ -1,6 +1,7 @@
 """`roi-ray vote`: a page that asks people which image is closer to the original."""
 
 import os
+import sys
 
 import typer
 
@@ -9,7 +10,6 @@ from roi_ray.cli.exits import exit_with_message
 from roi_ray.errors import UsageError
 from roi_ray.runtime import logs
 from roi_ray.runtime.packages import check_packages
-from roi_ray.settings import DEFAULT_PREFERENCE_MODEL, MAX_PIXELS
 from roi_ray.votes.options import (
     DEFAULT_HOST,
     DEFAULT_PORT,
@@ -32,18 +32,18 @@ def main(
     scores: own.Scores = None,
     output: own.Output,
     allow_prefix: own.AllowPrefix = None,
-    gold: own.Gold = 0.1,
-    repeats: own.Repeats = 0.05,
-    training: own.Training = 3,
-    questions_per_rater: own.QuestionsPerRater = 50,
-    active: own.Active = None,
-    model: own.Model = DEFAULT_PREFERENCE_MODEL,
-    by: own.RankBy = "method",
-    stop_at: own.StopAt = 0.95,
-    max_questions: own.MaxQuestions = 20_000,
-    crop: own.Crop = None,
-    max_pixels: own.MaxPixels = MAX_PIXELS,
-    seed: own.Seed = 0,
+    gold: own.Gold = VoteOptions.gold,
+    repeats: own.Repeats = VoteOptions.repeats,
+    training: own.Training = VoteOptions.training,
+    questions_per_rater: own.QuestionsPerRater = VoteOptions.questions_per_rater,
+    active: own.Active = VoteOptions.active,
+    model: own.Model = VoteOptions.model,
+    by: own.RankBy = VoteOptions.by,
+    stop_at: own.StopAt = VoteOptions.stop_at,
+    max_questions: own.MaxQuestions = VoteOptions.max_questions,
+    crop: own.Crop = VoteOptions.crop,
+    max_pixels: own.MaxPixels = VoteOptions.max_pixels,
+    seed: own.Seed = VoteOptions.seed,
     host: own.Host = DEFAULT_HOST,
     port: own.Port = DEFAULT_PORT,
     public_url: own.PublicUrl = None,
@@ -95,9 +95,11 @@ def main(
         Address(host, port, public_url),
         Access(invitations, raters_per_invitation, keys),
         export_seconds,
-        lambda opening: print(_describe(opening), flush=True),
+        announce=_announce,
     )
-    typer.echo(f"{_count(answers, 'answer')} in {output}")
+    from roi_ray.decision.words import count_noun
+
+    typer.echo(f"{count_noun(answers, 'answer')} in {output}")
 
 
 def _simulate(files: StudyFiles, options: VoteOptions) -> None:
@@ -105,29 +107,38 @@ def _simulate(files: StudyFiles, options: VoteOptions) -> None:
         raise UsageError("--simulate draws answers from those of --comparisons; name them")
     from rich.console import Console
 
+    from roi_ray.decision.words import count_noun
     from roi_ray.preference.comparisons.table import read_comparisons
     from roi_ray.report.vote_simulation import report_simulation
     from roi_ray.votes.asking.simulation import simulate
 
     table = read_comparisons(files.comparisons).table
-    typer.echo(f"simulating with {_count(table.num_rows, 'answer')}; this takes some minutes")
+    typer.echo(f"simulating with {count_noun(table.num_rows, 'answer')}; this takes some minutes")
     result = simulate(
         table, options.active or "ranking", by=options.by, processes=os.cpu_count() or 1
     )
     report_simulation(result, files.output, Console(width=120))
 
 
+def _announce(opening: Opening) -> None:
+    try:
+        print(_describe(opening), flush=True)
+    except OSError:
+        # Python writes what is left when it ends, which would fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
 def _describe(opening: Opening) -> str:
-    lines = [f"open at {opening.url} - {_count(opening.questions, 'question')}"]
+    from roi_ray.decision.words import count_noun
+
+    lines = [f"open at {opening.url} - {count_noun(opening.questions, 'question')}"]
     if opening.answers:
-        lines[0] += f", {_count(opening.answers, 'answer')} so far"
+        lines[0] += f", {count_noun(opening.answers, 'answer')} so far"
     lines += [f"invitation: {link}" for link in opening.links]
     if not opening.links:
-        lines.append(f"places left by earlier invitations: {opening.places}")
+        places = f"places left by earlier invitations: {opening.places}"
+        lines.append(f"{places}; make new links at /admin, or with --invitations")
     key = f", key: {opening.admin_key}" if opening.admin_key else ""
     lines.append(f"operator: {opening.url}/admin{key}")
     return "\n".join(lines)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -84,7 +84,8 @@ Training = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Questions at the beginning that explain themselves and do not count.",
+        help="Questions to practise at the beginning: the page says afterwards which answer was "
+        "right, and the answers do not count.",
         rich_help_panel=_QUESTIONS,
     ),
 ]
@@ -137,7 +138,8 @@ MaxQuestions = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Questions made of --scores; of more pairs, a random part.",
+        help="Questions made of --scores, besides those that check the raters; of more pairs, a "
+        "random part.",
         rich_help_panel=_QUESTIONS,
     ),
 ]

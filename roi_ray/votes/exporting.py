@@ -8,6 +8,7 @@ from roi_ray.io.lock import OutputLock
 from roi_ray.runtime.logs import LOGGER, last_line
 from roi_ray.votes.store.export import write_export
 from roi_ray.votes.study import Study
+from roi_ray.web.defects import log_defect
 
 
 class Exports:
@@ -58,6 +59,8 @@ class Exports:
                 self._export()
             except (OutputError, StorageError) as error:
                 LOGGER.warning("the answers are not written yet: %s", last_line(str(error)))
+            except Exception as error:  # the next export may succeed
+                log_defect("the answers are not written yet", error)
 
     def _export(self) -> None:
         if self._study.answers == self._written:

@@ -25,14 +25,16 @@ class VoteOptions:
     Attributes:
         gold: share of questions whose answer is known, 0..1.
         repeats: share of questions that the rater has answered before, 0..1.
-        training: questions at the beginning that explain themselves and do not count.
+        training: questions to practise at the beginning; the page says afterwards which answer was
+            right, and the answers do not count.
         questions_per_rater: questions that a rater is asked after the training.
         active: what the next question shall teach about; None for questions in random order.
         model: preference model to begin with, where `active` is `model`.
         by: what is ranked.
         stop_at: Kendall's tau between the ranking so far and the ranking that endless votes would
             give at which more votes are not needed, expected, 0..1.
-        max_questions: questions made from scores; a random part of all pairs if there are more.
+        max_questions: questions made from scores, besides those whose answer is known; a random
+            part of all pairs if there are more.
         crop: side in pixels of the part that is shown of larger images; None for the whole image,
             which raters move if it is larger than their screen.
         max_pixels: largest image that is decoded.
@@ -64,8 +66,9 @@ class VoteOptions:
                 f"gold and repeats are {self.gold + self.repeats:g} of all questions together; "
                 "at most half of them may check the rater"
             )
-        if self.training < 0:
-            raise UsageError(f"training is {self.training}; it must be 0 or more")
+        for name in ("training", "seed"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         for name in ("questions_per_rater", "max_questions", "max_pixels"):
             check_positive(name, getattr(self, name))
         if self.crop is not None and self.crop < 64:
@@ -140,6 +143,6 @@ class Opening:
     url: str
     questions: int
     answers: int
-    links: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list, repr=False)
     places: int = 0
-    admin_key: str | None = None
+    admin_key: str | None = field(default=None, repr=False)

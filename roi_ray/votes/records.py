@@ -24,7 +24,7 @@ Crop = tuple[int, int, int, int]
 """The part of the images that is shown: left, top, width and height in pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A question that a rater gets.
 
@@ -47,7 +47,7 @@ class Ask:
     crop: Crop | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Screen:
     """What a rater looks at.
 
@@ -64,7 +64,7 @@ class Screen:
     browser: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Vote:
     """An answer, as the page sends it.
 
@@ -85,7 +85,7 @@ class Vote:
     screen: Screen
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A stored vote, with what was asked.
 

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -14,13 +15,16 @@ from roi_ray import schema
 from roi_ray.errors import UsageError
 from roi_ray.io import storage
 from roi_ray.io.lock import OutputLock
+from roi_ray.runtime.logs import LOGGER, last_line
 from roi_ray.votes.options import Access, Address, Opening, StudyFiles, VoteOptions
 from roi_ray.web.addresses import listen, make_url
 from roi_ray.web.keys import hash_key
+from roi_ray.web.limits import check_positive
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from roi_ray.votes.store.store import Store
     from roi_ray.votes.study import Study
 
 FOLDER = "_study"
@@ -37,7 +41,8 @@ def run_study(
     address: Address | None = None,
     access: Access | None = None,
     export_seconds: float = 60.0,
-    announce: Callable[[Opening], None] = print,
+    *,
+    announce: Callable[[Opening], None],
 ) -> int:
     """Ask people until SIGTERM or SIGINT; call it in the main thread.
 
@@ -50,26 +55,29 @@ def run_study(
         address: where the study is reached.
         access: who gets in.
         export_seconds: time between two exports, if there are new answers.
-        announce: called when people can come.
+        announce: called when people can come; what it cannot write (OSError) ends nothing.
 
     Returns:
         number of answers that the study has.
 
     Raises:
-        UsageError: an option, the host or the port cannot be used.
+        UsageError: an option, the host or the port cannot be used, or the answers would replace
+            the comparisons or scores that the questions are made of.
         ManifestError: the comparisons or scores cannot be used.
-        OutputError: the output or the database belongs to another study, or another process uses
+        OutputError: the output or the database has files of another study, or another process uses
             it; or the answers could not be exported.
         StorageError: a file cannot be read or written.
     """
     address, access = address or Address(), access or Access()
     database = _choose_database(files)
+    _check_source(files)
+    check_positive("export_seconds", export_seconds)
+    export_seconds = min(export_seconds, threading.TIMEOUT_MAX)
     from roi_ray.votes.exporting import Exports
     from roi_ray.votes.http.app import build_app
     from roi_ray.votes.http.site import make_site
     from roi_ray.votes.questions.source import read_questions
     from roi_ray.votes.questions.stored import merge_stored
-    from roi_ray.votes.store.store import Store
     from roi_ray.votes.study import Study
 
     output = storage.absolute(files.output)
@@ -84,23 +92,21 @@ def run_study(
         if database != output:
             stack.enter_context(OutputLock(storage.join(database, *_LOCK)))
         folder = storage.join(database, FOLDER)
-        os.makedirs(storage.local_path(folder), mode=0o700, exist_ok=True)
-        questions = merge_stored(questions, folder)
-        store = Store(storage.local_path(storage.join(folder, _DATABASE)))
-        stack.callback(store.close)
+        store = stack.enter_context(_open_store(folder, output))
+        questions = merge_stored(questions, folder, store.study, store.list_questions())
         study = Study(questions, store, options)
         app = build_app(study, site)
         stack.enter_context(Exports(study, output, lock, export_seconds))
         tokens = _invite(study, access)
         opening = Opening(
-            url,
+            site.origin,
             _count_ordinary(study),
             study.answers,
             [site.link(token) for token in tokens],
             study.count_places(),
             key,
         )
-        asyncio.run(_serve(app, server, lambda: announce(opening)))
+        asyncio.run(_serve(app, server, lambda: _announce(announce, opening)))
         return study.answers
 
 
@@ -123,6 +129,56 @@ def _choose_database(files: StudyFiles) -> str:
     return folder
 
 
+def _check_source(files: StudyFiles) -> None:
+    """Check that the answers do not replace what the questions are made of.
+
+    Raises:
+        UsageError: they would.
+    """
+    from roi_ray.votes.store.export import COMPARISONS, RATERS
+
+    source, output = _resolve(files.comparisons or files.scores or ""), _resolve(files.output)
+    if source in (output, *(storage.join(output, name) for name in (COMPARISONS, RATERS))):
+        raise UsageError(
+            f"the answers would be written to {output}/{COMPARISONS}, among what the questions are "
+            "made of: name another --output"
+        )
+
+
+def _resolve(uri: str) -> str:
+    """Return the one URI of a file or folder, without links."""
+    uri = storage.normalize(storage.absolute(uri)).rstrip("/")
+    return uri if storage.is_remote(uri) else os.path.realpath(storage.local_path(uri))
+
+
+def _open_store(folder: str, output: str) -> "Store":
+    """Open the database, or make it, if all files that the study writes are its own.
+
+    Raises:
+        OutputError: they are not; or it cannot be opened.
+    """
+    from roi_ray.votes.ownership import check_owner
+    from roi_ray.votes.questions.stored import FILE
+    from roi_ray.votes.store.export import COMPARISONS, RATERS
+    from roi_ray.votes.store.store import Store
+
+    path = storage.local_path(storage.join(folder, _DATABASE))
+    files = [storage.join(output, name) for name in (COMPARISONS, RATERS)]
+    files.append(storage.join(folder, FILE))
+    if not os.path.exists(path):
+        for uri in files:
+            check_owner(uri, None)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    store = Store(path)
+    try:
+        for uri in files:
+            check_owner(uri, store.study)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
 def _invite(study: "Study", access: Access) -> list[str]:
     """Make the invitations that were asked for; one where a new study has none."""
     number = access.invitations
@@ -134,6 +190,17 @@ def _invite(study: "Study", access: Access) -> list[str]:
 def _count_ordinary(study: "Study") -> int:
     gold = study.questions.table[schema.GOLD].to_numpy()
     return int((study.questions.is_open & ~gold).sum())
+
+
+def _announce(announce: Callable[[Opening], None], opening: Opening) -> None:
+    try:
+        announce(opening)
+    except OSError as error:  # people can come nevertheless
+        LOGGER.warning(
+            "the study is open at %s, but links and key could not be written: %s",
+            opening.url,
+            last_line(str(error)),
+        )
 
 
 async def _serve(app: "ASGIApp", server: socket.socket, announce: Callable[[], None]) -> None:

@@ -1,7 +1,8 @@
 """A study: people are asked questions, one after the other, and their answers are kept."""
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,11 +37,16 @@ class Progress:
 
     Attributes:
         answered: questions that the rater has answered, with those to practise.
-        goal: questions that the rater is asked, likewise; as far as there are so many.
+        goal: questions that the rater is asked, likewise: all that there are, once it is known
+            that they are fewer than the options say.
     """
 
     answered: int
     goal: int
+
+
+PENDING_SECONDS = 600.0
+"""How long a question that was asked, and is not answered, counts as being answered now."""
 
 
 class Study:
@@ -63,13 +69,15 @@ class Study:
         self._store = store
         self._lock = threading.RLock()
         self._order = make_order(questions, options)
-        self._known = 0
+        self._answers: list[Answer] = []
+        self._proposed: dict[str, tuple[int, float]] = {}
+        self._finished: set[str] = set()
         self._take_answers()
 
     @property
     def answers(self) -> int:
         """Number of votes that are stored."""
-        return self._known
+        return len(self._answers)
 
     def join(self, token: str, consent_sha256: str) -> str | None:
         """Let a new rater in; see `Store.join`."""
@@ -102,7 +110,7 @@ class Study:
         Questions that cannot be asked any more are left out.
         """
         with self._lock:
-            return [ask for ask in self._store.list_open(rater) if self._can_show(ask)]
+            return self._list_asks(rater)[1]
 
     def find_ask(self, rater: str, ask: str) -> Ask | None:
         """Find what a rater was asked by its id; None if this rater was not asked it."""
@@ -110,21 +118,30 @@ class Study:
             return self._store.find_ask(rater, ask)
 
     def propose(self, rater: str) -> Proposal | None:
-        """Decide what a rater is asked next; None if the rater is done, or nothing is left."""
+        """Decide what a rater is asked next; None if the rater is done, or nothing is left.
+
+        Until the rater is asked it, or something else is proposed, it counts as a question that is
+        being answered, so that raters who come at once get different ones.
+        """
         with self._lock:
-            unanswered = {ask.id: self._can_show(ask) for ask in self._store.list_open(rater)}
-            asks = [ask for ask in self._store.list_asks(rater) if unanswered.get(ask.id, True)]
+            asks, unanswered = self._list_asks(rater)
             is_open = self.questions.is_open.copy()
             is_open[list(self.problems)] = False
-            return plan_next(
+            self._proposed.pop(rater, None)
+            proposal = plan_next(
                 asks,
-                len(asks) - sum(unanswered.values()),
+                len(asks) - len(unanswered),
                 replace(self.questions, is_open=is_open),
                 self._order,
                 self.options,
                 self._count_pending(),
                 rater=rater,
             )
+            if proposal is None:
+                self._finished.add(rater)
+            elif proposal.kind == "question":
+                self._proposed[rater] = proposal.question, time.monotonic()
+            return proposal
 
     def ask(self, rater: str, proposal: Proposal, crop: Crop | None) -> Ask:
         """Ask a rater what was proposed.
@@ -136,6 +153,7 @@ class Study:
         """
         with self._lock:
             key = self.questions.table[schema.QUESTION][proposal.question].as_py()
+            self._proposed.pop(rater, None)
             return self._store.add_ask(rater, key, proposal.kind, proposal.first, crop)
 
     def exclude(self, question: int, reason: str) -> None:
@@ -168,8 +186,10 @@ class Study:
     def progress(self, rater: str) -> Progress:
         """Say how far a rater has come."""
         with self._lock:
-            asks = self._store.list_asks(rater)
-            answered = len(asks) - len(self._store.list_open(rater))
+            asks, unanswered = self._list_asks(rater)
+            answered = len(asks) - len(unanswered)
+            if rater in self._finished:
+                return Progress(answered, len(asks))
             practice = sum(ask.kind == "training" for ask in asks)
             if practice == len(asks):  # more may come
                 practice = max(practice, self.options.training)
@@ -186,22 +206,35 @@ class Study:
             self._order.take_fit(result)
 
     def read_answers(self) -> list[Answer]:
-        """Read all answers, in the order in which they were stored."""
+        """Return all answers, in the order in which they were stored."""
         with self._lock:
-            return self._store.read_answers()
+            return self._answers.copy()
 
     def _take_answers(self) -> None:
-        new: Sequence[Answer] = self._store.read_answers(self._known)
+        """Read the answers that are new."""
+        new = self._store.read_answers(self._answers[-1].number if self._answers else 0)
         if new:
-            self._known = new[-1].number
+            self._answers += new
             self._order.add(new)
+
+    def _list_asks(self, rater: str) -> tuple[list[Ask], list[Ask]]:
+        """List what a rater was asked and has answered, or can answer; and of it the latter."""
+        unanswered = self._store.list_open(rater)
+        hidden = {ask.id for ask in unanswered if not self._can_show(ask)}
+        asks, unanswered = (
+            [ask for ask in listed if ask.id not in hidden]
+            for listed in (self._store.list_asks(rater), unanswered)
+        )
+        return asks, unanswered
 
     def _can_show(self, ask: Ask) -> bool:
         number = self.questions.find(ask.question)
         return number not in self.problems and bool(self.questions.is_open[number])
 
     def _count_pending(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        numbers = [self.questions.find(key) for key in self._store.list_pending()]
+        numbers = [self.questions.find(key) for key in self._store.list_pending(PENDING_SECONDS)]
+        oldest = time.monotonic() - PENDING_SECONDS
+        numbers += [number for number, since in self._proposed.values() if since > oldest]
         return np.bincount(np.array(numbers, np.int64), minlength=len(self.questions))
 
     def _expect(self, ask: Ask) -> Choice | None:

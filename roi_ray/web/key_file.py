@@ -1,4 +1,4 @@
-"""Read the file that says which keys open the service. Imports nothing heavy."""
+"""Read the file that says which keys open a web server. Imports nothing heavy."""
 
 import re
 
@@ -9,9 +9,9 @@ _ADVICE = "a line is the SHA-256 of a key in 64 hexadecimal digits, and then a n
 
 
 def read_key_file(path: str) -> tuple[str, ...]:
-    """Read the SHA-256 of each key that opens the service.
+    """Read the SHA-256 of each key that opens a web server.
 
-    The file has no keys, so that whoever reads it cannot use the service. No message repeats a line
+    The file has no keys, so that whoever reads it gets no access. No message repeats a line
     of it, in case somebody wrote a key into it.
 
     Args:
@@ -37,7 +37,7 @@ def read_key_file(path: str) -> tuple[str, ...]:
         if line.partition("#")[0].strip()
     ]
     if not hashes:
-        raise UsageError(f"{path} names no key, so nobody could use the service: {_ADVICE}")
+        raise UsageError(f"{path} names no key, so it lets nobody in: {_ADVICE}")
     return tuple(dict.fromkeys(hashes))
 
 

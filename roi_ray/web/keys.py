@@ -1,4 +1,4 @@
-"""Check API keys. The service knows only their hashes."""
+"""Check keys. A web server knows only their hashes."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ _SCHEME = b"bearer "
 
 
 def hash_key(key: str) -> str:
-    """Return the SHA-256 of a key, in hexadecimal, as `ServiceOptions.api_keys` takes it.
+    """Return the SHA-256 of a key, in hexadecimal, as options take it.
 
     Examples:
         >>> hash_key("secret")[:16]

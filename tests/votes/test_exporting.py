@@ -60,22 +60,26 @@ def test_nothing_is_written_where_there_is_no_answer(study, tmp_path) -> None:
     assert not (output / "comparisons.parquet").exists()
 
 
-def test_an_export_that_fails_is_tried_again(study, tmp_path, monkeypatch, caplog) -> None:
+@pytest.mark.parametrize("error", [OutputError("no space"), MemoryError("no space")])
+def test_an_export_that_fails_is_tried_again(study, tmp_path, monkeypatch, caplog, error) -> None:
     output = tmp_path / "votes"
-    written, failed = exporting.write_export, threading.Event()
+    written, failed, done = exporting.write_export, threading.Event(), threading.Event()
 
     def write_export(*arguments: object) -> None:
         if not failed.is_set():
             failed.set()
-            raise OutputError("no space")
+            raise error
         written(*arguments)
+        done.set()
 
     monkeypatch.setattr(exporting, "write_export", write_export)
     vote(study)
     with open_lock(output) as lock, Exports(study, str(output), lock, seconds=0.01):
-        assert failed.wait(60)
+        assert done.wait(60)  # while it runs, not at its end
     assert count_rows(output) == 1
-    assert "the answers are not written yet: no space" in caplog.text
+    (record,) = [record for record in caplog.records if record.levelname != "DEBUG"]
+    assert record.message.startswith("the answers are not written yet: ")
+    assert "no space" in record.message
 
 
 def test_an_end_without_an_export_says_where_the_answers_are(study, tmp_path, monkeypatch) -> None:

@@ -13,6 +13,7 @@ from roi_ray.votes.options import VoteOptions
         ({"stop_at": float("nan")}, "stop_at is nan"),
         ({"gold": 0.3, "repeats": 0.3}, "gold and repeats are 0.6"),
         ({"training": -1}, "training is -1"),
+        ({"seed": -1}, "seed is -1; it must be 0 or more"),
         ({"questions_per_rater": 0}, "questions_per_rater is 0"),
         ({"max_questions": 0}, "max_questions is 0"),
         ({"max_pixels": -5}, "max_pixels is -5"),

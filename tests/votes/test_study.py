@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -14,6 +15,8 @@ from roi_ray.votes.records import Ask, Screen, Vote
 from roi_ray.votes.store.store import Store
 from roi_ray.votes.study import Progress, Study
 from tests.votes.http.studies import make_questions, write_images
+
+METHODS = schema.METHOD_A, schema.METHOD_B
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,8 @@ def test_a_new_process_goes_on_where_the_last_one_ended(open_study) -> None:
     for ask in asks[:2]:
         first.record(rater, make_vote(ask))
     second = open_study(questions_per_rater=8)
-    assert second.answers == 2 and second.open_asks(rater) == asks[2:]
+    assert second.answers == 2 and second.read_answers() == first.read_answers()
+    assert second.open_asks(rater) == asks[2:]
     assert second.propose(rater).kind == first.propose(rater).kind
 
 
@@ -134,6 +138,55 @@ def test_raters_at_once_get_different_questions(open_study, questions) -> None:
     assert len({ask.question for ask in asks}) == 6
     gold = set(questions.table.filter(questions.is_gold)[schema.QUESTION].to_pylist())
     assert not gold & {ask.question for ask in asks}
+
+
+@pytest.mark.parametrize("active", ["ranking", None])
+def test_raters_whose_images_are_being_loaded_get_different_questions(open_study, active) -> None:
+    study = open_study(training=0, gold=0, repeats=0, active=active)
+    raters = [add_rater(study) for _ in range(9)]
+    proposals = [study.propose(rater) for rater in raters]
+    table = study.questions.table.take([proposal.question for proposal in proposals])
+    pairs = Counter(zip(*(table[name].to_pylist() for name in METHODS), strict=True))
+    assert len({proposal.question for proposal in proposals}) == 9
+    assert active is None or set(pairs.values()) == {3}
+    # A rater whose question cannot be shown gets another one; the first one is not in work.
+    study.exclude(proposals[0].question, "truncated")
+    other = study.propose(raters[0])
+    assert other.question not in {proposal.question for proposal in proposals}
+    asks = [study.ask(raters[0], other, None)]
+    asks += [study.ask(*each, None) for each in zip(raters[1:], proposals[1:], strict=True)]
+    assert len({ask.question for ask in asks}) == 9
+
+
+def test_the_goal_stays_while_a_rater_practises(open_study) -> None:
+    study = open_study(training=3, questions_per_rater=5)
+    rater = add_rater(study)
+    for answered in range(9):
+        assert study.progress(rater) == Progress(answered, 8)
+        if (ask := ask_next(study, rater)) is not None:
+            study.record(rater, make_vote(ask))
+    assert study.progress(rater) == Progress(8, 8)
+
+
+def test_the_goal_does_without_practice_that_cannot_be_shown(open_study, questions) -> None:
+    study = open_study(training=3, questions_per_rater=5)
+    rater = add_rater(study)
+    asks = [ask_next(study, rater) for _ in range(4)]
+    study.exclude(questions.find(asks[0].question), "truncated")
+    assert study.progress(rater) == Progress(0, 7)
+    for ask in study.open_asks(rater):
+        study.record(rater, make_vote(ask))
+    answer_all(study, rater)
+    assert study.progress(rater) == Progress(7, 7)
+
+
+def test_the_goal_is_what_there_is_once_nothing_is_left(open_study, questions) -> None:
+    study = open_study(training=1, questions_per_rater=5000, gold=0, repeats=0)
+    rater = add_rater(study)
+    assert study.progress(rater) == Progress(0, 5001)
+    asks = answer_all(study, rater)
+    assert study.progress(rater) == Progress(len(asks), len(asks))
+    assert len(asks) == (~questions.is_gold).sum() + 1
 
 
 @pytest.mark.parametrize("active", ["ranking", None])

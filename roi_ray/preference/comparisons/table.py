@@ -97,7 +97,7 @@ def check_comparisons(
     table = _cast_columns(table, fail)
     for column in schema.COMPARISON_URIS:
         check_filled(table, column, fail)
-    a, b = (_canonical_uris(table[side], base) for side in schema.SIDES)
+    a, b = (canonical_uris(table[side], base) for side in schema.SIDES)
     if (row := first_flagged_row(pa.chunked_array([pc.equal(a, b)]))) is not None:
         fail(f"row {row + 1} compares {table[schema.A][row].as_py()!r} with itself")
     if schema.P_A in table.column_names:
@@ -151,13 +151,24 @@ def table_from_rows(rows: list[dict[str, Any]], name: str) -> pa.Table:
 
 def drop_gold_and_failed(table: pa.Table) -> pa.Table:
     """Drop control questions (`gold`) and rows whose `error` is filled in."""
-    keep = pa.repeat(pa.scalar(True), len(table))
-    if schema.GOLD in table.column_names:
-        keep = pc.and_(keep, pc.invert(pc.fill_null(table[schema.GOLD], fill_value=False)))
-    if schema.ERROR in table.column_names:
-        error = pc.fill_null(table[schema.ERROR].cast(pa.string()), "")
-        keep = pc.and_(keep, pc.equal(error, ""))
-    return table.filter(keep)
+    return table.filter(pa.array(~(mark_gold(table) | mark_failed(table))))
+
+
+def mark_gold(table: pa.Table) -> NDArray[np.bool_]:
+    """Mark control questions (`gold`), (N,)."""
+    if schema.GOLD not in table.column_names:
+        return np.zeros(len(table), np.bool_)
+    marks: NDArray[np.bool_] = pc.fill_null(table[schema.GOLD], fill_value=False).to_numpy()
+    return marks.astype(np.bool_)
+
+
+def mark_failed(table: pa.Table) -> NDArray[np.bool_]:
+    """Mark rows whose `error` is filled in, (N,)."""
+    if schema.ERROR not in table.column_names:
+        return np.zeros(len(table), np.bool_)
+    error = pc.fill_null(table[schema.ERROR].cast(pa.string()), "")
+    marks: NDArray[np.bool_] = pc.not_equal(pc.utf8_trim_whitespace(error), "").to_numpy()
+    return marks.astype(np.bool_)
 
 
 def count_votes(table: pa.Table) -> NDArray[np.float64]:
@@ -180,7 +191,8 @@ def canonical_uri(uri: str, base: str) -> str:
     return storage.normalize(storage.resolve(uri, base))
 
 
-def _canonical_uris(written: pa.ChunkedArray, base: str) -> pa.Array:
+def canonical_uris(written: pa.ChunkedArray, base: str) -> pa.Array:
+    """Make all URIs of a column absolute, see `canonical_uri`."""
     encoded = written.combine_chunks().dictionary_encode()
     uris = encoded.dictionary.to_pylist()
     canonical = [canonical_uri(uri, base) for uri in uris]
@@ -207,7 +219,7 @@ def _cast_columns(table: pa.Table, fail: Fail) -> pa.Table:
 
 
 def _fill_group(table: pa.Table, base: str) -> pa.Table:
-    references = _canonical_uris(table[schema.REFERENCE], base)
+    references = canonical_uris(table[schema.REFERENCE], base)
     if schema.GROUP not in table.column_names:
         return table.append_column(schema.GROUP, references)
     groups = pc.coalesce(table[schema.GROUP], references)

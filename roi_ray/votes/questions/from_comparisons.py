@@ -19,7 +19,13 @@ from roi_ray.errors import ManifestError
 from roi_ray.io.columns import as_type
 from roi_ray.preference.comparisons.features import list_features
 from roi_ray.preference.comparisons.regions import to_floats
-from roi_ray.preference.comparisons.table import Comparisons, canonical_uri, read_comparisons
+from roi_ray.preference.comparisons.table import (
+    Comparisons,
+    canonical_uris,
+    mark_failed,
+    mark_gold,
+    read_comparisons,
+)
 from roi_ray.votes.questions.collected import (
     QUESTION_COLUMNS,
     Collected,
@@ -35,7 +41,7 @@ _STEMS = {name.removesuffix("_a") for name in QUESTION_COLUMNS if name.endswith(
 
 FAILED = "pairs with an error"
 IDENTICAL = "pairs of identical images"
-UNKNOWN = "control questions whose right answer is not known (p_a is not 0 or 1)"
+UNKNOWN = "control questions whose right answer is not known, as p_a is not 0 or 1"
 CONTRADICTORY = "control questions with rows that contradict each other"
 
 
@@ -67,9 +73,10 @@ def collect_comparisons(uri: str) -> Collected:
     table = _with_canonical_uris(comparisons)
     uris = [table[name].to_pylist() for name in schema.COMPARISON_URIS]
     keys = [make_key(*names) for names in zip(*uris, strict=True)]
-    failed = _failed(table)
+    # An error of a row with a `vote_id` is about the answer, such as a hasty one.
+    failed = mark_failed(table) & ~_is_vote(table)
     answers = _right_answers(table, uris, comparisons.name)
-    asked = ~_gold(table) | (_is_vote(table) & np.isnan(answers))
+    asked = ~mark_gold(table) | (_is_vote(table) & np.isnan(answers))
     pairs = _group_rows(keys, uris[1], asked, answers, failed)
     left_out = Counter({FAILED: len(set(keys)) - len(pairs)})
     known = _select(table, comparisons.name)
@@ -90,9 +97,7 @@ def collect_comparisons(uri: str) -> Collected:
 def _with_canonical_uris(comparisons: Comparisons) -> pa.Table:
     table = comparisons.table
     for name in schema.COMPARISON_URIS:
-        encoded = table[name].combine_chunks().dictionary_encode()
-        uris = [canonical_uri(uri, comparisons.base) for uri in encoded.dictionary.to_pylist()]
-        column = pa.array(uris, pa.string()).take(encoded.indices)
+        column = canonical_uris(table[name], comparisons.base)
         table = table.set_column(table.column_names.index(name), name, column)
     return table
 
@@ -114,30 +119,11 @@ def _select(table: pa.Table, name: str) -> pa.Table:
     return table
 
 
-def _failed(table: pa.Table) -> Mask:
-    """Mark rows with an error of the pair, (N,).
-
-    An error of a row with a `vote_id` is about the answer, such as a hasty one.
-    """
-    if schema.ERROR not in table.column_names:
-        return np.zeros(len(table), np.bool_)
-    error = pc.fill_null(table[schema.ERROR].cast(pa.string()), "")
-    failed: Mask = pc.not_equal(pc.utf8_trim_whitespace(error), "").to_numpy().astype(np.bool_)
-    return failed & ~_is_vote(table)
-
-
 def _is_vote(table: pa.Table) -> Mask:
     """Mark rows that `roi-ray vote` has exported, (N,)."""
     if schema.VOTE_ID not in table.column_names:
         return np.zeros(len(table), np.bool_)
     marks: Mask = pc.is_valid(table[schema.VOTE_ID]).to_numpy().astype(np.bool_)
-    return marks
-
-
-def _gold(table: pa.Table) -> Mask:
-    if schema.GOLD not in table.column_names:
-        return np.zeros(len(table), np.bool_)
-    marks: Mask = pc.fill_null(table[schema.GOLD], fill_value=False).to_numpy().astype(np.bool_)
     return marks
 
 
@@ -147,10 +133,14 @@ def _right_answers(table: pa.Table, uris: list[list[str]], name: str) -> Floats:
     def fail(text: str) -> NoReturn:
         raise ManifestError(f"comparisons {name}: {text}")
 
-    column = next((c for c in (schema.EXPECTED_P_A, schema.P_A) if c in table.column_names), None)
-    given = np.full(len(table), np.nan)
-    if column is not None:
-        given = to_floats(as_type(table, column, pa.float64(), fail), column)
+    def read(column: str) -> Floats:
+        if column not in table.column_names:
+            return np.full(len(table), np.nan)
+        return to_floats(as_type(table, column, pa.float64(), fail), column)
+
+    expected, p_a = read(schema.EXPECTED_P_A), read(schema.P_A)
+    # The `p_a` of a vote is what a rater answered.
+    given = np.where(_is_vote(table) | np.isfinite(expected), expected, p_a)
     answers = np.where((given == 0) | (given == 1), given, np.nan)
     reference, a, b = (np.array(column, object) for column in uris)
     return np.where(a == reference, 1.0, np.where(b == reference, 0.0, answers))

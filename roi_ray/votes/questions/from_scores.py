@@ -34,7 +34,7 @@ def collect_scores(uri: str, options: VoteOptions) -> Collected:
 
     Args:
         uri: path or URI of an output of `roi-ray score`.
-        options: their number, at most, and the seed.
+        options: their number, at most, besides gold questions; and the seed.
 
     Raises:
         ManifestError: the scores cannot be used.
@@ -54,7 +54,7 @@ def collect_scores(uri: str, options: VoteOptions) -> Collected:
         return asked
 
     ordinary = choose_pairs(images.starts, images.method, options.max_questions, may_ask, rng)
-    left_out += _count_left_out(images, len(gold) + len(ordinary), options.max_questions)
+    left_out += _count_left_out(images, len(ordinary), len(gold), options.max_questions)
     # Whether the better image of a gold question is `a` is left to chance.
     is_a = rng.random(len(gold)) < 0.5
     gold = np.where(is_a[:, None], gold, gold[:, ::-1])
@@ -63,10 +63,10 @@ def collect_scores(uri: str, options: VoteOptions) -> Collected:
     return _build(files, base, images.row[pairs], _names(images, pairs), expected, left_out)
 
 
-def _count_left_out(images: ScoreImages, chosen: int, limit: int) -> Counter[str]:
+def _count_left_out(images: ScoreImages, ordinary: int, gold: int, limit: int) -> Counter[str]:
     sizes = np.diff(images.starts).astype(object)  # whole numbers of any size
-    number = int((sizes * (sizes - 1) // 2).sum()) - chosen
-    return Counter({CERTAIN if chosen < limit else TOO_MANY: number})
+    number = int((sizes * (sizes - 1) // 2).sum()) - ordinary - gold
+    return Counter({CERTAIN if ordinary < limit else TOO_MANY: number})
 
 
 def _names(images: ScoreImages, pairs: Codes) -> list[pa.Array]:

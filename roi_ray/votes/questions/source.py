@@ -70,7 +70,7 @@ def describe(collected: Collected) -> str:
         parts.append(f"{len(methods)} methods")
     parts.append(f"{pc.count_distinct(table[schema.REFERENCE]).as_py()} originals")
     text = f"{', '.join(parts)}, and {gold} gold questions, from {collected.name}"
-    reasons = [f"{count} {reason}" for reason, count in collected.left_out.items() if count]
+    reasons = [f"{reason} ({count})" for reason, count in collected.left_out.items() if count]
     return f"{text}; left out: {'; '.join(reasons)}" if reasons else text
 
 

@@ -4,19 +4,20 @@ Votes name the sides of a question `a` and `b`, so a stored question keeps its k
 sides. What else is known about it is what the source says now.
 """
 
-import io
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.errors import ManifestError, OutputError
 from roi_ray.io import storage
 from roi_ray.io.formats import read_rows
+from roi_ray.preference.comparisons.table import write_comparisons
+from roi_ray.votes.ownership import mark_table
 from roi_ray.votes.questions.table import Questions
 
 FILE = "questions.parquet"
@@ -24,13 +25,15 @@ FILE = "questions.parquet"
 _NEEDED = (*schema.COMPARISON_URIS, schema.QUESTION, schema.GOLD, schema.EXPECTED_P_A)
 
 
-def merge_stored(new: Questions, folder: str) -> Questions:
+def merge_stored(new: Questions, folder: str, study: str, asked: Iterable[str] = ()) -> Questions:
     """Join questions with those of earlier runs of the study, and store all of them.
 
     Args:
         new: the questions that the source has now.
         folder: path or URI of the study's folder. `questions.parquet` in it is replaced; readers
             see the old file or the new one.
+        study: id of the study, which marks the table and the file; see `mark_table`.
+        asked: keys of questions that people were asked.
 
     Returns:
         the stored questions in their order, then those that are new. Those that the source no
@@ -38,17 +41,28 @@ def merge_stored(new: Questions, folder: str) -> Questions:
 
     Raises:
         OutputError: the stored questions are those of another study (none of them is among the
-            new ones), or cannot be read.
+            new ones), or cannot be read; or one that was asked is among neither. Nothing is
+            written.
         StorageError: the folder cannot be read or written.
     """
     uri = storage.join(storage.absolute(folder), FILE)
     merged = new
     if storage.is_file(uri):
         merged = _merge(new, _read(uri), uri)
-    buffer = io.BytesIO()
-    pq.write_table(merged.table, buffer, compression="zstd")
-    storage.write_bytes(uri, buffer.getvalue())
+    _check_asked(merged, asked, uri)
+    merged = replace(merged, table=mark_table(merged.table, study))
+    write_comparisons(uri, merged.table)
     return merged
+
+
+def _check_asked(questions: Questions, asked: Iterable[str], uri: str) -> None:
+    unknown = set(asked) - set(questions.table[schema.QUESTION].to_pylist())
+    if unknown:
+        raise OutputError(
+            f"the database has questions that were asked, such as {min(unknown)!r}, {len(unknown)} "
+            f"in all, which are neither in {uri} nor in the source: put back the file of the last "
+            "run, or name the source of then"
+        )
 
 
 def _read(uri: str) -> pa.Table:

@@ -14,23 +14,20 @@ from roi_ray.votes.store.agreement import summarize_raters, tabulate_raters
 COMPARISONS = "comparisons.parquet"
 RATERS = "raters.parquet"
 
-_NOT_OF_ANSWERS = (schema.ERROR_KIND, *schema.CROP)
-"""Columns that questions may have from an earlier study, but that are not true of the answers. An
-`error` without an `error_kind` is kept by `roi-ray compare`."""
-
 
 def build_comparisons(questions: pa.Table, answers: Sequence[Answer]) -> pa.Table:
     """Make a comparison of each answer: all of them, also those that must not count.
 
     Args:
-        questions: a row per question with its key in `question`; see `roi_ray.votes.questions`.
+        questions: a row per question with its key in `question`; see `Questions.table`.
         answers: from `Store.read_answers`.
 
     Returns:
         a row per answer, in the order of the answers, with the columns of `schema.COMPARISON` that
         the questions have or that follow from the answers (`p_a`, `votes`, `rater`, `tie`, `gold`),
         those of `schema.VOTE`, `error`, those of `schema.CROP` if a rater saw only a part of the
-        images, and all other columns of the questions, such as features.
+        images, and all other columns of the questions, such as features; with the mark of the
+        study that the questions have, see `mark_table`.
 
         `gold` is true for each kind but `question`, so that only answers to ordinary questions
         are trained, evaluated and ranked on. `error` says why an answer must not count, else it is
@@ -50,18 +47,13 @@ def build_comparisons(questions: pa.Table, answers: Sequence[Answer]) -> pa.Tabl
         >>> table["p_a"].to_pylist(), table["first"].to_pylist(), table["gold"].to_pylist()
         ([1.0], ['b'], [False])
     """
-    answered = _answer_columns(answers)
     asked = questions.take(_find_rows(questions, answers))
-    columns: dict[str, pa.Array | pa.ChunkedArray] = {
-        name: asked[name] for name in asked.column_names if name not in _NOT_OF_ANSWERS
-    }
-    if schema.EXPECTED_P_A not in columns:
-        columns[schema.EXPECTED_P_A] = pa.nulls(len(answers), schema.VOTE[schema.EXPECTED_P_A])
-    columns |= answered
+    columns = {name: asked[name] for name in asked.column_names} | _answer_columns(answers)
     first = [*schema.COMPARISON, *schema.VOTE, *schema.CROP, schema.ERROR]
     names = [name for name in first if name in columns]
     names += [name for name in columns if name not in names]
-    return pa.table({name: columns[name] for name in names})
+    table = pa.table({name: columns[name] for name in names})
+    return table.replace_schema_metadata(questions.schema.metadata)
 
 
 def write_export(output: str, questions: pa.Table, answers: Sequence[Answer]) -> None:
@@ -78,6 +70,7 @@ def write_export(output: str, questions: pa.Table, answers: Sequence[Answer]) ->
     """
     comparisons = build_comparisons(questions, answers)
     raters = tabulate_raters(summarize_raters(answers, questions))
+    raters = raters.replace_schema_metadata(questions.schema.metadata)
     write_comparisons(storage.join(output, COMPARISONS), comparisons)
     write_comparisons(storage.join(output, RATERS), raters)
 

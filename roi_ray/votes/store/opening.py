@@ -7,6 +7,7 @@ from roi_ray.errors import OutputError, RoiRayError
 from roi_ray.io import storage
 from roi_ray.votes.store.failures import explain_sqlite
 from roi_ray.votes.store.tables import APPLICATION_ID, TABLES, VERSION
+from roi_ray.votes.store.tokens import make_id
 
 _LOCK_SECONDS = 20.0
 """How long a transaction waits for that of another process."""
@@ -84,6 +85,7 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {VERSION}")
         for statement in TABLES:
             connection.execute(statement)
+        connection.execute("INSERT INTO study (id) VALUES (?)", [make_id()])
     connection.execute("COMMIT")
 
 

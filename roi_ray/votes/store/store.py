@@ -39,6 +39,9 @@ class Store:
     Args:
         path: a local path; the file and missing folders are created.
 
+    Attributes:
+        study: random text that marks the files of this study.
+
     Raises:
         OutputError: the file is no study's database, of another version, damaged or read-only.
 
@@ -65,6 +68,7 @@ class Store:
 
     def __init__(self, path: str) -> None:
         self._database = Database(path)
+        ((self.study,),) = self._database.read("read the study", "SELECT id FROM study")
 
     def __enter__(self) -> Self:
         return self
@@ -101,10 +105,6 @@ class Store:
         """Count the raters who can still join."""
         query = "SELECT coalesce(sum(places), 0) FROM invitation"
         return int(self._database.read("count places", query)[0][0])
-
-    def count_raters(self) -> int:
-        """Count the raters who joined."""
-        return int(self._database.read("count raters", "SELECT count(*) FROM rater")[0][0])
 
     def admits(self, token: str) -> bool:
         """Return whether an invitation still lets a rater in."""
@@ -144,6 +144,11 @@ class Store:
         """List all that a rater was asked, in order."""
         query = f"SELECT {ASK_COLUMNS} FROM ask WHERE rater = ? ORDER BY number"
         return [ask_from_row(row) for row in self._database.read("read asks", query, [rater])]
+
+    def list_questions(self) -> list[str]:
+        """List the keys of the questions that anybody was asked, each once."""
+        rows = self._database.read("read asks", "SELECT DISTINCT question FROM ask")
+        return [row[0] for row in rows]
 
     def list_open(self, rater: str) -> list[Ask]:
         """List what a rater was asked and has not answered, in order."""

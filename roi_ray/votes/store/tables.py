@@ -12,6 +12,7 @@ VERSION = 1
 """Version of the tables: SQLite's `user_version`."""
 
 TABLES = (
+    "CREATE TABLE study (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
     """CREATE TABLE invitation (
         token_sha256 BLOB PRIMARY KEY CHECK (length(token_sha256) = 32),
         places INTEGER NOT NULL CHECK (places >= 0),
@@ -53,7 +54,8 @@ TABLES = (
     ) STRICT""",
     "CREATE INDEX pending ON ask (asked_at, question) WHERE is_open AND kind = 'question'",
 )
-"""`is_open` of an ask says that it has no vote: the transaction that stores the vote clears it, so
-that pending questions are found among open asks alone, however many have been answered. `number` of
-a vote grows in the order in which votes are committed, because one transaction writes at a time.
-Times are whole seconds since 1970."""
+"""`study` has one row: a random id, which marks the files of the study as well. `is_open` of an ask
+says that it has no vote: the transaction that stores the vote clears it, so that pending questions
+are found among open asks alone, however many have been answered. `number` of a vote grows in the
+order in which votes are committed, because one transaction writes at a time. Times are whole
+seconds since 1970."""

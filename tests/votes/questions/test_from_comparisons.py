@@ -79,6 +79,16 @@ def test_column_of_one_side_is_dropped(tmp_path) -> None:
         ([{"gold": True, "p_a": 1.0}, {"gold": True, "p_a": 0.0, "a": "y.png", "b": "x.png"}], 1.0),
         # What is a control question once is not asked otherwise.
         ([{"gold": False, "p_a": 0.0}, {"gold": True, "p_a": 1.0}], 1.0),
+        # A vote has the right answer apart from what a rater answered; other rows need not.
+        ([{"gold": True, "p_a": 0.0, "expected_p_a": 1.0, "vote_id": "v"}], 1.0),
+        (
+            [
+                {"p_a": 0.0, "expected_p_a": None, "vote_id": "v", "gold": True},
+                {"gold": True, "p_a": 1.0},
+            ],
+            1.0,
+        ),
+        ([{"gold": True, "expected_p_a": 1.0}], 1.0),
         # The original wins, whatever a rater answered.
         ([{"gold": True, "p_a": 0.0, "a": "o.png"}], 1.0),
         ([{"gold": True, "p_a": None, "b": "./o.png"}], 0.0),

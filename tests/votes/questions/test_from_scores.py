@@ -161,8 +161,8 @@ def test_study_on_s3(s3, monkeypatch, tmp_path) -> None:
     there = [uri.replace(str(tmp_path), "s3://sweeps/questions") for uri in here["a"].to_pylist()]
     assert remote.table["a"].to_pylist() == there
     assert remote.allowlist.allows(there[0])
-    merge_stored(remote, "s3://sweeps/questions/study")
-    assert merge_stored(remote, "s3://sweeps/questions/study").table.equals(remote.table)
+    merge_stored(remote, "s3://sweeps/questions/study", "id")
+    assert merge_stored(remote, "s3://sweeps/questions/study", "id").table.equals(remote.table)
 
 
 def test_written_questions_can_be_read_as_comparisons(tmp_path) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from roi_ray import schema
-from roi_ray.votes.questions.from_scores import CERTAIN
+from roi_ray.votes.questions.from_scores import CERTAIN, TOO_MANY
 from tests.votes.questions.score_files import (
     collect,
     score_row,
@@ -24,6 +24,17 @@ def test_gold_questions_have_a_clearly_better_image_and_are_not_asked_otherwise(
     assert {row["expected_p_a"] for row in rows if row["gold"]} == {0.0, 1.0}
     assert len({row["reference"] for row in rows if row["gold"]}) == 4
     assert collected.left_out[CERTAIN] == 4 * 105 - len(rows) > 0
+
+
+def test_gold_questions_come_besides_the_most_questions(tmp_path) -> None:
+    every = collect(tmp_path, sweep_rows(), max_questions=5000)
+    gold = sum(every.table["gold"].to_pylist())
+    ordinary = len(every.table) - gold
+    just_enough = collect(tmp_path, sweep_rows(), max_questions=ordinary + 1)
+    assert len(just_enough.table) == ordinary + gold
+    assert just_enough.left_out == every.left_out
+    fewer = collect(tmp_path, sweep_rows(), max_questions=ordinary - 1)
+    assert fewer.left_out[TOO_MANY] == every.left_out[CERTAIN] + 1
 
 
 def test_image_that_is_worse_in_one_column_is_no_gold_question(tmp_path) -> None:

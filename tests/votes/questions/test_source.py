@@ -23,7 +23,7 @@ def test_log_says_what_there_is_and_what_is_left_out(tmp_path, caplog) -> None:
     (message,) = caplog.messages
     assert message.startswith(
         f"{len(questions) - gold} questions, 15 methods, 4 originals, and {gold} gold questions, "
-        f"from {scores}; left out: 1 images with an error; "
+        f"from {scores}; left out: images with an error (1); "
     )
     assert questions.is_open.all()
     assert questions.allowlist.prefixes == (str(tmp_path),)

@@ -26,17 +26,18 @@ def names(questions: Questions) -> list[str]:
 
 
 def test_first_run_stores_the_questions(tmp_path) -> None:
-    merged = merge_stored(read(tmp_path, FIRST), str(tmp_path / "study"))
+    merged = merge_stored(read(tmp_path, FIRST), str(tmp_path / "study"), "id")
     assert names(merged) == ["xy", "xz", "yz"]
     stored = pq.read_table(tmp_path / "study" / "questions.parquet")
     assert stored.equals(merged.table)
+    assert stored.schema.metadata == merged.table.schema.metadata == {b"roi_ray_study": b"id"}
 
 
 def test_questions_keep_their_row_and_sides_and_get_new_numbers(tmp_path) -> None:
     study = str(tmp_path / "study")
-    before = merge_stored(read(tmp_path, FIRST), study)
+    before = merge_stored(read(tmp_path, FIRST), study, "id")
     later = "o,x,w,30,33,false,\no,z,y,42,41,true,1\no,y,x,41,40,false,\n"
-    merged = merge_stored(read(tmp_path, later), study)
+    merged = merge_stored(read(tmp_path, later), study, "id")
     assert names(merged) == ["xy", "xz", "yz", "xw"]
     assert merged.is_open.tolist() == [True, False, True, True]
     assert merged.table["psnr_a"].to_pylist() == [40, 30, 41, 30]
@@ -45,17 +46,30 @@ def test_questions_keep_their_row_and_sides_and_get_new_numbers(tmp_path) -> Non
     keys = merged.table["question"].to_pylist()
     assert keys[:3] == before.table["question"].to_pylist()
     assert [merged.find(key) for key in keys] == [0, 1, 2, 3]
-    again = merge_stored(read(tmp_path, FIRST), study)
+    again = merge_stored(read(tmp_path, FIRST), study, "id")
     assert names(again) == ["xy", "xz", "yz", "xw"]
     assert again.is_open.tolist() == [True, True, True, False]
 
 
 def test_questions_of_another_study_are_refused(tmp_path) -> None:
-    merge_stored(read(tmp_path, FIRST), str(tmp_path))
+    merge_stored(read(tmp_path, FIRST), str(tmp_path), "id")
     content = (tmp_path / "questions.parquet").read_bytes()
     with pytest.raises(OutputError, match="has the questions of another study, none of which"):
-        merge_stored(read(tmp_path, "other,x,y,30,31,false,\n"), str(tmp_path))
+        merge_stored(read(tmp_path, "other,x,y,30,31,false,\n"), str(tmp_path), "id")
     assert (tmp_path / "questions.parquet").read_bytes() == content
+
+
+def test_a_question_that_was_asked_must_be_known(tmp_path) -> None:
+    study, path = str(tmp_path), tmp_path / "questions.parquet"
+    first = merge_stored(read(tmp_path, FIRST), study, "id")
+    asked = first.table["question"].to_pylist()
+    path.unlink()
+    questions = read(tmp_path, FIRST.partition("\n")[2])
+    message = rf"'{asked[0]}', 1 in all, which are neither in {path} nor in the source"
+    with pytest.raises(OutputError, match=message):
+        merge_stored(questions, study, "id", asked)
+    assert not path.exists()
+    assert len(merge_stored(read(tmp_path, FIRST), study, "id", asked)) == 3
 
 
 @pytest.mark.parametrize(
@@ -73,14 +87,14 @@ def test_file_that_has_no_questions_is_refused(tmp_path, content, message) -> No
     else:
         pq.write_table(content, path)
     with pytest.raises(OutputError, match=message):
-        merge_stored(read(tmp_path, FIRST), str(tmp_path))
+        merge_stored(read(tmp_path, FIRST), str(tmp_path), "id")
 
 
 def test_questions_of_scores_are_the_same_in_the_next_run(tmp_path) -> None:
     scores = write_scores(tmp_path, sweep_rows())
     options = VoteOptions(max_questions=60)
-    first = merge_stored(read_questions(None, scores, options), str(tmp_path / "study"))
-    second = merge_stored(read_questions(None, scores, options), str(tmp_path / "study"))
+    first = merge_stored(read_questions(None, scores, options), str(tmp_path / "study"), "id")
+    second = merge_stored(read_questions(None, scores, options), str(tmp_path / "study"), "id")
     assert second.table.equals(first.table)
     assert second.is_open.all()
 
@@ -88,9 +102,9 @@ def test_questions_of_scores_are_the_same_in_the_next_run(tmp_path) -> None:
 def test_more_scores_add_questions_and_close_those_not_chosen_again(tmp_path) -> None:
     options, study = VoteOptions(max_questions=60), str(tmp_path / "study")
     scores = write_scores(tmp_path, sweep_rows())
-    first = merge_stored(read_questions(None, scores, options), study)
+    first = merge_stored(read_questions(None, scores, options), study, "id")
     scores = write_scores(tmp_path, sweep_rows(originals=5))
-    second = merge_stored(read_questions(None, scores, options), study)
+    second = merge_stored(read_questions(None, scores, options), study, "id")
     assert second.table["question"].to_pylist()[: len(first)] == first.table["question"].to_pylist()
     assert len(second) > len(first)
     assert not second.is_open[: len(first)].all()

@@ -44,7 +44,7 @@ def test_values_that_cannot_be_stored_are_refused(store, values) -> None:
     ask = store.add_ask(rater, "q", "question", "a", None)
     with pytest.raises(VoteRefused) as refused:
         store.add_vote(rater, make_vote(ask.id, **({"choice": "1"} | values)))
-    assert (refused.value.error_kind, refused.value.status) == ("InvalidRequest", 422)
+    assert refused.value.error_kind == "InvalidRequest"
     assert "DROP" not in str(refused.value) and "\n" not in str(refused.value)
     assert store.list_open(rater) == [ask]
 

@@ -88,7 +88,7 @@ def test_processes_that_create_the_same_database_share_it(tmp_path) -> None:
         voter.kill()
         voter.communicate(timeout=60)
     with Store(str(path)) as store:
-        assert store.count_raters() == 3 and len(store.read_answers()) >= 3
+        assert len({answer.ask.rater for answer in store.read_answers()}) == 3
 
 
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path) -> None:

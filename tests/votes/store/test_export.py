@@ -116,15 +116,6 @@ def test_only_careful_answers_to_ordinary_questions_count(questions) -> None:
     assert drop_gold_and_failed(table)["vote_id"].to_pylist() == [answers[0].vote.id]
 
 
-def test_columns_of_an_earlier_study_do_not_leak_into_the_answers(questions) -> None:
-    first = build_comparisons(questions, [answer(1, "q0", flips=0, crop=(0, 0, 64, 64))])
-    first = first.append_column("error_kind", pa.array(["X"]))
-    second = build_comparisons(first, [answer(2, "q0", "2")])
-    assert not {"error_kind", *schema.CROP} & set(second.column_names)
-    (row,) = second.to_pylist()
-    assert (row["p_a"], row["error"], row["flips"]) == (0.0, None, 4)
-
-
 def test_crops_are_columns_where_a_rater_saw_a_part(questions) -> None:
     answers = [answer(1, "q0", crop=(8, 16, 512, 384)), answer(2, "q1")]
     table = build_comparisons(questions, answers)

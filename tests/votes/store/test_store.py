@@ -34,7 +34,7 @@ def test_an_invitation_lets_in_as_many_raters_as_it_has_places(store) -> None:
     sessions = [store.join(tokens[0], CONSENT) for _ in range(5)]
     assert sessions[3:] == [None, None] and len(set(sessions[:3])) == 3
     assert (store.admits(tokens[0]), store.admits(tokens[1])) == (False, True)
-    assert (store.count_places(), store.count_raters()) == (3, 3)
+    assert store.count_places() == 3
     raters = {store.find_rater(session) for session in sessions[:3]}
     assert len(raters) == 3 and None not in raters
 
@@ -43,7 +43,7 @@ def test_concurrent_joins_never_exceed_the_places(store) -> None:
     (token,) = store.add_invitations(1, raters=5)
     with ThreadPoolExecutor(8) as pool:
         sessions = list(pool.map(lambda _: store.join(token, CONSENT), range(20)))
-    assert sum(session is not None for session in sessions) == store.count_raters() == 5
+    assert sum(session is not None for session in sessions) == 5
 
 
 @pytest.mark.parametrize("token", ["", "x", "' OR 1=1 --", "\ud800", "\0", "x" * 1_000_000])
@@ -52,7 +52,7 @@ def test_wrong_tokens_open_nothing(store, token) -> None:
     assert not store.admits(token)
     assert store.join(token, CONSENT) is None
     assert store.find_rater(token) is None
-    assert store.count_raters() == 0
+    assert store.count_places() == 1
 
 
 def test_an_invitation_is_no_session_and_a_session_is_no_invitation(store) -> None:
@@ -110,7 +110,7 @@ def test_a_rater_never_reads_what_others_were_asked(store) -> None:
     assert store.list_asks(second) == store.list_open(second) == []
     with pytest.raises(VoteRefused) as refused:
         store.add_vote(second, make_vote(ask.id))
-    assert (refused.value.error_kind, refused.value.status) == ("UnknownAsk", 404)
+    assert refused.value.error_kind == "UnknownAsk"
     assert store.read_answers() == []
 
 
@@ -176,7 +176,7 @@ def test_another_vote_for_an_answered_ask_is_refused(store, change) -> None:
     ):
         with pytest.raises(VoteRefused) as refused:
             store.add_vote(rater, other)
-        assert (refused.value.error_kind, refused.value.status) == (kind, 409)
+        assert refused.value.error_kind == kind
     assert [answer.vote for answer in store.read_answers()] == [vote]
 
 
