@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -130,8 +130,9 @@ class Study:
             self._proposed.pop(rater, None)
             proposal = plan_next(
                 asks,
-                len(asks) - len(unanswered),
-                replace(self.questions, is_open=is_open),
+                {ask.id for ask in unanswered},
+                self.questions,
+                is_open,
                 self._order,
                 self.options,
                 self._count_pending(),

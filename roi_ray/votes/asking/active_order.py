@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 from roi_ray.votes.asking.beliefs import Belief, Floats
 from roi_ray.votes.asking.information import expect_information
 from roi_ray.votes.asking.orders import choose_rarest, drop_uncounted
+from roi_ray.votes.asking.posterior import fit_posterior
 from roi_ray.votes.asking.subjects import Subject
 from roi_ray.votes.questions.table import Questions
 from roi_ray.votes.records import Answer
 
 _MIN_NEW, _NEW_SHARE = 20, 0.2
 """New votes that make another fit worth its time: at least 20, and a fifth of all."""
+_MOST_STEPS = 100
+"""More votes at once than these, as when a study goes on, are fitted at once."""
 _EQUAL = 1e-9
 """Questions that tell as much, within these nats, are equal."""
 
@@ -38,48 +41,53 @@ class ActiveOrder:
         self._random = np.random.default_rng(seed)
         self._asked = np.zeros(len(questions), np.int64)
         self._belief = subject.prior
-        self._leads: list[int] = []
-        self._shares: list[float] = []
+        self._wins, self._votes = np.zeros((2, len(subject.x)))  # about each lead
+        self._late: list[tuple[int, float]] = []  # votes that the fit under way lacks
         self._fitted = 0  # votes in the last fit
         self._fitting: int | None = None  # votes in the fit that is under way
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Learn from answers; see `Order.add`."""
-        for answer in drop_uncounted(answers):
-            row = self._questions.find(answer.ask.question)
-            self._asked[row] += 1
-            lead = int(self._subject.lead[row])
-            if lead >= 0:
-                self._leads.append(lead)
-                self._shares.append(answer.p_a)
-                self._belief = self._belief.after_vote(self._subject.x[lead], answer.p_a)
+        counted = drop_uncounted(answers)
+        rows = np.array([self._questions.find(each.ask.question) for each in counted], np.intp)
+        np.add.at(self._asked, rows, 1)
+        lead_rows = self._subject.lead_rows[rows].tolist()
+        new = [(row, each.p_a) for row, each in zip(lead_rows, counted, strict=True) if row >= 0]
+        for row, p_a in new:
+            self._wins[row] += p_a
+            self._votes[row] += 1
+        if len(new) > _MOST_STEPS and (work := self.next_fit()) is not None:
+            self.take_fit(work() or self._step(self._belief, new))
+            return
+        self._belief = self._step(self._belief, new)
+        if self._fitting is not None:
+            self._late += new
 
     def choose(self, allowed: NDArray[np.bool_], pending: NDArray[np.int64]) -> int | None:
         """Choose the next question; see `Order.choose`.
 
         Questions that tell nothing, because they lack names or features, are never chosen.
         """
-        lead = self._subject.lead
-        rows = np.flatnonzero(allowed & (lead >= 0))
+        lead_rows = self._subject.lead_rows
+        rows = np.flatnonzero(allowed & (lead_rows >= 0))
         if not rows.size:
             return None
         rows = rows[pending[rows] == pending[rows].min()]
-        belief = self._belief
-        for row in np.flatnonzero((pending > 0) & (lead >= 0)):
-            for _ in range(int(pending[row])):
-                belief = belief.before_vote(self._subject.x[lead[row]])
-        leads, place = np.unique(lead[rows], return_inverse=True)
+        leads, place = np.unique(lead_rows[rows], return_inverse=True)
+        belief = self._foresee(pending)
         best = rows[self._mark_best(*belief.leads(self._subject.x[leads]))[place]]
         return choose_rarest(best, self._asked + pending, self._random)
 
     def next_fit(self) -> Callable[[], object] | None:
         """Return the fit of all votes, if enough are new and no fit is under way."""
-        votes = len(self._leads)
+        votes = int(self._votes.sum())
         enough = max(_MIN_NEW, _NEW_SHARE * self._fitted)
         if self._fitting is not None or votes - self._fitted < enough:
             return None
-        self._fitting = votes
-        return partial(self._subject.fit, self._x(0), np.array(self._shares))
+        self._fitting, self._late = votes, []
+        rows = np.flatnonzero(self._votes)
+        x, prior = self._subject.x[rows], self._subject.prior
+        return partial(fit_posterior, prior, x, self._wins[rows], self._votes[rows])
 
     def take_fit(self, result: object) -> None:
         """Take the result of a fit; None if it failed, which leaves the steps in its place."""
@@ -88,15 +96,24 @@ class ActiveOrder:
             return
         self._fitted = votes
         if isinstance(result, Belief):
-            for x, share in zip(self._x(votes), self._shares[votes:], strict=True):
-                result = result.after_vote(x, share)
-            self._belief = result
+            self._belief = self._step(result, self._late)
+        self._late = []
+
+    def _step(self, belief: Belief, votes: Sequence[tuple[int, float]]) -> Belief:
+        """Return what is known after a few more votes, each with the row of its lead."""
+        for row, p_a in votes:
+            belief = belief.after_vote(self._subject.x[row], p_a)
+        return belief
+
+    def _foresee(self, pending: NDArray[np.int64]) -> Belief:
+        """Return what is expected to be known once raters have answered what they were asked."""
+        asked = np.flatnonzero((pending > 0) & (self._subject.lead_rows >= 0))
+        if not asked.size:
+            return self._belief
+        leads, place = np.unique(self._subject.lead_rows[asked], return_inverse=True)
+        return self._belief.before_votes(self._subject.x[leads], np.bincount(place, pending[asked]))
 
     def _mark_best(self, mean: Floats, variance: Floats) -> NDArray[np.bool_]:
         """Mark the leads, (L,), about which a vote is expected to tell most."""
         information = expect_information(mean, variance)
         return np.asarray(information >= information.max() - _EQUAL)
-
-    def _x(self, start: int) -> Floats:
-        """Collect what the leads of the votes from one on are made of, (V, n)."""
-        return self._subject.x[np.array(self._leads[start:], np.intp)]

@@ -36,7 +36,7 @@ class Belief:
         variance = np.einsum("ij,ij->i", x @ self.covariance, x)
         return x @ self.mean, np.maximum(variance, 0.0)
 
-    def after_vote(self, x: Floats, share: float) -> "Belief":
+    def after_vote(self, x: Floats, p_a: float) -> "Belief":
         """Return what is known after one more vote, in one step.
 
         This is assumed density filtering (Opper, "A Bayesian approach to on-line learning", 1998):
@@ -44,32 +44,32 @@ class Belief:
 
         Args:
             x: what the lead is made of, (n,).
-            share: the vote, see `match_moments`.
+            p_a: the vote, see `match_moments`.
         """
-        along, mean, variance = self._along(x)
+        along = self.covariance @ x
+        mean, variance = float(x @ self.mean), float(x @ along)
         if variance <= 0:
             return self
-        new_mean, new_variance = match_moments(mean, variance, share)
+        new_mean, new_variance = match_moments(mean, variance, p_a)
         return Belief(
             self.mean + along * ((new_mean - mean) / variance),
             self.covariance - np.outer(along, along) * ((variance - new_variance) / variance**2),
         )
 
-    def before_vote(self, x: Floats) -> "Belief":
-        """Return what is expected to be known once a rater who was asked has voted.
+    def before_votes(self, x: Floats, votes: Floats) -> "Belief":
+        """Return what is expected to be known once raters who were asked have voted.
 
-        How sure one will be of a lead hardly depends on the vote, so that the vote need not be
-        known: the mean stays, the precision grows by what is expected of the vote.
+        How sure one will be of a lead hardly depends on the votes, so that they need not be known:
+        the mean stays, the precision grows by what is expected of the votes.
 
         Args:
-            x: what the lead is made of, (n,).
+            x: what the leads are made of, (L, n).
+            votes: number of votes about each, (L,).
         """
-        along, mean, variance = self._along(x)
-        precision = expect_precision(mean, variance)
-        shrink = precision / (1 + precision * variance)
-        return Belief(self.mean, self.covariance - np.outer(along, along) * shrink)
-
-    def _along(self, x: Floats) -> tuple[Floats, float, float]:
-        """Return the covariance of all numbers with a lead, (n,); the lead's mean and variance."""
-        along = self.covariance @ x
-        return along, float(x @ self.mean), float(x @ along)
+        precision = votes * expect_precision(*self.leads(x))
+        growth = x.T @ (x * precision[:, None])
+        # (C⁻¹ + G)⁻¹ = (1 + C G)⁻¹ C, which a covariance C without an inverse has too.
+        covariance = np.linalg.solve(
+            np.eye(len(self.mean)) + self.covariance @ growth, self.covariance
+        )
+        return Belief(self.mean, (covariance + covariance.T) / 2)

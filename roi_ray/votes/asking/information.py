@@ -48,43 +48,43 @@ def expect_information(mean: ArrayLike, variance: ArrayLike) -> Floats:
     return np.asarray(np.maximum(information, 0.0))
 
 
-def expect_precision(mean: float, variance: float) -> float:
+def expect_precision(mean: ArrayLike, variance: ArrayLike) -> Floats:
     """Compute the precision that a vote is expected to add to what is known of the lead.
 
     Args:
-        mean: mean of the lead in logits.
-        variance: its variance.
+        mean: mean of the lead in logits, (N,).
+        variance: its variance, (N,), 0 or more.
 
     Returns:
-        the mean of p (1 - p), 0..0.25, in 1 / logit².
+        the mean of p (1 - p), (N,), 0..0.25, in 1 / logit².
 
     Examples:
-        >>> round(expect_precision(0.0, 0.0), 3)
-        0.25
+        >>> expect_precision([0.0, 0.0], [0.0, 1.0]).round(3)
+        array([0.25 , 0.207])
     """
     p = expit(_leads(mean, variance))
-    return float((p * (1 - p)) @ _WEIGHTS)
+    return np.asarray((p * (1 - p)) @ _WEIGHTS)
 
 
-def match_moments(mean: float, variance: float, share: float) -> tuple[float, float]:
+def match_moments(mean: float, variance: float, p_a: float) -> tuple[float, float]:
     """Compute what is known of a lead after a vote.
 
     Args:
         mean: mean of the lead in logits before the vote.
         variance: its variance, above 0.
-        share: the vote: 1 for `a`, 0 for `b`, 0.5 for a tie, which counts half for either.
+        p_a: the vote: 1 for `a`, 0 for `b`, 0.5 for a tie, which counts half for either.
 
     Returns:
         mean and variance of the lead after the vote.
 
     Examples:
-        >>> mean, variance = match_moments(0.0, 1.0, share=1.0)
+        >>> mean, variance = match_moments(0.0, 1.0, p_a=1.0)
         >>> round(mean, 3), round(variance, 3)
         (0.413, 0.829)
     """
     leads = _leads(mean, variance)
     # log sigmoid(d) is -log(1 + exp(-d))
-    log_likelihood = -share * np.logaddexp(0, -leads) - (1 - share) * np.logaddexp(0, leads)
+    log_likelihood = -p_a * np.logaddexp(0, -leads) - (1 - p_a) * np.logaddexp(0, leads)
     weights = np.exp(log_likelihood) * _WEIGHTS
     weights /= weights.sum()
     after = float(leads @ weights)

@@ -7,7 +7,7 @@ rater's id, so that a restart changes nothing; ids are random, so that no rater 
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +39,9 @@ class Proposal:
 
 def plan_next(
     asks: Sequence[Ask],
-    answered: int,
+    unanswered: Collection[str],
     questions: Questions,
+    is_open: NDArray[np.bool_],
     order: Order,
     options: VoteOptions,
     pending: NDArray[np.int64],
@@ -55,8 +56,9 @@ def plan_next(
 
     Args:
         asks: all that the rater was asked, in order.
-        answered: how many of these the rater has answered, the first ones.
+        unanswered: ids of those that the rater has not answered yet.
         questions: N questions.
+        is_open: whether each of them may be asked, (N,).
         order: which ordinary question comes next.
         options: how many questions there are, and the shares of checks.
         pending: how many raters have each question before them now, (N,).
@@ -67,12 +69,12 @@ def plan_next(
     """
     random = _make_random(options.seed, rater, len(asks))
     first: Side = "a" if random.random() < 0.5 else "b"
-    allowed = questions.is_open.copy()
+    allowed = is_open.copy()
     allowed[[questions.find(ask.question) for ask in asks]] = False
     practised = sum(ask.kind == "training" for ask in asks)
     place = len(asks) - practised
     if not place and practised < options.training:
-        question = _choose_practice(practised, allowed, questions, random)
+        question = _choose_practice(practised, allowed, questions.is_gold & is_open, random)
         if question is not None:
             return Proposal(question, "training", first)
     if place >= options.questions_per_rater:
@@ -81,7 +83,7 @@ def plan_next(
     if kind == "gold":
         question = _choose_any(allowed & questions.is_gold, random)
     elif kind == "repeat":
-        question = _choose_repeat(asks, answered, questions, random)
+        question = _choose_repeat(asks, unanswered, questions, is_open, random)
     else:
         question = None
     if question is None:
@@ -127,10 +129,9 @@ def plan_kinds(options: VoteOptions, random: np.random.Generator) -> list[Kind]:
 def _choose_practice(
     practised: int,
     allowed: NDArray[np.bool_],
-    questions: Questions,
+    golds: NDArray[np.bool_],
     random: np.random.Generator,
 ) -> int | None:
-    golds = questions.is_gold & questions.is_open
     if practised < np.count_nonzero(golds) // 2:
         question = _choose_any(allowed & golds, random)
         if question is not None:
@@ -139,17 +140,21 @@ def _choose_practice(
 
 
 def _choose_repeat(
-    asks: Sequence[Ask], answered: int, questions: Questions, random: np.random.Generator
+    asks: Sequence[Ask],
+    unanswered: Collection[str],
+    questions: Questions,
+    is_open: NDArray[np.bool_],
+    random: np.random.Generator,
 ) -> int | None:
-    """Choose a question that the rater answered long enough ago, and that was not repeated yet."""
+    """Choose a question that the rater has answered, long enough ago, and that was not repeated."""
     again = {ask.question for ask in asks if ask.kind == "repeat"}
-    old = asks[: max(0, min(answered, len(asks) - MIN_AGE + 1))]
+    old = asks[: max(0, len(asks) - MIN_AGE + 1)]
     rows = [
         questions.find(ask.question)
         for ask in old
-        if ask.kind == "question" and ask.question not in again
+        if ask.kind == "question" and ask.id not in unanswered and ask.question not in again
     ]
-    rows = [row for row in rows if questions.is_open[row]]
+    rows = [row for row in rows if is_open[row]]
     return int(random.choice(rows)) if rows else None
 
 

@@ -27,17 +27,17 @@ class People:
 
     Attributes:
         questions: each distinct question once, N of them.
-        shares: the answers to each question, N tuples of 1 or more: 1 for `a`, 0 for `b`, 0.5 for a
+        p_a: the answers to each question, N tuples of 1 or more: 1 for `a`, 0 for `b`, 0.5 for a
             tie; a number between says how likely the answer is `a`.
     """
 
     questions: Questions
-    shares: tuple[tuple[float, ...], ...]
+    p_a: tuple[tuple[float, ...], ...]
 
     @property
     def answers(self) -> int:
         """Number of all answers."""
-        return sum(map(len, self.shares))
+        return sum(map(len, self.p_a))
 
 
 def gather_people(table: pa.Table) -> People:
@@ -49,30 +49,30 @@ def gather_people(table: pa.Table) -> People:
     Examples:
         >>> rows = {"reference": ["o", "o"], "a": ["x", "y"], "b": ["y", "x"], "p_a": [0.8, 1.0]}
         >>> people = gather_people(pa.table({**rows, "votes": [5, 1], "group": ["o", "o"]}))
-        >>> people.shares
+        >>> people.p_a
         ((1.0, 1.0, 1.0, 1.0, 0.0, 0.0),)
     """
     columns = [table[name].to_pylist() for name in (*schema.COMPARISON_URIS, schema.P_A)]
     answered = zip(*columns, count_votes(table), strict=True)
     rows: dict[str, int] = {}
     first: list[int] = []
-    shares: list[list[float]] = []
+    given: list[list[float]] = []
     turned_from: list[str] = []
     for row, (reference, a, b, p_a, votes) in enumerate(answered):
         key = make_key(reference, a, b)
         if key not in rows:
             rows[key] = len(rows)
             first.append(row)
-            shares.append([])
+            given.append([])
             turned_from.append(a)
         number = rows[key]
-        shares[number] += _split_answers(p_a if a == turned_from[number] else 1 - p_a, votes)
+        given[number] += _split_answers(p_a if a == turned_from[number] else 1 - p_a, votes)
     kept = [name for name in table.column_names if name not in _OF_ANSWERS]
     asked = table.select(kept).take(pa.array(first, pa.int64()))
     asked = asked.append_column(schema.QUESTION, pa.array(list(rows)))
     asked = asked.append_column(schema.GOLD, pa.repeat(False, len(rows)))
     questions = Questions(asked, np.ones(len(rows), np.bool_), Allowlist(()))
-    return People(questions, tuple(map(tuple, shares)))
+    return People(questions, tuple(map(tuple, given)))
 
 
 _OF_ANSWERS = {schema.P_A, schema.VOTES, schema.TIE, schema.RATER, schema.GOLD, schema.QUESTION}
@@ -91,10 +91,10 @@ def ask_people(
         random: source of chance.
 
     Yields:
-        each vote: row of the question, and the share, 1, 0 or 0.5.
+        each vote: row of the question, and `p_a`: 1, 0 or 0.5.
     """
-    left = [random.permutation(shares).tolist() for shares in people.shares]
-    unasked = np.array([len(shares) for shares in left], np.int64)
+    left = [random.permutation(given).tolist() for given in people.p_a]
+    unasked = np.array([len(given) for given in left], np.int64)
     pending = np.zeros(len(unasked), np.int64)
     keys = people.questions.table[schema.QUESTION].to_pylist()
     waiting: list[int] = []
@@ -117,20 +117,20 @@ def ask_people(
         yield row, answer.p_a
 
 
-def _split_answers(share: float, votes: float) -> list[float]:
-    """Split `votes` answers, of which a share prefers `a`, into single ones."""
-    wins = int(share * votes + 1e-9)
-    losses = int((1 - share) * votes + 1e-9)
+def _split_answers(p_a: float, votes: float) -> list[float]:
+    """Split `votes` answers, of which the share `p_a` prefers `a`, into single ones."""
+    wins = int(p_a * votes + 1e-9)
+    losses = int((1 - p_a) * votes + 1e-9)
     rest = votes - wins - losses
-    part = [(share * votes - wins) / rest] if rest > 0.5 else []
+    part = [(p_a * votes - wins) / rest] if rest > 0.5 else []
     return [1.0] * wins + part + [0.0] * losses
 
 
-def _answer(number: int, key: str, share: float, random: np.random.Generator) -> Answer:
-    if share == 0.5:
+def _answer(number: int, key: str, p_a: float, random: np.random.Generator) -> Answer:
+    if p_a == 0.5:
         choice: Choice = "none"
     else:
-        choice = "1" if random.random() < share else "2"
+        choice = "1" if random.random() < p_a else "2"
     ask = Ask(f"{number}", "", key, "question", "a", number)
     vote = Vote(f"{number}", ask.id, choice, MIN_FLIPS, MIN_MILLISECONDS, _SCREEN)
     return Answer(number, vote, ask, 0.0)

@@ -19,9 +19,6 @@ from roi_ray.votes.asking.simulation import OrderName, Trace, choose_checkpoints
 from roi_ray.votes.asking.subjects import NAME_COLUMNS
 from roi_ray.votes.options import By, Goal, VoteOptions
 
-_EVERY = 4
-"""The expected tau is computed at each fourth number of votes: it takes longer than the ranking."""
-
 
 @dataclass(frozen=True, eq=False)
 class RankedPeople:
@@ -31,15 +28,15 @@ class RankedPeople:
         people: the people, with N questions.
         by: what is ranked.
         truth: scores by all answers, (n,).
-        first: number of the first name of each question, (N,).
-        second: of the second name.
+        name_a: number of the name of `a` in each question, (N,), 0..n - 1.
+        name_b: of `b`, (N,).
     """
 
     people: People
     by: By
     truth: Floats
-    first: NDArray[np.intp]
-    second: NDArray[np.intp]
+    name_a: NDArray[np.intp]
+    name_b: NDArray[np.intp]
 
 
 def prepare_ranking(table: pa.Table, by: By) -> RankedPeople:
@@ -55,11 +52,11 @@ def prepare_ranking(table: pa.Table, by: By) -> RankedPeople:
         )
     people = gather_people(rows)
     numbers = {name: number for number, name in enumerate(answers.names)}
-    first, second = (
+    name_a, name_b = (
         np.array([numbers[name] for name in people.questions.table[column].to_pylist()], np.intp)
         for column in NAME_COLUMNS[by]
     )
-    return RankedPeople(people, by, fit_scores(wins), first, second)
+    return RankedPeople(people, by, fit_scores(wins), name_a, name_b)
 
 
 def run_ranking(
@@ -77,12 +74,13 @@ def run_ranking(
     taus: list[float] = []
     expected: list[float] = []
     stream = ask_people(people, order, checkpoints[-1], at_once, np.random.default_rng(seed))
-    for number, (row, share) in enumerate(stream, 1):
-        wins[ranking.first[row], ranking.second[row]] += share
-        wins[ranking.second[row], ranking.first[row]] += 1 - share
+    for number, (row, p_a) in enumerate(stream, 1):
+        a, b = ranking.name_a[row], ranking.name_b[row]
+        wins[a, b] += p_a
+        wins[b, a] += 1 - p_a
         if number in checkpoints:
             scores = fit_scores(wins)
-            belief = fit_ranking(wins) if len(taus) % _EVERY == 0 else None
+            belief = fit_ranking(wins)
             taus.append(compute_tau(scores, ranking.truth))
             expected.append(np.nan if belief is None else expect_tau(scores, belief))
     return Trace(name, checkpoints, tuple(taus), tuple(expected), 1.0)

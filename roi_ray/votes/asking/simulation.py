@@ -61,7 +61,7 @@ class Curve:
         mean: mean of the measure over the seeds, (P,).
         spread: its standard deviation over the seeds, (P,).
         expected: of a ranking, mean of the tau that the votes let one expect (see `expected_tau`),
-            (P,); None where it was not computed.
+            (P,); None of a model.
         levels: numbers of votes that reach some levels.
     """
 
@@ -109,7 +109,7 @@ class Simulation:
 
 @dataclass(frozen=True)
 class Trace:
-    """One run: measure and expected tau at each number of votes; NaN where they are unknown."""
+    """One run: measure and expected tau at each number of votes; NaN where it is unknown."""
 
     order: OrderName
     votes: tuple[int, ...]
@@ -147,7 +147,7 @@ def simulate(
     Raises:
         ManifestError: the comparisons lack answers, names or features, or do not link all names.
     """
-    people, run = _prepare(table, goal, by, votes, at_once)
+    people, run = _prepare(table, goal, by, seeds, votes, at_once)
     tasks = [(order, seed) for order in ORDERS for seed in range(seeds)]
     if processes > 1:
         with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
@@ -184,7 +184,9 @@ def choose_checkpoints(votes: int) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _prepare(table: pa.Table, goal: Goal, by: By, votes: int, at_once: int) -> tuple[People, Run]:
+def _prepare(
+    table: pa.Table, goal: Goal, by: By, seeds: int, votes: int, at_once: int
+) -> tuple[People, Run]:
     if goal == "ranking":
         from roi_ray.votes.asking.simulated_ranking import prepare_ranking, run_ranking
 
@@ -192,10 +194,16 @@ def _prepare(table: pa.Table, goal: Goal, by: By, votes: int, at_once: int) -> t
         people = ranking.people
         run: Run = partial(run_ranking, ranking, votes, at_once)
     else:
-        from roi_ray.votes.asking.simulated_training import prepare_training, run_training
+        from roi_ray.votes.asking.simulated_training import (
+            count_asked,
+            prepare_training,
+            run_training,
+        )
 
         training = prepare_training(table)
         people = training.people
+        # The same numbers of votes for all seeds, though they are about different references.
+        votes = min(votes, count_asked(training, seeds))
         run = partial(run_training, training, votes, at_once)
     if people.answers < _FIRST:
         raise ManifestError(
@@ -205,12 +213,9 @@ def _prepare(table: pa.Table, goal: Goal, by: By, votes: int, at_once: int) -> t
 
 
 def _summarize(traces: list[Trace], goal: Goal, with_all: float) -> Curve:
-    # Runs about different references may end at different numbers of votes.
-    votes = min((trace.votes for trace in traces), key=len)
-    measured, expected = (
-        np.array([getattr(trace, name)[: len(votes)] for trace in traces])
-        for name in ("measured", "expected")
-    )
+    votes = traces[0].votes
+    measured = np.array([trace.measured for trace in traces])
+    expected = np.array([trace.expected for trace in traces])
     mean = measured.mean(0)
     if goal == "ranking":
         levels = [(level, mean >= level) for level in _TAUS]

@@ -51,6 +51,7 @@ def test_raters_that_come_at_once_get_different_questions():
         pending[order.choose(questions.is_open, pending)] += 1
     assert pending.max() == 1
     assert len({pair(questions, row) for row in np.flatnonzero(pending)}) > 3
+    assert order.choose(questions.is_open, 1000 * pending) is not None
 
 
 def test_a_fit_in_another_process_changes_little_and_keeps_later_votes():
@@ -67,6 +68,20 @@ def test_a_fit_in_another_process_changes_little_and_keeps_later_votes():
     assert after is not before
     np.testing.assert_allclose(after.mean, before.mean, atol=0.5)
     np.testing.assert_allclose(after.covariance, before.covariance, atol=0.5)
+
+
+def test_many_answers_at_the_start_are_fitted_at_once():
+    questions = make_questions(methods=8)
+    order, steps = make_order(questions, RANKING), make_order(questions, RANKING)
+    rows = list(range(len(questions))) * 2
+    shares = [float(row % 3 > 0) for row in rows]
+    order.add(make_answers(questions, rows, shares))
+    for row, p_a in zip(rows, shares, strict=True):
+        steps.add(make_answers(questions, [row], [p_a]))
+    assert order.next_fit() is None
+    work = steps.next_fit()
+    steps.take_fit(work())
+    np.testing.assert_allclose(order._belief.mean, steps._belief.mean)
 
 
 def test_a_failed_fit_leaves_what_was_known_and_may_be_tried_later():

@@ -40,14 +40,12 @@ def test_precision_is_that_of_adaptive_integration(mean, variance):
     assert expect_precision(mean, variance) == pytest.approx(expected, abs=1e-7)
 
 
-@pytest.mark.parametrize("share", [0, 0.5, 1])
+@pytest.mark.parametrize("p_a", [0, 0.5, 1])
 @pytest.mark.parametrize(("mean", "variance"), [(0, 1), (0.5, 4), (-2, 0.3), (3, 8)])
-def test_moments_after_a_vote_are_those_of_adaptive_integration(mean, variance, share):
+def test_moments_after_a_vote_are_those_of_adaptive_integration(mean, variance, p_a):
     def moment(power, origin=0.0):
         return integrate(
-            lambda lead: (
-                expit(lead) ** share * expit(-lead) ** (1 - share) * (lead - origin) ** power
-            ),
+            lambda lead: expit(lead) ** p_a * expit(-lead) ** (1 - p_a) * (lead - origin) ** power,
             mean,
             variance,
         )
@@ -55,7 +53,7 @@ def test_moments_after_a_vote_are_those_of_adaptive_integration(mean, variance, 
     total = moment(0)
     after = moment(1) / total
     expected = after, moment(2, after) / total
-    assert match_moments(mean, variance, share) == pytest.approx(expected, abs=1e-6)
+    assert match_moments(mean, variance, p_a) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_vote_tells_nothing_about_a_lead_that_is_known():

@@ -12,15 +12,18 @@ from roi_ray.votes.records import Ask
 from tests.votes.asking.studies import make_questions
 
 
-def ask_all(questions, options, rater="rater", preloaded=1):
-    """Ask one rater until the plan says that he is done; some asks are always unanswered."""
+def ask_all(questions, options, rater="rater", preloaded=1, is_open=None, never=frozenset()):
+    """Ask one rater until the plan says that they are done; some asks are always unanswered."""
     order = RandomOrder(questions, options.seed)
     pending = np.zeros(len(questions), np.int64)
+    is_open = questions.is_open if is_open is None else is_open
     keys = questions.table[schema.QUESTION].to_pylist()
     asks = []
     while len(asks) < 1000:
-        answered = max(0, len(asks) - preloaded)
-        proposal = plan_next(asks, answered, questions, order, options, pending, rater=rater)
+        unanswered = {ask.id for ask in asks[max(0, len(asks) - preloaded) :]} | never
+        proposal = plan_next(
+            asks, unanswered, questions, is_open, order, options, pending, rater=rater
+        )
         if proposal is None:
             return asks
         ask = Ask(f"{len(asks)}", rater, keys[proposal.question], proposal.kind, proposal.first, 0)
@@ -68,6 +71,19 @@ def test_a_repeat_is_an_old_answered_question_and_comes_once():
         assert ask.number - earlier >= MIN_AGE
 
 
+def test_a_question_that_is_never_answered_is_not_repeated():
+    options = VoteOptions(questions_per_rater=20, gold=0, repeats=0.2, training=0)
+    questions, answered = make_questions(methods=8), 2
+    never = {f"{number}" for number in range(20) if number != answered}
+    repeats = 0
+    for rater in "abcdefgh":
+        asks = ask_all(questions, options, rater, never=never)
+        repeated = {ask.question for ask in asks if ask.kind == "repeat"}
+        assert repeated <= {asks[answered].question}
+        repeats += len(repeated)
+    assert repeats > 3
+
+
 def test_no_question_comes_twice_except_to_be_repeated():
     options = VoteOptions(questions_per_rater=50, training=3)
     asks = ask_all(make_questions(gold=6), options)
@@ -97,7 +113,7 @@ def test_a_rater_is_done_when_nothing_is_left():
 def test_closed_questions_are_never_asked():
     questions = make_questions(methods=6, gold=10)
     is_open = np.arange(len(questions)) % 2 == 0
-    asks = ask_all(replace(questions, is_open=is_open), VoteOptions())
+    asks = ask_all(questions, VoteOptions(), is_open=is_open)
     assert all(is_open[questions.find(ask.question)] for ask in asks)
 
 

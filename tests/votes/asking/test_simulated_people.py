@@ -19,7 +19,7 @@ def test_every_recorded_answer_is_given_once():
     people = gather_people(table)
     votes = ask_all(people)
     assert len(votes) == people.answers == len(table)
-    recorded = [(row, share) for row, shares in enumerate(people.shares) for share in shares]
+    recorded = [(row, p_a) for row, given in enumerate(people.p_a) for p_a in given]
     assert Counter(votes) == Counter(recorded)
     assert votes != ask_all(people, seed=1)
 
@@ -30,9 +30,9 @@ def test_the_two_directions_of_a_question_are_one_question():
     assert len(people.questions) == 3 * 8
     names = people.questions.table.select(["method_a", "method_b"]).to_pylist()
     wins = Counter()
-    for row, shares in enumerate(people.shares):
-        wins[names[row]["method_a"]] += sum(shares)
-        wins[names[row]["method_b"]] += sum(1 - share for share in shares)
+    for row, given in enumerate(people.p_a):
+        wins[names[row]["method_a"]] += sum(given)
+        wins[names[row]["method_b"]] += sum(1 - p_a for p_a in given)
     expected = Counter()
     for row in table.to_pylist():
         expected[row["method_a"]] += row["p_a"]
@@ -45,7 +45,7 @@ def test_votes_stop_at_the_number_that_was_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("p_a", "votes", "shares"),
+    ("p_a", "votes", "given"),
     [
         (1.0, 3, (1, 1, 1)),
         (0.75, 10, (1,) * 7 + (0.5,) + (0, 0)),
@@ -53,7 +53,7 @@ def test_votes_stop_at_the_number_that_was_asked_for():
         (0.3, 1, (0.3,)),
     ],
 )
-def test_shares_of_several_answers_are_taken_apart(p_a, votes, shares):
+def test_several_answers_are_taken_apart(p_a, votes, given):
     row = {"reference": ["o"], "a": ["x"], "b": ["y"], "group": ["o"], "p_a": [p_a]}
     people = gather_people(pa.table({**row, "votes": [votes]}))
-    assert people.shares == (pytest.approx(shares),)
+    assert people.p_a == (pytest.approx(given),)

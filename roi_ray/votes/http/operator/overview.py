@@ -5,11 +5,13 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from roi_ray import schema
 from roi_ray.votes.asking.stopping import RankingSoFar, rank_so_far
+from roi_ray.votes.asking.subjects import list_names
 from roi_ray.votes.http.processes import Processes
 from roi_ray.votes.http.writer import Writer
 from roi_ray.votes.options import VoteOptions
@@ -38,23 +40,28 @@ class Overview:
 
 
 def compute_overview(
-    questions: pa.Table, answers: Sequence[Answer], options: VoteOptions
+    questions: pa.Table,
+    can_rank: NDArray[np.bool_],
+    answers: Sequence[Answer],
+    options: VoteOptions,
 ) -> Overview:
-    """Compute what the answers say."""
+    """Compute what the answers say.
+
+    Args:
+        questions: N questions.
+        can_rank: whether each may be asked, and its answers count for the ranking, (N,).
+        answers: all answers.
+        options: what is ranked, and when to stop.
+    """
     comparisons = build_comparisons(questions, answers)
     return Overview(
         len(answers),
         sum(answer.problem is not None for answer in answers),
         summarize_raters(answers, questions),
-        rank_so_far(comparisons, options, _list_names(questions, options)),
+        rank_so_far(
+            comparisons, options, list_names(questions.filter(pa.array(can_rank)), options.by)
+        ),
     )
-
-
-def _list_names(questions: pa.Table, options: VoteOptions) -> set[str]:
-    """List all that is ranked."""
-    columns = {f"{options.by}_{side}" for side in schema.SIDES} & set(questions.column_names)
-    names = {name for column in columns for name in questions[column].unique().to_pylist()}
-    return names - {None}
 
 
 def encode_comparisons(questions: pa.Table, answers: Sequence[Answer]) -> bytes:
@@ -94,8 +101,11 @@ class Overviews:
     async def _compute(self) -> None:
         try:
             answers = await self._writer.run(self._study.read_answers)
+            questions = self._study.questions
+            can_rank = questions.is_open & ~questions.is_gold
+            can_rank[list(self._study.problems)] = False
             self._newest = await self._processes.run(
-                compute_overview, self._study.questions.table, answers, self._study.options
+                compute_overview, questions.table, can_rank, answers, self._study.options
             )
         except Exception as error:
             log_defect("the overview of the operator", error)

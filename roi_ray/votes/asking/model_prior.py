@@ -1,9 +1,7 @@
-"""What votes tell about the weights of a preference model of the recipe `roi-ray`.
+"""What is known of the weights of a preference model of the recipe `roi-ray` before any vote.
 
 The lead of a question is w x: x is the difference of the two images' standardised features, one
-weight belongs to each. The posterior of the weights is approximated by a normal distribution around
-its mode (Laplace; MacKay, "The evidence framework applied to classification networks", 1992). Its
-precision is that of the prior plus the sum over votes of p (1 - p) x x'.
+weight belongs to each; `posterior` says what votes tell about the weights.
 
 The prior is the model that one begins with: its weights are the mean. A model does not carry the
 images that it was trained on, so that only the recipe's ridge is known of the precision that its
@@ -19,7 +17,6 @@ What needs torch is imported where it is used, so that fits in other processes s
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import expit
 
 from roi_ray.errors import ManifestError, UsageError
 from roi_ray.preference.model.recipes import DEFAULT_RECIPE, RECIPES
@@ -30,7 +27,6 @@ NO_MODEL = "none"
 
 _NAME = "to ask about"
 _BLANK_PRECISION = 1.0
-_MOST_STEPS, _CONVERGED = 100, 1e-8
 
 
 def prepare_weights(table: pa.Table, model: str) -> tuple[Floats, Belief]:
@@ -71,45 +67,6 @@ def prepare_weights(table: pa.Table, model: str) -> tuple[Floats, Belief]:
     precision = max(rows * loaded.recipe.weight_decay, _BLANK_PRECISION)
     weights = loaded.network.linear.detach().numpy()[0].astype(np.float64)
     return x, Belief(weights, np.eye(len(weights)) / precision)
-
-
-def fit_weights(prior: Belief, x: Floats, shares: Floats) -> Belief | None:
-    """Compute the posterior of the weights.
-
-    Args:
-        prior: what is known of F weights without the votes.
-        x: differences of standardised features of the questions that were answered, (V, F).
-        shares: the votes, (V,): 1 for `a`, 0 for `b`, 0.5 for a tie.
-
-    Returns:
-        mode and covariance of the weights; None if Newton's method did not converge.
-
-    Examples:
-        >>> prior = Belief(np.zeros(1), np.eye(1))
-        >>> belief = fit_weights(prior, np.ones((4, 1)), np.array([1, 1, 1, 0]))
-        >>> belief.mean.round(3), belief.covariance.round(3)
-        (array([0.505]), array([[0.516]]))
-    """
-    known = np.linalg.inv(prior.covariance)
-
-    def loss(weights: Floats) -> float:
-        leads, change = x @ weights, weights - prior.mean
-        # The cross-entropy of a lead and a share is log(1 + exp(lead)) - share * lead.
-        return float((np.logaddexp(0, leads) - shares * leads).sum() + change @ known @ change / 2)
-
-    weights, value = prior.mean, loss(prior.mean)
-    for _ in range(_MOST_STEPS):
-        p = expit(x @ weights)
-        precision = known + x.T @ (x * (p * (1 - p))[:, None])
-        gradient = x.T @ (p - shares) + known @ (weights - prior.mean)
-        step = -np.linalg.solve(precision, gradient)
-        if np.abs(step).max() < _CONVERGED:
-            return Belief(weights, np.linalg.inv(precision))
-        length = 1.0
-        while (after := loss(weights + length * step)) > value + 1e-9 and length > 1e-6:
-            length /= 2
-        weights, value = weights + length * step, after
-    return None
 
 
 def _prepare_without_model(table: pa.Table) -> tuple[Floats, Belief]:
