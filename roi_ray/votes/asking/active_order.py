@@ -111,7 +111,9 @@ class ActiveOrder:
         if not asked.size:
             return self._belief
         leads, place = np.unique(self._subject.lead_rows[asked], return_inverse=True)
-        return self._belief.before_votes(self._subject.x[leads], np.bincount(place, pending[asked]))
+        return self._belief.before_votes(
+            self._subject.x[leads], np.bincount(place, pending[asked]).astype(np.float64)
+        )
 
     def _mark_best(self, mean: Floats, variance: Floats) -> NDArray[np.bool_]:
         """Mark the leads, (L,), about which a vote is expected to tell most."""

@@ -50,9 +50,8 @@ def plan_next(
 ) -> Proposal | None:
     """Decide what a rater is asked next.
 
-    A rater practises on questions whose answer is known. At most half of these are used up, so that
-    some are left to check the rater; practice goes on with other questions then. Where no gold
-    question, or nothing to repeat, is left, an ordinary question takes the place of a check.
+    Where no gold question, or nothing to repeat, is left, an ordinary question takes the place of a
+    check.
 
     Args:
         asks: all that the rater was asked, in order.
@@ -71,17 +70,18 @@ def plan_next(
     first: Side = "a" if random.random() < 0.5 else "b"
     allowed = is_open.copy()
     allowed[[questions.find(ask.question) for ask in asks]] = False
+    golds = questions.is_gold & is_open
     practised = sum(ask.kind == "training" for ask in asks)
     place = len(asks) - practised
-    if not place and practised < options.training:
-        question = _choose_practice(practised, allowed, questions.is_gold & is_open, random)
+    if not place and practised < count_practice(golds, options):
+        question = _choose_any(allowed & golds, random)
         if question is not None:
             return Proposal(question, "training", first)
     if place >= options.questions_per_rater:
         return None
     kind = plan_kinds(options, _make_random(options.seed, rater, -1))[place]
     if kind == "gold":
-        question = _choose_any(allowed & questions.is_gold, random)
+        question = _choose_any(allowed & golds, random)
     elif kind == "repeat":
         question = _choose_repeat(asks, unanswered, questions, is_open, random)
     else:
@@ -89,6 +89,22 @@ def plan_next(
     if question is None:
         kind, question = "question", order.choose(allowed & ~questions.is_gold, pending)
     return None if question is None else Proposal(question, kind, first)
+
+
+def count_practice(golds: NDArray[np.bool_], options: VoteOptions) -> int:
+    """Count the questions that a rater practises on: gold ones, at most half of them.
+
+    The others are left to check the rater.
+
+    Args:
+        golds: whether each question is gold and may be asked, (N,).
+        options: `training` is the most questions.
+
+    Examples:
+        >>> count_practice(np.array([True, False, True, True]), VoteOptions(training=3))
+        1
+    """
+    return min(options.training, int(np.count_nonzero(golds)) // 2)
 
 
 def plan_kinds(options: VoteOptions, random: np.random.Generator) -> list[Kind]:
@@ -124,19 +140,6 @@ def plan_kinds(options: VoteOptions, random: np.random.Generator) -> list[Kind]:
     for place in others:
         kinds[place] = "gold"
     return kinds
-
-
-def _choose_practice(
-    practised: int,
-    allowed: NDArray[np.bool_],
-    golds: NDArray[np.bool_],
-    random: np.random.Generator,
-) -> int | None:
-    if practised < np.count_nonzero(golds) // 2:
-        question = _choose_any(allowed & golds, random)
-        if question is not None:
-            return question
-    return _choose_any(allowed & ~golds, random)
 
 
 def _choose_repeat(

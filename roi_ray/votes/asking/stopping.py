@@ -36,7 +36,8 @@ class RankingSoFar:
         votes: number of votes that count.
         groups: number of groups of names that no chain of votes links.
         expected_tau: the Kendall's tau that this ranking is expected to have with the one that
-            endless votes about the same originals would give, -1..1; None if it is not known.
+            endless votes about the same originals would give, -1..1; None if `decision` is
+            `not known`.
         decision: whether more votes are needed.
         advice: the decision and its reason, a sentence or two.
     """
@@ -89,7 +90,9 @@ differently; ask about 6 or more.
     groups = max(place.group for place in ranks)
     tau = _expect_tau(answers, ranks) if groups == 1 else None
     decision, advice = _advise(ranks, groups, tau, set(names), answers, options)
-    return RankingSoFar(ranks, votes, groups, tau, decision, advice)
+    return RankingSoFar(
+        ranks, votes, groups, None if decision == "not known" else tau, decision, advice
+    )
 
 
 def _expect_tau(answers: Answers, ranks: list[Rank]) -> float | None:
