@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.runtime.logs import LOGGER, escape_line
 from roi_ray.votes.asking.orders import make_order
-from roi_ray.votes.asking.plan import Proposal, plan_next
+from roi_ray.votes.asking.plan import Proposal, count_practice, plan_next
 from roi_ray.votes.options import VoteOptions
 from roi_ray.votes.questions.table import Questions
 from roi_ray.votes.records import Answer, Ask, Choice, Crop, Vote
@@ -125,14 +126,12 @@ class Study:
         """
         with self._lock:
             asks, unanswered = self._list_asks(rater)
-            is_open = self.questions.is_open.copy()
-            is_open[list(self.problems)] = False
             self._proposed.pop(rater, None)
             proposal = plan_next(
                 asks,
                 {ask.id for ask in unanswered},
                 self.questions,
-                is_open,
+                self._mark_open(),
                 self._order,
                 self.options,
                 self._count_pending(),
@@ -193,7 +192,8 @@ class Study:
                 return Progress(answered, len(asks))
             practice = sum(ask.kind == "training" for ask in asks)
             if practice == len(asks):  # more may come
-                practice = max(practice, self.options.training)
+                golds = self.questions.is_gold & self._mark_open()
+                practice = max(practice, count_practice(golds, self.options))
             return Progress(answered, practice + self.options.questions_per_rater)
 
     def next_fit(self) -> Callable[[], object] | None:
@@ -227,6 +227,12 @@ class Study:
             for listed in (self._store.list_asks(rater), unanswered)
         )
         return asks, unanswered
+
+    def _mark_open(self) -> NDArray[np.bool_]:
+        """Mark the questions that may be asked now, (N,)."""
+        is_open = self.questions.is_open.copy()
+        is_open[list(self.problems)] = False
+        return is_open
 
     def _can_show(self, ask: Ask) -> bool:
         number = self.questions.find(ask.question)
