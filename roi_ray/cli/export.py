@@ -50,8 +50,8 @@ def main(
     Exit codes: 0 if the files are written; 2 if the arguments or the scores cannot be used, or a
     file exists with other content.
     """
-    from roi_ray.decision.words import count_noun
     from roi_ray.report.export.export import export_scores
+    from roi_ray.runtime.words import count_noun
 
     export = export_scores(
         scores,

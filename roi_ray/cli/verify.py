@@ -10,6 +10,7 @@ import typer
 from roi_ray.cli import options as cli
 from roi_ray.cli.exits import EXIT_INCOMPLETE, EXIT_OFF, exit_with_message
 from roi_ray.runtime.logs import escape_line
+from roi_ray.runtime.words import count_noun
 
 if TYPE_CHECKING:
     from roi_ray.verification.result import ColumnResult, Verification
@@ -154,18 +155,15 @@ def _format_number(number: float | None) -> str:
 
 def _conclude(result: "Verification") -> str:
     if result.off:
-        columns = _count(len(result.off), "column")
+        columns = count_noun(len(result.off), "column")
         return f"{columns} off: either the scores are wrong, or an image has changed since then"
     if not result.verified:
         return "no pair could be verified"
     checked = sum(column.verdict == "agrees" for column in result.columns)
     skipped = len(result.columns) - checked
-    pairs, columns = _count(result.verified, "pair"), _count(checked, "column")
+    pairs, columns = count_noun(result.verified, "pair"), count_noun(checked, "column")
     text = f"all numbers of {pairs} agree, in {columns}"
-    text += f"; {_count(skipped, 'column')} not checked" if skipped else ""
-    text += f"; {_count(len(result.unverified), 'pair')} not verified" if result.unverified else ""
+    text += f"; {count_noun(skipped, 'column')} not checked" if skipped else ""
+    unverified = len(result.unverified)
+    text += f"; {count_noun(unverified, 'pair')} not verified" if unverified else ""
     return text
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -10,6 +10,7 @@ from roi_ray.cli.exits import exit_with_message
 from roi_ray.errors import UsageError
 from roi_ray.runtime import logs
 from roi_ray.runtime.packages import check_packages
+from roi_ray.runtime.words import count_noun
 from roi_ray.votes.options import (
     DEFAULT_HOST,
     DEFAULT_PORT,
@@ -97,8 +98,6 @@ def main(
         export_seconds,
         announce=_announce,
     )
-    from roi_ray.decision.words import count_noun
-
     typer.echo(f"{count_noun(answers, 'answer')} in {output}")
 
 
@@ -107,7 +106,6 @@ def _simulate(files: StudyFiles, options: VoteOptions) -> None:
         raise UsageError("--simulate draws answers from those of --comparisons; name them")
     from rich.console import Console
 
-    from roi_ray.decision.words import count_noun
     from roi_ray.preference.comparisons.table import read_comparisons
     from roi_ray.report.vote_simulation import report_simulation
     from roi_ray.votes.asking.simulation import simulate
@@ -130,8 +128,6 @@ def _announce(opening: Opening) -> None:
 
 
 def _describe(opening: Opening) -> str:
-    from roi_ray.decision.words import count_noun
-
     lines = [f"open at {opening.url} - {count_noun(opening.questions, 'question')}"]
     if opening.answers:
         lines[0] += f", {count_noun(opening.answers, 'answer')} so far"

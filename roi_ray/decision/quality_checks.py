@@ -8,7 +8,7 @@ import polars as pl
 
 from roi_ray import schema
 from roi_ray.decision.score_columns import MAX_EXAMPLES, ScoreColumns
-from roi_ray.decision.words import count_noun
+from roi_ray.runtime.words import count_noun
 from roi_ray.settings import EMPTY_MEAN, PSNR_CAP
 
 Severity = Literal["error", "warning", "info"]

@@ -16,10 +16,10 @@ from roi_ray.decision.quality_checks import (
 )
 from roi_ray.decision.score_columns import MAX_EXAMPLES, ScoreColumns
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.decision.words import count_noun
 from roi_ray.errors import OutputError
 from roi_ray.pipeline.run_record import Run
 from roi_ray.pipeline.status import Status, read_status
+from roi_ray.runtime.words import count_noun
 from roi_ray.verification.record import describe_record, read_record
 
 

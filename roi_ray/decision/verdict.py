@@ -8,8 +8,8 @@ from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Saving, Savings
 from roi_ray.decision.verdict_bands import word_bands
 from roi_ray.decision.winners import Winner
-from roi_ray.decision.words import count_noun
 from roi_ray.preference.statistics.intervals import MIN_REFERENCES
+from roi_ray.runtime.words import count_noun
 
 _WIDE_GAP = 0.1
 """Share of the quality range from which one end counts as missing."""

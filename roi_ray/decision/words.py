@@ -5,11 +5,6 @@ import math
 from roi_ray.decision.rate_curves import Band
 
 
-def count_noun(number: int, noun: str) -> str:
-    """Write a number and what it counts: `1 image`, `2,000 images`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def name_band(band: Band) -> str:
     """Name a band of bit rates: `up to 0.25`, `0.25 to 0.5`, `2 and more`."""
     low, high = band

@@ -10,6 +10,9 @@ from roi_ray.votes.store.export import write_export
 from roi_ray.votes.study import Study
 from roi_ray.web.defects import log_defect
 
+_PATIENCE = 5.0
+"""Seconds that the last export may take before a line says what is waited for."""
+
 
 class Exports:
     """Writes the answers in a thread of its own, as long as the `with` block runs, and at its end.
@@ -40,6 +43,10 @@ class Exports:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        text = "the study is closed, and still writes its answers to %s"
+        waiting = threading.Timer(_PATIENCE, LOGGER.warning, (text, self._output))
+        waiting.daemon = True
+        waiting.start()
         self._ends.set()
         self._thread.join()
         try:
@@ -52,6 +59,8 @@ class Exports:
                 f"the answers could not be written to {self._output}: {failure}; they are safe in "
                 "the study's database: run the same command again to write them"
             ) from failure
+        finally:
+            waiting.cancel()
 
     def _export_regularly(self) -> None:
         while not self._ends.wait(self._seconds):

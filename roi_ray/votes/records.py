@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from roi_ray.runtime.words import count_noun
+
 Kind = Literal["training", "question", "gold", "repeat"]
 """Why a question is asked: to practise, with the right answer afterwards; to learn the answer; to
 check the rater by a question whose answer is known; to check the rater by a question again."""
@@ -127,8 +129,7 @@ class Answer:
         """
         reasons = []
         if self.vote.flips < MIN_FLIPS:
-            noun = "flip" if self.vote.flips == 1 else "flips"
-            reasons.append(f"{self.vote.flips} {noun}, fewer than {MIN_FLIPS}")
+            reasons.append(f"{count_noun(self.vote.flips, 'flip')}, fewer than {MIN_FLIPS}")
         if self.vote.milliseconds < MIN_MILLISECONDS:
             reasons.append(f"{self.vote.milliseconds} ms, less than {MIN_MILLISECONDS}")
         return f"hasty: {'; '.join(reasons)}" if reasons else None

@@ -73,6 +73,7 @@ def run_study(
     _check_source(files)
     check_positive("export_seconds", export_seconds)
     export_seconds = min(export_seconds, threading.TIMEOUT_MAX)
+    from roi_ray.votes.asking.orders import make_order
     from roi_ray.votes.exporting import Exports
     from roi_ray.votes.http.app import build_app
     from roi_ray.votes.http.site import make_site
@@ -88,10 +89,13 @@ def run_study(
         hashes = (hash_key(key),) if key else access.admin_keys
         site = make_site(url, address.host, files.consent, hashes)
         questions = read_questions(files.comparisons, files.scores, options, files.allow_prefixes)
+        folder = storage.join(database, FOLDER)
+        _check_new(folder, output)
+        if options.active:
+            make_order(questions, options)  # refuses what it cannot use, before anything is written
         lock = stack.enter_context(OutputLock(storage.join(output, *_LOCK)))
         if database != output:
             stack.enter_context(OutputLock(storage.join(database, *_LOCK)))
-        folder = storage.join(database, FOLDER)
         store = stack.enter_context(_open_store(folder, output))
         questions = merge_stored(questions, folder, store.study, store.list_questions())
         study = Study(questions, store, options)
@@ -151,32 +155,44 @@ def _resolve(uri: str) -> str:
     return uri if storage.is_remote(uri) else os.path.realpath(storage.local_path(uri))
 
 
+def _check_new(folder: str, output: str) -> None:
+    """Check that a study without a database has no other files, before anything is written.
+
+    Raises:
+        OutputError: there is a file that it would replace.
+    """
+    if not storage.exists(storage.join(folder, _DATABASE)):
+        _check_owners(folder, output, None)
+
+
 def _open_store(folder: str, output: str) -> "Store":
     """Open the database, or make it, if all files that the study writes are its own.
 
     Raises:
         OutputError: they are not; or it cannot be opened.
     """
-    from roi_ray.votes.ownership import check_owner
-    from roi_ray.votes.questions.stored import FILE
-    from roi_ray.votes.store.export import COMPARISONS, RATERS
     from roi_ray.votes.store.store import Store
 
-    path = storage.local_path(storage.join(folder, _DATABASE))
-    files = [storage.join(output, name) for name in (COMPARISONS, RATERS)]
-    files.append(storage.join(folder, FILE))
-    if not os.path.exists(path):
-        for uri in files:
-            check_owner(uri, None)
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    store = Store(path)
+    os.makedirs(storage.local_path(folder), mode=0o700, exist_ok=True)
+    store = Store(storage.local_path(storage.join(folder, _DATABASE)))
     try:
-        for uri in files:
-            check_owner(uri, store.study)
+        _check_owners(folder, output, store.study)
     except BaseException:
         store.close()
         raise
     return store
+
+
+def _check_owners(folder: str, output: str, study: str | None) -> None:
+    from roi_ray.votes.ownership import check_owner
+    from roi_ray.votes.questions.stored import FILE
+    from roi_ray.votes.store.export import COMPARISONS, RATERS
+
+    for uri in (
+        *(storage.join(output, name) for name in (COMPARISONS, RATERS)),
+        storage.join(folder, FILE),
+    ):
+        check_owner(uri, study)
 
 
 def _invite(study: "Study", access: Access) -> list[str]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from roi_ray.decision.gate.image_pairs import ImagePairs, list_examples
 from roi_ray.decision.gate.inputs import CodecPair, count_failed
 from roi_ray.decision.score_table import MISSING, SweepScores
-from roi_ray.decision.words import count_noun
 from roi_ray.errors import UsageError
+from roi_ray.runtime.words import count_noun
 
 
 @dataclass(frozen=True)

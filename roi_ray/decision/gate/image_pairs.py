@@ -10,10 +10,10 @@ import polars as pl
 
 from roi_ray import schema
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.decision.words import count_noun
 from roi_ray.errors import UsageError
 from roi_ray.io import uris
 from roi_ray.preference.statistics.intervals import MIN_REFERENCES
+from roi_ray.runtime.words import count_noun
 
 _EXAMPLES = 3
 _MASK_TOLERANCE = 0.02

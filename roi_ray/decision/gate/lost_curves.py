@@ -15,7 +15,7 @@ from roi_ray.decision.flags import FLAGS, MIN_OVERLAP, VALID, Flag
 from roi_ray.decision.pchip import Floats
 from roi_ray.decision.points import Points
 from roi_ray.decision.rate_curves import Curves
-from roi_ray.decision.words import count_noun
+from roi_ray.runtime.words import count_noun
 
 SIGNIFICANCE = 0.05
 NEGLIGIBLE_DRIFT = 0.05

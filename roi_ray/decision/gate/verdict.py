@@ -16,8 +16,9 @@ from roi_ray.decision.points import Points
 from roi_ray.decision.resampling import Resamples
 from roi_ray.decision.savings import Saving, summarize
 from roi_ray.decision.score_table import SweepScores
-from roi_ray.decision.words import count_noun, name_band
+from roi_ray.decision.words import name_band
 from roi_ray.preference.statistics.intervals import MIN_REFERENCES
+from roi_ray.runtime.words import count_noun
 
 MAX_IMAGE_BD_RATE = 100.0
 """BD-rate of any single image, in percent, above which a codec is worse: twice the bits."""

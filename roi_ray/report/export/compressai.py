@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from roi_ray import schema
 from roi_ray.decision.score_table import MISSING
-from roi_ray.decision.words import count_noun
 from roi_ray.errors import UsageError
 from roi_ray.report.export.selection import Selection, describe_nulls, name_files
+from roi_ray.runtime.words import count_noun
 
 _NAMES = {
     schema.BPP: ("bpp",),

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.score_table import MISSING, SweepScores
-from roi_ray.decision.words import count_noun
 from roi_ray.report.page.text import name_images, round_number
+from roi_ray.runtime.words import count_noun
 
 MAX_ROWS = 2_000
 """The most rows in the page's table."""

@@ -13,7 +13,7 @@ from roi_ray.decision.pchip import Floats
 from roi_ray.decision.points import name_unit
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Saving, Savings
-from roi_ray.decision.words import count_noun, name_band
+from roi_ray.decision.words import name_band
 from roi_ray.report.page.preferences import build_preference_data
 from roi_ray.report.page.tables import order_codecs
 from roi_ray.report.page.text import (
@@ -26,6 +26,7 @@ from roi_ray.report.page.text import (
     round_number,
 )
 from roi_ray.report.page.times import build_time_data
+from roi_ray.runtime.words import count_noun
 
 MAX_IMAGES = 200
 """The most images with curves and BD-rates of their own in the page."""

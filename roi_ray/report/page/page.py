@@ -17,13 +17,13 @@ import roi_ray
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.flags import Flag
 from roi_ray.decision.mean_curves import MIN_VALID
-from roi_ray.decision.words import count_noun
 from roi_ray.report.page.cells import build_cells
 from roi_ray.report.page.data import build_data
 from roi_ray.report.page.preferences import build_preference
 from roi_ray.report.page.tables import Footnotes, build_details, build_overview, order_codecs
 from roi_ray.report.page.text import THIN, is_roi, label_metric
 from roi_ray.report.page.times import build_time_rows
+from roi_ray.runtime.words import count_noun
 from roi_ray.verification.record import describe_record
 
 if TYPE_CHECKING:

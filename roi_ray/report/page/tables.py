@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from roi_ray.decision.decide import Decision
 from roi_ray.decision.resampling import Estimate
 from roi_ray.decision.savings import Saving
-from roi_ray.decision.words import count_noun
 from roi_ray.report.page.text import (
     base_metric,
     describe_metric,
@@ -15,6 +14,7 @@ from roi_ray.report.page.text import (
     is_roi,
     label_metric,
 )
+from roi_ray.runtime.words import count_noun
 
 NOT_VALID = "not valid"
 

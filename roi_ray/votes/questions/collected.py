@@ -42,12 +42,14 @@ class Collected:
         name: URI of the source.
         base: URI of the folder that the images are expected in.
         left_out: how many pairs or images are not asked about, by reason.
+        largest: pixels of the largest image, where the source knows it; else 0.
     """
 
     table: pa.Table
     name: str
     base: str
     left_out: Counter[str]
+    largest: int = 0
 
 
 def telling_columns(measured: Sequence[str]) -> list[str]:

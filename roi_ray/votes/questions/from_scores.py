@@ -109,7 +109,14 @@ def _build(
     is_kept = pc.and_(is_first, pc.not_equal(a, b))
     table = add_answers(pa.table(columns), keys, expected).filter(is_kept)
     left_out[ONE_FILE] = len(keys) - len(table)
-    return Collected(table, files.uri, base, left_out)
+    return Collected(table, files.uri, base, left_out, _largest(scores))
+
+
+def _largest(scores: pa.Table) -> int:
+    """Return the pixels of the largest image; 0 if no row has its size."""
+    if not {"width", "height"} <= set(scores.column_names):
+        return 0
+    return int(pc.max(pc.multiply(scores["width"], scores["height"])).as_py() or 0)
 
 
 def _with_bpp(scores: pa.Table) -> pa.Table:

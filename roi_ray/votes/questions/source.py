@@ -13,12 +13,16 @@ from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist, build_allowlist
 from roi_ray.io.uris import bucket_path
 from roi_ray.runtime.logs import LOGGER
+from roi_ray.runtime.words import count_noun
 from roi_ray.votes.options import VoteOptions
 from roi_ray.votes.questions.collected import Collected
 from roi_ray.votes.questions.from_comparisons import collect_comparisons
 from roi_ray.votes.questions.from_scores import collect_scores
 from roi_ray.votes.questions.linked import find_groups
 from roi_ray.votes.questions.table import Questions
+
+_LARGE = 8_000_000
+"""Pixels of images that take long to load; more than most screens show."""
 
 
 def read_questions(
@@ -58,18 +62,21 @@ def read_questions(
     _check_allowed(collected, allowlist)
     LOGGER.info("%s", describe(collected))
     _warn_of_groups(collected, options)
+    _warn_of_names(collected, options)
+    _warn_of_checks(collected, options)
+    _warn_of_size(collected, options)
     return Questions(collected.table, np.ones(len(collected.table), np.bool_), allowlist)
 
 
 def describe(collected: Collected) -> str:
     """Describe questions in one line: how many, about what, and what is left out and why."""
     table = collected.table
-    gold = int(pc.sum(table[schema.GOLD]).as_py() or 0)
-    parts = [f"{len(table) - gold} questions"]
+    gold = _count_gold(table)
+    parts = [count_noun(len(table) - gold, "question")]
     if methods := _distinct(table, "method"):
-        parts.append(f"{len(methods)} methods")
-    parts.append(f"{pc.count_distinct(table[schema.REFERENCE]).as_py()} originals")
-    text = f"{', '.join(parts)}, and {gold} gold questions, from {collected.name}"
+        parts.append(count_noun(len(methods), "method"))
+    parts.append(count_noun(pc.count_distinct(table[schema.REFERENCE]).as_py(), "original"))
+    text = f"{', '.join(parts)}, and {count_noun(gold, 'gold question')}, from {collected.name}"
     reasons = [f"{reason} ({count})" for reason, count in collected.left_out.items() if count]
     return f"{text}; left out: {'; '.join(reasons)}" if reasons else text
 
@@ -107,6 +114,40 @@ def _warn_of_groups(collected: Collected, options: VoteOptions) -> None:
             groups[0][0],
             groups[1][0],
         )
+
+
+def _warn_of_names(collected: Collected, options: VoteOptions) -> None:
+    names = [f"{options.by}_{side}" for side in schema.SIDES]
+    if not set(names) <= set(collected.table.column_names):
+        return
+    asked = collected.table.filter(pc.invert(collected.table[schema.GOLD])).select(names)
+    if missing := len(asked) - len(asked.drop_null()):
+        LOGGER.warning(
+            "%d of %s cannot be ranked: %s or %s is empty",
+            missing,
+            count_noun(len(asked), "question"),
+            *names,
+        )
+
+
+def _warn_of_checks(collected: Collected, options: VoteOptions) -> None:
+    if (options.gold or options.training) and not _count_gold(collected.table):
+        LOGGER.warning(
+            "no question has a known answer, so raters cannot be checked by one, nor learn from "
+            "one: give comparisons some rows with gold, and p_a 0 or 1"
+        )
+
+
+def _warn_of_size(collected: Collected, options: VoteOptions) -> None:
+    if options.crop is None and collected.largest > _LARGE:
+        LOGGER.warning(
+            "images of up to %.0f megapixels take long to load; --crop shows a part of them",
+            collected.largest / 1e6,
+        )
+
+
+def _count_gold(table: pa.Table) -> int:
+    return int(pc.sum(table[schema.GOLD]).as_py() or 0)
 
 
 def _check_allowed(collected: Collected, allowlist: Allowlist) -> None:

@@ -43,7 +43,7 @@ def test_one_image_per_original_has_nothing_to_ask(tmp_path) -> None:
 
 def test_gold_questions_alone_are_nothing_to_ask(tmp_path) -> None:
     scores = write_scores(tmp_path, [score_row("p", "x", quality) for quality in (10, 90)])
-    with pytest.raises(ManifestError, match="0 questions, .*and 1 gold questions"):
+    with pytest.raises(ManifestError, match="0 questions, .*and 1 gold question,"):
         read_questions(None, scores, VoteOptions())
 
 
