@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import secrets
 import signal
 import socket
@@ -12,11 +11,17 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from roi_ray import schema
-from roi_ray.errors import UsageError
 from roi_ray.io import storage
 from roi_ray.io.lock import OutputLock
 from roi_ray.runtime.logs import LOGGER, last_line
 from roi_ray.votes.options import Access, Address, Opening, StudyFiles, VoteOptions
+from roi_ray.votes.study_files import (
+    FOLDER,
+    check_new,
+    check_source,
+    choose_database,
+    open_store,
+)
 from roi_ray.web.addresses import listen, make_url
 from roi_ray.web.keys import hash_key
 from roi_ray.web.limits import check_positive
@@ -24,12 +29,8 @@ from roi_ray.web.limits import check_positive
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from roi_ray.votes.store.store import Store
     from roi_ray.votes.study import Study
 
-FOLDER = "_study"
-"""Folder, below that of the database, of what the study needs to go on."""
-_DATABASE = "study.sqlite"
 _LOCK = ("_run", "lock.json")
 _CLOSING_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 15
@@ -69,8 +70,8 @@ def run_study(
         StorageError: a file cannot be read or written.
     """
     address, access = address or Address(), access or Access()
-    database = _choose_database(files)
-    _check_source(files)
+    database = choose_database(files)
+    check_source(files)
     check_positive("export_seconds", export_seconds)
     export_seconds = min(export_seconds, threading.TIMEOUT_MAX)
     from roi_ray.votes.asking.orders import make_order
@@ -90,13 +91,13 @@ def run_study(
         site = make_site(url, address.host, files.consent, hashes)
         questions = read_questions(files.comparisons, files.scores, options, files.allow_prefixes)
         folder = storage.join(database, FOLDER)
-        _check_new(folder, output)
+        check_new(folder, output)
         if options.active:
             make_order(questions, options)  # refuses what it cannot use, before anything is written
         lock = stack.enter_context(OutputLock(storage.join(output, *_LOCK)))
         if database != output:
             stack.enter_context(OutputLock(storage.join(database, *_LOCK)))
-        store = stack.enter_context(_open_store(folder, output))
+        store = stack.enter_context(open_store(folder, output))
         questions = merge_stored(questions, folder, store.study, store.list_questions())
         study = Study(questions, store, options)
         app = build_app(study, site)
@@ -112,87 +113,6 @@ def run_study(
         )
         asyncio.run(_serve(app, server, lambda: _announce(announce, opening)))
         return study.answers
-
-
-def _choose_database(files: StudyFiles) -> str:
-    """Return the folder of the database, an absolute path.
-
-    Raises:
-        UsageError: there is not exactly one source of questions; or the folder is not on this
-            machine.
-    """
-    if (files.comparisons is None) == (files.scores is None):
-        raise UsageError("give either --comparisons or --scores")
-    folder = storage.absolute(files.database or files.output)
-    if storage.is_remote(folder):
-        option = "--database" if files.database else "--output"
-        raise UsageError(
-            f"{option} {folder} is not on this machine, but the database of the answers must be: "
-            "name a folder with --database"
-        )
-    return folder
-
-
-def _check_source(files: StudyFiles) -> None:
-    """Check that the answers do not replace what the questions are made of.
-
-    Raises:
-        UsageError: they would.
-    """
-    from roi_ray.votes.store.export import COMPARISONS, RATERS
-
-    source, output = _resolve(files.comparisons or files.scores or ""), _resolve(files.output)
-    if source in (output, *(storage.join(output, name) for name in (COMPARISONS, RATERS))):
-        raise UsageError(
-            f"the answers would be written to {output}/{COMPARISONS}, among what the questions are "
-            "made of: name another --output"
-        )
-
-
-def _resolve(uri: str) -> str:
-    """Return the one URI of a file or folder, without links."""
-    uri = storage.normalize(storage.absolute(uri)).rstrip("/")
-    return uri if storage.is_remote(uri) else os.path.realpath(storage.local_path(uri))
-
-
-def _check_new(folder: str, output: str) -> None:
-    """Check that a study without a database has no other files, before anything is written.
-
-    Raises:
-        OutputError: there is a file that it would replace.
-    """
-    if not storage.exists(storage.join(folder, _DATABASE)):
-        _check_owners(folder, output, None)
-
-
-def _open_store(folder: str, output: str) -> "Store":
-    """Open the database, or make it, if all files that the study writes are its own.
-
-    Raises:
-        OutputError: they are not; or it cannot be opened.
-    """
-    from roi_ray.votes.store.store import Store
-
-    os.makedirs(storage.local_path(folder), mode=0o700, exist_ok=True)
-    store = Store(storage.local_path(storage.join(folder, _DATABASE)))
-    try:
-        _check_owners(folder, output, store.study)
-    except BaseException:
-        store.close()
-        raise
-    return store
-
-
-def _check_owners(folder: str, output: str, study: str | None) -> None:
-    from roi_ray.votes.ownership import check_owner
-    from roi_ray.votes.questions.stored import FILE
-    from roi_ray.votes.store.export import COMPARISONS, RATERS
-
-    for uri in (
-        *(storage.join(output, name) for name in (COMPARISONS, RATERS)),
-        storage.join(folder, FILE),
-    ):
-        check_owner(uri, study)
 
 
 def _invite(study: "Study", access: Access) -> list[str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from roi_ray import schema
 from roi_ray.runtime.logs import LOGGER, escape_line
 from roi_ray.votes.asking.orders import make_order
-from roi_ray.votes.asking.plan import Proposal, count_practice, plan_next
+from roi_ray.votes.asking.plan import Proposal, count_asks, plan_next
 from roi_ray.votes.options import VoteOptions
 from roi_ray.votes.questions.table import Questions
 from roi_ray.votes.records import Answer, Ask, Choice, Crop, Vote
@@ -38,8 +38,8 @@ class Progress:
 
     Attributes:
         answered: questions that the rater has answered, with those to practise.
-        goal: questions that the rater is asked, likewise: all that there are, once it is known
-            that they are fewer than the options say.
+        goal: questions that the rater is asked, likewise: fewer than the options say where there
+            are not so many.
     """
 
     answered: int
@@ -72,7 +72,6 @@ class Study:
         self._order = make_order(questions, options)
         self._answers: list[Answer] = []
         self._proposed: dict[str, tuple[int, float]] = {}
-        self._finished: set[str] = set()
         self._take_answers()
 
     @property
@@ -137,9 +136,7 @@ class Study:
                 self._count_pending(),
                 rater=rater,
             )
-            if proposal is None:
-                self._finished.add(rater)
-            elif proposal.kind == "question":
+            if proposal is not None and proposal.kind == "question":
                 self._proposed[rater] = proposal.question, time.monotonic()
             return proposal
 
@@ -187,14 +184,8 @@ class Study:
         """Say how far a rater has come."""
         with self._lock:
             asks, unanswered = self._list_asks(rater)
-            answered = len(asks) - len(unanswered)
-            if rater in self._finished:
-                return Progress(answered, len(asks))
-            practice = sum(ask.kind == "training" for ask in asks)
-            if practice == len(asks):  # more may come
-                golds = self.questions.is_gold & self._mark_open()
-                practice = max(practice, count_practice(golds, self.options))
-            return Progress(answered, practice + self.options.questions_per_rater)
+            goal = count_asks(asks, self.questions, self._mark_open(), self.options, rater=rater)
+            return Progress(len(asks) - len(unanswered), goal)
 
     def next_fit(self) -> Callable[[], object] | None:
         """Return work for another process, if what is known of the answers shall be updated."""

@@ -68,7 +68,14 @@ def test_every_option_reaches_the_service(run, calls, tmp_path) -> None:
         api_keys=(hash_key("a"),),
         reference_bytes=8_000_000,
         prepared_bytes=9_000_000,
-        limits=Limits(10 << 20, 12, 13, 14, 11 << 20, 15.5),
+        limits=Limits(
+            max_body_bytes=10 << 20,
+            max_pixels=12,
+            max_images=13,
+            max_requests=14,
+            max_waiting_bytes=11 << 20,
+            timeout_seconds=15.5,
+        ),
     )
     assert calls == [(options, "localhost", 0, 16.0)]
 

@@ -1,5 +1,6 @@
 """Exports while a study runs, and at its end."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from roi_ray.errors import OutputError
 from roi_ray.io import storage
 from roi_ray.io.lock import OutputLock
+from roi_ray.runtime.logs import LOGGER
 from roi_ray.votes import exporting
 from roi_ray.votes.exporting import Exports
 from roi_ray.votes.options import VoteOptions
@@ -95,6 +97,30 @@ def test_an_end_without_an_export_says_where_the_answers_are(study, tmp_path, mo
         Exports(study, str(output), lock, seconds=60),
     ):
         pass
+
+
+def test_a_slow_end_says_what_is_waited_for(study, tmp_path, monkeypatch, caplog) -> None:
+    said = threading.Event()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().endswith(f"still writes its answers to {output}"):
+                said.set()
+
+    def write_export(*_: object) -> None:
+        assert said.wait(60)
+
+    listener = Listener()
+    LOGGER.addHandler(listener)
+    monkeypatch.setattr(exporting, "_PATIENCE", 0.01)
+    monkeypatch.setattr(exporting, "write_export", write_export)
+    vote(study)
+    output = tmp_path / "votes"
+    try:
+        with open_lock(output) as lock, Exports(study, str(output), lock, seconds=60):
+            assert not said.is_set()
+    finally:
+        LOGGER.removeHandler(listener)
 
 
 def test_the_error_that_ends_a_study_is_not_hidden(study, tmp_path, monkeypatch, caplog) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from roi_ray.errors import OutputError, UsageError
+from roi_ray.errors import ManifestError, OutputError, RoiRayError, UsageError
 from roi_ray.votes import run as running
 from roi_ray.votes.options import Access, Address, Opening, StudyFiles, VoteOptions
 from roi_ray.votes.store.store import Store
@@ -47,12 +47,14 @@ def run(source, table, tmp_path, monkeypatch) -> Run:
     monkeypatch.setattr(running, "_serve", serve)
     prefix = os.path.dirname(table["a"][0].as_py())
 
-    def run_it(announce=None, address=None, access=None, seconds=60.0, **files) -> Opening:
+    def run_it(
+        announce=None, address=None, access=None, seconds=60.0, options=None, **files
+    ) -> Opening:
         paths = {"output": str(tmp_path / "votes"), "comparisons": str(source)} | files
         openings: list[Opening] = []
         answers = running.run_study(
             StudyFiles(**paths, allow_prefixes=(prefix,)),
-            VoteOptions(training=0),
+            options or VoteOptions(training=0),
             address or Address(port=0),
             access,
             seconds,
@@ -128,7 +130,7 @@ def test_a_file_of_nobody_is_not_replaced(run, table, tmp_path, name) -> None:
     with pytest.raises(OutputError, match=rf"{name} is not of this study"):
         run()
     assert pq.read_table(output / name).equals(table)
-    assert not (output / "_study").exists()
+    assert os.listdir(output) == [name]
 
 
 def test_answers_of_another_study_are_not_replaced(run, tmp_path) -> None:
@@ -166,6 +168,14 @@ def test_lost_questions_are_named_until_they_are_back(run, source, table, tmp_pa
     path.write_bytes(content)
     opening = run()
     assert (opening.questions, opening.answers) == (8, 1)
+
+
+def test_an_option_that_cannot_be_used_leaves_nothing(run, tmp_path) -> None:
+    with pytest.raises(ManifestError, match="has no column 'method_a'"):
+        run(options=VoteOptions(active="ranking"))
+    with pytest.raises(RoiRayError):
+        run(options=VoteOptions(active="model", model="nosuch.safetensors"))
+    assert not (tmp_path / "votes").exists()
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, math.inf, math.nan])

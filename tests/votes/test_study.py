@@ -181,13 +181,20 @@ def test_the_goal_does_without_practice_that_cannot_be_shown(open_study, questio
     assert study.progress(rater) == Progress(5, 5)
 
 
-def test_the_goal_is_what_there_is_once_nothing_is_left(open_study, questions) -> None:
-    study = open_study(training=1, questions_per_rater=5000, gold=0, repeats=0)
+@pytest.mark.parametrize("shares", [(0, 0), (0.1, 0.05), (0.2, 0.3), (0.5, 0)])
+@pytest.mark.parametrize("number", [4, 12, 5000])
+def test_the_goal_is_what_there_is(open_study, shares, number) -> None:
+    gold, repeats = shares
+    study = open_study(training=1, questions_per_rater=number, gold=gold, repeats=repeats)
     rater = add_rater(study)
-    assert study.progress(rater) == Progress(0, 5001)
-    asks = answer_all(study, rater)
-    assert study.progress(rater) == Progress(len(asks), len(asks))
-    assert len(asks) == (~questions.is_gold).sum() + 1
+    goal = study.progress(rater).goal
+    answered = 0
+    while (ask := ask_next(study, rater)) is not None:
+        assert study.progress(rater) == Progress(answered, goal)
+        study.record(rater, make_vote(ask))
+        answered += 1
+    assert study.progress(rater) == Progress(answered, goal) == Progress(goal, goal)
+    assert goal == number + 1 or number > 4
 
 
 @pytest.mark.parametrize("active", ["ranking", None])

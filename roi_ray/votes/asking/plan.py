@@ -91,6 +91,39 @@ def plan_next(
     return None if question is None else Proposal(question, kind, first)
 
 
+def count_asks(
+    asks: Sequence[Ask],
+    questions: Questions,
+    is_open: NDArray[np.bool_],
+    options: VoteOptions,
+    *,
+    rater: str,
+) -> int:
+    """Count what a rater is asked in all, with what was asked already.
+
+    Arguments are those of `plan_next`.
+    """
+    left = is_open.copy()
+    left[[questions.find(ask.question) for ask in asks]] = False
+    golds = int(np.count_nonzero(left & questions.is_gold))
+    ordinary = int(np.count_nonzero(left)) - golds
+    place = sum(ask.kind != "training" for ask in asks)
+    number = len(asks)
+    if not place:
+        practice = count_practice(questions.is_gold & is_open, options)
+        more = min(golds, max(0, practice - number))
+        golds, number = golds - more, number + more
+    for kind in plan_kinds(options, _make_random(options.seed, rater, -1))[place:]:
+        if kind == "gold" and golds:
+            golds -= 1
+        elif kind != "repeat" and ordinary:
+            ordinary -= 1
+        elif kind != "repeat":
+            break
+        number += 1
+    return number
+
+
 def count_practice(golds: NDArray[np.bool_], options: VoteOptions) -> int:
     """Count the questions that a rater practises on: gold ones, at most half of them.
 

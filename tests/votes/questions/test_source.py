@@ -95,3 +95,28 @@ def test_images_all_elsewhere_are_refused(tmp_path) -> None:
     path = write_csv(tmp_path, "../o,x,y")
     with pytest.raises(ManifestError, match="1 of 1 questions have images that may not be opened"):
         read_questions(path, None, VoteOptions())
+
+
+def test_questions_without_a_known_answer_are_a_warning(tmp_path, caplog) -> None:
+    path = write_csv(tmp_path, "o,x,y")
+    read_questions(path, None, VoteOptions(gold=0, training=0))
+    assert not caplog.messages
+    for options in (VoteOptions(gold=0), VoteOptions(training=0)):
+        read_questions(path, None, options)
+        assert caplog.messages[-1].startswith("no question has a known answer, so raters cannot")
+
+
+def test_questions_that_cannot_be_ranked_are_a_warning(tmp_path, caplog) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("reference,a,b,method_a,method_b\no,x,y,x,y\no,x,z,x,\n")
+    read_questions(str(path), None, VoteOptions(gold=0, training=0))
+    assert caplog.messages == ["1 of 2 questions cannot be ranked: method_a or method_b is empty"]
+
+
+def test_large_images_without_a_crop_are_a_warning(tmp_path, caplog) -> None:
+    rows = [{**row, "width": 6000, "height": 4000} for row in sweep_rows()]
+    scores = write_scores(tmp_path, rows)
+    read_questions(None, scores, VoteOptions(crop=512))
+    assert not caplog.messages
+    read_questions(None, scores, VoteOptions())
+    assert "images of up to 24 megapixels take long to load; --crop shows a part" in caplog.text

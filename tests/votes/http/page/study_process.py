@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from roi_ray.votes.run import FOLDER
 from roi_ray.votes.store.store import Store
+from roi_ray.votes.study_files import FOLDER
 from tests.conftest import Photos, encode, write
 from tests.s3_server import free_ports
 
