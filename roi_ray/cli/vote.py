@@ -22,7 +22,7 @@ from roi_ray.votes.options import (
 )
 from roi_ray.web.key_file import read_key_file
 
-_PACKAGES = ("fastapi", "limits", "python_multipart", "uvicorn")
+_PACKAGES = ("fastapi", "uvicorn")
 """What the extra `vote` installs."""
 
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _LOCK = ("_run", "lock.json")
 _CLOSING_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 15
+_PROXIES = ["127.0.0.1", "::1"]
+"""Addresses of a proxy whose X-Forwarded-For is believed: on this machine."""
 
 
 def run_study(
@@ -111,7 +113,8 @@ def run_study(
             study.count_places(),
             key,
         )
-        asyncio.run(_serve(app, server, lambda: _announce(announce, opening)))
+        has_proxy = address.public_url is not None
+        asyncio.run(_serve(app, server, lambda: _announce(announce, opening), has_proxy))
         return study.answers
 
 
@@ -139,7 +142,9 @@ def _announce(announce: Callable[[Opening], None], opening: Opening) -> None:
         )
 
 
-async def _serve(app: "ASGIApp", server: socket.socket, announce: Callable[[], None]) -> None:
+async def _serve(
+    app: "ASGIApp", server: socket.socket, announce: Callable[[], None], has_proxy: bool
+) -> None:
     """Serve an app until a signal; requests in progress are then answered."""
     import uvicorn
 
@@ -170,6 +175,9 @@ async def _serve(app: "ASGIApp", server: socket.socket, announce: Callable[[], N
         log_config=None,
         access_log=False,  # it has addresses, and links of invitations
         server_header=False,
+        # Anybody could invent the header X-Forwarded-For, where no proxy replaces it.
+        proxy_headers=has_proxy,
+        forwarded_allow_ips=_PROXIES,
         lifespan="on",
         ws="none",
         backlog=1024,

@@ -119,5 +119,5 @@ def answer_failure(failure: Failure) -> ErrorAnswer:
 def internal_error() -> ErrorAnswer:
     """Make the answer to a request that met a defect; the log says more."""
     return ErrorAnswer(
-        INTERNAL_ERROR, "the service has a defect, or is set up wrongly; its log says more"
+        INTERNAL_ERROR, "the server has a defect, or is set up wrongly; its log says more"
     )

@@ -1,10 +1,10 @@
 """One request and its answer on their way through the gate."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import suppress
 
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from roi_ray.web.error_answers import ErrorAnswer
@@ -29,6 +29,7 @@ class Exchange:
         send: ASGI's function that sends the answer.
         count: called with the number of bytes of each piece of the body before the app gets it;
             returns why the request is refused, if it is.
+        write_refusal: makes the answer to a request that is refused.
 
     Attributes:
         stopped: ends when the request must be given up: with the answer, or with None if the client
@@ -45,8 +46,10 @@ class Exchange:
         receive: Receive,
         send: Send,
         count: Callable[[int], ErrorAnswer | None],
+        write_refusal: Callable[[ErrorAnswer], Response],
     ) -> None:
         self._scope, self._receive, self._send, self._count = scope, receive, send, count
+        self._write_refusal = write_refusal
         self.stopped: asyncio.Future[ErrorAnswer | None] = asyncio.Future()
         self.body_ended = not _has_body(scope)
         self.status = 0
@@ -108,14 +111,10 @@ class Exchange:
         self.shut()
         if self.status:
             return
-        body = json.dumps(answer.body).encode()
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        headers |= answer.all_headers
-        pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await self._forward(
-            {"type": "http.response.start", "status": answer.code, "headers": pairs}
-        )
-        await self._forward({"type": "http.response.body", "body": body})
+        response = self._write_refusal(answer)
+        head = {"status": response.status_code, "headers": response.raw_headers}
+        await self._forward({"type": "http.response.start", **head})
+        await self._forward({"type": "http.response.body", "body": bytes(response.body)})
 
     async def _forward(self, message: Message) -> None:
         if message["type"] == "http.response.start":

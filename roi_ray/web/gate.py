@@ -1,4 +1,4 @@
-"""RequestLimits, keys and an orderly end: what every request passes before the app sees it."""
+"""Limits, keys and an orderly end: what every request passes before the app sees it."""
 
 import asyncio
 import time
@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roi_ray.web.defects import log_defect
 from roi_ray.web.error_answers import ErrorAnswer, internal_error
 from roi_ray.web.exchange import LINGER_SECONDS, Exchange, content_length, header_values
+from roi_ray.web.json_answers import error_response
 from roi_ray.web.keys import is_authorised, parse_hashes
 from roi_ray.web.limits import RequestLimits
 from roi_ray.web.request_bytes import RequestBytes, WaitingBytes
@@ -28,10 +30,17 @@ class Passage:
         needs_key: whether it needs an API key, if keys are configured.
         is_counted: whether it counts as a request in progress, and is refused where there are too
             many or the service is closing.
+        log_name: what the log calls the path, if it must not have the path itself.
+        body_seconds: seconds until the body must have arrived (408); None as for the answer.
+        answer_seconds: seconds until the whole answer must be sent (504); None for the limits'
+            `timeout_seconds`.
     """
 
     needs_key: bool = True
     is_counted: bool = True
+    log_name: str | None = None
+    body_seconds: float | None = None
+    answer_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class Gate:
         key_hashes: SHA-256 of each API key, in hexadecimal.
         passage: what a path asks for.
         observer: measures the requests.
+        write_refusal: makes the answer to a request of a path that is refused.
 
     Attributes:
         requests: number of requests in progress that count.
@@ -100,10 +110,14 @@ class Gate:
         key_hashes: Sequence[str] = (),
         passage: Callable[[str], Passage] = lambda _: Passage(),
         observer: Observer | None = None,
+        write_refusal: Callable[[str, ErrorAnswer], Response] = lambda _, answer: error_response(
+            answer
+        ),
     ) -> None:
         self._app, self._limits = app, limits
         self._hashes = parse_hashes(key_hashes)
         self._passage, self._observer = passage, observer
+        self._write_refusal = write_refusal
         self._waiting = WaitingBytes(limits)
         self.requests = 0
         self.is_closed = False
@@ -130,7 +144,9 @@ class Gate:
         start, size = time.perf_counter(), RequestBytes(self._waiting)
         path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
         passage = self._passage(path)
-        exchange = Exchange(scope, receive, send, size.count)
+        exchange = Exchange(
+            scope, receive, send, size.count, lambda answer: self._write_refusal(path, answer)
+        )
         refusal = self._check_entry(scope, passage, size)
         # One that is refused does not count: while its body is read, it takes no other one's place.
         is_counted = passage.is_counted and refusal is None
@@ -140,7 +156,7 @@ class Gate:
         try:
             if refusal is None:
                 scope = {**scope, "state": {**scope.get("state", {}), COUNT_BYTES: exchange.count}}
-                await self._run(scope, exchange, size)
+                await self._run(scope, passage, exchange, size)
             else:
                 await exchange.refuse(refusal)
         finally:
@@ -174,24 +190,22 @@ class Gate:
             )
         return size.take(content_length(scope) or 0)
 
-    async def _run(self, scope: Scope, exchange: Exchange, size: RequestBytes) -> None:
+    async def _run(
+        self, scope: Scope, passage: Passage, exchange: Exchange, size: RequestBytes
+    ) -> None:
         """Run the app until it ends, is late, or its request must be given up."""
-        app = asyncio.create_task(_run_app(self._app, scope, exchange))
-        events: list[asyncio.Future[Any]] = [app, exchange.stopped]
+        log_name = passage.log_name or scope["path"]
+        app = asyncio.create_task(_run_app(self._app, scope, exchange, log_name))
         exchange.watch()
         try:
-            await asyncio.wait(
-                events,
-                timeout=self._limits.timeout_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            seconds = await self._wait(passage, exchange, app)
             if not app.done():
                 exchange.shut()
                 app.cancel()
                 # It may still be reading the body.
                 await asyncio.wait({app}, timeout=LINGER_SECONDS)
                 is_late = not exchange.stopped.done()
-                answer = self._late(exchange) if is_late else exchange.stopped.result()
+                answer = _late(exchange, seconds) if is_late else exchange.stopped.result()
                 if app.done():  # then it keeps nothing, while the rest of the body is read
                     size.release()
                 if answer is not None:
@@ -201,27 +215,40 @@ class Gate:
             app.cancel()
             await asyncio.wait({app})
             if not app.cancelled() and (error := app.exception()):
-                log_defect(scope["path"], error)
+                log_defect(log_name, error)
 
-    def _late(self, exchange: Exchange) -> ErrorAnswer:
-        seconds = self._limits.timeout_seconds
-        if not exchange.body_ended:
-            return ErrorAnswer(
-                "RequestTimeout",
-                f"the request did not arrive within {seconds:g} seconds; send less at a time",
-            )
+    async def _wait(self, passage: Passage, exchange: Exchange, app: asyncio.Future[None]) -> float:
+        """Wait until the app ends or must be cancelled; return after how many seconds."""
+        answer_seconds = passage.answer_seconds or self._limits.timeout_seconds
+        body_seconds = min(passage.body_seconds or answer_seconds, answer_seconds)
+        events: list[asyncio.Future[Any]] = [app, exchange.stopped]
+        first = asyncio.FIRST_COMPLETED
+        done, _ = await asyncio.wait(events, timeout=body_seconds, return_when=first)
+        if done or not exchange.body_ended:
+            return body_seconds
+        rest = answer_seconds - body_seconds
+        await asyncio.wait(events, timeout=rest, return_when=first)
+        return answer_seconds
+
+
+def _late(exchange: Exchange, seconds: float) -> ErrorAnswer:
+    if not exchange.body_ended:
         return ErrorAnswer(
-            "AnswerTimeout",
-            f"there is no answer after {seconds:g} seconds; ask for less at a time, or ask again "
-            "when the service has less to do",
+            "RequestTimeout",
+            f"the request did not arrive within {seconds:g} seconds; send less at a time",
         )
+    return ErrorAnswer(
+        "AnswerTimeout",
+        f"there is no answer after {seconds:g} seconds; ask for less at a time, or ask again "
+        "when the server has less to do",
+    )
 
 
-async def _run_app(app: ASGIApp, scope: Scope, exchange: Exchange) -> None:
+async def _run_app(app: ASGIApp, scope: Scope, exchange: Exchange, log_name: str) -> None:
     """Run the app; if it fails, answer for it."""
     try:
         await app(scope, exchange.receive, exchange.send)
     except Exception as error:
-        log_defect(scope["path"], error)
+        log_defect(log_name, error)
     if not exchange.status and not exchange.is_shut:
         await exchange.refuse(internal_error())

@@ -7,27 +7,33 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from roi_ray.votes.http.assets_folder import ASSETS, StaticFiles
-from roi_ray.votes.http.fits import Fits
-from roi_ray.votes.http.guard.door import HEALTH, Door
+from roi_ray.votes.http.fitter import Fitter
+from roi_ray.votes.http.guard.door import Door
 from roi_ray.votes.http.guard.errors import Endpoint, Errors
 from roi_ray.votes.http.guard.headers import IMMUTABLE, SecureHeaders
+from roi_ray.votes.http.guard.passages import HEALTH, find_passage
+from roi_ray.votes.http.guard.places import Places
 from roi_ray.votes.http.guard.rates import RateLimiter
 from roi_ray.votes.http.images.images import Images
 from roi_ray.votes.http.operator.admin import Admin
+from roi_ray.votes.http.operator.overview import Overviews
 from roi_ray.votes.http.pages import Pages
-from roi_ray.votes.http.processes import Processes
-from roi_ray.votes.http.raters.api import Api
-from roi_ray.votes.http.raters.joining import Joining
+from roi_ray.votes.http.raters.api import RaterApi
+from roi_ray.votes.http.raters.rater_pages import RaterPages
+from roi_ray.votes.http.raters.sessions import Sessions
 from roi_ray.votes.http.site import Site
+from roi_ray.votes.http.worker_pool import WorkerPool
 from roi_ray.votes.http.writer import Writer
 from roi_ray.votes.study import Study
 from roi_ray.web.error_answers import request_failed
-from roi_ray.web.gate import Gate, Passage
+from roi_ray.web.gate import Gate
 from roi_ray.web.json_answers import json_response
 
 IMAGE_PROCESSES = 2
 _IMAGE_SECONDS = 30.0
-_FIT_SECONDS = 600.0
+_COMPUTE_SECONDS = 600.0
+_FORMS = 16
+"""Forms of an address that are read at a time."""
 
 
 def build_app(study: Study, site: Site) -> "App":
@@ -57,13 +63,18 @@ class App:
         pages = Pages(self._files)
         errors, limiter = Errors(pages), RateLimiter(site.rates)
         self._writer = Writer()
-        self._decoders = Processes(IMAGE_PROCESSES, _IMAGE_SECONDS)
-        self._fitter = Processes(1, _FIT_SECONDS)
-        images = Images(self._decoders, study.questions.allowlist, study.options.max_pixels)
-        joining = Joining(study, site, pages, self._writer, limiter)
-        self._fits = Fits(study, self._fitter, self._writer)
-        api = Api(study, joining, images, self._writer, self._fits)
-        admin = Admin(study, site, pages, self._writer, self._fitter, limiter)
+        decoders = WorkerPool(IMAGE_PROCESSES, _IMAGE_SECONDS)
+        fit_pool = WorkerPool(1, _COMPUTE_SECONDS)
+        reports = WorkerPool(2, _COMPUTE_SECONDS)  # the overview, and a download
+        self._pools = (decoders, fit_pool, reports)
+        images = Images(decoders, study.questions.allowlist, study.options.max_pixels)
+        sessions = Sessions(study, self._writer, limiter, site.is_https)
+        forms = Places(_FORMS)
+        rater_pages = RaterPages(study, site, pages, self._writer, sessions, forms)
+        self._fitter = Fitter(study, fit_pool, self._writer)
+        api = RaterApi(study, sessions, images, self._writer, self._fitter)
+        overviews = Overviews(study, reports, self._writer)
+        admin = Admin(study, site, pages, self._writer, overviews, limiter, forms)
         app = FastAPI(
             openapi_url=None,
             docs_url=None,
@@ -71,46 +82,51 @@ class App:
             redirect_slashes=False,
             exception_handlers={HTTPException: errors.answer_http},
         )
-        self._add_paths(app, errors, joining, api, admin)
-        self.gate = Gate(Door(app, site, errors), site.limits, passage=_passage)
+        self._add_paths(app, errors, rater_pages, api, admin)
+        self.gate = Gate(
+            Door(app, site, errors),
+            site.limits,
+            passage=find_passage,
+            write_refusal=errors.answer,
+        )
         self._app = SecureHeaders(self.gate, site.is_https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
         else:
             await self._app(scope, receive, send)
 
     def close(self) -> None:
         """End the threads and processes."""
-        self._decoders.close()
-        self._fitter.close()
+        for pool in self._pools:
+            pool.close()
         self._writer.close()
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             kind = (await receive())["type"]
             if kind == "lifespan.startup":
-                self._fits.start()  # there may be answers of an earlier run
+                self._fitter.start()  # there may be answers of an earlier run
             else:
-                await self._fits.stop()
+                await self._fitter.stop()
                 self.close()
             await send({"type": f"{kind}.complete"})
             if kind == "lifespan.shutdown":
                 return
 
     def _add_paths(
-        self, app: FastAPI, errors: Errors, joining: Joining, api: Api, admin: Admin
+        self, app: FastAPI, errors: Errors, raters: RaterPages, api: RaterApi, admin: Admin
     ) -> None:
         def add(method: str, path: str, endpoint: Endpoint) -> None:
             methods = ["GET", "HEAD"] if method == "GET" else [method]
             app.add_route(path, errors.guard(endpoint), methods=methods)
 
-        add("GET", "/", joining.show_start)
-        add("GET", "/join/{token}", joining.show_invitation)
-        add("POST", "/join", joining.join)
-        add("GET", "/study", joining.show_study)
+        add("GET", "/", raters.show_start)
+        add("GET", "/join/{token}", raters.show_invitation)
+        add("POST", "/join", raters.join)
+        add("GET", "/study", raters.show_study)
         add("POST", "/api/questions", api.list_questions)
         add("POST", "/api/votes", api.record_vote)
         add("GET", "/images/{ask}/{role}", api.show_image)
@@ -135,7 +151,3 @@ class App:
 
 async def _say_alive(_: Request) -> Response:
     return json_response({"status": "ok"})
-
-
-def _passage(path: str) -> Passage:
-    return Passage(needs_key=False, is_counted=path != HEALTH)

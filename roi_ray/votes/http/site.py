@@ -1,4 +1,4 @@
-"""What the server of a study is told besides the study."""
+"""Settings of the server of a study."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -11,7 +11,9 @@ from roi_ray.web.addresses import LOOPBACK
 from roi_ray.web.keys import parse_hashes
 from roi_ray.web.limits import RequestLimits
 
-BODY_BYTES = 64 << 10
+BODY_BYTES = 8 << 10
+"""Largest body: a vote has at most 4,096 bytes, a form a few hundred."""
+
 MAX_CONSENT = 20_000
 """Characters of a consent text."""
 
@@ -24,8 +26,8 @@ took, the time, the size and pixel ratio of your screen, and what your browser c
 answers share a random number. We store no name, no e-mail address and no IP address, so we cannot
 find out who you are, and cannot delete your answers later.
 
-Your browser keeps a cookie for 30 days, so that you can go on where you stopped. You take part
-voluntarily, and you may stop at any time: close the page.
+Your browser keeps a cookie until 30 days after your last visit, so that you can go on where you
+stopped. You take part voluntarily, and you may stop at any time: close the page.
 """
 """The text that people agree to where the operator gives none."""
 

@@ -1,5 +1,6 @@
 """A rater's way through a study, by HTTP."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -26,6 +27,8 @@ def test_rater_joins_votes_and_ends(server, questions) -> None:
             answered += 1
         end = rater.post("/api/questions").json()
         assert end["done"] and end["answered"] == answered
+        session = rater.cookies["roi_ray_rater"]
+        assert end["rater"] == hashlib.sha256(session.encode()).hexdigest()[:16]
 
 
 def test_images_are_the_pixels_of_the_files(server, questions) -> None:

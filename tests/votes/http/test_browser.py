@@ -2,26 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.browser import browser
 from tests.votes.http.studies import KEY, Server, ask, make_site, make_vote, running
+
+__all__ = ["browser"]  # a fixture
 
 SCREENSHOTS = os.environ.get("ROI_RAY_SCREENSHOTS")
 """Folder that screenshots are written to, to look at them."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as play:
-        path = next((p for p in ("/usr/bin/chromium",) if Path(p).exists()), None)
-        if path is None:
-            pytest.skip("needs Chromium")
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,16 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from roi_ray.runtime.logs import LOGGER
 from roi_ray.votes.http.guard.cross_origin import is_cross_origin
 from roi_ray.votes.http.guard.errors import Errors
 from roi_ray.votes.http.guard.hosts import is_known_host
+from roi_ray.votes.http.guard.passages import HEALTH
 from roi_ray.votes.http.site import Site
 from roi_ray.web.error_answers import ErrorAnswer
 from roi_ray.web.exchange import header_values
+from roi_ray.web.names import clean_name
 
-HEALTH = "/health"
 _MAX_PATH = 512
 
 _WRONG_HOST = ErrorAnswer(
@@ -31,10 +33,13 @@ class Door:
     def __init__(self, app: ASGIApp, site: Site, errors: Errors) -> None:
         self._app, self._errors = app, errors
         self._hosts, self._origin = site.hosts, site.origin
+        self._logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the app, or refuse it."""
         refusal = self._refuse(scope)
+        if refusal in (_WRONG_HOST, _CROSS_ORIGIN):
+            self._log_first(scope, refusal)
         app = self._app if refusal is None else self._errors.answer(scope["path"], refusal)
         await app(scope, receive, send)
 
@@ -52,6 +57,21 @@ class Door:
         if len(scope["path"]) > _MAX_PATH or not scope["path"].isprintable():
             return _NOT_FOUND
         return None
+
+    def _log_first(self, scope: Scope, refusal: ErrorAnswer) -> None:
+        """Log the first refusal of a kind: perhaps the server is set up wrongly."""
+        if refusal.kind in self._logged:
+            return
+        self._logged.add(refusal.kind)
+        names = (b"host", b"origin", b"sec-fetch-site")
+        headers = [f"{name.decode()}: {', '.join(_read(scope, name)) or '-'}" for name in names]
+        LOGGER.warning(
+            "refused, and not logged again: %s, %s; people shall open %s: if they use another "
+            "address, name it with --public-url",
+            refusal.kind,
+            ", ".join(map(clean_name, headers)),
+            self._origin,
+        )
 
 
 def _read(scope: Scope, name: bytes) -> list[str]:

@@ -45,6 +45,16 @@ def is_for_programs(path: str) -> bool:
     return below or (path.startswith("/admin/") and path.endswith(_FILES))
 
 
+def hide_token(path: str) -> str:
+    """Return what the log calls a path, which may have the token of an invitation.
+
+    Examples:
+        >>> hide_token("/join/abc"), hide_token("/study")
+        ('/join/...', '/study')
+    """
+    return "/join/..." if path.startswith("/join/") else path
+
+
 class Errors:
     """Makes the answers to requests that fail.
 
@@ -58,7 +68,7 @@ class Errors:
     def guard(self, endpoint: Endpoint) -> Endpoint:
         """Wrap a function behind a path, so that it always returns an answer."""
 
-        async def answer_always(request: Request) -> Response:
+        async def answer_errors(request: Request) -> Response:
             path = request.url.path
             try:
                 return await endpoint(request)
@@ -70,7 +80,7 @@ class Errors:
             except Exception as error:
                 return self.answer_defect(path, error)
 
-        return answer_always
+        return answer_errors
 
     def answer(self, path: str, answer: ErrorAnswer) -> Response:
         """Make the answer to a request of a path."""
@@ -83,8 +93,7 @@ class Errors:
 
     def answer_defect(self, path: str, error: Exception) -> Response:
         """Log an error that nobody expected, and make the answer, which says nothing about it."""
-        # A path may have the token of an invitation.
-        log_defect("/join/..." if path.startswith("/join/") else path, error)
+        log_defect(hide_token(path), error)
         return self.answer(path, internal_error())
 
     async def answer_http(self, request: Request, error: Exception) -> Response:

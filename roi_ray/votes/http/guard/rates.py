@@ -1,17 +1,26 @@
-"""How often somebody may ask. Counts are in memory only, for a minute."""
+"""How often somebody may ask.
+
+Who has asked is in memory only, and forgotten with the first request that comes a minute later.
+"""
 
 import ipaddress
 import math
 import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.requests import Request
 
 from roi_ray.web.error_answers import ErrorAnswer, RequestFailed
 from roi_ray.web.limits import check_positive
+
+SECONDS = 60.0
+"""Length of the window in which requests are counted."""
+
+MAX_NAMES = 10_000
+"""Raters and addresses that are counted at a time; beyond, whoever has not asked for the longest
+time is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,7 @@ class RateLimiter:
 
     Args:
         rates: how many are answered per minute.
+        clock: seconds from any beginning.
 
     Examples:
         >>> limiter = RateLimiter(Rates(logins=1))
@@ -53,12 +63,17 @@ class RateLimiter:
         roi_ray.web.error_answers.RequestFailed: too many requests; ask again in 60 seconds
     """
 
-    def __init__(self, rates: Rates) -> None:
-        self._items = {name: RateLimitItemPerMinute(value) for name, value in vars(rates).items()}
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+    def __init__(self, rates: Rates, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rates, self._clock = vars(rates), clock
+        # Times of requests, by kind and name; whoever asked last is at the end.
+        self._times: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Number of names that are known, by kind."""
+        return len(self._times)
 
     def count(self, kind: str, who: str) -> None:
-        """Count a request.
+        """Count a request; one that is refused does not count.
 
         Args:
             kind: name of the rate, see `Rates`.
@@ -67,20 +82,34 @@ class RateLimiter:
         Raises:
             RequestFailed: there were too many in the last minute: 429.
         """
-        if not self._limiter.hit(self._items[kind], kind, who):
-            raise self._refuse(kind, who)
+        self.check(kind, who)
+        self._times.setdefault((kind, who), deque()).append(self._clock())
+        self._times.move_to_end((kind, who))
+        if len(self._times) > MAX_NAMES:
+            self._times.popitem(last=False)
 
     def check(self, kind: str, who: str) -> None:
         """Refuse as `count` does, but count nothing."""
-        if not self._limiter.test(self._items[kind], kind, who):
-            raise self._refuse(kind, who)
+        oldest = self._clock() - SECONDS
+        self._forget(oldest)
+        times = self._times.get((kind, who), deque())
+        while times and times[0] <= oldest:
+            times.popleft()
+        if len(times) >= self._rates[kind]:
+            raise too_many(times[0] - oldest)
 
-    def _refuse(self, kind: str, who: str) -> RequestFailed:
-        reset = self._limiter.get_window_stats(self._items[kind], kind, who).reset_time
-        seconds = min(60, max(1, math.ceil(reset - time.time())))
-        text = f"too many requests; ask again in {seconds} seconds"
-        headers = (("Retry-After", str(seconds)),)
-        return RequestFailed(ErrorAnswer("TooManyRequests", text, headers=headers))
+    def _forget(self, oldest: float) -> None:
+        """Forget whoever has not asked since."""
+        while self._times and next(iter(self._times.values()))[-1] <= oldest:
+            self._times.popitem(last=False)
+
+
+def too_many(wait_seconds: float) -> RequestFailed:
+    """Make the exception that tells a client to ask later."""
+    seconds = max(1, math.ceil(wait_seconds))
+    text = f"too many requests; ask again in {seconds} second{'s' if seconds > 1 else ''}"
+    headers = (("Retry-After", str(seconds)),)
+    return RequestFailed(ErrorAnswer("TooManyRequests", text, headers=headers))
 
 
 def name_client(request: Request) -> str:

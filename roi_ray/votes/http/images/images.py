@@ -1,16 +1,26 @@
 """The pictures of a study: made in other processes, kept in memory, each made once at a time."""
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from roi_ray.errors import ImageError, SizeMismatch, StorageError, StorageUnavailable
+from roi_ray.errors import (
+    ImageError,
+    SizeMismatch,
+    StorageError,
+    StorageUnavailable,
+    WorkerDied,
+)
 from roi_ray.io.allowlist import Allowlist
 from roi_ray.runtime.logs import LOGGER, escape_line
 from roi_ray.votes.http.images.pictures import Picture, Window, render_picture
-from roi_ray.votes.http.processes import Processes
+from roi_ray.votes.http.worker_pool import WorkerPool
 
 CACHE_BYTES = 256 << 20
+RETRY_SECONDS = 300.0
+"""After which an image is tried again whose process died: perhaps the machine was busy."""
+
 _MAX_FAILURES = 10_000
 
 _Name = tuple[str, Window]
@@ -20,23 +30,27 @@ class Images:
     """Pictures by URI and part.
 
     Args:
-        processes: where they are made.
+        pool: where they are made.
         allowlist: folders whose files may be opened.
         max_pixels: largest image that is decoded.
         cache_bytes: bytes of pictures that are kept.
+        clock: seconds from any beginning.
     """
 
     def __init__(
         self,
-        processes: Processes,
+        pool: WorkerPool,
         allowlist: Allowlist,
         max_pixels: int,
         cache_bytes: int = CACHE_BYTES,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._processes, self._allowlist, self._max_pixels = processes, allowlist, max_pixels
+        self._pool, self._allowlist, self._max_pixels = pool, allowlist, max_pixels
         self._kept: OrderedDict[_Name, Picture] = OrderedDict()
         self._free_bytes = cache_bytes
         self._failures: dict[_Name, ImageError] = {}
+        self._clock = clock
+        self._deaths: dict[_Name, float] = {}
         self._making: dict[_Name, asyncio.Task[Picture]] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
 
@@ -67,6 +81,7 @@ class Images:
         if name in self._kept:
             self._kept.move_to_end(name)
             return self._kept[name]
+        self._forget_deaths()
         if name in self._failures:
             raise self._failures[name]
         if name not in self._making:
@@ -77,13 +92,15 @@ class Images:
 
     async def _make(self, uri: str, window: Window) -> Picture:
         try:
-            picture = await self._processes.run(
+            picture = await self._pool.run(
                 render_picture, uri, window, self._max_pixels, self._allowlist
             )
         except ImageError as error:
             failure = type(error)(f"{uri}: {error}")
             if len(self._failures) < _MAX_FAILURES:
                 self._failures[uri, window] = failure
+                if isinstance(error, WorkerDied):
+                    self._deaths[uri, window] = self._clock()
             raise failure from None
         except StorageError as error:
             LOGGER.warning("%s", escape_line(f"{uri}: {error}"))
@@ -96,6 +113,11 @@ class Images:
         del self._making[name]
         if not task.cancelled():
             task.exception()  # whoever waited for it may be gone; asyncio would log it
+
+    def _forget_deaths(self) -> None:
+        oldest = self._clock() - RETRY_SECONDS
+        while self._deaths and self._deaths[name := next(iter(self._deaths))] <= oldest:
+            del self._deaths[name], self._failures[name]
 
     def _keep(self, name: _Name, picture: Picture) -> None:
         if name in self._kept:

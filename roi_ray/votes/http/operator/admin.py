@@ -9,12 +9,13 @@ from dataclasses import asdict, fields
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from roi_ray.votes.http.guard.places import Places
 from roi_ray.votes.http.guard.rates import RateLimiter, name_client
 from roi_ray.votes.http.operator.operators import SESSION_SECONDS, Operators
-from roi_ray.votes.http.operator.overview import Overviews, encode_comparisons
+from roi_ray.votes.http.operator.overview import Overviews
 from roi_ray.votes.http.operator.overview_rows import list_rank_rows, write_cell, write_rater
 from roi_ray.votes.http.pages import Pages
-from roi_ray.votes.http.processes import Processes
+from roi_ray.votes.http.pieces import PiecewiseResponse
 from roi_ray.votes.http.raters.cookies import admin_cookie
 from roi_ray.votes.http.raters.forms import read_form
 from roi_ray.votes.http.site import Site
@@ -42,8 +43,9 @@ class Admin:
         site: the operator's keys, and what browsers use.
         pages: writes the pages.
         writer: the thread of the study.
-        processes: where tables and rankings are computed.
+        overviews: computes tables and rankings.
         limiter: counts wrong keys.
+        forms: how many forms of an address are read at a time.
     """
 
     def __init__(
@@ -52,14 +54,14 @@ class Admin:
         site: Site,
         pages: Pages,
         writer: Writer,
-        processes: Processes,
+        overviews: Overviews,
         limiter: RateLimiter,
+        forms: Places,
     ) -> None:
         self._study, self._site, self._pages, self._writer = study, site, pages, writer
-        self._processes, self._limiter = processes, limiter
+        self._overviews, self._limiter, self._forms = overviews, limiter, forms
         self._operators = Operators(site.admin_keys)
         self._cookie = admin_cookie(site.is_https)
-        self._overviews = Overviews(study, processes, writer)
 
     async def show_login(self, request: Request) -> Response:
         """Ask for the key."""
@@ -69,7 +71,10 @@ class Admin:
 
     async def log_in(self, request: Request) -> Response:
         """Let the operator in."""
-        key = (await read_form(request)).get("key", "").strip()
+        client = name_client(request)
+        self._limiter.count("visits", client)
+        with self._forms.take(client):
+            key = (await read_form(request)).get("key", "").strip()
         session = self._try_key(request, key)
         if session is None:
             return self._pages.write("login.html", 403, problem="This key is wrong.")
@@ -118,8 +123,7 @@ class Admin:
     async def send_comparisons(self, request: Request) -> Response:
         """Send all answers as a table of comparisons."""
         self._require_operator(request)
-        answers = await self._writer.run(self._study.read_answers)
-        data = await self._processes.run(encode_comparisons, self._study.questions.table, answers)
+        data = await self._overviews.encode()
         return _attach(data, "comparisons.parquet", "application/vnd.apache.parquet")
 
     async def send_raters(self, request: Request) -> Response:
@@ -192,7 +196,7 @@ def _read_number(form: dict[str, str], name: str, most: int) -> int:
 
 def _attach(data: bytes, name: str, media_type: str) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(data, 200, headers, media_type=media_type)
+    return PiecewiseResponse(data, headers, media_type)
 
 
 def _to_csv(raters: Sequence[RaterSummary]) -> bytes:

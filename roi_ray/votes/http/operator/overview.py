@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from roi_ray.votes.asking.stopping import RankingSoFar, rank_so_far
 from roi_ray.votes.asking.subjects import list_names
-from roi_ray.votes.http.processes import Processes
+from roi_ray.votes.http.operator.packed_answers import AnswerPacker, unpack_answers
+from roi_ray.votes.http.worker_pool import WorkerPool
 from roi_ray.votes.http.writer import Writer
 from roi_ray.votes.options import VoteOptions
-from roi_ray.votes.records import Answer
 from roi_ray.votes.store.agreement import RaterSummary, summarize_raters
 from roi_ray.votes.store.export import build_comparisons
 from roi_ray.votes.study import Study
@@ -42,7 +42,7 @@ class Overview:
 def compute_overview(
     questions: pa.Table,
     can_rank: NDArray[np.bool_],
-    answers: Sequence[Answer],
+    parts: Sequence[bytes],
     options: VoteOptions,
 ) -> Overview:
     """Compute what the answers say.
@@ -50,9 +50,10 @@ def compute_overview(
     Args:
         questions: N questions.
         can_rank: whether each may be asked, and its answers count for the ranking, (N,).
-        answers: all answers.
+        parts: all answers, see `AnswerPacker`.
         options: what is ranked, and when to stop.
     """
+    answers = unpack_answers(parts)
     comparisons = build_comparisons(questions, answers)
     return Overview(
         len(answers),
@@ -64,24 +65,26 @@ def compute_overview(
     )
 
 
-def encode_comparisons(questions: pa.Table, answers: Sequence[Answer]) -> bytes:
-    """Encode all answers as a Parquet file."""
+def encode_comparisons(questions: pa.Table, parts: Sequence[bytes]) -> bytes:
+    """Encode all answers, which are packed, as a Parquet file."""
     buffer = io.BytesIO()
-    pq.write_table(build_comparisons(questions, answers), buffer, compression="zstd")
+    table = build_comparisons(questions, unpack_answers(parts))
+    pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
 
 
 class Overviews:
-    """The newest overview; one is computed at a time.
+    """What the operator gets of all answers: the newest overview, and the table.
 
     Args:
         study: the study.
-        processes: where it computes.
+        pool: where it computes; one overview at a time.
         writer: the thread of the study.
     """
 
-    def __init__(self, study: Study, processes: Processes, writer: Writer) -> None:
-        self._study, self._processes, self._writer = study, processes, writer
+    def __init__(self, study: Study, pool: WorkerPool, writer: Writer) -> None:
+        self._study, self._pool, self._writer = study, pool, writer
+        self._packer = AnswerPacker()
         self._newest: Overview | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -98,14 +101,23 @@ class Overviews:
             await asyncio.wait({self._task}, timeout=seconds)
         return self._newest
 
+    async def encode(self) -> bytes:
+        """Return all answers as a Parquet file of comparisons."""
+        parts = await self._pack()
+        return await self._pool.run(encode_comparisons, self._study.questions.table, parts)
+
+    async def _pack(self) -> list[bytes]:
+        answers = await self._writer.run(self._study.read_answers)
+        return await asyncio.to_thread(self._packer.pack, answers)
+
     async def _compute(self) -> None:
         try:
-            answers = await self._writer.run(self._study.read_answers)
+            parts = await self._pack()
             questions = self._study.questions
             can_rank = questions.is_open & ~questions.is_gold
             can_rank[list(self._study.problems)] = False
-            self._newest = await self._processes.run(
-                compute_overview, questions.table, can_rank, answers, self._study.options
+            self._newest = await self._pool.run(
+                compute_overview, questions.table, can_rank, parts, self._study.options
             )
         except Exception as error:
             log_defect("the overview of the operator", error)

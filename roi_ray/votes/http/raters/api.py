@@ -8,13 +8,16 @@ from starlette.responses import Response
 from roi_ray import schema
 from roi_ray.errors import ImageError
 from roi_ray.votes.asking.plan import Proposal
-from roi_ray.votes.http.fits import Fits
-from roi_ray.votes.http.guard.headers import IMMUTABLE
+from roi_ray.votes.http.fitter import Fitter
+from roi_ray.votes.http.guard.headers import IMAGES
+from roi_ray.votes.http.guard.places import Places
 from roi_ray.votes.http.images.images import Images
 from roi_ray.votes.http.images.pictures import Picture, Window
+from roi_ray.votes.http.pieces import PiecewiseResponse
+from roi_ray.votes.http.raters.exclusions import Exclusions
 from roi_ray.votes.http.raters.forms import check_content_type
-from roi_ray.votes.http.raters.joining import Joining
 from roi_ray.votes.http.raters.locks import Locks
+from roi_ray.votes.http.raters.sessions import Sessions
 from roi_ray.votes.http.raters.vote_body import ASK_ID, read_vote
 from roi_ray.votes.http.writer import Writer
 from roi_ray.votes.records import Ask
@@ -31,28 +34,33 @@ _MAX_TRIES = 10
 
 ROLES = ("original", "1", "2")
 
+MAX_DOWNLOADS = 8
+"""Images that a rater gets at a time; the page loads those of two questions."""
 
-class Api:
+
+class RaterApi:
     """The functions behind the paths of the voting page.
 
     Args:
         study: the study.
-        joining: knows the raters.
+        sessions: knows the raters.
         images: makes the pictures.
         writer: the thread of the study.
-        fits: learns from the votes.
+        fitter: learns from the votes.
     """
 
     def __init__(
-        self, study: Study, joining: Joining, images: Images, writer: Writer, fits: Fits
+        self, study: Study, sessions: Sessions, images: Images, writer: Writer, fitter: Fitter
     ) -> None:
-        self._study, self._joining, self._images = study, joining, images
-        self._writer, self._fits = writer, fits
-        self._locks = Locks()
+        self._study, self._sessions, self._images = study, sessions, images
+        self._writer, self._fitter = writer, fitter
+        self._locks, self._downloads = Locks(), Places(MAX_DOWNLOADS)
+        self._exclusions = Exclusions(study, writer)
 
     async def list_questions(self, request: Request) -> Response:
         """Return what a rater is asked now and next."""
-        rater = await self._joining.require_rater(request, "votes")
+        session = await self._sessions.require(request, "votes")
+        rater = session.rater
         # Two pages of one rater must not both add what comes next.
         async with self._locks.of(rater):
             asks = await self._list_open(rater)
@@ -64,31 +72,33 @@ class Api:
             progress = await self._writer.run(self._study.progress, rater)
         if not asks and has_more:
             raise request_failed("NotReady", "no question can be shown now; ask again later")
-        return json_response(
+        response = json_response(
             {
                 "asks": asks,
                 "answered": progress.answered,
                 "goal": progress.goal,
                 "done": not asks,
+                "rater": session.name,
             }
         )
+        return self._sessions.keep(response, session.token)
 
     async def record_vote(self, request: Request) -> Response:
         """Store a vote. Once this answers, it is on disk."""
-        rater = await self._joining.require_rater(request, "votes")
+        rater = (await self._sessions.require(request, "votes")).rater
         check_content_type(request, "application/json")
         vote = read_vote(await request.body(), request.headers.get("user-agent", ""))
         try:
             recorded = await self._writer.run(self._study.record, rater, vote)
         except VoteRefused as error:
             raise request_failed(error.error_kind, str(error)) from error
-        self._fits.start()
+        self._fitter.start()
         body = {"recorded": True, "expected": recorded.expected}
         return json_response(body, 201 if recorded.is_new else 200)
 
     async def show_image(self, request: Request) -> Response:
         """Return an image of a question that the rater was asked."""
-        rater = await self._joining.require_rater(request, "images")
+        rater = (await self._sessions.require(request, "images")).rater
         id, role = request.path_params["ask"], request.path_params["role"]
         is_name = role in ROLES and ASK_ID.fullmatch(id)
         ask = await self._writer.run(self._study.find_ask, rater, id) if is_name else None
@@ -98,10 +108,12 @@ class Api:
         try:
             picture = await self._images.make(uri, Window(crop=ask.crop))
         except ImageError as error:
-            await self._writer.run(self._study.exclude, self._find_question(ask), str(error))
+            await self._exclusions.add(self._find_question(ask), error)
             raise request_failed("NotFound", "this image cannot be shown; ask again") from error
-        headers = {"Cache-Control": f"private, {IMMUTABLE}"}
-        return Response(picture.data, 200, headers, media_type=picture.media_type)
+        self._downloads.check(rater)
+        headers = {"Cache-Control": IMAGES}
+        during = self._downloads.take(rater)
+        return PiecewiseResponse(picture.data, headers, picture.media_type, during)
 
     async def _list_open(self, rater: str) -> list[dict[str, Any]]:
         """Describe what the rater has not answered yet, as far as it can be shown."""
@@ -131,7 +143,7 @@ class Api:
         try:
             return await self._images.prepare(self._list_uris(question, "a"), window)
         except ImageError as error:
-            await self._writer.run(self._study.exclude, question, str(error))
+            await self._exclusions.add(question, error)
             return None
 
     def _find_question(self, ask: Ask) -> int:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 RATER_SECONDS = 30 * 24 * 3600
-"""How long a browser keeps the cookie of a rater."""
+"""How long a browser keeps the cookie of a rater after the last visit."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 

@@ -101,6 +101,19 @@ def test_vote_of_another_site_is_not_stored(server) -> None:
         assert server.study.answers == before
 
 
+def test_first_refusal_of_a_kind_is_logged(questions, tmp_path, caplog) -> None:
+    site = make_site(url="https://votes.example.org")
+    with running(questions, tmp_path, site) as server, server.client() as client:
+        for host in ("wrong.example.org", "second.example.org"):
+            assert client.get("/", headers={"Host": host}).status_code == 421
+        for origin in ("http://votes.example.org", "http://second.example.org"):
+            assert client.post("/join", headers={"Origin": origin}).status_code == 403
+    one, two = [record.getMessage() for record in caplog.records]
+    assert "MisdirectedRequest, host: wrong.example.org, origin: -" in one
+    assert "CrossOrigin, host: 127.0.0.1" in two and "origin: http://votes.example.org," in two
+    assert "https://votes.example.org" in two and "--public-url" in two
+
+
 def test_own_pages_may_send(server) -> None:
     with server.join() as rater:
         host = httpx.URL(server.url).netloc.decode()
@@ -180,11 +193,17 @@ STRANGE = [
 ]
 
 
-@pytest.mark.parametrize("path", STRANGE, ids=lambda path: path[:40])
-def test_strange_paths_are_not_found(server, path) -> None:
+@pytest.fixture(scope="module")
+def cookie_and_version(server) -> tuple[str, str]:
+    """The cookie of a rater, and the version of static files."""
     with server.join() as rater:
-        cookie = f"roi_ray_rater={rater.cookies['roi_ray_rater']}"
         version = rater.get("/study").text.partition("/static/")[2].partition("/")[0]
+        return f"roi_ray_rater={rater.cookies['roi_ray_rater']}", version
+
+
+@pytest.mark.parametrize("path", STRANGE, ids=lambda path: path[:40])
+def test_strange_paths_are_not_found(server, cookie_and_version, path) -> None:
+    cookie, version = cookie_and_version
     path = path.replace("VERSION", version)
     for headers in ("", f"Cookie: {cookie}\r\n"):
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from roi_ray.errors import ImageError, NotAllowed, SizeMismatch
+from roi_ray.errors import ImageError, ImageReadError, NotAllowed, SizeMismatch, WorkerDied
 from roi_ray.io.allowlist import build_allowlist
 from roi_ray.votes.http.images import images as images_module
-from roi_ray.votes.http.images.images import Images
+from roi_ray.votes.http.images.images import RETRY_SECONDS, Images
 from roi_ray.votes.http.images.pictures import Picture, Window, render_picture
-from roi_ray.votes.http.processes import Processes
+from roi_ray.votes.http.worker_pool import WorkerPool
 from roi_ray.votes.questions.table import Questions
 from tests.conftest import encode, encode_16_bits, write
 from tests.imaging import hostile
@@ -149,14 +149,40 @@ def test_pictures_are_made_once_and_the_oldest_are_dropped(photos, tmp_path) -> 
     asyncio.run(work())
 
 
+def test_image_whose_process_died_is_tried_again_after_minutes(photos, tmp_path) -> None:
+    path = write(tmp_path / "x.png", encode(photos["chelsea"][:40, :50]))
+    allowlist, now = build_allowlist(str(tmp_path)), [0.0]
+    errors: list[Exception] = [WorkerDied("twice"), ImageReadError("damaged")]
+
+    class Dying:
+        async def run(self, function, *arguments) -> Picture:
+            if errors:
+                raise errors.pop(0)
+            return function(*arguments)
+
+    async def work() -> None:
+        images = Images(Dying(), allowlist, MAX_PIXELS, clock=lambda: now[0])
+        for _ in range(2):
+            with pytest.raises(WorkerDied, match="twice"):
+                await images.make(path, Window())
+        now[0] = RETRY_SECONDS
+        for _ in range(2):  # that one is remembered
+            with pytest.raises(ImageReadError, match="damaged"):
+                await images.make(path, Window())
+            now[0] += RETRY_SECONDS
+        assert (await images.make(path, Window(crop=(0, 0, 8, 8)))).shown_size == (8, 8)
+
+    asyncio.run(work())
+
+
 def test_sizes_must_agree(photos, tmp_path) -> None:
     x = photos["chelsea"]
     uris = [write(tmp_path / f"{n}.png", encode(x[: 40 + n, :50])) for n in range(2)]
-    processes = Processes(1, 60)
-    images = Images(processes, build_allowlist(str(tmp_path)), MAX_PIXELS)
+    pool = WorkerPool(1, 60)
+    images = Images(pool, build_allowlist(str(tmp_path)), MAX_PIXELS)
     with pytest.raises(SizeMismatch, match="50 x 41, but its reference is 50 x 40"):
         asyncio.run(images.prepare(uris, Window()))
-    processes.close()
+    pool.close()
 
 
 def test_storage_that_fails_excludes_nothing(questions, tmp_path, monkeypatch) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from multiprocessing.connection import Connection
@@ -20,8 +20,8 @@ from roi_ray.web.error_answers import RequestFailed, request_failed
 _T = TypeVar("_T")
 
 
-class Processes:
-    """A number of processes, started when they are needed.
+class WorkerPool:
+    """A number of worker processes, started when they are needed.
 
     A function whose process dies is run again, once, while no other one runs: perhaps the machine
     had too little memory for all of them.
@@ -32,10 +32,10 @@ class Processes:
 
     Examples:
         >>> import asyncio, math
-        >>> processes = Processes(1, seconds=60)
-        >>> asyncio.run(processes.run(math.sqrt, 2.25))
+        >>> pool = WorkerPool(1, seconds=60)
+        >>> asyncio.run(pool.run(math.sqrt, 2.25))
         1.5
-        >>> processes.close()
+        >>> pool.close()
     """
 
     def __init__(self, number: int, seconds: float) -> None:
@@ -43,7 +43,7 @@ class Processes:
         self._threads = ThreadPoolExecutor(number, thread_name_prefix="process")
         self._slots = asyncio.Semaphore(number)
         self._retry = asyncio.Lock()
-        self._mine = threading.local()
+        self._local = threading.local()
         self._lock = threading.Lock()
         self._workers: set[_Worker] = set()
         self._is_closed = False
@@ -68,6 +68,8 @@ class Processes:
             try:
                 return await self._submit(function, arguments)
             except _Died:
+                if self._is_closed:
+                    raise _closing() from None
                 raise WorkerDied("the process that worked on it died, twice") from None
 
     def close(self) -> None:
@@ -89,18 +91,18 @@ class Processes:
         try:
             return worker.run(function, arguments, self._seconds)
         except (_Died, WorkerDied):
-            self._mine.worker = None
+            self._local.worker = None
             with self._lock:
                 self._workers.discard(worker)
             raise
 
     def _find_worker(self) -> "_Worker":
-        worker: _Worker | None = getattr(self._mine, "worker", None)
+        worker: _Worker | None = getattr(self._local, "worker", None)
         if worker is None:
             with self._lock:
                 if self._is_closed:
                     raise _closing()
-                worker = self._mine.worker = _Worker()
+                worker = self._local.worker = _Worker()
                 self._workers.add(worker)
         return worker
 
@@ -119,10 +121,11 @@ class _Worker:
     def __init__(self) -> None:
         # Not forked: this process has threads.
         context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()
+        self._connection, child_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(child_end,), daemon=True)
+        with _blocked(signal.SIGINT):
+            self._process.start()
+        child_end.close()
 
     def run(
         self, function: Callable[..., Any], arguments: tuple[object, ...], seconds: float
@@ -146,10 +149,22 @@ class _Worker:
         self._process.join()
 
 
+@contextlib.contextmanager
+def _blocked(number: int) -> Iterator[None]:
+    """Let processes that this thread starts never get a signal.
+
+    Control-C reaches all processes of a terminal, also while they import; the server ends its
+    workers when it has finished.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _serve(connection: Connection) -> None:
     """Run the functions that come, until the other end is closed."""
-    # Ctrl-C reaches all processes of a terminal; the server ends this one when it has finished.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):
         while True:
             function, arguments = connection.recv()

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from roi_ray.votes.http.raters.cookies import RATER_SECONDS
 from tests.votes.http.studies import ask, join, make_site, make_vote, running
 
 
@@ -52,8 +53,27 @@ def test_rater_who_opens_another_invitation_keeps_the_place(server) -> None:
         assert rater.get(f"/join/{token}").headers["location"] == "/study"
         form = {"token": token, "text": "x", "consent": "yes"}
         response = rater.post("/join", data=form)
-        assert response.headers["location"] == "/study" and "set-cookie" not in response.headers
+        assert response.headers["location"] == "/study"
     assert server.study.admits(token)
+
+
+def test_cookie_is_renewed_on_each_visit(server) -> None:
+    (token,) = server.study.invite(1, 1)
+    with server.join() as rater:
+        session = rater.cookies["roi_ray_rater"]
+        for method, path in (
+            ("GET", "/"),
+            ("GET", "/study"),
+            ("GET", f"/join/{token}"),
+            ("POST", "/join"),
+            ("POST", "/api/questions"),
+        ):
+            cookie = rater.request(method, path).headers["set-cookie"].split("; ")
+            assert cookie[0] == f"roi_ray_rater={session}", path
+            assert f"Max-Age={RATER_SECONDS}" in cookie and "HttpOnly" in cookie
+    with server.client() as nobody:
+        for path in ("/", "/study", f"/join/{token}"):
+            assert "set-cookie" not in nobody.get(path).headers
 
 
 @pytest.mark.parametrize(
