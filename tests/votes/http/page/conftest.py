@@ -23,7 +23,7 @@ PHONE = {
 @pytest.fixture(scope="session")
 def study(photos, tmp_path_factory) -> Iterator[StudyProcess]:
     """A study of six photographs, with two questions to practise and 20 others per rater."""
-    pytest.importorskip("limits")
+    pytest.importorskip("uvicorn")
     process = StudyProcess(photos, tmp_path_factory.mktemp("study"))
     yield process
     process.kill()
