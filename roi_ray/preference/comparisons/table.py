@@ -94,7 +94,6 @@ def check_comparisons(
 
     table = with_common_types(table)
     check_columns(table, (*schema.COMPARISON_URIS, *((schema.P_A,) if labels else ())), fail)
-    _check_texts(table, fail)
     table = _cast_columns(table, fail)
     for column in schema.COMPARISON_URIS:
         check_filled(table, column, fail)
@@ -198,14 +197,6 @@ def canonical_uris(written: pa.ChunkedArray, base: str) -> pa.Array:
     uris = encoded.dictionary.to_pylist()
     canonical = [canonical_uri(uri, base) for uri in uris]
     return pa.array(canonical, pa.string()).take(encoded.indices)
-
-
-def _check_texts(table: pa.Table, fail: Fail) -> None:
-    """Check that URIs are texts: a number would become the name of a file."""
-    for column in schema.COMPARISON_URIS:
-        kind = table[column].type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            fail(f"column {column!r} is of type {kind}, not text")
 
 
 def _cast_columns(table: pa.Table, fail: Fail) -> pa.Table:

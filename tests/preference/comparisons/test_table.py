@@ -66,12 +66,6 @@ def test_columns_that_parquet_cannot_hold_are_refused(tmp_path):
         read_comparisons(str(tmp_path / "c.parquet"))
 
 
-def test_a_number_is_no_uri(tmp_path) -> None:
-    (tmp_path / "c.jsonl").write_text('{"reference": "o", "a": "x", "b": 3, "p_a": 1}\n')
-    with pytest.raises(ManifestError, match="column 'b' is of type int64, not text"):
-        read_comparisons(str(tmp_path / "c.jsonl"))
-
-
 def test_labels_are_required_unless_switched_off(tmp_path):
     uri = write(tmp_path / "c.csv", p_a=None)
     assert "p_a" not in read_comparisons(uri, labels=False).table.column_names
