@@ -2,6 +2,14 @@
 
 const SURROUND = "#6c6c6c";
 
+/** Report that the window has come to a screen of another pixel ratio. */
+function watchRatio(report) {
+  matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", () => {
+    report();
+    watchRatio(report);
+  }, { once: true });
+}
+
 /** Report the size of a canvas' box in whole pixels of the screen, now and when it changes. */
 function watchSize(canvas, report) {
   const measure = (exact) => {
@@ -19,6 +27,7 @@ function watchSize(canvas, report) {
   } catch {
     observer.observe(canvas); // Safari
     addEventListener("resize", () => measure());
+    watchRatio(() => measure());
   }
 }
 
@@ -71,8 +80,8 @@ export class Panes {
     this.#onChange();
   }
 
-  /** Exchange the candidate in its place. */
-  exchange(candidate) {
+  /** Draw the other candidate in the place of the one that is shown. */
+  replaceCandidate(candidate) {
     this.#panes[1].image = candidate;
     this.#draw();
   }
@@ -93,13 +102,14 @@ export class Panes {
     };
   }
 
-  /** Move what is shown by whole pixels of the screen: to the right and down if positive. */
+  /** Move what is shown by whole pixels of the screen, to the right and down if positive; returns whether it moved. */
   move(right, down) {
     const { width, height } = this.view;
     const { left, top } = this.#corner;
     this.#middle.x = clamp(left + Math.round(right), width, this.#size.width) + width / 2;
     this.#middle.y = clamp(top + Math.round(down), height, this.#size.height) + height / 2;
     this.#draw();
+    return this.#corner.left !== left || this.#corner.top !== top;
   }
 
   /** The middle of what is shown stays where it is. */

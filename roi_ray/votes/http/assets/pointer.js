@@ -2,7 +2,10 @@
 
 const SLACK = { mouse: 4, pen: 6, touch: 10 }; // CSS pixels that a click may wander
 
-/** Call `move(right, down)`, in pixels of the screen, while an image is dragged, and `tap()` for a click. */
+/**
+ * Call `move(right, down)`, in pixels of the screen, while an image is dragged or the wheel turns, and
+ * `tap()` for a click. The wheel scrolls the page where `move` returns that nothing moved.
+ */
 export function watchPointer(canvas, { move, tap }) {
   let press = null;
   canvas.addEventListener("pointerdown", (event) => {
@@ -34,8 +37,7 @@ export function watchPointer(canvas, { move, tap }) {
   canvas.addEventListener("pointercancel", end);
   canvas.addEventListener("wheel", (event) => {
     if (event.ctrlKey) return; // the browser's zoom
-    event.preventDefault();
     const unit = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? devicePixelRatio : 40 * devicePixelRatio;
-    move(event.deltaX * unit, event.deltaY * unit);
+    if (move(event.deltaX * unit, event.deltaY * unit)) event.preventDefault();
   }, { passive: false });
 }

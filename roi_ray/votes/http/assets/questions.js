@@ -1,56 +1,17 @@
-// The questions of this rater, with their images fetched and decoded ahead.
-import { backOff, persist, post, Refused, send, TryLater, wait } from "./requests.js";
+// The questions of this rater, with their images loaded ahead.
+import { Images, release, Undecodable } from "./images.js";
+import { backOff, persist, post, Refused, TryLater, wait } from "./requests.js";
 
-const ROLES = ["original", "1", "2"];
-const DECODING_ATTEMPTS = 3;
 const MAX_UNSENT = 5;
 const PATIENCE = 3000; // milliseconds that a vote may take before more questions are asked for
-// As the file has them: no conversion of colours.
-const AS_STORED = { colorSpaceConversion: "none", premultiplyAlpha: "none", imageOrientation: "none" };
-
-async function decode(blob) {
-  try {
-    return await createImageBitmap(blob, AS_STORED);
-  } catch (error) {
-    // Browsers that know no options, or other ones.
-    if (error instanceof TypeError) return createImageBitmap(blob);
-    throw error;
-  }
-}
-
-async function loadImage(path, ask, attempt) {
-  const response = await send(path, { timeout: 180_000, cache: attempt ? "reload" : "default" });
-  let bitmap = null;
-  try {
-    bitmap = await decode(await response.blob());
-  } catch {
-    if (attempt + 1 < DECODING_ATTEMPTS) throw new TryLater("lost");
-    throw new Refused(0, "ImageReadError", "an image cannot be decoded");
-  }
-  if (bitmap.width === ask.width && bitmap.height === ask.height) return bitmap;
-  bitmap.close();
-  throw new Refused(0, "ImageReadError", "an image has another size than the question");
-}
-
-async function loadImages(ask, connection) {
-  const results = await Promise.allSettled(ROLES.map((role) => persist((attempt) => loadImage(ask.images[role], ask, attempt), connection)));
-  const failed = results.find((result) => result.status === "rejected");
-  const images = Object.fromEntries(results.map((result, index) => [ROLES[index], result.value]));
-  if (!failed) return images;
-  release(images);
-  throw failed.reason;
-}
-
-/** Free the memory of decoded images. */
-export function release(images) {
-  for (const image of Object.values(images)) image?.close();
-}
+const ROUNDS = 2; // of open questions whose images this browser cannot decode, before it gives up
 
 export class Questions {
   #queue = [];
   #skipped = new Set(); // shown, or without images that can be shown
   #answered = new Set(); // the server may list them in an answer that comes later
   #chain = Promise.resolve();
+  #fetched = Promise.resolve(); // the images that were asked for last
   #unsent;
   #connection;
   answered = 0;
@@ -76,13 +37,21 @@ export class Questions {
       return answer;
     }, this.#connection);
     Object.assign(this, { answered: state.answered, goal: state.goal, done: state.done });
+    this.#setRater(state.rater ?? null);
     for (const ask of state.asks) {
       if (this.#skipped.has(ask.id) || this.#isAnswered(ask.id)) continue;
       if (this.#queue.some((question) => question.ask.id === ask.id)) continue;
-      const images = loadImages(ask, this.#connection);
-      images.catch(() => {}); // `next` reports it
-      this.#queue.push({ ask, images });
+      // One question after another: the first one is there sooner.
+      const images = new Images(ask, this.#fetched, this.#connection);
+      this.#fetched = images.fetched;
+      this.#queue.push({ ask, rater: this.#unsent.rater, images });
     }
+  }
+
+  /** Another tab may have joined with another invitation: then the questions are another rater's. */
+  #setRater(rater) {
+    if (rater !== this.#unsent.rater) this.#queue = [];
+    this.#unsent.rater = rater;
   }
 
   /** Whether the questions that are loaded begin with one to practise. */
@@ -98,20 +67,26 @@ export class Questions {
     return this.#answered.has(id) || this.#unsent.has(id);
   }
 
-  /** The next question, {ask, images}, with decoded images; null at the end of the study. */
+  /**
+   * The next question, {ask, rater, images}, with decoded images; null at the end of the study.
+   * Rejects with Undecodable if this browser can decode the images of no open question.
+   */
   async next() {
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 0, rounds = 0; ; attempt++) {
+      let undecodable = null;
       while (this.#queue.length) {
-        const { ask, images } = this.#queue.shift();
+        const { ask, rater, images } = this.#queue.shift();
         this.#skipped.add(ask.id);
         try {
-          const decoded = await images;
-          if (!this.#isAnswered(ask.id)) return { ask, images: decoded };
+          const decoded = await images.decode();
+          if (!this.#isAnswered(ask.id)) return { ask, rater, images: decoded };
           release(decoded);
         } catch (error) {
-          if (!(error instanceof Refused)) throw error;
+          if (error instanceof Undecodable) undecodable = error;
+          else if (!(error instanceof Refused)) throw error;
         }
       }
+      if (undecodable && ++rounds === ROUNDS) throw undecodable;
       if (attempt && this.done) {
         await this.#unsent.flush();
         return null;

@@ -11,6 +11,9 @@ export class Refused extends Error {
 /** The server does not know the session any more. */
 export class SessionLost extends Error {}
 
+/** The server refuses whatever this page sends, as it does if it was told another address than it has. */
+export class Barred extends Error {}
+
 /** No connection, or a busy server: the same request may succeed later. */
 export class TryLater extends Error {
   constructor(reason, milliseconds = 0) {
@@ -20,6 +23,7 @@ export class TryLater extends Error {
 }
 
 const FINAL = new Set([400, 404, 409, 413, 415, 422]);
+const BARRED = new Set([403, 405, 421]);
 
 /** Send a request; `body`, if any, as JSON. Resolves to the response, or rejects with an error above. */
 export async function send(path, { body, timeout = 20_000, ...options } = {}) {
@@ -34,6 +38,7 @@ export async function send(path, { body, timeout = 20_000, ...options } = {}) {
   // Errors of the study are JSON. Others come from something in between, as a proxy that restarts.
   const answer = await response.json().catch(() => null);
   if (answer?.error_kind && response.status === 401) throw new SessionLost(answer.error);
+  if (answer?.error_kind && BARRED.has(response.status)) throw new Barred(answer.error);
   if (answer?.error_kind && FINAL.has(response.status)) throw new Refused(response.status, answer.error_kind, answer.error);
   throw new TryLater(answer?.error_kind || response.status < 500 ? "busy" : "lost", readRetryAfter(response.headers.get("Retry-After")));
 }
@@ -74,7 +79,7 @@ export function wait(milliseconds) {
 
 /**
  * Repeat `action(attempt)` until it succeeds or fails for good; tell `connection(reason)` why it
- * waits: "lost", "busy", or null as soon as a request succeeds.
+ * waits: "lost", "busy", "broken", or null as soon as a request succeeds.
  */
 export async function persist(action, connection) {
   for (let attempt = 0; ; attempt++) {

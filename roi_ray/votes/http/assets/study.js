@@ -1,27 +1,38 @@
 // The voting page: one question after another, until the study has no more for this rater.
-import { readKey } from "./keys.js";
+import { watchKeys } from "./keys.js";
+import { say, sayWhile } from "./messages.js";
 import { Panes } from "./panes.js";
 import { watchPointer } from "./pointer.js";
-import { Questions, release } from "./questions.js";
-import { SessionLost } from "./requests.js";
+import { isLarge, release, Undecodable } from "./images.js";
+import { Questions } from "./questions.js";
+import { Barred, SessionLost } from "./requests.js";
 import * as texts from "./texts.js";
 import { makeId, Unsent } from "./unsent.js";
 import { Viewing } from "./viewing.js";
 
 const get = (id) => document.getElementById(id);
 const candidate = get("candidate");
+const CLOSINGS = [[SessionLost, "sessionLost"], [Barred, "barred"], [Undecodable, "undecodable"]];
 
-let question = null; // {ask, images} that is shown
+let question = null; // {ask, rater, images} that is shown
 let viewing = null;
 let choose = null; // takes the choice; null while no answer is expected
 let proceed = null; // ends what is said after a practice question
 let take = null; // takes the server's answer to a vote of a practice question
 
-const say = (text) => { get("message").textContent = text; };
-const showConnection = (reason) => { get("banner").textContent = texts.describeConnection(reason, unsent.size); };
+const keys = new AbortController();
+
+const countAnswers = () => ({ waiting: unsent.size, aside: unsent.numberAside, isAtRisk: unsent.isAtRisk });
+
+const reasons = { browser: null, votes: null, questions: null }; // why nothing comes from the server
+/** Returns a function that takes why the requests of one source fail, or null. */
+const watchConnection = (source) => (reason) => {
+  reasons[source] = reason;
+  get("banner").textContent = texts.describeConnection(reasons.votes ?? reasons.browser ?? reasons.questions, countAnswers());
+};
 
 const unsent = new Unsent({
-  connection: showConnection,
+  connection: watchConnection("votes"),
   recorded(vote, answer) {
     questions.answered += 1;
     questions.markAnswered(vote.ask);
@@ -39,7 +50,7 @@ const unsent = new Unsent({
     if (vote.ask === question?.ask.id) choose?.(null);
   },
 });
-const questions = new Questions(unsent, showConnection);
+const questions = new Questions(unsent, watchConnection("questions"));
 
 const panes = new Panes(get("original"), candidate, () => {
   document.body.classList.toggle("is-movable", panes.isMovable);
@@ -70,9 +81,9 @@ function enableButtons(isEnabled) {
 function flip() {
   if (!choose && !proceed) return;
   viewing.flip();
-  panes.exchange(question.images[viewing.shown]);
+  panes.replaceCandidate(question.images[viewing.shown]);
   showCandidate();
-  if (get("message").textContent === texts.LOOK_AT_BOTH) say("");
+  say("");
 }
 
 function tryToChoose(choice) {
@@ -81,27 +92,22 @@ function tryToChoose(choice) {
   else say(texts.LOOK_AT_BOTH);
 }
 
-/** Call `report` if the promise takes longer than this; return what it resolves to. */
-async function remark(promise, milliseconds, report) {
-  const timer = setTimeout(report, milliseconds);
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-  }
+/** Show no question. */
+function clearStage() {
+  viewing = null;
+  get("stage").dataset.ask = "";
+  panes.clear();
+  showCandidate();
 }
 
 /** Draw the next question in place of the one before; resolves to false at the end of the study. */
 async function showNext() {
   const before = question;
-  const next = await remark(questions.next(), 150, () => {
-    viewing = null;
-    get("stage").dataset.ask = "";
-    panes.clear();
-    showCandidate();
-    say(texts.LOADING);
-  });
-  if (get("message").textContent === texts.LOADING) say("");
+  if (before && isLarge(before.ask)) {
+    clearStage();
+    release(before.images);
+  }
+  const next = await sayWhile(questions.next(), 150, texts.LOADING, clearStage);
   if (next) await panes.show(next.images.original, next.images["1"]);
   else panes.clear();
   viewing = next && new Viewing(performance.now());
@@ -130,17 +136,16 @@ async function answer() {
 
 /** Keep the vote and send it; of a practice question, resolves to the server's answer, if it has one. */
 async function record(vote) {
-  unsent.add(vote);
+  const canSend = unsent.add(vote, question.rater);
   showProgress();
-  const sent = unsent.flush();
-  sent.catch(stop);
-  if (!question.ask.training) return null;
+  if (!canSend) say(texts.describeAside(unsent.numberAside));
+  unsent.flush().catch(stop);
+  if (!canSend || !question.ask.training) return null;
   const reply = new Promise((resolve) => {
     take = (taken, result) => { if (taken.id === vote.id) resolve(result); };
   });
-  const result = await remark(reply, 300, () => say(texts.SAVING));
+  const result = await sayWhile(reply, 300, texts.SAVING);
   take = null;
-  if (get("message").textContent === texts.SAVING) say("");
   return result;
 }
 
@@ -174,9 +179,11 @@ function openHelp({ first }) {
   });
 }
 
-/** Replace the page by a last message. */
+/** Replace the page by a last message; the first one stays. */
 function close({ title, text }) {
+  if (!get("closing").hidden) return;
   choose = proceed = null;
+  keys.abort();
   get("help").close();
   for (const part of document.querySelectorAll("header, #stage, footer")) part.hidden = true;
   get("closing-title").textContent = title;
@@ -186,53 +193,45 @@ function close({ title, text }) {
 }
 
 function stop(error) {
-  close(error instanceof SessionLost ? texts.SESSION_LOST : texts.FAILED);
+  const name = CLOSINGS.find(([type]) => error instanceof type)?.[1] ?? "failed";
+  close(texts.CLOSINGS[name](countAnswers(), error));
 }
 
-function onKey(event) {
-  const name = readKey(event);
-  if (get("help").open) {
-    if (name === "help") get("help").close();
-    return;
-  }
-  // A focused button is pressed by these keys.
-  if (!name || ((event.key === " " || event.key === "Enter") && event.target.closest("button"))) return;
-  const across = Math.round(panes.view.width / 8), along = Math.round(panes.view.height / 8);
-  const actions = {
+function listenToKeys() {
+  const step = () => ({ right: Math.round(panes.view.width / 8), down: Math.round(panes.view.height / 8) });
+  watchKeys(get("help"), {
     flip, help: () => openHelp({ first: false }),
     1: () => tryToChoose("1"), 2: () => tryToChoose("2"), none: () => tryToChoose("none"),
-    enter: () => { if (proceed) proceed(); else if (event.target === candidate) flip(); },
-    left: () => panes.move(-across, 0), right: () => panes.move(across, 0),
-    up: () => panes.move(0, -along), down: () => panes.move(0, along),
-  };
-  if (name === "left" || name === "right" || name === "up" || name === "down") {
-    if (!panes.isMovable) return;
-  }
-  event.preventDefault();
-  actions[name]();
+    enter: ({ target }) => { if (proceed) proceed(); else if (target === candidate) flip(); },
+    left: () => panes.move(-step().right, 0), right: () => panes.move(step().right, 0),
+    up: () => panes.move(0, -step().down), down: () => panes.move(0, step().down),
+  }, keys.signal);
 }
 
 function listen() {
-  document.addEventListener("keydown", onKey);
+  listenToKeys();
   watchPointer(get("original"), { move: (right, down) => panes.move(right, down) });
   watchPointer(candidate, { move: (right, down) => panes.move(right, down), tap: flip });
+  // Screen readers and voice control click without a pointer.
+  candidate.addEventListener("click", (event) => { if (event.detail === 0) flip(); });
   for (const button of document.querySelectorAll("[data-choice]")) button.addEventListener("click", () => tryToChoose(button.dataset.choice));
   for (const id of ["flip", "flip-again"]) get(id).addEventListener("click", flip);
   get("continue").addEventListener("click", () => proceed?.());
   get("help-button").addEventListener("click", () => openHelp({ first: false }));
   // A clicked button does not take the focus: the space bar still flips.
   for (const button of document.querySelectorAll(".controls button, #help-button")) button.addEventListener("mousedown", (event) => event.preventDefault());
-  addEventListener("offline", () => showConnection("lost"));
-  addEventListener("online", () => showConnection(null));
+  const watchBrowser = watchConnection("browser");
+  addEventListener("offline", () => watchBrowser("lost"));
+  addEventListener("online", () => questions.refill().then(() => watchBrowser(null)).then(showProgress).catch(stop));
 }
 
 async function run() {
   listen();
   enableButtons(false);
-  unsent.flush().catch(stop); // what an earlier visit left
-  await remark(questions.refill(), 150, () => say(texts.LOADING));
+  await sayWhile(questions.refill(), 150, texts.LOADING);
   showProgress();
-  say("");
+  if (unsent.numberAside) say(texts.describeAside(unsent.numberAside));
+  unsent.flush().catch(stop); // what an earlier visit left
   if (questions.answered + unsent.size === 0 && !questions.done) await openHelp({ first: true });
   while (await showNext()) {
     const vote = await answer();
@@ -243,7 +242,7 @@ async function run() {
     const reply = await record(vote);
     if (reply?.expected) await explain(vote.choice, reply.expected);
   }
-  close(texts.describeEnd(questions.answered));
+  close(texts.describeEnd(questions.answered, unsent.numberAside));
 }
 
 run().catch(stop);

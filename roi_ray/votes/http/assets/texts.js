@@ -8,22 +8,56 @@ export const PART = "drag to see the rest";
 
 export const HELP = { first: "Start", later: "Back to the images" };
 
-export const SESSION_LOST = {
-  title: "Please open your invitation link again",
-  text: "This browser is not signed in to the study any more. What you answered is stored. Open the link of your invitation again to go on.",
-};
-export const FAILED = { title: "The study cannot go on", text: "Please reload this page. If that does not help, tell whoever invited you. What you answered is stored." };
+const count = (number) => (number === 1 ? "1 answer" : `${number} answers`);
 
-export function describeEnd(answered) {
-  const answers = answered === 1 ? "1 question, and the answer is" : `${answered} questions, and all answers are`;
-  return { title: "Thank you!", text: `You answered ${answers} stored. You can close this page.` };
+/** What became of the answers: `waiting` are not sent yet, `aside` cannot be sent; `isAtRisk`: the page alone has them. */
+function describeAnswers({ waiting, aside, isAtRisk }) {
+  const unsent = waiting + aside;
+  if (unsent === 0) return "All your answers are stored.";
+  const advice = isAtRisk ? "Do not close this page: nothing else has" : "This browser keeps";
+  return `${count(unsent)} could not be sent. ${advice} ${unsent === 1 ? "it" : "them"}.`;
 }
 
-/** Why nothing comes from the server: "lost", "busy" or null; `waiting` votes are not sent yet. */
-export function describeConnection(reason, waiting) {
+/** Votes of an earlier session, and votes that the server refused. */
+export function describeAside(aside) {
+  return `${count(aside)} from this browser could not be stored. Please tell whoever invited you.`;
+}
+
+/** Why the page cannot go on. */
+export const CLOSINGS = {
+  sessionLost: (answers) => ({
+    title: "This browser is not signed in any more",
+    text: `Please ask whoever invited you how to go on. ${describeAnswers(answers)}`,
+  }),
+  barred: (answers, error) => ({
+    title: "The study's server refuses this page",
+    text: `Please tell whoever invited you that it says: \u201c${error.message}\u201d. ${describeAnswers(answers)}`,
+  }),
+  undecodable: (answers) => ({
+    title: "This browser cannot show these images",
+    text: `Please close other pages and reload this one. If that does not help, tell whoever invited you. ${describeAnswers(answers)}`,
+  }),
+  failed: (answers) => ({
+    title: "The study cannot go on",
+    text: `Please reload this page. If that does not help, tell whoever invited you. ${describeAnswers(answers)}`,
+  }),
+};
+
+/** The end of the study; `aside` votes could not be stored. */
+export function describeEnd(answered, aside) {
+  const stored = answered === 1 ? "1 question, and the answer is" : `${answered} questions, and all answers are`;
+  const rest = aside ? ` ${describeAside(aside)}` : "";
+  return { title: "Thank you!", text: `You answered ${stored} stored. You can close this page.${rest}` };
+}
+
+const REASONS = { busy: "The server is busy; trying again.", lost: "No connection; trying again.", broken: "An image came damaged; trying again." };
+
+/** Why nothing comes from the server: "lost", "busy", "broken" or null; `waiting` votes are not sent yet. */
+export function describeConnection(reason, { waiting, isAtRisk }) {
   if (!reason) return "";
-  const kept = ["Nothing is lost", "Nothing is lost: 1 answer waits here"][waiting] ?? `Nothing is lost: ${waiting} answers wait here`;
-  return reason === "busy" ? `The server is busy; trying again. ${kept}.` : `No connection; trying again. ${kept}.`;
+  const wait = waiting === 1 ? "1 answer waits" : `${waiting} answers wait`;
+  if (isAtRisk) return `${REASONS[reason]} Do not close this page: ${wait} here.`;
+  return `${REASONS[reason]} Nothing is lost${waiting ? `: ${wait} here` : ""}.`;
 }
 
 /** Why the server does not take an answer. */

@@ -1,5 +1,6 @@
 // Votes that the server has not acknowledged yet. They are in localStorage before they are sent, and
-// stay there until the server has them: a closed page, a crash or a lost connection loses none.
+// stay there until the server has them: a closed page, a crash or a lost connection loses none. Votes
+// of another rater, who used this browser before, and those that the server refuses stay there as well.
 import { backOff, post, Refused, TryLater, wait } from "./requests.js";
 
 const PREFIX = "roi-ray.vote.";
@@ -13,59 +14,100 @@ export function makeId() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
+/** Parse an item of the storage; its key has the id of the vote. Null if this page did not write it. */
+function parse(key, text) {
+  try {
+    const { vote, at, rater, isRefused } = JSON.parse(text);
+    if (typeof vote.ask !== "string") return null;
+    return { vote: { ...vote, id: key.slice(PREFIX.length) }, at: Number(at) || 0, rater: rater ?? null, isRefused: isRefused === true };
+  } catch {
+    return null;
+  }
+}
+
 /** Each vote has an item of its own, so that two tabs never overwrite each other's. */
 function readStored() {
-  const entries = [];
   try {
-    for (let index = 0; index < localStorage.length; index++) {
-      const key = localStorage.key(index);
-      if (!key.startsWith(PREFIX)) continue;
-      try {
-        const entry = JSON.parse(localStorage.getItem(key));
-        if (typeof entry?.vote?.id === "string") entries.push(entry);
-      } catch {
-        localStorage.removeItem(key); // not written by this page
-      }
-    }
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
+    return keys.map((key) => parse(key, localStorage.getItem(key))).filter((entry) => entry !== null);
   } catch {
-    // The browser forbids storage; votes are kept in memory only.
+    return []; // The browser forbids storage; votes are kept in memory only.
   }
-  return entries;
+}
+
+function isStored(id) {
+  try {
+    return localStorage.getItem(PREFIX + id) !== null;
+  } catch {
+    return false;
+  }
 }
 
 export class Unsent {
   #memory = new Map();
+  #settled = new Set(); // ids that the server has, also if their items cannot be removed
   #sending = null;
   #handlers;
+  rater = null; // whose votes are sent: a short name of the session, or null if the server gives none
 
   /** Handlers: recorded(vote, answer), refused(vote, error), connection(reason), elsewhere(vote) of another tab. */
   constructor(handlers) {
     this.#handlers = handlers;
     addEventListener("storage", ({ key, newValue }) => {
-      if (key?.startsWith(PREFIX) && newValue) handlers.elsewhere(JSON.parse(newValue).vote);
+      const entry = key?.startsWith(PREFIX) && newValue ? parse(key, newValue) : null;
+      if (entry) handlers.elsewhere(entry.vote);
+    });
+    addEventListener("beforeunload", (event) => {
+      if (this.isAtRisk) event.preventDefault();
     });
   }
 
-  /** All votes that wait, oldest first, those of earlier visits and of other tabs included. */
-  list() {
+  #readAll() {
     const entries = new Map(readStored().map((entry) => [entry.vote.id, entry]));
     for (const [id, entry] of this.#memory) entries.set(id, entry);
-    return [...entries.values()].sort((one, other) => one.at - other.at).map((entry) => entry.vote);
+    return [...entries.values()].filter(({ vote }) => !this.#settled.has(vote.id));
   }
 
+  #canSend({ rater, isRefused }) {
+    return !isRefused && (rater === null || rater === this.rater);
+  }
+
+  /** All votes that can be sent, oldest first, those of earlier visits and of other tabs included. */
+  list() {
+    const entries = this.#readAll().filter((entry) => this.#canSend(entry));
+    return entries.sort((one, other) => one.at - other.at).map((entry) => entry.vote);
+  }
+
+  /** Number of votes that can be sent. */
   get size() {
     return this.list().length;
+  }
+
+  /** Number of votes that are kept but not sent: the server refused them, or they are another rater's. */
+  get numberAside() {
+    return this.#readAll().length - this.size;
+  }
+
+  /** Whether votes are lost if the page is closed now. */
+  get isAtRisk() {
+    return [...this.#memory.keys()].some((id) => !isStored(id));
   }
 
   has(ask) {
     return this.list().some((vote) => vote.ask === ask);
   }
 
-  add(vote) {
-    const entry = { vote, at: Date.now() };
-    this.#memory.set(vote.id, entry);
+  /** Keep a vote of a rater; returns whether it can be sent. */
+  add(vote, rater) {
+    const entry = { vote, at: Date.now(), rater, isRefused: false };
+    this.#keep(entry);
+    return this.#canSend(entry);
+  }
+
+  #keep(entry) {
+    this.#memory.set(entry.vote.id, entry);
     try {
-      localStorage.setItem(PREFIX + vote.id, JSON.stringify(entry));
+      localStorage.setItem(PREFIX + entry.vote.id, JSON.stringify(entry));
     } catch {
       // Full or forbidden: memory has it.
     }
@@ -73,14 +115,21 @@ export class Unsent {
 
   #remove(id) {
     this.#memory.delete(id);
+    this.#settled.add(id);
     try {
       localStorage.removeItem(PREFIX + id);
     } catch {
-      // Nothing was stored.
+      // Nothing was stored, or it cannot be changed.
     }
   }
 
-  /** Send all votes; resolves when none waits, rejects when the session is lost. */
+  /** The server does not take this vote: keep it, but do not send it again. */
+  #setAside(id) {
+    const entry = this.#readAll().find(({ vote }) => vote.id === id);
+    if (entry) this.#keep({ ...entry, isRefused: true });
+  }
+
+  /** Send all votes; resolves when none waits, rejects if the session is lost or the page is barred. */
   flush() {
     this.#sending ??= this.#sendAll().finally(() => {
       this.#sending = null;
@@ -111,7 +160,8 @@ export class Unsent {
       answer = await post("/api/votes", vote, { keepalive: true });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      this.#remove(vote.id);
+      if (error.status === 409) this.#remove(vote.id); // the server has an answer to the question
+      else this.#setAside(vote.id);
       this.#handlers.refused(vote, error);
       return;
     }

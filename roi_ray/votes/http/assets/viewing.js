@@ -1,4 +1,4 @@
-// How a rater looks at one question: which candidate is shown, how often they were exchanged, how long.
+// How a rater looks at one question: which candidate is shown, how often the rater flipped, how long.
 
 export class Viewing {
   shown = "1";

@@ -29,7 +29,7 @@ new PerformanceObserver((list) => {
     }
 }).observe({type: "layout-shift", buffered: true});
 """
-UNSENT = "() => Object.keys(localStorage).length"
+KEPT = "() => Object.values(localStorage).map(JSON.parse)"
 KEYS = {"1": "1", "2": "2", "none": "0"}
 
 
@@ -60,7 +60,7 @@ class Rater:
         self.context = browser.new_context(**options)
         self.context.set_default_timeout(20_000)
         if practised:
-            self._practise_without_page(link)
+            self.practise_without_page(link)
         self.page = self.open_page(None if practised else link)
 
     def open_page(self, url: str | None = None) -> Any:
@@ -123,8 +123,8 @@ class Rater:
         return shown
 
     def wait_until_sent(self) -> None:
-        """Wait until the server has acknowledged all votes."""
-        self._wait(lambda: not self.page.evaluate(UNSENT))
+        """Wait until the browser keeps no vote any more."""
+        self._wait(lambda: not self.page.evaluate(KEPT))
 
     def fetch(self, ask: str, role: str) -> Pixels8:
         """Fetch an image as the server sends it, (H, W, 3)."""
@@ -143,7 +143,8 @@ class Rater:
             assert panes[-1].shape == (height, width, 3)
         return panes[0], panes[1]
 
-    def _practise_without_page(self, link: str) -> None:
+    def practise_without_page(self, link: str) -> None:
+        """Join at an invitation, and answer the questions to practise."""
         request = self.context.request
         text = re.search(r'name="text" value="(\w+)"', request.get(link).text())
         form = {"token": link.rsplit("/", 1)[1], "text": text[1], "consent": "yes"}
@@ -168,7 +169,7 @@ class Rater:
         self.complaints.append(f"{message.text} {message.location['url']}")
 
     def _note_request(self, request: Any) -> None:
-        if not request.url.startswith((f"{self._url}/", "blob:")):
+        if not request.url.startswith(f"{self._url}/"):
             self.complaints.append(f"request of {request.url}")
         self.paths.append(request.url.removeprefix(self._url))
         if request.url.endswith("/api/votes"):
