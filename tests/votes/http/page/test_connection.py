@@ -3,7 +3,12 @@
 from tests.votes.http.page.rater import KEPT
 
 VOTES = "**/api/votes"
+FULL_STORAGE = "() => { Storage.prototype.setItem = () => { throw new DOMException('full'); }; }"
 DAMAGED = {"body": b"RIFF damaged", "content_type": "image/webp"}
+
+
+def answer_next_vote(rater, **answer) -> None:
+    rater.page.route(VOTES, lambda route: route.fulfill(**answer), times=1)
 
 
 def wait_for_banner(rater, text: str) -> None:
@@ -54,7 +59,7 @@ def test_votes_of_an_offline_browser_are_sent_when_it_is_online_again(open_rater
     wait_for_banner(rater, "1 answer waits")
     rater.context.set_offline(False)
     check_all_stored_once(rater, study, 1)
-    assert rater.page.locator("#banner").text_content() == ""
+    rater.page.locator("#banner:empty").wait_for(state="attached")
     rater.complaints.clear()
 
 
@@ -101,7 +106,7 @@ def test_vote_is_sent_again_after_answers_that_may_change(open_rater, study) -> 
     rater = open_rater(practised=True)
     for answer in ANSWERS_THAT_MAY_CHANGE:
         rater.wait_for_preload()
-        rater.page.route(VOTES, lambda route, answer=answer: route.fulfill(**answer), times=1)
+        answer_next_vote(rater, **answer)
         ask = rater.answer("1")
         wait_for_banner(rater, "Nothing is lost: 1 answer waits here.")
         rater.page.evaluate("dispatchEvent(new Event('online'))")
@@ -115,9 +120,8 @@ def test_vote_is_sent_again_after_answers_that_may_change(open_rater, study) -> 
 def test_refused_vote_is_not_sent_again_and_the_message_stays_until_a_flip(open_rater) -> None:
     rater = open_rater(practised=True)
     page, message = rater.page, rater.page.locator("#message")
-    for status, number_kept in ((409, 0), (422, 1), (404, 2)):
-        refusal = {"status": status, "json": {"error_kind": "Refused", "error": "no"}}
-        page.route(VOTES, lambda route, refusal=refusal: route.fulfill(**refusal), times=1)
+    for status, number_kept in ((422, 1), (404, 2), (409, 2)):
+        answer_next_vote(rater, status=status, json={"error_kind": "Refused", "error": "no"})
         rater.wait_for_question(rater.answer("1"))
         message.filter(has_text="answer").wait_for()
         page.keyboard.press("Space")
@@ -182,9 +186,7 @@ def test_browser_without_storage_warns_before_a_vote_is_lost(open_rater) -> None
     rater = open_rater(practised=True)
     page, dialogs = rater.page, []
     rater.wait_for_preload()
-    page.evaluate(
-        "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError') }"
-    )
+    page.evaluate(FULL_STORAGE)
     page.route(VOTES, lambda route: route.abort())
     rater.answer("1")
     wait_for_banner(rater, "Do not close this page: 1 answer waits here.")
@@ -199,13 +201,11 @@ def test_browser_without_storage_warns_before_a_vote_is_lost(open_rater) -> None
 
 def test_stored_items_that_are_no_votes_harm_nobody(open_rater, study) -> None:
     rater = open_rater(practised=True)
-    items = ["", "null", "{}", "[1]", '{"vote": {"id": 1}}']
-    rater.page.evaluate(
-        "items => items.forEach((item, index) => localStorage.setItem(`roi-ray.vote.${index}`, item))",
-        items,
-    )
+    for item in ("", "null", "{}", "[1]", '{"vote": {"id": 1}}'):
+        rater.page.evaluate("item => localStorage.setItem(`roi-ray.vote.${item}`, item)", item)
     rater.page.reload()
-    ask = rater.answer("1")
+    with rater.page.expect_response(VOTES):
+        ask = rater.answer("1")
     rater.wait_for_question(ask)
     rater.page.evaluate("localStorage.clear()")
     check_all_stored_once(rater, study, 1)
