@@ -72,11 +72,17 @@ export class Images {
   #connection;
   #blobs;
   #decoded = null;
+  numberFetched = 0;
 
   constructor(ask, turn, connection) {
     this.#ask = ask;
     this.#connection = connection;
-    const fetch = (role) => turn.then(() => persist(() => fetchBlob(ask.images[role], "default"), connection));
+    const fetch = async (role) => {
+      await turn;
+      const blob = await persist(() => fetchBlob(ask.images[role], "default"), connection);
+      this.numberFetched += 1;
+      return blob;
+    };
     this.#blobs = Object.fromEntries(ROLES.map((role) => [role, fetch(role)]));
     if (!isLarge(ask)) this.decode().catch(() => {}); // the caller of `decode` handles it
   }

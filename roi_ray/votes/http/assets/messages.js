@@ -13,13 +13,17 @@ export function say(text) {
   show();
 }
 
-/** Say `text` while the promise is pending, if it takes longer than this; return what it resolves to. */
-export async function sayWhile(promise, milliseconds, text, onWait = () => {}) {
-  const timer = setTimeout(() => {
-    activity = text;
-    show();
+/** Say `describe()` while the promise is pending, if it takes longer than this; return what it resolves to. */
+export async function sayWhile(promise, milliseconds, describe, onWait = () => {}) {
+  let timer = setTimeout(() => {
     onWait();
+    repeat();
   }, milliseconds);
+  const repeat = () => {
+    activity = describe();
+    show();
+    timer = setTimeout(repeat, 2000);
+  };
   try {
     return await promise;
   } finally {

@@ -10,6 +10,7 @@ export class Questions {
   #queue = [];
   #skipped = new Set(); // shown, or without images that can be shown
   #answered = new Set(); // the server may list them in an answer that comes later
+  #awaited = null; // images of the question that `next` waits for
   #chain = Promise.resolve();
   #fetched = Promise.resolve(); // the images that were asked for last
   #unsent;
@@ -59,6 +60,11 @@ export class Questions {
     return this.#queue[0]?.ask.training === true;
   }
 
+  /** How many images of the question that `next` waits for are fetched. */
+  get numberFetched() {
+    return this.#awaited?.numberFetched ?? 0;
+  }
+
   markAnswered(id) {
     this.#answered.add(id);
   }
@@ -76,6 +82,7 @@ export class Questions {
       let undecodable = null;
       while (this.#queue.length) {
         const { ask, rater, images } = this.#queue.shift();
+        this.#awaited = images;
         this.#skipped.add(ask.id);
         try {
           const decoded = await images.decode();

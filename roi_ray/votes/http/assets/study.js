@@ -102,15 +102,16 @@ function clearStage() {
 
 /** Draw the next question in place of the one before; resolves to false at the end of the study. */
 async function showNext() {
-  const before = question;
+  let before = question;
   if (before && isLarge(before.ask)) {
     clearStage();
     release(before.images);
+    before = null;
   }
-  const next = await sayWhile(questions.next(), 150, texts.LOADING, clearStage);
+  const next = await sayWhile(questions.next(), 150, () => texts.describeLoading(questions.numberFetched), clearStage);
   if (next) await panes.show(next.images.original, next.images["1"]);
   else panes.clear();
-  viewing = next && new Viewing(performance.now());
+  viewing = next && new Viewing(next.ask.id, performance.now());
   question = next;
   get("stage").dataset.ask = next?.ask.id ?? "";
   if (before) release(before.images);
@@ -144,7 +145,7 @@ async function record(vote) {
   const reply = new Promise((resolve) => {
     take = (taken, result) => { if (taken.id === vote.id) resolve(result); };
   });
-  const result = await sayWhile(reply, 300, texts.SAVING);
+  const result = await sayWhile(reply, 300, () => texts.SAVING);
   take = null;
   return result;
 }
@@ -220,6 +221,7 @@ function listen() {
   get("help-button").addEventListener("click", () => openHelp({ first: false }));
   // A clicked button does not take the focus: the space bar still flips.
   for (const button of document.querySelectorAll(".controls button, #help-button")) button.addEventListener("mousedown", (event) => event.preventDefault());
+  addEventListener("pagehide", () => viewing?.save(performance.now()));
   const watchBrowser = watchConnection("browser");
   addEventListener("offline", () => watchBrowser("lost"));
   addEventListener("online", () => questions.refill().then(() => watchBrowser(null)).then(showProgress).catch(stop));
@@ -228,7 +230,7 @@ function listen() {
 async function run() {
   listen();
   enableButtons(false);
-  await sayWhile(questions.refill(), 150, texts.LOADING);
+  await sayWhile(questions.refill(), 150, () => texts.LOADING);
   showProgress();
   if (unsent.numberAside) say(texts.describeAside(unsent.numberAside));
   unsent.flush().catch(stop); // what an earlier visit left

@@ -1,6 +1,7 @@
 // What the page says.
 
 export const LOADING = "Loading the images \u2026";
+export const describeLoading = (number) => (number ? `${LOADING} ${number} of 3 are here.` : LOADING);
 export const SAVING = "Saving your answer \u2026";
 export const LOOK_AT_BOTH = "Please look at both candidates first: flip to the other one.";
 export const ELSEWHERE = "You answered that question in another tab.";

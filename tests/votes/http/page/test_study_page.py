@@ -1,9 +1,23 @@
 """The voting page in a real browser, against a real study: answers, keys, practice, the end."""
 
+import io
+
 import pytest
+from PIL import Image
 
 from tests.votes.http.page.conftest import PHONE
 from tests.votes.http.page.study_process import PRACTICE, QUESTIONS
+
+COUNT_BITMAPS = """
+window.bitmaps = window.most = 0;
+const create = createImageBitmap, close = ImageBitmap.prototype.close;
+window.createImageBitmap = async (...given) => {
+    const bitmap = await create(...given);
+    window.most = Math.max(window.most, ++window.bitmaps);
+    return bitmap;
+};
+ImageBitmap.prototype.close = function () { window.bitmaps--; close.call(this); };
+"""
 
 
 def test_keyboard_alone_gives_20_votes_which_are_stored_as_given(open_rater, study) -> None:
@@ -155,6 +169,20 @@ def test_progress_counts_answers_and_survives_a_reload(open_rater) -> None:
     assert bar.get_attribute("max") == str(total)
 
 
+def test_reload_keeps_flips_and_time_of_the_question(open_rater) -> None:
+    rater = open_rater(practised=True)
+    rater.wait_for_question()
+    for key in ("Space", "f", "Space"):
+        rater.page.keyboard.press(key)
+    rater.page.wait_for_timeout(100)
+    rater.page.reload()
+    ask = rater.wait_for_question()
+    rater.page.keyboard.press("1")
+    rater.wait_for_question(ask)
+    assert rater.sent[0]["flips"] == 3
+    assert rater.sent[0]["milliseconds"] >= 100
+
+
 def test_next_question_needs_no_request(open_rater) -> None:
     rater = open_rater(practised=True)
     for _ in range(2):
@@ -213,3 +241,25 @@ def test_axe_finds_nothing_in_any_state(open_rater, options) -> None:
     check("closing")
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
     rater.complaints.clear()  # the browser reports that the answer was 401
+
+
+def test_large_images_are_decoded_one_question_at_a_time(open_rater) -> None:
+    rater = open_rater(practised=True)
+    page, data = rater.page, io.BytesIO()
+    Image.new("RGB", (3000, 2100)).save(data, "PNG")
+
+    def enlarge(route) -> None:
+        answer = route.fetch().json()
+        asks = [{**ask, "width": 3000, "height": 2100} for ask in answer["asks"]]
+        route.fulfill(json={**answer, "asks": asks})
+
+    page.route("**/api/questions", enlarge)
+    page.route("**/images/**", lambda route: route.fulfill(body=data.getvalue()))
+    page.add_init_script(COUNT_BITMAPS)
+    page.reload()
+    for _ in range(2):
+        ask = rater.wait_for_preload()
+        assert page.evaluate("window.bitmaps") == 3
+        rater.answer("1")
+        rater.wait_for_question(ask)
+        assert page.evaluate("window.most") == 3
