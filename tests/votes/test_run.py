@@ -40,7 +40,7 @@ def source(table, tmp_path) -> Path:
 def run(source, table, tmp_path, monkeypatch) -> Run:
     """Run a study that ends as soon as people can come."""
 
-    async def serve(app, server, announce) -> None:
+    async def serve(app, server, announce, has_proxy) -> None:
         await asyncio.to_thread(announce)
         app.close()
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -123,6 +124,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self._connection, child_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(child_end,), daemon=True)
+        resource_tracker.ensure_running()  # its start unblocks signals
         with _blocked(signal.SIGINT):
             self._process.start()
         child_end.close()

@@ -31,7 +31,8 @@ class Rates:
         votes: questions and votes of a rater. An answer takes three seconds, and two requests.
         images: images of a rater.
         visits: requests without a session, of an address: an office or a school may share one.
-        logins: wrong keys of the operator, of an address.
+        logins: wrong keys of the operator, of an address. The right key is never refused, as
+            everybody may have the address of a proxy.
 
     Raises:
         UsageError: a number is not above 0.

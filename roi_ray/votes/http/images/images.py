@@ -18,6 +18,7 @@ from roi_ray.votes.http.images.pictures import Picture, Window, render_picture
 from roi_ray.votes.http.worker_pool import WorkerPool
 
 CACHE_BYTES = 256 << 20
+"""Bytes of pictures that are kept in memory."""
 RETRY_SECONDS = 300.0
 """After which an image is tried again whose process died: perhaps the machine was busy."""
 

@@ -105,6 +105,7 @@ class Admin:
             answers=self._study.answers,
             places=places,
             problems=self._list_problems(),
+            has_gold=self._has_gold(),
             options=self._study.options,
             max_invitations=MAX_INVITATIONS,
             max_raters=MAX_RATERS,
@@ -151,6 +152,10 @@ class Admin:
             }
         )
 
+    def _has_gold(self) -> bool:
+        questions = self._study.questions
+        return bool((questions.is_open & questions.is_gold).any())
+
     def _list_problems(self) -> list[str]:
         return list(dict(self._study.problems).values())
 
@@ -164,11 +169,9 @@ class Admin:
         authorization = header_values(request.scope, b"authorization")
         if not authorization:
             return False
-        client = name_client(request)
-        self._limiter.check("logins", client)
         if self._operators.accepts(authorization):
             return True
-        self._limiter.count("logins", client)
+        self._limiter.count("logins", name_client(request))
         return False
 
     def _require_operator(self, request: Request) -> None:
@@ -178,11 +181,9 @@ class Admin:
             raise RequestFailed(ErrorAnswer("Unauthorised", text, headers=headers))
 
     def _try_key(self, request: Request, key: str) -> str | None:
-        client = name_client(request)
-        self._limiter.check("logins", client)
         session = self._operators.begin_session(key) if len(key) <= _MAX_KEY else None
         if session is None:
-            self._limiter.count("logins", client)
+            self._limiter.count("logins", name_client(request))
         return session
 
 

@@ -63,9 +63,13 @@ def test_five_wrong_keys_per_minute(questions, tmp_path) -> None:
         for number in range(2):
             headers = {"Authorization": f"Bearer k{number}"}
             assert client.get("/admin/status", headers=headers).status_code == 401
-        check_refusal(client.post("/admin/login", data={"key": KEY}))
-        check_refusal(client.get("/admin/status", headers={"Authorization": f"Bearer {KEY}"}))
-        check_refusal(client.get("/admin", headers={"Authorization": f"Bearer {KEY}"}))
+        check_refusal(client.post("/admin/login", data={"key": "k"}))
+        check_refusal(client.get("/admin/status", headers={"Authorization": "Bearer k"}))
+        check_refusal(client.get("/admin", headers={"Authorization": "Bearer k"}))
+        # Others may have sent them, through the same proxy.
+        headers = {"Authorization": f"Bearer {KEY}"}
+        assert client.get("/admin/status", headers=headers).status_code == 200
+        assert client.post("/admin/login", data={"key": KEY}).status_code == 303
         with server.join() as rater:
             assert rater.post("/api/questions").status_code == 200
 
