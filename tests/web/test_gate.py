@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.service.options import Limits
 from roi_ray.web import exchange
+from roi_ray.web.error_answers import ErrorAnswer
 from roi_ray.web.gate import COUNT_BYTES, Gate, Passage, RequestOutcome
 from roi_ray.web.keys import hash_key
 from tests.web.asgi_server import serving
@@ -230,6 +231,34 @@ def test_body_that_does_not_arrive_gets_408() -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"error_kind": "RequestTimeout"' in answer
     assert gate.requests == 0
+
+
+def test_body_may_have_less_time_than_the_answer() -> None:
+    async def answer_later(scope, receive, send) -> None:
+        await Request(scope, receive).body()
+        await asyncio.sleep(0.3)
+        await JSONResponse({})(scope, receive, send)
+
+    gate = Gate(
+        answer_later,
+        Limits(timeout_seconds=0.01),
+        passage=lambda _: Passage(body_seconds=0.1, answer_seconds=SECONDS),
+    )
+    with serving(gate) as url:
+        assert httpx.post(url, content=b"x").status_code == 200
+        with connect(url, "POST / HTTP/1.1") as connection:
+            connection.sendall(b"Content-Length: 100\r\n\r\n12345")
+            assert read_all(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_refusals_are_written_by_the_function_that_is_given() -> None:
+    def write(path: str, answer: ErrorAnswer) -> Response:
+        return PlainTextResponse(f"{path}: {answer.kind}", answer.code)
+
+    gate = Gate(count_body, Limits(max_body_bytes=1), write_refusal=write)
+    with serving(gate) as url:
+        response = httpx.post(f"{url}/x", content=b"xx")
+    assert (response.status_code, response.text) == (413, "/x: BodyTooLarge")
 
 
 def test_late_answer_is_504_and_the_app_is_cancelled() -> None:
