@@ -146,15 +146,17 @@ def test_job_submitted_by_uv_run_with_tokens_stops_resumes_and_shows_no_secret(
             assert time.monotonic() < deadline, head.ray("job", "logs", "first").stdout
             time.sleep(0.2)
         assert head.ray("job", "stop", "first").returncode == 0
-        kept = list_shards(s3, "stop")
-        assert 0 < 6 * len(kept) < rows
         log = head.ray("job", "logs", "first").stdout
         assert "stopped: finished shards are kept; the same command resumes the run" in log
+        kept = list_shards(s3, "stop")  # now that the job has ended
+        assert 0 < 6 * len(kept) < rows
         assert "Traceback" not in log
         # The stopped job released its lock: the next one need not wait for a timeout.
         again = head.submit(entry, s3=s3)
         assert again.returncode == 0, again.stdout + again.stderr
-        assert f"{rows} pairs, 0 failed; {rows - 6 * len(kept)} scored now" in again.stdout
+        assert f"{rows} pairs, 0 failed; {rows - 6 * len(kept)} scored now" in again.stdout, (
+            again.stdout
+        )
         assert f"{rows}/{rows} pairs, " in again.stdout
         assert "\x1b[2K" not in again.stdout  # the escape code by which a progress bar redraws
         assert SECRET not in log + again.stdout + again.stderr

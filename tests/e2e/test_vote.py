@@ -186,8 +186,8 @@ def test_20_votes_in_a_browser_rank_codecs_and_train_a_model(browser, photos, tm
         rater.page.locator("#closing").wait_for()
         rater.wait_until_sent()
         headers = {"Authorization": f"Bearer {study.key}"}
-        status = httpx.get(f"{study.url}/admin/status", headers=headers).raise_for_status().json()
-        assert status["answers"] == 20
+        status = httpx.get(f"{study.url}/admin/status", headers=headers, timeout=PATIENCE)
+        assert status.raise_for_status().json()["answers"] == 20
         rater.context.close()
         code, _, logged = study.end(signal.SIGINT)
     assert code == 0, logged

@@ -58,7 +58,7 @@ class Rater:
         self._loaded: set[str] = set()
         self._url = link.split("/join/")[0]
         self.context = browser.new_context(**options)
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(60_000)  # on a busy machine
         if practised:
             self.practise_without_page(link)
         self.page = self.open_page(None if practised else link)
