@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from roi_ray import schema
@@ -156,7 +155,7 @@ class Study:
     def exclude(self, question: int, reason: str) -> None:
         """Ask a question no more, because its images cannot be shown.
 
-        It is asked again after a restart, when somebody may have mended them.
+        It is asked again after a restart, when somebody may have mended them, or after `readmit`.
         """
         with self._lock:
             if question not in self.problems:
@@ -166,6 +165,11 @@ class Study:
                     "not asked any more: %s: %s", escape_line(names), escape_line(reason)
                 )
             self.problems[question] = reason
+
+    def readmit(self, question: int) -> None:
+        """Ask a question again that was excluded."""
+        with self._lock:
+            self.problems.pop(question, None)
 
     def record(self, rater: str, vote: Vote) -> Recorded:
         """Store a vote; it is on disk when this returns.
@@ -239,8 +243,8 @@ class Study:
         """Return the right choice of a question that is asked to practise, if it has one."""
         if ask.kind != "training":
             return None
-        column: pa.ChunkedArray = self.questions.table[schema.EXPECTED_P_A]
-        expected = column[self.questions.find(ask.question)].as_py()
+        question = self.questions.find(ask.question)
+        expected = self.questions.table[schema.EXPECTED_P_A][question].as_py()
         if expected is None:
             return None
         return "1" if (expected > 0.5) == (ask.first == "a") else "2"

@@ -1,8 +1,9 @@
 """What a rater is asked next: practice first, then questions with checks of the rater among them.
 
 How many checks there are, and where, is drawn when a rater begins: exactly the share that was asked
-for, at random places, never two in a row. All that is random follows from the study's seed and the
-rater's id, so that a restart changes nothing; ids are random, so that no rater can guess it.
+for, at random places, never two in a row. What is random here follows from the study's seed and the
+rater's id, so that a restart changes nothing; ids are random, so that no rater can guess it. Which
+ordinary question comes next is for an `Order` to choose.
 """
 
 import hashlib

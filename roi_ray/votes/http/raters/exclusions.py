@@ -29,7 +29,4 @@ class Exclusions:
         await self._writer.run(self._study.exclude, question, str(error))
         if isinstance(error, WorkerDied) and question not in self._tried_again:
             self._tried_again.add(question)
-            asyncio.get_running_loop().call_later(self._seconds, self._admit, question)
-
-    def _admit(self, question: int) -> None:
-        self._study.problems.pop(question, None)
+            asyncio.get_running_loop().call_later(self._seconds, self._study.readmit, question)
