@@ -7,6 +7,7 @@ import typer
 
 from roi_ray.cli import options as cli
 from roi_ray.cli import serve_options as own
+from roi_ray.cli import server_options
 from roi_ray.cli.exits import EXIT_INCOMPLETE, exit_with_message
 from roi_ray.errors import UsageError
 from roi_ray.runtime import logs
@@ -31,7 +32,7 @@ _PACKAGES = ("fastapi", "fastapi_offline", "python_multipart", "uvicorn")
 def main(
     *,
     host: own.Host = DEFAULT_HOST,
-    port: own.Port = DEFAULT_PORT,
+    port: server_options.Port = DEFAULT_PORT,
     api_keys: own.ApiKeys = None,
     allow_prefix: own.AllowPrefix = None,
     lpips: cli.LpipsOption = DEFAULT_LPIPS,
@@ -60,7 +61,7 @@ def main(
     max_requests: own.MaxRequests = 64,
     timeout: own.Timeout = 60.0,
     drain_seconds: own.DrainSeconds = None,
-    log_level: own.LogLevel = None,
+    log_level: server_options.LogLevel = None,
 ) -> None:
     """Score images over HTTP, while a codec encodes: the numbers of `roi-ray score`, per request.
 

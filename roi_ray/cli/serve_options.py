@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from roi_ray.cli import options as cli
-from roi_ray.runtime import logs
+from roi_ray.cli.server_options import ADDRESS_PANEL
 
-_ADDRESS = "Address"
 _LIMITS = "Limits (more is refused)"
 
 Host = Annotated[
@@ -15,13 +14,8 @@ Host = Annotated[
     typer.Option(
         help="Address to listen at. The default is reached from this machine only; 0.0.0.0 is "
         "every address of it, which should have --api-keys.",
-        rich_help_panel=_ADDRESS,
+        rich_help_panel=ADDRESS_PANEL,
     ),
-]
-
-Port = Annotated[
-    int,
-    typer.Option(min=0, max=65535, help="Port; 0 for any that is free.", rich_help_panel=_ADDRESS),
 ]
 
 ApiKeys = Annotated[
@@ -31,7 +25,7 @@ ApiKeys = Annotated[
         "you like; # begins a comment. Make a key by `openssl rand -hex 32`, and its line by "
         "`printf %s KEY | sha256sum`.",
         show_default="no key is needed",
-        rich_help_panel=_ADDRESS,
+        rich_help_panel=ADDRESS_PANEL,
     ),
 ]
 
@@ -41,7 +35,7 @@ AllowPrefix = Annotated[
         help="Folder, or URI of one, whose images requests may name instead of sending them. "
         "Repeatable.",
         show_default="none: images are sent",
-        rich_help_panel=_ADDRESS,
+        rich_help_panel=ADDRESS_PANEL,
     ),
 ]
 
@@ -169,15 +163,6 @@ DrainSeconds = Annotated[
         min=0,
         help="Seconds to finish the requests in progress after SIGTERM or Control-C.",
         show_default="--timeout and 5 more",
-        rich_help_panel=cli.RUN_PANEL,
-    ),
-]
-
-LogLevel = Annotated[
-    logs.LogLevel | None,
-    typer.Option(
-        help="Lines logged to standard error.",
-        show_default="warning on a terminal, else info",
         rich_help_panel=cli.RUN_PANEL,
     ),
 ]

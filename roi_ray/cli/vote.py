@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from roi_ray.cli import server_options
 from roi_ray.cli import vote_options as own
 from roi_ray.cli.exits import exit_with_message
 from roi_ray.errors import UsageError
@@ -46,7 +47,7 @@ def main(
     max_pixels: own.MaxPixels = VoteOptions.max_pixels,
     seed: own.Seed = VoteOptions.seed,
     host: own.Host = DEFAULT_HOST,
-    port: own.Port = DEFAULT_PORT,
+    port: server_options.Port = DEFAULT_PORT,
     public_url: own.PublicUrl = None,
     invitations: own.Invitations = None,
     raters_per_invitation: own.RatersPerInvitation = 1,
@@ -55,7 +56,7 @@ def main(
     database: own.Database = None,
     export_seconds: own.ExportSeconds = 60.0,
     simulate: own.Simulate = False,
-    log_level: own.LogLevel = None,
+    log_level: server_options.LogLevel = None,
 ) -> None:
     """Ask people which of two images is closer to the original, on a page in their browsers.
 

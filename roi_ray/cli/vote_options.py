@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 
 from roi_ray.cli import options as cli
-from roi_ray.runtime import logs
+from roi_ray.cli.server_options import ADDRESS_PANEL
 from roi_ray.votes import options
 
 _QUESTIONS = "Questions"
-_ADDRESS = "Address"
 _ACCESS = "Who gets in"
 
 Comparisons = Annotated[
@@ -164,13 +163,8 @@ Host = Annotated[
     typer.Option(
         help="Address to listen at. The default is reached from this machine only; 0.0.0.0 is "
         "every address of it: then use TLS from a proxy in front, and --public-url.",
-        rich_help_panel=_ADDRESS,
+        rich_help_panel=ADDRESS_PANEL,
     ),
-]
-
-Port = Annotated[
-    int,
-    typer.Option(min=0, max=65535, help="Port; 0 for any that is free.", rich_help_panel=_ADDRESS),
 ]
 
 PublicUrl = Annotated[
@@ -178,7 +172,7 @@ PublicUrl = Annotated[
     typer.Option(
         help="What raters type to reach the study, such as https://vote.example.org.",
         show_default="the address itself",
-        rich_help_panel=_ADDRESS,
+        rich_help_panel=ADDRESS_PANEL,
     ),
 ]
 
@@ -243,14 +237,5 @@ MaxPixels = Annotated[
         min=1,
         help="Width times height of the largest image that is shown.",
         rich_help_panel=_QUESTIONS,
-    ),
-]
-
-LogLevel = Annotated[
-    logs.LogLevel | None,
-    typer.Option(
-        help="Lines logged to standard error.",
-        show_default="warning on a terminal, else info",
-        rich_help_panel=cli.RUN_PANEL,
     ),
 ]

@@ -126,9 +126,14 @@ def check_shares(table: pa.Table, column: str, fail: Fail) -> None:
 
 def write_comparisons(uri: str, table: pa.Table) -> None:
     """Write comparisons as one Parquet file; it appears complete or not at all."""
+    storage.write_bytes(uri, encode_comparisons(table))
+
+
+def encode_comparisons(table: pa.Table) -> bytes:
+    """Encode comparisons as a Parquet file."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
-    storage.write_bytes(uri, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def table_from_rows(rows: list[dict[str, Any]], name: str) -> pa.Table:

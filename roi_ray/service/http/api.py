@@ -6,7 +6,6 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
 from starlette.types import ExceptionHandler
 
 import roi_ray
@@ -27,6 +26,7 @@ from roi_ray.web.error_answers import (
 from roi_ray.web.gate import Gate, Passage
 from roi_ray.web.json_answers import error_response
 from roi_ray.web.names import clean_name
+from roi_ray.web.routes import list_methods
 
 _OPEN = ("/v1/health", "/v1/ready", *PAGES)
 _HTTP_KINDS = {404: "NotFound", 405: "MethodNotAllowed"}
@@ -155,15 +155,8 @@ async def _answer_http_error(request: Request, error: HTTPException) -> Response
     }.get(kind, str(error.detail))
     headers = dict(error.headers or {})
     if kind == "MethodNotAllowed":  # the framework names those of one of the routes of the path
-        headers["Allow"] = ", ".join(_allowed_methods(request))
+        headers["Allow"] = ", ".join(list_methods(request))
     return error_response(ErrorAnswer(kind, text, error.status_code, tuple(headers.items())))
-
-
-def _allowed_methods(request: Request) -> list[str]:
-    """List the methods that the path of a request takes."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    matching = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
-    return sorted({method for route in matching for method in route.methods or ()})
 
 
 async def _answer_defect(_: Request, __: Exception) -> Response:

@@ -18,6 +18,7 @@ from roi_ray.preference.comparisons.table import count_votes
 from roi_ray.preference.ranking.bradley_terry import Answers, to_answers
 from roi_ray.preference.ranking.rank import RESAMPLES, Rank, rank, select_rankable
 from roi_ray.preference.statistics.intervals import MIN_REFERENCES
+from roi_ray.runtime.words import count_noun
 from roi_ray.votes.asking.expected_tau import expect_tau
 from roi_ray.votes.asking.ranking_posterior import fit_ranking
 from roi_ray.votes.asking.subjects import NAME_COLUMNS
@@ -122,10 +123,9 @@ def _advise(
         )
     references = len(np.unique(answers.group))
     if references < MIN_REFERENCES:
-        noun = "original" if references == 1 else "originals"
         return _say_unknown(
-            f"there are votes about {references} {noun}, and other originals may rank the {things} "
-            f"differently; ask about {MIN_REFERENCES} or more"
+            f"there are votes about {count_noun(references, 'original')}, and other originals may "
+            f"rank the {things} differently; ask about {MIN_REFERENCES} or more"
         )
     if tau is None:
         return _say_unknown("what the votes tell about the scores could not be computed")

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
 
 from roi_ray.errors import StorageUnavailable
 from roi_ray.runtime.logs import LOGGER, escape_line
@@ -14,6 +13,7 @@ from roi_ray.web.defects import log_defect
 from roi_ray.web.error_answers import ErrorAnswer, RequestFailed, internal_error
 from roi_ray.web.json_answers import error_response
 from roi_ray.web.names import clean_name
+from roi_ray.web.routes import list_methods
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 """A function behind a path."""
@@ -107,13 +107,6 @@ class Errors:
         }.get(kind, "the request cannot be read")
         headers = dict(error.headers or {})
         if kind == "MethodNotAllowed":
-            headers["Allow"] = ", ".join(_allowed_methods(request))
+            headers["Allow"] = ", ".join(list_methods(request))
         answer = ErrorAnswer(kind, text, error.status_code, tuple(headers.items()))
         return self.answer(request.url.path, answer)
-
-
-def _allowed_methods(request: Request) -> list[str]:
-    """List the methods that the path of a request takes."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    matching = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
-    return sorted({method for route in matching for method in route.methods or ()})

@@ -1,15 +1,14 @@
 """What the operator sees of the answers, computed in another process, and once per answer."""
 
 import asyncio
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from roi_ray.preference.comparisons.table import encode_comparisons
 from roi_ray.votes.asking.stopping import RankingSoFar, rank_so_far
 from roi_ray.votes.asking.subjects import list_names
 from roi_ray.votes.http.operator.packed_answers import AnswerPacker, unpack_answers
@@ -65,12 +64,9 @@ def compute_overview(
     )
 
 
-def encode_comparisons(questions: pa.Table, parts: Sequence[bytes]) -> bytes:
+def encode_answers(questions: pa.Table, parts: Sequence[bytes]) -> bytes:
     """Encode all answers, which are packed, as a Parquet file."""
-    buffer = io.BytesIO()
-    table = build_comparisons(questions, unpack_answers(parts))
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
+    return encode_comparisons(build_comparisons(questions, unpack_answers(parts)))
 
 
 class Overviews:
@@ -104,7 +100,7 @@ class Overviews:
     async def encode(self) -> bytes:
         """Return all answers as a Parquet file of comparisons."""
         parts = await self._pack()
-        return await self._pool.run(encode_comparisons, self._study.questions.table, parts)
+        return await self._pool.run(encode_answers, self._study.questions.table, parts)
 
     async def _pack(self) -> list[bytes]:
         answers = await self._writer.run(self._study.read_answers)
