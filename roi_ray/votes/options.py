@@ -1,4 +1,4 @@
-"""Options of a study, and what its operator is told. Imports nothing heavy."""
+"""Options of a study, and what the command prints when it opens. Imports nothing heavy."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What is known of leads that are linear in unknown numbers: of scores, or of weights.
+"""Beliefs about unknown numbers, scores or weights, and about leads that are linear in them.
 
 The unknown numbers z have a normal distribution N(mean, covariance). The lead of a question is
 x z, in logits: for a ranking, x is 1 for one name and -1 for the other; for a preference model, it

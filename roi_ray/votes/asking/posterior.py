@@ -1,4 +1,4 @@
-"""What votes tell about unknown numbers: of scores, or of weights.
+"""The posterior of unknown numbers, scores or weights, after votes.
 
 The posterior is approximated by a normal distribution around its mode (Laplace; MacKay, "The
 evidence framework applied to classification networks", 1992). Its precision is that of the prior

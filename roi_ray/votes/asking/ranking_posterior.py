@@ -14,7 +14,8 @@ from roi_ray.votes.asking.beliefs import Belief, Floats
 from roi_ray.votes.asking.posterior import fit_posterior
 
 PRIOR_PRECISION = 0.25
-"""Of each score: its standard deviation is 2 logits before any vote, that of a lead 2.8."""
+"""Precision of the prior of each score, in 1 / logit²: before any vote, the standard deviation of a
+score is 2 logits, and that of a lead, the difference of two scores, 2.8."""
 
 
 def make_prior(n: int) -> Belief:

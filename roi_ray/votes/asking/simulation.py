@@ -60,7 +60,7 @@ class Curve:
         votes: numbers of votes, (P,), rising.
         mean: mean of the measure over the seeds, (P,).
         spread: its standard deviation over the seeds, (P,).
-        expected: of a ranking, mean of the tau that the votes let one expect (see `expected_tau`),
+        expected: for a ranking, mean over the seeds of the expected tau (see `expected_tau`),
             (P,); None of a model.
         levels: numbers of votes that reach some levels.
     """

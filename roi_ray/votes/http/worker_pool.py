@@ -146,7 +146,7 @@ class _Worker:
         raise value
 
     def kill(self) -> None:
-        """End the process; whoever waits for it is told."""
+        """End the process. A call that waits for its result fails."""
         self._process.kill()
         self._process.join()
 

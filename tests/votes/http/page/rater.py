@@ -40,7 +40,7 @@ class Rater:
         browser: the browser.
         link: an invitation.
         practised: whether the rater has answered the questions to practise before, without a page.
-        options: of the context, such as the size of the window.
+        options: options of the browser context, such as the size of the window.
 
     Attributes:
         page: the voting page, at its instructions.
