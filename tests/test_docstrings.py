@@ -30,7 +30,7 @@ WITH_EXAMPLES = [
 PACKAGE = Path(roi_ray.__file__).parent
 MODULES = [
     "roi_ray." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-    for room in ("service", "votes", "web")
+    for room in ("bench", "service", "votes", "web")
     for path in sorted((PACKAGE / room).rglob("*.py"))
     if ">>> " in path.read_text()
 ]

@@ -1,41 +1,24 @@
-"""Time each step of the scorer, and compare it with the limits of the machine."""
+"""Time each step of scoring, add them up, and compare them with the limits of the machine."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from roi_ray.bench.timing import Timing, time_interleaved
+from roi_ray.bench.limits import MachineLimits, measure_limits
+from roi_ray.bench.trace import Laps, ScoringTrace
 from roi_ray.imaging.decode import decode_image
-from roi_ray.imaging.pixels import to_8_bits
-from roi_ray.metrics.colour import squared_error_maps
-from roi_ray.metrics.images import ImagePair, Images
-from roi_ray.metrics.ms_ssim import filter_reference, similarity_maps
-from roi_ray.metrics.mse import squared_error_map
-from roi_ray.metrics.roi import box_blur, mask_weights, resize_mask, whole_and_masked_means
-from roi_ray.metrics.similarity import Moments
+from roi_ray.metrics.images import Images
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import upload
+from roi_ray.scoring.scorer import Scorer
+from roi_ray.settings import Precision, Settings
 
 _GPU_IMAGES = 24
 """Images per call on a GPU, which one image does not keep busy."""
-
-
-@dataclass(frozen=True)
-class MachineLimits:
-    """Highest speeds of the machine, measured.
-
-    Attributes:
-        gflops: GFLOP/s of a large matrix product or of a large convolution, whichever is faster;
-            some libraries use a processor's fastest instructions for one of them only.
-        gbytes: GB/s of a large copy, bytes read plus bytes written.
-    """
-
-    gflops: float
-    gbytes: float
+_WEIGHTS = "weights of the mask"
 
 
 @dataclass(frozen=True)
@@ -47,10 +30,11 @@ class StepTime:
         per_reference: True if the step runs once per reference, False if once per pair.
         milliseconds: median milliseconds per reference or per pair.
         gflop: 10^9 floating-point operations of the convolutions and matrix products; 0 if none.
-        gbyte: 10^9 bytes of the inputs and outputs, the least that has to be moved; 0 if they are
-            not tensors.
+        gbyte: 10^9 bytes of the images and of what was prepared of the reference, which a metric
+            has to read at least; 0 for other steps.
         utilisation: shortest possible time, by operations or bytes at the machine's limits, divided
             by the measured time. At most about 1, higher is better; None if nothing was counted.
+        is_part: whether it is a network that another step runs, measured alone; not part of sums.
     """
 
     name: str
@@ -59,73 +43,92 @@ class StepTime:
     gflop: float
     gbyte: float
     utilisation: float | None
+    is_part: bool = False
 
 
 @dataclass(frozen=True)
-class _Step:
-    """A step to time.
+class Whole:
+    """What the scorer itself takes, from files to numbers, measured in turns with the steps.
 
     Attributes:
-        run: function that runs the step.
-        inputs: tensors that the step reads; empty if its memory traffic is not counted.
-        images: images per call.
-        per_reference: see `StepTime`.
-        network: whether to count floating-point operations.
+        reference_ms: milliseconds per reference, with what its first pair takes longer.
+        pair_ms: milliseconds of every other pair.
     """
 
-    run: Callable[[], object]
-    inputs: Sequence[Tensor] = ()
-    images: int = 1
-    per_reference: bool = False
-    network: bool = False
+    reference_ms: float
+    pair_ms: float
 
 
-def measure_limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> MachineLimits:
-    """Measure the highest speeds of the machine in one precision."""
-    cpu = device.type == "cpu"
-    side, size, images = (2048, 1 << 28, 1) if cpu else (8192, 1 << 30, 64)
-    a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
-    planes = torch.rand(images, 256, 64, 64, device=device).to(dtype)
-    kernels = torch.rand(256, 256, 3, 3, device=device).to(dtype)
-    planes, kernels = (t.to(memory_format=torch.channels_last) for t in (planes, kernels))
-    source = torch.ones(size, dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    operations = {
-        "product": lambda: a @ b,
-        "convolution": lambda: F.conv2d(planes, kernels, padding=1),
-        "copy": lambda: target.copy_(source),
-    }
-    timings = time_interleaved(operations, rounds, device=device)
-    # The fastest round, because other processes only ever slow it down.
-    nanoseconds = {name: min(timing.seconds) * 1e9 for name, timing in timings.items()}
-    product = 2 * side**3 / nanoseconds["product"]
-    convolution = 2 * planes.numel() * kernels.numel() / 256 / nanoseconds["convolution"]
-    return MachineLimits(max(product, convolution), 2 * size / nanoseconds["copy"])
+@dataclass(frozen=True)
+class Breakdown:
+    """The steps of scoring.
+
+    Attributes:
+        steps: the steps in order, those of a reference first.
+        whole: what the scorer takes.
+        limits: highest speeds of the machine.
+    """
+
+    steps: Sequence[StepTime]
+    whole: Whole
+    limits: MachineLimits
+
+    def sum_steps(self, *, per_reference: bool) -> float:
+        """Add up the milliseconds of all steps of a reference, or of a pair."""
+        return sum(
+            step.milliseconds
+            for step in self.steps
+            if step.per_reference == per_reference and not step.is_part
+        )
 
 
 @torch.inference_mode()
 def measure_steps(
-    networks: Networks, reference: bytes, distorted: bytes, device: torch.device, rounds: int
-) -> tuple[list[StepTime], MachineLimits]:
-    """Time each step of scoring by itself, in turns. On a GPU, a call processes many images.
+    networks: Networks,
+    reference: bytes,
+    distorted: bytes,
+    device: torch.device,
+    rounds: int,
+    precision: Precision = "fp32",
+) -> Breakdown:
+    """Time the steps of scoring, as they follow each other; whole pairs take turns with them.
+
+    On a GPU, a call processes many images.
 
     Args:
         networks: networks on the device, in the precision to measure.
-        reference: content of an image file.
+        reference: content of an image file of at most 1.5 megapixels.
         distorted: content of an image file of the same size.
         device: device to measure on.
-        rounds: number of measured rounds.
+        rounds: number of measured rounds, after one of warm-up.
+        precision: the precision of the networks.
     """
-    steps = _list_steps(networks, reference, distorted, device)
-    timings = time_interleaved(
-        {name: step.run for name, step in steps.items()}, rounds, device=device
+    images = 1 if device.type == "cpu" else _GPU_IMAGES
+    trace = ScoringTrace(networks, device, images)
+    settings = Settings(precision=precision)
+    scorer = Scorer(settings, str(device), networks=networks, allow_slow_precision=True)
+    x, y = (
+        Images(upload([decode_image(data)] * images, device), 255).values
+        for data in (reference, distorted)
     )
-    dtype = next(networks.discriminator.layers.parameters()).dtype
+    with FlopCounterMode(display=False) as counter:
+        counted = _Round(device, counter)
+        counted.run_steps(trace, reference, distorted)
+        trace.run_networks(x, y, counted.networks)
+    measured = []
+    for _ in range(rounds + 1):
+        measured.append(_Round(device))
+        measured[-1].run_steps(trace, reference, distorted)
+        trace.run_networks(x, y, measured[-1].networks)
+        measured[-1].run_whole(scorer, reference, distorted, images)
+    measured = measured[1:]
+    dtype = next(networks.lpips.parameters()).dtype
     limits = measure_limits(device, dtype)
-    times = [
-        _compare_with_limits(name, step, timings[name], limits) for name, step in steps.items()
-    ]
-    return times, limits
+    whole = Whole(
+        1000 * median(each.reference_seconds for each in measured),
+        1000 * median(each.pair_seconds for each in measured),
+    )
+    return Breakdown(_list_steps(measured, counted, limits, images), whole, limits)
 
 
 def compute_network_utilisation(
@@ -138,103 +141,94 @@ def compute_network_utilisation(
         gflops: the limit.
         per_reference: number of distorted images per reference, K.
     """
-    calls = [(step, 1 if step.per_reference else per_reference) for step in steps if step.gflop]
+    networks = [step for step in steps if step.is_part]
+    calls = [(step, 1 if step.per_reference else per_reference) for step in networks]
     gflop = sum(step.gflop * count for step, count in calls)
     seconds = sum(step.milliseconds * count for step, count in calls) / 1000
     return gflop / seconds / gflops
 
 
+class _Round:
+    """One round: the steps, and the scorer.
+
+    Attributes:
+        of_reference: steps of the reference.
+        of_pair: steps of the second pair.
+        networks: the networks alone.
+        reference_seconds: seconds of the scorer per reference.
+        pair_seconds: seconds of the scorer per pair.
+    """
+
+    def __init__(self, device: torch.device, flops: FlopCounterMode | None = None) -> None:
+        self._device = device
+        self._first, self.of_pair = Laps(device, flops), Laps(device, flops)
+        self.of_reference, self.networks = Laps(device, flops), Laps(device, flops)
+        self.reference_seconds = self.pair_seconds = 0.0
+
+    def run_steps(self, trace: ScoringTrace, reference: bytes, distorted: bytes) -> None:
+        """Score two pairs step by step."""
+        prepared = trace.prepare(reference, self.of_reference)
+        for laps in (self._first, self.of_pair):
+            trace.score(prepared, distorted, laps)
+        # The first pair of a reference computes the weights of its mask, and keeps them.
+        self.of_reference.seconds[_WEIGHTS] = max(
+            0.0,
+            sum(
+                self._first.seconds[name] - self.of_pair.seconds[name]
+                for name in trace.metric_steps
+            ),
+        )
+
+    def run_whole(self, scorer: Scorer, reference: bytes, distorted: bytes, images: int) -> None:
+        """Score two pairs by the scorer."""
+        whole = Laps(self._device)
+        with whole.measure("reference"):
+            pixels = [decode_image(reference) for _ in range(images)]
+            prepared = scorer.prepare_all(pixels, [None] * images)[0]
+        for name in ("first pair", "pair"):
+            with whole.measure(name):
+                scorer.score(prepared, [decode_image(distorted) for _ in range(images)])
+        first = whole.seconds["first pair"] - whole.seconds["pair"]
+        self.pair_seconds = whole.seconds["pair"] / images
+        self.reference_seconds = whole.seconds["reference"] / images + max(0.0, first)
+
+
 def _list_steps(
-    networks: Networks, reference: bytes, distorted: bytes, device: torch.device
-) -> dict[str, _Step]:
-    """Build the steps of scoring by name, and compute their inputs."""
-    count = 1 if device.type == "cpu" else _GPU_IMAGES
-    pixels = [[to_8_bits(decode_image(data))] * count for data in (reference, distorted)]
-    x, y = (upload(images, device) for images in pixels)
-
-    def compute_difference() -> tuple[Tensor, int]:
-        return ImagePair(Images(x, 255), Images(y, 255)).difference
-
-    x_image, y_image = x.float().div_(255), y.float().div_(255)
-    x_planes, y_planes = x_image.contiguous(), y_image.contiguous()
-    moments = filter_reference(x_planes)
-    features = networks.lpips.extract_features(x_image)
-    activations = networks.lpips.extract_activations(y_image)
-    logits = networks.saliency(x_image)
-    mask = box_blur(logits[:, 0].sigmoid())
-    difference = compute_difference()
-    maps = [*similarity_maps(moments, y_planes), squared_error_map(*difference)]
-    maps += [squared_error_maps(*difference)]
-    maps += [*networks.lpips.compute_maps(features, activations)]
-    weights = [mask_weights(resize_mask(mask, *level.shape[-2:]), "mean") for level in maps]
-
-    def compute_means() -> object:
-        return [whole_and_masked_means(level, w) for level, w in zip(maps, weights, strict=True)]
-
-    def per_reference(
-        run: Callable[[], object], inputs: Sequence[Tensor], *, network: bool = False
-    ) -> _Step:
-        return _Step(run, inputs, count, per_reference=True, network=network)
-
-    def per_pair(
-        run: Callable[[], object], inputs: Sequence[Tensor] = (), *, network: bool = False
-    ) -> _Step:
-        return _Step(run, inputs, count, network=network)
-
-    lpips = networks.lpips
-    return {
-        "decode reference": _Step(lambda: decode_image(reference), per_reference=True),
-        "saliency": per_reference(lambda: networks.saliency(x_image), [x_image], network=True),
-        "mask": per_reference(lambda: box_blur(logits[:, 0].sigmoid()), [logits]),
-        "MS-SSIM moments": per_reference(lambda: filter_reference(x_planes), [x_planes]),
-        "LPIPS features": per_reference(
-            lambda: lpips.extract_features(x_image), [x_image], network=True
-        ),
-        "decode": _Step(lambda: decode_image(distorted)),
-        "to the device": per_pair(lambda: upload(pixels[1], device)),
-        "to the networks' layout": per_pair(lambda: y.float().div_(255).contiguous(), [y]),
-        "MSE": per_pair(lambda: squared_error_map(*compute_difference()), [x, y]),
-        "MSE of luma and chroma": per_pair(
-            lambda: squared_error_maps(*difference), [difference[0]]
-        ),
-        "MS-SSIM": per_pair(
-            lambda: similarity_maps(moments, y_planes), [*_iterate_tensors(moments), y_planes]
-        ),
-        "LPIPS network": per_pair(
-            lambda: lpips.extract_activations(y_image), [y_image], network=True
-        ),
-        "LPIPS maps": per_pair(
-            lambda: lpips.compute_maps(features, activations), [*features, *activations]
-        ),
-        "discriminator": per_pair(
-            lambda: F.softplus(-networks.discriminator(y_image)), [y_image], network=True
-        ),
-        "means": per_pair(compute_means, [*maps, *weights]),
-    }
+    rounds: Sequence[_Round], counted: _Round, limits: MachineLimits, images: int
+) -> list[StepTime]:
+    """Compute the medians of all steps, and compare them with the limits."""
+    steps = []
+    # A file is decoded once for all copies, and what a reference's pairs share is of one reference.
+    once = {"decode of the reference", "decode", _WEIGHTS}
+    select: tuple[tuple[bool, Callable[[_Round], Laps]], ...] = (
+        (True, lambda each: each.of_reference),
+        (False, lambda each: each.of_pair),
+    )
+    for per_reference, get_laps in select:
+        for name in get_laps(rounds[0]).seconds:
+            count = 1 if name in once else images
+            seconds = median(get_laps(each).seconds[name] for each in rounds) / count
+            laps = get_laps(counted)
+            work = laps.gflop.get(name, 0.0) / count, laps.gbyte.get(name, 0.0) / count
+            steps.append(_make_step(name, per_reference, seconds, work, limits))
+            base = name.removesuffix(" of the reference")
+            if base in counted.networks.seconds:
+                seconds = median(each.networks.seconds[base] for each in rounds) / images
+                work = counted.networks.gflop[base] / images, 0.0
+                part = _make_step(f"{base} network", per_reference, seconds, work, limits, True)
+                steps.append(part)
+    return steps
 
 
-def _compare_with_limits(name: str, step: _Step, timing: Timing, limits: MachineLimits) -> StepTime:
-    milliseconds = timing.ms_per_pair / step.images
-    gflop = _count_gflop(step.run) / step.images if step.network else 0.0
-    tensors = [*step.inputs, *_iterate_tensors(step.run())] if step.inputs else []
-    gbyte = sum(tensor.nbytes for tensor in tensors) / 1e9 / step.images
-    shortest = 1000 * max(gflop / limits.gflops, gbyte / limits.gbytes)
-    utilisation = shortest / milliseconds if shortest else None
-    return StepTime(name, step.per_reference, milliseconds, gflop, gbyte, utilisation)
-
-
-def _iterate_tensors(result: object) -> Iterator[Tensor]:
-    """Yield all tensors in a nested result."""
-    if isinstance(result, Tensor):
-        yield result
-    elif isinstance(result, Moments):
-        yield from (result.image, result.mean, result.variance)
-    elif isinstance(result, list | tuple):
-        for item in result:
-            yield from _iterate_tensors(item)
-
-
-def _count_gflop(run: Callable[[], object]) -> float:
-    with FlopCounterMode(display=False) as counter:
-        run()
-    return float(counter.get_total_flops()) / 1e9
+def _make_step(
+    name: str,
+    per_reference: bool,
+    seconds: float,
+    work: tuple[float, float],
+    limits: MachineLimits,
+    is_part: bool = False,
+) -> StepTime:
+    gflop, gbyte = work
+    shortest = max(gflop / limits.gflops, gbyte / limits.gbytes)
+    utilisation = shortest / seconds if shortest and seconds else None
+    return StepTime(name, per_reference, 1000 * seconds, gflop, gbyte, utilisation, is_part)

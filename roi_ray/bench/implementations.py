@@ -6,10 +6,13 @@ Names of roi-ray's own implementations:
     roi-ray bf16             the same with bf16 networks, where fp32 is measured on a CPU whose
                              bf16 is accepted (see `check_precision`)
     roi-ray common metrics   PSNR, MS-SSIM and LPIPS only: what torchmetrics and pyiqa compute
+    roi-ray MS-SSIM          MS-SSIM alone, of images in memory: what pytorch_msssim computes
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -20,9 +23,11 @@ from roi_ray.bench.rivals import RIVALS, ScorePair
 from roi_ray.bench.workload import Group, ReadImage, read_file
 from roi_ray.errors import DeviceError, UsageError
 from roi_ray.metrics.images import ImagePair, Images
+from roi_ray.metrics.metric import RunningMeans
 from roi_ray.metrics.ms_ssim import METRIC as MS_SSIM
 from roi_ray.metrics.mse import METRIC as MSE
 from roi_ray.metrics.roi import spatial_mean
+from roi_ray.metrics.strips import ImageStrips
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import upload
 from roi_ray.runtime.precision import check_precision, measure_slowdown
@@ -33,6 +38,14 @@ from roi_ray.settings import Settings
 ROI_RAY = "roi-ray"
 ROI_RAY_BF16 = "roi-ray bf16"
 ROI_RAY_COMMON = "roi-ray common metrics"
+ROI_RAY_MS_SSIM = "roi-ray MS-SSIM"
+
+_BASELINES = {
+    "torchmetrics": ROI_RAY_COMMON,
+    "pyiqa": ROI_RAY_COMMON,
+    "pytorch_msssim": ROI_RAY_MS_SSIM,
+}
+"""What rivals are compared with that compute only a part of roi-ray's numbers."""
 
 Implementation = Callable[[Sequence[Group]], list[dict[str, float]]]
 """Scores every pair of the groups: a dictionary of metrics per pair."""
@@ -85,15 +98,18 @@ def build_implementations(
         else:
             bf16 = build_scorer(replace(settings, precision="bf16"))
             implementations[ROI_RAY_BF16] = implement_scorer(bf16, read)
-    if set(rivals) - {"naive"}:
+    baselines = {find_baseline(name) for name in rivals}
+    if ROI_RAY_COMMON in baselines:
         networks = build_networks(saliency).networks
         implementations[ROI_RAY_COMMON] = implement_common_metrics(networks, device, read)
+    if ROI_RAY_MS_SSIM in baselines:
+        implementations[ROI_RAY_MS_SSIM] = implement_ms_ssim(device, read)
     return implementations
 
 
 def find_baseline(name: str) -> str:
     """Find the name of roi-ray's implementation that an implementation is compared with."""
-    return ROI_RAY_COMMON if name in ("torchmetrics", "pyiqa", ROI_RAY_COMMON) else ROI_RAY
+    return name if name in _BASELINES.values() else _BASELINES.get(name, ROI_RAY)
 
 
 def implement_scorer(scorer: Scorer, read: ReadImage = read_file) -> Implementation:
@@ -132,6 +148,30 @@ def implement_common_metrics(
                 maps = metric.compute_maps(of_reference, pair)
                 numbers |= metric.combine([spatial_mean(level) for level in maps])
             results.append({name: float(value) for name, value in numbers.items()})
+        return results
+
+    return lambda groups: [scores for group in groups for scores in score(group)]
+
+
+def implement_ms_ssim(device: torch.device, read: ReadImage = read_file) -> Implementation:
+    """Compute MS-SSIM alone, of images in memory; each reference is prepared once."""
+
+    @functools.cache
+    def load(path: Path) -> ImageStrips:
+        return ImageStrips.from_samples(upload([read(path)], device), 255)
+
+    @torch.inference_mode()
+    def score(group: Group) -> list[dict[str, float]]:
+        references = load(group.reference)
+        begun = MS_SSIM.begin(references)
+        strips = [(reference, begun.prepare(reference)) for reference in references]
+        results = []
+        for path in group.distorted:
+            images = load(path)
+            means = RunningMeans(MS_SSIM, images, None)
+            for (reference, prepared), distorted in zip(strips, images, strict=True):
+                means.add(prepared, ImagePair(reference, distorted))
+            results.append({"ms_ssim": float(means.combine()[0]["ms_ssim"])})
         return results
 
     return lambda groups: [scores for group in groups for scores in score(group)]

@@ -1,9 +1,9 @@
 """Options of a benchmark. Imports nothing heavy, so that the command line shows them at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from roi_ray.settings import Settings
 
@@ -20,7 +20,7 @@ class BenchOptions:
 
     Attributes:
         photographs: image files to measure on.
-        rivals: names of the implementations to compare with: `naive`, `torchmetrics`, `pyiqa`.
+        rivals: names of the implementations to compare with, from `rivals.RIVALS`.
         sizes: heights and widths of the images in pixels. Rivals are measured at the first one
             only.
         per_reference: numbers of distorted images per reference, K. Rivals and memory are measured
@@ -49,3 +49,7 @@ class BenchOptions:
     rounds: int
     job_pairs: int
     engines: Sequence[EngineName]
+
+    def as_json(self) -> dict[str, Any]:
+        """Convert to JSON values, with the names of the photographs instead of their paths."""
+        return asdict(self) | {"photographs": [path.name for path in self.photographs]}

@@ -1,5 +1,6 @@
 """Rivals that roi-ray is compared with: a plain loop over pairs, and other libraries."""
 
+import functools
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
@@ -50,6 +51,20 @@ def build_naive(networks: BenchNetworks, device: torch.device, read: ReadImage) 
     return score
 
 
+def build_pytorch_msssim(
+    networks: BenchNetworks, device: torch.device, read: ReadImage
+) -> ScorePair:
+    """Build `pytorch_msssim` alone, on images in memory."""
+    ms_ssim = _import_rival("pytorch_msssim").ms_ssim
+    load = functools.cache(lambda path: _to_tensor(read(path), device))
+
+    @torch.no_grad()
+    def score(reference: Path, distorted: Path) -> dict[str, float]:
+        return {"ms_ssim": float(ms_ssim(load(reference), load(distorted), data_range=1.0))}
+
+    return score
+
+
 def build_torchmetrics(networks: BenchNetworks, device: torch.device, read: ReadImage) -> ScorePair:
     """Build PSNR, MS-SSIM and LPIPS of torchmetrics."""
     functional = _import_rival("torchmetrics.functional.image")
@@ -94,6 +109,7 @@ def build_pyiqa(networks: BenchNetworks, device: torch.device, read: ReadImage) 
 
 RIVALS: Mapping[str, Callable[[BenchNetworks, torch.device, ReadImage], ScorePair]] = {
     "naive": build_naive,
+    "pytorch_msssim": build_pytorch_msssim,
     "torchmetrics": build_torchmetrics,
     "pyiqa": build_pyiqa,
 }

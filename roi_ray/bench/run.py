@@ -9,12 +9,8 @@ from typing import Any
 
 import torch
 
-from roi_ray.bench.breakdown import (
-    MachineLimits,
-    StepTime,
-    compute_network_utilisation,
-    measure_steps,
-)
+from roi_ray.bench.breakdown import Breakdown, compute_network_utilisation, measure_steps
+from roi_ray.bench.compare.source import describe_source
 from roi_ray.bench.growth import (
     CurveFit,
     Growth,
@@ -61,20 +57,22 @@ class BenchResult:
     """Results of a benchmark.
 
     Attributes:
+        source: the code that was measured, so that `--compare` finds it again.
+        settings: what was measured.
         machine: description of the machine.
         timings: timings of all implementations by name, by K.
         growth: time and memory of roi-ray by size and K.
-        steps: times of the steps of scoring.
-        limits: highest speeds of the machine.
+        breakdown: times of the steps of scoring, what they add up to, and the machine's limits.
         utilisation: share of the machine's GFLOP/s that all networks together reach, by K.
         job: the whole job; None if it was left out.
     """
 
+    source: dict[str, Any]
+    settings: dict[str, Any]
     machine: dict[str, Any]
     timings: dict[int, dict[str, Timing]]
     growth: list[Growth]
-    steps: list[StepTime]
-    limits: MachineLimits
+    breakdown: Breakdown
     utilisation: dict[int, float]
     job: JobComparison | None
 
@@ -100,7 +98,8 @@ class BenchResult:
             for k, timings in self.timings.items()
         }
         fit = asdict(self.fit) if self.fit else None
-        return {**asdict(self), "fit": fit, "ratios": ratios}
+        values = asdict(self)
+        return {**values.pop("breakdown"), **values, "fit": fit, "ratios": ratios}
 
 
 def run_benchmark(
@@ -141,19 +140,25 @@ def run_benchmark(
         networks.to(device, DTYPES[options.settings.precision])
         pair = make_groups(options.photographs, Path(folder) / "steps", (_SIZE, _SIZE), 1, 2)[0]
         files = (pair.reference.read_bytes(), pair.distorted[0].read_bytes())
-        steps, limits = measure_steps(networks, *files, device, options.rounds)
+        breakdown = measure_steps(
+            networks, *files, device, options.rounds, options.settings.precision
+        )
         job = None
         if options.job_pairs and device.type == "cpu":
             job = _compare_job(options, Path(folder), report)
         elif options.job_pairs:
             report("the job is left out: it is measured on CPUs only")
     return BenchResult(
+        source=describe_source(),
+        settings=options.as_json(),
         machine=describe_machine(device),
         timings=timings,
         growth=growth,
-        steps=steps,
-        limits=limits,
-        utilisation={k: compute_network_utilisation(steps, limits.gflops, k) for k in timings},
+        breakdown=breakdown,
+        utilisation={
+            k: compute_network_utilisation(breakdown.steps, breakdown.limits.gflops, k)
+            for k in timings
+        },
         job=job,
     )
 

@@ -2,26 +2,26 @@
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roi_ray.bench.arguments import list_files, parse_numbers, parse_sizes
 from roi_ray.bench.options import SaliencyName
-from roi_ray.cli.exits import exit_with_message
+from roi_ray.cli.exits import EXIT_OFF, exit_with_message
 from roi_ray.settings import Precision, Settings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from roi_ray.bench.compare.run import CompareOptions
+    from roi_ray.bench.options import BenchOptions
     from roi_ray.bench.service.options import ServiceBenchOptions
 
-_SIZE = re.compile(r"(\d{1,6})(?:x(\d{1,6}))?")
-_MEGAPIXELS = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)MP", re.IGNORECASE)
-
 _SERVICE_PANEL = "The service (--service)"
+_COMPARE_PANEL = "Regressions (--compare)"
 
 _MIN_SIDE = 161
 """Smallest side in pixels of which pytorch_msssim computes five scales."""
@@ -66,6 +66,36 @@ def main(
             rich_help_panel=_SERVICE_PANEL,
         ),
     ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="bench.json of an earlier run. Measure the code of its commit instead, in turns "
+            "with today's, at the first of --sizes and --per-reference. Writes bench-compare.json "
+            "and bench-compare.png.",
+            rich_help_panel=_COMPARE_PANEL,
+        ),
+    ] = None,
+    compare_source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|COMMIT",
+            help="The earlier code: a folder with the package roi_ray, or a commit. Works without "
+            "--compare, too.",
+            show_default="the commit that the file names",
+            rich_help_panel=_COMPARE_PANEL,
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Fail if a piece of work certainly takes longer than before by more than this "
+            "share.",
+            rich_help_panel=_COMPARE_PANEL,
+        ),
+    ] = 0.1,
     no_ray: Annotated[
         bool, typer.Option("--no-ray", help="Do not measure whole jobs on Ray.")
     ] = False,
@@ -88,9 +118,9 @@ def main(
         str,
         typer.Option(
             help="Rivals to compare roi-ray with, separated by commas: naive (a plain loop), "
-            "torchmetrics, pyiqa; empty for none."
+            "pytorch_msssim, torchmetrics, pyiqa; empty for none."
         ),
-    ] = "naive",
+    ] = "naive,pytorch_msssim",
     saliency: Annotated[
         SaliencyName, typer.Option(help="Saliency network of everything that is measured.")
     ] = "u2netp",
@@ -139,20 +169,23 @@ def main(
     Every figure is the median of interleaved rounds of one run, so ratios within a run can be
     trusted; times of different runs cannot be compared. Needs the extra `bench`.
 
-    Exit codes: 0 if everything was measured; 2 if the arguments cannot be used or a library is not
-    installed.
+    Exit codes: 0 if everything was measured; 1 if --compare finds that a piece of work is slower,
+    or that numbers differ; 2 if the arguments cannot be used or a library is not installed.
     """
-    counts = _parse_numbers("--per-reference", per_reference)
+    counts = parse_numbers("--per-reference", per_reference)
     rivals = [name.strip() for name in against.split(",") if name.strip()]
-    sizes_to_measure = _parse_sizes(sizes)
-    if rivals and not service and min(sizes_to_measure[0]) < _MIN_SIDE:
+    sizes_to_measure = parse_sizes(sizes)
+    compares = compare is not None or compare_source is not None
+    if compares and service:
+        raise typer.BadParameter("--compare and --service are two measurements; choose one")
+    if rivals and not (service or compares) and min(sizes_to_measure[0]) < _MIN_SIDE:
         raise typer.BadParameter(
             f"--sizes {sizes!r}: other libraries need images of at least {_MIN_SIDE} pixels"
         )
 
     from roi_ray.sweep import photographs
 
-    files = _list_files(images) if images else list(photographs().values())
+    files = list_files(images) if images else list(photographs().values())
     output.mkdir(parents=True, exist_ok=True)
     if service:
         from roi_ray.bench.service.options import LOADS, QUICK_LOADS, ServiceBenchOptions
@@ -197,8 +230,26 @@ def main(
         job_pairs=0 if quick or no_ray else job_pairs,
         engines=() if quick else ("local",) if no_ray else ("local", "ray"),
     )
+    if compares:
+        from roi_ray.bench.compare.run import CompareOptions
+
+        compare_options = CompareOptions(compare, compare_source, tolerance, threads)
+        _compare(options, compare_options, output / "bench-compare")
+        return
     result = run_benchmark(options, _report)
     _show(build_tables(result), result.as_json(), draw_benchmark(result), output / "bench")
+
+
+def _compare(options: "BenchOptions", compare_options: "CompareOptions", path: Path) -> None:
+    """Compare today's code with that of an earlier run; exit with 1 if it fails."""
+    from roi_ray.bench.compare.run import run_comparison
+    from roi_ray.report.bench_compare import build_compare_tables, draw_comparison, write_verdict
+
+    result = run_comparison(options, compare_options, _report)
+    _show(build_compare_tables(result), result.as_json(), draw_comparison(result), path)
+    print(write_verdict(result))
+    if not result.has_passed:
+        raise typer.Exit(EXIT_OFF)
 
 
 def _bench_service(options: "ServiceBenchOptions", path: Path) -> None:
@@ -227,38 +278,3 @@ def _show(tables: Iterable["Table"], values: dict[str, Any], picture: bytes, pat
     path.with_suffix(".json").write_text(json.dumps(values, indent=2) + "\n")
     path.with_suffix(".png").write_bytes(picture)
     console.print(f"{path.with_suffix('.json')}, {path.with_suffix('.png')}")
-
-
-def _list_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
-
-
-def _parse_sizes(text: str) -> list[tuple[int, int]]:
-    """Parse `--sizes`: heights and widths."""
-    sizes = []
-    for part in text.split(","):
-        if match := _SIZE.fullmatch(part.strip()):
-            width, height = int(match[1]), int(match[2] or match[1])
-        elif match := _MEGAPIXELS.fullmatch(part.strip()):
-            width = round((1_500_000 * float(match[1])) ** 0.5)
-            height = round(width / 1.5)
-        else:
-            width = height = 0
-        if not width or not height:
-            raise typer.BadParameter(
-                f"--sizes {text!r}: give sizes such as 512, 6000x4000 or 24MP, separated by commas"
-            )
-        sizes.append((height, width))
-    return sizes
-
-
-def _parse_numbers(option: str, text: str) -> list[int]:
-    try:
-        numbers = [int(number) for number in text.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{option} {text!r}: give whole numbers separated by commas"
-        ) from error
-    if min(numbers) < 1:
-        raise typer.BadParameter(f"{option} {text!r}: give numbers of at least 1")
-    return numbers

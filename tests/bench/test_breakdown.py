@@ -6,21 +6,27 @@ from roi_ray.bench.networks import build_networks
 from tests.conftest import encode
 
 
-def test_operations_and_bytes_match_the_published_shapes(photos) -> None:
+def test_steps_are_complete_and_their_operations_match_the_published_shapes(photos) -> None:
     pixels = photos["astronaut"][:224, :224]
     networks = build_networks("packaged").networks
-    times, limits = measure_steps(
-        networks, encode(pixels), encode(pixels, "JPEG"), torch.device("cpu"), rounds=1
-    )
-    steps = {step.name: step for step in times}
+    files = encode(pixels), encode(pixels, "JPEG")
+    breakdown = measure_steps(networks, *files, torch.device("cpu"), rounds=1)
+    steps = {(step.name, step.per_reference): step for step in breakdown.steps}
     # AlexNet's five convolutions at 224 x 224, in torchvision's one-column form: 0.656 G
     # multiplications and additions each.
-    assert steps["LPIPS network"].gflop == pytest.approx(1.31, abs=0.01)
-    assert steps["LPIPS network"].gflop == steps["LPIPS features"].gflop
-    # The distorted image, the reference's moments and the maps: three planes of each, five scales.
-    assert 0.0025 < steps["MS-SSIM"].gbyte < 0.0045
-    assert steps["decode"].utilisation is None
-    assert 0 < steps["MSE"].utilisation < 1.5
-    assert all(step.milliseconds > 0 for step in times)
+    network = steps["LPIPS network", False]
+    assert network.gflop == pytest.approx(1.31, abs=0.01)
+    assert network.gflop == steps["LPIPS network", True].gflop
+    assert network.is_part and not steps["LPIPS", False].is_part
+    # Two images of 8 bits, and the reference's moments: five scales of three planes of each.
+    assert steps["MS-SSIM", False].gbyte > 2 * 224 * 224 * 3 / 1e9
+    for name in ("MSE", "MSE of luma and chroma", "texture", "discriminator", "decode", "numbers"):
+        assert steps[name, False].milliseconds > 0
+    assert ("weights of the mask", True) in steps
+    assert all(step.milliseconds >= 0 for step in breakdown.steps)
+    limits = breakdown.limits
     assert min(limits.gflops, limits.gbytes) > 0
-    assert 0 < compute_network_utilisation(times, limits.gflops, 8) < 2
+    assert 0 < compute_network_utilisation(breakdown.steps, limits.gflops, 8) < 2
+    assert breakdown.whole.pair_ms > 0
+    of_pair = [step for step in breakdown.steps if not (step.per_reference or step.is_part)]
+    assert breakdown.sum_steps(per_reference=False) == sum(step.milliseconds for step in of_pair)

@@ -8,6 +8,7 @@ import torch
 from roi_ray.bench.implementations import (
     ROI_RAY,
     ROI_RAY_COMMON,
+    ROI_RAY_MS_SSIM,
     build_implementations,
     implement_common_metrics,
 )
@@ -46,6 +47,15 @@ def test_common_metrics_equal_those_of_the_scorer(groups) -> None:
         assert some == pytest.approx({name: all_metrics[name] for name in some})
 
 
+def test_ms_ssim_alone_equals_the_package(groups) -> None:
+    implementations = build_implementations(["pytorch_msssim"], Settings(), CPU, "packaged")
+    assert ROI_RAY_COMMON not in implementations
+    ours = implementations[ROI_RAY_MS_SSIM](groups)
+    theirs = implementations["pytorch_msssim"](groups)
+    for own, other in zip(ours, theirs, strict=True):
+        assert own == pytest.approx(other, abs=1e-5)
+
+
 def test_torchmetrics_equals_the_common_metrics(groups) -> None:
     pytest.importorskip("torchmetrics")
     implementations = build_implementations(["torchmetrics"], Settings(), CPU, "packaged")
@@ -79,7 +89,7 @@ print(*build_implementations(*arguments, report=print))
 
 
 def test_unknown_or_missing_rival_is_refused(monkeypatch) -> None:
-    expected = "unknown rival nobody; choose from naive, torchmetrics, pyiqa"
+    expected = "unknown rival nobody; choose from naive, pytorch_msssim, torchmetrics, pyiqa"
     with pytest.raises(UsageError, match=expected):
         build_implementations(["nobody"], Settings(), CPU, "packaged")
     monkeypatch.setitem(__import__("sys").modules, "pyiqa", None)

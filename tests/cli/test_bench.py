@@ -1,11 +1,15 @@
 """The command line of `roi-ray bench`, on images small enough to take seconds."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+import roi_ray
+from roi_ray.bench.compare.source import Source
 from roi_ray.service.http.api import build_api
 from roi_ray.service.options import ServiceOptions
 from tests.service.files import open_backend
@@ -28,6 +32,8 @@ def test_quick_run_writes_json_and_picture(run, tmp_path) -> None:
     assert growth[1]["memory"] == {}  # which takes a job, and --quick leaves it out
     assert report["job"] is None
     assert report["machine"]["threads"] >= 1
+    assert report["source"]["version"] == roi_ray.__version__
+    assert report["settings"]["per_reference"] == [2]
     with Image.open(out / "bench.png") as picture:
         assert picture.width > 500
 
@@ -55,10 +61,71 @@ def test_quick_measurement_of_a_service_finds_no_wrong_number(run, tmp_path) -> 
         assert picture.width > 500
 
 
+@pytest.fixture
+def slower_tree(tmp_path):
+    """Return a tree that takes 50 ms longer for texture."""
+    package, copy = Path(roi_ray.__file__).parent, tmp_path / "tree" / "roi_ray"
+    copy.mkdir(parents=True)
+    for item in package.iterdir():
+        if item.name not in ("metrics", "__init__.py"):
+            (copy / item.name).symlink_to(item)
+    shutil.copy(package / "__init__.py", copy)
+    shutil.copytree(package / "metrics", copy / "metrics")
+    with (copy / "metrics" / "texture.py").open("a") as file:
+        file.write(
+            """
+def _slow(function):
+    import time
+    return lambda *arguments: time.sleep(0.05) or function(*arguments)
+
+texture = _slow(texture)
+"""
+        )
+    return copy.parent
+
+
+@pytest.mark.long
+def test_comparison_fails_for_the_piece_that_is_slower_and_for_no_other(
+    run, tmp_path, slower_tree, monkeypatch
+) -> None:
+    monkeypatch.setattr(
+        "roi_ray.bench.compare.run.current_source", lambda: Source("today", slower_tree)
+    )
+    out = tmp_path / "bench"
+    before = str(Path(roi_ray.__file__).parents[1])
+    small = ("--sizes", "64", "--per-reference", 2, "--rounds", 3, "--tolerance", 5)
+    result = run("--compare-source", before, *small, "--output", out)
+    assert result.exit_code == 1, result.output
+    report = json.loads((out / "bench-compare.json").read_text())
+    assert report["slower"] == ["texture", "texture under a mask"]
+    assert report["off"] == []
+    assert report["missing"] == {}
+    assert {"saliency", "lpips", "d_loss", "ssimulacra2"} <= {p["name"] for p in report["pieces"]}
+    assert {"ms_ssim", "roi_lpips"} <= {number["column"] for number in report["numbers"]}
+    with Image.open(out / "bench-compare.png") as picture:
+        assert picture.width > 500
+
+
+def test_file_without_a_commit_needs_the_source(run, tmp_path) -> None:
+    stored = tmp_path / "bench.json"
+    stored.write_text(json.dumps({"steps": []}))
+    result = run("--compare", stored, "--output", tmp_path)
+    assert result.exit_code == 2
+    assert "does not say of which commit it was measured" in result.output
+    stored.write_text("[]")
+    for file in (stored, tmp_path / "missing.json"):
+        result = run("--compare", file, "--output", tmp_path)
+        assert result.exit_code == 2
+        assert f"{file} is not the bench.json of a run" in result.output
+
+
 def test_unknown_rival_exits_with_2(run, tmp_path) -> None:
     result = run("--against", "nobody", "--output", tmp_path)
     assert result.exit_code == 2
-    assert "unknown rival nobody; choose from naive, torchmetrics, pyiqa" in result.output
+    assert (
+        "unknown rival nobody; choose from naive, pytorch_msssim, torchmetrics, pyiqa"
+        in result.output
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,6 +140,7 @@ def test_unknown_rival_exits_with_2(run, tmp_path) -> None:
         ("--sizes", "0MP"),
         ("--sizes", "600x160"),
         ("--images", "no/such/folder"),
+        ("--compare-source", "no-such-commit"),
         ("--output", __file__),
     ],
 )

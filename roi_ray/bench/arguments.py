@@ -1,0 +1,60 @@
+"""Parse the arguments of `roi-ray bench`. Imports nothing heavy."""
+
+import re
+from pathlib import Path
+
+from roi_ray.errors import UsageError
+
+_SIZE = re.compile(r"(\d{1,6})(?:x(\d{1,6}))?")
+_MEGAPIXELS = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)MP", re.IGNORECASE)
+
+
+def list_files(folder: Path) -> list[Path]:
+    """List the files of a folder in order, without hidden ones."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+
+
+def parse_sizes(text: str) -> list[tuple[int, int]]:
+    """Parse `--sizes`: heights and widths.
+
+    Raises:
+        UsageError: it is not a list of sizes.
+
+    Examples:
+        >>> parse_sizes("512,6000x4000,24MP")
+        [(512, 512), (4000, 6000), (4000, 6000)]
+    """
+    sizes = []
+    for part in text.split(","):
+        if match := _SIZE.fullmatch(part.strip()):
+            width, height = int(match[1]), int(match[2] or match[1])
+        elif match := _MEGAPIXELS.fullmatch(part.strip()):
+            width = round((1_500_000 * float(match[1])) ** 0.5)
+            height = round(width / 1.5)
+        else:
+            width = height = 0
+        if not width or not height:
+            raise UsageError(
+                f"--sizes {text!r}: give sizes such as 512, 6000x4000 or 24MP, separated by commas"
+            )
+        sizes.append((height, width))
+    return sizes
+
+
+def parse_numbers(option: str, text: str) -> list[int]:
+    """Parse the whole numbers of an option, 1 or more each.
+
+    Raises:
+        UsageError: it is not a list of such numbers.
+
+    Examples:
+        >>> parse_numbers("--per-reference", "8,24")
+        [8, 24]
+    """
+    try:
+        numbers = [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r}: give whole numbers separated by commas") from error
+    if min(numbers) < 1:
+        raise UsageError(f"{option} {text!r}: give numbers of at least 1")
+    return numbers
