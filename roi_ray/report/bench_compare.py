@@ -100,8 +100,9 @@ def _build_number_table(comparison: Comparison) -> Table:
     )
     table = build_table(title, "", "largest difference", "rounding may make", "")
     for number in comparison.numbers:
-        figures = (f"{number.largest:.1e}", f"{number.allowed:.1e}")
-        table.add_row(number.column, *figures, "differs" if number.is_off else "")
+        largest = "one has none" if number.largest is None else f"{number.largest:.1e}"
+        allowed = f"{number.allowed:.1e}"
+        table.add_row(number.column, largest, allowed, "differs" if number.is_off else "")
     return table
 
 

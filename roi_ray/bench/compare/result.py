@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import comb
+from math import comb, inf, isnan
 from statistics import median
 from typing import Any, cast
 
@@ -56,18 +56,18 @@ class NumberDifference:
 
     Attributes:
         column: name of the column.
-        largest: largest difference of a number; infinite if only one of the trees has it.
+        largest: largest difference of a number; None if only one of the trees has a number.
         allowed: largest difference that rounding may make, of the same number.
     """
 
     column: str
-    largest: float
+    largest: float | None
     allowed: float
 
     @property
     def is_off(self) -> bool:
         """Whether the difference is more than rounding."""
-        return self.largest > self.allowed
+        return self.largest is None or self.largest > self.allowed
 
 
 @dataclass(frozen=True)
@@ -182,10 +182,10 @@ def _compare_columns(old: Columns, new: Columns, precision: str) -> list[NumberD
     differences = []
     for column in (name for name in old if name in new):
         for row, (a, b) in enumerate(zip(old[column], new[column], strict=True)):
-            if a is None and b is None:
+            if (a is None or isnan(a)) and (b is None or isnan(b)):
                 continue
-            if a is None or b is None:
-                differences.append(NumberDifference(column, float("inf"), 0.0))
+            if a is None or b is None or isnan(a) or isnan(b):
+                differences.append(NumberDifference(column, None, 0.0))
                 continue
             of_row = {name: values[row] for name, values in old.items()}
             allowed = _allow(column, of_row, precision)
@@ -204,4 +204,4 @@ def _allow(column: str, row: Mapping[str, float | None], precision: str) -> floa
 
 
 def _excess(difference: NumberDifference) -> float:
-    return difference.largest - difference.allowed
+    return inf if difference.largest is None else difference.largest - difference.allowed

@@ -60,7 +60,7 @@ def run_comparison(
             f"{options.stored} does not say of which commit it was measured; name a folder or a "
             "commit with --compare-source"
         )
-    if options.source is None and stored["source"]["dirty"]:
+    if options.source is None and stored["source"].get("dirty"):
         report(f"the stored run was measured with changes that commit {name[:10]} does not have")
     device = find_device(bench.device)
     precision = bench.settings.precision
