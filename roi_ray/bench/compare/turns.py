@@ -19,7 +19,7 @@ from roi_ray.bench.compare.source import Source
 from roi_ray.errors import RoiRayError
 
 _TURN_SECONDS = 0.08
-"""Shortest turn: shorter pieces are called several times."""
+"""Shortest turn of the slower tree: shorter pieces are called several times."""
 _MAX_CALLS = 50
 _SHOWN_CHARACTERS = 500
 
@@ -188,8 +188,8 @@ def _measure_turn(worker: Worker, piece: str, calls: int) -> float:
 
 def _count_calls(warm: Sequence[Mapping[str, Any]]) -> int:
     """Return the calls of a turn: one, or as many as a turn needs and one that is not measured."""
-    shortest = min(min(side["seconds"]) for side in warm)
-    calls = min(_MAX_CALLS, ceil(_TURN_SECONDS / max(shortest, 1e-6)))
+    longest = max(min(side["seconds"]) for side in warm)
+    calls = min(_MAX_CALLS, ceil(_TURN_SECONDS / max(longest, 1e-6)))
     return calls + 1 if calls > 1 else 1
 
 
