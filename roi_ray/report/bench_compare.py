@@ -95,11 +95,13 @@ def _build_missing_table(comparison: Comparison) -> Table:
 def _build_number_table(comparison: Comparison) -> Table:
     versions = [tree["scoring_version"] for tree in (comparison.old, comparison.new)]
     note = "" if versions[0] == versions[1] else ", which explains differences"
+    differing = [number for number in comparison.numbers if number.largest != 0]
+    equal = len(comparison.numbers) - len(differing)
     title = (
-        f"largest differences of the numbers; SCORING_VERSION {versions[0]}, {versions[1]}{note}"
+        f"numbers: SCORING_VERSION {versions[0]}, {versions[1]}{note}; {equal} columns are equal"
     )
     table = build_table(title, "", "largest difference", "rounding may make", "")
-    for number in comparison.numbers:
+    for number in differing:
         largest = "one has none" if number.largest is None else f"{number.largest:.1e}"
         allowed = f"{number.allowed:.1e}"
         table.add_row(number.column, largest, allowed, "differs" if number.is_off else "")

@@ -64,7 +64,7 @@ def test_tables_and_picture_show_all_parts() -> None:
     assert [title.split(",")[0] for title in titles] == [
         "commit 0123456789 over today's code",
         "pieces of work that are not compared",
-        "largest differences of the numbers; SCORING_VERSION 4",
+        "numbers: SCORING_VERSION 4",
         "what the stored run said",
     ]
     assert draw_comparison(comparison).startswith(b"\x89PNG")
