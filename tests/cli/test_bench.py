@@ -93,7 +93,7 @@ def test_comparison_fails_for_the_piece_that_is_slower_and_for_no_other(
     )
     out = tmp_path / "bench"
     before = str(Path(roi_ray.__file__).parents[1])
-    small = ("--sizes", "64", "--per-reference", 2, "--rounds", 3, "--tolerance", 5)
+    small = ("--sizes", "64", "--per-reference", 2, "--rounds", 2, "--tolerance", 5)
     result = run("--compare-source", before, *small, "--output", out)
     assert result.exit_code == 1, result.output
     report = json.loads((out / "bench-compare.json").read_text())

@@ -109,5 +109,5 @@ def _find_repository() -> Path | None:
 
 
 def _git(*arguments: str) -> bytes:
-    command = ["git", "-C", str(_PACKAGE.parent), *arguments]
+    command = ["git", "--no-optional-locks", "-C", str(_PACKAGE.parent), *arguments]
     return subprocess.run(command, check=True, capture_output=True).stdout
