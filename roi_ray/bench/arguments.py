@@ -2,8 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from roi_ray.errors import UsageError
+
+if TYPE_CHECKING:
+    from roi_ray.bench.waiting import ServiceTimes
 
 _SIZE = re.compile(r"(\d{1,6})(?:x(\d{1,6}))?")
 _MEGAPIXELS = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)MP", re.IGNORECASE)
@@ -58,3 +62,21 @@ def parse_numbers(option: str, text: str) -> list[int]:
     if min(numbers) < 1:
         raise UsageError(f"{option} {text!r}: give numbers of at least 1")
     return numbers
+
+
+def parse_times(text: str | None) -> "ServiceTimes | None":
+    """Parse `--scaling-ms`: milliseconds per reference and per pair.
+
+    Raises:
+        UsageError: the text is not two such numbers.
+    """
+    if text is None:
+        return None
+    from roi_ray.bench.waiting import ServiceTimes
+
+    match = re.fullmatch(r"(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)", text)
+    if match is None or float(match[2]) == 0:
+        raise UsageError(
+            f"--scaling-ms {text!r}: give milliseconds per reference and per pair, such as 60,90"
+        )
+    return ServiceTimes(float(match[1]) / 1000, float(match[2]) / 1000)

@@ -5,10 +5,11 @@ import multiprocessing
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
+from typing import Any
 
 import torch
 
@@ -27,14 +28,30 @@ _SAMPLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
+class ScorerSpeed:
+    """Speed of the scorer without Ray.
+
+    Attributes:
+        pairs: number of pairs.
+        seconds: from the start of the processes to the end of the last one.
+        pairs_per_s: pairs per second of all processes together, each after its first group.
+    """
+
+    pairs: int
+    seconds: float
+    pairs_per_s: float
+
+
+@dataclass(frozen=True)
 class JobSpeed:
     """Speed and memory of a job.
 
-    The steady phase lasts from the commit of each actor's first shard to the last commit.
+    The steady phase lasts from the commit of each actor's first shard until an actor has no more
+    work.
 
     Attributes:
         pairs: number of pairs in the manifest.
-        seconds: duration of the job, including the start of Ray and of the actors.
+        seconds: from the start of the job's process to its end.
         steady_pairs_per_s: pairs per second in the steady phase.
         memory_mib: private memory of the largest actor in MiB, the median of each tenth of the
             steady phase; empty on systems without `/proc`.
@@ -48,10 +65,10 @@ class JobSpeed:
 
 def measure_scorer(
     groups: Sequence[Group], settings: Settings, processes: int, threads: int
-) -> float:
-    """Measure the scorer without Ray, in several processes at once.
+) -> ScorerSpeed:
+    """Measure the scorer without Ray, in several new processes at once.
 
-    Each process scores its first group as a warm-up, then its share of the groups.
+    Each process decodes and scores its share of the groups, and keeps no numbers.
 
     Args:
         groups: images to score.
@@ -59,39 +76,22 @@ def measure_scorer(
         processes: number of processes.
         threads: threads per process.
 
-    Returns:
-        Pairs per second of all processes together, by the time of the slowest one.
-
     Raises:
         RoiRayError: a process died.
     """
-    context = multiprocessing.get_context("spawn")
-    barrier, seconds = context.Barrier(processes), context.Queue()
-    workers = [
-        context.Process(
-            target=_score_groups,
-            args=(groups[rank::processes], settings, threads, barrier, seconds),
-        )
-        for rank in range(processes)
-    ]
-    for worker in workers:
-        worker.start()
-    durations: list[float] = []
-    try:
-        while len(durations) < processes:
-            with contextlib.suppress(Empty):
-                durations.append(seconds.get(timeout=1))
-            if any(worker.exitcode for worker in workers):
-                raise RoiRayError("a scoring process died; see its message above")
-    finally:
-        for worker in workers:
-            worker.terminate()  # has ended already, unless another process died
-            worker.join()
-    return sum(len(group.distorted) for group in groups) / max(durations)
+    started = time.monotonic()
+    results = _run_processes(
+        [(_score_groups, (groups[rank::processes], settings, threads)) for rank in range(processes)]
+    )
+    return ScorerSpeed(
+        pairs=sum(len(group.distorted) for group in groups),
+        seconds=time.monotonic() - started,
+        pairs_per_s=sum(pairs / seconds for pairs, seconds in results),
+    )
 
 
 def measure_job(groups: Sequence[Group], folder: Path, settings: Settings, cpus: int) -> JobSpeed:
-    """Run a job on a local Ray with one actor per CPU and one shard per group.
+    """Run a job on a local Ray, in a new process, with one actor per CPU and one shard per group.
 
     Args:
         groups: images to score.
@@ -100,54 +100,81 @@ def measure_job(groups: Sequence[Group], folder: Path, settings: Settings, cpus:
         cpus: number of CPUs that Ray sees.
 
     Raises:
-        RoiRayError: a pair failed.
+        RoiRayError: a pair failed, or the process died.
     """
     folder.mkdir(parents=True)
     manifest = folder / "manifest.parquet"
     write_manifest(groups, manifest)
     output = folder / "scores"
-    shard_size = len(groups[0].distorted)
+    options = Options(
+        engine="ray",
+        device="cpu",
+        shard_size=len(groups[0].distorted),
+        allow_prefixes=(str(groups[0].reference.parent),),
+        allow_slow_precision=True,
+    )
     started = time.monotonic()
-    with _MemorySampler() as memory, connect(cpus=cpus):
-        images = str(groups[0].reference.parent)
-        options = Options(
-            engine="ray",
-            device="cpu",
-            shard_size=shard_size,
-            allow_prefixes=(images,),
-            allow_slow_precision=True,
-        )
-        summary = score_manifest(str(manifest), str(output), settings, options)
+    with _MemorySampler() as memory:
+        _run_processes([(_run_job, (str(manifest), str(output), settings, options, cpus))])
     seconds = time.monotonic() - started
-    if summary.failed:
-        raise RoiRayError(f"{summary.failed} pairs failed: {summary.examples}")
     committed = sorted(path.stat().st_mtime for path in output.glob("shard-*.parquet"))
-    # The actors start together, so their first commits are the first `cpus` ones.
-    first, last = committed[cpus - 1], committed[-1]
+    # The actors start together, so their first commits are the first `cpus` ones. At the end, one
+    # actor may have no more work.
+    first, last = committed[cpus - 1], committed[-cpus]
     return JobSpeed(
         pairs=sum(len(group.distorted) for group in groups),
         seconds=seconds,
-        steady_pairs_per_s=(len(committed) - cpus) * shard_size / (last - first),
+        steady_pairs_per_s=(len(committed) - 2 * cpus + 1) * options.shard_size / (last - first),
         memory_mib=memory.medians_of_tenths(first, last),
     )
 
 
-def _score_groups(
-    groups: Sequence[Group],
-    settings: Settings,
-    threads: int,
-    barrier: "threading.Barrier",
-    seconds: "Queue[float]",
+def _run_processes(calls: Sequence[tuple[Callable[..., object], tuple[Any, ...]]]) -> list[Any]:
+    """Call each function in a new process, and return what they return when all have ended."""
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    processes = [context.Process(target=_put_result, args=(results, *call)) for call in calls]
+    for process in processes:
+        process.start()
+    values: list[Any] = []
+    try:
+        while len(values) < len(processes):
+            with contextlib.suppress(Empty):
+                values.append(results.get(timeout=1))
+            if any(process.exitcode for process in processes):
+                raise RoiRayError("a process died; see its message above")
+        for process in processes:
+            process.join()
+    finally:
+        for process in processes:
+            process.terminate()  # has ended already, unless another process died
+            process.join()
+    return values
+
+
+def _put_result(
+    results: "Queue[Any]", function: Callable[..., object], arguments: tuple[Any, ...]
 ) -> None:
+    results.put(function(*arguments))
+
+
+def _run_job(manifest: str, output: str, settings: Settings, options: Options, cpus: int) -> None:
+    with connect(cpus=cpus):
+        summary = score_manifest(manifest, output, settings, options)
+    if summary.failed:
+        raise RoiRayError(f"{summary.failed} pairs failed: {summary.examples}")
+
+
+def _score_groups(groups: Sequence[Group], settings: Settings, threads: int) -> tuple[int, float]:
+    """Score groups; return the pairs of all but the first, the warm-up, and their seconds."""
     torch.set_num_threads(threads)
     keep_freed_memory()
-    score = implement_scorer(Scorer(settings, allow_slow_precision=True))
+    score = implement_scorer(Scorer(settings, "cpu", allow_slow_precision=True))
     score(groups[:1])
-    barrier.wait()
     started = time.monotonic()
-    for group in groups:
+    for group in groups[1:]:
         score([group])
-    seconds.put(time.monotonic() - started)
+    return sum(len(group.distorted) for group in groups[1:]), time.monotonic() - started
 
 
 class _MemorySampler(threading.Thread):

@@ -25,7 +25,7 @@ from roi_ray.bench.implementations import (
     build_implementations,
     find_baseline,
 )
-from roi_ray.bench.job import JobSpeed, measure_job, measure_scorer
+from roi_ray.bench.job import JobSpeed, ScorerSpeed, measure_job, measure_scorer
 from roi_ray.bench.machine import describe_machine
 from roi_ray.bench.networks import build_networks
 from roi_ray.bench.options import BenchOptions
@@ -37,19 +37,22 @@ from roi_ray.settings import Settings
 
 _SIZE = 512
 _JOB_IMAGES = 24
+_JOB_CPUS = 2
 
 
 @dataclass(frozen=True)
 class JobComparison:
-    """The job and the scorer alone, with one thread per process.
+    """The job and the scorer alone on the same pairs, with one thread per process.
 
     Attributes:
-        scorer: pairs per second of the scorer alone, by number of processes.
-        job: speed of the job, by number of CPUs.
+        processes: number of processes that score.
+        scorer: speed of the scorer alone, before the job and after it.
+        job: speed of the job.
     """
 
-    scorer: dict[int, float]
-    job: dict[int, JobSpeed]
+    processes: int
+    scorer: tuple[ScorerSpeed, ScorerSpeed]
+    job: JobSpeed
 
 
 @dataclass(frozen=True)
@@ -180,23 +183,18 @@ def _time(
 def _compare_job(
     options: BenchOptions, folder: Path, report: Callable[[str], None]
 ) -> JobComparison:
-    """Measure the job and the scorer alone, on one CPU and on two."""
+    """Measure the job and the scorer alone, on two CPUs."""
     references = max(4, options.job_pairs // _JOB_IMAGES)
     groups = make_groups(
         options.photographs, folder / "job", (_SIZE, _SIZE), references, _JOB_IMAGES
     )
     # Actors load the packaged networks from their files; the random ones have no files.
     settings = replace(Settings(), precision=options.settings.precision)
-    speeds, jobs = {}, {}
-    for cpus in (1, 2):
-        job_groups = groups if cpus == 2 else groups[: len(groups) // 2]
-        scorer_groups = job_groups[: 2 * max(1, len(job_groups) // 8)]
-        report(f"the scorer alone, in {cpus} processes of one thread")
-        before = measure_scorer(scorer_groups, settings, cpus, threads=1)
-        report(f"the job on {cpus} CPUs: {len(job_groups) * _JOB_IMAGES} pairs")
-        jobs[cpus] = measure_job(job_groups, folder / f"job-{cpus}", settings, cpus)
-        # Measured before and after the job, because the speed of a machine drifts.
-        report(f"the scorer alone, in {cpus} processes of one thread, again")
-        after = measure_scorer(scorer_groups, settings, cpus, threads=1)
-        speeds[cpus] = (before + after) / 2
-    return JobComparison(speeds, jobs)
+    report(f"the scorer alone, in {_JOB_CPUS} processes of one thread")
+    before = measure_scorer(groups, settings, _JOB_CPUS, threads=1)
+    report(f"the job on {_JOB_CPUS} CPUs: {references * _JOB_IMAGES} pairs")
+    job = measure_job(groups, folder / "job-scores", settings, _JOB_CPUS)
+    # Measured before and after the job, because the speed of a machine drifts.
+    report("the scorer alone again")
+    after = measure_scorer(groups, settings, _JOB_CPUS, threads=1)
+    return JobComparison(_JOB_CPUS, (before, after), job)

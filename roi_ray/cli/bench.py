@@ -4,11 +4,12 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roi_ray.bench.arguments import list_files, parse_numbers, parse_sizes
+from roi_ray.bench.arguments import list_files, parse_numbers, parse_sizes, parse_times
 from roi_ray.bench.options import SaliencyName
 from roi_ray.cli.exits import EXIT_OFF, exit_with_message
 from roi_ray.settings import Precision, Settings
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
     from roi_ray.bench.compare.run import CompareOptions
     from roi_ray.bench.options import BenchOptions
+    from roi_ray.bench.scaling import ScalingOptions
     from roi_ray.bench.service.options import ServiceBenchOptions
 
 _SERVICE_PANEL = "The service (--service)"
 _COMPARE_PANEL = "Regressions (--compare)"
+_SCALING_PANEL = "Scaling (--scaling)"
 
 _MIN_SIDE = 161
 """Smallest side in pixels of which pytorch_msssim computes five scales."""
@@ -96,6 +99,24 @@ def main(
             rich_help_panel=_COMPARE_PANEL,
         ),
     ] = 0.1,
+    scaling: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure how a job scales instead, by simulation: numbers of actors, separated "
+            "by commas, such as 2,4,8,16. The actors wait as long as they would score; all else is "
+            "real. At the first of --sizes and --per-reference; --decoded leaves out decoding.",
+            show_default=False,
+            rich_help_panel=_SCALING_PANEL,
+        ),
+    ] = None,
+    scaling_ms: Annotated[
+        str | None,
+        typer.Option(
+            help="Milliseconds that an actor takes per reference and per pair, such as 60,90.",
+            show_default="what scoring takes on one thread",
+            rich_help_panel=_SCALING_PANEL,
+        ),
+    ] = None,
     no_ray: Annotated[
         bool, typer.Option("--no-ray", help="Do not measure whole jobs on Ray.")
     ] = False,
@@ -204,6 +225,20 @@ def main(
         _bench_service(service_options, output / "bench-service")
         return
 
+    if scaling is not None:
+        from roi_ray.bench.scaling import ScalingOptions
+
+        scaling_options = ScalingOptions(
+            photographs=files,
+            actors=parse_numbers("--scaling", scaling),
+            times=parse_times(scaling_ms),
+            size=sizes_to_measure[0],
+            per_reference=counts[0],
+            decoded=decoded,
+        )
+        _bench_scaling(scaling_options, output / "bench-scaling.json")
+        return
+
     import torch
 
     from roi_ray.bench.options import BenchOptions
@@ -259,6 +294,19 @@ def _bench_service(options: "ServiceBenchOptions", path: Path) -> None:
 
     result = run_service_benchmark(options, _report)
     _show(build_service_tables(result), result.as_json(), draw_service_benchmark(result), path)
+
+
+def _bench_scaling(options: "ScalingOptions", path: Path) -> None:
+    """Measure how a job scales."""
+    from rich.console import Console
+
+    from roi_ray.bench.scaling import measure_scaling
+    from roi_ray.report.bench_scaling import build_scaling_table
+
+    with TemporaryDirectory() as folder:
+        result = measure_scaling(options, Path(folder), _report)
+    path.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+    Console().print(build_scaling_table(result))
 
 
 def _report(text: str) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping
+from statistics import median
 
 from matplotlib.figure import Figure
 from rich.table import Table
@@ -156,18 +157,22 @@ def _describe_step(step: StepTime) -> list[str]:
 
 
 def _build_job_table(comparison: JobComparison) -> Table:
+    job = comparison.job
     table = build_table(
-        "job, 512 x 512, default networks", "", "pairs/s", "of the scorer alone", "actor, MiB"
+        f"job, 512 x 512, default networks, {job.pairs} pairs, {comparison.processes} x 1 thread",
+        "",
+        "scorer alone, pairs/s",
+        "job, pairs/s",
+        "of the scorer alone",
+        "actor, MiB",
     )
-    for processes, speed in comparison.scorer.items():
-        table.add_row(f"scorer alone, {processes} x 1 thread", f"{speed:.2f}", "", "")
-    for cpus, job in comparison.job.items():
-        scorer, steady = comparison.scorer[cpus], job.steady_pairs_per_s
-        label = f"job, {cpus} x 1 thread, {job.pairs} pairs"
-        table.add_row(label, f"{steady:.2f}", f"{steady / scorer:.1%}", _format_memory(job))
-        whole = job.pairs / job.seconds
-        label = f"  including its start, {job.seconds:.0f} s"
-        table.add_row(label, f"{whole:.2f}", f"{whole / scorer:.1%}")
+    steady = median(scorer.pairs_per_s for scorer in comparison.scorer)
+    whole = median(scorer.pairs / scorer.seconds for scorer in comparison.scorer)
+    for label, alone, speed, memory in (
+        ("without start and end", steady, job.steady_pairs_per_s, _format_memory(job)),
+        ("from start to end of the processes", whole, job.pairs / job.seconds, ""),
+    ):
+        table.add_row(label, f"{alone:.2f}", f"{speed:.2f}", f"{speed / alone:.1%}", memory)
     return table
 
 

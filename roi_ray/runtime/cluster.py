@@ -78,7 +78,7 @@ def connect(
             sizes = {"num_cpus": cpus, "object_store_memory": object_store}
             groups = separate_process_groups() if survive_group_signals else nullcontext()
             with groups:
-                _start(stack, {**sizes, "include_dashboard": False, **options})
+                _start(stack, {**sizes, **options})
         else:
             _join(address, options)
         token = _started_here.set(address is None)

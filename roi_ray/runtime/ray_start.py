@@ -1,7 +1,8 @@
-"""Start a local Ray: a second try after a timeout, a short folder, and errors that say what to do.
+"""Start a local Ray: few processes, a second try after a timeout, and errors that say what to do.
 
-Ray offers no public way to start with more time or to stop what a failed start has left behind, so
-that this module uses Ray's internals, and `pyproject.toml` pins Ray's minor version.
+Ray offers no public way to start with fewer processes or with more time, or to stop what a failed
+start has left behind, so that this module uses Ray's internals, and `pyproject.toml` pins Ray's
+minor version.
 """
 
 import os
@@ -24,6 +25,9 @@ _SECOND_TRY_SECONDS = 120
 _MAX_SOCKET_PATH = 103
 """Bytes of a Unix socket's path that every system takes: 103 on macOS, 107 on Linux."""
 _GCS_SETTING = "RAY_gcs_server_port_wait_time_s"
+_SYSTEM_CONFIG = {"idle_worker_killing_time_threshold_ms": 10 * 60 * 1000}
+"""Ray ends a process that has been idle for a second if there are as many others as CPUs. Decode
+tasks come seconds apart, and starting a process takes ten times as long as decoding an image."""
 _NEEDED_BYTES = 10 << 20
 """A Ray whose folder has less space than this cannot be expected to start."""
 
@@ -76,8 +80,32 @@ def separate_process_groups() -> Iterator[None]:
         services.ConsolePopen = popen
 
 
+@contextmanager
+def _few_processes() -> Iterator[None]:
+    """Leave out Ray's processes that serve a dashboard and ask for more nodes.
+
+    They take two seconds of CPU time, and `ray.shutdown` waits for one after the other to end.
+    """
+    from ray._private import services
+    from ray._private.node import Node
+
+    start_monitor, start_api_server = Node.start_monitor, services.start_api_server
+
+    def start_no_monitor(_: "Node") -> None:
+        pass
+
+    def start_no_api_server(*_: Any, **__: Any) -> tuple[None, None]:  # noqa: ANN401
+        return None, None
+
+    Node.start_monitor, services.start_api_server = start_no_monitor, start_no_api_server
+    try:
+        yield
+    finally:
+        Node.start_monitor, services.start_api_server = start_monitor, start_api_server
+
+
 def start_ray(options: dict[str, Any]) -> None:
-    """Start a local Ray, and connect to it.
+    """Start a local Ray without a dashboard, and connect to it.
 
     A start that was too slow is tried once more with more time: the first one has brought Ray's
     files into memory.
@@ -104,7 +132,8 @@ def _try_to_start(options: dict[str, Any]) -> tuple[str | None, bool]:
     import ray
 
     try:
-        ray.init(**options)
+        with _few_processes():
+            ray.init(include_dashboard=False, _system_config=_SYSTEM_CONFIG, **options)
     except Exception as error:  # Ray raises a plain Exception if it starts too slowly
         node = _find_node(error)
         is_slow = node is not None and bool(node.live_processes()) and not node.dead_processes()

@@ -19,7 +19,7 @@ def groups(tmp_path_factory):
 
 
 @pytest.mark.long
-def test_job_speed_covers_the_committed_pairs(groups, tmp_path, ray_cluster) -> None:
+def test_job_speed_covers_the_committed_pairs(groups, tmp_path) -> None:
     speed = measure_job(groups, tmp_path / "job", Settings(), cpus=2)
     assert speed.pairs == 12
     assert speed.seconds > 0
@@ -27,7 +27,7 @@ def test_job_speed_covers_the_committed_pairs(groups, tmp_path, ray_cluster) -> 
 
 
 def test_scoring_process_that_dies_fails_the_measurement(groups) -> None:
-    with pytest.raises(RoiRayError, match="a scoring process died"):
+    with pytest.raises(RoiRayError, match="a process died"):
         measure_scorer(groups, Settings(saliency="/no/such/file.pth"), processes=2, threads=1)
 
 

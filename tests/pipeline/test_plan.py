@@ -1,3 +1,5 @@
+from itertools import chain
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -105,3 +107,16 @@ def test_blocks_contain_all_work_items_in_order() -> None:
     parts = list(split_into_blocks(items))
     assert len(parts) > 5
     assert pa.concat_tables(parts).equals(items)
+
+
+@pytest.mark.parametrize("per_reference", [1, 24])
+def test_last_blocks_get_smaller_so_that_actors_end_together(per_reference) -> None:
+    table = manifest([f"r{i // per_reference}" for i in range(600)])
+    items = make_work_items(table, dict(enumerate(split_into_shards(table, 600))))
+    blocks = list(split_into_blocks(items, actors=2))
+    rows = [block["rows"].combine_chunks().flatten().tolist() for block in blocks]
+    assert list(chain.from_iterable(rows)) == list(range(600))
+    sizes = [len(part) for part in rows]
+    assert max(sizes) == max(16, per_reference)
+    assert max(sizes[-3:]) <= 8
+    assert len(blocks) < 1.4 * 600 / max(16, per_reference)

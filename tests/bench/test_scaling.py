@@ -1,0 +1,36 @@
+"""Simulation of a job with more actors than there are cores."""
+
+import pytest
+
+from roi_ray.bench.scaling import Scaling, ScalingOptions, measure_scaling
+from roi_ray.bench.waiting import ServiceTimes
+from roi_ray.report.bench_scaling import build_scaling_table
+from roi_ray.sweep import photographs
+
+
+@pytest.mark.parametrize(
+    ("speed", "driver", "machine", "limit"),
+    [
+        (96, 0.2, 0.3, "nothing"),
+        (50, 0.95, 0.99, "driver"),
+        (50, 0.5, 0.95, "cores of this machine"),
+        (50, 0.5, 0.5, "Ray's messages"),
+    ],
+)
+def test_limit_is_what_the_actors_wait_for(speed, driver, machine, limit) -> None:
+    assert Scaling(4, 100, 10, speed, 100, driver, machine).limit == limit
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("decoded", [False, True])
+def test_waiting_actors_score_every_pair_and_are_not_faster_than_the_ideal(
+    decoded, tmp_path
+) -> None:
+    options = ScalingOptions(
+        list(photographs().values()), [2], ServiceTimes(0.1, 0.1), (64, 64), 3, decoded
+    )
+    result = measure_scaling(options, tmp_path)
+    (job,) = result.jobs
+    assert job.pairs > 100
+    assert 0 < job.share <= 1.1
+    assert build_scaling_table(result).row_count == 1
