@@ -58,15 +58,22 @@ class Committer:
         Raises:
             RoiRayError: a result is one of the job's `fatal_errors`.
         """
+        # To filter a table takes longer than all the rest, so it is done only where it is needed.
+        if _has_failed(results):
+            self._check_errors(results)
+        shards = results[SHARD].to_numpy()
+        numbers = np.unique(shards).tolist()
+        for shard in numbers:
+            is_shard = pa.array(shards == shard)
+            self._add_to_shard(shard, results if len(numbers) == 1 else results.filter(is_shard))
+
+    def _check_errors(self, results: pa.Table) -> None:
         for error in self._kind.fatal_errors:
             if texts := select_kind(results, error.__name__)[schema.ERROR].to_pylist():
                 raise error(texts[0])
         # The stages have counted all other rows.
         for kind in RETRIED_KINDS:
             telemetry.count_pairs(select_kind(results, kind)[schema.ERROR_KIND].to_pylist())
-        shards = results[SHARD].to_numpy()
-        for shard in np.unique(shards).tolist():
-            self._add_to_shard(shard, results.filter(pa.array(shards == shard)))
 
     def add_failed_before(self) -> None:
         """Add the rows that failed in an earlier step, with the errors that the manifest has."""
@@ -104,21 +111,28 @@ class Committer:
         if shard not in self._missing:
             return
         received = self._received.setdefault(shard, set())
-        results = results.filter(pa.array([r not in received for r in results[ROW].to_pylist()]))
+        rows = results[ROW].to_pylist()
+        if not received.isdisjoint(rows):
+            results = results.filter(pa.array([row not in received for row in rows]))
         if not len(results):
             return
-        received.update(results[ROW].to_pylist())
+        received.update(rows)
         self._results.setdefault(shard, []).append(results)
         self._first_result.setdefault(shard, time.monotonic())
+        failed = self._log_failed(shard, results) if _has_failed(results) else 0
+        self._progress.advance(len(results), failed)
+        if sum(map(len, self._results[shard])) == len(self._missing[shard]):
+            self._commit(shard)
+
+    def _log_failed(self, shard: int, results: pa.Table) -> int:
+        """Log the first failed rows; return how many of these results have failed."""
         failed = results.filter(pc.is_valid(results[schema.ERROR]))
         self._first_failures.add(
             shard,
             self._manifest[schema.PAIR_ID].take(failed[ROW]).to_pylist(),
             map(Failure, *(failed[name].to_pylist() for name in (schema.ERROR_KIND, schema.ERROR))),
         )
-        self._progress.advance(len(results), len(failed))
-        if sum(map(len, self._results[shard])) == len(self._missing[shard]):
-            self._commit(shard)
+        return len(failed)
 
     def _commit(self, shard: int) -> None:
         del self._received[shard]
@@ -154,9 +168,13 @@ def select_kind(results: pa.Table, kind: str) -> pa.Table:
 
 def drop_kinds(results: pa.Table, kinds: Iterable[str]) -> pa.Table:
     """Drop the results that failed with these kinds of errors."""
-    for kind in kinds:
+    for kind in kinds if _has_failed(results) else ():
         results = results.filter(pc.invert(_is_kind(results, kind)))
     return results
+
+
+def _has_failed(results: pa.Table) -> bool:
+    return bool(results[schema.ERROR_KIND].null_count < len(results))
 
 
 def _is_kind(results: pa.Table, kind: str) -> pa.ChunkedArray:
