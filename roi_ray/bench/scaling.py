@@ -5,7 +5,6 @@ scoring actors wait as long as they would compute, so that a few cores suffice f
 """
 
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 import torch
 
+from roi_ray.bench.processor_use import UseSampler
 from roi_ray.bench.waiting import ServiceTimes, make_blank_decoder, make_waiting_actor
 from roi_ray.bench.workload import Group, make_groups, read_file, write_manifest
 from roi_ray.errors import RoiRayError
@@ -27,10 +27,7 @@ from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 
 _PHOTOGRAPHS = 8
-_SECONDS = 20.0
-"""How long the steady phase of each job takes, at least, if nothing waits."""
 _OBJECT_STORE = 2 << 30
-_SAMPLE_SECONDS = 0.25
 _ENOUGH = 0.9
 """Share of a processor's time above which it is what the others wait for."""
 
@@ -46,6 +43,7 @@ class ScalingOptions:
         size: height and width of the images in pixels.
         per_reference: distorted images per reference.
         decoded: whether the decode stage reads no files, and makes black images of that size.
+        seconds: how long the steady phase of each job takes if nothing waits.
     """
 
     photographs: Sequence[Path]
@@ -54,14 +52,15 @@ class ScalingOptions:
     size: tuple[int, int] = (512, 512)
     per_reference: int = 24
     decoded: bool = False
+    seconds: float = 20.0
 
 
 @dataclass(frozen=True)
 class Scaling:
     """Speed of a simulated job in its steady phase.
 
-    The steady phase lasts from the commit of each actor's first shard until an actor has no more
-    work.
+    The steady phase lasts from the time when each actor has scored two shards, on average, until
+    an actor has no more work.
 
     Attributes:
         actors: number of actors.
@@ -183,12 +182,12 @@ def simulate_job(
     k = options.per_reference
     ideal = actors * times.pairs_per_s(k)
     # A reference is a shard, so that commits show when it was scored.
-    references = max(4 * actors, ceil(ideal * _SECONDS / k) + 2 * actors)
+    references = ceil(ideal * options.seconds / k) + 4 * actors
     copies = _link_copies(groups, folder, references)
     write_manifest(copies, folder / "manifest.parquet")
     decode = make_blank_decoder(*options.size) if options.decoded else decode_work_items
     output = folder / "scores"
-    with connect(cpus=actors, object_store=_OBJECT_STORE), _UseSampler() as sampler:
+    with connect(cpus=actors, object_store=_OBJECT_STORE), UseSampler() as sampler:
         summary = score_manifest(
             str(folder / "manifest.parquet"),
             str(output),
@@ -198,11 +197,17 @@ def simulate_job(
     if summary.failed:
         raise RoiRayError(f"{summary.failed} pairs failed: {summary.examples}")
     committed = sorted(path.stat().st_mtime for path in output.glob("shard-*.parquet"))
-    first, last = committed[actors - 1], committed[-actors]
+    first, last = committed[2 * actors - 1], committed[-actors]
     driver, machine = sampler.shares(first, last)
-    pairs_per_s = (len(committed) - 2 * actors + 1) * k / (last - first)
-    pairs = references * k
-    return Scaling(actors, pairs, summary.seconds, pairs_per_s, ideal, driver, machine)
+    return Scaling(
+        actors=actors,
+        pairs=references * k,
+        seconds=summary.seconds,
+        pairs_per_s=(references - 3 * actors + 1) * k / (last - first),
+        ideal=ideal,
+        driver=driver,
+        machine=machine,
+    )
 
 
 def _link_copies(groups: Sequence[Group], folder: Path, references: int) -> list[Group]:
@@ -216,42 +221,3 @@ def _link_copies(groups: Sequence[Group], folder: Path, references: int) -> list
             os.link(path, name)
         copies.append(Group(names[0], tuple(names[1:])))
     return copies
-
-
-class _UseSampler(threading.Thread):
-    """Thread that samples the processor time of this process and of the whole machine."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._samples: list[tuple[float, float, float]] = []
-        self._finished = threading.Event()
-
-    def run(self) -> None:
-        while not self._finished.wait(_SAMPLE_SECONDS):
-            self._samples.append((time.time(), time.process_time(), _read_busy_seconds()))
-
-    def shares(self, first: float, last: float) -> tuple[float, float]:
-        """Compute the use from `first` to `last`: of a core by this process, of all by any."""
-        inside = [sample for sample in self._samples if first <= sample[0] <= last]
-        if len(inside) < 2:
-            return 0.0, 0.0
-        seconds, driver, busy = (inside[-1][i] - inside[0][i] for i in range(3))
-        return driver / seconds, busy / seconds / (os.cpu_count() or 1)
-
-    def __enter__(self) -> "_UseSampler":
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._finished.set()
-        self.join()
-
-
-def _read_busy_seconds() -> float:
-    """Read how long the cores of this machine have worked; 0 on systems without `/proc`."""
-    try:
-        line = Path("/proc/stat").read_text().partition("\n")[0]
-    except OSError:
-        return 0.0
-    user, nice, system, _, _, irq, soft_irq, *_ = map(int, line.split()[1:])
-    return (user + nice + system + irq + soft_irq) / os.sysconf("SC_CLK_TCK")
