@@ -27,6 +27,7 @@ from roi_ray.scoring.scorer import Scorer
 from roi_ray.settings import Settings
 
 _PHOTOGRAPHS = 8
+_MAX_REFERENCES = 400
 _OBJECT_STORE = 2 << 30
 _ENOUGH = 0.9
 """Share of a processor's time above which it is what the others wait for."""
@@ -43,7 +44,8 @@ class ScalingOptions:
         size: height and width of the images in pixels.
         per_reference: distorted images per reference.
         decoded: whether the decode stage reads no files, and makes black images of that size.
-        seconds: how long the steady phase of each job takes if nothing waits.
+        seconds: how long the steady phase of each job takes if nothing waits; it
+            is shorter where that would be too many references.
     """
 
     photographs: Sequence[Path]
@@ -52,7 +54,7 @@ class ScalingOptions:
     size: tuple[int, int] = (512, 512)
     per_reference: int = 24
     decoded: bool = False
-    seconds: float = 20.0
+    seconds: float = 12.0
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,9 @@ def measure_scaling(
     jobs = []
     for actors in options.actors:
         report(f"a job with {actors} actors that wait as long")
-        jobs.append(simulate_job(options, times, actors, groups, folder / f"actors-{actors}"))
+        job = simulate_job(options, times, actors, groups, folder / f"actors-{actors}")
+        report(f"{job.pairs_per_s:.1f} pairs/s, {job.share:.0%} of the ideal")
+        jobs.append(job)
     return ScalingResult(times, jobs)
 
 
@@ -182,7 +186,7 @@ def simulate_job(
     k = options.per_reference
     ideal = actors * times.pairs_per_s(k)
     # A reference is a shard, so that commits show when it was scored.
-    references = ceil(ideal * options.seconds / k) + 4 * actors
+    references = min(ceil(ideal * options.seconds / k), _MAX_REFERENCES) + 4 * actors
     copies = _link_copies(groups, folder, references)
     write_manifest(copies, folder / "manifest.parquet")
     decode = make_blank_decoder(*options.size) if options.decoded else decode_work_items
