@@ -11,6 +11,7 @@ All functions raise, with the URI and the reason in the message:
 import os
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 
@@ -91,12 +92,19 @@ def write_bytes(uri: str, data: bytes | memoryview) -> None:
     filesystem, path = locate(uri)
     with explained_errors("write", uri):
         if is_remote(uri):
-            # An object appears when its upload is complete.
-            with filesystem.open_output_stream(path) as stream:
-                for start in range(0, len(data), _PART_BYTES):  # stores limit the size of a part
-                    stream.write(data[start : start + _PART_BYTES])
+            # A signal interrupts the main thread anywhere, and a stream that is closed half-way
+            # uploads what it has. The end of the pool waits for the whole upload.
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(_upload, filesystem, path, data).result()
         else:
             local_files.replace_file(path, data)
+
+
+def _upload(filesystem: pafs.FileSystem, path: str, data: bytes | memoryview) -> None:
+    """Write an object, which appears when its upload is complete."""
+    with filesystem.open_output_stream(path) as stream:
+        for start in range(0, len(data), _PART_BYTES):  # stores limit the size of a part
+            stream.write(data[start : start + _PART_BYTES])
 
 
 def create_file(uri: str, data: bytes) -> bool:

@@ -1,7 +1,9 @@
 """Manifest, images and scores on S3, reached by the standard AWS variables alone."""
 
 import io
+import os
 import re
+import signal
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,6 +43,27 @@ def test_objects_can_be_written_read_listed_and_moved(s3_in_this_process) -> Non
     assert storage.list_files(folder) == ["b.bin"]
     with pytest.raises(StorageError, match=r"cannot read s3://sweeps/storage/gone"):
         storage.read_bytes(f"{folder}/gone")
+
+
+def test_signal_during_an_upload_leaves_a_whole_object(s3_in_this_process) -> None:
+    """As SIGTERM, which stops a job that may be uploading a shard."""
+
+    class SignallingBytes(bytes):
+        def __getitem__(self, part: slice) -> bytes:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            return super().__getitem__(part)
+
+    def stop(*_: object) -> None:
+        raise SystemExit
+
+    uri, data = f"s3://{BUCKET}/interrupted/shard", SignallingBytes(b"content")
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        with pytest.raises(SystemExit):
+            storage.write_bytes(uri, data)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert storage.read_bytes(uri) == b"content"
 
 
 def test_job_on_s3_writes_scores_an_error_row_and_no_secret(
