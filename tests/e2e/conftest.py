@@ -11,7 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+import roi_ray
 from roi_ray import schema
 from roi_ray.imaging.decode import decode_image
 from roi_ray.scoring.scorer import Scorer
@@ -88,6 +90,16 @@ def make_many_small_pairs(folder: Path, photos: Photos, count: int, height: int 
             rows.append({"reference": f"{index}.png", "distorted": name})
     pq.write_table(pa.Table.from_pylist(rows), folder / "m.parquet")
     return str(folder / "m.parquet")
+
+
+def score_with_one_thread(reference: bytes, distorted: bytes) -> dict[str, Any]:
+    """Score as a process with one thread does: the last digits depend on the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return roi_ray.score(reference, distorted).to_dict()
+    finally:
+        torch.set_num_threads(threads)
 
 
 def check_scores(rows: list[dict[str, Any]], folder: Path) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,9 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-import torch
-import yaml
 
-import roi_ray
-from roi_ray.web.keys import hash_key
-from tests.conftest import Photos, encode, write
-from tests.e2e.conftest import run_job, start_job
-from tests.e2e.test_submit import BIN, Head, head_node
-from tests.s3_server import free_ports
-from tests.service.test_deploy import serve_config
+from tests.conftest import Photos, encode
+from tests.e2e.conftest import run_job, score_with_one_thread, start_job
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
@@ -127,12 +120,7 @@ def files(photos: Photos) -> tuple[bytes, bytes]:
 @pytest.fixture(scope="module")
 def numbers(files) -> Numbers:
     """What `roi_ray.score` computes with one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return roi_ray.score(*files).to_dict()
-    finally:
-        torch.set_num_threads(threads)
+    return score_with_one_thread(*files)
 
 
 @pytest.fixture
@@ -264,55 +252,3 @@ def is_cut_off(connection: socket.socket) -> bool:
         return connection.recv(1) == b""
     except ConnectionResetError:
         return True
-
-
-def test_serve_deploy_starts_the_configuration_of_the_readme(tmp_path, files, numbers) -> None:
-    settings = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
-    (port,) = free_ports(1)
-    config = serve_config()
-    config["http_options"] = {"host": "127.0.0.1", "port": port}
-    keys = write(tmp_path / "keys.txt", f"{hash_key('a key')} me\n".encode())
-    (application,) = config["applications"]
-    application["args"] |= {"device": "cpu", "threads": 1, "max_replicas": 1, "allow_prefixes": []}
-    application["args"] |= {"api_keys_file": keys}
-    path = write(tmp_path / "serve.yaml", yaml.safe_dump(config).encode())
-    url = f"http://127.0.0.1:{port}"
-    with head_node(tmp_path, **settings) as head:
-        done = run_serve(head, "deploy", path)
-        assert done.returncode == 0, done.stdout + done.stderr
-        wait_until_ready(url, head)
-        sources = [("reference", ("o.png", files[0])), ("image", ("d.jpg", files[1]))]
-        assert httpx.post(f"{url}/v1/score", files=sources).status_code == 401
-        headers = {"Authorization": "Bearer a key"}
-        response = httpx.post(f"{url}/v1/score", files=sources, headers=headers, timeout=PATIENCE)
-        assert response.status_code == 200, response.text
-        (image,) = response.json()["images"]
-        assert numbers.items() <= image.items()
-        # A second service in the cluster is refused, and the first one stays.
-        second = head.submit("python jobs/serve.py --port 0")
-        assert second.returncode != 0
-        assert "error: Ray Serve runs in this cluster already" in second.stdout
-        assert httpx.get(f"{url}/v1/ready").status_code == 200
-
-
-def run_serve(head: Head, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Ray Serve's command for the cluster of a head node."""
-    return subprocess.run(
-        [str(BIN / "serve"), *arguments, "--address", head.environment["RAY_API_SERVER_ADDRESS"]],
-        env=head.environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
-def wait_until_ready(url: str, head: Head) -> None:
-    end = time.monotonic() + PATIENCE
-    while True:
-        with suppress(httpx.TransportError):
-            if httpx.get(f"{url}/v1/ready", timeout=PATIENCE).status_code == 200:
-                return
-        if time.monotonic() > end:
-            raise AssertionError(run_serve(head, "status").stdout)
-        time.sleep(0.5)

@@ -1,114 +1,28 @@
-"""`ray job submit` as in the README, to a head node that `ray start` starts."""
+"""`ray job submit` as in the README, and `serve deploy`, to head nodes that `ray start` starts."""
 
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from roi_ray.preference.model.preference_model import load_preference_model
-from tests.conftest import Photos, make_sweep_of
-from tests.e2e.conftest import upload_folder
+from roi_ray.web.keys import hash_key
+from tests.conftest import Photos, encode, make_sweep_of, write
+from tests.e2e.conftest import score_with_one_thread, upload_folder
+from tests.e2e.head import Head, head_node
 from tests.s3_server import BUCKET, SECRET, free_ports, make_client
+from tests.service.test_deploy import serve_config
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
-ROOT = Path(__file__).parents[2]
-PROJECT = "pyproject.toml roi_ray jobs cluster.yaml README.md LICENSE CHANGELOG.md .gitignore"
-BIN = Path(sys.executable).parent
-
-
-@dataclass
-class Head:
-    """A running head node.
-
-    Attributes:
-        checkout: a copy of the project, from which jobs are submitted.
-        environment: variables with which Ray's command line reaches the node.
-    """
-
-    checkout: Path
-    environment: dict[str, str]
-
-    def ray(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(BIN / "ray"), *arguments],
-            cwd=self.checkout,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-
-    def submit(
-        self, entry: str, *options: str, s3: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        variables = ["--runtime-env-json", json.dumps({"env_vars": s3})] if s3 else []
-        command = ["job", "submit", "--working-dir", ".", *variables, *options, "--"]
-        return self.ray(*command, *entry.split())
-
-
-@contextmanager
-def head_node(folder: Path, **settings: str) -> Iterator[Head]:
-    checkout = folder / "checkout"
-    checkout.mkdir()
-    for name in PROJECT.split():
-        source, target = ROOT / name, checkout / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    port, dashboard, agent, clients = free_ports(4)
-    excluded = ("AWS_", "RAY_", "UV_COMPILE", "PYTHONDONTWRITE")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(excluded)}
-    # Jobs run `python`: on a cluster that of the nodes' image, here that of the tests.
-    inherited["PATH"] = f"{BIN}:{inherited['PATH']}"
-    # A separate folder, because jobs would otherwise find another Ray on this machine; a short
-    # one, because the paths of sockets are limited.
-    inherited["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    environment = {**inherited, **settings}
-    command = f"start --head --block --num-cpus=2 --port={port} --ray-client-server-port={clients}"
-    command += f" --dashboard-port={dashboard} --dashboard-agent-listen-port={agent}"
-    command += f" --object-store-memory={500 * 2**20}"
-    with open(folder / "log", "wb") as log:
-        server = subprocess.Popen(
-            [str(BIN / "ray"), *command.split()], env=environment, stdout=log, stderr=log
-        )
-    environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{dashboard}"
-    head = Head(checkout, environment)
-    try:
-        deadline = time.monotonic() + 90
-        # A command takes two seconds to find that nothing listens. The dashboard answers before the
-        # agent, which starts the jobs, is ready.
-        while not is_open(dashboard) or head.ray("job", "submit", "--", "true").returncode:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "log").read_text()[-4000:])
-            time.sleep(0.3)
-        yield head
-    finally:
-        server.terminate()  # its Ray processes end with it
-        server.wait()
-        shutil.rmtree(inherited["RAY_TMPDIR"], ignore_errors=True)
-
-
-def is_open(port: int) -> bool:
-    """Return whether a server listens on a port of this machine."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
+PATIENCE = 180.0
+"""Seconds that the service may take on a busy machine."""
 
 
 def list_shards(s3: dict[str, str], prefix: str) -> list[str]:
@@ -134,8 +48,7 @@ def test_job_submitted_by_uv_run_with_tokens_stops_resumes_and_shows_no_secret(
     token.write_text("a-token-of-at-least-thirty-two-characters\n")
     settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
     with head_node(tmp_path, **settings) as head:
-        stranger = head.ray("job", "list", RAY_AUTH_MODE="disabled")
-        assert stranger.returncode != 0
+        assert httpx.get(f"{head.url}/api/jobs/").status_code == 401
 
         entry = "uv run --no-dev jobs/score.py --engine ray --shard-size 6 --actors 1 "
         entry += f"--manifest s3://{BUCKET}/sweep/manifest.parquet --output s3://{BUCKET}/stop"
@@ -163,14 +76,16 @@ def test_job_submitted_by_uv_run_with_tokens_stops_resumes_and_shows_no_secret(
         assert len(list_shards(s3, "stop")) == rows / 6
 
 
-def test_jobs_submitted_without_tokens_fail_compare_and_train(
-    tmp_path: Path, s3: dict[str, str], sweep: Path
+def test_jobs_submitted_without_tokens_fail_compare_train_and_serve(
+    tmp_path: Path, s3: dict[str, str], sweep: Path, photos: Photos
 ) -> None:
+    """One head node goes through all of it, because its start takes half a minute."""
     # Under `uv run pytest`, Ray would believe that `uv run` started the head, too.
     settings = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
     with head_node(tmp_path, **settings) as head:
         check_exit_code(head)
         check_comparisons_and_training(head, s3, sweep, tmp_path)
+        check_serve_deploy(head, photos, tmp_path)
 
 
 def check_exit_code(head: Head) -> None:
@@ -211,3 +126,43 @@ def check_comparisons_and_training(
     make_client(s3).download_file(BUCKET, "mine.safetensors", str(folder / "mine.safetensors"))
     model = load_preference_model(str(folder / "mine.safetensors"))
     assert model.provenance["workers"] == 2
+
+
+def check_serve_deploy(head: Head, photos: Photos, folder: Path) -> None:
+    """The configuration of the README starts a service, beside which no second one starts."""
+    (port,) = free_ports(1)
+    config = serve_config()
+    config["http_options"] = {"host": "127.0.0.1", "port": port}
+    keys = write(folder / "keys.txt", f"{hash_key('a key')} me\n".encode())
+    (application,) = config["applications"]
+    application["args"] |= {"device": "cpu", "threads": 1, "max_replicas": 1, "allow_prefixes": []}
+    application["args"] |= {"api_keys_file": keys}
+    path = write(folder / "serve.yaml", yaml.safe_dump(config).encode())
+    done = head.run("serve", "deploy", path, "--address", head.url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    url = f"http://127.0.0.1:{port}/v1"
+    wait_until_ready(url, head)
+    photo = photos["chelsea"][:192, :256]
+    original, distorted = encode(photo), encode(photo, "JPEG", quality=40)
+    files = [("reference", ("o.png", original)), ("image", ("d.jpg", distorted))]
+    assert httpx.post(f"{url}/score", files=files).status_code == 401
+    headers = {"Authorization": "Bearer a key"}
+    response = httpx.post(f"{url}/score", files=files, headers=headers, timeout=PATIENCE)
+    assert response.status_code == 200, response.text
+    (image,) = response.json()["images"]
+    assert score_with_one_thread(original, distorted).items() <= image.items()
+    second = head.submit("python jobs/serve.py --port 0")
+    assert second.returncode != 0
+    assert "error: Ray Serve runs in this cluster already" in second.stdout
+    assert httpx.get(f"{url}/ready").status_code == 200
+
+
+def wait_until_ready(url: str, head: Head) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{url}/ready", timeout=PATIENCE).status_code == 200:
+                return
+        if time.monotonic() > end:
+            raise AssertionError(head.run("serve", "status", "--address", head.url).stdout)
+        time.sleep(0.5)
