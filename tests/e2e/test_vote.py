@@ -16,7 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import roi_ray
+from roi_ray.preference.comparisons.examples import to_examples
 from roi_ray.preference.comparisons.table import read_comparisons
+from roi_ray.preference.model.recipes import DEFAULT_RECIPE, find_recipe
+from roi_ray.preference.training.train import train_in_process
 from tests.browser import browser
 from tests.conftest import make_sweep_of
 from tests.e2e.conftest import run_job, start_job
@@ -195,15 +198,10 @@ def test_20_votes_in_a_browser_rank_codecs_and_train_a_model(browser, photos, tm
     assert set(answers.table["vote_id"].to_pylist()) == {vote["id"] for vote in rater.sent}
     assert answers.table["error"].null_count == 20  # none is hasty
     assert {rank.name for rank in roi_ray.rank(answers, by="codec")} == {"jpeg", "webp"}
-    trained = run_job(
-        *("--comparisons", str(output / "comparisons.parquet")),
-        *("--output", str(tmp_path / "mine.safetensors")),
-        cwd=tmp_path,
-        job="train",
-    )
-    assert trained.returncode == 0, trained.stderr
-    model = roi_ray.load_preference_model(str(tmp_path / "mine.safetensors"))
-    assert model.provenance["references"] > 1
+    recipe = find_recipe(DEFAULT_RECIPE, None)
+    examples = to_examples(answers.table, recipe.features, answers.name)
+    assert len(set(examples.group)) > 1
+    assert set(train_in_process(examples, recipe).features) <= set(recipe.features)
 
 
 def test_a_second_process_is_refused_and_the_same_command_goes_on(comparisons, tmp_path) -> None:

@@ -84,6 +84,8 @@ def manifest(tmp_path_factory, photos):
 
 
 OPTIONS = {"local": replace(LOCAL, max_pixels=100_000), "ray": replace(RAY, max_pixels=100_000)}
+# Each actor is a process that imports torch. Two of them share the work in `outputs`.
+RESUME = {"local": OPTIONS["local"], "ray": replace(OPTIONS["ray"], actors=1)}
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +154,7 @@ def test_run_of_one_engine_is_resumed_by_the_other(manifest, outputs, first, sec
     files[0].unlink()
     files[2].write_bytes(files[2].read_bytes()[:500])
     kept = {path: path.stat().st_mtime_ns for path in files if path not in (files[0], files[2])}
-    summary = score_manifest(manifest, str(output), options=OPTIONS[second])
+    summary = score_manifest(manifest, str(output), options=RESUME[second])
     assert 0 < summary.scored <= 14
     assert (summary.rows, summary.failed) == (48, sum(FAILURES.values()))
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
@@ -166,9 +168,9 @@ def test_run_of_one_engine_is_grown_by_the_other(
     manifest, outputs, tmp_path, first, second
 ) -> None:
     output, expected = tmp_path / "scores", pq.read_table(outputs[first]).sort_by("pair_id")
-    part = replace(OPTIONS[first], limit=20)
+    part = replace(RESUME[first], limit=20)
     assert score_manifest(manifest, str(output), options=part).scored == 20
-    summary = score_manifest(manifest, str(output), options=OPTIONS[second])
+    summary = score_manifest(manifest, str(output), options=RESUME[second])
     assert (summary.rows, summary.scored) == (48, 28)
     assert summary.failed == sum(FAILURES.values())
     grown = pq.read_table(output).sort_by("pair_id")
@@ -208,7 +210,7 @@ def test_killed_local_job_imported_no_ray_and_is_finished_by_ray(
     assert (output / "_run" / "lock.json").exists()
     kept = {path: path.read_bytes() for path in output.glob("*.parquet")}
     assert 0 < len(kept) < 6
-    summary = score_manifest(manifest, str(output), options=OPTIONS["ray"])
+    summary = score_manifest(manifest, str(output), options=RESUME["ray"])
     assert summary.failed == sum(FAILURES.values())
     assert {path: path.read_bytes() for path in kept} == kept
     assert_equal_tables(pq.read_table(output), pq.read_table(outputs["ray"]))

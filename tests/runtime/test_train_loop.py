@@ -1,6 +1,5 @@
 import json
 import os
-import signal
 import sys
 import time
 from functools import partial
@@ -30,21 +29,22 @@ ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 class Descent:
-    """Least squares on eight points, by plain gradient descent."""
+    """Least squares on eight points, by plain gradient descent.
 
-    def __init__(self, steps, die_at=None, marker=None):
+    Args:
+        steps: number of steps.
+        fail_at: step in which storage is unavailable to one worker, once.
+        marker: file that shows that it was.
+    """
+
+    def __init__(self, steps, fail_at=None, marker=None):
         self.steps = steps
         self._weights = torch.zeros(3, requires_grad=True)
-        self._die_at, self._marker = die_at, marker
+        self._fail_at, self._marker = fail_at, marker
 
     def step(self, number):
-        if number == self._die_at and not Path(self._marker).exists():
-            # Steps are so short that Ray may not have registered a checkpoint yet.
-            folder = Path(self._marker).parent
-            while not list(folder.glob("run-*/checkpoint_manager_snapshot.json")):
-                time.sleep(0.1)
-            Path(self._marker).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+        if number == self._fail_at and rank_and_world_size() == (1, 2) and self._is_first_time():
+            raise StorageUnavailable("no answer")
         points = torch.randn(8, 3, generator=torch.Generator().manual_seed(number))
         batch = torch.stack(list(select_local_batch(list(points))))
         loss = (batch @ self._weights - batch.sum(1)).square().mean()
@@ -54,6 +54,16 @@ class Descent:
             self._weights -= 0.1 * self._weights.grad
             self._weights.grad = None
         return {"loss": loss.item()}
+
+    def _is_first_time(self):
+        if Path(self._marker).exists():
+            return False
+        # Steps are so short that Ray may not have registered a checkpoint yet.
+        folder = Path(self._marker).parent
+        while not list(folder.glob("run-*/checkpoint_manager_snapshot.json")):
+            time.sleep(0.1)
+        Path(self._marker).touch()
+        return True
 
     def state(self):
         return {"weights": self._weights.detach()}
@@ -71,7 +81,7 @@ def train_without_ray(steps):
 
 
 @pytest.mark.long
-def test_killed_run_is_resumed_also_by_another_release_but_not_by_another_training_version(
+def test_failed_run_is_resumed_also_by_another_release_but_not_by_another_training_version(
     tmp_path, ray_cluster, monkeypatch
 ):
     lines = []
@@ -81,15 +91,16 @@ def test_killed_run_is_resumed_also_by_another_release_but_not_by_another_traini
         options = {"folder": str(tmp_path), "checkpoint_every": 2, "report": lines.append}
         return fit(make, name=make_run_name("run", version, {}), workers=workers, **options)
 
-    make = partial(Descent, 6, die_at=4, marker=str(tmp_path / "died"))
+    # Unavailable storage is retried. tests/e2e/test_train_job.py kills a worker instead.
+    make = partial(Descent, 6, fail_at=4, marker=str(tmp_path / "failed"))
     state = train(make, version=1, workers=2)
-    assert (tmp_path / "died").exists()
+    assert (tmp_path / "failed").exists()
     assert state["step"] == 6
     torch.testing.assert_close(state["weights"], train_without_ray(6), atol=1e-6, rtol=1e-5)
     starts = [line.split("  ")[0] for line in lines]
     assert starts[0] == "step 2/6"
     assert starts[-1] == "step 6/6"
-    # Ray may not have registered the checkpoint of step 4 when the worker died.
+    # Ray may not have registered the checkpoint of step 4 when the worker failed.
     assert {"resumes from step 2", "resumes from step 4"} & set(starts)
     # The checkpoint of step 4 stays if Ray did not register it.
     metadata = [*tmp_path.glob("run-*/checkpoint_*/.metadata.json")]
@@ -101,20 +112,17 @@ def test_killed_run_is_resumed_also_by_another_release_but_not_by_another_traini
     assert lines == ["resumes from step 6"]
     assert torch.equal(again["weights"], state["weights"])
 
-    # A resumed run would make nothing that fails. Unavailable storage is retried, and a permanent
-    # error is not.
+    # A resumed run would make nothing that fails. A permanent error is not retried.
     with pytest.raises(ManifestError, match="row 7 is no good in step 0"):
         train(partial(FailingDescent, tmp_path), version=2, workers=2)
-    assert list(tmp_path.glob("unavailable-*"))
     assert 1 <= len(list(tmp_path.glob("failed-*"))) <= 2
 
 
 class FailingDescent(Descent):
-    """A training whose first step raises a transient error once on each rank, then a permanent one.
+    """A training whose first step raises a permanent error.
 
     Args:
-        folder: gets an empty file for each rank that found the storage unavailable, and for each
-            process that raised the permanent error.
+        folder: gets an empty file for each process that raised it.
     """
 
     def __init__(self, folder):
@@ -122,10 +130,6 @@ class FailingDescent(Descent):
         self._folder = folder
 
     def step(self, number):
-        rank, _ = rank_and_world_size()
-        if not (self._folder / f"unavailable-{rank}").exists():
-            (self._folder / f"unavailable-{rank}").touch()
-            raise StorageUnavailable("no answer")
         (self._folder / f"failed-{os.getpid()}").touch()
         raise ManifestError(f"row 7 is no good in step {number}")
 
