@@ -1,7 +1,7 @@
-"""Run one job for a given time and sample its memory and open files.
+"""Run one job until some time after its first shard, and sample its memory and open files.
 
 Usage: `soak.py MANIFEST OUTPUT SECONDS`, in its own process because the test process may have
-a Ray already. Print samples as JSON, one every few seconds: the resident MiB and the open files of
+a Ray already. Print samples as JSON, one every 1.5 seconds: the resident MiB and the open files of
 this process (`driver`) and of each scoring actor, by process id; the MiB that the object store has
 spilled; and the pairs scored so far.
 """
@@ -24,11 +24,11 @@ from roi_ray.bench.job import actor_memory_mib, private_memory_mib
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
 
-SAMPLE_SECONDS = 3.0
+SAMPLE_SECONDS = 1.5
 
 
 def main(manifest: str, output: str, seconds: str) -> None:
-    """Run the job for `seconds`, then exit without waiting for it."""
+    """Watch the job for `seconds` from its first shard on, then exit without waiting for it."""
     context = ray.init(
         address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR",
         log_to_driver=False,
@@ -38,6 +38,8 @@ def main(manifest: str, output: str, seconds: str) -> None:
     job = threading.Thread(target=score_manifest, args=(manifest, output, None, options))
     job.daemon = True
     job.start()
+    while not list(Path(output).glob("shard-*")) and job.is_alive():
+        time.sleep(0.1)
     samples = []
     end = time.monotonic() + float(seconds)
     while time.monotonic() < end and job.is_alive():

@@ -13,7 +13,7 @@ from tests.e2e.conftest import make_many_small_pairs, run_script
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
-SECONDS = float(os.environ.get("ROI_RAY_SOAK_SECONDS", "60"))
+SECONDS = float(os.environ.get("ROI_RAY_SOAK_SECONDS", "30"))
 
 ARENA_MIB = 64
 """glibc keeps an arena of this size per thread, which an actor may fill and empty at any time. One

@@ -59,7 +59,7 @@ def networks():
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-@pytest.mark.parametrize("size", SIZES[1:])
+@pytest.mark.parametrize("size", SIZES[2:])
 def test_numbers_under_given_masks_equal_the_literal_method(
     photos, networks, size, weighting
 ) -> None:
