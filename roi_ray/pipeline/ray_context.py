@@ -3,14 +3,12 @@
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from roi_ray.runtime.actor_arguments import pass_arguments_by_value
-from roi_ray.runtime.cluster import connect
-from roi_ray.runtime.lean_data import without_helper_actors
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -22,25 +20,6 @@ Ray retries for ever by default, and one file that crashes its decoder would the
 """
 
 _BLOCK_BYTES = 1 << 20
-
-
-def connect_for_data(connection: ExitStack, object_store: int | None) -> bool:
-    """Connect to Ray to run data sets on it, as long as the stack is open.
-
-    Args:
-        connection: keeps the connection.
-        object_store: see `connect`.
-
-    Returns:
-        True if this is a local Ray, which never gets more nodes.
-
-    Raises:
-        ClusterError: see `connect`.
-    """
-    is_local = connection.enter_context(connect(object_store=object_store))
-    if is_local:
-        connection.enter_context(without_helper_actors())
-    return is_local
 
 
 @contextmanager

@@ -8,13 +8,8 @@ import pyarrow as pa
 
 from roi_ray.pipeline.job import Job
 from roi_ray.pipeline.plan import split_into_blocks
-from roi_ray.pipeline.ray_context import (
-    RETRIES,
-    connect_for_data,
-    iterate,
-    streaming_context,
-)
-from roi_ray.runtime.cluster import WorkerPlan, plan_workers
+from roi_ray.pipeline.ray_context import RETRIES, iterate, streaming_context
+from roi_ray.runtime.cluster import WorkerPlan, connect, plan_workers
 from roi_ray.runtime.worker_memory import (
     find_local_device,
     limit_to_memory,
@@ -49,7 +44,10 @@ class RayEngine:
         """Connect to Ray, and plan how the job uses its CPUs, GPUs and memory."""
         options, memory = self._job.options, self._job.memory
         local_demands = list(memory.demands(find_local_device(options.device)))
-        can_grow = not connect_for_data(self._connection, local_object_store(local_demands))
+        starts_ray = self._connection.enter_context(
+            connect(object_store=local_object_store(local_demands))
+        )
+        can_grow = not starts_ray
         workers = plan_workers(
             options.device, options.actors, options.gpus_per_actor, can_grow=can_grow
         )

@@ -14,12 +14,8 @@ from roi_ray.errors import ClusterError, StorageError
 from roi_ray.io import storage
 from roi_ray.io.allowlist import Allowlist
 from roi_ray.pipeline.plan import split_into_blocks
-from roi_ray.pipeline.ray_context import (
-    RETRIES,
-    connect_for_data,
-    iterate,
-    streaming_context,
-)
+from roi_ray.pipeline.ray_context import RETRIES, iterate, streaming_context
+from roi_ray.runtime.cluster import connect
 from roi_ray.runtime.logs import LOGGER
 from roi_ray.schema import Failure
 from roi_ray.sweep.codec import Codec
@@ -71,7 +67,7 @@ class RayEncodeEngine:
                 Ray does not have.
         """
         if self._can_grow is None:
-            self._can_grow = not connect_for_data(self._connection, _OBJECT_STORE)
+            self._can_grow = not self._connection.enter_context(connect(object_store=_OBJECT_STORE))
         if not storage.is_remote(self._job.output):
             os.makedirs(storage.local_path(self._job.output), exist_ok=True)
         groups = self._group(split_by_codec(items), isolate=isolate)
