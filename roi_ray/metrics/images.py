@@ -73,6 +73,11 @@ class Images:
         values = self.samples.float()
         return values / self.white if self.white != 1 else values
 
+    @cached_property
+    def planes(self) -> Tensor:
+        """The values, contiguous: one plane per channel, as filters read them."""
+        return self.values.contiguous()
+
 
 @dataclass(frozen=True, eq=False)
 class ImagePair:

@@ -6,7 +6,7 @@ takes the means twice, over the whole image and under the mask, so that every nu
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,25 @@ from roi_ray.metrics.region import Region, Regions
 from roi_ray.metrics.roi import MaskView, spatial_mean, whole_and_masked_means
 from roi_ray.metrics.strips import ImageStrips
 from roi_ray.settings import Weighting
+
+
+class RowMeans(NamedTuple):
+    """Means of some rows of one L map.
+
+    Attributes:
+        rows: number of rows; may be 0, and the means have no meaning then.
+        whole: means over the rows, (N, ...), float64.
+        masked: means under the mask, likewise.
+    """
+
+    rows: int
+    whole: Tensor
+    masked: Tensor
+
+
+GetWeights = Callable[[int, tuple[int, int], torch.dtype], Tensor | None]
+"""Given the number of a map, the height and width of its next rows, and its type, returns the
+weights of these rows, (1 or N, h, w), contiguous; None if there is no mask."""
 
 
 class Metric(ABC):
@@ -80,6 +99,30 @@ class Metric(ABC):
             memory: each map is averaged before the next one is computed.
         """
 
+    def average_maps(
+        self, prepared: Sequence[Tensor], pair: ImagePair, get_weights: GetWeights
+    ) -> Iterator[RowMeans]:
+        """Average the L maps, over the whole image and under the mask.
+
+        Overridden by metrics with a kernel that averages maps without writing them.
+
+        Args:
+            prepared: see `compute_maps`.
+            pair: see `compute_maps`.
+            get_weights: returns the weights of the mask for the rows of a map.
+
+        Yields:
+            the means of each map that `compute_maps` returns, or of its next rows.
+        """
+        for number, maps in enumerate(self.compute_maps(prepared, pair)):
+            height, width = maps.shape[-2:]
+            weights = get_weights(number, (height, width), maps.dtype)
+            if weights is None:
+                whole = masked = spatial_mean(maps)
+            else:
+                whole, masked = whole_and_masked_means(maps, weights)
+            yield RowMeans(height, whole, masked)
+
     @abstractmethod
     def combine(self, means: list[Tensor]) -> dict[str, Tensor]:
         """Turn the maps' spatial means into numbers.
@@ -124,28 +167,31 @@ class RunningMeans:
 
     def add(self, prepared: Sequence[Tensor], pair: ImagePair) -> None:
         """Add the next strip of a pair, with what the metric prepared of the same rows."""
-        for number, maps in enumerate(self._metric.compute_maps(prepared, pair)):
+        averages = self._metric.average_maps(prepared, pair, self._get_weights)
+        for number, (rows, whole, masked) in enumerate(averages):
             if number == len(self._means):
                 self._means.append(_Means())
-            means = self._means[number]
-            end = means.rows + maps.shape[-2]
-            if end == means.rows:
-                continue
-            height = end if self._heights is None else self._heights[number]
-            whole, masked = self._average(maps, Strip(means.rows, end, height))
-            self._means[number] = _Means(end, means.whole + whole, means.masked + masked)
+            if rows:
+                means = self._means[number]
+                end = means.rows + rows
+                share = rows / self._get_height(number, end)
+                self._means[number] = _Means(
+                    end, means.whole + whole * share, means.masked + masked * share
+                )
 
-    def _average(self, maps: Tensor, rows: Strip) -> tuple[Tensor, Tensor]:
-        """Return what some rows contribute to both means."""
-        if self._regions is None:
-            whole = masked = spatial_mean(maps)
-        else:
-            weights = self._regions.get_weights(self._metric.mask_view, maps, rows)
-            whole, masked = whole_and_masked_means(maps, weights)
-        if rows.is_whole:
-            return whole, masked
-        share = (rows.end - rows.start) / rows.height
-        return whole * share, masked * share
+    def _get_weights(self, number: int, size: tuple[int, int], dtype: torch.dtype) -> Tensor | None:
+        """Return the weights for the next rows of a map; see `GetWeights`."""
+        height, width = size
+        if self._regions is None or not height:
+            return None
+        start = self._means[number].rows if number < len(self._means) else 0
+        end = start + height
+        rows = Strip(start, end, self._get_height(number, end))
+        return self._regions.get_weights(self._metric.mask_view, rows, width, dtype)
+
+    def _get_height(self, number: int, end: int) -> int:
+        """Return the height of a map; of whole images, its rows end with the first ones."""
+        return end if self._heights is None else self._heights[number]
 
     def combine(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the numbers of the whole image, and those under the mask, by column.

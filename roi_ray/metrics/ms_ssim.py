@@ -1,8 +1,8 @@
 """Multi-scale structural similarity (Wang, Simoncelli and Bovik, Asilomar 2003).
 
 The work is split, because in a sweep one reference meets many distorted images:
-`filter_reference` runs once per reference, `similarity_maps` once per distorted image, and
-`combine_scales` turns the maps' means, over the whole image or under a mask, into the number.
+`filter_reference` runs once per reference, `average_scales` once per distorted image, and
+`combine_scales` turns the means, over the whole image or under a mask, into the number.
 `ms_ssim` does all three.
 """
 
@@ -15,10 +15,16 @@ from torch import Tensor
 from roi_ray.errors import ImageTooSmall
 from roi_ray.metrics.gaussian import MARGIN, WINDOW
 from roi_ray.metrics.images import ImagePair, Images
-from roi_ray.metrics.metric import Metric, compute_metric
+from roi_ray.metrics.metric import GetWeights, Metric, RowMeans, compute_metric
 from roi_ray.metrics.roi import GaussianView
-from roi_ray.metrics.similarity import Moments, compute_moments, similarity_map
+from roi_ray.metrics.similarity import (
+    Moments,
+    average_similarity,
+    compute_moments,
+    similarity_map,
+)
 from roi_ray.metrics.strips import ImageStrips, RowBuffer
+from roi_ray.runtime.compiled import has_kernels
 from roi_ray.settings import Weighting
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -78,19 +84,29 @@ class _MsSsim(Metric):
         return [side - 2 * MARGIN for side in _scale_sides(height)]
 
     def prepare(self, references: Images) -> Sequence[Tensor]:
-        moments = filter_reference(references.values.contiguous(), self._pyramid)
+        moments = filter_reference(references.planes, self._pyramid)
         return [tensor for scale in moments for tensor in (scale.image, scale.mean, scale.variance)]
 
     def compute_maps(self, prepared: Sequence[Tensor], pair: ImagePair) -> Iterable[Tensor]:
-        scales = zip(prepared[0::3], prepared[1::3], prepared[2::3], strict=True)
-        moments = [Moments(*scale) for scale in scales]
-        return similarity_maps(moments, pair.distorted.values.contiguous(), self._pyramid)
+        return similarity_maps(_group_moments(prepared), pair.distorted.planes, self._pyramid)
+
+    def average_maps(
+        self, prepared: Sequence[Tensor], pair: ImagePair, get_weights: GetWeights
+    ) -> Iterator[RowMeans]:
+        moments = _group_moments(prepared)
+        return average_scales(moments, pair.distorted.planes, get_weights, self._pyramid)
 
     def combine(self, means: list[Tensor]) -> dict[str, Tensor]:
         return {"ms_ssim": combine_scales(means)}
 
 
 METRIC = _MsSsim()
+
+
+def _group_moments(prepared: Sequence[Tensor]) -> list[Moments]:
+    """Undo what `_MsSsim.prepare` returns."""
+    scales = zip(prepared[0::3], prepared[1::3], prepared[2::3], strict=True)
+    return [Moments(*scale) for scale in scales]
 
 
 class Pyramid:
@@ -190,6 +206,33 @@ def similarity_maps(
     ]
 
 
+def average_scales(
+    reference: list[Moments],
+    distorted: Tensor,
+    get_weights: GetWeights,
+    pyramid: Pyramid | None = None,
+) -> Iterator[RowMeans]:
+    """Average the L maps of all scales, on a CPU without writing them.
+
+    Args:
+        reference: see `similarity_maps`.
+        distorted: see `similarity_maps`.
+        get_weights: returns the weights of the mask for the rows of a scale.
+        pyramid: see `similarity_maps`.
+
+    Yields:
+        the means of each scale, (N, 3).
+    """
+    pyramid = pyramid or Pyramid(*distorted.shape[-2:])
+    last = len(reference) - 1
+    scales = zip(reference, pyramid.push(distorted), strict=True)
+    for scale, (moments, image) in enumerate(scales):
+        height, width = moments.mean.shape[-2:]
+        weights = get_weights(scale, (height, width), torch.float32)
+        means = average_similarity(moments, image, weights, luminance=scale == last)
+        yield RowMeans(height, *means)
+
+
 def combine_scales(means: list[Tensor]) -> Tensor:
     """Multiply the means of all scales, each to the power of Wang's weight; average the channels.
 
@@ -230,6 +273,10 @@ def _halve(cells: RowBuffer, rows: Tensor) -> Tensor:
         # `pytorch_msssim` pads both sides and drops a window that is not full: the border is before
         # the first row or column.
         image = F.pad(image, (odd_columns, 0, above, 0))
+    if image.shape[-2] and has_kernels(image):
+        from roi_ray.metrics.compiled import ssim
+
+        return ssim.halve(image.contiguous())
     # Four times as fast on a CPU as `avg_pool2d`, which has no vector code for this layout.
     lines = image[..., 0::2, :] + image[..., 1::2, :]
     return (lines[..., 0::2] + lines[..., 1::2]).mul_(0.25)

@@ -89,33 +89,34 @@ class Regions:
         """Tell which masks have a region of interest: a mean of 1e-6 or more, bool (N,)."""
         return self.means >= EMPTY_MEAN
 
-    def get_weights(self, view: MaskView, maps: Tensor, rows: Strip) -> Tensor:
+    def get_weights(self, view: MaskView, rows: Strip, width: int, dtype: torch.dtype) -> Tensor:
         """Return the weights under which rows of L maps are averaged.
 
         Args:
             view: how the maps see the mask.
-            maps: rows of the maps, (M, ..., h, w).
             rows: the rows, of all rows of the maps.
+            width: width of the maps.
+            dtype: type of the maps.
 
         Returns:
-            (N, h, w), of the maps' type.
+            (N, h, w), contiguous, of the maps' type.
         """
-        key = (maps.dtype, rows, maps.shape[-1], view, self._weighting)
+        key = (dtype, rows, width, view, self._weighting)
         new = [region for region in dict.fromkeys(self._regions) if key not in region.kept_weights]
         if new:
-            for region, weights in zip(new, self._compute(new, view, maps, rows), strict=True):
-                region.kept_weights[key] = weights[None]
+            computed = self._compute(new, view, rows, width, dtype)
+            for region, weights in zip(new, computed, strict=True):
+                region.kept_weights[key] = weights[None].contiguous()
         kept = [region.kept_weights[key] for region in self._regions]
         return kept[0] if len(kept) == 1 else torch.cat(kept)
 
     def _compute(
-        self, regions: Sequence[Region], view: MaskView, maps: Tensor, rows: Strip
+        self, regions: Sequence[Region], view: MaskView, rows: Strip, width: int, dtype: torch.dtype
     ) -> Tensor:
-        width = maps.shape[-1]
         mask_height = len(regions[0].values)
         if rows.is_whole:
             masks = torch.cat([region.read(0, mask_height) for region in regions])
-            resized = view.resize(masks, rows.height, width).to(maps.dtype)
+            resized = view.resize(masks, rows.height, width).to(dtype)
             return mask_weights(resized, self._weighting)
         parts = []
         for region in regions:
@@ -123,5 +124,5 @@ class Regions:
             # Computed only where it is needed, as it takes another pass over the mask.
             is_normalised = self._weighting == "normalised"
             mean = region.map_mean(view, rows.height, width) if is_normalised else None
-            parts.append(mask_weights(part, self._weighting, mean).to(maps.dtype))
+            parts.append(mask_weights(part, self._weighting, mean).to(dtype))
         return torch.cat(parts)

@@ -1,4 +1,4 @@
-"""SSIM's maps of one scale, from images and the local moments of the references."""
+"""SSIM at one scale, from images and the local moments of the references."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,20 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from roi_ray.metrics.gaussian import (
-    MARGIN,
-    gaussian_means,
-    gaussian_means_at_once,
-    gaussian_taps,
-)
+from roi_ray.metrics.gaussian import MARGIN, gaussian_means, gaussian_taps
+from roi_ray.metrics.roi import spatial_mean, whole_and_masked_means
+from roi_ray.runtime.compiled import has_kernels
 from roi_ray.runtime.triton import has_triton
 
 _C1 = 0.01**2
 _C2 = 0.03**2
-_BLOCK_PIXELS = 1 << 16
-_MIN_BLOCK_ROWS = 32
-_MAX_BLOCK_COLUMNS = 2048
-"""From some 4,000 columns on, torch's convolution takes more than twice as long per pixel."""
 
 
 @dataclass(frozen=True)
@@ -36,57 +29,48 @@ class Moments:
     mean: Tensor
     variance: Tensor
 
-    def select(self, images: slice, block: "Block") -> "Moments":
-        """Select some of the references, and a block of their maps."""
-        rows, columns = block
-        return Moments(
-            self.image[images, :, widen(rows), widen(columns)],
-            self.mean[images, :, rows, columns],
-            self.variance[images, :, rows, columns],
-        )
-
-
-Block = tuple[slice, slice]
-"""Rows and columns of a map."""
-
-
-def widen(positions: slice) -> slice:
-    """Return the rows or columns of the image that the window sees at positions of the map."""
-    return slice(positions.start, positions.stop + 2 * MARGIN)
-
-
-def list_blocks(height: int, width: int) -> list[Block]:
-    """Split a map into blocks for which all intermediate results stay in a CPU's cache."""
-    columns = -(-width // -(-width // _MAX_BLOCK_COLUMNS))
-    rows = max(_MIN_BLOCK_ROWS, _BLOCK_PIXELS // columns)
-    return [
-        (slice(top, min(top + rows, height)), slice(left, min(left + columns, width)))
-        for top in range(0, height, rows)
-        for left in range(0, width, columns)
-    ]
-
 
 def compute_moments(image: Tensor) -> Moments:
     """Compute the local moments of references at one scale.
 
     Args:
-        image: float32, (N, 3, H, W), in [0, 1]; H is 11 or more, or 0.
+        image: float32, contiguous, (N, 3, H, W), in [0, 1]; H is 11 or more, or 0.
     """
     if not image.shape[-2]:
         empty = image[..., : -2 * MARGIN]
         return Moments(image, empty, empty)
-    if image.device.type != "cpu":
-        mean, square = gaussian_means_at_once(torch.stack([image, image * image]))
-        return Moments(image, mean, square.addcmul_(mean, mean, value=-1))
-    height, width = (side - 2 * MARGIN for side in image.shape[-2:])
-    means, variances = image.new_empty(2, *image.shape[:2], height, width)
-    for rows, columns in list_blocks(height, width):
-        block = image[..., widen(rows), widen(columns)]
-        inputs = torch.stack([block, block * block])
-        mean, square = gaussian_means(inputs)
-        means[..., rows, columns] = mean
-        torch.addcmul(square, mean, mean, value=-1, out=variances[..., rows, columns])
-    return Moments(image, means, variances)
+    if has_kernels(image):
+        from roi_ray.metrics.compiled import ssim
+
+        return Moments(image, *ssim.compute_moments(image))
+    mean, square = gaussian_means(torch.stack([image, image * image]))
+    return Moments(image, mean, square.addcmul_(mean, mean, value=-1))
+
+
+def average_similarity(
+    x: Moments, y: Tensor, weights: Tensor | None, luminance: bool
+) -> tuple[Tensor, Tensor]:
+    """Average what `similarity_map` computes, on a CPU without writing it.
+
+    Args:
+        x: one reference, or one per distorted image.
+        y: distorted, float32, contiguous, (N, 3, H, W), in [0, 1].
+        weights: the mask's weights, float32, contiguous, (1 or N, H - 10, W - 10); None for no
+            mask.
+        luminance: whether to multiply by the luminance term.
+
+    Returns:
+        means over the whole map, and under the mask, (N, 3), float64; not a number if H is 0.
+    """
+    if y.shape[-2] and has_kernels(y):
+        from roi_ray.metrics.compiled import ssim
+
+        return ssim.average_similarity((x.image, x.mean, x.variance), y, weights, luminance)
+    similarity = similarity_map(x, y, luminance)
+    if weights is None:
+        mean = spatial_mean(similarity)
+        return mean, mean
+    return whole_and_masked_means(similarity, weights)
 
 
 def similarity_map(x: Moments, y: Tensor, luminance: bool) -> Tensor:
@@ -102,40 +86,13 @@ def similarity_map(x: Moments, y: Tensor, luminance: bool) -> Tensor:
     """
     if not y.shape[-2]:
         return y[..., : -2 * MARGIN]
-    on_cpu = y.device.type == "cpu"
-    return (_similarity_in_blocks if on_cpu else _similarity_at_once)(x, y, luminance)
-
-
-def _similarity_in_blocks(x: Moments, y: Tensor, luminance: bool) -> Tensor:
-    """Compute contrast-structure, (N, 3, h, w), on a CPU; with `luminance`, full SSIM."""
-    height, width = x.mean.shape[-2:]
-    similarity = y.new_empty(*y.shape[:2], height, width)
-    for number in range(len(y)):
-        one_image = slice(number, number + 1)
-        for block in list_blocks(height, width):
-            rows, columns = block
-            reference = x.select(one_image if len(x.image) > 1 else slice(None), block)
-            image = y[one_image, :, widen(rows), widen(columns)]
-            inputs = image.new_empty(3, *image.shape)
-            inputs[0] = image
-            torch.mul(image, image, out=inputs[1])
-            torch.mul(image, reference.image, out=inputs[2])
-            means = gaussian_means(inputs).unbind()
-            similarity[one_image, :, rows, columns] = _ssim(
-                means, reference.mean, reference.variance, luminance
-            )
-    return similarity
-
-
-def _similarity_at_once(x: Moments, y: Tensor, luminance: bool) -> Tensor:
-    """Compute the same map on a GPU, where few large kernels are faster than many small ones."""
-    if has_triton():
+    if y.is_cuda and has_triton():
         from roi_ray.metrics.triton import ssim
 
         constants = (_C1, _C2)
         taps = gaussian_taps(y.device)
         return ssim.similarity_map(x.image, y, x.mean, x.variance, taps, constants, luminance)
-    filtered = gaussian_means_at_once(torch.stack([y, y * y, y * x.image]))
+    filtered = gaussian_means(torch.stack([y, y * y, y * x.image]))
     return _ssim(filtered.unbind(), x.mean, x.variance, luminance)
 
 

@@ -16,7 +16,6 @@ from roi_ray.metrics.gaussian import MARGIN, WINDOW, exact_gaussian_means
 from roi_ray.metrics.images import ImagePair, Images
 from roi_ray.metrics.metric import Metric, compute_metric
 from roi_ray.metrics.roi import GaussianView
-from roi_ray.metrics.similarity import list_blocks, widen
 from roi_ray.metrics.strips import ImageStrips, RowBuffer
 from roi_ray.settings import Weighting
 
@@ -125,17 +124,10 @@ def local_deviations(image: Tensor) -> Tensor:
     Returns:
         float32, (N, H - 10, W - 10), in [0, 0.5]; the same values wherever the images are the same.
     """
-    height, width = (side - 2 * MARGIN for side in image.shape[-2:])
-    deviations = image.new_empty(len(image), height, width)
-    whole = (slice(0, height), slice(0, width))
-    blocks = list_blocks(height, width) if image.device.type == "cpu" else [whole]
-    for rows, columns in blocks:
-        # In flat areas, where it matters, float32 leaves few digits of this difference.
-        block = image[:, widen(rows), widen(columns)].double()
-        mean, square = exact_gaussian_means(block), exact_gaussian_means(block.square())
-        variance = square.addcmul_(mean, mean, value=-1).clamp_(min=0)
-        deviations[:, rows, columns] = variance.sqrt_()
-    return deviations
+    # In flat areas, where it matters, float32 leaves few digits of this difference.
+    image = image.double()
+    mean, square = exact_gaussian_means(image), exact_gaussian_means(image.square())
+    return square.addcmul_(mean, mean, value=-1).clamp_(min=0).sqrt_().float()
 
 
 def change_maps(x: Tensor, y: Tensor) -> Iterator[Tensor]:

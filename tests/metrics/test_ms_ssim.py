@@ -3,16 +3,16 @@ import torch
 from pytorch_msssim import ms_ssim as package_ms_ssim
 
 from roi_ray.errors import ImageTooSmall
-from roi_ray.metrics import similarity
 from roi_ray.metrics.ms_ssim import (
     Pyramid,
+    average_scales,
     combine_scales,
     filter_reference,
     ms_ssim,
     scales_that_fit,
-    similarity_maps,
 )
-from roi_ray.metrics.roi import spatial_mean
+from roi_ray.metrics.similarity import average_similarity, similarity_map
+from roi_ray.runtime import compiled
 from roi_ray.verification.literal import ms_ssim as literal_ms_ssim
 from tests.conftest import Photos, jpeg
 
@@ -21,9 +21,24 @@ def image(pixels):
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
 
 
+@pytest.fixture(params=["kernels", "torch"])
+def path(request, monkeypatch) -> str:
+    """Run a test with kernels, and with torch as where numba cannot compile."""
+    if request.param == "torch":
+        monkeypatch.setattr(compiled, "can_compile", lambda: False)
+    else:
+        assert compiled.can_compile()
+    return request.param
+
+
+def measure_all(x, several):
+    """Measure images (N, 3, H, W) against one reference, or each against its own, (N,)."""
+    averages = average_scales(filter_reference(x), several, lambda *_: None)
+    return combine_scales([means.whole for means in averages])
+
+
 def measure(x, y):
-    levels = similarity_maps(filter_reference(image(x)[None]), image(y)[None])
-    return float(combine_scales([level.double().mean((-2, -1)) for level in levels]))
+    return float(measure_all(image(x)[None].contiguous(), image(y)[None].contiguous()))
 
 
 @pytest.mark.parametrize("quality", [1, 10, 50, 95])
@@ -37,7 +52,7 @@ def measure(x, y):
         ("rocket", 163, 640),
     ],
 )
-def test_steps_equal_pytorch_msssim(photos: Photos, name, height, width, quality) -> None:
+def test_steps_equal_pytorch_msssim(photos: Photos, path, name, height, width, quality) -> None:
     x = photos[name][:height, :width]
     y = jpeg(x, quality)
     expected = package_ms_ssim(image(x)[None], image(y)[None], data_range=1.0)
@@ -49,7 +64,7 @@ def test_steps_equal_pytorch_msssim(photos: Photos, name, height, width, quality
     ("height", "width", "scales"),
     [(16, 16, 1), (11, 300, 1), (37, 500, 2), (41, 60, 3), (160, 161, 4), (161, 161, 5)],
 )
-def test_small_images_use_the_scales_that_fit(photos, height, width, scales, quality) -> None:
+def test_small_images_use_the_scales_that_fit(photos, path, height, width, scales, quality) -> None:
     x = photos["hubble_deep_field"][:height, :width]
     y = jpeg(x, quality)
     assert scales_that_fit(height, width) == scales
@@ -58,7 +73,7 @@ def test_small_images_use_the_scales_that_fit(photos, height, width, scales, qua
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
-def test_ms_ssim_function_equals_pytorch_msssim(photos: Photos, dtype) -> None:
+def test_ms_ssim_function_equals_pytorch_msssim(photos: Photos, path, dtype) -> None:
     x, several = photos["chelsea"], [jpeg(photos["chelsea"], quality) for quality in (5, 50)]
     a, b = image(x), torch.stack([image(y) for y in several])
     expected = package_ms_ssim(a.expand_as(b), b, data_range=1.0, size_average=False)
@@ -68,17 +83,15 @@ def test_ms_ssim_function_equals_pytorch_msssim(photos: Photos, dtype) -> None:
     assert float(ms_ssim(a, b[0])) == pytest.approx(float(expected[0]), abs=1e-5)
 
 
-def test_identical_images_score_1(photos: Photos) -> None:
+def test_identical_images_score_1(photos: Photos, path) -> None:
     x = photos["astronaut"]
     assert measure(x, x) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize(("x", "y"), [(210, 212), (225, 230), (200, 190), (250, 250)])
-def test_flat_images_are_near_the_exact_value_and_never_above_one(x, y) -> None:
+def test_flat_images_are_near_the_exact_value_and_never_above_one(path, x, y) -> None:
     one, other = (torch.full((1, 3, 200, 200), level / 255) for level in (x, y))
-    (got,) = combine_scales(
-        [spatial_mean(m) for m in similarity_maps(filter_reference(one), other)]
-    )
+    (got,) = measure_all(one, other)
     exact = package_ms_ssim(one.double(), other.double(), data_range=1.0).item()
     assert got <= 1
     # In float32, rounding makes a variance of 0 this inexact, in the package too.
@@ -96,33 +109,64 @@ def test_image_smaller_than_the_window_is_refused() -> None:
         scales_that_fit(10, 300)
 
 
-def test_batch_equals_single_images(photos: Photos) -> None:
-    x = photos["coffee"]
-    several = [jpeg(x, quality) for quality in (10, 50, 90)]
-    levels = similarity_maps(
-        filter_reference(image(x)[None]), torch.stack([image(y) for y in several])
-    )
-    together = combine_scales([level.double().mean((-2, -1)) for level in levels])
-    assert together.tolist() == pytest.approx([measure(x, y) for y in several], abs=1e-7)
+@pytest.mark.parametrize("height", [61, 200, 400])
+def test_numbers_do_not_depend_on_the_batch_or_the_threads(photos: Photos, height) -> None:
+    x = image(photos["coffee"][:height]).contiguous()[None]
+    several = torch.stack([image(jpeg(photos["coffee"][:height], q)) for q in (10, 50, 90)])
+    together = measure_all(x, several)
+    assert torch.equal(measure_all(x.repeat(3, 1, 1, 1), several), together)
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            alone = [measure_all(x, y[None]) for y in several]
+            assert torch.equal(torch.cat(alone), together)
+    finally:
+        torch.set_num_threads(threads)
 
 
+def test_batch_equals_single_images_without_kernels(photos: Photos, monkeypatch) -> None:
+    monkeypatch.setattr(compiled, "can_compile", lambda: False)
+    x = image(photos["coffee"]).contiguous()[None]
+    several = torch.stack([image(jpeg(photos["coffee"], q)) for q in (10, 50, 90)])
+    alone = torch.cat([measure_all(x, y[None]) for y in several])
+    assert measure_all(x, several).tolist() == pytest.approx(alone.tolist(), abs=1e-7)
+
+
+@pytest.mark.parametrize("masks", [1, 3])
 @pytest.mark.parametrize("references", [1, 3])
-def test_gpu_path_without_triton_equals_the_blocks(photos: Photos, monkeypatch, references) -> None:
-    monkeypatch.setattr(similarity, "has_triton", lambda: False)
-    assert_equals_blocks(photos["coffee"], references, similarity._similarity_at_once)
+@pytest.mark.parametrize(("height", "width"), [(37, 61), (11, 11), (140, 300), (90, 640)])
+def test_kernel_averages_what_torch_writes(
+    photos: Photos, references, masks, height, width
+) -> None:
+    crop = photos["rocket"][:height, :width]
+    x = torch.stack([image(crop)] * references)
+    y = torch.stack([image(jpeg(crop, quality)) for quality in (5, 40, 90)])
+    draw = torch.Generator().manual_seed(0)
+    for moments, distorted in zip(filter_reference(x), Pyramid(height, width).push(y), strict=True):
+        weights = torch.rand(masks, *moments.mean.shape[-2:], generator=draw)
+        for luminance in (False, True):
+            maps = similarity_map(moments, distorted, luminance).double()
+            whole, masked = average_similarity(moments, distorted, weights, luminance)
+            expected = maps.mean((-2, -1)), (maps * weights[:, None]).mean((-2, -1))
+            # In flat areas a difference of squares leaves few digits.
+            assert torch.allclose(whole, expected[0], rtol=0, atol=1e-5)
+            assert torch.allclose(masked, expected[1], rtol=0, atol=1e-5)
+            ones = torch.ones_like(weights)
+            assert torch.equal(*average_similarity(moments, distorted, ones, luminance))
 
 
-def assert_equals_blocks(photo, references, compute) -> None:
+def assert_equals_torch(photo, references, compute) -> None:
     """Compare at two scales of odd sizes, for one shared reference or one per image."""
     x = torch.stack([image(photo[:37, :61])] * references)
     y = torch.stack([image(jpeg(photo[:37, :61], quality)) for quality in (5, 40, 90)])
     for moments, distorted in zip(filter_reference(x), Pyramid(37, 61).push(y), strict=True):
         for luminance in (False, True):
             ours = compute(moments, distorted, luminance)
-            blocks = similarity._similarity_in_blocks(moments, distorted, luminance)
+            expected = similarity_map(moments, distorted, luminance)
             # In flat areas a difference of squares leaves few digits.
-            assert float((ours - blocks).abs().mean()) < 1e-5
-            assert torch.allclose(ours, blocks, rtol=0, atol=2e-3)
+            assert float((ours - expected).abs().mean()) < 1e-5
+            assert torch.allclose(ours, expected, rtol=0, atol=2e-3)
 
 
 KERNELS = """
@@ -131,7 +175,7 @@ from roi_ray.metrics.gaussian import gaussian_taps
 from roi_ray.metrics.similarity import _C1, _C2
 from roi_ray.metrics.triton import ssim
 from roi_ray.sweep import photographs
-from tests.metrics.test_ms_ssim import assert_equals_blocks
+from tests.metrics.test_ms_ssim import assert_equals_torch
 import torch
 
 def similarity(x, y, luminance):
@@ -141,12 +185,12 @@ def similarity(x, y, luminance):
 
 photo = decode_image(photographs()["coffee"].read_bytes())
 for references in (1, 3):
-    assert_equals_blocks(photo, references, similarity)
+    assert_equals_torch(photo, references, similarity)
 print("equal")
 """
 
 
-def test_triton_kernels_equal_the_blocks(run_in_triton_interpreter) -> None:
+def test_triton_kernels_equal_torch(run_in_triton_interpreter) -> None:
     assert run_in_triton_interpreter(KERNELS) == "equal\n"
 
 

@@ -1,0 +1,1 @@
+"""Kernels of metrics for CPUs, compiled by numba; see `roi_ray.runtime.compiled`."""

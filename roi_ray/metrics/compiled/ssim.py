@@ -1,0 +1,248 @@
+# mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
+# ruff: noqa: ANN001, ANN202
+"""SSIM on a CPU: local moments of references, and means of similarity maps that are never written.
+
+Rows are filtered in pieces of `_COLUMNS` columns, so that all intermediate results stay in the
+first cache.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from roi_ray.metrics.gaussian import MARGIN, WINDOW, gaussian_taps
+from roi_ray.runtime.compiled import kernel, run_in_threads
+
+_TAPS = gaussian_taps(torch.device("cpu")).numpy()
+_C1, _C2 = np.float32(0.01**2), np.float32(0.03**2)
+_ZERO, _TWO, _QUARTER = np.float32(0), np.float32(2), np.float32(0.25)
+_COLUMNS = 256
+_LANES = 16
+"""float32 in the widest registers. A loop over a multiple of them has no remainder, which would
+take as long as many times as many columns."""
+
+_TASK_ROWS = 64
+
+
+def compute_moments(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute local means and variances over SSIM's window.
+
+    Args:
+        images: float32, contiguous, (N, C, H, W).
+
+    Returns:
+        means and variances, (N, C, H - 10, W - 10).
+    """
+    height, width = (side - 2 * MARGIN for side in images.shape[-2:])
+    means, variances = images.new_empty(2, *images.shape[:2], height, width)
+    planes, mean, variance = (_as_planes(each) for each in (images, means, variances))
+
+    def filter_rows(plane: int, top: int, bottom: int) -> None:
+        _compute_moments(planes[plane], mean[plane], variance[plane], top, bottom)
+
+    _run_on_rows(filter_rows, len(planes), height)
+    return means, variances
+
+
+def average_similarity(
+    references: tuple[Tensor, Tensor, Tensor],
+    images: Tensor,
+    weights: Tensor | None,
+    luminance: bool,
+) -> tuple[Tensor, Tensor]:
+    """Average SSIM's contrast-structure; with `luminance`, full SSIM.
+
+    Args:
+        references: images (1 or N, C, H, W), and their local means and variances; float32,
+            contiguous.
+        images: distorted, float32, contiguous, (N, C, H, W).
+        weights: float32, contiguous, (1 or N, H - 10, W - 10); None for no mask.
+        luminance: whether to multiply by the luminance term.
+
+    Returns:
+        means over the whole map, and under the mask, (N, C), float64.
+    """
+    x, mean, variance = (_as_planes(each) for each in references)
+    y = _as_planes(images)
+    channels = images.shape[1]
+    height, width = mean.shape[-2:]
+    masks = mean if weights is None else weights.numpy()  # without a mask, any numbers will do
+    sums = np.zeros((2, len(y), height))
+
+    def average_rows(plane: int, top: int, bottom: int) -> None:
+        reference, mask = plane % len(x), plane // channels % len(masks)
+        _sum_similarity(
+            x[reference],
+            y[plane],
+            mean[reference],
+            variance[reference],
+            masks[mask],
+            luminance,
+            top,
+            bottom,
+            sums[0, plane],
+            sums[1, plane],
+        )
+
+    _run_on_rows(average_rows, len(y), height)
+    whole, masked = torch.from_numpy(sums.sum(-1) / (height * width)).view(2, -1, channels)
+    return whole, whole if weights is None else masked
+
+
+def halve(images: Tensor) -> Tensor:
+    """Average 2 x 2 pixels.
+
+    Args:
+        images: float32, contiguous, (N, C, 2 h, 2 w).
+
+    Returns:
+        (N, C, h, w).
+    """
+    height, width = (side // 2 for side in images.shape[-2:])
+    halved = images.new_empty(*images.shape[:2], height, width)
+    planes, result = _as_planes(images), _as_planes(halved)
+
+    def halve_plane(plane: int) -> None:
+        _halve(planes[plane], result[plane])
+
+    run_in_threads(halve_plane, len(planes))
+    return halved
+
+
+def _as_planes(images: Tensor):
+    """View contiguous images (N, C, H, W) as an array of planes (N C, H, W)."""
+    return images.detach().view(-1, *images.shape[-2:]).numpy()
+
+
+def _run_on_rows(task, planes: int, height: int) -> None:
+    """Call `task(plane, top, bottom)` for all rows of all planes, in threads."""
+    tasks = -(-height // _TASK_ROWS)
+
+    def run(number: int) -> None:
+        plane, part = divmod(number, tasks)
+        task(plane, part * _TASK_ROWS, min((part + 1) * _TASK_ROWS, height))
+
+    run_in_threads(run, planes * tasks)
+
+
+@kernel
+def _compute_moments(image, means, variances, top, bottom):
+    width = means.shape[1]
+    columns = np.empty((2, _COLUMNS + _LANES), np.float32)
+    pieces = (width + _COLUMNS - 1) // _COLUMNS
+    for piece in range(pieces):
+        left = width * piece // pieces
+        count = width * (piece + 1) // pieces - left
+        wide = count + 2 * MARGIN
+        for row in range(top, bottom):
+            # The last vector of a row overlaps the one before.
+            _filter_columns(image, row, left, 0, wide // _LANES * _LANES, columns)
+            _filter_columns(image, row, left, max(0, wide - _LANES), wide, columns)
+            _finish_moments(columns, row, left, 0, count // _LANES * _LANES, means, variances)
+            _finish_moments(columns, row, left, max(0, count - _LANES), count, means, variances)
+
+
+@kernel
+def _filter_columns(image, row, left, start, stop, columns):
+    """Average values and their squares over the window's rows."""
+    for column in range(start, stop):
+        mean = square = _ZERO
+        for tap in range(WINDOW):
+            value = image[row + tap, left + column]
+            weighted = _TAPS[tap] * value
+            mean += weighted
+            square += weighted * value
+        columns[0, column] = mean
+        columns[1, column] = square
+
+
+@kernel
+def _finish_moments(columns, row, left, start, stop, means, variances):
+    """Average over the window's columns."""
+    for column in range(start, stop):
+        mean = square = _ZERO
+        for tap in range(WINDOW):
+            mean += _TAPS[tap] * columns[0, column + tap]
+            square += _TAPS[tap] * columns[1, column + tap]
+        means[row, left + column] = mean
+        variances[row, left + column] = square - mean * mean
+
+
+@kernel
+def _sum_similarity(x, y, x_means, x_variances, weights, luminance, top, bottom, whole, masked):
+    """Add up the similarity of each row, and its product with the weights."""
+    width = x_means.shape[1]
+    columns = np.empty((3, _COLUMNS + _LANES), np.float32)
+    similarity = np.empty(_COLUMNS, np.float32)
+    pieces = (width + _COLUMNS - 1) // _COLUMNS
+    for piece in range(pieces):
+        left = width * piece // pieces
+        count = width * (piece + 1) // pieces - left
+        wide = count + 2 * MARGIN
+        for row in range(top, bottom):
+            _filter_pair_columns(x, y, row, left, 0, wide // _LANES * _LANES, columns)
+            _filter_pair_columns(x, y, row, left, max(0, wide - _LANES), wide, columns)
+            for start, stop in (
+                (0, count // _LANES * _LANES),
+                (max(0, count - _LANES), count),
+            ):
+                _compute_similarity(
+                    columns, x_means, x_variances, row, left, start, stop, luminance, similarity
+                )
+            sums = _sum_row(similarity, weights, row, left, count)
+            whole[row] += sums[0]
+            masked[row] += sums[1]
+
+
+@kernel
+def _filter_pair_columns(x, y, row, left, start, stop, columns):
+    """Average `y`, `y y` and `x y` over the window's rows."""
+    for column in range(start, stop):
+        mean = square = product = _ZERO
+        for tap in range(WINDOW):
+            value = y[row + tap, left + column]
+            weighted = _TAPS[tap] * value
+            mean += weighted
+            square += weighted * value
+            product += weighted * x[row + tap, left + column]
+        columns[0, column] = mean
+        columns[1, column] = square
+        columns[2, column] = product
+
+
+@kernel
+def _compute_similarity(
+    columns, x_means, x_variances, row, left, start, stop, luminance, similarity
+):
+    """Average over the window's columns, and combine."""
+    for column in range(start, stop):
+        mean = square = product = _ZERO
+        for tap in range(WINDOW):
+            mean += _TAPS[tap] * columns[0, column + tap]
+            square += _TAPS[tap] * columns[1, column + tap]
+            product += _TAPS[tap] * columns[2, column + tap]
+        x_mean = x_means[row, left + column]
+        variance = square - mean * mean + x_variances[row, left + column]
+        value = (_TWO * (product - x_mean * mean) + _C2) / (variance + _C2)
+        if luminance:
+            value *= (_TWO * x_mean * mean + _C1) / (x_mean * x_mean + mean * mean + _C1)
+        similarity[column] = value
+
+
+@kernel
+def _sum_row(similarity, weights, row, left, count):
+    whole = masked = _ZERO
+    for column in range(count):
+        whole += similarity[column]
+        masked += similarity[column] * weights[row, left + column]
+    return whole, masked
+
+
+@kernel
+def _halve(image, halved):
+    height, width = halved.shape
+    for row in range(height):
+        for column in range(width):
+            first = image[2 * row, 2 * column] + image[2 * row + 1, 2 * column]
+            second = image[2 * row, 2 * column + 1] + image[2 * row + 1, 2 * column + 1]
+            halved[row, column] = _QUARTER * (first + second)

@@ -1,0 +1,118 @@
+"""Kernels for CPUs that numba compiles, and the threads that run them.
+
+A module of kernels is imported where it is needed, after `can_compile` has said that it can be:
+numba takes a second to import, and kernels that are not in its cache some seconds to compile.
+"""
+
+import functools
+import importlib.util
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from roi_ray.runtime.logs import LOGGER
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
+
+
+def kernel(function: _Kernel) -> _Kernel:
+    """Compile a function on its first call, for the types of that call's arguments.
+
+    Each combination of types is compiled again: always pass contiguous arrays of one type. The code
+    is for this processor, and runs without the interpreter's lock. It may use fused multiply-adds
+    and add in another order; indices are not checked, and division by zero gives infinity. What is
+    compiled is kept on disk, where a folder for it is writable: `__pycache__` beside the module, or
+    `NUMBA_CACHE_DIR`, or the user's cache folder.
+
+    Args:
+        function: a function of numpy arrays and numbers, in the part of Python that numba knows.
+    """
+    return _compile(function, {"contract", "reassoc", "nsz"})
+
+
+def exact_kernel(function: _Kernel) -> _Kernel:
+    """Compile a function as `kernel` does, with exactly the roundings that it writes down."""
+    return _compile(function, False)
+
+
+def _compile(function: _Kernel, fastmath: set[str] | bool) -> _Kernel:
+    import numba
+
+    options = {"nogil": True, "fastmath": fastmath, "error_model": "numpy"}
+    try:
+        compiled: _Kernel = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder for the cache
+        compiled = numba.njit(**options)(function)
+    return compiled
+
+
+@functools.cache
+def can_compile() -> bool:
+    """Tell whether kernels can be compiled in this process; if not, why is logged once."""
+    if importlib.util.find_spec("numba") is None:
+        return False
+    try:
+        import numba
+
+        if numba.config.DISABLE_JIT:
+            return False
+        kernel(_add_one)(1)
+    except Exception as error:  # whatever LLVM or the system objects to
+        LOGGER.warning("metrics are slower, because numba cannot compile: %s", error)
+        return False
+    return True
+
+
+def has_kernels(tensor: "Tensor") -> bool:
+    """Tell whether there are compiled kernels for a tensor's device; numba compiles for CPUs."""
+    return tensor.device.type == "cpu" and can_compile()
+
+
+def _add_one(number: int) -> int:
+    return number + 1
+
+
+def run_in_threads(task: Callable[[int], object], count: int) -> None:
+    """Call `task(0)` to `task(count - 1)` in as many threads as torch uses, and wait for all.
+
+    The threads take the numbers one after the other, so that a slow thread delays the others by
+    one task at most. A task should run for 0.1 ms or more, and does not call this function.
+
+    Args:
+        task: writes its results to places of its own, so that they do not depend on the threads.
+        count: number of calls.
+
+    Raises:
+        Exception: what a task raises; other tasks may then be left out.
+    """
+    import torch
+
+    numbers = iter(range(count))  # `next` of it is atomic
+
+    def work() -> None:
+        for number in numbers:
+            task(number)
+
+    helpers = min(torch.get_num_threads(), count) - 1
+    futures = [_get_pool().submit(work) for _ in range(helpers)]
+    try:
+        work()
+    finally:
+        # A helper that has not begun, because others keep the pool busy, has nothing left to do.
+        running = [future for future in futures if not future.cancel()]
+        errors = [error for future in running if (error := future.exception())]
+    if errors:
+        raise errors[0]
+
+
+@functools.cache
+def _get_pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="kernels")
+
+
+# The threads do not exist in a child process.
+os.register_at_fork(after_in_child=_get_pool.cache_clear)
