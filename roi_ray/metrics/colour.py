@@ -1,18 +1,18 @@
 """Mean squared errors of luma and chroma, which MSE over R, G and B hardly tells apart."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from roi_ray.metrics.images import ImagePair
-from roi_ray.metrics.metric import Metric, compute_metric
+from roi_ray.metrics.metric import GetWeights, Metric, RowMeans, compute_metric
 from roi_ray.settings import Weighting
 
 # Y'CbCr of ITU-R BT.601, full range, as in JPEG (JFIF).
-_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
-_CB_SCALE = 1 / (2 * (1 - _BLUE))
-_CR_SCALE = 1 / (2 * (1 - _RED))
+RED, GREEN, BLUE = 0.299, 0.587, 0.114
+CB_SCALE = 1 / (2 * (1 - BLUE))
+CR_SCALE = 1 / (2 * (1 - RED))
 
 
 def mse_ycbcr(
@@ -66,6 +66,18 @@ class _Colour(Metric):
         (mean,) = means
         return dict(zip(_COLUMNS, mean.unbind(1), strict=True))
 
+    def average_maps(
+        self, prepared: Sequence[Tensor], pair: ImagePair, get_weights: GetWeights
+    ) -> Iterator[RowMeans]:
+        if not pair.has_kernels:
+            yield from super().average_maps(prepared, pair, get_weights)
+            return
+        from roi_ray.metrics.compiled.pixels import average_colour_errors
+
+        height, width = pair.distorted.samples.shape[-2:]
+        weights = get_weights(0, (height, width), torch.float32)
+        yield RowMeans(height, *average_colour_errors(pair, weights))
+
 
 METRIC = _Colour()
 
@@ -84,10 +96,10 @@ def squared_error_maps(difference: Tensor, white: int) -> Tensor:
     maps = difference.new_empty(difference.shape)
     luma, cb, cr = maps.unbind(1)
     # The transform is linear, so that it may be applied to differences.
-    torch.mul(red, _RED / white, out=luma)
-    luma.add_(green, alpha=_GREEN / white).add_(blue, alpha=_BLUE / white)
-    torch.mul(blue, _CB_SCALE / white, out=cb).sub_(luma, alpha=_CB_SCALE)
-    torch.mul(red, _CR_SCALE / white, out=cr).sub_(luma, alpha=_CR_SCALE)
+    torch.mul(red, RED / white, out=luma)
+    luma.add_(green, alpha=GREEN / white).add_(blue, alpha=BLUE / white)
+    torch.mul(blue, CB_SCALE / white, out=cb).sub_(luma, alpha=CB_SCALE)
+    torch.mul(red, CR_SCALE / white, out=cr).sub_(luma, alpha=CR_SCALE)
     return maps.square_()
 
 
@@ -101,4 +113,4 @@ def luma(values: Tensor) -> Tensor:
         (N, H, W), in [0, 1].
     """
     red, green, blue = values.unbind(1)
-    return red.mul(_RED).add_(green, alpha=_GREEN).add_(blue, alpha=_BLUE)
+    return red.mul(RED).add_(green, alpha=GREEN).add_(blue, alpha=BLUE)

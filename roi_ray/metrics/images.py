@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from roi_ray.runtime.compiled import has_kernels
+
 
 @dataclass(frozen=True)
 class Strip:
@@ -76,7 +78,21 @@ class Images:
     @cached_property
     def planes(self) -> Tensor:
         """The values, contiguous: one plane per channel, as filters read them."""
-        return self.values.contiguous()
+        if not self.has_kernels:
+            return self.values.contiguous()
+        from roi_ray.metrics.compiled.pixels import make_planes
+
+        return make_planes(self.samples)
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether there are kernels for the samples: on a CPU, 8 bits, the channels interleaved."""
+        return (
+            self.white == 255
+            and self.samples.dtype == torch.uint8
+            and self.samples.permute(0, 2, 3, 1).is_contiguous()
+            and has_kernels(self.samples)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +106,11 @@ class ImagePair:
 
     references: Images
     distorted: Images
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether there are kernels for both images; see `Images.has_kernels`."""
+        return self.references.has_kernels and self.distorted.has_kernels
 
     @cached_property
     def difference(self) -> tuple[Tensor, int]:

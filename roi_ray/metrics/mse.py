@@ -1,12 +1,12 @@
 """Mean squared error, and the peak signal-to-noise ratio computed from it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from roi_ray.metrics.images import ImagePair
-from roi_ray.metrics.metric import Metric, compute_metric
+from roi_ray.metrics.metric import GetWeights, Metric, RowMeans, compute_metric
 from roi_ray.settings import PSNR_CAP, Weighting
 
 
@@ -83,6 +83,18 @@ class _Mse(Metric):
     def combine(self, means: list[Tensor]) -> dict[str, Tensor]:
         (mean,) = means
         return {"mse": mean, "psnr": psnr_from_mse(mean)}
+
+    def average_maps(
+        self, prepared: Sequence[Tensor], pair: ImagePair, get_weights: GetWeights
+    ) -> Iterator[RowMeans]:
+        if not pair.has_kernels:
+            yield from super().average_maps(prepared, pair, get_weights)
+            return
+        from roi_ray.metrics.compiled.pixels import average_squared_errors
+
+        height, width = pair.distorted.samples.shape[-2:]
+        weights = get_weights(0, (height, width), torch.float32)
+        yield RowMeans(height, *average_squared_errors(pair, weights))
 
 
 METRIC = _Mse()

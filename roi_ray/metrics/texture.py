@@ -14,9 +14,10 @@ from roi_ray.errors import ImageTooSmall
 from roi_ray.metrics.colour import luma
 from roi_ray.metrics.gaussian import MARGIN, WINDOW, exact_gaussian_means
 from roi_ray.metrics.images import ImagePair, Images
-from roi_ray.metrics.metric import Metric, compute_metric
+from roi_ray.metrics.metric import GetWeights, Metric, RowMeans, compute_metric
 from roi_ray.metrics.roi import GaussianView
 from roi_ray.metrics.strips import ImageStrips, RowBuffer
+from roi_ray.runtime.compiled import has_kernels
 from roi_ray.settings import Weighting
 
 _HARDLY_SEEN = 0.01
@@ -99,17 +100,35 @@ class _Texture(Metric):
         (reference,) = prepared
         return change_maps(reference, self._measure(pair.distorted))
 
+    def average_maps(
+        self, prepared: Sequence[Tensor], pair: ImagePair, get_weights: GetWeights
+    ) -> Iterator[RowMeans]:
+        (reference,) = prepared
+        if not has_kernels(reference):
+            yield from super().average_maps(prepared, pair, get_weights)
+            return
+        from roi_ray.metrics.compiled.texture import average_changes
+
+        window = self._collect_rows(pair.distorted)
+        height, width = reference.shape[-2:]
+        weights = get_weights(0, (height, width), reference.dtype)
+        whole, masked = average_changes(reference, window, weights, _HARDLY_SEEN)
+        for means in zip(whole, masked, strict=True):
+            yield RowMeans(height, *means)
+
     def combine(self, means: list[Tensor]) -> dict[str, Tensor]:
         return dict(zip(_COLUMNS, (mean.sqrt() for mean in means), strict=True))
 
     def _measure(self, images: Images) -> Tensor:
         """Compute the local deviations of whole images, or the next rows of them."""
-        rows = luma(images.values)
+        return local_deviations(self._collect_rows(images))
+
+    def _collect_rows(self, images: Images) -> Tensor:
+        """Return luma of whole images, or the rows that the next positions of the window see."""
+        rows = luma(images.planes)
         # No window reaches below the image, so that its last rows are like any others.
         window = (self._rows or RowBuffer(WINDOW)).push(rows, is_last=False)
-        if window is None:
-            return rows[:, :0, 2 * MARGIN :]
-        return local_deviations(window.rows)
+        return rows[:, :0] if window is None else window.rows
 
 
 METRIC = _Texture()
@@ -119,11 +138,17 @@ def local_deviations(image: Tensor) -> Tensor:
     """Compute standard deviations over SSIM's window.
 
     Args:
-        image: float32, (N, H, W), in [0, 1]; H and W are 11 or more.
+        image: float32, contiguous, (N, H, W), in [0, 1]; H and W are 11 or more, or H is 0.
 
     Returns:
         float32, (N, H - 10, W - 10), in [0, 0.5]; the same values wherever the images are the same.
     """
+    if not image.shape[-2]:
+        return image[..., 2 * MARGIN :]
+    if has_kernels(image):
+        from roi_ray.metrics.compiled import texture as kernels
+
+        return kernels.local_deviations(image)
     # In flat areas, where it matters, float32 leaves few digits of this difference.
     image = image.double()
     mean, square = exact_gaussian_means(image), exact_gaussian_means(image.square())

@@ -5,10 +5,12 @@ numba takes a second to import, and kernels that are not in its cache some secon
 """
 
 import functools
+import hashlib
 import importlib.util
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from roi_ray.runtime.logs import LOGGER
@@ -42,12 +44,28 @@ def exact_kernel(function: _Kernel) -> _Kernel:
 def _compile(function: _Kernel, fastmath: set[str] | bool) -> _Kernel:
     import numba
 
+    function.__qualname__ += _hash_room(function.__code__.co_filename)
     options = {"nogil": True, "fastmath": fastmath, "error_model": "numpy"}
     try:
         compiled: _Kernel = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache
         compiled = numba.njit(**options)(function)
     return compiled
+
+
+@functools.cache
+def _hash_room(path: str) -> str:
+    """Hash the sources of a module's room.
+
+    The hash is a part of the names of the files in numba's cache, because numba only looks whether
+    the module itself has changed, not those of the kernels and constants that it uses.
+    """
+    package = Path(__file__).parents[1]
+    if not Path(path).is_relative_to(package):
+        return ""
+    room = package / Path(path).relative_to(package).parts[0]
+    sources = b"".join(source.read_bytes() for source in sorted(room.rglob("*.py")))
+    return "_" + hashlib.sha256(sources).hexdigest()[:12]
 
 
 @functools.cache

@@ -1,27 +1,18 @@
 # mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
 # ruff: noqa: ANN001, ANN202
-"""SSIM on a CPU: local moments of references, and means of similarity maps that are never written.
-
-Rows are filtered in pieces of `_COLUMNS` columns, so that all intermediate results stay in the
-first cache.
-"""
+"""SSIM on a CPU: moments of references, and means of similarity maps that are never written."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from roi_ray.metrics.compiled.rows import COLUMNS, LANES, as_planes, cut, run_on_rows, sum_row
 from roi_ray.metrics.gaussian import MARGIN, WINDOW, gaussian_taps
 from roi_ray.runtime.compiled import kernel, run_in_threads
 
 _TAPS = gaussian_taps(torch.device("cpu")).numpy()
 _C1, _C2 = np.float32(0.01**2), np.float32(0.03**2)
 _ZERO, _TWO, _QUARTER = np.float32(0), np.float32(2), np.float32(0.25)
-_COLUMNS = 256
-_LANES = 16
-"""float32 in the widest registers. A loop over a multiple of them has no remainder, which would
-take as long as many times as many columns."""
-
-_TASK_ROWS = 64
 
 
 def compute_moments(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,12 +26,12 @@ def compute_moments(images: Tensor) -> tuple[Tensor, Tensor]:
     """
     height, width = (side - 2 * MARGIN for side in images.shape[-2:])
     means, variances = images.new_empty(2, *images.shape[:2], height, width)
-    planes, mean, variance = (_as_planes(each) for each in (images, means, variances))
+    planes, mean, variance = (as_planes(each) for each in (images, means, variances))
 
     def filter_rows(plane: int, top: int, bottom: int) -> None:
         _compute_moments(planes[plane], mean[plane], variance[plane], top, bottom)
 
-    _run_on_rows(filter_rows, len(planes), height)
+    run_on_rows(filter_rows, len(planes), height)
     return means, variances
 
 
@@ -62,8 +53,8 @@ def average_similarity(
     Returns:
         means over the whole map, and under the mask, (N, C), float64.
     """
-    x, mean, variance = (_as_planes(each) for each in references)
-    y = _as_planes(images)
+    x, mean, variance = (as_planes(each) for each in references)
+    y = as_planes(images)
     channels = images.shape[1]
     height, width = mean.shape[-2:]
     masks = mean if weights is None else weights.numpy()  # without a mask, any numbers will do
@@ -84,7 +75,7 @@ def average_similarity(
             sums[1, plane],
         )
 
-    _run_on_rows(average_rows, len(y), height)
+    run_on_rows(average_rows, len(y), height)
     whole, masked = torch.from_numpy(sums.sum(-1) / (height * width)).view(2, -1, channels)
     return whole, whole if weights is None else masked
 
@@ -100,7 +91,7 @@ def halve(images: Tensor) -> Tensor:
     """
     height, width = (side // 2 for side in images.shape[-2:])
     halved = images.new_empty(*images.shape[:2], height, width)
-    planes, result = _as_planes(images), _as_planes(halved)
+    planes, result = as_planes(images), as_planes(halved)
 
     def halve_plane(plane: int) -> None:
         _halve(planes[plane], result[plane])
@@ -109,37 +100,20 @@ def halve(images: Tensor) -> Tensor:
     return halved
 
 
-def _as_planes(images: Tensor):
-    """View contiguous images (N, C, H, W) as an array of planes (N C, H, W)."""
-    return images.detach().view(-1, *images.shape[-2:]).numpy()
-
-
-def _run_on_rows(task, planes: int, height: int) -> None:
-    """Call `task(plane, top, bottom)` for all rows of all planes, in threads."""
-    tasks = -(-height // _TASK_ROWS)
-
-    def run(number: int) -> None:
-        plane, part = divmod(number, tasks)
-        task(plane, part * _TASK_ROWS, min((part + 1) * _TASK_ROWS, height))
-
-    run_in_threads(run, planes * tasks)
-
-
 @kernel
 def _compute_moments(image, means, variances, top, bottom):
     width = means.shape[1]
-    columns = np.empty((2, _COLUMNS + _LANES), np.float32)
-    pieces = (width + _COLUMNS - 1) // _COLUMNS
+    columns = np.empty((2, COLUMNS + LANES), np.float32)
+    pieces = (width + COLUMNS - 1) // COLUMNS
     for piece in range(pieces):
-        left = width * piece // pieces
-        count = width * (piece + 1) // pieces - left
+        left, count = cut(width, piece, pieces)
         wide = count + 2 * MARGIN
         for row in range(top, bottom):
             # The last vector of a row overlaps the one before.
-            _filter_columns(image, row, left, 0, wide // _LANES * _LANES, columns)
-            _filter_columns(image, row, left, max(0, wide - _LANES), wide, columns)
-            _finish_moments(columns, row, left, 0, count // _LANES * _LANES, means, variances)
-            _finish_moments(columns, row, left, max(0, count - _LANES), count, means, variances)
+            _filter_columns(image, row, left, 0, wide // LANES * LANES, columns)
+            _filter_columns(image, row, left, max(0, wide - LANES), wide, columns)
+            _finish_moments(columns, row, left, 0, count // LANES * LANES, means, variances)
+            _finish_moments(columns, row, left, max(0, count - LANES), count, means, variances)
 
 
 @kernel
@@ -172,24 +146,22 @@ def _finish_moments(columns, row, left, start, stop, means, variances):
 def _sum_similarity(x, y, x_means, x_variances, weights, luminance, top, bottom, whole, masked):
     """Add up the similarity of each row, and its product with the weights."""
     width = x_means.shape[1]
-    columns = np.empty((3, _COLUMNS + _LANES), np.float32)
-    similarity = np.empty(_COLUMNS, np.float32)
-    pieces = (width + _COLUMNS - 1) // _COLUMNS
+    columns = np.empty((3, COLUMNS + LANES), np.float32)
+    similarity = np.empty(COLUMNS, np.float32)
+    pieces = (width + COLUMNS - 1) // COLUMNS
     for piece in range(pieces):
-        left = width * piece // pieces
-        count = width * (piece + 1) // pieces - left
+        left, count = cut(width, piece, pieces)
         wide = count + 2 * MARGIN
         for row in range(top, bottom):
-            _filter_pair_columns(x, y, row, left, 0, wide // _LANES * _LANES, columns)
-            _filter_pair_columns(x, y, row, left, max(0, wide - _LANES), wide, columns)
-            for start, stop in (
-                (0, count // _LANES * _LANES),
-                (max(0, count - _LANES), count),
-            ):
+            _filter_pair_columns(x, y, row, left, 0, wide // LANES * LANES, columns)
+            _filter_pair_columns(x, y, row, left, max(0, wide - LANES), wide, columns)
+            for part in range(2):
+                start = part * max(0, count - LANES)
+                stop = count if part else count // LANES * LANES
                 _compute_similarity(
                     columns, x_means, x_variances, row, left, start, stop, luminance, similarity
                 )
-            sums = _sum_row(similarity, weights, row, left, count)
+            sums = sum_row(similarity, weights, row, left, count)
             whole[row] += sums[0]
             masked[row] += sums[1]
 
@@ -227,15 +199,6 @@ def _compute_similarity(
         if luminance:
             value *= (_TWO * x_mean * mean + _C1) / (x_mean * x_mean + mean * mean + _C1)
         similarity[column] = value
-
-
-@kernel
-def _sum_row(similarity, weights, row, left, count):
-    whole = masked = _ZERO
-    for column in range(count):
-        whole += similarity[column]
-        masked += similarity[column] * weights[row, left + column]
-    return whole, masked
 
 
 @kernel

@@ -1,0 +1,132 @@
+# mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
+# ruff: noqa: ANN001, ANN202
+"""Pixels of 8 bits on a CPU: their planes, and means of squared errors that are never written."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from roi_ray.metrics.colour import BLUE, CB_SCALE, CR_SCALE, GREEN, RED
+from roi_ray.metrics.compiled.rows import COLUMNS, cut, run_on_rows, sum_row
+from roi_ray.metrics.images import ImagePair
+from roi_ray.runtime.compiled import exact_kernel, kernel
+
+_WHITE = np.float32(255)
+_RED, _GREEN, _BLUE = np.float32(RED), np.float32(GREEN), np.float32(BLUE)
+_CB_SCALE, _CR_SCALE = np.float32(CB_SCALE), np.float32(CR_SCALE)
+
+
+def make_planes(samples: Tensor) -> Tensor:
+    """Divide interleaved samples by 255, (N, 3, H, W) -> float32, contiguous, (N, 3, H, W)."""
+    planes = torch.empty(samples.shape, dtype=torch.float32)
+    pixels, result = _as_pixels(samples), planes.numpy()
+
+    def convert(image: int, top: int, bottom: int) -> None:
+        _make_planes(pixels[image], result[image], top, bottom)
+
+    run_on_rows(convert, len(pixels), planes.shape[-2])
+    return planes
+
+
+def average_squared_errors(pair: ImagePair, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Average squared errors of sRGB values in [0, 1], over the channels too.
+
+    Args:
+        pair: interleaved samples; one reference for all images, or one per image.
+        weights: float32, contiguous, (1 or N, H, W); None for no mask.
+
+    Returns:
+        means over the whole map, and under the mask, (N,), float64.
+    """
+    whole, masked = _average_errors(_sum_errors, 1, pair, weights)
+    return whole[:, 0] / 3, masked[:, 0] / 3
+
+
+def average_colour_errors(pair: ImagePair, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Average squared errors of Y', Cb and Cr; see `average_squared_errors`; (N, 3)."""
+    return _average_errors(_sum_colour_errors, 3, pair, weights)
+
+
+def _average_errors(
+    sum_errors, maps: int, pair: ImagePair, weights: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    x, y = _as_pixels(pair.references.samples), _as_pixels(pair.distorted.samples)
+    height, width = pair.distorted.samples.shape[-2:]
+    # Without a mask, any numbers will do.
+    masks = np.zeros((1, height, width), np.float32) if weights is None else weights.numpy()
+    sums = np.zeros((len(y), maps, 2, height))
+
+    def sum_rows(image: int, top: int, bottom: int) -> None:
+        reference, mask = x[image % len(x)], masks[image % len(masks)]
+        sum_errors(reference, y[image], mask, top, bottom, sums[image])
+
+    run_on_rows(sum_rows, len(y), height)
+    whole, masked = torch.from_numpy(sums.sum(-1) / (height * width * 255**2)).unbind(-1)
+    return whole, whole if weights is None else masked
+
+
+def _as_pixels(samples: Tensor):
+    """View interleaved samples (N, 3, H, W) as an array (N, H, 3 W)."""
+    return samples.permute(0, 2, 3, 1).flatten(2).numpy()
+
+
+@exact_kernel
+def _make_planes(pixels, planes, top, bottom):
+    for row in range(top, bottom):
+        for column in range(planes.shape[2]):
+            planes[0, row, column] = np.float32(pixels[row, 3 * column]) / _WHITE
+            planes[1, row, column] = np.float32(pixels[row, 3 * column + 1]) / _WHITE
+            planes[2, row, column] = np.float32(pixels[row, 3 * column + 2]) / _WHITE
+
+
+@kernel
+def _sum_errors(x, y, weights, top, bottom, sums):
+    """Add up the squared errors of each row, and their products with the weights."""
+    width = weights.shape[1]
+    errors = np.empty(COLUMNS, np.float32)
+    pieces = (width + COLUMNS - 1) // COLUMNS
+    for piece in range(pieces):
+        left, count = cut(width, piece, pieces)
+        for row in range(top, bottom):
+            for column in range(count):
+                # Integers: only the sums round.
+                at = 3 * (left + column)
+                red = np.int32(y[row, at]) - np.int32(x[row, at])
+                green = np.int32(y[row, at + 1]) - np.int32(x[row, at + 1])
+                blue = np.int32(y[row, at + 2]) - np.int32(x[row, at + 2])
+                errors[column] = np.float32(red * red + green * green + blue * blue)
+            whole, masked = sum_row(errors, weights, row, left, count)
+            sums[0, 0, row] += whole
+            sums[0, 1, row] += masked
+
+
+@kernel
+def _sum_colour_errors(x, y, weights, top, bottom, sums):
+    """Add up the squared errors of Y', Cb and Cr."""
+    width = weights.shape[1]
+    errors = np.empty((3, COLUMNS), np.float32)
+    pieces = (width + COLUMNS - 1) // COLUMNS
+    for piece in range(pieces):
+        left, count = cut(width, piece, pieces)
+        for row in range(top, bottom):
+            _square_colour_errors(x, y, row, left, count, errors)
+            for number in range(3):
+                whole, masked = sum_row(errors[number], weights, row, left, count)
+                sums[number, 0, row] += whole
+                sums[number, 1, row] += masked
+
+
+@kernel
+def _square_colour_errors(x, y, row, left, count, errors):
+    for column in range(count):
+        at = 3 * (left + column)
+        red = np.float32(np.int32(y[row, at]) - np.int32(x[row, at]))
+        green = np.float32(np.int32(y[row, at + 1]) - np.int32(x[row, at + 1]))
+        blue = np.float32(np.int32(y[row, at + 2]) - np.int32(x[row, at + 2]))
+        # The transform is linear, so that it may be applied to differences.
+        luma = _RED * red + _GREEN * green + _BLUE * blue
+        cb = _CB_SCALE * (blue - luma)
+        cr = _CR_SCALE * (red - luma)
+        errors[0, column] = luma * luma
+        errors[1, column] = cb * cb
+        errors[2, column] = cr * cr

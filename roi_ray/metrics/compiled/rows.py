@@ -1,0 +1,51 @@
+# mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
+# ruff: noqa: ANN001, ANN201
+"""What kernels on rows of planes share."""
+
+import numpy as np
+from torch import Tensor
+
+from roi_ray.runtime.compiled import kernel, run_in_threads
+
+COLUMNS = 256
+"""Rows are processed in pieces of so many columns, so that intermediate results stay in the first
+cache."""
+
+LANES = 16
+"""float32 in the widest registers. A loop over a multiple of them has no remainder, which would
+take as long as many times as many columns."""
+
+_TASK_ROWS = 64
+
+
+def as_planes(images: Tensor):
+    """View contiguous images (..., H, W) as an array of planes (N, H, W)."""
+    return images.detach().view(-1, *images.shape[-2:]).numpy()
+
+
+def run_on_rows(task, planes: int, height: int) -> None:
+    """Call `task(plane, top, bottom)` for all rows of all planes, in threads."""
+    tasks = -(-height // _TASK_ROWS)
+
+    def run(number: int) -> None:
+        plane, part = divmod(number, tasks)
+        task(plane, part * _TASK_ROWS, min((part + 1) * _TASK_ROWS, height))
+
+    run_in_threads(run, planes * tasks)
+
+
+@kernel
+def cut(width, piece, pieces):
+    """Return the first column of a piece of a row, and the number of its columns."""
+    left = width * piece // pieces
+    return left, width * (piece + 1) // pieces - left
+
+
+@kernel
+def sum_row(values, weights, row, left, count):
+    """Add up a piece of a row, and its product with the weights."""
+    whole = masked = np.float32(0)
+    for column in range(count):
+        whole += values[column]
+        masked += values[column] * weights[row, left + column]
+    return whole, masked
