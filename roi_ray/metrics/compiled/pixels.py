@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from roi_ray.metrics.colour import BLUE, CB_SCALE, CR_SCALE, GREEN, RED
-from roi_ray.metrics.compiled.rows import COLUMNS, cut, run_on_rows, sum_row
+from roi_ray.metrics.compiled.rows import COLUMNS, cut, index, run_on_rows, sum_row
 from roi_ray.metrics.images import ImagePair
 from roi_ray.runtime.compiled import exact_kernel, kernel
 
@@ -72,11 +72,19 @@ def _as_pixels(samples: Tensor):
 
 @exact_kernel
 def _make_planes(pixels, planes, top, bottom):
-    for row in range(top, bottom):
+    for number in range(top, bottom):
+        row = index(number)
         for column in range(planes.shape[2]):
-            planes[0, row, column] = np.float32(pixels[row, 3 * column]) / _WHITE
-            planes[1, row, column] = np.float32(pixels[row, 3 * column + 1]) / _WHITE
-            planes[2, row, column] = np.float32(pixels[row, 3 * column + 2]) / _WHITE
+            at = 3 * column
+            planes[0, row, index(column)] = np.float32(pixels[row, index(at)]) / _WHITE
+            planes[1, row, index(column)] = np.float32(pixels[row, index(at + 1)]) / _WHITE
+            planes[2, row, index(column)] = np.float32(pixels[row, index(at + 2)]) / _WHITE
+
+
+@exact_kernel
+def _subtract(x, y, row, position):
+    """Return a difference of samples, as float32: numba's integers would have 64 bits."""
+    return np.float32(y[index(row), index(position)]) - np.float32(x[index(row), index(position)])
 
 
 @kernel
@@ -88,16 +96,20 @@ def _sum_errors(x, y, weights, top, bottom, sums):
     for piece in range(pieces):
         left, count = cut(width, piece, pieces)
         for row in range(top, bottom):
-            for column in range(count):
-                # Integers: only the sums round.
-                at = 3 * (left + column)
-                red = np.int32(y[row, at]) - np.int32(x[row, at])
-                green = np.int32(y[row, at + 1]) - np.int32(x[row, at + 1])
-                blue = np.int32(y[row, at + 2]) - np.int32(x[row, at + 2])
-                errors[column] = np.float32(red * red + green * green + blue * blue)
+            _square_errors(x, y, row, left, count, errors)
             whole, masked = sum_row(errors, weights, row, left, count)
             sums[0, 0, row] += whole
             sums[0, 1, row] += masked
+
+
+@kernel
+def _square_errors(x, y, row, left, count, errors):
+    for column in range(count):
+        red = _subtract(x, y, row, 3 * (left + column))
+        green = _subtract(x, y, row, 3 * (left + column) + 1)
+        blue = _subtract(x, y, row, 3 * (left + column) + 2)
+        # Integers below 2^24, which float32 holds exactly.
+        errors[index(column)] = red * red + green * green + blue * blue
 
 
 @kernel
@@ -119,14 +131,13 @@ def _sum_colour_errors(x, y, weights, top, bottom, sums):
 @kernel
 def _square_colour_errors(x, y, row, left, count, errors):
     for column in range(count):
-        at = 3 * (left + column)
-        red = np.float32(np.int32(y[row, at]) - np.int32(x[row, at]))
-        green = np.float32(np.int32(y[row, at + 1]) - np.int32(x[row, at + 1]))
-        blue = np.float32(np.int32(y[row, at + 2]) - np.int32(x[row, at + 2]))
+        red = _subtract(x, y, row, 3 * (left + column))
+        green = _subtract(x, y, row, 3 * (left + column) + 1)
+        blue = _subtract(x, y, row, 3 * (left + column) + 2)
         # The transform is linear, so that it may be applied to differences.
         luma = _RED * red + _GREEN * green + _BLUE * blue
         cb = _CB_SCALE * (blue - luma)
         cr = _CR_SCALE * (red - luma)
-        errors[0, column] = luma * luma
-        errors[1, column] = cb * cb
-        errors[2, column] = cr * cr
+        errors[0, index(column)] = luma * luma
+        errors[1, index(column)] = cb * cb
+        errors[2, index(column)] = cr * cr

@@ -34,6 +34,11 @@ def run_on_rows(task, planes: int, height: int) -> None:
     run_in_threads(run, planes * tasks)
 
 
+index = np.uintp
+"""Type of an index in an inner loop. A signed one might be negative and count from the end, so that
+the loop could not be vectorised."""
+
+
 @kernel
 def cut(width, piece, pieces):
     """Return the first column of a piece of a row, and the number of its columns."""
@@ -46,6 +51,7 @@ def sum_row(values, weights, row, left, count):
     """Add up a piece of a row, and its product with the weights."""
     whole = masked = np.float32(0)
     for column in range(count):
-        whole += values[column]
-        masked += values[column] * weights[row, left + column]
+        value = values[index(column)]
+        whole += value
+        masked += value * weights[index(row), index(left + column)]
     return whole, masked

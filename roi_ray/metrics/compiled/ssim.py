@@ -6,7 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from roi_ray.metrics.compiled.rows import COLUMNS, LANES, as_planes, cut, run_on_rows, sum_row
+from roi_ray.metrics.compiled.rows import (
+    COLUMNS,
+    LANES,
+    as_planes,
+    cut,
+    index,
+    run_on_rows,
+    sum_row,
+)
 from roi_ray.metrics.gaussian import MARGIN, WINDOW, gaussian_taps
 from roi_ray.runtime.compiled import kernel, run_in_threads
 
@@ -122,12 +130,12 @@ def _filter_columns(image, row, left, start, stop, columns):
     for column in range(start, stop):
         mean = square = _ZERO
         for tap in range(WINDOW):
-            value = image[row + tap, left + column]
+            value = image[index(row + tap), index(left + column)]
             weighted = _TAPS[tap] * value
             mean += weighted
             square += weighted * value
-        columns[0, column] = mean
-        columns[1, column] = square
+        columns[0, index(column)] = mean
+        columns[1, index(column)] = square
 
 
 @kernel
@@ -136,10 +144,10 @@ def _finish_moments(columns, row, left, start, stop, means, variances):
     for column in range(start, stop):
         mean = square = _ZERO
         for tap in range(WINDOW):
-            mean += _TAPS[tap] * columns[0, column + tap]
-            square += _TAPS[tap] * columns[1, column + tap]
-        means[row, left + column] = mean
-        variances[row, left + column] = square - mean * mean
+            mean += _TAPS[tap] * columns[0, index(column + tap)]
+            square += _TAPS[tap] * columns[1, index(column + tap)]
+        means[index(row), index(left + column)] = mean
+        variances[index(row), index(left + column)] = square - mean * mean
 
 
 @kernel
@@ -172,14 +180,14 @@ def _filter_pair_columns(x, y, row, left, start, stop, columns):
     for column in range(start, stop):
         mean = square = product = _ZERO
         for tap in range(WINDOW):
-            value = y[row + tap, left + column]
+            value = y[index(row + tap), index(left + column)]
             weighted = _TAPS[tap] * value
             mean += weighted
             square += weighted * value
-            product += weighted * x[row + tap, left + column]
-        columns[0, column] = mean
-        columns[1, column] = square
-        columns[2, column] = product
+            product += weighted * x[index(row + tap), index(left + column)]
+        columns[0, index(column)] = mean
+        columns[1, index(column)] = square
+        columns[2, index(column)] = product
 
 
 @kernel
@@ -190,22 +198,24 @@ def _compute_similarity(
     for column in range(start, stop):
         mean = square = product = _ZERO
         for tap in range(WINDOW):
-            mean += _TAPS[tap] * columns[0, column + tap]
-            square += _TAPS[tap] * columns[1, column + tap]
-            product += _TAPS[tap] * columns[2, column + tap]
-        x_mean = x_means[row, left + column]
-        variance = square - mean * mean + x_variances[row, left + column]
+            mean += _TAPS[tap] * columns[0, index(column + tap)]
+            square += _TAPS[tap] * columns[1, index(column + tap)]
+            product += _TAPS[tap] * columns[2, index(column + tap)]
+        x_mean = x_means[index(row), index(left + column)]
+        variance = square - mean * mean + x_variances[index(row), index(left + column)]
         value = (_TWO * (product - x_mean * mean) + _C2) / (variance + _C2)
         if luminance:
             value *= (_TWO * x_mean * mean + _C1) / (x_mean * x_mean + mean * mean + _C1)
-        similarity[column] = value
+        similarity[index(column)] = value
 
 
 @kernel
 def _halve(image, halved):
     height, width = halved.shape
     for row in range(height):
+        above, below = index(2 * row), index(2 * row + 1)
         for column in range(width):
-            first = image[2 * row, 2 * column] + image[2 * row + 1, 2 * column]
-            second = image[2 * row, 2 * column + 1] + image[2 * row + 1, 2 * column + 1]
-            halved[row, column] = _QUARTER * (first + second)
+            left, right = index(2 * column), index(2 * column + 1)
+            total = image[above, left] + image[below, left]
+            total += image[above, right] + image[below, right]
+            halved[index(row), index(column)] = _QUARTER * total

@@ -6,7 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from roi_ray.metrics.compiled.rows import COLUMNS, LANES, as_planes, cut, run_on_rows, sum_row
+from roi_ray.metrics.compiled.rows import (
+    COLUMNS,
+    LANES,
+    as_planes,
+    cut,
+    index,
+    run_on_rows,
+    sum_row,
+)
 from roi_ray.metrics.gaussian import MARGIN, WINDOW, gaussian_taps
 from roi_ray.runtime.compiled import exact_kernel, kernel
 
@@ -104,12 +112,12 @@ def _filter_columns(image, row, left, start, stop, columns):
     for column in range(start, stop):
         mean = square = 0.0
         for tap in range(WINDOW):
-            value = np.float64(image[row + tap, left + column])
+            value = np.float64(image[index(row + tap), index(left + column)])
             weighted = _TAPS[tap] * value
             mean += weighted
             square += weighted * value
-        columns[0, column] = mean
-        columns[1, column] = square
+        columns[0, index(column)] = mean
+        columns[1, index(column)] = square
 
 
 @exact_kernel
@@ -118,16 +126,16 @@ def _filter_row(columns, start, stop, deviations):
     for column in range(start, stop):
         mean = square = 0.0
         for tap in range(WINDOW):
-            mean += _TAPS[tap] * columns[0, column + tap]
-            square += _TAPS[tap] * columns[1, column + tap]
-        deviations[column] = np.float32(np.sqrt(max(square - mean * mean, 0.0)))
+            mean += _TAPS[tap] * columns[0, index(column + tap)]
+            square += _TAPS[tap] * columns[1, index(column + tap)]
+        deviations[index(column)] = np.float32(np.sqrt(max(square - mean * mean, 0.0)))
 
 
 @exact_kernel
 def _compare_row(x, row, left, count, floor, deviations, changes):
     for column in range(count):
-        before = x[row, left + column]
-        change = (deviations[column] - before) / np.sqrt(before * before + floor)
+        before = x[index(row), index(left + column)]
+        change = (deviations[index(column)] - before) / np.sqrt(before * before + floor)
         more, less = max(change, np.float32(0)), min(change, np.float32(0))
-        changes[0, column] = more * more
-        changes[1, column] = less * less
+        changes[0, index(column)] = more * more
+        changes[1, index(column)] = less * less
