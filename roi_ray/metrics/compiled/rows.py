@@ -7,7 +7,7 @@ from torch import Tensor
 
 from roi_ray.runtime.compiled import kernel, run_in_threads
 
-COLUMNS = 256
+COLUMNS = 512
 """Rows are processed in pieces of so many columns, so that intermediate results stay in the first
 cache."""
 
