@@ -11,7 +11,7 @@ from roi_ray.runtime import compiled
 from roi_ray.settings import Weighting
 from tests.conftest import Photos, jpeg, to_tensor
 
-FUNCTIONS = {mse: 1e-6, mse_ycbcr: 1e-6, ms_ssim: 1e-6, texture: 1e-5}
+FUNCTIONS = {mse: 1e-6, mse_ycbcr: 1e-6, ms_ssim: 1e-5, texture: 1e-5}
 """Functions, and relative tolerances."""
 
 
@@ -27,7 +27,7 @@ def compute_both(monkeypatch, compute):
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 @pytest.mark.parametrize(("height", "width"), [(11, 11), (27, 300), (193, 170), (170, 640)])
 def test_kernels_equal_torch(photos: Photos, monkeypatch, function, height, width) -> None:
-    crops = [photos[name][:height, :width] for name in ("rocket", "coffee", "astronaut")]
+    crops = [photos[name][-height:, -width:] for name in ("rocket", "coffee", "astronaut")]
     crops = [crop for crop in crops if crop.shape[1] == width]
     x = torch.stack([to_tensor(crop) for crop in crops])
     y = torch.stack([to_tensor(jpeg(crop, 30)) for crop in crops])
