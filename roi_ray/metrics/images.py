@@ -86,13 +86,8 @@ class Images:
 
     @property
     def has_kernels(self) -> bool:
-        """Whether there are kernels for the samples: on a CPU, 8 bits, the channels interleaved."""
-        return (
-            self.white == 255
-            and self.samples.dtype == torch.uint8
-            and self.samples.permute(0, 2, 3, 1).is_contiguous()
-            and has_kernels(self.samples)
-        )
+        """Whether there are kernels for the samples: on a CPU, 8 bits."""
+        return self.white == 255 and self.samples.dtype == torch.uint8 and has_kernels(self.samples)
 
 
 @dataclass(frozen=True, eq=False)

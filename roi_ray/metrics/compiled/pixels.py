@@ -17,7 +17,7 @@ _CB_SCALE, _CR_SCALE = np.float32(CB_SCALE), np.float32(CR_SCALE)
 
 
 def make_planes(samples: Tensor) -> Tensor:
-    """Divide interleaved samples by 255, (N, 3, H, W) -> float32, contiguous, (N, 3, H, W)."""
+    """Divide samples by 255, (N, 3, H, W), uint8 -> float32, contiguous."""
     planes = torch.empty(samples.shape, dtype=torch.float32)
     pixels, result = _as_pixels(samples), planes.numpy()
 
@@ -32,7 +32,7 @@ def average_squared_errors(pair: ImagePair, weights: Tensor | None) -> tuple[Ten
     """Average squared errors of sRGB values in [0, 1], over the channels too.
 
     Args:
-        pair: interleaved samples; one reference for all images, or one per image.
+        pair: samples of 8 bits; one reference for all images, or one per image.
         weights: float32, contiguous, (1 or N, H, W); None for no mask.
 
     Returns:
@@ -66,8 +66,8 @@ def _average_errors(
 
 
 def _as_pixels(samples: Tensor):
-    """View interleaved samples (N, 3, H, W) as an array (N, H, 3 W)."""
-    return samples.permute(0, 2, 3, 1).flatten(2).numpy()
+    """Return samples (N, 3, H, W) as an array (N, H, 3 W), a view if the channels are interleaved."""
+    return samples.permute(0, 2, 3, 1).contiguous().flatten(2).numpy()
 
 
 @exact_kernel
