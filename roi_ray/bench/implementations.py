@@ -26,7 +26,6 @@ from roi_ray.metrics.images import ImagePair, Images
 from roi_ray.metrics.metric import RunningMeans
 from roi_ray.metrics.ms_ssim import METRIC as MS_SSIM
 from roi_ray.metrics.mse import METRIC as MSE
-from roi_ray.metrics.roi import spatial_mean
 from roi_ray.metrics.strips import ImageStrips
 from roi_ray.models.networks import Networks
 from roi_ray.runtime.device import upload
@@ -145,8 +144,8 @@ def implement_common_metrics(
             pair = ImagePair(references, Images(upload([read(path)], device), 255))
             numbers: dict[str, Tensor] = {}
             for metric, of_reference in zip(metrics, prepared, strict=True):
-                maps = metric.compute_maps(of_reference, pair)
-                numbers |= metric.combine([spatial_mean(level) for level in maps])
+                averages = metric.average_maps(of_reference, pair, lambda *_: None)
+                numbers |= metric.combine([means.whole for means in averages])
             results.append({name: float(value) for name, value in numbers.items()})
         return results
 

@@ -66,7 +66,7 @@ def _average_errors(
 
 
 def _as_pixels(samples: Tensor):
-    """Return samples (N, 3, H, W) as an array (N, H, 3 W), a view if the channels are interleaved."""
+    """Return samples (N, 3, H, W) as an array (N, H, 3 W), a view where that is their layout."""
     return samples.permute(0, 2, 3, 1).contiguous().flatten(2).numpy()
 
 
