@@ -127,15 +127,15 @@ def test_strips_too_large_for_the_memory_are_halved(photos, in_strips, monkeypat
     heights: list[int] = []
     limit = 1000
     metric = scorer._batches._metrics[0]
-    compute_maps = metric.compute_maps
+    average_maps = metric.average_maps
 
-    def compute_if_it_fits(rows, pair):
+    def average_if_it_fits(rows, pair, get_weights):
         heights.append(pair.distorted.samples.shape[-2])
         if heights[-1] > limit:
             raise MemoryError("std::bad_alloc")
-        return compute_maps(rows, pair)
+        return average_maps(rows, pair, get_weights)
 
-    monkeypatch.setattr(metric, "compute_maps", compute_if_it_fits)
+    monkeypatch.setattr(metric, "average_maps", average_if_it_fits)
     assert_equal(scorer.score(prepared, several), expected)
     assert heights == [128, 128, 128, 171, 171, 171]
     limit = 110
