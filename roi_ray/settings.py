@@ -46,8 +46,8 @@ class Settings:
         roi_weighting: `mean` for the paper's mean(L R), `normalised` for sum(L R) / sum(R), where L
             is the map of a metric and R the mask.
         precision: floating-point type of the networks; metrics are computed from their outputs in
-            fp32 or better. `auto` is the fastest one with fp32's numbers, fp16 on a GPU and fp32 on
-            a CPU; scores are recorded with the precision that it stood for.
+            fp32 or better. `auto` is the fastest one within 2e-3 of fp32's numbers, fp16 on a GPU
+            and fp32 on a CPU; scores are recorded with the precision that it stood for.
         metrics: names of metrics to measure besides the default ones, from
             `roi_ray.schema.OPTIONAL_METRICS`; their order does not matter.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from roi_ray.bench.options import SaliencyName
 from roi_ray.models.backbones import load_backbone
 from roi_ray.models.networks import Networks, load_networks
-from roi_ray.models.saliency import build_u2net
+from roi_ray.models.saliency import build_u2net, prepare_for_inference
 from roi_ray.settings import DEFAULT_DISCRIMINATOR, DEFAULT_SALIENCY
 
 
@@ -35,5 +35,5 @@ def build_networks(saliency: SaliencyName) -> BenchNetworks:
     networks = load_networks("alex", DEFAULT_SALIENCY, DEFAULT_DISCRIMINATOR)
     if saliency == "u2netp":
         torch.manual_seed(0)
-        networks = replace(networks, saliency=build_u2net({}).eval().requires_grad_(False))
+        networks = replace(networks, saliency=prepare_for_inference(build_u2net({})))
     return BenchNetworks(networks, load_backbone("alex").tensors)

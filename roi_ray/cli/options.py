@@ -57,8 +57,8 @@ Precision = Annotated[
     settings.Precision,
     typer.Option(
         help="Precision of the networks. Metrics are computed from their outputs in fp32 or "
-        "better. auto: the fastest one with fp32's numbers, fp16 on a GPU and fp32 on a CPU; a "
-        "resumed run keeps its precision.",
+        "better. auto: the fastest one within 2e-3 of fp32's numbers, fp16 on a GPU and fp32 on a "
+        "CPU; a resumed run keeps its precision.",
         rich_help_panel=_METRICS,
     ),
 ]

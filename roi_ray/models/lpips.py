@@ -6,7 +6,7 @@
   `stlpips-pytorch`, in the networks of `shift_tolerant.py`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -20,6 +20,8 @@ from roi_ray.io.packages import find_package_folder
 from roi_ray.models import loader, shift_tolerant
 from roi_ray.models.backbones import build_backbone, fill_backbone, load_backbone, load_tensors
 from roi_ray.models.loader import Weights
+from roi_ray.models.winograd import use_winograd
+from roi_ray.runtime.compiled import has_kernels
 from roi_ray.runtime.triton import has_triton
 from roi_ray.settings import LpipsName
 
@@ -52,6 +54,7 @@ class Lpips(nn.Module):
     def __init__(self, slices: Iterable[nn.Module], heads: Iterable[Tensor], min_side: int) -> None:
         super().__init__()
         self.slices = nn.ModuleList(slices)
+        use_winograd(self.slices)
         for layer, head in enumerate(heads):
             self.register_buffer(f"head{layer}", head.reshape(1, -1, 1, 1).clone())
         # LPIPS' scaling layer, (2 x - 1 - shift) / scale, as one product and one sum
@@ -93,7 +96,7 @@ class Lpips(nn.Module):
         Returns:
             features, one float32 (N, C, h, w) per layer.
         """
-        return [_normalize(layer) for layer in self.extract_activations(images, slices)]
+        return _normalize_layers(self.extract_activations(images, slices))
 
     def compute_maps(self, reference: list[Tensor], distorted: list[Tensor]) -> list[Tensor]:
         """Compute the L maps. LPIPS is the sum over layers of their spatial means.
@@ -105,27 +108,44 @@ class Lpips(nn.Module):
         Returns:
             one (N, h, w) per layer, 0 or more: lower is better, 0 for identical images (to 1e-12).
         """
+        heads = [self.get_buffer(f"head{layer}") for layer in range(len(distorted))]
+        if _can_use_kernels(distorted):
+            from roi_ray.models.distance_kernels import compute_distances
+
+            return compute_distances(reference, [layer.float() for layer in distorted], heads)
         compute_distance = _compute_distance
         if distorted[0].is_cuda and has_triton():
             from roi_ray.models.triton.distances import compute_distance
         return [
-            compute_distance(x, y, self.get_buffer(f"head{number}"))
+            compute_distance(x, y, head)
             if len(y[0])  # of rows of images there may be none yet
             else y.new_empty(len(y), 0, 0, dtype=torch.float32)
-            for number, (x, y) in enumerate(zip(reference, distorted, strict=True))
+            for x, y, head in zip(reference, distorted, heads, strict=True)
         ]
+
+
+def _normalize_layers(layers: Sequence[Tensor]) -> list[Tensor]:
+    layers = [layer.float() for layer in layers]
+    if _can_use_kernels(layers):
+        from roi_ray.models.distance_kernels import normalize_layers
+
+        return normalize_layers(layers)
+    return [_normalize(layer) for layer in layers]
+
+
+def _can_use_kernels(layers: Sequence[Tensor]) -> bool:
+    return all(has_kernels(layer) and not layer.requires_grad for layer in layers)
 
 
 def _normalize(layer: Tensor) -> Tensor:
     # Not in place, because the next slice also reads the layer.
-    layer = layer.float()
     norm: Tensor = torch.linalg.vector_norm(layer, dim=1, keepdim=True)
     return layer / norm.add_(1e-10)
 
 
 def _compute_distance(x: Tensor, y: Tensor, head: Tensor) -> Tensor:
     """Compute the weighted squared distance of features `x` and activations `y`, (N, h, w)."""
-    return F.conv2d((_normalize(y) - x).square_(), head)[:, 0]
+    return F.conv2d((_normalize(y.float()) - x).square_(), head)[:, 0]
 
 
 def load_lpips(name: str, weights_dir: str | None = None) -> tuple[Lpips, list[Weights]]:

@@ -12,6 +12,7 @@ from roi_ray.errors import UsageError
 from roi_ray.metrics.strips import RowBuffer, Window
 from roi_ray.models.instance_norm import FrozenInstanceNorm
 from roi_ray.models.shift_tolerant import Blur, BlurredConv, BlurredPool
+from roi_ray.models.winograd import WinogradConv2d
 
 _MIN_ROWS = 8
 """Output rows for which windows wait: with fewer, convolutions take up to 1.5 times as long."""
@@ -98,6 +99,8 @@ def _describe_convolution(layer: nn.Conv2d) -> RowOperation:
     padding, padding_columns = layer.padding
 
     def run(window: Window) -> Tensor:
+        if isinstance(layer, WinogradConv2d):
+            return layer.convolve(_pad_rows(window, 0), (0, padding_columns))
         return F.conv2d(
             _pad_rows(window, 0),
             layer.weight,

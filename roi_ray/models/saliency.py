@@ -13,7 +13,7 @@ from roi_ray.models import loader
 from roi_ray.models.lite0 import Lite0Saliency
 from roi_ray.models.loader import Weights
 from roi_ray.models.resize import shrink_rows
-from roi_ray.models.u2net import U2NET, U2NETP, U2Net
+from roi_ray.models.u2net import U2NET, U2NETP, U2Net, fold_batch_norms
 from roi_ray.settings import DEFAULT_SALIENCY
 
 LITE0_SIDE = 352
@@ -126,7 +126,19 @@ def load_saliency(source: str = DEFAULT_SALIENCY) -> tuple[Saliency, Weights]:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:400]
         raise WeightsError(f"{weights.name} does not fit its network: {reason}") from error
-    return saliency.eval().requires_grad_(False), weights
+    return prepare_for_inference(saliency), weights
+
+
+def prepare_for_inference(saliency: Saliency) -> Saliency:
+    """Make a network that is not going to be trained any more faster, in place.
+
+    Returns:
+        the network, in evaluation mode and without gradients.
+    """
+    saliency.eval().requires_grad_(False)
+    if isinstance(saliency.network, U2Net):
+        fold_batch_norms(saliency.network)
+    return saliency
 
 
 def build_lite0(network: Lite0Saliency) -> Saliency:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Widths = Mapping[str, tuple[int, int, int]]
 
@@ -108,7 +109,7 @@ class RSU(nn.Module):
             skip = skips.pop()
             joined = torch.cat((_resize(x, skip.shape[-2:]), skip), 1)
             x = self.get_submodule(f"rebnconv{level}d")(joined)
-        return x + entry
+        return x.add_(entry)
 
 
 class RSU4F(nn.Module):
@@ -134,7 +135,7 @@ class RSU4F(nn.Module):
         x = self.rebnconv3d(torch.cat((self.rebnconv4(skip3), skip3), 1))
         x = self.rebnconv2d(torch.cat((x, skip2), 1))
         x = self.rebnconv1d(torch.cat((x, skip1), 1))
-        return x + entry
+        return x.add_(entry)
 
 
 class _ConvUnit(nn.Module):
@@ -143,10 +144,22 @@ class _ConvUnit(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, dilation: int = 1) -> None:
         super().__init__()
         self.conv_s1 = nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation)
-        self.bn_s1 = nn.BatchNorm2d(out_channels)
+        self.bn_s1: nn.Module = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.bn_s1(self.conv_s1(x)), inplace=True)
+
+
+def fold_batch_norms(network: U2Net) -> None:
+    """Fold each batch norm into the convolution before it, in place, to save passes over memory.
+
+    Args:
+        network: network in evaluation mode, which can then no longer be trained.
+    """
+    for unit in network.modules():
+        if isinstance(unit, _ConvUnit) and isinstance(unit.bn_s1, nn.BatchNorm2d):
+            unit.conv_s1 = fuse_conv_bn_eval(unit.conv_s1, unit.bn_s1)
+            unit.bn_s1 = nn.Identity()
 
 
 def _pool(x: Tensor) -> Tensor:

@@ -19,11 +19,11 @@ _CHANNELS, _SIDE, _ROUNDS = 64, 64, 5
 
 
 def fastest_precision(device: torch.device) -> Precision:
-    """Return the precision that `auto` means: the fastest one with fp32's numbers.
+    """Return the precision that `auto` means: the fastest one within 2e-3 of fp32's numbers.
 
-    It is fp16 on a GPU, where `lpips` and `d_loss` stay within 2e-3 of their value, and fp32 on a
-    GPU without tensor cores. On a CPU it is fp32: bf16 has other numbers, and fp16 is slower than
-    fp32 even on a CPU that has instructions for it.
+    It is fp16 on a GPU, and fp32 on a GPU without tensor cores. On a CPU it is fp32: bf16 changes
+    `lpips` and `d_loss` by up to 2e-2 of their value, and the mask by more, and fp16 is slower than
+    fp32 even on a CPU that has instructions for it. `roi_ray/metrics/README.md` has the figures.
 
     Args:
         device: a GPU may be of another machine, if this one has none; it then has tensor cores.
@@ -56,9 +56,9 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         )
     if problem:
         raise DeviceError(
-            f"precision {precision} {problem}: use fp32, or auto, the fastest precision with "
-            "fp32's numbers; to use it all the same, give --allow-slow-precision (in Python "
-            "allow_slow_precision=True)"
+            f"precision {precision} {problem}: use fp32, or auto, the fastest precision within "
+            "2e-3 of fp32's numbers; to use it all the same, give --allow-slow-precision (in "
+            "Python allow_slow_precision=True)"
         )
 
 
