@@ -1,10 +1,9 @@
-"""Convolutions of 3 x 3 and 5 x 5 in a quarter to a third of the multiplications, on a CPU.
+"""Convolutions of 3 x 3 in a quarter of the multiplications, on a CPU.
 
 Winograd's method (Lavin and Gray, CVPR 2016): a tile of 6 x 6 inputs and a kernel are transformed
 so that their convolution becomes a product per element, which is a matrix product over the
-channels. A tile gives 4 x 4 outputs of a 3 x 3 kernel, or 2 x 2 of a 5 x 5 kernel, from 36 products
-per pair of channels, where direct convolution takes 144 or 100. The numbers are those of float32
-convolutions to about ten roundings.
+channels. A tile gives 4 x 4 outputs from 36 products per pair of channels, where direct convolution
+takes 144. The numbers are those of float32 convolutions with some six times their rounding error.
 """
 
 from collections.abc import Callable
@@ -16,9 +15,8 @@ from torch import Tensor, nn
 
 from roi_ray.runtime.compiled import has_kernels
 
-TILE = 6
-_SIDES = {3: 4, 5: 2}
-"""Side of a tile's outputs, by side of the kernel."""
+KERNEL, TILE, SIDE = 3, 6, 4
+"""Sides of the kernel, of a tile of inputs, and of its outputs."""
 POINTS = (0.75, 1.5)
 """The transform evaluates polynomials at 0, at these points, at their negatives, at infinity.
 The usual ones, 1 and 2, give twice the rounding error."""
@@ -26,8 +24,8 @@ _MIN_CHANNELS = 32
 """With fewer, the transforms take longer than the products that they save."""
 _MIN_TILES = 16
 """With fewer, reading the transformed weights takes longer than direct convolution."""
-_TILES_AT_ONCE = 256
-"""So that the transformed tiles stay in the processor's cache."""
+_TILES_AT_ONCE = 512
+"""With more, the transformed tiles would take much memory; with fewer, the products take longer."""
 
 
 class WinogradConv2d(nn.Conv2d):
@@ -56,16 +54,15 @@ class WinogradConv2d(nn.Conv2d):
         if not self._is_faster(x, padding):
             return F.conv2d(x, self.weight, self.bias, padding=padding)
         assert self.bias is not None
-        return _convolve(x, self._get_transformed(), self.bias, self.kernel_size[0], padding)
+        return _convolve(x, self._get_transformed(), self.bias, padding)
 
     def _is_faster(self, x: Tensor, padding: tuple[int, int]) -> bool:
         if x.dtype != torch.float32:
             return False
         if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
             return False
-        height, width = _count_outputs(x, self.kernel_size[0], padding)
-        side = _SIDES[self.kernel_size[0]]
-        if min(height, width) < 1 or -(-height // side) * -(-width // side) < _MIN_TILES:
+        height, width = _count_outputs(x, padding)
+        if min(height, width) < 1 or -(-height // SIDE) * -(-width // SIDE) < _MIN_TILES:
             return False
         return has_kernels(x)
 
@@ -95,12 +92,11 @@ def use_winograd(layers: nn.Module) -> None:
 
 
 def _suits(layer: nn.Conv2d) -> bool:
-    kernel = layer.kernel_size[0]
     return (
-        layer.kernel_size in ((3, 3), (5, 5))
+        layer.kernel_size == (KERNEL, KERNEL)
         and layer.stride == layer.dilation == (1, 1)
         and layer.groups == 1
-        and layer.padding in ((0, 0), (kernel // 2, kernel // 2))
+        and layer.padding in ((0, 0), (1, 1))
         and layer.padding_mode == "zeros"
         and layer.bias is not None
         and min(layer.in_channels, layer.out_channels) >= _MIN_CHANNELS
@@ -108,7 +104,7 @@ def _suits(layer: nn.Conv2d) -> bool:
 
 
 def transform_weights(weight: Tensor) -> Tensor:
-    """Transform kernels, (O, C, k, k) with k = 3 or 5, to float32 (36, C, O).
+    """Transform kernels, (O, C, 3, 3), to float32 (36, C, O).
 
     An element of the result is the kernel's polynomial at two of the points, divided by the
     derivative of the polynomial whose roots are all points; at infinity the highest coefficient.
@@ -116,40 +112,35 @@ def transform_weights(weight: Tensor) -> Tensor:
     a, b = POINTS
     points = torch.tensor([0, a, -a, b, -b], dtype=torch.float64)
     slopes = torch.stack([(p - points)[p != points].prod() for p in points])
-    size = weight.shape[-1]
-    rows = points[:, None] ** torch.arange(size) / slopes[:, None]
-    rows = torch.cat([rows, torch.eye(size, dtype=torch.float64)[-1:]])
+    rows = points[:, None] ** torch.arange(KERNEL) / slopes[:, None]
+    rows = torch.cat([rows, torch.eye(KERNEL, dtype=torch.float64)[-1:]])
     transformed = torch.einsum("ia,ocab,jb->ijco", rows, weight.detach().double(), rows)
     return transformed.flatten(0, 1).float().contiguous()
 
 
-def _count_outputs(x: Tensor, kernel: int, padding: tuple[int, int]) -> tuple[int, int]:
-    return x.shape[2] + 2 * padding[0] - kernel + 1, x.shape[3] + 2 * padding[1] - kernel + 1
+def _count_outputs(x: Tensor, padding: tuple[int, int]) -> tuple[int, int]:
+    return x.shape[2] + 2 * padding[0] - KERNEL + 1, x.shape[3] + 2 * padding[1] - KERNEL + 1
 
 
-def _convolve(
-    x: Tensor, weights: Tensor, bias: Tensor, kernel: int, padding: tuple[int, int]
-) -> Tensor:
+def _convolve(x: Tensor, weights: Tensor, bias: Tensor, padding: tuple[int, int]) -> Tensor:
     """Convolve images one by one, so that none depends on the others in its batch."""
     from roi_ray.models import winograd_kernels
 
-    side = _SIDES[kernel]
-    height, width = _count_outputs(x, kernel, padding)
-    rows, columns = -(-height // side), -(-width // side)
-    below, right = (rows * side - height, columns * side - width)
+    height, width = _count_outputs(x, padding)
+    rows, columns = -(-height // SIDE), -(-width // SIDE)
+    below, right = rows * SIDE - height, columns * SIDE - width
     margins = (padding[1], padding[1] + right, padding[0], padding[0] + below)
     padded = F.pad(x, margins).permute(0, 2, 3, 1).contiguous()
     out = x.new_empty(len(x), height, width, weights.shape[2])
-    step = min(rows, max(1, _TILES_AT_ONCE // columns))
+    parts = -(-rows * columns // _TILES_AT_ONCE)
+    step = -(-rows // parts)  # parts of about equal size
     tiles = x.new_empty(TILE**2, step * columns, x.shape[1])
     products = x.new_empty(TILE**2, step * columns, weights.shape[2])
     for image, result in zip(padded, out, strict=True):
         for first in range(0, rows, step):
-            count = min(step, rows - first)
-            used = slice(count * columns)
-            winograd_kernels.transform_tiles(image, tiles, range(first, first + count), side)
+            part = range(first, min(first + step, rows))
+            used = slice(len(part) * columns)
+            winograd_kernels.transform_tiles(image, tiles, part)
             torch.bmm(tiles[:, used], weights, out=products[:, used])
-            winograd_kernels.transform_products(
-                products, bias, result, range(first, first + count), side
-            )
+            winograd_kernels.transform_products(products, bias, result, part)
     return out.permute(0, 3, 1, 2)

@@ -17,26 +17,23 @@ _A2, _B2, _A3, _B3 = _A**2, _B**2, _A**3, _B**3
 _SUM, _PRODUCT = _A2 + _B2, _A2 * _B2
 
 
-def transform_tiles(image: Tensor, tiles: Tensor, rows: range, side: int) -> None:
+def transform_tiles(image: Tensor, tiles: Tensor, rows: range) -> None:
     """Transform rows of tiles of an image.
 
     Args:
         image: float32, (height, width, C), padded to whole tiles.
         tiles: receives the transformed tiles, float32, (36, rows x columns or more, C).
         rows: numbers of the rows of tiles.
-        side: distance of neighbouring tiles in pixels.
     """
     x, out = image.numpy(), tiles.numpy()
 
     def transform(number: int) -> None:
-        _transform_tiles(x, out, number, rows[number], side)
+        _transform_tiles(x, out, number, rows[number])
 
     run_in_threads(transform, len(rows))
 
 
-def transform_products(
-    products: Tensor, bias: Tensor, result: Tensor, rows: range, side: int
-) -> None:
+def transform_products(products: Tensor, bias: Tensor, result: Tensor, rows: range) -> None:
     """Transform the products of rows of tiles to the outputs of the convolution.
 
     Args:
@@ -44,24 +41,23 @@ def transform_products(
         bias: float32, (C,).
         result: receives the outputs, float32, (height, width, C).
         rows: numbers of the rows of tiles.
-        side: side of the outputs of a tile, 4 or 2.
     """
     values, added, out = products.numpy(), bias.detach().numpy(), result.numpy()
 
     def transform(number: int) -> None:
-        _transform_products(values, added, out, number, rows[number], side)
+        _transform_products(values, added, out, number, rows[number])
 
     run_in_threads(transform, len(rows))
 
 
 @kernel
-def _transform_tiles(x, out, number, row_of_tiles, side):
+def _transform_tiles(x, out, number, row_of_tiles):
     channels = x.shape[2]
-    columns = (x.shape[1] - 6) // side + 1
+    columns = (x.shape[1] - 6) // 4 + 1
     scratch = np.empty((6, 6, channels), np.float32)
-    top = row_of_tiles * side
+    top = row_of_tiles * 4
     for tile_column in range(columns):
-        tile, left = number * columns + tile_column, tile_column * side
+        tile, left = number * columns + tile_column, tile_column * 4
         for column in range(6):
             for c in range(channels):
                 d0 = x[top, left + column, c]
@@ -93,13 +89,13 @@ def _transform_tiles(x, out, number, row_of_tiles, side):
 
 
 @kernel
-def _transform_products(products, bias, out, number, row_of_tiles, side):
+def _transform_products(products, bias, out, number, row_of_tiles):
     height, width, channels = out.shape
-    columns = (width + side - 1) // side
-    scratch = np.empty((7, side, channels), np.float32)
-    top = row_of_tiles * side
+    columns = (width + 3) // 4
+    scratch = np.empty((7, 4, channels), np.float32)
+    top = row_of_tiles * 4
     for tile_column in range(columns):
-        tile, left = number * columns + tile_column, tile_column * side
+        tile, left = number * columns + tile_column, tile_column * 4
         for column in range(6):
             for c in range(channels):
                 m1, m2 = products[6 + column, tile, c], products[12 + column, tile, c]
@@ -107,24 +103,18 @@ def _transform_products(products, bias, out, number, row_of_tiles, side):
                 last = products[30 + column, tile, c]
                 odd_a, odd_b = m1 - m2, m3 - m4
                 scratch[column, 0, c] = products[column, tile, c] + (m1 + m2) + (m3 + m4)
-                if side == 2:
-                    scratch[column, 1, c] = _A * odd_a + _B * odd_b + last
-                else:
-                    scratch[column, 1, c] = _A * odd_a + _B * odd_b
-                    scratch[column, 2, c] = _A2 * (m1 + m2) + _B2 * (m3 + m4)
-                    scratch[column, 3, c] = _A3 * odd_a + _B3 * odd_b + last
-        for row in range(min(side, height - top)):
+                scratch[column, 1, c] = _A * odd_a + _B * odd_b
+                scratch[column, 2, c] = _A2 * (m1 + m2) + _B2 * (m3 + m4)
+                scratch[column, 3, c] = _A3 * odd_a + _B3 * odd_b + last
+        for row in range(min(4, height - top)):
             for c in range(channels):
                 m1, m2 = scratch[1, row, c], scratch[2, row, c]
                 m3, m4, last = scratch[3, row, c], scratch[4, row, c], scratch[5, row, c]
                 odd_a, odd_b, added = m1 - m2, m3 - m4, bias[c]
                 scratch[6, 0, c] = scratch[0, row, c] + (m1 + m2) + (m3 + m4) + added
-                if side == 2:
-                    scratch[6, 1, c] = _A * odd_a + _B * odd_b + last + added
-                else:
-                    scratch[6, 1, c] = _A * odd_a + _B * odd_b + added
-                    scratch[6, 2, c] = _A2 * (m1 + m2) + _B2 * (m3 + m4) + added
-                    scratch[6, 3, c] = _A3 * odd_a + _B3 * odd_b + last + added
-            for column in range(min(side, width - left)):
+                scratch[6, 1, c] = _A * odd_a + _B * odd_b + added
+                scratch[6, 2, c] = _A2 * (m1 + m2) + _B2 * (m3 + m4) + added
+                scratch[6, 3, c] = _A3 * odd_a + _B3 * odd_b + last + added
+            for column in range(min(4, width - left)):
                 for c in range(channels):
                     out[top + row, left + column, c] = scratch[6, column, c]
