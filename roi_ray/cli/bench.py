@@ -5,14 +5,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from roi_ray.bench.arguments import list_files, parse_numbers, parse_sizes, parse_times
-from roi_ray.bench.options import SaliencyName
+from roi_ray.cli import bench_options as own
 from roi_ray.cli.exits import EXIT_OFF, exit_with_message
-from roi_ray.settings import Precision, Settings
+from roi_ray.errors import UsageError
+from roi_ray.settings import Settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from roi_ray.bench.scaling import ScalingOptions
     from roi_ray.bench.service.options import ServiceBenchOptions
 
-_SERVICE_PANEL = "The service (--service)"
-_COMPARE_PANEL = "Regressions (--compare)"
-_SCALING_PANEL = "Scaling (--scaling)"
-
 _MIN_SIDE = 161
 """Smallest side in pixels of which pytorch_msssim computes five scales."""
 
@@ -33,157 +30,30 @@ _MIN_SIDE = 161
 @exit_with_message
 def main(
     *,
-    quick: Annotated[
-        bool,
-        typer.Option(
-            "--quick",
-            help="Finish in less than a minute: two rounds, the first --per-reference, no memory, "
-            "no job.",
-        ),
-    ] = False,
-    service: Annotated[
-        bool,
-        typer.Option(
-            "--service",
-            help="Measure `roi-ray serve` instead, under locust, against the bare scorer with as "
-            "many threads: 1, 4 and 16 clients, at the first of --sizes and --per-reference. "
-            "Writes bench-service.json and bench-service.png. Needs the extra `service` too.",
-            rich_help_panel=_SERVICE_PANEL,
-        ),
-    ] = False,
-    minutes: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Minutes of a soak of the service with 4 clients, after the rounds: does its "
-            "memory grow?",
-            rich_help_panel=_SERVICE_PANEL,
-        ),
-    ] = 0,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            help="Measure a service that runs here already. Numbers are equal only if it has as "
-            "many --threads.",
-            show_default="start one on this machine's CPUs",
-            rich_help_panel=_SERVICE_PANEL,
-        ),
-    ] = None,
-    compare: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            dir_okay=False,
-            help="bench.json of an earlier run. Measure the code of its commit instead, in turns "
-            "with today's, at the first of --sizes and --per-reference. Writes bench-compare.json "
-            "and bench-compare.png.",
-            rich_help_panel=_COMPARE_PANEL,
-        ),
-    ] = None,
-    compare_source: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER|COMMIT",
-            help="The earlier code: a folder with the package roi_ray, or a commit. Works without "
-            "--compare, too.",
-            show_default="the commit that the file names",
-            rich_help_panel=_COMPARE_PANEL,
-        ),
-    ] = None,
-    tolerance: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Fail if a piece of work certainly takes longer than before by more than this "
-            "share.",
-            rich_help_panel=_COMPARE_PANEL,
-        ),
-    ] = 0.1,
-    scaling: Annotated[
-        str | None,
-        typer.Option(
-            help="Measure how a job scales instead, by simulation: numbers of actors, separated "
-            "by commas, such as 2,4,8,16. The actors wait as long as they would score; all else is "
-            "real. At the first of --sizes and --per-reference; --decoded leaves out decoding.",
-            show_default=False,
-            rich_help_panel=_SCALING_PANEL,
-        ),
-    ] = None,
-    scaling_ms: Annotated[
-        str | None,
-        typer.Option(
-            help="Milliseconds that an actor takes per reference and per pair, such as 60,90.",
-            show_default="what scoring takes on one thread",
-            rich_help_panel=_SCALING_PANEL,
-        ),
-    ] = None,
-    no_ray: Annotated[
-        bool, typer.Option("--no-ray", help="Do not measure whole jobs on Ray.")
-    ] = False,
-    sizes: Annotated[
-        str,
-        typer.Option(
-            help="Sizes of the images in pixels, separated by commas: sides of squares (512), "
-            "width x height (6000x4000) or megapixels (24MP, 3:2). Other libraries are measured at "
-            "the first."
-        ),
-    ] = "512",
-    per_reference: Annotated[
-        str,
-        typer.Option(
-            help="Numbers of distorted images per reference, separated by commas. Other libraries "
-            "and memory are measured at the first two."
-        ),
-    ] = "8,24,1,2,4,16",
-    against: Annotated[
-        str,
-        typer.Option(
-            help="Rivals to compare roi-ray with, separated by commas: naive (a plain loop), "
-            "pytorch_msssim, torchmetrics, pyiqa; empty for none."
-        ),
-    ] = "naive,pytorch_msssim",
-    saliency: Annotated[
-        SaliencyName, typer.Option(help="Saliency network of everything that is measured.")
-    ] = "u2netp",
-    precision: Annotated[Precision, typer.Option(help="Precision of roi-ray's networks.")] = "fp32",
-    device: Annotated[
-        str, typer.Option(help="auto (a GPU if this machine has one), cpu or cuda.")
-    ] = "auto",
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Images that go through roi-ray's networks at once.",
-            show_default="1 on a CPU, 32 on a GPU",
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.", show_default="all")
-    ] = None,
-    references: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="References that are scored together.", show_default="1; 8 on a GPU"
-        ),
-    ] = None,
-    decoded: Annotated[
-        bool,
-        typer.Option("--decoded", help="Start from decoded images in memory, not from files."),
-    ] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="Number of measured rounds.")] = 5,
-    job_pairs: Annotated[int, typer.Option(min=96, help="Pairs of the job on Ray.")] = 640,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            file_okay=False,
-            help="Folder of photographs to measure on.",
-            show_default="those of scikit-image",
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option(file_okay=False, help="Folder for bench.json and bench.png.")
-    ] = Path("out/bench"),
+    quick: own.Quick = False,
+    service: own.Service = False,
+    minutes: own.Minutes = 0,
+    url: own.Url = None,
+    compare: own.Compare = None,
+    compare_source: own.CompareSource = None,
+    tolerance: own.Tolerance = 0.1,
+    scaling: own.Scaling = None,
+    scaling_ms: own.ScalingMs = None,
+    no_ray: own.NoRay = False,
+    sizes: own.Sizes = "512",
+    per_reference: own.PerReference = "8,24,1,2,4,16",
+    against: own.Against = "naive,pytorch_msssim",
+    saliency: own.Saliency = "u2netp",
+    precision: own.Precision = "fp32",
+    device: own.Device = "auto",
+    batch: own.Batch = None,
+    threads: own.Threads = None,
+    references: own.References = None,
+    decoded: own.Decoded = False,
+    rounds: own.Rounds = 5,
+    job_pairs: own.JobPairs = 640,
+    images: own.Images = None,
+    output: own.Output = Path("out/bench"),
 ) -> None:
     """Measure speed against a plain loop, other libraries, and the limit of the machine.
 
@@ -197,10 +67,9 @@ def main(
     rivals = [name.strip() for name in against.split(",") if name.strip()]
     sizes_to_measure = parse_sizes(sizes)
     compares = compare is not None or compare_source is not None
-    if compares and service:
-        raise typer.BadParameter("--compare and --service are two measurements; choose one")
-    if rivals and not (service or compares) and min(sizes_to_measure[0]) < _MIN_SIDE:
-        raise typer.BadParameter(
+    measures_speed = _check_choice(service=service, compare=compares, scaling=scaling is not None)
+    if rivals and measures_speed and min(sizes_to_measure[0]) < _MIN_SIDE:
+        raise UsageError(
             f"--sizes {sizes!r}: other libraries need images of at least {_MIN_SIDE} pixels"
         )
 
@@ -275,6 +144,18 @@ def main(
     _show(build_tables(result), result.as_json(), draw_benchmark(result), output / "bench")
 
 
+def _check_choice(**chosen: bool) -> bool:
+    """Check that at most one other measurement is chosen; return whether none is.
+
+    Raises:
+        UsageError: several are chosen.
+    """
+    names = [f"--{name}" for name, is_chosen in chosen.items() if is_chosen]
+    if len(names) > 1:
+        raise UsageError(f"{' and '.join(names)} are different measurements; choose one")
+    return not names
+
+
 def _compare(options: "BenchOptions", compare_options: "CompareOptions", path: Path) -> None:
     """Compare today's code with that of an earlier run; exit with 1 if it fails."""
     from roi_ray.bench.compare.run import run_comparison
@@ -306,7 +187,9 @@ def _bench_scaling(options: "ScalingOptions", path: Path) -> None:
     with TemporaryDirectory() as folder:
         result = measure_scaling(options, Path(folder), _report)
     path.write_text(json.dumps(result.as_json(), indent=2) + "\n")
-    Console().print(build_scaling_table(result))
+    console = Console()
+    console.print(build_scaling_table(result))
+    console.print(path)
 
 
 def _report(text: str) -> None:

@@ -58,7 +58,7 @@ class Committer:
         Raises:
             RoiRayError: a result is one of the job's `fatal_errors`.
         """
-        # To filter a table takes longer than all the rest, so it is done only where it is needed.
+        # Filtering takes longer than all the rest, so tables without errors are not filtered.
         if _has_failed(results):
             self._check_errors(results)
         shards = results[SHARD].to_numpy()
@@ -168,8 +168,9 @@ def select_kind(results: pa.Table, kind: str) -> pa.Table:
 
 def drop_kinds(results: pa.Table, kinds: Iterable[str]) -> pa.Table:
     """Drop the results that failed with these kinds of errors."""
-    for kind in kinds if _has_failed(results) else ():
-        results = results.filter(pc.invert(_is_kind(results, kind)))
+    if _has_failed(results):
+        for kind in kinds:
+            results = results.filter(pc.invert(_is_kind(results, kind)))
     return results
 
 

@@ -109,6 +109,29 @@ def test_blocks_contain_all_work_items_in_order() -> None:
     assert pa.concat_tables(parts).equals(items)
 
 
+@pytest.mark.parametrize("actors", [1, 2, 3, 64, 1000])
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_have_each_row_once_with_its_own_images(actors, seed) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, rng.choice([2, 30, 400]), rng.integers(1, 60))
+    table = manifest([f"r{i}" for i, size in enumerate(sizes) for _ in range(size)])
+    # The first rows of some shards have results already.
+    shards = {k: rows[k % 3 :] for k, rows in enumerate(split_into_shards(table, 150))}
+    items = make_work_items(table, {k: rows for k, rows in shards.items() if len(rows)})
+    blocks = list(split_into_blocks(items, actors=actors))
+    assert all(block.schema == items.schema for block in blocks)
+    flat = [item for block in blocks for item in block.to_pylist()]
+    assert all(item["rows"] for item in flat)
+    rows = [row for item in flat for row in item["rows"]]
+    assert rows == [row for shard in shards.values() for row in shard.tolist()]
+    assert [id for item in flat for id in item["pair_ids"]] == [f"p{row}" for row in rows]
+    assert [name for item in flat for name in item["distorted"]] == [f"d{row}" for row in rows]
+    references = table["reference"].to_pylist()
+    for item in flat:
+        assert {references[row] for row in item["rows"]} == {item["reference"]}
+        assert set(item["rows"]) <= set(shards[item["shard"]].tolist())
+
+
 @pytest.mark.parametrize("per_reference", [1, 24])
 def test_last_blocks_get_smaller_so_that_actors_end_together(per_reference) -> None:
     table = manifest([f"r{i // per_reference}" for i in range(600)])
