@@ -1,6 +1,5 @@
 """Compare the speed of today's code with that of a stored run, whose code runs again, in turns."""
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from roi_ray import metrics
 from roi_ray.bench.compare.result import Comparison, Piece, compare_numbers, summarise_piece
 from roi_ray.bench.compare.source import current_source, open_source
+from roi_ray.bench.compare.stored import StoredRun, read_stored_run
 from roi_ray.bench.compare.turns import WorkerOptions, measure_in_turns
 from roi_ray.bench.options import BenchOptions
 from roi_ray.bench.workload import make_groups
@@ -53,14 +53,14 @@ def run_comparison(
         UsageError: the file or the earlier code cannot be used.
         RoiRayError: a process failed.
     """
-    stored = read_stored(options.stored) if options.stored else {}
-    name = options.source or stored.get("source", {}).get("commit")
+    stored = read_stored_run(options.stored) if options.stored else StoredRun()
+    name = options.source or stored.commit
     if name is None:
         raise UsageError(
             f"{options.stored} does not say of which commit it was measured; name a folder or a "
             "commit with --compare-source"
         )
-    if options.source is None and stored["source"].get("dirty"):
+    if options.source is None and stored.is_dirty:
         report(f"the stored run was measured with changes that commit {name[:10]} does not have")
     device = find_device(bench.device)
     precision = bench.settings.precision
@@ -102,46 +102,8 @@ def run_comparison(
         pieces=list(pieces.values()),
         missing=_find_missing(trees, pieces),
         numbers=numbers,
-        stored=summarise_stored(stored),
+        stored=stored.summary,
     )
-
-
-def read_stored(path: Path) -> dict[str, Any]:
-    """Read the `bench.json` of an earlier run.
-
-    Raises:
-        UsageError: it is not one.
-    """
-    try:
-        values = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is not the bench.json of a run: {error}") from error
-    if not isinstance(values, dict) or not ("source" in values or "steps" in values):
-        raise UsageError(f"{path} is not the bench.json of a run: it has no source and no steps")
-    return values
-
-
-def summarise_stored(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Select what a stored run said: its machine, its ratios, and milliseconds per pair.
-
-    Times of another run cannot be compared with today's; they are shown, and marked as such.
-    """
-    milliseconds = {}
-    for entry in stored.get("growth", []):
-        seconds = sorted(entry["timing"]["seconds"])
-        median = seconds[len(seconds) // 2]
-        size = f"{entry['width']} x {entry['height']}, K = {entry['per_reference']}"
-        milliseconds[size] = 1000 * median / entry["timing"]["pairs"]
-    return {
-        name: value
-        for name, value in {
-            "source": stored.get("source"),
-            "machine": stored.get("machine"),
-            "ratios": stored.get("ratios"),
-            "ms_per_pair": milliseconds,
-        }.items()
-        if value
-    }
 
 
 def _without_pieces(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,8 +83,11 @@ def open_source(name: str) -> Iterator[Source]:
         )
     commit = _resolve_commit(name)
     with TemporaryDirectory(prefix="roi-ray-") as unpacked:
-        archive = io.BytesIO(_git("archive", commit, _PACKAGE.name))
-        with tarfile.open(fileobj=archive) as files:
+        try:
+            archive = _git("archive", commit, _PACKAGE.name)
+        except subprocess.CalledProcessError as error:
+            raise UsageError(f"commit {name} contains no package {_PACKAGE.name}") from error
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
             files.extractall(unpacked, filter="data")
         yield Source(f"commit {commit[:10]}", Path(unpacked))
 

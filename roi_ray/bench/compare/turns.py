@@ -124,8 +124,9 @@ class Worker:
     def _raise_failure(self) -> None:
         code = self._process.wait()
         self._errors.seek(0)
-        text = self._errors.read().strip()[-_SHOWN_CHARACTERS:]
-        raise RoiRayError(f"the process of {self._source.name} ended with code {code}: {text}")
+        lines = self._errors.read().strip().splitlines() or ["it printed nothing"]
+        last = lines[-1][:_SHOWN_CHARACTERS]
+        raise RoiRayError(f"the process of {self._source.name} ended with code {code}: {last}")
 
     def __exit__(
         self,

@@ -56,6 +56,18 @@ def test_unknown_commit_is_one_line(package, commit) -> None:
         pass
 
 
+@needs_git
+def test_commit_without_the_package_is_one_line(package, commit) -> None:
+    git(package, "mv", package.name, "other")
+    git(package, "commit", "--quiet", "--message", "second")
+    git(package, "mv", "other", package.name)
+    with (
+        pytest.raises(UsageError, match="commit HEAD contains no package roi_ray"),
+        open_source("HEAD"),
+    ):
+        pass
+
+
 def test_package_without_a_repository_has_no_commit(package) -> None:
     assert describe_source()["commit"] is describe_source()["dirty"] is None
     with pytest.raises(UsageError, match="is not part of a git repository"), open_source("1234567"):
