@@ -16,12 +16,14 @@ def main():
     with connect(cpus=1):
         folder = ray._private.worker._global_node.temp_dir
         processes = ray.get(ray.remote(list_processes).remote(os.getpid()))
-        print(folder, os.path.realpath(folder), processes.count("gcs_server"))
+        heads = sum("/gcs_server " in process for process in processes)
+        needless = [p for p in processes if "/autoscaler/" in p or "/dashboard.py" in p]
+        print(folder, os.path.realpath(folder), heads, len(needless))
     print(os.path.lexists(os.path.dirname(folder)))
 
 def list_processes(parent):
     import psutil
-    return [child.name() for child in psutil.Process(parent).children()]
+    return [" ".join(child.cmdline()) for child in psutil.Process(parent).children()]
 
 typer.run(main)
 """
@@ -46,10 +48,11 @@ def test_slow_start_is_tried_again_and_a_long_folder_gets_a_short_name(tmp_path)
     ended = run(TMPDIR=str(long), RAY_gcs_server_port_wait_time_s="0")
     assert ended.returncode == 0, ended.stderr
     assert "Ray did not start in time; trying once more" in ended.stderr
-    folder, target, heads, remains = ended.stdout.split()
+    folder, target, heads, needless, remains = ended.stdout.split()
     assert len(folder) < 30
     assert target == os.path.realpath(long / "ray")
     assert heads == "1"  # the first try's processes have ended
+    assert needless == "0"  # a job asks for no nodes and shows no dashboard
     assert remains == "False"
     assert list(long.glob("ray/session_2*/logs/raylet.out"))
 
