@@ -117,7 +117,32 @@ def test_packaged_layout_has_bias_and_no_norm(tmp_path, batch):
     path = tmp_path / "d.safetensors"
     save_file({f"model.{key}": value for key, value in live.state_dict().items()}, path)
     network = check_logits_equal(str(path), live, batch)
+    assert network.min_side == 24
     assert not [layer for layer in network.layers if isinstance(layer, nn.InstanceNorm2d)]
+
+
+def build_separable(norm):
+    """Build a discriminator of depthwise and pointwise layers, one of them with stride 2."""
+
+    def separate(in_channels, out_channels, stride):
+        return [
+            nn.Conv2d(in_channels, in_channels, 4, stride, 1, groups=in_channels),
+            nn.Conv2d(in_channels, out_channels, 1),
+            *norm(out_channels),
+            nn.LeakyReLU(0.2),
+        ]
+
+    first = [nn.Conv2d(3, 8, 4, 2, 1), nn.LeakyReLU(0.2)]
+    last = nn.Conv2d(24, 1, 4, 1, 1)
+    return nn.Sequential(*first, *separate(8, 16, 2), *separate(16, 24, 1), last).eval()
+
+
+@pytest.mark.parametrize("norm", [lambda width: [nn.InstanceNorm2d(width)], lambda width: []])
+def test_separable_layers_load_with_equal_logits(tmp_path, batch, norm):
+    live = build_separable(norm)
+    network = check_logits_equal(save_tensors(tmp_path / "d.pth", live, "model."), live, batch)
+    assert network.min_side == 12
+    assert network(torch.rand(1, 3, 12, 12)).shape == (1, 1, 1, 1)
 
 
 def test_conditional_discriminator_is_a_weights_error(tmp_path):
@@ -147,6 +172,10 @@ def test_other_networks_and_missing_files_are_weights_errors(tmp_path):
     )
     check_refused(
         good | {"model.5.weight": torch.rand(32, 9, 4, 4)}, "holds no patch discriminator: its conv"
+    )
+    check_refused(
+        good | {"model.5.weight": torch.rand(16, 1, 4, 4)},  # depthwise, but to 16 channels
+        "holds no patch discriminator: its conv",
     )
     actnorm = {key: value for key, value in good.items() if not key.startswith("model.3.")}
     check_refused(
