@@ -109,6 +109,7 @@ def main(
     unseen = [originals[name] for name in held_out_names]
     # The report is about the file as written, in fp16.
     written, weights = load_discriminator(storage.absolute(output))
+    written.to(memory_format=torch.channels_last)
     auc = discriminator_evaluation.measure_auc(written, unseen)
     pixels = (read_image(original.uri) for original in unseen)
     original_loss, curves = discriminator_evaluation.measure_d_loss_by_quality(written, pixels)
@@ -118,7 +119,7 @@ def main(
     Console(width=120).print(discriminator_evaluation.to_auc_table(auc))
     print(f"held out, mean d_loss: original {original_loss:.3f}")
     for codec, points in curves.items():
-        print(f"  {codec}: " + "  ".join(f"q{p.quality} {p.d_loss:.3f}" for p in points))
+        print(f"  {codec}: " + "  ".join(f"q{p.quality:g} {p.d_loss:.3f}" for p in points))
     print(
         f"{output}: {len(data)} bytes, SHA-256 {weights.sha256}, "
         f"{time.monotonic() - began:.0f} s, torch {torch.__version__}; {picture}"

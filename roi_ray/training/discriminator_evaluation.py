@@ -16,20 +16,25 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import Pixels8, to_8_bits
 from roi_ray.metrics.images import pad_to_min_side
 from roi_ray.models.discriminator import PatchDiscriminator
-from roi_ray.sweep.builtin import make_codec
+from roi_ray.sweep.builtin import BuiltinCodec, make_codec
 from roi_ray.sweep.builtin.pillow import WEBP_MAX_SIDE
 from roi_ray.sweep.source import SourceImage
 from roi_ray.training.files import read_image_tensor, to_chw_tensor
 from roi_ray.training.windows import Decoded, Original
 
 _ALL = "all"
-QUALITIES: Mapping[str, Sequence[int]] = {
+QUALITIES: Mapping[str, Sequence[float]] = {
     "jpeg": (90, 80, 70, 60, 50, 40, 30, 20, 10),
     "webp": (92, 80, 65, 50, 30, 15, 3),
     "jpeg2000": (43, 38, 34, 31, 28, 25),
     "avif": (85, 70, 55, 40, 25, 12),
+    "avif-depth=10": (85, 70, 55, 40, 25, 12),
+    "jpegxl": (0.5, 1, 1.5, 2.5, 4, 8, 15),  # distances
 }
-"""Falling qualities of each codec, at which `measure_d_loss_by_quality` measures `d_loss`."""
+"""Falling qualities of each codec, at which `measure_d_loss_by_quality` measures `d_loss`.
+
+Codecs are named as in the manifest of a sweep, with the options that are not at their defaults.
+"""
 
 _BPP_BINS = {
     f"{low:g}..{high:g} bpp": (low, high)
@@ -95,7 +100,7 @@ class QualityPoint:
         d_loss: mean `d_loss`; lower is more real.
     """
 
-    quality: int
+    quality: float
     bpp: float
     d_loss: float
 
@@ -103,34 +108,35 @@ class QualityPoint:
 def measure_d_loss_by_quality(
     network: PatchDiscriminator,
     images: Iterable[Pixels8],
-    qualities: Mapping[str, Sequence[int]] = QUALITIES,
+    qualities: Mapping[str, Sequence[float]] = QUALITIES,
 ) -> tuple[float, dict[str, list[QualityPoint]]]:
     """Measure the mean `d_loss` of originals, and of the same images encoded at falling qualities.
 
     Args:
         network: the discriminator.
         images: originals, uint8, (H, W, 3). Sides beyond WebP's limit are cropped.
-        qualities: qualities by the name of the codec.
+        qualities: qualities by the name of the codec; see `QUALITIES`.
 
     Returns:
         the mean of the originals, and for each codec a point per quality.
     """
     original_losses: list[float] = []
-    measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    codecs = {name: _make_codec(name) for name in qualities}
+    measured: dict[tuple[str, float], list[tuple[float, float]]] = {}
     for image in images:
         original = image[:WEBP_MAX_SIDE, :WEBP_MAX_SIDE]
         original_losses.append(compute_d_loss(network, original))
         area = original.shape[0] * original.shape[1]
         source = SourceImage(original)
-        for codec, levels in qualities.items():
+        for name, levels in qualities.items():
             for quality in levels:
-                data = make_codec(codec).encode(source, quality).data
+                data = codecs[name].encode(source, quality).data
                 loss = compute_d_loss(network, to_8_bits(decode_image(data)))
-                measured.setdefault((codec, quality), []).append((8 * len(data) / area, loss))
-    curves: dict[str, list[QualityPoint]] = {codec: [] for codec in qualities}
-    for (codec, quality), values in measured.items():
+                measured.setdefault((name, quality), []).append((8 * len(data) / area, loss))
+    curves: dict[str, list[QualityPoint]] = {name: [] for name in qualities}
+    for (name, quality), values in measured.items():
         bpp, loss = np.mean(values, axis=0).tolist()
-        curves[codec].append(QualityPoint(quality, bpp, loss))
+        curves[name].append(QualityPoint(quality, bpp, loss))
     return float(np.mean(original_losses)), curves
 
 
@@ -156,6 +162,11 @@ def draw_d_loss_curves(original: float, curves: Mapping[str, Sequence[QualityPoi
 def compute_d_loss(network: PatchDiscriminator, image: Pixels8) -> float:
     """Compute `d_loss` of an image, uint8 (H, W, 3): mean softplus(-D); lower is more real."""
     return F.softplus(-_logits(network, to_chw_tensor(image))).mean().item()
+
+
+def _make_codec(label: str) -> BuiltinCodec:
+    name, *options = label.split("-")
+    return make_codec(name, dict(option.split("=") for option in options))
 
 
 def _groups(decoded: Decoded) -> list[str]:

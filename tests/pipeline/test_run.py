@@ -28,7 +28,7 @@ from roi_ray.pipeline.run import score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
 from roi_ray.pipeline.status import read_status
 from roi_ray.scoring.scorer import Scorer
-from roi_ray.settings import Settings
+from roi_ray.settings import DEFAULT_DISCRIMINATOR, Settings
 from tests.conftest import deepen, encode, encode_16_bits, jpeg, make_sweep_of, write
 from tests.runtime.prometheus import metrics_address, wait_for_metrics
 
@@ -335,7 +335,7 @@ def test_weights_that_differ_on_a_node_stop_the_job(
 
 def score_with_weights_that_change(sweep, tmp_path, monkeypatch, change, reason, options) -> None:
     """A node may have other files, but the weights must be those that `run.json` records."""
-    packaged = (loader.WEIGHTS_FOLDER / "discriminator-patch70.safetensors").read_bytes()
+    packaged = (loader.WEIGHTS_FOLDER / f"{DEFAULT_DISCRIMINATOR}.safetensors").read_bytes()
     file = tmp_path / "d.safetensors"
     file.write_bytes(packaged)
     describe = run._describe_config

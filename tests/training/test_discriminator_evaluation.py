@@ -43,12 +43,13 @@ def test_d_loss_by_quality_is_the_mean_over_images():
         decode_image(photographs()[name].read_bytes())[:100, :120] for name in ("coffee", "rocket")
     ]
     original, curves = discriminator_evaluation.measure_d_loss_by_quality(
-        network, crops, {"jpeg": [90, 10], "webp": [5]}
+        network, crops, {"jpeg": [90, 10], "webp": [5], "avif-depth=10": [30]}
     )
     assert original == pytest.approx(
         sum(discriminator_evaluation.compute_d_loss(network, crop) for crop in crops) / 2
     )
     assert [point.quality for point in curves["jpeg"]] == [90, 10]
+    assert list(curves) == ["jpeg", "webp", "avif-depth=10"]
     assert curves["jpeg"][0].bpp > curves["jpeg"][1].bpp > 0
     assert decode_image(discriminator_evaluation.draw_d_loss_curves(original, curves)).std() > 10
 

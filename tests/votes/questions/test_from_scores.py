@@ -13,6 +13,7 @@ from roi_ray.preference.comparisons.table import (
     read_comparisons,
     write_comparisons,
 )
+from roi_ray.scoring.version import SCORING_VERSION
 from roi_ray.votes.options import VoteOptions
 from roi_ray.votes.questions.from_scores import ONE_FILE, collect_scores
 from roi_ray.votes.questions.source import read_questions
@@ -145,7 +146,9 @@ def test_relative_uris_start_at_the_folder_of_the_manifest(tmp_path) -> None:
     file = collect_scores(str(scores / "scores.parquet"), VoteOptions())
     assert collected.base == file.base == "s3://bucket/sweep"
     assert collected.table["reference"][0].as_py() == "s3://bucket/sweep/originals/photo0.png"
-    assert collected.table["scored_with"][0].as_py().startswith("scoring_version=4 ")
+    assert (
+        collected.table["scored_with"][0].as_py().startswith(f"scoring_version={SCORING_VERSION} ")
+    )
 
 
 def test_study_on_s3(s3, monkeypatch, tmp_path) -> None:
