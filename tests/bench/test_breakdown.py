@@ -12,10 +12,12 @@ def test_steps_are_complete_and_their_operations_match_the_published_shapes(phot
     files = encode(pixels), encode(pixels, "JPEG")
     breakdown = measure_steps(networks, *files, torch.device("cpu"), rounds=1)
     steps = {(step.name, step.per_reference): step for step in breakdown.steps}
-    # AlexNet's five convolutions at 224 x 224, in torchvision's one-column form: 0.656 G
-    # multiplications and additions each.
+    # AlexNet's first two convolutions at 224 x 224, in torchvision's one-column form; of the other
+    # three, 36 products for each of the 4 x 4 tiles of their 13 x 13 outputs.
+    first_two = 3 * 64 * 11**2 * 55**2 + 64 * 192 * 5**2 * 27**2
+    others = 36 * 4 * 4 * (192 * 384 + 384 * 256 + 256 * 256)
     network = steps["LPIPS network", False]
-    assert network.gflop == pytest.approx(1.31, abs=0.01)
+    assert network.gflop == pytest.approx(2 * (first_two + others) / 1e9, rel=1e-6)
     assert network.gflop == steps["LPIPS network", True].gflop
     assert network.is_part and not steps["LPIPS", False].is_part
     # Two images of 8 bits, and the reference's moments: five scales of three planes of each.
