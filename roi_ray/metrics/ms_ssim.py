@@ -1,9 +1,9 @@
 """Multi-scale structural similarity (Wang, Simoncelli and Bovik, Asilomar 2003).
 
 The work is split, because in a sweep one reference meets many distorted images:
-`filter_reference` runs once per reference, `average_scales` once per distorted image, and
-`combine_scales` turns the means, over the whole image or under a mask, into the number.
-`ms_ssim` does all three.
+`filter_reference` runs once per reference, `similarity_maps` once per distorted image, and
+`combine_scales` turns the maps' means, over the whole image or under a mask, into the number. On a
+CPU `average_scales` takes the means without writing the maps. `ms_ssim` does all three.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,12 +17,7 @@ from roi_ray.metrics.gaussian import MARGIN, WINDOW
 from roi_ray.metrics.images import ImagePair, Images
 from roi_ray.metrics.metric import GetWeights, Metric, RowMeans, compute_metric
 from roi_ray.metrics.roi import GaussianView
-from roi_ray.metrics.similarity import (
-    Moments,
-    average_similarity,
-    compute_moments,
-    similarity_map,
-)
+from roi_ray.metrics.similarity import Moments, compute_moments, similarity_map
 from roi_ray.metrics.strips import ImageStrips, RowBuffer
 from roi_ray.runtime.compiled import has_kernels
 from roi_ray.settings import Weighting
@@ -93,8 +88,10 @@ class _MsSsim(Metric):
     def average_maps(
         self, prepared: Sequence[Tensor], pair: ImagePair, get_weights: GetWeights
     ) -> Iterator[RowMeans]:
-        moments = _group_moments(prepared)
-        return average_scales(moments, pair.distorted.planes, get_weights, self._pyramid)
+        images = pair.distorted.planes
+        if has_kernels(images):
+            return average_scales(_group_moments(prepared), images, get_weights, self._pyramid)
+        return super().average_maps(prepared, pair, get_weights)
 
     def combine(self, means: list[Tensor]) -> dict[str, Tensor]:
         return {"ms_ssim": combine_scales(means)}
@@ -183,7 +180,7 @@ def filter_reference(reference: Tensor, pyramid: Pyramid | None = None) -> list[
 
 def similarity_maps(
     reference: list[Moments], distorted: Tensor, pyramid: Pyramid | None = None
-) -> list[Tensor]:
+) -> Iterator[Tensor]:
     """Compute the L maps: contrast-structure at all scales but the last, full SSIM at the last.
 
     Args:
@@ -192,18 +189,15 @@ def similarity_maps(
         distorted: float32, contiguous, (N, 3, H, W), in [0, 1]: whole images, or their next strip.
         pyramid: the scales of the strips before; None for whole images.
 
-    Returns:
-        one (N, 3, h, w) per scale, in [-1, 1], higher is better; h and w are the scale's size less
+    Yields:
+        (N, 3, h, w) per scale, in [-1, 1], higher is better; h and w are the scale's size less
         `MARGIN` on each side; of a strip, the rows that are new.
     """
     pyramid = pyramid or Pyramid(*distorted.shape[-2:])
     last = len(reference) - 1
-    return [
-        similarity_map(moments, image, luminance=scale == last)
-        for scale, (moments, image) in enumerate(
-            zip(reference, pyramid.push(distorted), strict=True)
-        )
-    ]
+    scales = zip(reference, pyramid.push(distorted), strict=True)
+    for scale, (moments, image) in enumerate(scales):
+        yield similarity_map(moments, image, luminance=scale == last)
 
 
 def average_scales(
@@ -212,7 +206,7 @@ def average_scales(
     get_weights: GetWeights,
     pyramid: Pyramid | None = None,
 ) -> Iterator[RowMeans]:
-    """Average the L maps of all scales, on a CPU without writing them.
+    """Average what `similarity_maps` computes, by kernels for a CPU, without writing it.
 
     Args:
         reference: see `similarity_maps`.
@@ -223,14 +217,16 @@ def average_scales(
     Yields:
         the means of each scale, (N, 3).
     """
+    from roi_ray.metrics.compiled import ssim
+
     pyramid = pyramid or Pyramid(*distorted.shape[-2:])
     last = len(reference) - 1
     scales = zip(reference, pyramid.push(distorted), strict=True)
     for scale, (moments, image) in enumerate(scales):
         height, width = moments.mean.shape[-2:]
         weights = get_weights(scale, (height, width), torch.float32)
-        means = average_similarity(moments, image, weights, luminance=scale == last)
-        yield RowMeans(height, *means)
+        x = (moments.image, moments.mean, moments.variance)
+        yield RowMeans(height, *ssim.average_similarity(x, image, weights, scale == last))
 
 
 def combine_scales(means: list[Tensor]) -> Tensor:
@@ -273,7 +269,7 @@ def _halve(cells: RowBuffer, rows: Tensor) -> Tensor:
         # `pytorch_msssim` pads both sides and drops a window that is not full: the border is before
         # the first row or column.
         image = F.pad(image, (odd_columns, 0, above, 0))
-    if image.shape[-2] and has_kernels(image):
+    if has_kernels(image):
         from roi_ray.metrics.compiled import ssim
 
         return ssim.halve(image.contiguous())

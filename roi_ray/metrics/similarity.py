@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 
 from roi_ray.metrics.gaussian import MARGIN, gaussian_means, gaussian_taps
-from roi_ray.metrics.roi import spatial_mean, whole_and_masked_means
 from roi_ray.runtime.compiled import has_kernels
 from roi_ray.runtime.triton import has_triton
 
-_C1 = 0.01**2
-_C2 = 0.03**2
+C1 = 0.01**2
+C2 = 0.03**2
 
 
 @dataclass(frozen=True)
@@ -47,32 +46,6 @@ def compute_moments(image: Tensor) -> Moments:
     return Moments(image, mean, square.addcmul_(mean, mean, value=-1))
 
 
-def average_similarity(
-    x: Moments, y: Tensor, weights: Tensor | None, luminance: bool
-) -> tuple[Tensor, Tensor]:
-    """Average what `similarity_map` computes, on a CPU without writing it.
-
-    Args:
-        x: one reference, or one per distorted image.
-        y: distorted, float32, contiguous, (N, 3, H, W), in [0, 1].
-        weights: the mask's weights, float32, contiguous, (1 or N, H - 10, W - 10); None for no
-            mask.
-        luminance: whether to multiply by the luminance term.
-
-    Returns:
-        means over the whole map, and under the mask, (N, 3), float64; not a number if H is 0.
-    """
-    if y.shape[-2] and has_kernels(y):
-        from roi_ray.metrics.compiled import ssim
-
-        return ssim.average_similarity((x.image, x.mean, x.variance), y, weights, luminance)
-    similarity = similarity_map(x, y, luminance)
-    if weights is None:
-        mean = spatial_mean(similarity)
-        return mean, mean
-    return whole_and_masked_means(similarity, weights)
-
-
 def similarity_map(x: Moments, y: Tensor, luminance: bool) -> Tensor:
     """Compute SSIM's contrast-structure; with `luminance`, full SSIM.
 
@@ -89,7 +62,7 @@ def similarity_map(x: Moments, y: Tensor, luminance: bool) -> Tensor:
     if y.is_cuda and has_triton():
         from roi_ray.metrics.triton import ssim
 
-        constants = (_C1, _C2)
+        constants = (C1, C2)
         taps = gaussian_taps(y.device)
         return ssim.similarity_map(x.image, y, x.mean, x.variance, taps, constants, luminance)
     filtered = gaussian_means(torch.stack([y, y * y, y * x.image]))
@@ -103,8 +76,8 @@ def _ssim(
     mean, square, product = filtered
     variance = square.addcmul_(mean, mean, value=-1)
     covariance = product.addcmul_(x_mean, mean, value=-1)
-    similarity: Tensor = covariance.mul_(2).add_(_C2).div_(variance.add_(x_variance).add_(_C2))
+    similarity: Tensor = covariance.mul_(2).add_(C2).div_(variance.add_(x_variance).add_(C2))
     if luminance:
         means = x_mean * mean
-        similarity *= (2 * means + _C1) / (x_mean * x_mean + mean * mean + _C1)
+        similarity *= (2 * means + C1) / (x_mean * x_mean + mean * mean + C1)
     return similarity

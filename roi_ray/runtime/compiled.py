@@ -4,14 +4,15 @@ A module of kernels is imported where it is needed, after `can_compile` has said
 numba takes a second to import, and kernels that are not in its cache some seconds to compile.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from roi_ray.runtime.logs import LOGGER
 
@@ -44,33 +45,60 @@ def exact_kernel(function: _Kernel) -> _Kernel:
 def _compile(function: _Kernel, fastmath: set[str] | bool) -> _Kernel:
     import numba
 
-    function.__qualname__ += _hash_room(function.__code__.co_filename)
+    path = Path(function.__code__.co_filename)
+    prefix, sources = f"{function.__name__}_{_hash_processor()}_", _hash_room(path)
+    function.__qualname__ = prefix + sources  # the name of the files in numba's cache
     options = {"nogil": True, "fastmath": fastmath, "error_model": "numpy"}
     try:
-        compiled: _Kernel = numba.njit(cache=True, **options)(function)
+        compiled = numba.njit(cache=True, **options)(function)
+        _remove_older(Path(compiled.stats.cache_path), f"{path.stem}.{prefix}", sources)
     except RuntimeError:  # no folder for the cache
         compiled = numba.njit(**options)(function)
-    return compiled
+    return cast("_Kernel", compiled)
+
+
+def _remove_older(folder: Path, prefix: str, sources: str) -> None:
+    """Remove what is kept of a kernel's earlier versions; numba itself never would."""
+    for file in folder.glob(f"{prefix}*"):
+        if not file.name.startswith(prefix + sources):
+            with contextlib.suppress(OSError):  # another process removed it
+                file.unlink()
 
 
 @functools.cache
-def _hash_room(path: str) -> str:
+def _hash_room(path: Path) -> str:
     """Hash the sources of a module's room.
 
-    The hash is a part of the names of the files in numba's cache, because numba only looks whether
-    the module itself has changed, not those of the kernels and constants that it uses.
+    numba only looks whether the module itself has changed, not those of the kernels and constants
+    that it uses.
     """
     package = Path(__file__).parents[1]
-    if not Path(path).is_relative_to(package):
+    if not path.is_relative_to(package):
         return ""
-    room = package / Path(path).relative_to(package).parts[0]
-    sources = b"".join(source.read_bytes() for source in sorted(room.rglob("*.py")))
-    return "_" + hashlib.sha256(sources).hexdigest()[:12]
+    room = package / path.relative_to(package).parts[0]
+    return _hash(b"".join(source.read_bytes() for source in sorted(room.rglob("*.py"))))
+
+
+@functools.cache
+def _hash_processor() -> str:
+    """Hash the processor's type and instructions.
+
+    Machines that share a folder then have files of their own. numba would number them in one list,
+    where two that compile at once can get the same number, and run each other's instructions.
+    """
+    from llvmlite.binding import get_host_cpu_name
+    from numba.core.codegen import get_host_cpu_features
+
+    return _hash(f"{get_host_cpu_name()} {get_host_cpu_features()}".encode())
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
 
 
 @functools.cache
 def can_compile() -> bool:
-    """Tell whether kernels can be compiled in this process; if not, why is logged once."""
+    """Tell whether kernels can be compiled in this process; an error of the compiler is logged."""
     if importlib.util.find_spec("numba") is None:
         return False
     try:
@@ -115,8 +143,8 @@ def run_in_threads(task: Callable[[int], object], count: int) -> None:
         for number in numbers:
             task(number)
 
-    helpers = min(torch.get_num_threads(), count) - 1
-    futures = [_get_pool().submit(work) for _ in range(helpers)]
+    helpers = (_submit(work) for _ in range(min(torch.get_num_threads(), count) - 1))
+    futures = [helper for helper in helpers if helper]
     try:
         work()
     finally:
@@ -125,6 +153,16 @@ def run_in_threads(task: Callable[[int], object], count: int) -> None:
         errors = [error for future in running if (error := future.exception())]
     if errors:
         raise errors[0]
+
+
+def _submit(work: Callable[[], None]) -> Future[None] | None:
+    """Start a helper; None while the interpreter exits, which still waits for threads like ours."""
+    try:
+        return _get_pool().submit(work)
+    except RuntimeError as error:
+        if str(error).startswith("cannot schedule new futures"):
+            return None
+        raise
 
 
 @functools.cache

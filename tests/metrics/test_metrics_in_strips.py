@@ -11,9 +11,10 @@ from roi_ray.errors import ImageTooSmall
 from roi_ray.metrics import ms_ssim, mse, mse_ycbcr, psnr, ssimulacra2, strips, texture
 from roi_ray.metrics.colour import METRIC as COLOUR
 from roi_ray.metrics.images import ImagePair, Strip
-from roi_ray.metrics.metric import Metric, RunningMeans
+from roi_ray.metrics.metric import Metric, RunningMeans, compute_numbers
 from roi_ray.metrics.ms_ssim import METRIC as MS_SSIM
 from roi_ray.metrics.mse import METRIC as MSE
+from roi_ray.metrics.region import Region, Regions
 from roi_ray.metrics.ssimulacra2 import METRIC as SSIMULACRA2
 from roi_ray.metrics.strips import ImageStrips
 from roi_ray.metrics.texture import METRIC as TEXTURE
@@ -79,6 +80,23 @@ def test_maps_in_strips_are_those_of_the_whole(photos: Photos, metric, name, wid
         for level, ours in zip(expected, maps, strict=True):
             # Bit for bit: rounding differs nowhere.
             assert torch.equal(ours, level)
+
+
+@pytest.mark.parametrize(("name", "width", "rows"), CASES)
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_numbers_in_strips_are_those_of_the_whole(
+    photos: Photos, metric, name, width, rows
+) -> None:
+    x = photos[name][-sum(rows) :, -width:]
+    samples = to_tensor(x)[None], torch.stack([to_tensor(jpeg(x, q)) for q in (5, 90)])
+    mask = torch.rand(x.shape[:2], generator=torch.Generator().manual_seed(0))
+    whole, in_strips = (
+        compute_numbers(metric, *(cut(s, 255, r) for s in samples), Regions([Region(mask)], "mean"))
+        for r in ([sum(rows)], rows)
+    )
+    for expected, numbers in zip(whole, in_strips, strict=True):
+        for column, values in expected.items():
+            assert torch.allclose(numbers[column], values, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)

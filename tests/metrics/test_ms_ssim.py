@@ -3,15 +3,9 @@ import torch
 from pytorch_msssim import ms_ssim as package_ms_ssim
 
 from roi_ray.errors import ImageTooSmall
-from roi_ray.metrics.ms_ssim import (
-    Pyramid,
-    average_scales,
-    combine_scales,
-    filter_reference,
-    ms_ssim,
-    scales_that_fit,
-)
-from roi_ray.metrics.similarity import average_similarity, similarity_map
+from roi_ray.metrics.compiled.ssim import average_similarity
+from roi_ray.metrics.ms_ssim import Pyramid, filter_reference, ms_ssim, scales_that_fit
+from roi_ray.metrics.similarity import similarity_map
 from roi_ray.runtime import compiled
 from roi_ray.verification.literal import ms_ssim as literal_ms_ssim
 from tests.conftest import Photos, jpeg
@@ -31,14 +25,8 @@ def path(request, monkeypatch) -> str:
     return request.param
 
 
-def measure_all(x, several):
-    """Measure images (N, 3, H, W) against one reference, or each against its own, (N,)."""
-    averages = average_scales(filter_reference(x), several, lambda *_: None)
-    return combine_scales([means.whole for means in averages])
-
-
 def measure(x, y):
-    return float(measure_all(image(x)[None].contiguous(), image(y)[None].contiguous()))
+    return float(ms_ssim(image(x), image(y)))
 
 
 @pytest.mark.parametrize("quality", [1, 10, 50, 95])
@@ -91,7 +79,7 @@ def test_identical_images_score_1(photos: Photos, path) -> None:
 @pytest.mark.parametrize(("x", "y"), [(210, 212), (225, 230), (200, 190), (250, 250)])
 def test_flat_images_are_near_the_exact_value_and_never_above_one(path, x, y) -> None:
     one, other = (torch.full((1, 3, 200, 200), level / 255) for level in (x, y))
-    (got,) = measure_all(one, other)
+    (got,) = ms_ssim(one, other)
     exact = package_ms_ssim(one.double(), other.double(), data_range=1.0).item()
     assert got <= 1
     # In float32, rounding makes a variance of 0 this inexact, in the package too.
@@ -113,13 +101,13 @@ def test_image_smaller_than_the_window_is_refused() -> None:
 def test_numbers_do_not_depend_on_the_batch_or_the_threads(photos: Photos, height) -> None:
     x = image(photos["coffee"][:height]).contiguous()[None]
     several = torch.stack([image(jpeg(photos["coffee"][:height], q)) for q in (10, 50, 90)])
-    together = measure_all(x, several)
-    assert torch.equal(measure_all(x.repeat(3, 1, 1, 1), several), together)
+    together = ms_ssim(x, several)
+    assert torch.equal(ms_ssim(x.repeat(3, 1, 1, 1), several), together)
     threads = torch.get_num_threads()
     try:
         for count in (1, 2, 5):
             torch.set_num_threads(count)
-            alone = [measure_all(x, y[None]) for y in several]
+            alone = [ms_ssim(x, y[None]) for y in several]
             assert torch.equal(torch.cat(alone), together)
     finally:
         torch.set_num_threads(threads)
@@ -129,8 +117,8 @@ def test_batch_equals_single_images_without_kernels(photos: Photos, monkeypatch)
     monkeypatch.setattr(compiled, "can_compile", lambda: False)
     x = image(photos["coffee"]).contiguous()[None]
     several = torch.stack([image(jpeg(photos["coffee"], q)) for q in (10, 50, 90)])
-    alone = torch.cat([measure_all(x, y[None]) for y in several])
-    assert measure_all(x, several).tolist() == pytest.approx(alone.tolist(), abs=1e-7)
+    alone = torch.cat([ms_ssim(x, y[None]) for y in several])
+    assert ms_ssim(x, several).tolist() == pytest.approx(alone.tolist(), abs=1e-7)
 
 
 @pytest.mark.parametrize("masks", [1, 3])
@@ -149,12 +137,13 @@ def test_kernel_averages_what_torch_writes(
         weights = torch.rand(masks, *moments.mean.shape[-2:], generator=draw)
         for luminance in (False, True):
             maps = similarity_map(moments, distorted, luminance).double()
-            whole, masked = average_similarity(moments, distorted, weights, luminance)
+            prepared = (moments.image, moments.mean, moments.variance)
+            whole, masked = average_similarity(prepared, distorted, weights, luminance)
             expected = maps.mean((-2, -1)), (maps * weights[:, None]).mean((-2, -1))
             assert torch.allclose(whole, expected[0], rtol=0, atol=1e-5)
             assert torch.allclose(masked, expected[1], rtol=0, atol=1e-5)
             ones = torch.ones_like(weights)
-            assert torch.equal(*average_similarity(moments, distorted, ones, luminance))
+            assert torch.equal(*average_similarity(prepared, distorted, ones, luminance))
 
 
 def assert_equals_torch(photo, references, compute) -> None:
@@ -173,7 +162,7 @@ def assert_equals_torch(photo, references, compute) -> None:
 KERNELS = """
 from roi_ray.imaging.decode import decode_image
 from roi_ray.metrics.gaussian import gaussian_taps
-from roi_ray.metrics.similarity import _C1, _C2
+from roi_ray.metrics.similarity import C1, C2
 from roi_ray.metrics.triton import ssim
 from roi_ray.sweep import photographs
 from tests.metrics.test_ms_ssim import assert_equals_torch
@@ -181,7 +170,7 @@ import torch
 
 def similarity(x, y, luminance):
     taps = gaussian_taps(y.device)
-    constants = (_C1, _C2)
+    constants = (C1, C2)
     return ssim.similarity_map(x.image, y, x.mean, x.variance, taps, constants, luminance)
 
 photo = decode_image(photographs()["coffee"].read_bytes())
@@ -200,7 +189,7 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.metrics.gaussian import gaussian_taps
 from roi_ray.metrics.ms_ssim import Pyramid, combine_scales, filter_reference
 from roi_ray.metrics.roi import GaussianView, mask_weights
-from roi_ray.metrics.similarity import _C1, _C2
+from roi_ray.metrics.similarity import C1, C2
 from roi_ray.metrics.triton import spatial_means, ssim
 from roi_ray.sweep import photographs
 from roi_ray.verification import literal
@@ -220,7 +209,7 @@ for weighting in ("mean", "normalised"):
     for scale, (x, y) in enumerate(zip(reference, Pyramid(67, 93).push(y), strict=True)):
         last = scale == len(reference) - 1
         taps = gaussian_taps(y.device)
-        level = ssim.similarity_map(x.image, y, x.mean, x.variance, taps, (_C1, _C2), last)
+        level = ssim.similarity_map(x.image, y, x.mean, x.variance, taps, (C1, C2), last)
         view = GaussianView().resize(torch.from_numpy(mask)[None], *level.shape[-2:])
         weights = mask_weights(view, weighting).float()
         means.append(spatial_means.whole_and_masked_means(level, weights)[1])

@@ -1,9 +1,14 @@
 import importlib.util
 import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from roi_ray.metrics.compiled import rows
+from roi_ray.runtime import compiled
 from roi_ray.runtime.compiled import can_compile, exact_kernel, kernel, run_in_threads
 
 
@@ -59,6 +64,45 @@ def test_error_of_a_task_is_raised() -> None:
 
 def run_in_child() -> None:
     run_in_threads(lambda number: None, 10)
+
+
+AFTER_THE_MAIN_THREAD = """
+import threading
+from roi_ray.runtime.compiled import run_in_threads
+import torch
+
+def work():
+    threading.main_thread().join()
+    done = []
+    run_in_threads(done.append, 10)
+    print(sorted(done) == list(range(10)))
+
+torch.set_num_threads(4)
+run_in_threads(abs, 10)
+threading.Thread(target=work).start()
+"""
+
+
+def test_thread_that_outlives_the_main_thread_works_alone() -> None:
+    run = [sys.executable, "-c", AFTER_THE_MAIN_THREAD]
+    result = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.stdout, result.stderr) == ("True\n", "")
+
+
+def test_files_of_earlier_versions_of_a_kernel_are_removed(tmp_path: Path) -> None:
+    processor = compiled._hash_processor()
+    kept = [f"rows.cut_{processor}_2-7.nbi", "rows.cut_other_1-7.nbi", "rows.cut.py"]
+    for name in (*kept, f"rows.cut_{processor}_1-7.nbi", f"rows.cut_{processor}_1-7.1.nbc"):
+        (tmp_path / name).touch()
+    compiled._remove_older(tmp_path, f"rows.cut_{processor}_", "2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_cache_is_for_the_sources_and_the_processor() -> None:
+    names = compiled._hash_processor(), compiled._hash_room(Path(rows.__file__))
+    rows.cut(100, 0, 1)
+    folder = Path(rows.cut.stats.cache_path)
+    assert list(folder.glob(f"rows.cut_{'_'.join(names)}-*.nbi"))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

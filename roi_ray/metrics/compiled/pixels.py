@@ -75,10 +75,10 @@ def _make_planes(pixels, planes, top, bottom):
     for number in range(top, bottom):
         row = index(number)
         for column in range(planes.shape[2]):
-            at = 3 * column
-            planes[0, row, index(column)] = np.float32(pixels[row, index(at)]) / _WHITE
-            planes[1, row, index(column)] = np.float32(pixels[row, index(at + 1)]) / _WHITE
-            planes[2, row, index(column)] = np.float32(pixels[row, index(at + 2)]) / _WHITE
+            red = 3 * column
+            planes[0, row, index(column)] = np.float32(pixels[row, index(red)]) / _WHITE
+            planes[1, row, index(column)] = np.float32(pixels[row, index(red + 1)]) / _WHITE
+            planes[2, row, index(column)] = np.float32(pixels[row, index(red + 2)]) / _WHITE
 
 
 @exact_kernel

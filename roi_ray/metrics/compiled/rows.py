@@ -8,19 +8,19 @@ from torch import Tensor
 from roi_ray.runtime.compiled import kernel, run_in_threads
 
 COLUMNS = 512
-"""Rows are processed in pieces of so many columns, so that intermediate results stay in the first
-cache."""
+"""Rows are processed in pieces of at most this many columns, so that intermediate results stay in
+the L1 cache."""
 
 LANES = 16
-"""float32 in the widest registers. A loop over a multiple of them has no remainder, which would
-take as long as many times as many columns."""
+"""float32 values in the widest registers. A loop over a multiple of them is vectorised to its end;
+the remainder of others is computed one column at a time."""
 
 _TASK_ROWS = 64
 
 
 def as_planes(images: Tensor):
-    """View contiguous images (..., H, W) as an array of planes (N, H, W)."""
-    return images.detach().view(-1, *images.shape[-2:]).numpy()
+    """View contiguous images (..., H, W) as an array of planes (N, H, W); H may be 0."""
+    return images.detach().flatten(0, -3).numpy()
 
 
 def run_on_rows(task, planes: int, height: int) -> None:

@@ -16,10 +16,11 @@ from roi_ray.metrics.compiled.rows import (
     sum_row,
 )
 from roi_ray.metrics.gaussian import MARGIN, WINDOW, gaussian_taps
+from roi_ray.metrics.similarity import C1, C2
 from roi_ray.runtime.compiled import kernel, run_in_threads
 
 _TAPS = gaussian_taps(torch.device("cpu")).numpy()
-_C1, _C2 = np.float32(0.01**2), np.float32(0.03**2)
+_C1, _C2 = np.float32(C1), np.float32(C2)
 _ZERO, _TWO, _QUARTER = np.float32(0), np.float32(2), np.float32(0.25)
 
 
@@ -59,7 +60,7 @@ def average_similarity(
         luminance: whether to multiply by the luminance term.
 
     Returns:
-        means over the whole map, and under the mask, (N, C), float64.
+        means over the whole map, and under the mask, (N, C), float64; 0 if there are no rows.
     """
     x, mean, variance = (as_planes(each) for each in references)
     y = as_planes(images)
@@ -84,7 +85,7 @@ def average_similarity(
         )
 
     run_on_rows(average_rows, len(y), height)
-    whole, masked = torch.from_numpy(sums.sum(-1) / (height * width)).view(2, -1, channels)
+    whole, masked = torch.from_numpy(sums.sum(-1) / max(1, height * width)).view(2, -1, channels)
     return whole, whole if weights is None else masked
 
 

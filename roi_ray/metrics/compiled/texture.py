@@ -46,7 +46,8 @@ def average_changes(
         hardly_seen: deviation below which texture is hardly seen.
 
     Returns:
-        means over the whole map, and under the mask, of gained and lost, (2, N), float64.
+        means over the whole map, and under the mask, of gained and lost, (2, N), float64; 0 if
+        there are no rows.
     """
     x, y = as_planes(references), as_planes(images)
     height, width = x.shape[-2:]
@@ -59,7 +60,7 @@ def average_changes(
         _sum_changes(reference, y[plane], mask, floor, top, bottom, sums[plane])
 
     run_on_rows(average_rows, len(y), height)
-    means = torch.from_numpy(sums.sum(-1) / (height * width))
+    means = torch.from_numpy(sums.sum(-1) / max(1, height * width))
     whole, masked = means.permute(2, 1, 0)
     return whole, whole if weights is None else masked
 
