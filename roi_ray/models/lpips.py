@@ -109,7 +109,7 @@ class Lpips(nn.Module):
             one (N, h, w) per layer, 0 or more: lower is better, 0 for identical images (to 1e-12).
         """
         heads = [self.get_buffer(f"head{layer}") for layer in range(len(distorted))]
-        if _can_use_kernels(distorted):
+        if _can_use_kernels([*reference, *distorted]):
             from roi_ray.models.distance_kernels import compute_distances
 
             return compute_distances(reference, [layer.float() for layer in distorted], heads)
