@@ -240,7 +240,7 @@ def combine_scales(means: list[Tensor]) -> Tensor:
         means: spatial means of the maps, one (N, 3) per scale.
 
     Returns:
-        (N,), in [0, 1]; higher is better; 1 for identical images (to 1e-7).
+        (N,), in [0, 1]; higher is better; 1 for identical images (to 1e-7; to 1e-4 where flat).
     """
     weights = SCALE_WEIGHTS[: len(means)]
     total = sum(weights) if len(means) < len(SCALE_WEIGHTS) else 1.0

@@ -37,6 +37,11 @@ def kernel(function: _Kernel) -> _Kernel:
     return _compile(function, {"contract", "reassoc", "nsz"})
 
 
+def ordered_kernel(function: _Kernel) -> _Kernel:
+    """Compile a function as `kernel` does, with sums in the order that it writes down."""
+    return _compile(function, {"contract", "nsz"})
+
+
 def exact_kernel(function: _Kernel) -> _Kernel:
     """Compile a function as `kernel` does, with exactly the roundings that it writes down."""
     return _compile(function, False)

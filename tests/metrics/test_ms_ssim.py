@@ -76,6 +76,12 @@ def test_identical_images_score_1(photos: Photos, path) -> None:
     assert measure(x, x) == pytest.approx(1, abs=1e-6)
 
 
+def test_identical_flat_images_score_nearly_1(path) -> None:
+    levels = torch.arange(256, dtype=torch.uint8)[:, None, None, None]
+    images = levels.expand(-1, 3, 40, 30)
+    assert ms_ssim(images, images).tolist() == pytest.approx([1] * 256, abs=1e-4)
+
+
 @pytest.mark.parametrize(("x", "y"), [(210, 212), (225, 230), (200, 190), (250, 250)])
 def test_flat_images_are_near_the_exact_value_and_never_above_one(path, x, y) -> None:
     one, other = (torch.full((1, 3, 200, 200), level / 255) for level in (x, y))
