@@ -215,7 +215,8 @@ def _list_steps(
             if base in counted.networks.seconds:
                 seconds = median(each.networks.seconds[base] for each in rounds) / images
                 work = counted.networks.gflop[base] / images, 0.0
-                part = _make_step(f"{base} network", per_reference, seconds, work, limits, True)
+                network = f"{base.removesuffix(' and mask')} network"
+                part = _make_step(network, per_reference, seconds, work, limits, True)
                 steps.append(part)
     return steps
 

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from rich.table import Table
 
 from roi_ray.bench.compare.result import Comparison, Piece
@@ -53,6 +54,9 @@ def draw_comparison(comparison: Comparison) -> bytes:
     axes.axvspan(1 / (1 + comparison.tolerance), 1 + comparison.tolerance, alpha=0.15)
     axes.axvline(1, color="grey", linewidth=0.8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(f"time of {comparison.old['name']} over today's: right is faster than before")
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=110)
@@ -61,7 +65,8 @@ def draw_comparison(comparison: Comparison) -> bytes:
 
 def _build_ratio_table(comparison: Comparison) -> Table:
     height, width = comparison.settings["size"]
-    title = f"{comparison.old['name']} over today's code, {width} x {height}, in turns"
+    old = comparison.old["name"]
+    title = f"{old} (old) and today's code (new), {width} x {height}, in turns"
     table = build_table(title, "", "old, ms", "new, ms", "old / new", "interval", "")
     for piece in comparison.pieces:
         if piece.interval is None or piece.old_ms is None or piece.new_ms is None:

@@ -20,6 +20,7 @@ def test_steps_are_complete_and_their_operations_match_the_published_shapes(phot
     assert network.gflop == pytest.approx(2 * (first_two + others) / 1e9, rel=1e-6)
     assert network.gflop == steps["LPIPS network", True].gflop
     assert network.is_part and not steps["LPIPS", False].is_part
+    assert steps["saliency network", True].is_part
     # Two images of 8 bits, and the reference's moments: five scales of three planes of each.
     assert steps["MS-SSIM", False].gbyte > 2 * 224 * 224 * 3 / 1e9
     for name in ("MSE", "MSE of luma and chroma", "texture", "discriminator", "decode", "numbers"):
