@@ -22,8 +22,8 @@ class MachineLimits:
     gbytes: float
 
 
-def measure_limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) -> MachineLimits:
-    """Measure the highest speeds of the machine in one precision."""
+def measure_limits(device: torch.device, dtype: torch.dtype) -> MachineLimits:
+    """Measure the highest speeds of the machine in one precision, once."""
     cpu = device.type == "cpu"
     side, size, images = (2048, 1 << 28, 1) if cpu else (8192, 1 << 30, 64)
     a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
@@ -37,9 +37,8 @@ def measure_limits(device: torch.device, dtype: torch.dtype, rounds: int = 7) ->
         "convolution": lambda: F.conv2d(planes, kernels, padding=1),
         "copy": lambda: target.copy_(source),
     }
-    timings = time_interleaved(operations, rounds, device=device)
-    # The fastest round, because other processes only ever slow it down.
-    nanoseconds = {name: min(timing.seconds) * 1e9 for name, timing in timings.items()}
+    timings = time_interleaved(operations, rounds=1, device=device)
+    nanoseconds = {name: timing.seconds[0] * 1e9 for name, timing in timings.items()}
     product = 2 * side**3 / nanoseconds["product"]
     convolution = 2 * planes.numel() * kernels.numel() / 256 / nanoseconds["convolution"]
     return MachineLimits(max(product, convolution), 2 * size / nanoseconds["copy"])
