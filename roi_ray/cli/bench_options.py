@@ -16,8 +16,7 @@ Quick = Annotated[
     bool,
     typer.Option(
         "--quick",
-        help="Finish in less than a minute: two rounds, the first --per-reference, no memory, "
-        "no job.",
+        help="Finish in about a minute: two rounds, the first --per-reference, no memory, no job.",
     ),
 ]
 
@@ -80,8 +79,8 @@ Tolerance = Annotated[
     float,
     typer.Option(
         min=0,
-        help="Fail if a piece of work takes longer than before by more than this share, and chance "
-        "is ruled out.",
+        help="Fail if a piece of work takes longer than before by more than this share, "
+        "in three measurements.",
         rich_help_panel=_COMPARE_PANEL,
     ),
 ]
@@ -91,7 +90,8 @@ Scaling = Annotated[
     typer.Option(
         help="Measure how a job scales instead, by simulation: numbers of actors, separated "
         "by commas, such as 2,4,8,16. The actors wait as long as they would score; all else is "
-        "real. At the first of --sizes and --per-reference; --decoded leaves out decoding.",
+        "real. At the first of --sizes and --per-reference; --decoded leaves out decoding. Writes "
+        "bench-scaling.json.",
         show_default=False,
         rich_help_panel=_SCALING_PANEL,
     ),

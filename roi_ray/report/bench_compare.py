@@ -98,13 +98,13 @@ def _build_missing_table(comparison: Comparison) -> Table:
 
 
 def _build_number_table(comparison: Comparison) -> Table:
-    versions = [tree["scoring_version"] for tree in (comparison.old, comparison.new)]
-    note = "" if versions[0] == versions[1] else ", which explains differences"
+    old, new = (tree["scoring_version"] for tree in (comparison.old, comparison.new))
+    versions = (
+        f"{old} in both" if old == new else f"{old} (old) and {new} (new), so they may differ"
+    )
     differing = [number for number in comparison.numbers if number.largest != 0]
     equal = len(comparison.numbers) - len(differing)
-    title = (
-        f"numbers: SCORING_VERSION {versions[0]}, {versions[1]}{note}; {equal} columns are equal"
-    )
+    title = f"numbers: SCORING_VERSION is {versions}; {equal} columns are equal"
     table = build_table(title, "", "largest difference", "rounding may make", "")
     for number in differing:
         largest = "one has none" if number.largest is None else f"{number.largest:.1e}"

@@ -53,7 +53,14 @@ def _compile(function: _Kernel, fastmath: set[str] | bool) -> _Kernel:
     path = Path(function.__code__.co_filename)
     prefix, sources = f"{function.__name__}_{_hash_processor()}_", _hash_room(path)
     function.__qualname__ = prefix + sources  # the name of the files in numba's cache
-    options = {"nogil": True, "fastmath": fastmath, "error_model": "numpy"}
+    # A kernel contains those that it calls. Otherwise, a process that compiles them would run other
+    # copies of them than a process that loads them, and these copies may add in another order.
+    options = {
+        "nogil": True,
+        "fastmath": fastmath,
+        "error_model": "numpy",
+        "forceinline": True,
+    }
     try:
         compiled = numba.njit(cache=True, **options)(function)
         _remove_older(Path(compiled.stats.cache_path), f"{path.stem}.{prefix}", sources)
@@ -72,16 +79,17 @@ def _remove_older(folder: Path, prefix: str, sources: str) -> None:
 
 @functools.cache
 def _hash_room(path: Path) -> str:
-    """Hash the sources of a module's room.
+    """Hash the sources of a module's room, and this module.
 
     numba only looks whether the module itself has changed, not those of the kernels and constants
-    that it uses.
+    that it uses, and not the options of the compiler.
     """
     package = Path(__file__).parents[1]
     if not path.is_relative_to(package):
         return ""
     room = package / path.relative_to(package).parts[0]
-    return _hash(b"".join(source.read_bytes() for source in sorted(room.rglob("*.py"))))
+    sources = (Path(__file__), *sorted(room.rglob("*.py")))
+    return _hash(b"".join(source.read_bytes() for source in sources))
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 import importlib.util
 import multiprocessing
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,27 @@ def add_in_order(values):
 def test_exact_kernel_keeps_the_order_of_its_roundings() -> None:
     values = np.array([1e8, *[1] * 99, -1e8], dtype=np.float32)
     assert add_in_order(values) == 0
+
+
+ERRORS_OF_COLOUR = """
+import torch
+from roi_ray.metrics import mse_ycbcr
+
+x, y = torch.randint(256, (2, 3, 60, 600), dtype=torch.uint8, generator=torch.manual_seed(0))
+print(mse_ycbcr(x, y).tolist())
+"""
+
+
+@pytest.mark.long
+def test_process_that_compiles_computes_the_numbers_of_one_that_loads_the_cache(tmp_path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", ERRORS_OF_COLOUR]
+    compiled, loaded = (
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    )
+    assert list(tmp_path.glob("cache/*/*.nbc"))
+    assert compiled == loaded
 
 
 def test_numba_that_is_missing_is_no_error(monkeypatch) -> None:

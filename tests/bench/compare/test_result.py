@@ -64,7 +64,7 @@ def test_tables_and_picture_show_all_parts() -> None:
     assert [title.split(",")[0] for title in titles] == [
         "commit 0123456789 (old) and today's code (new)",
         "pieces of work that are not compared",
-        "numbers: SCORING_VERSION 4",
+        "numbers: SCORING_VERSION is 4 in both; 0 columns are equal",
         "what the stored run said",
     ]
     assert draw_comparison(comparison).startswith(b"\x89PNG")
