@@ -47,12 +47,12 @@ print(mse_ycbcr(x, y).tolist())
 def test_process_that_compiles_computes_the_numbers_of_one_that_loads_the_cache(tmp_path) -> None:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     command = [sys.executable, "-c", ERRORS_OF_COLOUR]
-    compiled, loaded = (
+    first, second = (
         subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
         for _ in range(2)
     )
     assert list(tmp_path.glob("cache/*/*.nbc"))
-    assert compiled == loaded
+    assert first == second
 
 
 def test_numba_that_is_missing_is_no_error(monkeypatch) -> None:
