@@ -110,6 +110,8 @@ def _build_number_table(comparison: Comparison) -> Table:
         largest = "one has none" if number.largest is None else f"{number.largest:.1e}"
         allowed = f"{number.allowed:.1e}"
         table.add_row(number.column, largest, allowed, "differs" if number.is_off else "")
+    if not differing:
+        table.add_row("none differs")
     return table
 
 
