@@ -37,7 +37,7 @@ def test_interval_contains_the_median_of_almost_all_samples() -> None:
     samples = np.random.default_rng(0).lognormal(size=(2000, 10))
     intervals = [compute_interval(sample) for sample in samples]
     share = sum(low <= 1 <= high for low, high in intervals) / len(intervals)
-    assert 0.99 <= share < 1  # 0.998 by the binomial distribution
+    assert 0.95 <= share <= 0.995  # 0.979 by the binomial distribution
 
 
 def test_piece_is_slower_only_if_the_whole_interval_is() -> None:
