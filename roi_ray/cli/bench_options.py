@@ -55,8 +55,6 @@ Compare = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        exists=True,
-        dir_okay=False,
         help="bench.json of an earlier run. Measure the code of its commit instead, in turns "
         "with today's, at the first of --sizes and --per-reference. Writes bench-compare.json "
         "and bench-compare.png.",

@@ -22,15 +22,14 @@ def test_limit_is_what_the_actors_wait_for(speed, driver, machine, limit) -> Non
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("decoded", [False, True])
-def test_waiting_actors_score_every_pair(decoded, tmp_path) -> None:
+def test_waiting_actors_score_every_pair(tmp_path) -> None:
     options = ScalingOptions(
         photographs=list(photographs().values()),
         actors=[2],
         times=ServiceTimes(0.1, 0.1),
         size=(64, 64),
         per_reference=3,
-        decoded=decoded,
+        decoded=True,
         seconds=1,
     )
     result = measure_scaling(options, tmp_path)

@@ -34,9 +34,9 @@ def read_stored_run(path: Path) -> StoredRun:
     try:
         return _parse(json.loads(path.read_text()))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"--compare: {path} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, AttributeError, LookupError, ZeroDivisionError) as error:
-        raise UsageError(f"{path} is not the bench.json of a run: {error}") from error
+        raise UsageError(f"--compare: {path} is not the bench.json of a run: {error}") from error
 
 
 def _parse(values: dict[str, Any]) -> StoredRun:
