@@ -24,7 +24,7 @@ PAIR_IDS = "pair_ids"
 
 _ROWS_PER_BLOCK = 16
 _SMALLEST_BLOCK = 8
-"""Rows of the smallest blocks. To prepare a reference again takes 9 % of the time of 8 pairs."""
+"""Rows of the smallest blocks. To prepare a reference again takes the time of one or two pairs."""
 _MAX_BLOCKS = 8192
 
 
