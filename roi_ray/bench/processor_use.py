@@ -22,7 +22,16 @@ class UseSampler(threading.Thread):
             self._samples.append((time.time(), time.process_time(), _read_busy_seconds()))
 
     def shares(self, first: float, last: float) -> tuple[float, float]:
-        """Compute the use from `first` to `last`: of a core by this process, of all by any."""
+        """Compute how busy the processor was.
+
+        Args:
+            first: start of the period, seconds since 1970.
+            last: its end.
+
+        Returns:
+            the share of one core that this process used, and the share of all cores that all
+            processes used; 0 if fewer than two samples are in the period.
+        """
         inside = [sample for sample in self._samples if first <= sample[0] <= last]
         if len(inside) < 2:
             return 0.0, 0.0

@@ -70,13 +70,10 @@ class _Colour(Metric):
         self, prepared: Sequence[Tensor], pair: ImagePair, get_weights: GetWeights
     ) -> Iterator[RowMeans]:
         if not pair.has_kernels:
-            yield from super().average_maps(prepared, pair, get_weights)
-            return
+            return super().average_maps(prepared, pair, get_weights)
         from roi_ray.metrics.compiled.pixels import average_colour_errors
 
-        height, width = pair.distorted.samples.shape[-2:]
-        weights = get_weights(0, (height, width), torch.float32)
-        yield RowMeans(height, *average_colour_errors(pair, weights))
+        return iter([average_colour_errors(pair, get_weights)])
 
 
 METRIC = _Colour()

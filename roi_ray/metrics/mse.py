@@ -88,13 +88,10 @@ class _Mse(Metric):
         self, prepared: Sequence[Tensor], pair: ImagePair, get_weights: GetWeights
     ) -> Iterator[RowMeans]:
         if not pair.has_kernels:
-            yield from super().average_maps(prepared, pair, get_weights)
-            return
+            return super().average_maps(prepared, pair, get_weights)
         from roi_ray.metrics.compiled.pixels import average_squared_errors
 
-        height, width = pair.distorted.samples.shape[-2:]
-        weights = get_weights(0, (height, width), torch.float32)
-        yield RowMeans(height, *average_squared_errors(pair, weights))
+        return iter([average_squared_errors(pair, get_weights)])
 
 
 METRIC = _Mse()

@@ -28,7 +28,7 @@ class Piece:
         new_ms: likewise of the new tree.
         ratio: time of the old tree divided by that of the new one, the median of all turns: above 1
             is faster than before.
-        interval: of the ratio, distribution-free, 95 % (of fewer than 9 turns: all turns).
+        interval: 95 % interval of the median ratio; see `compute_interval`.
         turns: number of turns of each tree.
         error: what one of the trees failed with.
     """

@@ -9,6 +9,7 @@ from torch import Tensor
 from roi_ray.metrics.colour import BLUE, CB_SCALE, CR_SCALE, GREEN, RED
 from roi_ray.metrics.compiled.rows import COLUMNS, cut, index, run_on_rows, sum_row
 from roi_ray.metrics.images import ImagePair
+from roi_ray.metrics.metric import GetWeights, RowMeans
 from roi_ray.runtime.compiled import exact_kernel, kernel
 
 _WHITE = np.float32(255)
@@ -28,30 +29,29 @@ def make_planes(samples: Tensor) -> Tensor:
     return planes
 
 
-def average_squared_errors(pair: ImagePair, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+def average_squared_errors(pair: ImagePair, get_weights: GetWeights) -> RowMeans:
     """Average squared errors of sRGB values in [0, 1], over the channels too.
 
     Args:
         pair: samples of 8 bits; one reference for all images, or one per image.
-        weights: float32, contiguous, (1 or N, H, W); None for no mask.
+        get_weights: see `Metric.average_maps`.
 
     Returns:
-        means over the whole map, and under the mask, (N,), float64.
+        the means, (N,).
     """
-    whole, masked = _average_errors(_sum_errors, 1, pair, weights)
-    return whole[:, 0] / 3, masked[:, 0] / 3
+    height, whole, masked = _average_errors(_sum_errors, 1, pair, get_weights)
+    return RowMeans(height, whole[:, 0] / 3, masked[:, 0] / 3)
 
 
-def average_colour_errors(pair: ImagePair, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+def average_colour_errors(pair: ImagePair, get_weights: GetWeights) -> RowMeans:
     """Average squared errors of Y', Cb and Cr; see `average_squared_errors`; (N, 3)."""
-    return _average_errors(_sum_colour_errors, 3, pair, weights)
+    return _average_errors(_sum_colour_errors, 3, pair, get_weights)
 
 
-def _average_errors(
-    sum_errors, maps: int, pair: ImagePair, weights: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def _average_errors(sum_errors, maps: int, pair: ImagePair, get_weights: GetWeights) -> RowMeans:
     x, y = _as_pixels(pair.references.samples), _as_pixels(pair.distorted.samples)
     height, width = pair.distorted.samples.shape[-2:]
+    weights = get_weights(0, (height, width), torch.float32)
     # Without a mask, any numbers will do.
     masks = np.zeros((1, height, width), np.float32) if weights is None else weights.numpy()
     sums = np.zeros((len(y), maps, 2, height))
@@ -62,7 +62,7 @@ def _average_errors(
 
     run_on_rows(sum_rows, len(y), height)
     whole, masked = torch.from_numpy(sums.sum(-1) / (height * width * 255**2)).unbind(-1)
-    return whole, whole if weights is None else masked
+    return RowMeans(height, whole, whole if weights is None else masked)
 
 
 def _as_pixels(samples: Tensor):
