@@ -1,7 +1,6 @@
 """A real S3 server for tests: SeaweedFS on loopback, with credentials."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -11,22 +10,11 @@ from pathlib import Path
 import pytest
 
 from roi_ray.io import storage
+from tests.ports import free_ports
 
 BUCKET = "sweeps"
 _CONDITIONS = {"if-match", "if-none-match"}
 KEY, SECRET = "reader-and-writer", "not-so-secret-0123456789"
-
-
-def free_ports(number: int) -> list[int]:
-    """Return free ports up to 55,000: SeaweedFS adds 10,000 to each for gRPC."""
-    ports: list[int] = []
-    while len(ports) < number:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port <= 55_000 and port not in ports:
-            ports.append(port)
-    return ports
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import doctest
 import hashlib
 import io
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +31,7 @@ from roi_ray.service.local_backend import LocalBackend
 from roi_ray.service.options import Limits, ServiceOptions
 from tests.client.recording_app import Recorded, RecordingApp
 from tests.conftest import deepen, encode, write
+from tests.ports import free_ports
 from tests.web.asgi_server import serving
 
 
@@ -262,8 +262,7 @@ def retries() -> Iterator[_Retries]:
 @pytest.mark.usefixtures("short_pauses")
 def test_call_survives_a_restart_that_forgets_its_reference(connect, photo, retries):
     reference, image = encode(photo), jpeg(photo, 30)
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     with connect(url, retries=30) as client, ThreadPoolExecutor(1) as threads:
         with serve(port):

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.s3_server import free_ports
+from tests.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "pyproject.toml roi_ray jobs cluster.yaml README.md LICENSE CHANGELOG.md .gitignore"

@@ -16,7 +16,8 @@ from roi_ray.web.keys import hash_key
 from tests.conftest import Photos, encode, make_sweep_of, write
 from tests.e2e.conftest import score_with_one_thread, upload_folder
 from tests.e2e.head import Head, head_node
-from tests.s3_server import BUCKET, SECRET, free_ports, make_client
+from tests.ports import free_ports
+from tests.s3_server import BUCKET, SECRET, make_client
 from tests.service.test_deploy import serve_config
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]

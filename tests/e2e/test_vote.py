@@ -23,7 +23,7 @@ from roi_ray.preference.training.train import train_in_process
 from tests.browser import browser
 from tests.conftest import make_sweep_of
 from tests.e2e.conftest import run_job, start_job
-from tests.s3_server import free_ports
+from tests.ports import free_ports
 from tests.votes.http.page.rater import Rater
 from tests.votes.http.studies import ask, join, make_vote
 

@@ -1,6 +1,5 @@
 """Locust against a real service in this process."""
 
-import socket
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from roi_ray.bench.service.workload import make_files, write_files
 from roi_ray.service.http.api import build_api
 from roi_ray.service.options import ServiceOptions
 from roi_ray.sweep import photographs
+from tests.ports import free_ports
 from tests.service.files import open_backend
 from tests.web.asgi_server import serving
 
@@ -47,8 +47,7 @@ def test_clients_send_each_reference_once_and_check_every_number(references, tmp
 
 def test_requests_that_nobody_answers_are_lost(references, tmp_path) -> None:
     write_files(references, tmp_path / "files.json")
-    with socket.create_server(("127.0.0.1", 0)) as closed_again:
-        port = closed_again.getsockname()[1]
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     turn = send_load(url, tmp_path / "files.json", tmp_path, Load(1, 3), 1, 1, seconds=60)
     assert (turn.lost, turn.pairs) == (1, 0)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from roi_ray.votes.store.store import Store
 from roi_ray.votes.study_files import FOLDER
 from tests.conftest import Photos, encode, write
-from tests.s3_server import free_ports
+from tests.ports import free_ports
 
 PRACTICE, QUESTIONS = 2, 20
 _QUALITIES = (12, 20, 32, 50)
