@@ -50,54 +50,43 @@ def exact_kernel(function: _Kernel) -> _Kernel:
 def _compile(function: _Kernel, fastmath: set[str] | bool) -> _Kernel:
     import numba
 
-    path = Path(function.__code__.co_filename)
-    prefix, sources = f"{function.__name__}_{_hash_processor()}_", _hash_room(path)
-    function.__qualname__ = prefix + sources  # the name of the files in numba's cache
+    from roi_ray.runtime.kernel_cache import KernelCache
+
     # A kernel contains those that it calls. Otherwise, a process that compiles them would run other
     # copies of them than a process that loads them, and these copies may add in another order.
-    options = {
-        "nogil": True,
-        "fastmath": fastmath,
-        "error_model": "numpy",
-        "forceinline": True,
-    }
-    try:
-        compiled = numba.njit(cache=True, **options)(function)
-        _remove_older(Path(compiled.stats.cache_path), f"{path.stem}.{prefix}", sources)
-    except RuntimeError:  # no folder for the cache
-        compiled = numba.njit(**options)(function)
+    compiled = numba.njit(nogil=True, fastmath=fastmath, error_model="numpy", forceinline=True)(
+        function
+    )
+    path = Path(function.__code__.co_filename)
+    with contextlib.suppress(RuntimeError):  # no folder for the cache
+        compiled._cache = KernelCache(function, _hash_processor(), lambda: _hash_room(path))
     return cast("_Kernel", compiled)
-
-
-def _remove_older(folder: Path, prefix: str, sources: str) -> None:
-    """Remove what is kept of a kernel's earlier versions; numba itself never would."""
-    for file in folder.glob(f"{prefix}*"):
-        if not file.name.startswith(prefix + sources):
-            with contextlib.suppress(OSError):  # another process removed it
-                file.unlink()
 
 
 @functools.cache
 def _hash_room(path: Path) -> str:
-    """Hash the sources of a module's room, and this module.
+    """Hash numba's version, and the sources of a module's room, or else of its folder.
 
     numba only looks whether the module itself has changed, not those of the kernels and constants
     that it uses, and not the options of the compiler.
     """
+    import numba
+
     package = Path(__file__).parents[1]
-    if not path.is_relative_to(package):
-        return ""
-    room = package / path.relative_to(package).parts[0]
-    sources = (Path(__file__), *sorted(room.rglob("*.py")))
-    return _hash(b"".join(source.read_bytes() for source in sources))
+    if path.is_relative_to(package):
+        sources = sorted((package / path.relative_to(package).parts[0]).rglob("*.py"))
+    else:
+        sources = sorted(path.parent.glob("*.py"))
+    this_room = (Path(__file__), Path(__file__).with_name("kernel_cache.py"))
+    contents = (source.read_bytes() for source in (*this_room, *sources))
+    return _hash(b"".join((numba.__version__.encode(), *contents)))
 
 
 @functools.cache
 def _hash_processor() -> str:
     """Hash the processor's type and instructions.
 
-    Machines that share a folder then have files of their own. numba would number them in one list,
-    where two that compile at once can get the same number, and run each other's instructions.
+    Machines that share a folder then have files of their own.
     """
     from llvmlite.binding import get_host_cpu_name
     from numba.core.codegen import get_host_cpu_features
