@@ -29,6 +29,7 @@ from roi_ray.imaging.decode import decode_image
 from roi_ray.imaging.pixels import HighBitDepthImage, Pixels, Pixels8
 from roi_ray.io import lease, lock
 from roi_ray.runtime.logs import LOGGER
+from roi_ray.runtime.ray_start import start_ray
 from roi_ray.sweep import photographs
 from roi_ray.sweep.builtin import make_codec
 from roi_ray.sweep.source import SourceImage
@@ -47,6 +48,10 @@ if "PYTEST_XDIST_WORKER" in os.environ and "RAY_TMPDIR" not in os.environ:
     # A folder per worker for its Ray, with a short name: the paths of sockets are limited.
     os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     atexit.register(shutil.rmtree, os.environ["RAY_TMPDIR"], ignore_errors=True)
+# A Ray that a test starts on a busy machine may take longer than Ray's 30 seconds.
+os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "120")
+# Tests read metrics of processes that may have ended more than Ray's two minutes ago.
+os.environ.setdefault("RAY_WORKER_TIMEOUT_S", "3600")
 # As `fit` does on its own Ray: this one has no nodes that could be taken away either.
 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 # Otherwise the tests that compute in this process would leave Ray's processes hardly any time.
@@ -226,20 +231,13 @@ class _SharedRay:
 @pytest.fixture(scope="module")
 def ray_cluster() -> None:
     """A local Ray that modules share; it schedules two CPUs, whatever the machine has."""
-    import ray
-
     if _SharedRay.is_running:
         return
     # Ray warns of a new default for workers that request no GPU.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        ray.init(
-            address="local",
-            num_cpus=2,
-            include_dashboard=False,
-            logging_level="ERROR",
-            object_store_memory=500 * 2**20,
-        )
+        options = {"address": "local", "num_cpus": 2, "object_store_memory": 500 * 2**20}
+        start_ray({**options, "logging_level": "ERROR"})
     _SharedRay.is_running = True
 
 

@@ -13,7 +13,13 @@ from roi_ray.sweep import photographs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 
-ALLOCATE = "import time; data = b'x' * ({mib} << 20); time.sleep({seconds})"
+WAIT = """
+import pathlib, sys, time
+*_, ready, seen = map(pathlib.Path, sys.argv)
+ready.touch()
+while not seen.exists():
+    time.sleep(0.01)
+"""
 
 
 @pytest.fixture
@@ -21,21 +27,37 @@ def often(monkeypatch) -> None:
     monkeypatch.setattr(memory, "_SAMPLE_SECONDS", 0.01)
 
 
-def test_peak_of_one_process_is_found_although_it_is_short(often) -> None:
-    code = "data = b'x' * (200 << 20); del data; " + ALLOCATE.format(mib=1, seconds=0.3)
-    job = memory._run_and_sample([sys.executable, "-c", code])
+@pytest.fixture
+def marks(often, monkeypatch, tmp_path) -> list[str]:
+    """Arguments of `WAIT`, which ends when it has been sampled."""
+    sample, samples = memory._sample, []
+    ready, seen = tmp_path / "ready", tmp_path / "seen"
+
+    def note(pid: int) -> memory._Sample:
+        samples.extend([pid] * ready.exists())
+        if len(samples) > 1:  # what is read after a sample was read once
+            seen.touch()
+        return sample(pid)
+
+    monkeypatch.setattr(memory, "_sample", note)
+    return [str(ready), str(seen)]
+
+
+def test_peak_of_one_process_is_found_although_it_is_short(marks) -> None:
+    code = f"data = b'x' * (200 << 20); del data; {WAIT}"
+    job = memory._run_and_sample([sys.executable, "-c", code, *marks])
     assert job.error is None
     assert job.processes == 1
     assert 200 < job.mib < 260
     assert job.store_mib == 0
 
 
-def test_memory_of_all_descendants_is_added(often) -> None:
-    child = f"import subprocess, sys; {ALLOCATE.format(mib=60, seconds=0)}; " + (
-        "subprocess.run([sys.executable, '-c', sys.argv[1]])"
+def test_memory_of_all_descendants_is_added(marks) -> None:
+    child = "import subprocess, sys; data = b'x' * (60 << 20); " + (
+        "subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
     )
-    grandchild = ALLOCATE.format(mib=100, seconds=0.5)
-    job = memory._run_and_sample([sys.executable, "-c", child, grandchild])
+    grandchild = f"data = b'x' * (100 << 20); {WAIT}"
+    job = memory._run_and_sample([sys.executable, "-c", child, grandchild, *marks])
     assert job.processes == 2
     assert 160 < job.mib < 220
     assert 100 < job.largest_mib < 130

@@ -63,7 +63,7 @@ def test_quick_measurement_of_a_service_finds_no_wrong_number(run, tmp_path) -> 
 
 @pytest.fixture
 def slower_tree(tmp_path):
-    """Return a tree that takes 50 ms longer for texture."""
+    """Return a tree that takes 150 ms longer for texture."""
     package, copy = Path(roi_ray.__file__).parent, tmp_path / "tree" / "roi_ray"
     copy.mkdir(parents=True)
     for item in package.iterdir():
@@ -76,7 +76,7 @@ def slower_tree(tmp_path):
             """
 def _slow(function):
     import time
-    return lambda *arguments: time.sleep(0.05) or function(*arguments)
+    return lambda *arguments: time.sleep(0.15) or function(*arguments)
 
 texture = _slow(texture)
 """
@@ -93,7 +93,7 @@ def test_comparison_fails_for_the_piece_that_is_slower_and_for_no_other(
     )
     out = tmp_path / "bench"
     before = str(Path(roi_ray.__file__).parents[1])
-    small = ("--sizes", "64", "--per-reference", 2, "--rounds", 2, "--tolerance", 5)
+    small = ("--sizes", "64", "--per-reference", 2, "--rounds", 2, "--tolerance", 3)
     result = run("--compare-source", before, *small, "--output", out)
     assert result.exit_code == 1, result.output
     report = json.loads((out / "bench-compare.json").read_text())

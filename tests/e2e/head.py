@@ -75,7 +75,9 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
     # A separate folder, because jobs would otherwise find another Ray on this machine; a short
     # one, because the paths of sockets are limited.
     inherited["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    environment = {**inherited, **settings}
+    # A job that is stopped has time to commit what it has, also on a busy machine; Ray's 3 s are
+    # for one that has not.
+    environment = {**inherited, "RAY_JOB_STOP_WAIT_TIME_S": "60", **settings}
     command = f"start --head --block --num-cpus=2 --port={port} --ray-client-server-port={clients}"
     command += f" --dashboard-port={dashboard} --dashboard-agent-listen-port={agent}"
     command += f" --object-store-memory={500 * 2**20}"
@@ -86,7 +88,7 @@ def head_node(folder: Path, **settings: str) -> Iterator[Head]:
     url = environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{dashboard}"
     head = Head(checkout, environment, url)
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         # A command takes two seconds to find that nothing listens. The dashboard answers before the
         # agent, which starts the jobs, is ready.
         while not is_open(dashboard) or head.ray("job", "submit", "--", "true").returncode:

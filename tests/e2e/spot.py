@@ -24,6 +24,7 @@ from roi_ray.pipeline.job import Stages
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import Summary, score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
+from roi_ray.runtime.ray_start import _more_time as more_time
 
 SHARD = 20
 SIZE = {"object_store_memory": 200 * 2**20}
@@ -83,4 +84,5 @@ def main(manifest: str, output: str, losses: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with more_time():  # a busy machine starts Ray's processes slowly
+        main(*sys.argv[1:])

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,8 +102,12 @@ class Service:
 
     def find_processes(self, title: str = "") -> list[psutil.Process]:
         """Return the processes of the service that work for a deployment; of all of them for ""."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if title in " ".join(child.cmdline())]
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):  # it has just ended
+                if title in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
 
     def has_right_numbers(self, response: httpx.Response) -> bool:
         """Return whether a response has the numbers of each image, bit for bit."""
@@ -205,7 +209,8 @@ def check_second_service_is_refused(service: Service) -> None:
 def check_shutdown(service: Service) -> None:
     """Every request that was accepted is answered, others are refused, and no process is left."""
     processes = service.find_processes()
-    with service.full() as responses:
+    # A request that does not end keeps the service from its end as long as it is looked at.
+    with begin_request(service.url), service.full() as responses:
         # To the whole process group, as Control-C and `timeout` send signals.
         os.killpg(service.process.pid, signal.SIGTERM)
         service.wait_for("/v1/about", 503)
@@ -214,8 +219,13 @@ def check_shutdown(service: Service) -> None:
         assert int(refused.headers["Retry-After"]) > 0
         assert service.get("/v1/ready").status_code == 503
         assert service.get("/v1/health").status_code == 200
-    assert [response.status_code for response in responses] == REQUESTS * [200]
-    assert all(map(service.has_right_numbers, responses))
+    # A client that was answered just before the signal may have come again after it.
+    late = [response for response in responses if response.status_code == 503]
+    assert {response.json()["error_kind"] for response in late} <= {"ServiceClosing"}
+    accepted = [response for response in responses if response not in late]
+    assert len(accepted) >= REQUESTS // 2
+    assert [response.status_code for response in accepted] == len(accepted) * [200]
+    assert all(map(service.has_right_numbers, accepted))
     output, errors = service.process.communicate(timeout=PATIENCE)
     assert (service.process.returncode, output) == (0, ""), errors
     assert "Traceback" not in errors
@@ -245,12 +255,15 @@ def unfinished_requests(service: Service) -> Iterator[list[socket.socket]]:
             return stack.enter_context(begin_request(service.url))
 
         connections = [begin() for _ in range(REQUESTS)]
-        end = time.monotonic() + PATIENCE
-        while service.get("/v1/about").status_code != 429:
+        end, times_full = time.monotonic() + PATIENCE, 0
+        # Twice in a row: an earlier look may still hold a place, but one that was refused does not.
+        while times_full < 2:
             assert time.monotonic() < end, "the service never was full"
+            is_full = service.get("/v1/about").status_code == 429
             # An earlier look may have held the last place when one of the requests came.
             refused, _, _ = select.select(connections, [], [], 0.02)
             connections = [begin() if one in refused else one for one in connections]
+            times_full = times_full + 1 if is_full and not refused else 0
         yield connections
 
 

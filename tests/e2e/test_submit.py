@@ -15,6 +15,7 @@ from roi_ray.preference.model.preference_model import load_preference_model
 from roi_ray.web.keys import hash_key
 from tests.conftest import Photos, encode, make_sweep_of, write
 from tests.e2e.conftest import score_with_one_thread, upload_folder
+from tests.e2e.faulty_s3 import Fault, FaultyS3
 from tests.e2e.head import Head, head_node
 from tests.ports import free_ports
 from tests.s3_server import BUCKET, SECRET, make_client
@@ -44,16 +45,24 @@ def sweep(tmp_path_factory, photos: Photos, s3: dict[str, str]) -> Path:
 def test_job_submitted_by_uv_run_with_tokens_stops_resumes_and_shows_no_secret(
     tmp_path: Path, s3: dict[str, str], sweep: Path
 ) -> None:
-    rows = pq.read_metadata(sweep / "manifest.parquet").num_rows
+    files = pq.read_table(sweep / "manifest.parquet")["distorted"].to_pylist()
+    rows = len(files)
     token = tmp_path / "token"
     token.write_text("a-token-of-at-least-thirty-two-characters\n")
     settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    with head_node(tmp_path, **settings) as head:
-        assert httpx.get(f"{head.url}/api/jobs/").status_code == 401
+    # One file waits, so that the job does not end before it is stopped. Not the last one, whose
+    # header is read before the job begins.
+    paused = Fault("paused", key=files[-2])
+    with (
+        FaultyS3(s3["AWS_ENDPOINT_URL"], paused) as proxy,
+        head_node(tmp_path, **settings) as head,
+    ):
+        variables = {**s3, "AWS_ENDPOINT_URL": proxy.url}
+        assert httpx.get(f"{head.url}/api/jobs/", timeout=PATIENCE).status_code == 401
 
         entry = "uv run --no-dev jobs/score.py --engine ray --shard-size 6 --actors 1 "
         entry += f"--manifest s3://{BUCKET}/sweep/manifest.parquet --output s3://{BUCKET}/stop"
-        started = head.submit(entry, "--no-wait", "--submission-id", "first", s3=s3)
+        started = head.submit(entry, "--no-wait", "--submission-id", "first", s3=variables)
         assert started.returncode == 0, started.stderr
         deadline = time.monotonic() + 300
         while not list_shards(s3, "stop"):
@@ -65,8 +74,9 @@ def test_job_submitted_by_uv_run_with_tokens_stops_resumes_and_shows_no_secret(
         kept = list_shards(s3, "stop")  # now that the job has ended
         assert 0 < 6 * len(kept) < rows
         assert "Traceback" not in log
+        proxy.release()
         # The stopped job released its lock: the next one need not wait for a timeout.
-        again = head.submit(entry, s3=s3)
+        again = head.submit(entry, s3=variables)
         assert again.returncode == 0, again.stdout + again.stderr
         assert f"{rows} pairs, 0 failed; {rows - 6 * len(kept)} scored now" in again.stdout, (
             again.stdout
@@ -146,7 +156,7 @@ def check_serve_deploy(head: Head, photos: Photos, folder: Path) -> None:
     photo = photos["chelsea"][:192, :256]
     original, distorted = encode(photo), encode(photo, "JPEG", quality=40)
     files = [("reference", ("o.png", original)), ("image", ("d.jpg", distorted))]
-    assert httpx.post(f"{url}/score", files=files).status_code == 401
+    assert httpx.post(f"{url}/score", files=files, timeout=PATIENCE).status_code == 401
     headers = {"Authorization": "Bearer a key"}
     response = httpx.post(f"{url}/score", files=files, headers=headers, timeout=PATIENCE)
     assert response.status_code == 200, response.text
@@ -155,7 +165,7 @@ def check_serve_deploy(head: Head, photos: Photos, folder: Path) -> None:
     second = head.submit("python jobs/serve.py --port 0")
     assert second.returncode != 0
     assert "error: Ray Serve runs in this cluster already" in second.stdout
-    assert httpx.get(f"{url}/ready").status_code == 200
+    assert httpx.get(f"{url}/ready", timeout=PATIENCE).status_code == 200
 
 
 def wait_until_ready(url: str, head: Head) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import httpx
 import pyarrow as pa
@@ -97,7 +97,7 @@ def run_study(*arguments: object) -> Iterator[Study]:
 
 
 class Voter(threading.Thread):
-    """A rater who sends each vote until it is confirmed, whatever happens to the server.
+    """A rater who joins, and sends each vote until it is confirmed, whatever happens to the server.
 
     Attributes:
         confirmed: ids of confirmed votes.
@@ -105,14 +105,15 @@ class Voter(threading.Thread):
 
     def __init__(self, link: str) -> None:
         super().__init__()
-        self.url, _, self.token = link.rpartition("/join/")
+        url, _, token = link.rpartition("/join/")
+        self.client = httpx.Client(base_url=url, timeout=PATIENCE)
+        assert join(self.client, token).status_code == 303
         self.confirmed: list[str] = []
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
-            with httpx.Client(base_url=self.url, timeout=PATIENCE) as client:
-                assert join(client, self.token).status_code == 303
+            with closing(self.client) as client:
                 while len(self.confirmed) < VOTES:
                     for asked in self.insist(lambda: ask(client)):
                         self.vote(client, asked["id"])
@@ -150,7 +151,8 @@ def test_five_kills_under_load_lose_no_confirmed_vote(comparisons, tmp_path) -> 
                 goal = sum(len(voter.confirmed) for voter in voters) + random.randrange(5, 25)
                 end = time.monotonic() + PATIENCE
                 while sum(len(voter.confirmed) for voter in voters) < goal:
-                    assert time.monotonic() < end and not any(voter.error for voter in voters)
+                    assert time.monotonic() < end
+                    assert [voter.error for voter in voters if voter.error] == []
                     time.sleep(random.uniform(0, 0.01))
                 os.killpg(study.process.pid, signal.SIGKILL)
                 continue

@@ -44,10 +44,10 @@ def test_truncated_box_has_what_is_left() -> None:
 
 
 def test_many_boxes_are_refused_in_little_time() -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(ImageReadError, match="more than 10000 entries"):
         list(read_boxes(box(b"free") * 10**6))
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
 
 
 def test_first_box_of_each_type_counts() -> None:

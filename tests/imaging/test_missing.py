@@ -181,9 +181,9 @@ def test_names_of_a_folder_are_read_once_and_in_part(base, monkeypatch) -> None:
     real = os.scandir
     monkeypatch.setattr("os.scandir", lambda path: listed.append(path) or real(path))
     monkeypatch.setattr(nearby.list_some, "__defaults__", (100, ""))
-    allowlist, began = build_allowlist(base), time.monotonic()
+    allowlist, began = build_allowlist(base), time.thread_time()
     for number in range(2000):
         assert explain_missing_image(f"sub/{number}.gone/x.png", base, allowlist)
         assert not explain_missing_image(f"sub/zz{number}.jpg", base, allowlist)
     assert listed == [f"{base}/sub"]
-    assert time.monotonic() - began < 20
+    assert time.thread_time() - began < 20

@@ -24,7 +24,7 @@ def main(processes: int, *uris: str) -> None:
         s3_lease.make_client = functools.cache(s3_lease.make_client)
         s3_lease.S3Lease.close = lambda _: None
 
-    lock.TIMEOUT_SECONDS, lock._HEARTBEAT_SECONDS, lock._POLL_SECONDS = 5.0, 0.2, 0.1
+    lock.TIMEOUT_SECONDS, lock._HEARTBEAT_SECONDS, lock._POLL_SECONDS = 60.0, 0.2, 0.1
     lease.CONFIRM_SECONDS = 0.3
     fork = multiprocessing.get_context("fork")
     ready, answered = fork.Barrier(processes), fork.Barrier(processes)

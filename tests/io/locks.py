@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from roi_ray.io import lock, storage
+from roi_ray.io import storage
 from roi_ray.io.lease import Lease, Stored
 from roi_ray.io.lock import OutputLock
 
@@ -47,9 +47,13 @@ def write_shard(holder: subprocess.Popen[str], name: str) -> str:
     return holder.stdout.readline()
 
 
-def wait_for_heartbeats() -> None:
-    """Wait until the locks of this process have had some heartbeats."""
-    time.sleep(4 * lock._HEARTBEAT_SECONDS)
+def wait_for_heartbeats(mine: OutputLock) -> None:
+    """Wait until a lock of this process has had some more heartbeats, or is lost."""
+    # The number grows before a heartbeat is written: the last of them may not have ended.
+    last, end = mine._holder.heartbeat + 3, time.monotonic() + 60
+    while mine._holder.heartbeat < last and not mine._lost:
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def check_suspended_holder(uri: str) -> None:

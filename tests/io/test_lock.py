@@ -50,7 +50,8 @@ def test_second_job_is_refused_and_the_message_names_the_first(uri, holder) -> N
         OutputLock(uri).__enter__()
 
 
-def test_lock_of_a_killed_job_on_this_machine_is_free_at_once(uri, holder) -> None:
+def test_lock_of_a_killed_job_on_this_machine_is_free_at_once(uri, holder, monkeypatch) -> None:
+    monkeypatch.setattr(lock, "TIMEOUT_SECONDS", 120.0)
     holder.kill()
     holder.wait()
     started = time.monotonic()
@@ -80,7 +81,7 @@ def test_suspended_job_stops_when_it_goes_on_and_changes_nothing(uri) -> None:
 def test_lock_is_kept_while_the_job_runs_and_released_at_its_end(uri) -> None:
     with OutputLock(uri) as mine:
         assert Path(uri).exists()
-        wait_for_heartbeats()
+        wait_for_heartbeats(mine)
         mine.check()
     assert not Path(uri).exists()
     with OutputLock(uri):
@@ -91,7 +92,7 @@ def test_job_whose_lock_was_taken_over_stops_and_leaves_the_lock(uri) -> None:
     other = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "heartbeat": 3}
     with OutputLock(uri) as mine:
         write(uri, other)
-        wait_for_heartbeats()
+        wait_for_heartbeats(mine)
         with pytest.raises(OutputError, match=r"a job on elsewhere \(process 7\) has taken over"):
             mine.check()
     assert read(uri) == other
@@ -136,9 +137,10 @@ def test_job_that_cannot_renew_an_old_lock_does_not_write(uri, monkeypatch) -> N
     def fail(*_: object) -> None:
         raise StorageUnavailable("cannot write the lock")
 
+    monkeypatch.setattr(lock, "TIMEOUT_SECONDS", 120.0)
     with OutputLock(uri) as mine:
         monkeypatch.setattr(lease.LocalLease, "replace", fail)
-        wait_for_heartbeats()
+        wait_for_heartbeats(mine)
         mine.check()  # the last heartbeat is not old yet
         monkeypatch.setattr(lock, "TIMEOUT_SECONDS", 0.5)
         with pytest.raises(StorageUnavailable, match="cannot write the lock"):
@@ -158,7 +160,7 @@ def test_old_lock_whose_renewal_is_refused_again_and_again_is_no_right_to_write(
 def test_job_stops_if_the_job_that_took_over_has_ended_already(uri) -> None:
     with OutputLock(uri) as mine:
         Path(uri).unlink()
-        wait_for_heartbeats()
+        wait_for_heartbeats(mine)
         with pytest.raises(OutputError, match="another job has taken over; this job stops"):
             mine.check()
     assert not Path(uri).exists()
@@ -198,7 +200,7 @@ def test_file_systems_without_flock_or_hard_links_can_be_locked(uri, monkeypatch
         monkeypatch.setattr(os, "link", fail)
     write_dead_lock(uri)
     with OutputLock(uri) as mine:
-        wait_for_heartbeats()
+        wait_for_heartbeats(mine)
         mine.check()
         assert read(uri)["heartbeat"] != 0
         with pytest.raises(OutputError, match="is writing there"):

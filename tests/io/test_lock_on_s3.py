@@ -54,12 +54,13 @@ def test_suspended_job_stops_when_it_goes_on_and_changes_nothing(uri) -> None:
     check_suspended_holder(uri)
 
 
-def test_lock_of_a_killed_job_on_this_machine_is_free_at_once(uri) -> None:
+def test_lock_of_a_killed_job_on_this_machine_is_free_at_once(uri, monkeypatch) -> None:
     with run_holder(uri) as holder:
         with pytest.raises(OutputError, match=rf"a job on .* \(process {holder.pid}\) is writing"):
             OutputLock(uri).__enter__()
         holder.kill()
         holder.wait()
+        monkeypatch.setattr(lock, "TIMEOUT_SECONDS", 120.0)
         started = time.monotonic()
         with OutputLock(uri):
             assert time.monotonic() - started < lock.TIMEOUT_SECONDS / 2
@@ -67,7 +68,7 @@ def test_lock_of_a_killed_job_on_this_machine_is_free_at_once(uri) -> None:
 
 def test_lock_leaves_no_object(uri, s3) -> None:
     with OutputLock(uri) as mine:
-        wait_for_heartbeats()
+        wait_for_heartbeats(mine)
         mine.check()
     listing = make_client(s3).list_objects_v2(Bucket=BUCKET, Prefix=uri.split("/")[3])
     assert listing.get("Contents", []) == []
@@ -114,7 +115,7 @@ def test_server_that_ignores_conditions_is_locked_without_them(uri, faulty_s3) -
     proxy = faulty_s3(Fault("unconditional"))
     write_dead_lock(uri)
     with OutputLock(uri) as mine:
-        wait_for_heartbeats()
+        wait_for_heartbeats(mine)
         mine.check()
         assert isinstance(mine._lease, lease.UnconditionalLease)
         with pytest.raises(OutputError, match="is writing there"):
@@ -122,7 +123,7 @@ def test_server_that_ignores_conditions_is_locked_without_them(uri, faulty_s3) -
         # Another job found the lock free too, and wrote last.
         other = {"owner": "x", "host": "elsewhere", "machine": "m", "pid": 7, "heartbeat": 3}
         storage.write_bytes(uri, json.dumps(other).encode())
-        wait_for_heartbeats()
+        wait_for_heartbeats(mine)
         with pytest.raises(OutputError, match=r"a job on elsewhere \(process 7\) has taken over"):
             mine.check()
     assert json.loads(storage.read_bytes(uri)) == other
@@ -142,11 +143,11 @@ def test_lock_is_ours_if_the_answers_to_our_writes_are_lost(uri, faulty_s3) -> N
     with OutputLock(uri) as mine:
         assert proxy.injected["lost"] == 1
         proxy.faults.append(Fault("lost", methods=("PUT",), key="lock.json", times=1))
-        wait_for_heartbeats()
+        wait_for_heartbeats(mine)
         mine.check()
         assert proxy.injected["lost"] == 2
         beats = json.loads(storage.read_bytes(uri))["heartbeat"]
-        wait_for_heartbeats()
+        wait_for_heartbeats(mine)
         assert json.loads(storage.read_bytes(uri))["heartbeat"] > beats
         proxy.faults.append(Fault("lost", methods=("DELETE",), key="lock.json", times=1))
     assert proxy.injected["lost"] == 3

@@ -244,12 +244,12 @@ def test_interrupted_local_job_keeps_its_shards_and_ends_its_threads(manifest, t
                 raise KeyboardInterrupt
             return super().__call__(table)
 
-    output, before = tmp_path / "scores", threading.active_count()
+    output, before = tmp_path / "scores", set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         score_manifest(
             manifest, str(output), options=OPTIONS["local"], stages=Stages(actor=Interrupted)
         )
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
     assert not (output / "_run" / "lock.json").exists()
     assert len(list(output.glob("*.parquet"))) == 3
     summary = score_manifest(manifest, str(output), options=OPTIONS["local"])

@@ -56,12 +56,12 @@ def test_auto_resumes_a_run_in_its_precision(sweep, tmp_path, caplog) -> None:
 
 ON_AVX2 = """
 import contextlib, io, json, sys
-import ray
 import typer
 from roi_ray.cli import score
 from roi_ray.errors import DeviceError
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
+from roi_ray.runtime.ray_start import start_ray
 from roi_ray.settings import Settings
 
 manifest, folder = sys.argv[1:]
@@ -79,7 +79,7 @@ report = {
     "begun": run_command(output=f"{folder}/begun", precision="auto", shard_size=3),
 }
 # To the driver this is a cluster that others have started; its GPU exists only in Ray's books.
-ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+start_ray({"address": "local", "num_cpus": 2, "num_gpus": 1, "log_to_driver": False})
 for case, engine, device, precision, name in (
     ("fp16 on CPU", "ray", "cpu", "fp16", "slow"),
     ("auto on GPU", "ray", "auto", "auto", "gpu"),

@@ -1,3 +1,4 @@
+import itertools
 import json
 import threading
 import time
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from roi_ray.errors import OutputError, StorageError
+from roi_ray.io import storage
 from roi_ray.io.lock import OutputLock
 from roi_ray.pipeline.status import read_status
 from tests.pipeline.outputs import ERRORS, write_manifest, write_output
@@ -95,15 +97,21 @@ def test_status_names_the_job_that_is_writing(tmp_path, manifest) -> None:
     lock_file.write_text(json.dumps(dead))
     assert read_status(uri).writer is None
 
+    is_over = threading.Event()
+
     def write_heartbeats() -> None:
-        for beat in range(4, 8):
-            time.sleep(0.2)
-            lock_file.write_text(json.dumps({**dead, "heartbeat": beat}))
+        for beat in itertools.count(4):
+            if is_over.wait(0.05):
+                return
+            storage.write_bytes(str(lock_file), json.dumps({**dead, "heartbeat": beat}).encode())
 
     alive = threading.Thread(target=write_heartbeats)
     alive.start()
-    assert read_status(uri).writer == "a job on elsewhere (process 7)"
-    alive.join()
+    try:
+        assert read_status(uri).writer == "a job on elsewhere (process 7)"
+    finally:
+        is_over.set()
+        alive.join()
 
 
 def test_folder_without_a_valid_run_record_is_refused(tmp_path) -> None:

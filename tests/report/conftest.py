@@ -31,7 +31,7 @@ def open_page(browser, tmp_path) -> Iterator[Callable[..., object]]:
         path.write_bytes(document)
         viewport = {"width": width, "height": 900}
         context = browser.new_context(viewport=viewport, accept_downloads=True, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)  # on a busy machine
         contexts.append(context)
 
         def check_request(route) -> None:

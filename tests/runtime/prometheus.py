@@ -4,6 +4,7 @@ import re
 import time
 import urllib.request
 from typing import Any
+from urllib.error import URLError
 
 import ray
 
@@ -29,11 +30,23 @@ def wait_for_metrics(address: str, minimum: Samples, seconds: float = 60) -> Non
 
 def read_metrics(address: str) -> Samples:
     """Sum metrics over processes, by name, or by name and stage or kind."""
-    with urllib.request.urlopen(address, timeout=10) as response:
-        text = response.read().decode()
+    text = _read(address)
     values: Samples = {}
     for name, labels, value in re.findall(r"^ray_roi_ray_(\w+)\{(.*)\} (\S+)$", text, re.M):
         label = re.search(r'(?:stage|kind)="(\w+)"', labels)
         key = (name, label[1]) if label else name
         values[key] = values.get(key, 0) + float(value)
     return values
+
+
+def _read(address: str, seconds: float = 60) -> str:
+    """Read the page of a node; the process that serves it starts after the node."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=seconds) as response:
+                return response.read().decode()
+        except URLError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)

@@ -107,7 +107,7 @@ threading.Thread(target=work).start()
 
 def test_thread_that_outlives_the_main_thread_works_alone() -> None:
     run = [sys.executable, "-c", AFTER_THE_MAIN_THREAD]
-    result = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(run, capture_output=True, text=True, timeout=600, check=False)
     assert (result.stdout, result.stderr) == ("True\n", "")
 
 

@@ -143,14 +143,16 @@ import ray
 from ray.cluster_utils import Cluster
 from roi_ray.metrics import strips
 from roi_ray.runtime.cluster import plan_workers
+from roi_ray.runtime.ray_start import _more_time
 from roi_ray.runtime.worker_memory import limit_to_memory
 from tests.runtime.test_worker_memory import GB, PHOTOGRAPH
 
 strips.WHOLE_PIXELS = 1 << 20
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "memory": GB})
-for _ in range(2):
-    cluster.add_node(num_cpus=4, memory=4 * GB, object_store_memory=2 * GB)
-ray.init(address=cluster.address)
+with _more_time():
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "memory": GB})
+    for _ in range(2):
+        cluster.add_node(num_cpus=4, memory=4 * GB, object_store_memory=2 * GB)
+    ray.init(address=cluster.address)
 workers = plan_workers("cpu", None)
 workers = limit_to_memory(workers, None, list(PHOTOGRAPH.demands("cpu")), can_grow=True)
 
@@ -164,8 +166,8 @@ def decode():
     return 1
 
 actors = [Actor.remote() for _ in range(workers.actors)]
-started = ray.get([actor.node.remote() for actor in actors], timeout=120)
-decoded = ray.get([decode.remote() for _ in range(8)], timeout=120)
+started = ray.get([actor.node.remote() for actor in actors], timeout=600)
+decoded = ray.get([decode.remote() for _ in range(8)], timeout=600)
 print(workers.actors, workers.demand.pixels, len(started), sum(decoded))
 ray.shutdown()
 cluster.shutdown()

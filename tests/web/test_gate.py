@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,6 +24,7 @@ from tests.web.asgi_server import serving
 
 SECONDS = 30
 """How long a test waits for what must happen."""
+get, post = partial(httpx.get, timeout=SECONDS), partial(httpx.post, timeout=SECONDS)
 
 
 async def count_body(scope, receive, send) -> None:
@@ -99,7 +101,7 @@ def chunks(number: int) -> Iterator[bytes]:
 def test_body_within_the_limits_reaches_the_app() -> None:
     outcomes = Outcomes()
     gate = Gate(count_body, Limits(max_body_bytes=1 << 20), observer=outcomes)
-    with serving(gate) as url, httpx.Client(base_url=url) as client:
+    with serving(gate) as url, httpx.Client(base_url=url, timeout=SECONDS) as client:
         assert client.post("/x", content=bytes(1 << 20)).json() == {"bytes": 1 << 20}
         assert client.post("/x", content=chunks(16)).json() == {"bytes": 1 << 20}
         assert client.get("/x").json() == {"bytes": 0}
@@ -117,7 +119,7 @@ def test_body_that_is_too_large_gets_413_with_and_without_a_length(make_body) ->
     outcomes = Outcomes()
     gate = Gate(count_body, Limits(max_body_bytes=1 << 20), observer=outcomes)
     with serving(gate) as url:
-        response = httpx.post(url, content=make_body())
+        response = post(url, content=make_body())
         assert "1,048,576 bytes" in check_error(response, 413, "BodyTooLarge")
         assert response.headers["connection"] == "close"
         # What comes after the limit is not kept.
@@ -128,20 +130,20 @@ def test_body_that_is_too_large_gets_413_with_and_without_a_length(make_body) ->
 def test_body_larger_than_all_bodies_may_be_gets_413_and_not_429() -> None:
     gate = Gate(count_body, Limits(max_body_bytes=100, max_waiting_bytes=10))
     with serving(gate) as url:
-        check_error(httpx.post(url, content=bytes(11)), 413, "BodyTooLarge")
-        assert httpx.post(url, content=bytes(10)).json() == {"bytes": 10}
+        check_error(post(url, content=bytes(11)), 413, "BodyTooLarge")
+        assert post(url, content=bytes(10)).json() == {"bytes": 10}
 
 
 def test_too_many_requests_get_429_until_one_ends() -> None:
     app = Waiting()
     with serving(Gate(app, Limits(max_requests=1))) as url:
-        first = threading.Thread(target=httpx.get, args=(url,), kwargs={"timeout": SECONDS})
+        first = threading.Thread(target=get, args=(url,))
         first.start()
         assert app.started.acquire(timeout=SECONDS)
-        check_error(httpx.get(url), 429, "TooManyRequests")
+        check_error(get(url), 429, "TooManyRequests")
         app.may_answer.set()
         first.join()
-        assert httpx.get(url).status_code == 200
+        assert get(url).status_code == 200
 
 
 @pytest.mark.parametrize("make_body", [lambda: bytes(60), lambda: iter([bytes(60)])])
@@ -149,14 +151,14 @@ def test_too_many_bytes_in_all_get_429(make_body) -> None:
     app = Waiting()
     gate = Gate(app, Limits(max_waiting_bytes=100))
     with serving(gate) as url:
-        first = threading.Thread(target=httpx.post, args=(url,), kwargs={"content": bytes(60)})
+        first = threading.Thread(target=post, args=(url,), kwargs={"content": bytes(60)})
         first.start()
         assert app.started.acquire(timeout=SECONDS)
         assert gate.waiting_bytes == 60
-        check_error(httpx.post(url, content=make_body()), 429, "TooManyRequests")
+        check_error(post(url, content=make_body()), 429, "TooManyRequests")
         app.may_answer.set()
         first.join()
-        assert httpx.post(url, content=bytes(60)).status_code == 200
+        assert post(url, content=bytes(60)).status_code == 200
 
 
 def test_refused_body_takes_no_bytes_while_its_rest_is_read() -> None:
@@ -172,14 +174,14 @@ def test_refused_body_takes_no_bytes_while_its_rest_is_read() -> None:
     )
     with serving(gate) as url, connect(url, "POST / HTTP/1.1") as slow:
         arguments = {"args": (f"{url}/wait",), "kwargs": {"content": bytes(60)}}
-        first = threading.Thread(target=httpx.post, **arguments)
+        first = threading.Thread(target=post, **arguments)
         first.start()
         assert waiting.started.acquire(timeout=SECONDS)
         slow.sendall(b"Transfer-Encoding: chunked\r\n\r\n3c\r\n" + bytes(60) + b"\r\n")
         assert slow.recv(12) == b"HTTP/1.1 429"
         assert gate.waiting_bytes == 60
         for path in ("/", "/health"):
-            assert httpx.get(url + path).json() == {"bytes": 0}
+            assert get(url + path).json() == {"bytes": 0}
         waiting.may_answer.set()
         first.join()
 
@@ -192,8 +194,8 @@ def test_health_is_answered_while_requests_and_their_bytes_are_too_many() -> Non
     with serving(gate) as url, connect(url, "POST / HTTP/1.1") as slow:
         slow.sendall(b"Expect: 100-continue\r\nContent-Length: 1\r\n\r\n")
         assert slow.recv(12) == b"HTTP/1.1 100"
-        check_error(httpx.get(url), 429, "TooManyRequests")
-        assert httpx.get(f"{url}/health").status_code == 200
+        check_error(get(url), 429, "TooManyRequests")
+        assert get(f"{url}/health").status_code == 200
 
 
 def test_length_of_a_body_is_taken_before_it_arrives_and_given_back() -> None:
@@ -202,12 +204,12 @@ def test_length_of_a_body_is_taken_before_it_arrives_and_given_back() -> None:
         with connect(url, "POST / HTTP/1.1") as slow:
             slow.sendall(b"Expect: 100-continue\r\nContent-Length: 60\r\n\r\n")
             assert slow.recv(12) == b"HTTP/1.1 100"
-            check_error(httpx.post(url, content=bytes(60)), 429, "TooManyRequests")
-            assert httpx.post(url, content=bytes(40)).json() == {"bytes": 40}
+            check_error(post(url, content=bytes(60)), 429, "TooManyRequests")
+            assert post(url, content=bytes(40)).json() == {"bytes": 40}
             slow.sendall(bytes(60))
             while b'{"bytes":60}' not in (answer := slow.recv(4096)):
                 assert answer
-        assert httpx.post(url, content=bytes(100)).json() == {"bytes": 100}
+        assert post(url, content=bytes(100)).json() == {"bytes": 100}
 
 
 def test_files_that_a_request_names_count_as_its_bytes() -> None:
@@ -218,8 +220,8 @@ def test_files_that_a_request_names_count_as_its_bytes() -> None:
 
     gate = Gate(name_file, Limits(max_body_bytes=10))
     with serving(gate) as url:
-        assert httpx.get(f"{url}/10").status_code == 200
-        check_error(httpx.get(f"{url}/11"), 413, "BodyTooLarge")
+        assert get(f"{url}/10").status_code == 200
+        check_error(get(f"{url}/11"), 413, "BodyTooLarge")
     assert gate.waiting_bytes == 0
 
 
@@ -245,7 +247,10 @@ def test_body_may_have_less_time_than_the_answer() -> None:
         passage=lambda _: Passage(body_seconds=0.1, answer_seconds=SECONDS),
     )
     with serving(gate) as url:
-        assert httpx.post(url, content=b"x").status_code == 200
+        with connect(url, "POST / HTTP/1.1") as connection:
+            # In one piece: a client that is interrupted after the head would be late.
+            connection.sendall(b"Connection: close\r\nContent-Length: 1\r\n\r\nx")
+            assert read_all(connection).startswith(b"HTTP/1.1 200 ")
         with connect(url, "POST / HTTP/1.1") as connection:
             connection.sendall(b"Content-Length: 100\r\n\r\n12345")
             assert read_all(connection).startswith(b"HTTP/1.1 408 ")
@@ -257,15 +262,18 @@ def test_refusals_are_written_by_the_function_that_is_given() -> None:
 
     gate = Gate(count_body, Limits(max_body_bytes=1), write_refusal=write)
     with serving(gate) as url:
-        response = httpx.post(f"{url}/x", content=b"xx")
+        response = post(f"{url}/x", content=b"xx")
     assert (response.status_code, response.text) == (413, "/x: BodyTooLarge")
 
 
 def test_late_answer_is_504_and_the_app_is_cancelled() -> None:
     app = Waiting()
     gate = Gate(app, Limits(timeout_seconds=0.2))
-    with serving(gate) as url:
-        check_error(httpx.post(url, content=b"x"), 504, "AnswerTimeout")
+    with serving(gate) as url, connect(url, "POST / HTTP/1.1") as connection:
+        # In one piece: a client that is interrupted after the head would be late itself.
+        connection.sendall(b"Connection: close\r\nContent-Length: 1\r\n\r\nx")
+        answer = read_all(connection)
+        assert answer.startswith(b"HTTP/1.1 504 ") and b'"error_kind": "AnswerTimeout"' in answer
         assert app.cancelled.wait(SECONDS)
     assert gate.requests == 0
 
@@ -282,7 +290,7 @@ def test_app_that_does_not_end_when_cancelled_still_counts(monkeypatch) -> None:
 
     gate = Gate(stubborn, Limits(timeout_seconds=0.1), observer=outcomes)
     with serving(gate) as url:
-        check_error(httpx.get(url), 504, "AnswerTimeout")
+        check_error(get(url), 504, "AnswerTimeout")
         assert gate.requests == 1
         may_end.set()
         assert outcomes.wait().status == 504
@@ -293,14 +301,14 @@ def test_closed_gate_refuses_new_requests_and_finishes_those_in_progress() -> No
     app, answers = Waiting(), []
     gate = Gate(app, Limits(), passage=lambda path: Passage(is_counted=path != "/health"))
     with serving(gate) as url:
-        first = threading.Thread(target=lambda: answers.append(httpx.get(url, timeout=SECONDS)))
+        first = threading.Thread(target=lambda: answers.append(get(url)))
         first.start()
         assert app.started.acquire(timeout=SECONDS)
         gate.close()
-        check_error(httpx.post(url, content=b"x"), 503, "ServiceClosing")
+        check_error(post(url, content=b"x"), 503, "ServiceClosing")
         assert gate.requests == 1
         app.may_answer.set()
-        assert httpx.get(f"{url}/health").status_code == 200
+        assert get(f"{url}/health").status_code == 200
         first.join()
     assert [answer.status_code for answer in answers] == [200]
     assert gate.requests == 0
@@ -313,13 +321,13 @@ def test_requests_without_a_key_get_401_before_their_body_is_read() -> None:
     outcomes = Outcomes()
     gate = Gate(count_body, Limits(), [hash_key("a"), hash_key("b")], passage, outcomes)
     with serving(gate) as url:
-        response = httpx.post(url, content=bytes(100))
+        response = post(url, content=bytes(100))
         check_error(response, 401, "Unauthorised")
         assert response.headers["www-authenticate"] == "Bearer"
         assert outcomes.wait().size == 0
         key = {"Authorization": "Bearer b"}
-        assert httpx.post(url, content=bytes(100), headers=key).json() == {"bytes": 100}
-        assert httpx.get(f"{url}/health").status_code == 200
+        assert post(url, content=bytes(100), headers=key).json() == {"bytes": 100}
+        assert get(f"{url}/health").status_code == 200
 
 
 def test_many_refused_requests_take_no_place_of_others() -> None:
@@ -329,7 +337,7 @@ def test_many_refused_requests_take_no_place_of_others() -> None:
         for connection in (slow, slower):  # their bodies never come
             connection.sendall(b"Content-Length: 10\r\n\r\n")
             assert connection.recv(12) == b"HTTP/1.1 401"
-        assert httpx.get(url, headers={"Authorization": "Bearer a"}).status_code == 200
+        assert get(url, headers={"Authorization": "Bearer a"}).status_code == 200
 
 
 def test_defect_of_the_app_is_500_without_a_traceback(caplog) -> None:
@@ -337,7 +345,7 @@ def test_defect_of_the_app_is_500_without_a_traceback(caplog) -> None:
         raise ValueError("of\nthe app")
 
     with serving(Gate(failing, Limits())) as url, caplog.at_level(logging.INFO, LOGGER.name):
-        text = check_error(httpx.get(url), 500, "InternalError")
+        text = check_error(get(url), 500, "InternalError")
     assert "the app" not in text
     (record,) = [each for each in caplog.records if each.name == LOGGER.name]
     assert record.getMessage().startswith(r"/: ValueError: of\nthe app (")
@@ -349,7 +357,7 @@ def test_app_that_does_not_answer_is_a_defect() -> None:
         pass
 
     with serving(Gate(silent, Limits())) as url:
-        check_error(httpx.get(url), 500, "InternalError")
+        check_error(get(url), 500, "InternalError")
 
 
 def test_answer_that_breaks_off_closes_the_connection() -> None:
@@ -361,7 +369,7 @@ def test_answer_that_breaks_off_closes_the_connection() -> None:
 
     gate = Gate(breaking, Limits())
     with serving(gate) as url, pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(url)
+        get(url)
     assert gate.requests == 0
 
 
@@ -389,10 +397,10 @@ def test_answer_to_an_unread_body_arrives_and_the_connection_is_closed(monkeypat
     monkeypatch.setattr(exchange, "LINGER_BYTES", 1 << 20)
     with serving(Gate(ignore_body, Limits())) as url:
         for body in (bytes(1 << 21), chunks(100)):
-            response = httpx.post(url, content=body)
+            response = post(url, content=body)
             assert response.json() == {"error": "not found"}
             assert response.headers["connection"] == "close"
-        assert "connection" not in httpx.post(url, content=b"").headers
+        assert "connection" not in post(url, content=b"").headers
 
 
 def test_client_that_waits_before_it_sends_its_body_is_answered_at_once() -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MORE_REQUESTS = 2
 """A process with as many more requests than the least busy one gets no further ones."""
+_ANSWER_SECONDS = 5.0
+"""How long a process may take to say how many requests it has; then the next one is asked. Ray
+Serve's 0.1 s are too short on a busy machine: references would be prepared in several processes."""
 
 
 class ReferenceRouter(ConsistentHashRouter):  # type: ignore[misc]  # ray has no annotations
@@ -22,6 +25,8 @@ class ReferenceRouter(ConsistentHashRouter):  # type: ignore[misc]  # ray has no
     Each reference has its order of processes. The first of them that is not much busier than the
     others gets the request: one reference with many images is prepared in several processes.
     """
+
+    queue_len_response_deadline_s = _ANSWER_SECONDS
 
     async def choose_replicas(
         self,

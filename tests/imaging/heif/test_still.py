@@ -119,7 +119,7 @@ def test_hostile_tables_are_refused_in_little_time() -> None:
     location = struct.pack(">HHHLL", 1, 0, 1, 0, 100)
     association = struct.pack(">HB", 1, 255) + bytes(255)
     nowhere = full_box(b"iloc", bytes(4))
-    start = time.perf_counter()
+    start = time.thread_time()
     for bomb in (
         full_box(b"iref", reference * 3),
         full_box(b"iref", box(b"dimg", b"\0\1\0\0") * 20_000),
@@ -133,7 +133,7 @@ def test_hostile_tables_are_refused_in_little_time() -> None:
     everything = struct.pack(">HHH", 1, 0, 100) + struct.pack(">LL", 0, 200) * 100
     with pytest.raises(ImageReadError, match="overlap"):
         read_still(file(full_box(b"iloc", b"\x44\0\0\1", everything)) + bytes(1000))
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5
 
 
 def test_truncated_pixels_are_an_error() -> None:

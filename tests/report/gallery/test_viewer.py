@@ -31,6 +31,8 @@ SECTION = """<!doctype html>
 <body><main><section id="gallery"><h2>Gallery</h2>{% include "gallery.html" %}</section></main>
 <script>{{ read_asset("gallery.js") }}</script></body></html>"""
 FRAME = '.gallery-pane[data-pane="0"] .gallery-frame'
+PICTURES = """[...document.querySelectorAll('#gallery img')]
+    .filter((e) => e.offsetWidth && !e.closest('.gallery-list'))"""
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,16 @@ def shown(page, frame: str = FRAME) -> np.ndarray:
 
 def check(page, name: str, value: str) -> None:
     page.locator(f'input[name="gallery-{name}"][value="{value}"]').check()
+
+
+def show_view(page, view: str) -> None:
+    """Choose a view, and wait until its pictures are shown."""
+    check(page, "view", view)
+    page.wait_for_function(
+        "panes => document.querySelectorAll('.gallery-pane:not([hidden])').length === panes"
+        f" && {PICTURES}.every((e) => e.naturalWidth)",
+        arg=3 if view == "side" else 1,
+    )
 
 
 @pytest.mark.parametrize("part", ["section", "whole_page"])
@@ -211,11 +223,8 @@ def test_zoomed_picture_moves_by_drag_and_arrow_keys(open_gallery, originals) ->
 
 def test_side_by_side_shows_all_and_moves_them_together(open_gallery, originals) -> None:
     page = open_gallery()
-    check(page, "view", "side")
+    show_view(page, "side")
     frames = page.locator(".gallery-pane:visible .gallery-frame")
-    page.wait_for_function(
-        "() => document.querySelectorAll('.gallery-pane:not([hidden]) img').length >= 6"
-    )
     assert frames.count() == 3
     for number, role in enumerate(originals):
         frame = f'.gallery-pane[data-pane="{number}"] .gallery-frame'
@@ -325,12 +334,10 @@ def test_phone_shows_all_without_sideways_scroll_and_keeps_aspect_ratios(
     open_gallery, whole_page, view
 ) -> None:
     page = open_gallery(390, whole_page)
-    check(page, "view", view)
-    page.wait_for_timeout(200)
+    show_view(page, view)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     ratios = page.evaluate(
-        "() => [...document.querySelectorAll('#gallery img')].filter((e) => e.offsetWidth"
-        " && !e.closest('.gallery-list')).map((e) => (e.offsetWidth / e.offsetHeight)"
+        f"() => {PICTURES}.map((e) => (e.offsetWidth / e.offsetHeight)"
         " / (e.naturalWidth / e.naturalHeight))"
     )
     assert len(ratios) >= 4
@@ -343,9 +350,8 @@ def test_phone_shows_all_without_sideways_scroll_and_keeps_aspect_ratios(
 def test_accessibility_checker_finds_nothing(open_gallery, whole_page, view, scheme) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = open_gallery(document=whole_page, color_scheme=scheme)
-    check(page, "view", view)
+    show_view(page, view)
     page.get_by_label("Error map").check()
-    page.wait_for_timeout(200)
     result = axe.run(page, context="#gallery")
     assert not result.response["violations"], result.generate_report()
 

@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -91,10 +91,30 @@ async def kill_busy(name: str, seconds: float = 0.3) -> int:
     raise AssertionError(f"no process {name} is busy")
 
 
-def make_slow_file() -> bytes:
-    """Make a small file whose decoding takes a second."""
+async def kill_decoder(name: str) -> None:
+    """Kill the process of this name that decodes the large file: its memory grows."""
+    before: dict[int, int] = {}
+    end = time.monotonic() + _TIMEOUT
+    while time.monotonic() < end:
+        for process in find_processes(name):
+            with suppress(psutil.Error):
+                size = process.memory_info().rss
+                if size - before.setdefault(process.pid, size) > _LARGE_BYTES / 2:
+                    process.kill()
+                    return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"no process {name} decodes the large file")
+
+
+_LARGE_SIDE = 8000
+_LARGE_BYTES = 3 * _LARGE_SIDE**2
+
+
+def make_large_file() -> bytes:
+    """Make a small file of a large image, whose decoding takes a second."""
     file = io.BytesIO()
-    Image.fromarray(np.zeros((6000, 6000, 3), np.uint8)).save(file, "PNG", compress_level=1)
+    pixels = np.zeros((_LARGE_SIDE, _LARGE_SIDE, 3), np.uint8)
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
@@ -194,17 +214,17 @@ def test_death_of_a_decoder_fails_only_the_file_that_kills_it_twice(
     deaths, photos, backend
 ) -> None:
     reference, images = make_versions(photos, 4)
-    slow = make_slow_file()
+    large = make_large_file()
 
     async def main() -> tuple:
         # Ends when a decoder runs: the last test may have killed one.
         await backend.make_mask(make_file(encode(photos["rocket"][deaths:20, :20])))
-        files = [make_file(data, f"{number}") for number, data in enumerate([*images, slow])]
+        files = [make_file(data, f"{number}") for number, data in enumerate([*images, large])]
         sent = asyncio.ensure_future(backend.score(make_file(reference), files, None))
         other = asyncio.ensure_future(backend.score(make_file(images[0]), files[:3], None))
-        await kill_busy("roi-ray:Decoder")
+        await kill_decoder("roi-ray:Decoder")
         if deaths == 2:
-            await kill_busy("_decode_in_task")
+            await kill_decoder("_decode_in_task")
         async with asyncio.timeout(_TIMEOUT):
             return await sent, await other
 

@@ -82,7 +82,7 @@ def test_page_is_shown_without_a_network(service: httpx.Client, browser, path, s
     page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(f"{host}{path}")
-    page.locator(selector).first.wait_for(timeout=30_000)
+    page.locator(selector).first.wait_for(timeout=120_000)  # on a busy machine
     page.wait_for_load_state("networkidle")
     page.close()
     others = [u for u in asked if not u.startswith((host, "data:", "blob:"))]

@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,8 @@ new PerformanceObserver((list) => {
     }
 }).observe({type: "layout-shift", buffered: true});
 """
+SECONDS = 60
+"""How long a page may take on a busy machine."""
 KEPT = "() => Object.values(localStorage).map(JSON.parse)"
 KEYS = {"1": "1", "2": "2", "none": "0"}
 
@@ -58,7 +61,7 @@ class Rater:
         self._loaded: set[str] = set()
         self._url = link.split("/join/")[0]
         self.context = browser.new_context(**options)
-        self.context.set_default_timeout(60_000)  # on a busy machine
+        self.context.set_default_timeout(1000 * SECONDS)
         if practised:
             self.practise_without_page(link)
         self.page = self.open_page(None if practised else link)
@@ -122,9 +125,9 @@ class Rater:
         self._wait(is_loaded)
         return shown
 
-    def wait_until_sent(self) -> None:
-        """Wait until the browser keeps no vote any more."""
-        self._wait(lambda: not self.page.evaluate(KEPT))
+    def wait_until_sent(self, left: int = 0) -> None:
+        """Wait until the browser keeps no vote any more, or only those that it cannot send."""
+        self._wait(lambda: len(self.page.evaluate(KEPT)) == left)
 
     def fetch(self, ask: str, role: str) -> Pixels8:
         """Fetch an image as the server sends it, (H, W, 3)."""
@@ -159,11 +162,11 @@ class Rater:
             assert request.post(f"{self._url}/api/votes", data=vote).status == 201
 
     def _wait(self, is_over: Callable[[], bool]) -> None:
-        for _ in range(1000):
-            if is_over():
-                return
+        end = time.monotonic() + SECONDS
+        while not is_over():
+            if time.monotonic() > end:
+                raise TimeoutError
             self.page.wait_for_timeout(20)
-        raise TimeoutError
 
     def _note_message(self, message: Any) -> None:
         self.complaints.append(f"{message.text} {message.location['url']}")

@@ -15,6 +15,12 @@ def wait_for_banner(rater, text: str) -> None:
     rater.page.locator("#banner", has_text=text).wait_for()
 
 
+def stop_clock(rater) -> None:
+    """Let the page send a vote again only when it is told so, and not after a second."""
+    rater.page.clock.install()
+    rater.page.clock.pause_at(rater.page.evaluate("Date.now() / 1000 + 1"))
+
+
 def check_all_stored_once(rater, study, number: int) -> None:
     """Check that the votes of different questions that the page sent are stored, each once."""
     rater.wait_until_sent()
@@ -104,6 +110,8 @@ ANSWERS_THAT_MAY_CHANGE = (
 
 def test_vote_is_sent_again_after_answers_that_may_change(open_rater, study) -> None:
     rater = open_rater(practised=True)
+    rater.wait_for_question()
+    stop_clock(rater)
     for answer in ANSWERS_THAT_MAY_CHANGE:
         rater.wait_for_preload()
         answer_next_vote(rater, **answer)
@@ -155,15 +163,17 @@ def test_vote_of_another_rater_is_kept_and_not_sent(open_rater, study) -> None:
     page.route(VOTES, lambda route: route.abort())
     mine = rater.answer("1")
     wait_for_banner(rater, "1 answer waits")
+    page.goto("about:blank")  # until the other rater has joined, nothing sends the vote again
     page.unroute(VOTES)
     rater.context.clear_cookies()
     rater.practise_without_page(study.link)
     number_sent = len(rater.sent)
-    page.reload()
+    page.goto(f"{study.url}/study")
     rater.wait_for_question(mine)
     page.locator("#message", has_text="1 answer from this browser could not be stored").wait_for()
     other = rater.answer("2")
     rater.wait_for_question(other)
+    rater.wait_until_sent(left=1)
     assert [entry["vote"]["ask"] for entry in page.evaluate(KEPT)] == [mine]
     assert [vote["ask"] for vote in rater.sent[number_sent:]] == [other]
     rater.complaints.clear()
@@ -191,7 +201,8 @@ def test_browser_without_storage_warns_before_a_vote_is_lost(open_rater) -> None
     rater.answer("1")
     wait_for_banner(rater, "Do not close this page: 1 answer waits here.")
     page.on("dialog", lambda dialog: (dialogs.append(dialog.type), dialog.dismiss()))
-    page.evaluate("location.reload()")
+    with page.expect_event("dialog"):
+        page.evaluate("location.reload()")
     page.unroute(VOTES)
     page.evaluate("dispatchEvent(new Event('online'))")
     page.locator("#banner:empty").wait_for(state="attached")
