@@ -1,6 +1,7 @@
 """Parse the arguments of `roi-ray bench`. Imports nothing heavy."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,51 @@ if TYPE_CHECKING:
 
 _SIZE = re.compile(r"(\d{1,6})(?:x(\d{1,6}))?")
 _MEGAPIXELS = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)MP", re.IGNORECASE)
+
+_BY_ALL = {"sizes", "per_reference", "images", "output"}
+_BY_MEASUREMENT = {
+    "": {
+        *("quick", "against", "saliency", "precision", "device", "batch", "threads", "references"),
+        *("decoded", "rounds", "job_pairs", "no_ray"),
+    },
+    "--compare": {
+        *("compare", "compare_source", "tolerance", "quick", "precision", "device", "threads"),
+        "rounds",
+    },
+    "--service": {"service", "minutes", "url", "quick", "threads", "rounds"},
+    "--scaling": {"scaling", "scaling_ms", "decoded"},
+}
+"""Options that have an effect on each measurement, as names of parameters."""
+_OVERRULED = {"quick": ("rounds", "job_pairs"), "no_ray": ("job_pairs",)}
+"""Options that have no effect beside another one."""
+
+
+def check_options(measurement: str, given: Collection[str]) -> None:
+    """Check that every option that was given has an effect.
+
+    Args:
+        measurement: `--compare`, `--service` or `--scaling`; empty if it is none of them.
+        given: names of the options, as parameters.
+
+    Raises:
+        UsageError: an option has none.
+
+    Examples:
+        >>> check_options("--compare", ["compare", "rounds"])
+        >>> check_options("--compare", ["compare", "saliency"])
+        Traceback (most recent call last):
+        roi_ray.errors.UsageError: --saliency has no effect with --compare; leave it out
+    """
+    for name in given:
+        option = f"--{name.replace('_', '-')}"
+        if name not in _BY_ALL | _BY_MEASUREMENT[measurement]:
+            owners = [owner for owner, names in _BY_MEASUREMENT.items() if name in names]
+            beside = f"with {measurement}" if measurement else f"without {owners[0]}"
+            raise UsageError(f"{option} has no effect {beside}; leave it out")
+        for stronger, overruled in _OVERRULED.items():
+            if stronger in given and name in overruled:
+                beside = stronger.replace("_", "-")
+                raise UsageError(f"{option} has no effect with --{beside}; leave it out")
 
 
 def list_files(folder: Path) -> list[Path]:

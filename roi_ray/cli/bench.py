@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from roi_ray.bench.arguments import list_files, parse_numbers, parse_sizes, parse_times
+from roi_ray.bench.arguments import (
+    check_options,
+    list_files,
+    parse_numbers,
+    parse_sizes,
+    parse_times,
+)
 from roi_ray.cli import bench_options as own
 from roi_ray.cli.exits import EXIT_OFF, exit_with_message
 from roi_ray.errors import UsageError
@@ -29,6 +35,7 @@ _MIN_SIDE = 161
 
 @exit_with_message
 def main(
+    context: typer.Context,
     *,
     quick: own.Quick = False,
     service: own.Service = False,
@@ -67,8 +74,9 @@ def main(
     rivals = [name.strip() for name in against.split(",") if name.strip()]
     sizes_to_measure = parse_sizes(sizes)
     compares = compare is not None or compare_source is not None
-    measures_speed = _check_choice(service=service, compare=compares, scaling=scaling is not None)
-    if rivals and measures_speed and min(sizes_to_measure[0]) < _MIN_SIDE:
+    measurement = _choose(service=service, compare=compares, scaling=scaling is not None)
+    check_options(measurement, _list_given(context))
+    if rivals and not measurement and min(sizes_to_measure[0]) < _MIN_SIDE:
         raise UsageError(
             f"--sizes {sizes!r}: other libraries need images of at least {_MIN_SIDE} pixels"
         )
@@ -144,16 +152,22 @@ def main(
     _show(build_tables(result), result.as_json(), draw_benchmark(result), output / "bench")
 
 
-def _check_choice(**chosen: bool) -> bool:
-    """Check that at most one other measurement is chosen; return whether none is.
+def _choose(**chosen: bool) -> str:
+    """Return the option that chooses another measurement; empty if none does.
 
     Raises:
-        UsageError: several are chosen.
+        UsageError: several do.
     """
     names = [f"--{name}" for name, is_chosen in chosen.items() if is_chosen]
     if len(names) > 1:
         raise UsageError(f"{' and '.join(names)} are different measurements; choose one")
-    return not names
+    return names[0] if names else ""
+
+
+def _list_given(context: typer.Context) -> list[str]:
+    """List the options of the command line, as names of parameters."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
 
 
 def _compare(options: "BenchOptions", compare_options: "CompareOptions", path: Path) -> None:

@@ -147,3 +147,27 @@ def test_unusable_options_exit_with_2(run, arguments) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert arguments[0] in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--saliency", "packaged", "--compare-source", "main"), "with --compare"),
+        # Also if it names the default.
+        (("--saliency", "u2netp", "--compare-source", "main"), "with --compare"),
+        (("--job-pairs", "96", "--compare-source", "main"), "with --compare"),
+        (("--no-ray", "--service"), "with --service"),
+        (("--device", "cpu", "--service"), "with --service"),
+        (("--threads", "2", "--scaling", "2"), "with --scaling"),
+        (("--quick", "--scaling", "2"), "with --scaling"),
+        (("--tolerance", "0.2"), "without --compare"),
+        (("--minutes", "1"), "without --service"),
+        (("--scaling-ms", "60,90"), "without --scaling"),
+        (("--rounds", "3", "--quick"), "with --quick"),
+        (("--job-pairs", "96", "--no-ray"), "with --no-ray"),
+    ],
+)
+def test_option_without_an_effect_exits_with_2(run, arguments, message) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert f"error: {arguments[0]} has no effect {message}; leave it out" in result.output
