@@ -9,15 +9,11 @@ from roi_ray.runtime import ray_address
 from roi_ray.runtime.ray_address import check_cluster, explain
 
 
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch) -> None:
+@pytest.fixture
+def server(monkeypatch):
+    """A socket that accepts no connection; a few wait in its queue. It is not waited for long."""
     monkeypatch.setattr(ray_address, "_ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(ray_address, "_CONNECT_SECONDS", 0.5)
-
-
-@pytest.fixture
-def server():
-    """A socket that accepts no connection; a few wait in its queue."""
     with socket.socket() as listener:
         listener.bind(("", 0))  # Ray turns 127.0.0.1 into this machine's address in the network
         yield listener

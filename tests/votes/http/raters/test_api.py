@@ -151,10 +151,10 @@ def test_image_that_is_not_read_takes_a_place_until_the_client_goes(
 
 
 def test_image_that_is_read_too_slowly_is_given_up(large_questions, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(passages, "DOWNLOAD_SECONDS", 1.0)
     with running(large_questions, tmp_path, make_site(), gold=0) as server, server.join() as rater:
         path = ask(rater)[0]["images"]["1"]
-        size = len(rater.get(path).content)
+        size = len(rater.get(path).content)  # from now on it need not be made
+        monkeypatch.setattr(passages, "DOWNLOAD_SECONDS", 1.0)
         with connect(server) as connection:
             connection.sendall((make_head("GET", path, rater) + "\r\n").encode())
             assert b" 200 " in connection.recv(1024)
