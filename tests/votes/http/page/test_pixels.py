@@ -77,11 +77,13 @@ def test_arrow_keys_move_both_by_an_eighth_and_flips_keep_the_place(open_rater) 
     images = {role: rater.fetch(ask, role) for role in ("original", "1", "2")}
     left, top = find_part(rater.look()[0], images["original"])
     height, width = np.min([pane.shape for pane in rater.look()], axis=0)[:2]
+    lowest, rightmost = np.subtract(images["original"].shape[:2], (height, width))
     across, along = int(width / 8 + 0.5), int(height / 8 + 0.5)
     steps = {"ArrowRight": (across, 0), "ArrowUp": (0, -along), "ArrowLeft": (-across, 0)}
     for key, (right, down) in steps.items():
         rater.page.keyboard.press(key)
-        left, top = left + right, top + down
+        # The smallest photograph ends before it has moved by an eighth.
+        left, top = np.clip(left + right, 0, rightmost), np.clip(top + down, 0, lowest)
         for role in ("1", "2"):
             check_part(rater.look(), (images["original"], images[role]), left, top)
             rater.page.keyboard.press("Space")
