@@ -1,10 +1,11 @@
 """Growth: all sizes and K take turns, and the first size is what others are compared with."""
 
-import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from roi_ray.bench import timing
 from roi_ray.bench.growth import fit_curve, measure_growth
 from roi_ray.bench.workload import Group
 
@@ -18,7 +19,7 @@ def test_time_per_megapixel_is_compared_with_the_first_size(tmp_path, monkeypatc
         for k in (1, 2)
     }
     calls, now = [], 0.0
-    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now))
 
     def score(groups: list[Group]) -> list[dict[str, float]]:
         nonlocal now

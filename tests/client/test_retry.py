@@ -1,9 +1,9 @@
 """When a request is sent again: the operation itself, without a connection."""
 
 import doctest
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -62,7 +62,8 @@ def test_number_of_tries_is_one_more_than_the_retries():
 
 def test_no_try_begins_after_the_timeout(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    # Not `time` itself: a server in another thread would wait for hours.
+    monkeypatch.setattr(retry, "time", SimpleNamespace(monotonic=lambda: now[0]))
     operation = send_with_retries(Request("GET", "/", 0), ClientOptions("http://h", timeout=10))
     assert next(operation).timeout == 10
     now[0] = 6.0

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -57,8 +58,9 @@ class Machine:
         self.user, self.idle, self.now, self.own = 1000, 5000, 100.0, 3.0
         self.per_second = os.sysconf("SC_CLK_TCK")
         monkeypatch.setattr(measure, "_STAT", self.file)
-        monkeypatch.setattr(measure.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(measure.time, "thread_time", lambda: self.own)
+        # Not `time` itself: a server in another thread would wait for hours.
+        clocks = SimpleNamespace(monotonic=lambda: self.now, thread_time=lambda: self.own)
+        monkeypatch.setattr(measure, "time", clocks)
         self.write()
 
     def pass_time(self, seconds: float, busy: float, own: float, cpus: int = 4) -> None:

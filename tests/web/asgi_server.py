@@ -9,6 +9,9 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+_PATIENCE = 120.0
+"""Seconds that the end of a server may take on a busy machine."""
+
 
 @contextmanager
 def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
@@ -28,5 +31,6 @@ def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(_PATIENCE)
         listening.close()
+        assert not thread.is_alive(), f"{port} is still served after {_PATIENCE:g} seconds"
