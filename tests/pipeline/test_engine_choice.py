@@ -5,7 +5,12 @@ import torch
 
 from roi_ray.errors import UsageError
 from roi_ray.pipeline.options import Options
-from roi_ray.pipeline.score_engine import LOCAL_PAIRS, resolve_engine
+from roi_ray.pipeline.score_engine import (
+    LOCAL_PAIRS,
+    LOCAL_PAIRS_ON_FEW_CPUS,
+    find_largest_local_job,
+    resolve_engine,
+)
 
 
 def resolve(rows: int = 4, output: str = "/nowhere", **options: object) -> str:
@@ -13,9 +18,27 @@ def resolve(rows: int = 4, output: str = "/nowhere", **options: object) -> str:
 
 
 def test_auto_takes_the_local_engine_for_a_few_pairs_on_one_device(without_ray) -> None:
-    assert resolve() == resolve(LOCAL_PAIRS) == "local"
-    assert resolve(LOCAL_PAIRS + 1) == "ray"
+    largest = find_largest_local_job("auto")
+    assert resolve() == resolve(largest) == "local"
+    assert resolve(largest + 1) == "ray"
     assert resolve(actors=1) == resolve(gpus_per_actor=0.5) == "ray"
+
+
+@pytest.mark.parametrize(
+    ("cpus", "has_gpu", "device", "largest"),
+    [
+        (2, False, "auto", LOCAL_PAIRS_ON_FEW_CPUS),
+        (2, True, "cpu", LOCAL_PAIRS_ON_FEW_CPUS),
+        (2, True, "auto", LOCAL_PAIRS),
+        (4, False, "cpu", LOCAL_PAIRS),
+    ],
+)
+def test_local_engine_takes_larger_jobs_on_few_cpus_without_a_gpu(
+    monkeypatch, cpus, has_gpu, device, largest
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cpus)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    assert find_largest_local_job(device) == largest
 
 
 def test_auto_takes_ray_where_a_cluster_is_at_hand(without_ray, monkeypatch) -> None:
