@@ -19,8 +19,9 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from roi_ray.errors import AccessError, StorageError, StorageUnavailable
@@ -63,7 +64,7 @@ class Lease(Protocol):
         """Delete the file if it has this version; return whether it was deleted."""
 
     def close(self) -> None:
-        """Close connections."""
+        """Close connections, and remove folders that the lease has made, if nothing is in them."""
 
 
 def open_lease(uri: str) -> Lease:
@@ -148,9 +149,10 @@ class LocalLease(UnconditionalLease):
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
         self._is_exclusive = False
-        folder, name = os.path.split(storage.local_path(uri))
+        self._path = Path(storage.local_path(uri))
         # It stays when the lease ends: a job may wait for a mutex that another one deletes.
-        self._mutex = os.path.join(folder, f".{name}.mutex")
+        self._mutex = self._path.with_name(f".{self._path.name}.mutex")
+        self._made = [folder for folder in self._path.parents if not folder.exists()]
 
     def create(self, data: bytes) -> str | None:
         """Write the file if it does not exist. Readers never see a part of it."""
@@ -166,6 +168,25 @@ class LocalLease(UnconditionalLease):
         """Delete the file if it has this version."""
         with self._exclude_others():
             return super().delete(version)
+
+    def close(self) -> None:
+        """Remove the folders that the lease has made, if only the mutex is in them.
+
+        A job that waits for this mutex can only be one that creates the file, which is exclusive
+        also without the mutex.
+        """
+        if self._made and self._is_unused():
+            with self._exclude_others(), suppress(OSError):
+                if self._is_unused():
+                    self._mutex.unlink()
+                    for folder in self._made:
+                        folder.rmdir()
+
+    def _is_unused(self) -> bool:
+        try:
+            return os.listdir(self._path.parent) == [self._mutex.name]
+        except OSError:
+            return False
 
     def _write(self, data: bytes) -> str | None:
         if not self._is_exclusive:
@@ -205,12 +226,14 @@ class LocalLease(UnconditionalLease):
                 return True
 
 
-def _open_mutex(path: str) -> int:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+def _open_mutex(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)  # NFS needs it writable
     except PermissionError:  # made by another user, in a folder that both may write to
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # another job removed the folder that it had made
+        return _open_mutex(path)
 
 
 def _version_of(data: bytes) -> str:

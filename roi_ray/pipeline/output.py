@@ -9,10 +9,10 @@ Readers of Parquet data sets skip names that begin with an underscore.
 """
 
 from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from roi_ray.errors import OutputError
+from roi_ray.errors import OutputError, RoiRayError
 from roi_ray.io import storage
 from roi_ray.io.lock import OutputLock
 from roi_ray.pipeline.history import (
@@ -142,24 +142,37 @@ class Output:
         Call `inspect` again under the lock, because another job may have written before. If the
         output `grows`, call `OutputWriter.record_manifest` before any shard is committed.
 
+        An error before the first shard of a new output removes the record, and the folders that
+        this job has made.
+
         Raises:
             OutputError: another job is writing to the output, or has begun another run in it.
         """
         with OutputLock(storage.join(self.uri, *LOCK_JSON)) as lock:
+            is_new = not self._has_record()
             self._read_record()
             writer = OutputWriter(self, lock)
             if not self.grows:
                 writer.record(self.run)
-            yield writer
+            try:
+                yield writer
+            except RoiRayError:
+                with suppress(RoiRayError):  # the first error says what is wrong
+                    if is_new and not any(list_shard_files(self.uri)):
+                        writer.remove_record()
+                raise
 
     def shard_uri(self, shard: int) -> str:
         """Return the URI of a shard's file."""
         return storage.join(self.uri, shard_name(shard))
 
+    def _has_record(self) -> bool:
+        return storage.is_file(storage.join(self.uri, *RUN_JSON))
+
     def _read_record(self) -> None:
         """Read the record, if it is this run's, and take over its history."""
         self.stored = None
-        if not storage.is_file(storage.join(self.uri, *RUN_JSON)):
+        if not self._has_record():
             if storage.list_files(self.uri):
                 raise OutputError(
                     f"{self.uri} holds files but no {'/'.join(RUN_JSON)}, so it is not an output "

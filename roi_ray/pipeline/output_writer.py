@@ -13,7 +13,7 @@ from roi_ray.io import storage
 from roi_ray.io.lock import OutputLock
 from roi_ray.io.manifest import find_failed
 from roi_ray.pipeline.history import add_manifest
-from roi_ray.pipeline.run_record import RUN_FOLDER, Run, now, provenance, write_run
+from roi_ray.pipeline.run_record import RUN_FOLDER, RUN_JSON, Run, now, provenance, write_run
 from roi_ray.pipeline.shard_file import make_metadata
 from roi_ray.runtime.logs import LOGGER
 
@@ -36,6 +36,11 @@ class OutputWriter:
             self._lock.check()
             write_run(self._output.uri, described)
         self._output.run, self._output.stored = run, described
+
+    def remove_record(self) -> None:
+        """Remove `run.json` from an output without shards."""
+        self._lock.check()
+        storage.delete(storage.join(self._output.uri, *RUN_JSON))
 
     def record_manifest(self, complete: Collection[int]) -> None:
         """Record the manifest of this run as one that follows those of the stored record.

@@ -211,3 +211,32 @@ def test_file_systems_without_flock_or_hard_links_can_be_locked(uri, monkeypatch
 def test_lease_changes_only_the_version_that_is_named(uri) -> None:
     check_lease(lease.open_lease(uri))
     check_lease(lease.UnconditionalLease(uri))
+
+
+def test_lock_leaves_no_folder_that_it_made_and_that_is_empty(tmp_path) -> None:
+    (tmp_path / "kept").mkdir()
+    with OutputLock(str(tmp_path / "kept" / "new" / "_run" / "lock.json")):
+        pass
+    assert list(tmp_path.rglob("*")) == [tmp_path / "kept"]
+
+
+def test_lock_leaves_folders_with_files_of_others(tmp_path) -> None:
+    folder = tmp_path / "_run"
+    with OutputLock(str(folder / "lock.json")):
+        (folder / "run.json").touch()
+    assert sorted(path.name for path in folder.iterdir()) == [".lock.json.mutex", "run.json"]
+
+
+def test_folder_that_vanishes_while_the_mutex_is_opened_is_made_again(uri, monkeypatch) -> None:
+    path, make, vanished = Path(uri).parent / "new" / "lock.json", Path.mkdir, []
+
+    def make_and_lose(folder: Path, *arguments: object, **options: object) -> None:
+        make(folder, *arguments, **options)
+        if folder == path.parent and not vanished:
+            vanished.append(folder)
+            folder.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", make_and_lose)
+    with OutputLock(str(path)):
+        assert path.exists()
+    assert vanished

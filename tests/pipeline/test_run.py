@@ -16,7 +16,14 @@ from pytorch_msssim import ms_ssim
 from safetensors.torch import load, save
 
 from roi_ray import schema
-from roi_ray.errors import ManifestError, OutputError, WeightsError
+from roi_ray.errors import (
+    ClusterError,
+    DeviceError,
+    ManifestError,
+    OutputError,
+    UsageError,
+    WeightsError,
+)
 from roi_ray.imaging.decode import decode_image
 from roi_ray.io.manifest import read_manifest
 from roi_ray.models import loader
@@ -452,3 +459,35 @@ def test_rows_that_failed_before_are_not_scored_and_keep_their_errors(sweep, tmp
     ] * 3
     again = score_manifest(manifest, str(tmp_path / "scores"), options=LOCAL)
     assert (again.failed, again.scored) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "error"),
+    [
+        (Settings(), Options(engine="local", device="cuda"), DeviceError),
+        (Settings(), Options(engine="ray"), ClusterError),
+        (Settings(lpips="vgg"), Options(weights_dir="no/such/folder"), WeightsError),
+        (Settings(), Options(engine="local", actors=2), UsageError),
+        (Settings(), Options(), ManifestError),
+    ],
+)
+def test_job_that_fails_before_its_first_pair_leaves_nothing(
+    tmp_path, sweep, without_ray, monkeypatch, settings, options, error
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", "nobody")
+    manifest = tmp_path / "unreadable.parquet" if error is ManifestError else Path(sweep)
+    if error is ManifestError:
+        manifest.write_bytes(b"PAR1")
+    with pytest.raises(error):
+        score_manifest(str(manifest), str(tmp_path / "a" / "scores"), settings, options)
+    assert not (tmp_path / "a").exists()
+
+
+def test_folder_that_was_there_before_a_failed_job_stays_as_it_was(
+    tmp_path, sweep, monkeypatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError):
+        score_manifest(sweep, str(tmp_path), options=Options(engine="local", device="cuda"))
+    assert list(tmp_path.iterdir()) == []
