@@ -1,6 +1,11 @@
 """Multiply and add with one rounding (fused multiply-add), as SSIMULACRA2's tool does."""
 
+import functools
+import platform
+
 from torch import Tensor
+
+from roi_ray.runtime.compiled import has_kernels
 
 
 def add_product_(total: Tensor, a: Tensor, b: Tensor, sign: int = 1) -> Tensor:
@@ -22,3 +27,16 @@ def add_product_(total: Tensor, a: Tensor, b: Tensor, sign: int = 1) -> Tensor:
     if total.is_cuda:
         return total.copy_(total.double().addcmul_(a.double(), b.double(), value=sign))
     return total.addcmul_(a, b, value=sign)
+
+
+def has_fused_kernels(tensor: Tensor) -> bool:
+    """Tell whether there are kernels for a tensor's device, and fused instructions for them."""
+    return has_kernels(tensor) and _has_fused_instructions()
+
+
+@functools.cache
+def _has_fused_instructions() -> bool:
+    from llvmlite.binding import get_host_cpu_features
+
+    is_arm = platform.machine().lower() in ("aarch64", "arm64")
+    return is_arm or bool(get_host_cpu_features().get("fma"))

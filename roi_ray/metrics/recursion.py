@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ ROWS_AHEAD = RADIUS - 1
 _FREQUENCIES = torch.tensor([1, 3, 5], dtype=torch.float64) * math.pi / (2 * RADIUS)  # its table I
 
 _LANES = 4
-_FIRST_BLOCK = 8  # the first multiple of 4 where both inputs are inside the image
+FIRST_BLOCK = 8  # the first multiple of 4 where both inputs are inside the image
 # Rows that are filtered at once on a CPU, for the same reason as `Blur`'s pixels.
 _LINES = 1 << 11
 
@@ -46,7 +47,7 @@ def _amplitudes() -> Tensor:
 
 
 @functools.cache
-def _coefficients(device: torch.device) -> tuple[Tensor, ...]:
+def coefficients(device: torch.device) -> tuple[Tensor, ...]:
     """Return the coefficients of the recursion, float32, for each cosine and each of four columns.
 
     A cosine's output is `y[n] = gain s[n] - feedback y[n-1] - y[n-2]`, (35), where `s[n]` is the
@@ -86,13 +87,13 @@ def _filter_columns(columns: Tensor) -> Tensor:
     filtered = torch.empty_like(columns)
     inputs, outputs = columns.unbind(), filtered.unbind()
     last_block = width - RADIUS - _LANES + 1
-    block_end = _FIRST_BLOCK + max(0, last_block - _FIRST_BLOCK + _LANES) // _LANES * _LANES
+    block_end = FIRST_BLOCK + max(0, last_block - FIRST_BLOCK + _LANES) // _LANES * _LANES
     earlier, previous = columns.new_zeros(2, 3, lines).unbind()
-    for position in range(1 - RADIUS, min(_FIRST_BLOCK, width)):
+    for position in range(1 - RADIUS, min(FIRST_BLOCK, width)):
         earlier, previous = _filter_column(inputs, position, earlier, previous)
         if position >= 0:
             _sum_cosines(previous.unbind(), outputs[position])
-    if block_end > _FIRST_BLOCK:
+    if block_end > FIRST_BLOCK:
         earlier, previous = _filter_blocks(columns, block_end, earlier, previous, filtered)
     for position in range(block_end, width):
         earlier, previous = _filter_column(inputs, position, earlier, previous)
@@ -104,7 +105,7 @@ def _filter_column(
     inputs: Sequence[Tensor], position: int, earlier: Tensor, previous: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Compute the next column of each cosine; return the last two, (3, R)."""
-    _, _, of_input, of_previous, _ = _coefficients(previous.device)
+    _, _, of_input, of_previous, _ = coefficients(previous.device)
     output = (of_input[:, 0] * _sum_of_inputs(inputs, position)).sub_(earlier)
     return previous, add_product_(output, of_previous[:, 0], previous)
 
@@ -112,15 +113,15 @@ def _filter_column(
 def _filter_blocks(
     columns: Tensor, end: int, earlier: Tensor, previous: Tensor, filtered: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Filter from `_FIRST_BLOCK` to `end` in blocks of four columns; return the last two, (3, R).
+    """Filter from `FIRST_BLOCK` to `end` in blocks of four columns; return the last two, (3, R).
 
     Views are made once, because making one takes as long as adding a thousand pixels.
     """
-    _, _, of_input, of_previous, of_earlier = _coefficients(columns.device)
+    _, _, of_input, of_previous, of_earlier = coefficients(columns.device)
     blocks = (-1, _LANES, columns.shape[1])
-    entering = columns[_FIRST_BLOCK + RADIUS - 1 : end + RADIUS - 1].view(blocks).unbind()
-    leaving = columns[_FIRST_BLOCK - RADIUS - 1 : end - RADIUS - 1].view(blocks).unbind()
-    results = filtered[_FIRST_BLOCK:end].view(blocks).unbind()
+    entering = columns[FIRST_BLOCK + RADIUS - 1 : end + RADIUS - 1].view(blocks).unbind()
+    leaving = columns[FIRST_BLOCK - RADIUS - 1 : end - RADIUS - 1].view(blocks).unbind()
+    results = filtered[FIRST_BLOCK:end].view(blocks).unbind()
     sums = torch.empty_like(results[0])
     sum_of_lane = sums.unbind()
     lanes = range(1, _LANES)
@@ -144,29 +145,62 @@ def _filter_blocks(
     return earlier[:, 0], previous[:, 0]
 
 
+class Window(NamedTuple):
+    """Rows of planes that are filtered across, to be filtered down.
+
+    Attributes:
+        rows: rows that the outputs see, inside the image, (..., R, W).
+        first: where the recursion goes on; before `start` where the image begins. As all positions,
+            it counts from the first of `rows`.
+        start: the first output.
+        end: the position after the last output.
+    """
+
+    rows: Tensor
+    first: int
+    start: int
+    end: int
+
+
+class ColumnWindows:
+    """Collects rows of planes that come in strips, for the recursion down."""
+
+    def __init__(self) -> None:
+        self._rows = RowBuffer(2 * RADIUS + 1, padding=RADIUS + 1, padding_below=ROWS_AHEAD)
+        self._has_begun = False
+
+    def push(self, planes: Tensor, is_last: bool) -> Window | None:
+        """Add the next rows, (..., rows, W); take those that the next outputs see, if any."""
+        window = self._rows.push(planes, is_last)
+        if window is None:
+            return None
+        start, end = RADIUS + 1 - window.above, window.rows.shape[-2] + window.below - ROWS_AHEAD
+        # At first, the window only reaches the image.
+        first = start if self._has_begun else 1 - RADIUS
+        self._has_begun = True
+        return Window(window.rows, first, start, end)
+
+
 class ColumnFilter:
     """Filters the columns of planes that come in strips: the recursion, row by row."""
 
     def __init__(self) -> None:
-        self._rows = RowBuffer(2 * RADIUS + 1, padding=RADIUS + 1, padding_below=ROWS_AHEAD)
+        self._windows = ColumnWindows()
         self._states: list[tuple[Tensor, Sequence[Tensor]]] = []
 
     def push(self, planes: Tensor, is_last: bool) -> Tensor:
         """Add the next rows, (P, rows, W); take the rows that can be filtered, (P, h, W)."""
-        window = self._rows.push(planes, is_last)
+        window = self._windows.push(planes, is_last)
         if window is None:
             return planes[:, :0]
-        gain, feedback = (each[..., None] for each in _coefficients(planes.device)[:2])
-        inputs = window.rows.unbind(1)
-        # Positions count from the first row of the window.
-        start, end = RADIUS + 1 - window.above, len(inputs) + window.below - ROWS_AHEAD
+        rows, first, start, end = window
+        gain, feedback = (each[..., None] for each in coefficients(planes.device)[:2])
+        inputs = rows.unbind(1)
         filtered = planes.new_empty(len(planes), end - start, planes.shape[2])
         outputs = dict(zip(range(start, end), filtered.unbind(1), strict=True))
-        first = start
         if not self._states:
             states = planes.new_zeros(2, 3, *inputs[0].shape).unbind()
             self._states = [(state, state.unbind()) for state in states]
-            first = 1 - RADIUS  # the window reaches the image
         for position in range(first, end):
             # The negative of the output is computed in place of y[n-2].
             (earlier, cosines), (previous, _) = self._states

@@ -18,7 +18,14 @@ from torch import Tensor
 
 from roi_ray.metrics.gaussian import filter_exactly
 from roi_ray.metrics.images import Strip
-from roi_ray.metrics.recursion import ROWS_AHEAD, ColumnFilter, filter_across, gaussian_taps
+from roi_ray.metrics.multiply_add import has_fused_kernels
+from roi_ray.metrics.recursion import (
+    ROWS_AHEAD,
+    ColumnFilter,
+    ColumnWindows,
+    filter_across,
+    gaussian_taps,
+)
 from roi_ray.metrics.roi import MaskRows, MaskView
 from roi_ray.metrics.strips import RowBuffer
 
@@ -36,6 +43,8 @@ class Blur:
 
     def __init__(self) -> None:
         self._columns: list[ColumnFilter] = []
+        self._windows = ColumnWindows()
+        self._state: Tensor | None = None
 
     def push(self, planes: Tensor, is_last: bool) -> Tensor:
         """Add the next rows of the images.
@@ -47,6 +56,8 @@ class Blur:
         Returns:
             the next rows of the means, (N, C, h, W): `ROWS_AHEAD` rows late, until the last ones.
         """
+        if has_fused_kernels(planes):
+            return self._push_to_kernels(planes, is_last)
         width = planes.shape[-1]
         lines = planes.flatten(0, 1)
         count = max(1, len(lines) if planes.is_cuda else _ROW_PIXELS // width)
@@ -58,6 +69,16 @@ class Blur:
             for columns, group in zip(self._columns, groups, strict=True)
         ]
         return torch.cat(means).view(*planes.shape[:2], means[0].shape[1], width)
+
+    def _push_to_kernels(self, planes: Tensor, is_last: bool) -> Tensor:
+        from roi_ray.metrics.compiled.blur import filter_across, filter_down, make_state
+
+        window = self._windows.push(filter_across(planes), is_last)
+        if window is None:
+            return planes[..., :0, :]
+        if self._state is None:
+            self._state = make_state(window.rows)
+        return filter_down(window, self._state)
 
 
 def blur(planes: Tensor) -> Tensor:

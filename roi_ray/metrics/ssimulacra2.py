@@ -8,30 +8,20 @@ channel: an SSIM-like error, artefacts (edges that only the distorted image has)
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import torch
 from torch import Tensor
 
 from roi_ray.errors import ImageTooSmall
 from roi_ray.metrics.images import ImagePair, Images
-from roi_ray.metrics.metric import Metric, compute_metric
-from roi_ray.metrics.recursive_gaussian import Blur, RecursiveGaussianView, RowDelay
-from roi_ray.metrics.ssimulacra2_weights import (
-    ARTEFACT,
-    DETAIL,
-    MAX_SCALES,
-    SSIM,
-    Channel,
-    Y,
-    combine_norms,
-    list_channels,
-)
-from roi_ray.metrics.strips import ImageStrips, RowBuffer
-from roi_ray.metrics.xyb import halve, linear_light, positive_xyb
+from roi_ray.metrics.metric import GetWeights, Metric, RowMeans, compute_metric
+from roi_ray.metrics.multiply_add import has_fused_kernels
+from roi_ray.metrics.recursive_gaussian import RecursiveGaussianView
+from roi_ray.metrics.ssimulacra2_scale import Scale
+from roi_ray.metrics.ssimulacra2_weights import MAX_SCALES, Y, combine_norms, list_channels
+from roi_ray.metrics.strips import ImageStrips
+from roi_ray.metrics.xyb import linear_light, positive_xyb
 from roi_ray.settings import Weighting
 
 _MIN_SIDE = 8
-_C2 = 0.0009
-_GROUP_PIXELS = 1 << 20
 
 
 def ssimulacra2(
@@ -105,71 +95,12 @@ def scales_that_fit(height: int, width: int) -> int:
     return scales
 
 
-class _Scale:
-    """A scale of images that come in strips: the rows that the next strip needs again.
-
-    Args:
-        channels: the channels that are needed at this scale.
-        pixels: pixels of the largest strip, of all images together.
-    """
-
-    def __init__(self, channels: Sequence[Channel], pixels: int) -> None:
-        # Small images are faster together, large ones take less memory one by one.
-        size = 1 if pixels > _GROUP_PIXELS else max(1, len(channels))
-        groups = [channels[start : start + size] for start in range(0, len(channels), size)]
-        self.with_ssim = [channel.index for channel in channels if channel.has_ssim]
-        self._cells = RowBuffer(2, stride=2, padding_below=1)
-        self._mean, self._square = Blur(), Blur()
-        self._groups = [(group, Blur()) for group in groups]
-        self._references, self._distorted = RowDelay(), RowDelay()
-
-    def halve(self, linear: Tensor, is_last: bool) -> Tensor:
-        """Add the next rows, (N, 3, rows, W); take the next rows at half the size."""
-        window = self._cells.push(linear, is_last)
-        return linear[..., :0, ::2] if window is None else halve(window.rows)
-
-    def filter_reference(self, image: Tensor, is_last: bool) -> list[Tensor]:
-        """Compute the means of the next rows of XYB, and the means of their squares."""
-        squares = image[:, self.with_ssim].square()
-        return [self._mean.push(image, is_last), self._square.push(squares, is_last)]
-
-    def compute_maps(
-        self, prepared: Sequence[Tensor], image: Tensor, is_last: bool
-    ) -> Iterator[Tensor]:
-        """Compute the next rows of the maps of each channel, (N, terms, h, w).
-
-        Args:
-            prepared: XYB of the references, (M, 3, rows, w), and what `filter_reference` gives.
-            image: XYB of the distorted images, (N, 3, rows, w).
-            is_last: whether these are the last rows.
-        """
-        references, means, squares = prepared
-        late_references = self._references.push(references, is_last)
-        late_images = self._distorted.push(image, is_last)
-        square = dict(zip(self.with_ssim, squares.unbind(1), strict=True))
-        for channels, means_of_images in self._groups:
-            planes = []
-            for channel in channels:
-                x, y = references[:, channel.index], image[:, channel.index]
-                planes += [y, y * y, x * y] if channel.has_ssim else [y]
-            filtered = means_of_images.push(torch.stack(planes, dim=1), is_last).unbind(1)
-            of_channel = iter(filtered)
-            for channel in channels:
-                x, y = late_references[:, channel.index], late_images[:, channel.index]
-                x_mean, y_mean = means[:, channel.index], next(of_channel)
-                maps = _edge_maps(x, x_mean, y, y_mean)
-                if channel.has_ssim:
-                    moments = square[channel.index], next(of_channel), next(of_channel)
-                    maps[SSIM] = _ssim_map(x_mean, y_mean, *moments)
-                yield _stack_terms(channel, maps)
-
-
-def _make_scales(height: int, width: int, pixels: int) -> list[_Scale]:
+def _make_scales(height: int, width: int, pixels: int) -> list[Scale]:
     """Make the scales of images whose strips, of all images together, have so many pixels."""
     count = scales_that_fit(height, width)
     channels = list_channels(count)
     return [
-        _Scale([channel for channel in channels if channel.scale == scale], pixels >> 2 * scale)
+        Scale([channel for channel in channels if channel.scale == scale], pixels >> 2 * scale)
         for scale in range(count)
     ]
 
@@ -180,7 +111,7 @@ class _Ssimulacra2(Metric):
     name = "ssimulacra2"
     mask_view = RecursiveGaussianView()
 
-    def __init__(self, scales: Sequence[_Scale] = ()) -> None:
+    def __init__(self, scales: Sequence[Scale] = ()) -> None:
         self._scales = scales
 
     def begin(self, images: ImageStrips) -> Metric:
@@ -206,7 +137,19 @@ class _Ssimulacra2(Metric):
             of_reference = prepared[3 * number : 3 * number + 3]
             yield from scale.compute_maps(of_reference, image, pair.distorted.is_last)
 
-    def _iterate_scales(self, images: Images) -> Iterator[tuple[_Scale, Tensor]]:
+    def average_maps(
+        self, prepared: Sequence[Tensor], pair: ImagePair, get_weights: GetWeights
+    ) -> Iterator[RowMeans]:
+        if not has_fused_kernels(pair.distorted.samples):
+            yield from super().average_maps(prepared, pair, get_weights)
+            return
+        is_last, maps = pair.distorted.is_last, 0
+        for number, (scale, image) in enumerate(self._iterate_scales(pair.distorted)):
+            of_reference = prepared[3 * number : 3 * number + 3]
+            yield from scale.average_maps(of_reference, image, is_last, get_weights, maps)
+            maps += len(scale.channels)
+
+    def _iterate_scales(self, images: Images) -> Iterator[tuple[Scale, Tensor]]:
         """Compute the next rows of XYB of each scale, (N, 3, h, w)."""
         height, width = images.size
         scales = self._scales or _make_scales(height, width, len(images) * height * width)
@@ -223,28 +166,3 @@ class _Ssimulacra2(Metric):
 
 
 METRIC = _Ssimulacra2()
-
-
-def _stack_terms(channel: Channel, maps: dict[int, Tensor]) -> Tensor:
-    """Stack the maps that are needed of a channel, to the fourth power for 4-norms."""
-    powers = [
-        maps[kind].square().square_() if norm else maps[kind] for norm, kind, _ in channel.terms
-    ]
-    return torch.stack(powers, dim=1)
-
-
-def _ssim_map(
-    x_mean: Tensor, y_mean: Tensor, x_square: Tensor, y_square: Tensor, product: Tensor
-) -> Tensor:
-    """Compute 1 - SSIM, without SSIM's division of the means; rounded as in the tool."""
-    luminance = 1 - (x_mean - y_mean).square_()
-    covariance = (product - x_mean * y_mean).mul_(2).add_(_C2)
-    variances = (y_square - y_mean.square()).add_(x_square - x_mean.square()).add_(_C2)
-    return (1 - luminance.mul_(covariance).div_(variances)).clamp_(min=0)
-
-
-def _edge_maps(x: Tensor, x_mean: Tensor, y: Tensor, y_mean: Tensor) -> dict[int, Tensor]:
-    """Split (1 + |y - y_mean|) / (1 + |x - x_mean|) - 1 by its sign: artefacts, lost detail."""
-    x_edge, y_edge = (x - x_mean).abs_(), (y - y_mean).abs_()
-    ratio = y_edge.sub_(x_edge).div_(x_edge.add_(1))
-    return {ARTEFACT: ratio.clamp(min=0), DETAIL: ratio.neg().clamp_(min=0)}

@@ -101,16 +101,13 @@ def combine_norms(means: Sequence[Tensor], only: int | None = None) -> Tensor:
         (N,), at most 100.
     """
     # The number of channels that are needed tells the number of scales: it grows with them.
-    (channels,) = (
-        channels
-        for channels in map(list_channels, range(1, MAX_SCALES + 1))
-        if len(channels) == len(means)
+    (scales,) = (
+        count for count in range(1, MAX_SCALES + 1) if len(list_channels(count)) == len(means)
     )
-    error = torch.zeros_like(means[0][:, 0])
-    for channel, values in zip(channels, means, strict=True):
-        if only in (None, channel.index):
-            for (norm, _, weight), mean in zip(channel.terms, values.unbind(1), strict=True):
-                error += weight * (mean.sqrt().sqrt() if norm else mean)
+    values = torch.cat(list(means), dim=1)
+    weights, is_fourth_power = (each.to(values.device) for each in _list_terms(scales, only))
+    norms = torch.where(is_fourth_power, values.sqrt().sqrt(), values)
+    error = (norms * weights).cumsum(1)[:, -1]  # in this order, whatever the number of images
     error *= 0.9562382616834844
     error = (
         2.326765642916932 * error
@@ -118,3 +115,15 @@ def combine_norms(means: Sequence[Tensor], only: int | None = None) -> Tensor:
         + 6.248496625763138e-05 * error**3
     )
     return 100 - 10 * error.clamp(min=0) ** 0.6276336467831387
+
+
+@cache
+def _list_terms(scales: int, only: int | None) -> tuple[Tensor, Tensor]:
+    """List the weights of all terms, 0 for other channels, and whether they are 4-norms."""
+    terms = [
+        (weight if only in (None, channel.index) else 0.0, norm == 1)
+        for channel in list_channels(scales)
+        for norm, _, weight in channel.terms
+    ]
+    weights, is_fourth_power = zip(*terms, strict=True)
+    return torch.tensor(weights, dtype=torch.float64), torch.tensor(is_fourth_power)

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from roi_ray.metrics.images import Images
-from roi_ray.metrics.multiply_add import add_product_
+from roi_ray.metrics.multiply_add import add_product_, has_fused_kernels
+from roi_ray.runtime.compiled import has_kernels
 
 # The sRGB transfer function: a straight line below the threshold, and above it a ratio of two
 # polynomials, constant term first (relative error below 8e-6).
@@ -24,16 +25,16 @@ _DENOMINATOR = (2.631846970e-01, 1.076976492, 4.987528350e-01, -5.512498495e-02,
 _BLUE_OF_L, _BLUE_OF_M = 0.078, 0.078
 _RED_OF_L, _RED_OF_M = 0.30, 0.23
 _RED_OF_S, _GREEN_OF_S = 0.24342268924547819, 0.20476744424496821
-_ABSORBANCE = (
+ABSORBANCE = (
     (_RED_OF_L, 1 - _BLUE_OF_L - _RED_OF_L, _BLUE_OF_L),
     (_RED_OF_M, 1 - _BLUE_OF_M - _RED_OF_M, _BLUE_OF_M),
     (_RED_OF_S, _GREEN_OF_S, 1 - _RED_OF_S - _GREEN_OF_S),
 )
-_BIAS = 0.0037930732552754493
+BIAS = 0.0037930732552754493
 
 # The bits of a positive float32, read as an integer, are nearly linear in its logarithm: a third
 # of the exponent, subtracted from this, gives a first guess of x^(-1/3).
-_GUESS, _THIRD_OF_EXPONENT, _MANTISSA_BITS = 0x54800000, 0x002AAAAA, 23
+GUESS, THIRD_OF_EXPONENT, MANTISSA_BITS = 0x54800000, 0x002AAAAA, 23
 
 _STRIP_PIXELS = 1 << 13
 
@@ -56,8 +57,13 @@ def linear_light(images: Images) -> Tensor:
     # The tool multiplies by a rounded 1 / white.
     scale = torch.tensor(1 / images.white, device=samples.device)
     levels = torch.arange(images.white + 1, device=samples.device, dtype=torch.float32)
+    light = _remove_gamma(levels * scale)
+    if images.has_kernels:
+        from roi_ray.metrics.compiled.xyb import look_up
+
+        return look_up(samples, light)
     positions = samples.contiguous().view(-1).int()
-    return _remove_gamma(levels * scale).index_select(0, positions).view(samples.shape)
+    return light.index_select(0, positions).view(samples.shape)
 
 
 def halve(linear: Tensor) -> Tensor:
@@ -69,6 +75,10 @@ def halve(linear: Tensor) -> Tensor:
     Returns:
         (N, 3, ceil(H / 2), ceil(W / 2)).
     """
+    if has_kernels(linear):
+        from roi_ray.metrics.compiled import xyb
+
+        return xyb.halve(linear)
     height, width = linear.shape[-2:]
     if height % 2 or width % 2:
         linear = F.pad(linear, (0, width % 2, 0, height % 2), mode="replicate")
@@ -86,9 +96,13 @@ def positive_xyb(linear: Tensor) -> Tensor:
     Returns:
         float32, (N, 3, H, W): 14 X + 0.42, Y + 0.01 and B - Y + 0.55.
     """
+    if has_fused_kernels(linear):
+        from roi_ray.metrics.compiled import xyb as compiled
+
+        return compiled.positive_xyb(linear)
     xyb = torch.empty_like(linear)
-    bias = torch.tensor(_BIAS, device=linear.device)
-    absorbance = torch.tensor(_ABSORBANCE, device=linear.device)
+    bias = torch.tensor(BIAS, device=linear.device)
+    absorbance = torch.tensor(ABSORBANCE, device=linear.device)
     root_of_bias = torch.tensor(-math.cbrt(bias.item()), device=linear.device)
     for rows in _strips(linear):
         red, green, blue = (channel[:, None] for channel in linear[:, :, rows].unbind(1))
@@ -121,8 +135,8 @@ def _polynomial(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
 
 def _cube_root_plus(x: Tensor, addend: Tensor) -> Tensor:
     """Compute `cbrt(x) + addend` by Newton's iteration for x^(-1/3); `x` is positive."""
-    exponent = x.view(torch.int32) >> _MANTISSA_BITS
-    root = (_GUESS - exponent * _THIRD_OF_EXPONENT).view(torch.float32)
+    exponent = x.view(torch.int32) >> MANTISSA_BITS
+    root = (GUESS - exponent * THIRD_OF_EXPONENT).view(torch.float32)
     third = x * (1 / 3)
     for _ in range(3):
         fourth_power = root.square().square_()

@@ -5,13 +5,13 @@ from typing import get_args
 import pytest
 import torch
 
-from roi_ray.metrics import ms_ssim, mse, mse_ycbcr, texture
+from roi_ray.metrics import ms_ssim, mse, mse_ycbcr, ssimulacra2, texture
 from roi_ray.metrics.images import Images
 from roi_ray.runtime import compiled
 from roi_ray.settings import Weighting
 from tests.conftest import Photos, jpeg, to_tensor
 
-FUNCTIONS = {mse: 1e-6, mse_ycbcr: 1e-6, ms_ssim: 1e-5, texture: 1e-5}
+FUNCTIONS = {mse: 1e-6, mse_ycbcr: 1e-6, ms_ssim: 1e-5, texture: 1e-5, ssimulacra2: 1e-7}
 """Functions, and relative tolerances."""
 
 

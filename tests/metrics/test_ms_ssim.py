@@ -15,16 +15,6 @@ def image(pixels):
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
 
 
-@pytest.fixture(params=["kernels", "torch"])
-def path(request, monkeypatch) -> str:
-    """Run a test with kernels, and with torch as where numba cannot compile."""
-    if request.param == "torch":
-        monkeypatch.setattr(compiled, "can_compile", lambda: False)
-    else:
-        assert compiled.can_compile()
-    return request.param
-
-
 def measure(x, y):
     return float(ms_ssim(image(x), image(y)))
 

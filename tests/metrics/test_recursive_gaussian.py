@@ -25,7 +25,7 @@ def test_taps_have_the_moments_of_the_gaussian() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_recursion_equals_the_taps(photos: Photos, height, width) -> None:
+def test_recursion_equals_the_taps(photos: Photos, path, height, width) -> None:
     images = planes(photos, height, width)
     expected = [literal.blur(plane) for plane in images[0].double().numpy()]
     assert np.abs(blur(images)[0].numpy() - np.stack(expected)).max() < 2e-6
@@ -78,14 +78,14 @@ def recur(line: list[np.float32], unrolled: bool) -> list[np.float32]:
 
 
 @pytest.mark.parametrize(("height", "width"), [(25, 37), (8, 8), (12, 19), (30, 16)])
-def test_every_rounding_is_that_of_the_reference_tool(photos: Photos, height, width) -> None:
+def test_every_rounding_is_that_of_the_reference_tool(photos: Photos, path, height, width) -> None:
     image = planes(photos, height, width)[:, :1]
     rows = [recur(list(row), unrolled=True) for row in image[0, 0].numpy()]
     columns = [recur(list(column), unrolled=False) for column in zip(*rows, strict=True)]
     assert np.array_equal(blur(image)[0, 0].numpy(), np.array(columns, dtype=np.float32).T)
 
 
-def test_a_plane_is_filtered_alike_alone_and_in_a_batch(photos: Photos) -> None:
+def test_a_plane_is_filtered_alike_alone_and_in_a_batch(photos: Photos, path) -> None:
     images = planes(photos, 60, 70)
     together = blur(torch.cat([images, images.flip(3), images.flip(2)]))
     for batch in range(3):

@@ -14,6 +14,7 @@ from roi_ray.metrics.metric import compute_metric
 from roi_ray.metrics.recursive_gaussian import blur
 from roi_ray.metrics.roi import spatial_mean
 from roi_ray.metrics.ssimulacra2 import METRIC, scales_that_fit, ssimulacra2
+from roi_ray.runtime import compiled
 from tests.conftest import Photos, deepen, encode, jpeg, needs_cuda, to_tensor, write
 from tests.metrics import literal_ssimulacra2 as literal
 
@@ -76,7 +77,7 @@ def test_numbers_are_those_of_the_package_but_for_its_filter(
     ],
 )
 def test_number_equals_the_literal_definition_at_any_size(
-    photos: Photos, height, width, scales, quality
+    photos: Photos, path, height, width, scales, quality
 ) -> None:
     x = photos["chelsea"][100 : 100 + height, 150 : 150 + width]
     y = jpeg(x, quality)
@@ -143,8 +144,39 @@ def test_images_of_more_bits_are_scored_at_their_depth(photos: Photos) -> None:
                 assert float(result) == pytest.approx(number, abs=0.02)
 
 
+def test_numbers_do_not_depend_on_the_threads(photos: Photos) -> None:
+    x = to_tensor(photos["rocket"][:150])
+    several = torch.stack([to_tensor(jpeg(photos["rocket"][:150], q)) for q in (10, 90)])
+    threads = torch.get_num_threads()
+    numbers = []
+    try:
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            numbers.append(ssimulacra2(x, several))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(numbers[0], numbers[1])
+    assert torch.equal(numbers[0], numbers[2])
+
+
+@pytest.mark.parametrize("size", [(300, 451), (61, 640), (8, 9)])
+def test_kernels_average_the_maps_of_torch(photos: Photos, monkeypatch, size) -> None:
+    x = photos["rocket"][-size[0] :, : size[1]]
+    references, images = (Images(to_tensor(each)[None], 255) for each in (x, jpeg(x, 40)))
+    pair = ImagePair(references, images)
+    averages = list(METRIC.average_maps(METRIC.prepare(references), pair, lambda *_: None))
+    monkeypatch.setattr(compiled, "can_compile", lambda: False)
+    maps = list(METRIC.compute_maps(METRIC.prepare(references), pair))
+    assert len(maps) == len(averages)
+    for expected, average in zip(maps, averages, strict=True):
+        assert average.rows == expected.shape[-2]
+        # Bit for bit the same maps: only their float64 sums are in another order.
+        mean = expected.double().mean((-2, -1))
+        assert torch.allclose(average.whole, mean, rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("shape", [(128, 160), (11, 11), (57, 43)])
-def test_mask_of_ones_gives_the_same_number_to_the_last_bit(photos: Photos, shape) -> None:
+def test_mask_of_ones_gives_the_same_number_to_the_last_bit(photos: Photos, path, shape) -> None:
     height, width = shape
     x, y = photos["coffee"][:height, :width], jpeg(photos["coffee"][:height, :width], 40)
     number = ssimulacra2(to_tensor(x), to_tensor(y))

@@ -4,6 +4,7 @@ import torch
 
 from roi_ray.metrics.images import Images
 from roi_ray.metrics.xyb import halve, linear_light, positive_xyb
+from roi_ray.runtime import compiled
 from tests.conftest import Photos
 from tests.metrics import literal_ssimulacra2 as literal
 
@@ -30,7 +31,7 @@ def test_floating_point_values_give_the_light_of_integers(photos: Photos) -> Non
     assert light.is_contiguous()
 
 
-def test_xyb_equals_its_definition(photos: Photos) -> None:
+def test_xyb_equals_its_definition(photos: Photos, path) -> None:
     light = linear_light(Images(samples(photos), 255))
     expected = np.stack(literal.xyb(light[0].permute(1, 2, 0).double().numpy()))
     assert np.abs(positive_xyb(light)[0].numpy() - expected).max() < 3e-6
@@ -45,7 +46,21 @@ def test_grey_has_no_colour(rgb, xyb) -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 10), (7, 10), (8, 9), (7, 9), (1, 1)])
-def test_halving_repeats_an_odd_last_row_or_column(photos: Photos, height, width) -> None:
+def test_halving_repeats_an_odd_last_row_or_column(photos: Photos, path, height, width) -> None:
     light = linear_light(Images(samples(photos), 255))[:, :, :height, :width]
     expected = literal.halve(light[0].permute(1, 2, 0).double().numpy())
     assert halve(light)[0].permute(1, 2, 0).numpy() == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize("width", [101, 1])
+def test_kernels_round_as_torch_does(photos: Photos, monkeypatch, width) -> None:
+    pixels = torch.cat([samples(photos)[..., :width], samples(photos)[..., -width:]])
+
+    def compute() -> list[torch.Tensor]:
+        light = linear_light(Images(pixels, 255))
+        return [light, positive_xyb(light), halve(light)]
+
+    by_kernels = compute()
+    monkeypatch.setattr(compiled, "can_compile", lambda: False)
+    for result, expected in zip(by_kernels, compute(), strict=True):
+        assert torch.equal(result, expected)

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
-# ruff: noqa: ANN001, ANN202
+# ruff: noqa: ANN001, ANN201, ANN202
 """Pixels of 8 bits on a CPU: their planes, and means of squared errors that are never written."""
 
 import numpy as np
@@ -20,7 +20,7 @@ _CB_SCALE, _CR_SCALE = np.float32(CB_SCALE), np.float32(CR_SCALE)
 def make_planes(samples: Tensor) -> Tensor:
     """Divide samples by 255, (N, 3, H, W), uint8 -> float32, contiguous."""
     planes = torch.empty(samples.shape, dtype=torch.float32)
-    pixels, result = _as_pixels(samples), planes.numpy()
+    pixels, result = as_pixels(samples), planes.numpy()
 
     def convert(image: int, top: int, bottom: int) -> None:
         _make_planes(pixels[image], result[image], top, bottom)
@@ -49,7 +49,7 @@ def average_colour_errors(pair: ImagePair, get_weights: GetWeights) -> RowMeans:
 
 
 def _average_errors(sum_errors, maps: int, pair: ImagePair, get_weights: GetWeights) -> RowMeans:
-    x, y = _as_pixels(pair.references.samples), _as_pixels(pair.distorted.samples)
+    x, y = as_pixels(pair.references.samples), as_pixels(pair.distorted.samples)
     height, width = pair.distorted.samples.shape[-2:]
     weights = get_weights(0, (height, width), torch.float32)
     # Without a mask, any numbers will do.
@@ -65,7 +65,7 @@ def _average_errors(sum_errors, maps: int, pair: ImagePair, get_weights: GetWeig
     return RowMeans(height, whole, whole if weights is None else masked)
 
 
-def _as_pixels(samples: Tensor):
+def as_pixels(samples: Tensor):
     """Return samples (N, 3, H, W) as an array (N, H, 3 W), a view where that is their layout."""
     return samples.permute(0, 2, 3, 1).contiguous().flatten(2).numpy()
 
