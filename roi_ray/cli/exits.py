@@ -97,17 +97,24 @@ def _check_current_folder() -> None:
 def _exit_on_sigterm() -> Iterator[None]:
     """Raise SystemExit on SIGTERM, so that a job releases its lock; the default ends the process.
 
-    Ray replaces this when it starts, by a handler that exits with the number of the signal.
+    Where this process waits for Ray, Ray makes it a SystemExit with another code.
     """
     if threading.current_thread() is not threading.main_thread():  # it cannot handle signals
         yield
         return
-    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    is_terminated = False
+
+    def end(*_: object) -> None:
+        nonlocal is_terminated
+        is_terminated = True
+        sys.exit(EXIT_TERMINATED)
+
+    previous = signal.signal(signal.SIGTERM, end)
     try:
         yield
-    except SystemExit as end:
-        if end.code == signal.SIGTERM:
-            raise SystemExit(EXIT_TERMINATED) from end
+    except SystemExit as error:
+        if is_terminated:
+            raise SystemExit(EXIT_TERMINATED) from error
         raise
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -3,6 +3,8 @@
 import gc
 import logging
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -74,13 +76,14 @@ def connect(
         return
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": worker_logs}
     with ExitStack() as stack:
-        if address is None:
-            sizes = {"num_cpus": cpus, "object_store_memory": object_store}
-            groups = separate_process_groups() if survive_group_signals else nullcontext()
-            with groups:
-                _start(stack, {**sizes, **options})
-        else:
-            _join(address, options)
+        with _keep_sigterm_handler():
+            if address is None:
+                sizes = {"num_cpus": cpus, "object_store_memory": object_store}
+                groups = separate_process_groups() if survive_group_signals else nullcontext()
+                with groups:
+                    _start(stack, {**sizes, **options})
+            else:
+                _join(address, options)
         token = _started_here.set(address is None)
         try:
             yield address is None
@@ -90,6 +93,22 @@ def connect(
             # failed leaves such objects in reference cycles.
             gc.collect()
             ray.shutdown()
+
+
+@contextmanager
+def _keep_sigterm_handler() -> Iterator[None]:
+    """Install Python's handler of SIGTERM again, which Ray replaces when it starts.
+
+    Ray's own prints a native stack, and aborts the process if its end takes longer than three
+    seconds. A process without a handler keeps the one that Ray installs in Python.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            handler = before if callable(before) else signal.getsignal(signal.SIGTERM)
+            signal.signal(signal.SIGTERM, handler)
 
 
 def cluster_address() -> str | None:

@@ -121,7 +121,7 @@ def start_ray(options: dict[str, Any]) -> None:
         LOGGER.warning(
             "Ray did not start in time; trying once more, for up to %d s", _SECOND_TRY_SECONDS
         )
-        with _more_time():
+        with more_time():
             reason, _ = _try_to_start(options)
     if reason is not None:
         raise ClusterError(f"cannot start a local Ray: {reason}")
@@ -163,7 +163,7 @@ def _find_node(error: Exception) -> "Node | None":
 
 
 @contextmanager
-def _more_time() -> Iterator[None]:
+def more_time() -> Iterator[None]:
     """Let Ray wait longer for its processes: for the GCS by a setting, which Ray reads anew.
 
     The limit for the other processes is a number in the code of `ray._private.node.Node`. It is

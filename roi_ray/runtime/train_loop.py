@@ -17,6 +17,7 @@ from roi_ray.runtime.cluster import connect
 from roi_ray.runtime.train_worker import State, Training, WorkerJob, read_checkpoint, run_worker
 
 if TYPE_CHECKING:
+    from ray.actor import ActorHandle
     from ray.data import Dataset
     from ray.train.torch import TorchTrainer
     from ray.util.queue import Queue
@@ -84,12 +85,20 @@ def fit(
         datasets = make_datasets() if make_datasets else None
         resources = {"GPU": 1.0} if use_gpu else {"CPU": cpus}
         trainer = _make_trainer(job, folder, name, workers, resources, datasets)
+        # Instead of Ray's handler of Control-C, which waits, and then exits with code 0 or 1.
+        controllers: list[ActorHandle] = []
+        trainer._register_sigint_handler = controllers.append
         printer = Thread(target=_forward_lines, args=(lines, report))
         printer.start()
         try:
             result = trainer.fit()
         except TrainingFailedError as failure:
             raise _find_cause(failure) from failure
+        except (KeyboardInterrupt, SystemExit):  # Control-C, SIGTERM
+            for controller in controllers:
+                ray.kill(controller)  # the workers end with it
+            report("stopped; the same command resumes from the last checkpoint")
+            raise
         finally:
             lines.put(None)
             printer.join()

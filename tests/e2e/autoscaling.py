@@ -28,7 +28,7 @@ from roi_ray.pipeline.job import Stages
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import Summary, score_manifest
 from roi_ray.pipeline.score_stage import ScoringActor
-from roi_ray.runtime.ray_start import _more_time as more_time
+from roi_ray.runtime.ray_start import more_time
 from roi_ray.settings import Settings
 
 MEMORY = 300 * 2**20

@@ -23,7 +23,7 @@ from ray._private.internal_api import get_memory_info_reply, get_state_from_addr
 from roi_ray.bench.job import actor_memory_mib, private_memory_mib
 from roi_ray.pipeline.options import Options
 from roi_ray.pipeline.run import score_manifest
-from roi_ray.runtime.ray_start import _more_time as more_time
+from roi_ray.runtime.ray_start import more_time
 
 SAMPLE_SECONDS = 1.5
 

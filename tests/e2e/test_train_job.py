@@ -1,11 +1,14 @@
-"""Training of the preference model on several workers, one of which is killed."""
+"""Training of the preference model on several workers: one is killed, the job is stopped."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -28,7 +31,7 @@ def measure_accuracy(model: PreferenceModel) -> float:
     return float(((model.predict(others.a, others.b) > 0.5) == (others.p_a > 0.5)).mean())
 
 
-def test_training_resumes_from_its_checkpoint_on_s3_after_a_worker_is_killed(
+def test_training_resumes_from_s3_after_a_worker_is_killed_and_after_sigterm(
     tmp_path: Path, s3: dict[str, str]
 ) -> None:
     pq.write_table(comparisons(references=80), tmp_path / "comparisons.parquet")
@@ -36,25 +39,49 @@ def test_training_resumes_from_its_checkpoint_on_s3_after_a_worker_is_killed(
     command = [sys.executable, str(JOB), "--recipe", "paper", "--workers", "2", "--epochs", "20"]
     command += ["--comparisons", str(tmp_path / "comparisons.parquet"), "--output", str(output)]
     command += ["--runs", f"s3://{BUCKET}/runs"]
-    with open(log, "w") as stream:
-        job = subprocess.Popen(
-            command,
-            env={**os.environ, **s3, "ROI_RAY_TEST": mark},
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-    deadline = time.monotonic() + 200
-    # A checkpoint is registered a moment after its line is printed: at the third line, two exist.
-    while log.read_text().count("step ") < 3:
-        assert job.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.kill(find_workers(mark)[0], signal.SIGKILL)
-    assert job.wait(timeout=240) == 0, log.read_text()
+    environment = {**os.environ, **s3, "ROI_RAY_TEST": mark}
+    with start(command, log, environment) as job:
+        # A checkpoint is registered a moment after its line: at the third line, two exist.
+        wait_for_steps(job, log, 3)
+        os.kill(find_workers(mark)[0], signal.SIGKILL)
+        wait_for_steps(job, log, 1, after="resumes from step ")
+        job.terminate()
+        assert job.wait(timeout=240) == 143, log.read_text()
+    first = log.read_text()
+    assert first.endswith("\nstopped; the same command resumes from the last checkpoint\n")
+    assert "Traceback" not in first and "SIGTERM" not in first
+    assert not find_workers(mark)
+
+    with start(command, log, environment) as job:
+        assert job.wait(timeout=240) == 0, log.read_text()
     lines = log.read_text()
     assert "resumes from step " in lines
     assert lines.count("step 100/") == 1
     assert measure_accuracy(load_preference_model(str(output))) > 0.85
+
+
+@contextmanager
+def start(
+    command: list[str], log: Path, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    with open(log, "w") as stream:
+        job = subprocess.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT)
+    with job:
+        yield job
+
+
+def wait_for_steps(job: subprocess.Popen[bytes], log: Path, count: int, after: str = "") -> None:
+    """Wait until a job has printed this text, and some lines of steps after it."""
+    deadline = time.monotonic() + 200
+    while len(re.findall("^step ", find_rest(log, after), re.MULTILINE)) < count:
+        assert job.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def find_rest(log: Path, after: str) -> str:
+    text = log.read_text()
+    return text[text.index(after) :] if after in text else ""
 
 
 def find_workers(mark: str) -> list[int]:

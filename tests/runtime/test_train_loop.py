@@ -1,10 +1,13 @@
 import json
 import os
+import signal
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 import ray
 import torch
@@ -116,6 +119,45 @@ def test_failed_run_is_resumed_also_by_another_release_but_not_by_another_traini
     with pytest.raises(ManifestError, match="row 7 is no good in step 0"):
         train(partial(FailingDescent, tmp_path), version=2, workers=2)
     assert 1 <= len(list(tmp_path.glob("failed-*"))) <= 2
+
+
+@pytest.mark.long
+def test_control_c_ends_a_run_and_its_workers(tmp_path, ray_cluster):
+    lines = []
+
+    def report(line):
+        lines.append(line)
+        if line.startswith("step 2/"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    make = partial(SlowDescent, 10**6)
+    with pytest.raises(KeyboardInterrupt):
+        fit(make, folder=str(tmp_path), name="run", checkpoint_every=2, report=report)
+    assert lines[-1] == "stopped; the same command resumes from the last checkpoint"
+    assert signal.getsignal(signal.SIGINT) == before
+    deadline = time.monotonic() + 60
+    while find_processes("RayTrainWorker"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+class SlowDescent(Descent):
+    """A training that takes long enough for a signal to reach it."""
+
+    def step(self, number):
+        time.sleep(0.05)
+        return super().step(number)
+
+
+def find_processes(title):
+    """Find the processes of this process's Ray that have this title."""
+    processes = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if title in " ".join(process.cmdline()):
+                processes.append(process)
+    return processes
 
 
 class FailingDescent(Descent):

@@ -143,12 +143,12 @@ import ray
 from ray.cluster_utils import Cluster
 from roi_ray.metrics import strips
 from roi_ray.runtime.cluster import plan_workers
-from roi_ray.runtime.ray_start import _more_time
+from roi_ray.runtime.ray_start import more_time
 from roi_ray.runtime.worker_memory import limit_to_memory
 from tests.runtime.test_worker_memory import GB, PHOTOGRAPH
 
 strips.WHOLE_PIXELS = 1 << 20
-with _more_time():
+with more_time():
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "memory": GB})
     for _ in range(2):
         cluster.add_node(num_cpus=4, memory=4 * GB, object_store_memory=2 * GB)
