@@ -17,10 +17,10 @@ from roi_ray.runtime.cluster import connect
 from roi_ray.runtime.train_worker import State, Training, WorkerJob, read_checkpoint, run_worker
 
 if TYPE_CHECKING:
-    from ray.actor import ActorHandle
     from ray.data import Dataset
-    from ray.train.torch import TorchTrainer
     from ray.util.queue import Queue
+
+    from roi_ray.runtime.trainer import Trainer
 
 _RETRIES = 3
 
@@ -85,9 +85,6 @@ def fit(
         datasets = make_datasets() if make_datasets else None
         resources = {"GPU": 1.0} if use_gpu else {"CPU": cpus}
         trainer = _make_trainer(job, folder, name, workers, resources, datasets)
-        # Instead of Ray's handler of Control-C, which waits, and then exits with code 0 or 1.
-        controllers: list[ActorHandle] = []
-        trainer._register_sigint_handler = controllers.append
         printer = Thread(target=_forward_lines, args=(lines, report))
         printer.start()
         try:
@@ -95,8 +92,7 @@ def fit(
         except TrainingFailedError as failure:
             raise _find_cause(failure) from failure
         except (KeyboardInterrupt, SystemExit):  # Control-C, SIGTERM
-            for controller in controllers:
-                ray.kill(controller)  # the workers end with it
+            trainer.stop()
             report("stopped; the same command resumes from the last checkpoint")
             raise
         finally:
@@ -163,7 +159,7 @@ def _make_trainer(
     workers: int,
     resources: dict[str, float],
     datasets: "dict[str, Dataset] | None",
-) -> "TorchTrainer":
+) -> "Trainer":
     from ray.train import (
         CheckpointConfig,
         DataConfig,
@@ -172,9 +168,10 @@ def _make_trainer(
         RunConfig,
         ScalingConfig,
     )
-    from ray.train.torch import TorchTrainer
 
-    return TorchTrainer(
+    from roi_ray.runtime.trainer import Trainer
+
+    return Trainer(
         run_worker,
         train_loop_config={"job": job},
         datasets=datasets,
