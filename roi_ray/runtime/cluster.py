@@ -91,7 +91,8 @@ def connect(
             _started_here.reset(token)
             # Ray ends the process if one of its objects is freed after it was shut down. A job that
             # failed leaves such objects in reference cycles.
-            gc.collect()
+            with _hold_signals():
+                gc.collect()
             ray.shutdown()
 
 
@@ -109,6 +110,24 @@ def _keep_sigterm_handler() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             handler = before if callable(before) else signal.getsignal(signal.SIGTERM)
             signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def _hold_signals() -> Iterator[None]:
+    """Let SIGTERM and Control-C wait: what they raise while memory is freed is printed and lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    numbers = [n for n in (signal.SIGTERM, signal.SIGINT) if callable(signal.getsignal(n))]
+    before = {n: signal.signal(n, lambda number, _: held.append(number)) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if held:
+            signal.raise_signal(held[0])
 
 
 def cluster_address() -> str | None:
