@@ -3,8 +3,6 @@
 import gc
 import logging
 import os
-import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -21,6 +19,7 @@ from roi_ray.runtime.ray_start import (
     short_folder,
     start_ray,
 )
+from roi_ray.runtime.signals import hold_signals, keep_sigterm_handler
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -76,7 +75,7 @@ def connect(
         return
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": worker_logs}
     with ExitStack() as stack:
-        with _keep_sigterm_handler():
+        with keep_sigterm_handler():
             if address is None:
                 sizes = {"num_cpus": cpus, "object_store_memory": object_store}
                 groups = separate_process_groups() if survive_group_signals else nullcontext()
@@ -91,43 +90,9 @@ def connect(
             _started_here.reset(token)
             # Ray ends the process if one of its objects is freed after it was shut down. A job that
             # failed leaves such objects in reference cycles.
-            with _hold_signals():
+            with hold_signals():
                 gc.collect()
             ray.shutdown()
-
-
-@contextmanager
-def _keep_sigterm_handler() -> Iterator[None]:
-    """Install Python's handler of SIGTERM again, which Ray replaces when it starts.
-
-    Ray's own prints a native stack, and aborts the process if its end takes longer than three
-    seconds. A process without a handler keeps the one that Ray installs in Python.
-    """
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            handler = before if callable(before) else signal.getsignal(signal.SIGTERM)
-            signal.signal(signal.SIGTERM, handler)
-
-
-@contextmanager
-def _hold_signals() -> Iterator[None]:
-    """Let SIGTERM and Control-C wait: what they raise while memory is freed is printed and lost."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[int] = []
-    numbers = [n for n in (signal.SIGTERM, signal.SIGINT) if callable(signal.getsignal(n))]
-    before = {n: signal.signal(n, lambda number, _: held.append(number)) for n in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if held:
-            signal.raise_signal(held[0])
 
 
 def cluster_address() -> str | None:

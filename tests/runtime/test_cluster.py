@@ -1,5 +1,4 @@
 import os
-import signal
 import subprocess
 import sys
 
@@ -7,7 +6,6 @@ import pytest
 import ray
 
 from roi_ray.errors import DeviceError
-from roi_ray.runtime import cluster
 from roi_ray.runtime.cluster import connect, plan_workers
 
 
@@ -94,24 +92,3 @@ def test_unreachable_ray_address_is_a_cluster_error(tmp_path) -> None:
     )
     last = run.stderr.strip().splitlines()[-1]
     assert last.startswith("roi_ray.errors.ClusterError: cannot use RAY_ADDRESS=nonsense: ")
-
-
-def test_signal_waits_while_memory_is_freed() -> None:
-    freed = []
-
-    class Freed:
-        def __del__(self) -> None:
-            os.kill(os.getpid(), signal.SIGTERM)
-            freed.append(self)
-
-    def free() -> None:
-        with cluster._hold_signals():
-            Freed()
-
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with pytest.raises(SystemExit, match="143"):
-            free()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert freed
