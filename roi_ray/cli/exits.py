@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -29,6 +30,8 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 """128 + SIGTERM, as shells report it."""
 
+_SAME_SECONDS = 1.0
+"""Seconds within which a second SIGTERM is the first one, passed on by another process."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where a disk is full."""
 
@@ -97,23 +100,25 @@ def _check_current_folder() -> None:
 def _exit_on_sigterm() -> Iterator[None]:
     """Raise SystemExit on SIGTERM, so that a job releases its lock; the default ends the process.
 
-    Where this process waits for Ray, Ray makes it a SystemExit with another code.
+    Where this process waits for Ray, Ray makes it a SystemExit with another code. `uv run` passes
+    on a signal that its process group gets as well: a second one at once changes nothing.
     """
     if threading.current_thread() is not threading.main_thread():  # it cannot handle signals
         yield
         return
-    is_terminated = False
+    terminated: float | None = None
 
     def end(*_: object) -> None:
-        nonlocal is_terminated
-        is_terminated = True
-        sys.exit(EXIT_TERMINATED)
+        nonlocal terminated
+        before, terminated = terminated, time.monotonic()
+        if before is None or terminated - before > _SAME_SECONDS:
+            sys.exit(EXIT_TERMINATED)
 
     previous = signal.signal(signal.SIGTERM, end)
     try:
         yield
     except SystemExit as error:
-        if is_terminated:
+        if terminated is not None:
             raise SystemExit(EXIT_TERMINATED) from error
         raise
     finally:

@@ -3,10 +3,12 @@
 It overrides internals of Ray, whose minor version `pyproject.toml` pins.
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray._private.worker import get_dashboard_url
+from ray.exceptions import GetTimeoutError, RayActorError
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks.placement_group_callback import (
     PlacementGroupCleanerCallback,
@@ -15,6 +17,8 @@ from ray.train.v2._internal.callbacks.placement_group_callback import (
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
+_ABORT_SECONDS = 5.0
+
 
 class Trainer(TorchTrainer):  # type: ignore[misc]  # ray has no annotations
     """A `TorchTrainer` whose run can be stopped. The arguments are the same."""
@@ -22,9 +26,10 @@ class Trainer(TorchTrainer):  # type: ignore[misc]  # ray has no annotations
     _controller: "ActorHandle | None" = None
 
     def stop(self) -> None:
-        """Stop the run at once; its workers end, too."""
+        """Stop the run: its workers end, and what they have reserved is free for others."""
         if self._controller is not None:
-            ray.kill(self._controller)
+            with suppress(RayActorError, GetTimeoutError):  # it ends, and does not answer
+                ray.get(self._controller.abort.remote(), timeout=_ABORT_SECONDS)
 
     def _register_sigint_handler(self, controller: "ActorHandle") -> None:
         """Take the controller; Ray's handler waits for its end, and then exits with 0 or 1."""

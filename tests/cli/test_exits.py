@@ -56,6 +56,21 @@ def test_sigterm_exits_with_143_and_its_handler_is_restored() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_second_sigterm_at_once_does_not_interrupt_the_end() -> None:
+    ended = []
+
+    def run() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            ended.append(True)
+
+    with pytest.raises(SystemExit, match="143"):
+        exit_with_message(run)()
+    assert ended
+
+
 def test_sigterm_exits_with_143_where_ray_changes_the_code() -> None:
     def wait_for_ray() -> None:
         try:

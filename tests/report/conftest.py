@@ -51,6 +51,7 @@ def open_page(browser, tmp_path) -> Iterator[Callable[..., object]]:
 
     yield open_document
     for context in contexts:
+        context.unroute_all(behavior="ignoreErrors")
         context.close()
     assert not complaints
 

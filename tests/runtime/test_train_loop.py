@@ -137,7 +137,7 @@ def test_control_c_ends_a_run_and_its_workers(tmp_path, ray_cluster):
     assert lines[-1] == "stopped; the same command resumes from the last checkpoint"
     assert signal.getsignal(signal.SIGINT) == before
     deadline = time.monotonic() + 60
-    while find_processes("RayTrainWorker"):
+    while find_processes("RayTrainWorker") or ray.available_resources().get("CPU", 0) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
