@@ -93,8 +93,10 @@ def write_bytes(uri: str, data: bytes | memoryview) -> None:
     with explained_errors("write", uri):
         if is_remote(uri):
             # A signal interrupts the main thread anywhere, and a stream that is closed half-way
-            # uploads what it has. The end of the pool waits for the whole upload.
+            # uploads what it has. The end of the pool waits for the whole upload, whose thread has
+            # to be started before: the pool does not wait for one that it is about to start.
             with ThreadPoolExecutor(1) as pool:
+                pool.submit(int).result()
                 pool.submit(_upload, filesystem, path, data).result()
         else:
             local_files.replace_file(path, data)
