@@ -35,17 +35,15 @@ MAX_PIXELS = 1 << 20
 
 @pytest.fixture
 def study_of_hostile_files(photos, tmp_path) -> Questions:
-    """Questions of which all but those of two originals have a file that cannot be shown."""
+    """Questions of which all but the gold ones have a file that cannot be shown."""
     images = write_images(photos, tmp_path)
     other = encode(photos["rocket"][:50, :60])
     header = b"IHDR" + struct.pack(">IIBBBBB", 1 << 16, 1 << 16, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header))
-    contents = [b"", encode(photos["coffee"])[:3000], bomb, other, DEADLY, None]
-    for content, (reference, candidates) in zip(contents, list(images.items())[1:], strict=False):
+    contents = [b"", encode(photos["coffee"])[:3000], bomb, other, DEADLY]
+    for content, (reference, candidates) in zip(contents, list(images.items())[1:], strict=True):
         for candidate in (*candidates[1:], reference):
-            os.remove(candidate)
-            if content is not None:
-                write(Path(candidate), content)
+            write(Path(candidate), content)
         images[reference] = candidates
     return make_questions(images, tmp_path)
 
@@ -74,7 +72,7 @@ def test_hostile_files_exclude_their_questions_and_raters_go_on(
                 seen += 1
             assert rater.get("/health").status_code == 200
         reasons = " ".join(server.study.problems.values())
-    assert seen >= 3
+    assert seen  # at least one of the three gold questions, which are asked by chance
     for reason in ("0 bytes", "truncated", "pixels", "60 x 50", "died, twice"):
         assert reason in reasons, reasons
 
