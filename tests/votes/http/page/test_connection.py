@@ -16,7 +16,7 @@ def wait_for_banner(rater, text: str) -> None:
 
 
 def stop_clock(rater) -> None:
-    """Let the page send a vote again only when it is told so, and not after a second."""
+    """Stop the clock of the page, so that no vote is sent again because time passes."""
     rater.page.clock.install()
     rater.page.clock.pause_at(rater.page.evaluate("Date.now() / 1000 + 1"))
 
